@@ -1,0 +1,84 @@
+"""The embedded density: squared sums over the neighbors' orbitals.
+
+Moments s_i^{a,k} = sum_j c_j^k R_k(r_ij) Y_a(r_ij), then one of
+
+* gram:     G^l_kk' = sum_a s^{a,k} s^{a,k'}, the upper triangle of each l; its diagonal is the
+            density of EANN, its content that of every choice of contracted orbitals;
+* orbitals: rho^m = sum_l sum_a (sum_k d^l_km s^{a,k})^2, REANN (Phys. Rev. Lett. 127, 156002,
+            2021; J. Chem. Phys. 156, 114801, 2022), summed over l or kept apart.
+
+Both are zero for an atom without neighbors.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reann.model.angular import components
+
+
+def moments(
+    coefficients: Float[Tensor, "atoms slots radial"],
+    radial: Float[Tensor, "atoms slots radial"],
+    angular: Float[Tensor, "atoms components slots"],
+) -> Float[Tensor, "atoms components radial"]:
+    """Return s_i^{a,k}, the neighbors' orbitals summed with their coefficients."""
+    return torch.bmm(angular, radial * coefficients)
+
+
+class Gram(nn.Module):
+    """Products of the moments within each l, n_radial (n_radial + 1) / 2 for each."""
+
+    def __init__(self, n_radial: int, l_max: int) -> None:
+        super().__init__()
+        self.components = components(l_max)
+        row, column = torch.triu_indices(n_radial, n_radial)
+        self.width = len(row) * (l_max + 1)
+        self.register_buffer("pair", row * n_radial + column, persistent=False)
+        # Off-diagonal products stand for two: with sqrt(2) the norm is that of the full matrix.
+        twice = torch.where(row == column, 1.0, math.sqrt(2.0))
+        self.register_buffer("twice", twice, persistent=False)
+
+    def forward(self, s: Float[Tensor, "atoms components radial"], t: int) -> Float[Tensor, "atoms features"]:
+        """Return the density; the recursion `t` does not matter here."""
+        grams = [torch.bmm(s_l.mT, s_l) for s_l in (s[:, a] for a in self.components)]
+        upper = [gram.flatten(1).index_select(1, self.pair) * self.twice for gram in grams]
+        return torch.cat(upper, dim=1)
+
+
+class Orbitals(nn.Module):
+    """Squares of contracted orbitals.
+
+    Attributes
+    ----------
+    contraction
+        d, (recursions or 1, l_max + 1, n_radial, n_orbitals).
+    """
+
+    def __init__(
+        self,
+        n_radial: int,
+        l_max: int,
+        n_orbitals: int,
+        *,
+        per_l: bool,
+        n_contractions: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.components, self.per_l = components(l_max), per_l
+        self.width = n_orbitals * (l_max + 1 if per_l else 1)
+        # One matrix for every l and recursion at the start, as the original package has it.
+        start = torch.empty(n_radial, n_orbitals)
+        nn.init.xavier_uniform_(start, generator=generator)
+        self.contraction = nn.Parameter(start.repeat(n_contractions, l_max + 1, 1, 1))
+
+    def forward(self, s: Float[Tensor, "atoms components radial"], t: int) -> Float[Tensor, "atoms features"]:
+        """Return the density of recursion `t`."""
+        d = self.contraction[min(t, len(self.contraction) - 1)]
+        by_l = [(s[:, a] @ d[l]).square().sum(1) for l, a in enumerate(self.components)]
+        return torch.cat(by_l, dim=1) if self.per_l else torch.stack(by_l).sum(0)

@@ -1,0 +1,83 @@
+"""The neighbors of every atom as rows of a table, in the order of the elements.
+
+Two orders make everything after this module simple and fast. Atoms are sorted by element, so that
+a network per element works on a slice. Neighbors fill the slots of a rectangular table, so that
+a sum over neighbors is a matrix product; empty slots hold a vector beyond the cutoff, where every
+radial function is exactly zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from reann.graph import Graph
+
+
+@dataclass(frozen=True, eq=False)
+class Neighborhood:
+    """Neighbors of all atoms of a batch; `atoms` are in the order of their elements."""
+
+    element: Int[Tensor, " atoms"]
+    """Index of the element in the model's list, ascending."""
+    counts: list[int]
+    """Atoms of each element."""
+    rank: Int[Tensor, " atoms"]
+    """Place of each atom of the graph in the order of the elements."""
+    neighbor: Int[Tensor, "atoms slots"]
+    vector: Float[Tensor, "atoms slots 3"]
+    """Å, from center to neighbor."""
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        vectors: Float[Tensor, "edges 3"],
+        element: Int[Tensor, " atoms"],
+        n_elements: int,
+        beyond: float,
+    ) -> Neighborhood:
+        """Lay out a graph.
+
+        Parameters
+        ----------
+        vectors
+            Edge vectors in Å, the variables of the derivatives.
+        element
+            Index of the element of each atom, in the order of the graph.
+        beyond
+            Length in Å of the vectors of empty slots, larger than the cutoff.
+        """
+        n_atoms = graph.n_atoms
+        order = torch.argsort(element, stable=True)
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(n_atoms, device=order.device)
+        counts = torch.bincount(element, minlength=n_elements).tolist()
+
+        center, neighbor = graph.edge_index
+        degree = torch.bincount(center, minlength=n_atoms)
+        first = degree.cumsum(0) - degree
+        slot = torch.arange(graph.n_edges, device=center.device) - first[center]
+        n_slots = int(degree.max()) if graph.n_edges else 0
+        row = rank[center]
+
+        own = torch.arange(n_atoms, device=center.device)
+        table = own[:, None].repeat(1, n_slots).view(-1)
+        place = row * n_slots + slot
+        table[place] = rank[neighbor]
+        empty = vectors.new_tensor([beyond, 0.0, 0.0]).repeat(n_atoms * n_slots, 1)
+        padded = empty.index_copy(0, place, vectors)
+        return cls(
+            element=element[order],
+            counts=counts,
+            rank=rank,
+            neighbor=table.view(n_atoms, n_slots),
+            vector=padded.view(n_atoms, n_slots, 3),
+        )
+
+    def of_neighbors(self, values: Float[Tensor, "atoms width"]) -> Float[Tensor, "atoms slots width"]:
+        """Return the values of the neighbors of every atom."""
+        return values.index_select(0, self.neighbor.reshape(-1)).view(*self.neighbor.shape, -1)

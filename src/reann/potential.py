@@ -1,0 +1,250 @@
+"""`Potential`: a model with its units and history, ready to predict, to save and to load.
+
+`Ensemble` is several of them behind the same methods: the mean, and how far they disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols
+from torch import Tensor
+
+from reann import checkpoint, properties
+from reann.config import ModelConfig
+from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError, listed
+from reann.graph import Graph
+from reann.model import Reann, build
+
+KIND = "potential"
+DEFAULT_PROPERTIES = ("energy", "forces")
+SPREAD = ("energy", "forces", "stress")
+"""Properties of an ensemble that come with a standard deviation, as `energy_std`."""
+
+Prediction = dict[str, Any]
+
+
+class Potential:
+    """A trained model and what one has to know about it.
+
+    Attributes
+    ----------
+    model
+        The atomic energies.
+    metadata
+        Provenance: where the reference energies come from, errors, settings, versions.
+    """
+
+    def __init__(self, model: Reann, metadata: dict[str, Any] | None = None) -> None:
+        self.model = model.eval()
+        self.metadata = metadata or {}
+
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the elements that the potential knows."""
+        return [chemical_symbols[z] for z in self.model.elements]
+
+    @property
+    def cutoff(self) -> float:
+        """Largest distance of neighbors in Å."""
+        return self.model.cutoff
+
+    @property
+    def members(self) -> list[Potential]:
+        """The potential itself, so that an ensemble is no special case."""
+        return [self]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.orbital_coefficients.device
+
+    def to(self, device: torch.device | str) -> Potential:
+        """Move the model to a device."""
+        self.model.to(device)
+        return self
+
+    def predict(
+        self, atoms: Atoms | Sequence[Atoms], names: Iterable[str] = DEFAULT_PROPERTIES
+    ) -> Prediction | list[Prediction]:
+        """Return properties of one structure, or of each of several, as numpy arrays.
+
+        Parameters
+        ----------
+        names
+            Out of energy (eV), energies (eV), forces (eV/Å), stress (3x3, eV/Å^3, ASE's sign),
+            virial and virials (eV).
+
+        Raises
+        ------
+        UserError
+            For unknown elements or properties, coincident atoms, impossible cells, and stress of
+            a structure that is not periodic in three dimensions.
+        """
+        return predict(self, atoms, names)
+
+    def evaluate(self, graph: Graph, names: Iterable[str]) -> dict[str, Tensor]:
+        """Return properties of a batch as tensors; see `reann.properties.evaluate`."""
+        return properties.evaluate(self.model, graph, names)
+
+    def save(self, path: str | Path) -> None:
+        """Write a `.reann` file; `reann.load` is the way back."""
+        save(Path(path), self)
+
+
+class Ensemble:
+    """Several potentials for the same elements: mean and standard deviation of their predictions."""
+
+    def __init__(self, members: Sequence[Potential]) -> None:
+        if not members:
+            raise UserError("An ensemble needs at least one potential.")
+        if len({(tuple(p.elements), p.cutoff) for p in members}) > 1:
+            raise UserError(
+                "The potentials of an ensemble differ in elements or cutoff.",
+                fix="Train them on the same data with the same cutoff (`run.seeds=4`).",
+            )
+        self.members = list(members)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """History of the first member."""
+        return self.members[0].metadata
+
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the elements that the potentials know."""
+        return self.members[0].elements
+
+    @property
+    def cutoff(self) -> float:
+        """Largest distance of neighbors in Å."""
+        return self.members[0].cutoff
+
+    @property
+    def model(self) -> Reann:
+        """The model of the first member."""
+        return self.members[0].model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.members[0].device
+
+    def to(self, device: torch.device | str) -> Ensemble:
+        """Move all models to a device."""
+        for member in self.members:
+            member.to(device)
+        return self
+
+    def predict(
+        self, atoms: Atoms | Sequence[Atoms], names: Iterable[str] = DEFAULT_PROPERTIES
+    ) -> Prediction | list[Prediction]:
+        """Return the mean of each property, and `energy_std`, `forces_std`, `stress_std`."""
+        return predict(self, atoms, names)
+
+    def evaluate(self, graph: Graph, names: Iterable[str]) -> dict[str, Tensor]:
+        """Return mean properties of a batch and standard deviations (n - 1) of the members."""
+        names = list(names)
+        every = [member.evaluate(graph, names) for member in self.members]
+        stacked = {name: torch.stack([one[name] for one in every]) for name in every[0]}
+        mean = {name: values.mean(0) for name, values in stacked.items()}
+        if len(self.members) > 1:
+            mean |= {f"{name}_std": v.std(0) for name, v in stacked.items() if name in SPREAD}
+        return mean
+
+    def save(self, path: str | Path) -> None:
+        """Write all members to one `.reann` file."""
+        save(Path(path), self)
+
+
+def predict(
+    potential: Potential | Ensemble, atoms: Atoms | Sequence[Atoms], names: Iterable[str]
+) -> Prediction | list[Prediction]:
+    """Predict one structure or each of several; see `Potential.predict`."""
+    names = list(names)
+    if not isinstance(atoms, Atoms):
+        return [predict_one(potential, one, names) for one in atoms]
+    return predict_one(potential, atoms, names)
+
+
+def predict_one(potential: Potential | Ensemble, atoms: Atoms, names: list[str]) -> Prediction:
+    """Predict one structure."""
+    check_elements(potential, atoms)
+    if "stress" in names and not atoms.pbc.all():
+        raise UserError(
+            "Stress is defined for structures that are periodic in three dimensions.",
+            f"pbc is {atoms.pbc.tolist()}",
+            "Ask for `virial` (eV), which every structure has.",
+        )
+    graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
+    per_system = {"energy", "stress", "virial", "energy_std", "stress_std"}
+    return {
+        name: value.cpu().numpy()[0].copy() if name in per_system else value.cpu().numpy()
+        for name, value in potential.evaluate(graph, names).items()
+    }
+
+
+def check_elements(potential: Potential | Ensemble, atoms: Atoms) -> None:
+    """Raise `UserError` when the structure has elements that the potential does not know."""
+    unknown = ~np.isin(atoms.numbers, potential.model.elements)
+    if unknown.any():
+        symbols = sorted({chemical_symbols[z] for z in atoms.numbers[unknown]})
+        raise UserError(
+            f"This potential knows {', '.join(potential.elements)}; "
+            f"the structure also has {', '.join(symbols)}.",
+            f"atoms {listed(np.flatnonzero(unknown))}",
+            "Train with structures that hold these elements.",
+        )
+
+
+def save(path: Path, potential: Potential | Ensemble) -> None:
+    """Write one file for a potential or an ensemble."""
+    members = potential.members
+    header = {
+        "elements": potential.elements,
+        "cutoff": potential.cutoff,
+        "model": members[0].model.config.model_dump(mode="json"),
+        "units": {"energy": "eV", "length": "Ang"},
+        "precision": str(members[0].model.orbital_coefficients.dtype).removeprefix("torch."),
+        "members": [member.metadata for member in members],
+    }
+    tensors = {
+        f"{i}.{name}": tensor
+        for i, member in enumerate(members)
+        for name, tensor in member.model.state_dict().items()
+    }
+    checkpoint.write(path, KIND, header, tensors)
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | Ensemble:
+    """Read a `.reann` file; nothing in it is executed.
+
+    Raises
+    ------
+    UserError
+        If the file is absent, damaged, of another kind, or newer than this program.
+    """
+    path = Path(path)
+    header, tensors = checkpoint.read(path, KIND)
+    config = ModelConfig.model_validate(header["model"])
+    elements = [chemical_symbols.index(symbol) for symbol in header["elements"]]
+    dtype = getattr(torch, header["precision"])
+    members = []
+    for i, metadata in enumerate(header["members"]):
+        model = build(config, elements, dtype=dtype)
+        own = {k.removeprefix(f"{i}."): v for k, v in tensors.items() if k.startswith(f"{i}.")}
+        try:
+            model.load_state_dict(own, strict=True)
+        except RuntimeError as error:
+            raise UserError(
+                "The tensors do not fit the architecture in the header.", str(path), str(error)
+            ) from error
+        members.append(Potential(model, metadata))
+    potential = members[0] if len(members) == 1 else Ensemble(members)
+    return potential.to(device)

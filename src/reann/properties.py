@@ -1,0 +1,76 @@
+"""Energies to forces, virials and stress, through one derivative with respect to edge vectors.
+
+With g_ij = dE/dr_ij: F_i = sum_j g_ij - sum_j g_ji, and W = sum_ij r_ij (x) g_ij = dE/d(strain).
+stress = W / volume, virial = -W; an edge's part of the virial belongs to its neighbor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reann.errors import UserError, did_you_mean
+from reann.graph import Graph
+
+PROPERTIES = ("energy", "energies", "forces", "stress", "virial", "virials")
+"""eV, eV, eV/Å, eV/Å^3, eV, eV."""
+
+AtomicEnergies = Callable[[Graph, Float[Tensor, "edges 3"]], Float[Tensor, " atoms"]]
+
+
+def evaluate(
+    model: AtomicEnergies, graph: Graph, names: Iterable[str], *, create_graph: bool = False
+) -> dict[str, Tensor]:
+    """Return the named properties of every system of a batch.
+
+    Parameters
+    ----------
+    model
+        Atomic energies (atoms,) from a graph and its edge vectors.
+    names
+        Out of `PROPERTIES`: energy (systems,), energies (atoms,), forces (atoms, 3), stress and
+        virial (systems, 3, 3), virials (atoms, 3, 3). Stress is NaN for systems that are not
+        periodic in three dimensions.
+    create_graph
+        Keep what the derivative of the derivatives needs.
+    """
+    wanted = set(names)
+    for name in wanted.difference(PROPERTIES):
+        raise UserError(
+            f"'{name}' is not a property of a potential.{did_you_mean(name, PROPERTIES)}",
+            fix=f"Ask for {', '.join(PROPERTIES)}.",
+        )
+    derivatives = not wanted <= {"energy", "energies"}
+    r = graph.edge_vectors().detach().requires_grad_(derivatives)
+    with torch.set_grad_enabled(derivatives or create_graph):
+        energies = model(graph, r)
+    energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
+    found = {"energy": energy, "energies": energies}
+    if derivatives:
+        (g,) = torch.autograd.grad(
+            energies.sum(), r, create_graph=create_graph, materialize_grads=True
+        )
+        found |= _derived(graph, r.detach(), g, wanted)
+    kept = {name: found[name] for name in PROPERTIES if name in wanted}
+    return kept if create_graph else {name: value.detach() for name, value in kept.items()}
+
+
+def _derived(graph: Graph, r: Tensor, g: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    center, neighbor = graph.edge_index
+    found = {}
+    if "forces" in wanted:
+        on_atoms = g.new_zeros(graph.n_atoms, 3)
+        found["forces"] = on_atoms.index_add(0, center, g).index_add(0, neighbor, -g)
+    if wanted & {"stress", "virial", "virials"}:
+        outer = r[:, :, None] * g[:, None, :]
+        strain = g.new_zeros(graph.n_systems, 3, 3).index_add(0, graph.system[center], outer)
+        strain = 0.5 * (strain + strain.mT)
+        periodic = graph.pbc.all(1)[:, None, None]
+        volume = torch.where(graph.pbc.all(1), graph.volume, 1.0)[:, None, None]
+        found["stress"] = torch.where(periodic, strain / volume, torch.nan)
+        found["virial"] = -strain
+        found["virials"] = -g.new_zeros(graph.n_atoms, 3, 3).index_add(0, neighbor, outer)
+    return found
