@@ -1,0 +1,43 @@
+# `make test` and `make demo` do everything on a fresh machine: the environment is made when
+# it is missing, and brought up to date when pyproject.toml or constraints.txt have changed.
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo test docs benchmark clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+install: $(STAMP) ## make the environment in $(VENV), with everything for development
+
+demo: $(STAMP) ## train a small potential on real data and run molecular dynamics with it
+	$(BIN)/reann demo
+
+test: $(STAMP) docs ## everything that must pass before a commit
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+docs: $(STAMP) ## build the documentation in site/, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+benchmark: $(STAMP) ## measure speed on this machine
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove what builds and tests leave behind; the environment stays
+	rm -rf build dist site .hypothesis .pytest_cache .ruff_cache
+	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "python3-venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV); the first time this takes a few minutes."
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,tensorboard]'
+	@touch $@
