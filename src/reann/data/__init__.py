@@ -1,0 +1,1 @@
+"""From files of structures to graphs: read, label, find neighbors, split, describe."""

@@ -1,0 +1,172 @@
+"""Neighbor lists by vesin, right for every cell, and the graph of one structure.
+
+vesin is always given a full-rank cell whose vectors along non-periodic directions are
+perpendicular to the lattice and longer than the structure, and atoms inside that cell. What a file
+says along a non-periodic direction (a dummy vector, zeros) is never used.
+"""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from vesin import NeighborList
+
+from reann.errors import UserError, listed
+from reann.graph import Graph
+
+SHORTEST_DISTANCE = 1e-3
+"""Å; atoms closer than this are the same atom twice."""
+
+FLATTEST_CELL = 1e-6
+"""Smallest volume spanned by the periodic lattice vectors, in units of their lengths."""
+
+Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
+
+
+def neighbor_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float) -> Edges:
+    """Return all pairs closer than the cutoff, both directions, sorted by center.
+
+    Parameters
+    ----------
+    positions
+        (atoms, 3), Å; atoms may lie outside the cell.
+    cell
+        (3, 3), Å, rows are lattice vectors of any handedness; ignored along non-periodic axes.
+    pbc
+        (3,) booleans.
+    cutoff
+        Å; may be longer than the cell.
+
+    Returns
+    -------
+    center, neighbor
+        (edges,) indices of atoms. An atom is its own neighbor only through a non-zero shift.
+    shift
+        (edges, 3) cells crossed: ``positions[neighbor] - positions[center] + shift @ cell`` is the
+        edge vector, shorter than the cutoff.
+
+    Raises
+    ------
+    UserError
+        If a periodic lattice vector is zero or the periodic vectors are linearly dependent.
+    """
+    positions = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    cell = np.asarray(cell, dtype=np.float64)
+    pbc = np.asarray(pbc, dtype=bool)
+    if len(positions) == 0 or (len(positions) == 1 and not pbc.any()):
+        return _no_edges()
+    box, packed = _full_cell(positions, cell, pbc, cutoff)
+    crossed = np.where(pbc, np.floor(packed @ np.linalg.inv(box)), 0.0)
+    inside = packed - crossed @ box
+    search = NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
+    center, neighbor, shift = search.compute(inside, box, True, "ijS")
+    center, neighbor = center.astype(np.int64), neighbor.astype(np.int64)
+    cells = crossed.astype(np.int64)
+    shift = shift.astype(np.int64) + cells[center] - cells[neighbor]
+    lattice = np.where(pbc[:, None], cell, 0.0)
+    vectors = positions[neighbor] - positions[center] + shift @ lattice
+    near = np.einsum("ex,ex->e", vectors, vectors) < cutoff * cutoff
+    if near.all():
+        return center, neighbor, shift.astype(np.int32)
+    return center[near], neighbor[near], shift[near].astype(np.int32)
+
+
+def checked_neighbor_list(atoms: ase.Atoms, cutoff: float, where: str = "") -> Edges:
+    """Return the neighbor list of a structure that was checked for impossible geometry.
+
+    Raises
+    ------
+    UserError
+        For positions or a cell that are not finite, a periodic direction without a lattice
+        vector, and atoms closer than `SHORTEST_DISTANCE`.
+    """
+    positions, cell, pbc = atoms.positions, atoms.cell.array, atoms.pbc
+    if not np.isfinite(positions).all():
+        wrong = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+        raise UserError(
+            f"The position of atom {listed(wrong)} is not a finite number.",
+            where,
+            "Remove or repair this structure.",
+        )
+    if not np.isfinite(cell).all():
+        raise UserError("The cell is not made of finite numbers.", where, "Repair the cell.")
+    try:
+        center, neighbor, shift = neighbor_list(positions, cell, pbc, cutoff)
+    except UserError as error:
+        raise UserError(error.what, where, error.fix) from None
+    lattice = np.where(pbc[:, None], cell, 0.0)
+    vectors = positions[neighbor] - positions[center] + shift @ lattice
+    squared = np.einsum("ex,ex->e", vectors, vectors)
+    if len(squared) and squared.min() < SHORTEST_DISTANCE**2:
+        closest = int(squared.argmin())
+        first, second = sorted((int(center[closest]), int(neighbor[closest])))
+        raise UserError(
+            f"Atoms {first} and {second} coincide: their distance is"
+            f" {np.sqrt(squared[closest]):.1e} Å.",
+            where,
+            "Remove one of them, or check that the lattice vectors and the units of length are right.",
+        )
+    return center, neighbor, shift
+
+
+def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
+    """Return the graph of one structure, float64, without labels.
+
+    Raises
+    ------
+    UserError
+        As `checked_neighbor_list`.
+    """
+    center, neighbor, shift = checked_neighbor_list(atoms, cutoff, where)
+    return Graph(
+        positions=torch.tensor(atoms.positions, dtype=torch.float64),
+        atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
+        system=torch.zeros(len(atoms), dtype=torch.int64),
+        cell=torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
+        pbc=torch.tensor(np.asarray(atoms.pbc, dtype=bool))[None],
+        edge_index=torch.from_numpy(np.stack([center, neighbor])),
+        edge_shift=torch.from_numpy(shift),
+    )
+
+
+def _no_edges() -> Edges:
+    return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 3), np.int32)
+
+
+def _full_cell(
+    positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float
+) -> tuple[NDArray, NDArray]:
+    """Return a cell of full rank and the positions, packed along non-periodic directions.
+
+    Empty space wider than the cutoff is shortened, so that an atom that flew away costs nothing.
+    """
+    periodic = cell[pbc]
+    lengths = np.linalg.norm(periodic, axis=1)
+    axes = np.flatnonzero(pbc)
+    if (lengths < SHORTEST_DISTANCE).any():
+        zero = axes[lengths < SHORTEST_DISTANCE]
+        raise UserError(
+            f"The structure is periodic along {listed('abc'[axis] for axis in zero)},"
+            " but that lattice vector is zero.",
+            fix="Give the cell (Lattice=... in extended XYZ) or set pbc to F along that direction.",
+        )
+    # Rows that span the lattice first, then an orthonormal complement.
+    _, volumes, directions = np.linalg.svd(periodic / lengths[:, None], full_matrices=True)
+    if np.prod(volumes) < FLATTEST_CELL:
+        raise UserError(
+            "The periodic lattice vectors are linearly dependent: the cell is flat.",
+            fix="Give linearly independent lattice vectors, or set pbc to F along one of them.",
+        )
+    box, packed = cell.copy(), positions.copy()
+    for axis, direction in zip(np.flatnonzero(~pbc), directions[len(axes) :], strict=True):
+        along = positions @ direction
+        order = np.argsort(along)
+        gaps = np.diff(along[order], prepend=along[order[0]])
+        place = np.empty_like(along)
+        place[order] = 0.5 + np.cumsum(np.minimum(gaps, 1.1 * cutoff))
+        packed += np.outer(place - along, direction)
+        # With this empty space an image along this direction is never a neighbor.
+        box[axis] = direction * (place.max() + 1.1 * cutoff)
+    return box, packed
