@@ -1,0 +1,317 @@
+"""Configuration files: YAML with line numbers, dotted overrides, every mistake named at once.
+
+Relative data paths are looked up in the current working folder, then in the folder of the
+configuration file; what exists becomes an absolute path, so that a run can be resumed from
+anywhere. The folder of the run is relative to the current working folder and defaults to
+`runs/` and the name of the file.
+
+The values are read as YAML 1.2 has them: `1e-3` is a number, and `no` and `NO` are words.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from reann.config import Config, DataConfig, IndexSplit
+from reann.config_errors import (
+    FieldPath,
+    Mistake,
+    annotation,
+    field_at,
+    field_paths,
+    misplaced_booleans,
+    mistakes,
+    sections_in,
+    unknown_field,
+)
+from reann.errors import UserError, did_you_mean
+
+DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
+"""Endings by which a file of structures is told from a configuration."""
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file.
+
+    Parameters
+    ----------
+    path
+        YAML file.
+    overrides
+        Such as ``training.epochs=20``; the value is read as YAML and replaces that of the file.
+
+    Returns
+    -------
+    Config
+        With the data paths that exist made absolute and the folder of the run filled in.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or is no YAML, and for all unknown fields and wrong values
+        together, with their lines.
+    """
+    path = Path(path)
+    values, lines = _parse(_read(path), path)
+    given = _apply(values, overrides)
+    found = list(misplaced_booleans(values))
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        found += mistakes(error, values)
+    else:
+        if not found:
+            config = anchored(config, path.parent)
+            if "folder" in config.run.model_fields_set:
+                return config
+            run = config.run.model_copy(update={"folder": Path("runs") / path.stem})
+            return config.model_copy(update={"run": run})
+    raise _report(found, path, lines, given)
+
+
+def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -> None:
+    """Write all fields, defaults too, below a comment with the versions of the programs.
+
+    `load_config` reads an equal configuration back, as long as its data paths are absolute
+    (see `anchored`). `UserError` if the file cannot be written.
+    """
+    header = "".join(f"# {name} {version}\n" for name, version in versions.items())
+    values = config.model_dump(mode="json")
+    # Of the keys, null means not used and absence means to be found.
+    given = config.data.keys.model_fields_set
+    values["data"]["keys"] = {k: v for k, v in values["data"]["keys"].items() if k in given}
+    body = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    try:
+        Path(path).write_text(header + body, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"The configuration cannot be written: {error.strerror}.", str(path)) from (
+            error
+        )
+
+
+def anchored(config: Config, folder: str | Path = ".") -> Config:
+    """Make the data paths that exist absolute: from the working folder, else from `folder`."""
+
+    def place(name: str) -> str:
+        for base in (Path.cwd(), Path(folder).absolute()):
+            file = base / Path(name).expanduser()
+            if file.exists():
+                return str(file)
+            if not file.is_relative_to(base) or not glob.has_magic(name):
+                continue
+            if next(base.glob(name), None):
+                return str(Path(glob.escape(str(base))) / name)
+        return name
+
+    def part(value: Any) -> Any:
+        if isinstance(value, str):
+            return place(value)
+        if isinstance(value, list):
+            return [place(name) for name in value]
+        if isinstance(value, IndexSplit) and isinstance(value.indices, Path):
+            return IndexSplit(indices=Path(place(str(value.indices))))
+        return value
+
+    data: DataConfig = config.data
+    update = {name: part(getattr(data, name)) for name in ("train", "valid", "test")}
+    changed = {name: value for name, value in update.items() if value != getattr(data, name)}
+    return config.model_copy(update={"data": data.model_copy(update=changed)})
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        fix = f"Name the file; `reann resume {path}` continues a run."
+        raise UserError("This is a folder, not a configuration file.", str(path), fix)
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        folder = path.parent
+        files = sorted(p.name for p in folder.glob("*.y*ml")) if folder.is_dir() else []
+        what = f"There is no configuration file '{path}'.{did_you_mean(path.name, files)}"
+        if files:
+            fix = f"{folder.resolve()} has {', '.join(files[:8])}."
+        else:
+            fix = f"`reann new {path} --from train.xyz` writes one for your data."
+        raise UserError(what, str(folder.resolve()), fix) from None
+    except OSError as error:
+        raise UserError(f"The file cannot be read: {error.strerror}.", str(path)) from error
+    if {suffix.lower() for suffix in path.suffixes} & DATA_SUFFIXES:
+        fix = f"Write a configuration for it: `reann new config.yaml --from {path}`."
+        raise UserError("This looks like a file of structures.", str(path), fix)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        what = f"The file is not UTF-8 text: byte 0x{raw[error.start]:02x}."
+        fix = "Save it as UTF-8; a configuration is a plain text file."
+        raise UserError(what, f"{path}, line {line}", fix) from None
+
+
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[FieldPath, int]]:
+    """Return the values and the line of each field."""
+    lines: dict[FieldPath, int] = {}
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        twice = list(_note_lines(root, (), lines, set()))
+        values = loader.construct_document(root) if root is not None else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        fix = "Write `name: value` with a space after the colon; indent with spaces."
+        if "\\t" in (error.problem or ""):
+            fix = "Indent with spaces; YAML does not take tabs."
+        what = f"This is not valid YAML: {error.problem or error.context}."
+        raise UserError(what, where, fix) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        what = f"This is not valid YAML: {str(error).splitlines()[0]}."
+        raise UserError(what, str(path), "A configuration is a plain text file.") from None
+    if values is None:
+        fix = "A complete configuration is  data: {train: FILE}"
+        raise UserError("The configuration file is empty.", str(path), fix)
+    if not isinstance(values, dict):
+        fix = "Write  data: {train: FILE}  with a space after each colon."
+        kind = "list" if isinstance(values, list) else "single value"
+        what = f"This is a {kind}, not a configuration with sections."
+        raise UserError(what, str(path), fix)
+    if twice:
+        name, first, second = twice[0]
+        what = f"The field '{name}' is there twice, on lines {first} and {second}."
+        raise UserError(what, f"{path}, line {second}", "Remove one of them.")
+    for name, field in Config.model_fields.items():
+        # All fields of a section commented out: the section is empty, not wrong.
+        if name in values and values[name] is None and sections_in(annotation(field)):
+            values[name] = {}
+    return values, lines
+
+
+def _note_lines(
+    node: yaml.Node | None, path: FieldPath, lines: dict[FieldPath, int], seen: set[int]
+) -> Iterator[tuple[str, int, int]]:
+    """Note the line of each field below a node; yield fields that are there twice."""
+    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
+        return  # an alias is followed once: it may contain itself
+    seen.add(id(node))
+    for key, value in node.value:
+        inner = (*path, str(key.value))
+        line = key.start_mark.line + 1
+        if inner in lines:
+            yield ".".join(inner), lines[inner], line
+        lines[inner] = line
+        yield from _note_lines(value, inner, lines, seen)
+
+
+_NUMBER = re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
+_FLOAT = re.compile(rf"(?:{_NUMBER.pattern}|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$)")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2: no dates, no base 60, `no` is a word and `1e-3` a number."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - declared so by yaml
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either version of YAML would take for something else than text."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("^[-+]?[0-9]+$"), None)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, None)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile("^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
+_Loader.add_constructor(
+    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
+)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, None)
+
+
+# --- overrides --------------------------------------------------------------------------------
+
+
+def _apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, str]:
+    """Write the overrides into the values; return each path with the text that set it."""
+    given: dict[FieldPath, str] = {}
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        path = tuple(name.strip().split("."))
+        if not equals or not all(path):
+            fix = "Write section.field=value, as training.epochs=20."
+            raise UserError(f"'{override}' is not an override.", "command line", fix)
+        _known(path, override)
+        try:
+            loader = _Loader(text)
+            value = loader.get_single_data()
+        except yaml.YAMLError:
+            fix = "Quote values with brackets, as 'data.train=[a.xyz, b.xyz]'."
+            raise UserError(
+                f"The value in '{override}' is not YAML.", "command line", fix
+            ) from None
+        inside = values
+        for part in path[:-1]:
+            if not isinstance(inside.get(part), dict):
+                inside[part] = {}
+            inside = inside[part]
+        inside[path[-1]] = value
+        given[path] = override
+    return given
+
+
+def _known(path: FieldPath, override: str) -> None:
+    """Raise `UserError` unless the configuration has, or may have, a field at the path."""
+    for depth in range(1, len(path) + 1):
+        if field_at(path[:depth]) is not None:
+            continue
+        above = field_at(path[: depth - 1])
+        sections = sections_in(annotation(above)) if above is not None else [Config]
+        if above is not None and not sections:
+            return  # a mapping such as reference_energies.H, or a wrong value, found later
+        every = [".".join(known) for known in field_paths(Config)]
+        mistake = unknown_field(path[:depth], sections[0])
+        close = did_you_mean(".".join(path), every) if depth == 1 and len(path) > 1 else ""
+        what = mistake.what if "Did you mean" in mistake.what else mistake.what + close
+        raise UserError(what, f"command line: {override}", mistake.fix)
+
+
+# --- reporting --------------------------------------------------------------------------------
+
+
+def _report(
+    found: list[Mistake], path: Path, lines: Mapping[FieldPath, int], given: Mapping[FieldPath, str]
+) -> UserError:
+    """Return one error that lists all mistakes, in the order of the file."""
+
+    def place(mistake: Mistake) -> tuple[int, str]:
+        for known, override in given.items():
+            if known[: len(mistake.path)] == mistake.path or mistake.path[: len(known)] == known:
+                return 0, f"command line: {override}"
+        for depth in range(len(mistake.path), 0, -1):
+            if mistake.path[:depth] in lines:
+                return lines[mistake.path[:depth]], f"line {lines[mistake.path[:depth]]}"
+        return 0, "the whole file"
+
+    unique = {mistake.path: mistake for mistake in reversed(found)}
+    ordered = sorted(unique.values(), key=place)
+    if len(ordered) == 1:
+        place_of = place(ordered[0])[1]
+        where = place_of if place_of.startswith("command line") else f"{path}, {place_of}"
+        return UserError(ordered[0].what, where, ordered[0].fix)
+    text = "\n".join(f"  {place(m)[1]}: {m.what}\n      {m.fix}" for m in ordered)
+    return UserError(f"The configuration has {len(ordered)} mistakes:\n{text}", str(path))

@@ -1,0 +1,104 @@
+"""`reann new`: a configuration for given data, commented from the documentation of the fields."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reann.config import Config, DataConfig, Keys, Section
+from reann.errors import UserError
+
+ACTIVE = {
+    "data": ("train", "valid", "keys", "units", "reference_energies"),
+    "model": ("cutoff", "l_max", "n_radial", "n_recursions"),
+    "training": ("epochs", "batch_size", "learning_rate"),
+    "run": ("seed", "device"),
+}
+"""Fields that are written out; the others stand commented out, with their defaults."""
+
+COLUMN = 34
+"""Where the comments begin."""
+
+
+def new_config(file: str | Path, from_file: str) -> str:
+    """Write a configuration for structures and return what was found in them, for printing.
+
+    Parameters
+    ----------
+    file
+        YAML file to write.
+    from_file
+        File or glob of structures.
+
+    Raises
+    ------
+    UserError
+        If the file is there already, or cannot be written, or the data cannot be read.
+    """
+    file = Path(file)
+    if file.exists():
+        fix = "Choose another name, or remove it first."
+        raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
+    found, keys = survey(from_file)
+    config = Config.model_validate({"data": {"train": from_file, "keys": keys}})
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(render(config, file.name, found))
+    except OSError as error:
+        fix = "Write into a folder that exists and is yours."
+        raise UserError(f"'{file}' cannot be written: {error.strerror}.", fix=fix) from error
+    return f"{file}\n{found}\nTrain with: reann train {file}"
+
+
+def survey(from_file: str) -> tuple[str, dict[str, str]]:
+    """Read the data once; return lines that describe them, and the keys of their labels.
+
+    Where the keys are ambiguous, the lines say so and no keys are returned.
+    """
+    from reann.data.keys import KeyCensus
+    from reann.data.read import iter_atoms
+
+    census, elements, structures = KeyCensus(), Counter[str](), 0
+    for atoms, origin in iter_atoms(from_file):
+        census.add(atoms, origin)
+        elements.update(atoms.symbols)
+        structures += 1
+    total = elements.total()
+    shares = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(elements.items()))
+    found = f"{from_file}: {structures} structures, {total} atoms, {shares}"
+    try:
+        resolved = census.resolve(DataConfig(train=from_file, missing="allow"), from_file)
+    except UserError as error:
+        return f"{found}\n{error}", {}
+    every = {name: getattr(resolved, name, None) for name in Keys.model_fields}
+    return found, {name: key for name, key in every.items() if key is not None}
+
+
+def render(config: Config, name: str, found: str) -> str:
+    """Return a configuration as commented YAML, below the lines that say what was found."""
+    lines = [f"# {line}" for line in [*found.splitlines(), f"Train with: reann train {name}"]]
+    for title, field in Config.model_fields.items():
+        lines += ["", f"# {field.description}", f"{title}:"]
+        lines += _fields(getattr(config, title), ACTIVE[title])
+    return "\n".join([*lines, ""])
+
+
+def _fields(section: Section, active: tuple[str, ...]) -> Iterator[str]:
+    given = section.model_dump(mode="json")
+    for name, field in type(section).model_fields.items():
+        mark = "" if name in active else "# "
+        entry = f"  {mark}{name}: {_flow(given[name])}"
+        comment = " ".join((field.description or "").split())
+        yield f"{entry:<{COLUMN}}  # {comment}"
+
+
+def _flow(value: Any) -> str:
+    """Return a value on one line; of a mapping only what is set."""
+    if isinstance(value, Mapping):
+        value = {key: one for key, one in value.items() if one is not None}
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    return text.removesuffix("\n").removesuffix("\n...").strip()

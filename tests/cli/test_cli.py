@@ -1,0 +1,245 @@
+"""The command line: what the verbs call, how errors look, and that help opens at once."""
+
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import create_autospec
+
+import pytest
+from typer.testing import CliRunner
+
+import reann
+from reann import cli
+from reann.errors import UserError
+
+HEAVY = ("torch", "ase", "numpy", "matplotlib")
+
+
+def run(*words):
+    return CliRunner().invoke(cli.app, [str(word) for word in words])
+
+
+def python(code, *, cwd=None):
+    source = Path(cli.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(source), "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        cwd=cwd,
+    )
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Write the shortest configuration into the working folder."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "water.yaml"
+    path.write_text("data: {train: water.xyz}\n")
+    return path
+
+
+# --- nothing heavy before it is needed --------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(words):
+    code = f"""
+import sys
+from reann.cli import main
+try:
+    main({words!r})
+except SystemExit as stop:
+    assert stop.code == 0, stop.code
+print("heavy:", [name for name in {HEAVY!r} if name in sys.modules])
+"""
+    result = python(code)
+    assert result.stdout.splitlines()[-1] == "heavy: []", result.stdout + result.stderr
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    result = python(f"import sys, reann; print([n for n in {HEAVY!r} if n in sys.modules])")
+    assert result.stdout == "[]\n", result.stderr
+
+
+@pytest.mark.parametrize("name", reann.__all__)
+def test_every_public_name_is_there(name):
+    assert name in dir(reann)
+    assert getattr(reann, name) is not None
+
+
+def test_the_public_names_come_from_where_they_are_declared_to_type_checkers():
+    checked = Path(reann.__file__).read_text().split("if TYPE_CHECKING:")[1].split("__version__")[0]
+    declared = {
+        name.strip(): module
+        for module, names in re.findall(r"from (\S+) import (.+)", checked)
+        for name in names.split(",")
+        if name.strip() != "upstream"
+    }
+    assert declared == reann._HOME
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        _ = reann.lod
+
+
+# --- verbs and what they call -----------------------------------------------------------------
+
+
+CALLS = {
+    "demo": ("demo there", "reann.demo:demo", {"folder": Path("there")}),
+    "new": (
+        "new a.yaml --from b.xyz",
+        "reann.new:new_config",
+        {"file": Path("a.yaml"), "from_file": "b.xyz"},
+    ),
+    "resume": ("resume runs/a", "reann.training.run:resume", {"folder": Path("runs/a")}),
+    "evaluate": (
+        "evaluate m.reann a.xyz b.xyz --json e.json -o p.xyz --group kind",
+        "reann.evaluate:evaluate_command",
+        {
+            "files": ["a.xyz", "b.xyz"],
+            "json_path": Path("e.json"),
+            "output": Path("p.xyz"),
+            "group": "kind",
+            "engine": "auto",
+        },
+    ),
+    "md": (
+        "md m.reann a.xyz --temperature 300 --time 10ps --ensemble npt --seed 7",
+        "reann.engines.md:run_md",
+        {"temperature": 300.0, "ensemble": "npt", "seed": 7},
+    ),
+    "relax": (
+        "relax m.reann a.xyz --fmax 0.02 --cell -o r.xyz",
+        "reann.engines.relax:relax",
+        {"fmax": 0.02, "cell": True, "output": Path("r.xyz")},
+    ),
+    "check": (
+        "check a.xyz b.xyz --json c.json --strict",
+        "reann.data.check:check_command",
+        {"files": ["a.xyz", "b.xyz"], "json_path": Path("c.json"), "strict": True},
+    ),
+    "convert": ("convert a.pth -o b.reann", "reann.upstream:convert", {}),
+    "info": ("info m.reann", "reann.info:info", {}),
+}
+
+
+def replace(monkeypatch, place, **answer):
+    """Put a double with the same signature in place of a function."""
+    module, name = place.split(":")
+    double = create_autospec(getattr(importlib.import_module(module), name), **answer)
+    monkeypatch.setattr(f"{module}.{name}", double)
+    return double
+
+
+@pytest.mark.parametrize("verb", CALLS)
+def test_a_verb_hands_its_options_to_one_function(monkeypatch, verb):
+    words, place, expected = CALLS[verb]
+    signature = inspect.signature(
+        getattr(importlib.import_module(place.split(":")[0]), place.split(":")[1])
+    )
+    double = replace(monkeypatch, place, return_value=0)
+    result = run(*words.split())
+    assert result.exit_code == 0, result.output
+    double.assert_called_once()
+    given = signature.bind(*double.call_args.args, **double.call_args.kwargs).arguments
+    assert {name: given[name] for name in expected} == expected
+
+
+def test_train_reads_the_configuration_and_its_overrides(monkeypatch, config):
+    train = replace(monkeypatch, "reann.training.run:train")
+    words = ["train", config, "training.epochs=7", "--from", "m.reann", "--overwrite"]
+    assert run(*words).exit_code == 0
+    (settings,), options = train.call_args
+    assert settings.training.epochs == 7
+    assert options == {"warm_start": Path("m.reann"), "overwrite": True}
+
+
+def test_the_exit_code_of_check_is_that_of_its_findings(monkeypatch):
+    replace(monkeypatch, "reann.data.check:check_command", return_value=1)
+    assert run("check", "a.xyz").exit_code == 1
+
+
+def test_every_verb_has_a_help_with_an_example():
+    commands = [command.callback.__name__ for command in cli.app.registered_commands]
+    assert set(CALLS) | {"train"} <= set(commands)
+    for name in commands:
+        result = run(name, "--help")
+        assert result.exit_code == 0
+        assert f"Example: reann {name}" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(("text", "fs"), [("10ps", 1e4), ("500fs", 500.0), ("0.1 ns", 1e5)])
+def test_times_have_units(text, fs):
+    assert cli.femtoseconds(text) == pytest.approx(fs)
+
+
+@pytest.mark.parametrize("text", ["10", "ps", "", "-1ps", "10 days", "nanps", "infps"])
+def test_a_time_without_a_unit_is_refused(text):
+    with pytest.raises(UserError, match=r"10ps, 500fs"):
+        cli.femtoseconds(text)
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def test_an_error_of_the_user_is_printed_without_a_traceback(config):
+    config.write_text("data:\n  trian: a.xyz\n")
+    result = python("from reann.cli import main; main(['train', 'water.yaml'])", cwd=config.parent)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert "Did you mean 'train'?" in result.stderr
+    assert "water.yaml, line 2" in result.stderr
+
+
+def test_square_brackets_in_a_message_are_printed_as_they_are(config):
+    result = run("train", config, "data.valid=[bold]x")
+    assert result.exit_code == 1
+    assert "[bold]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--debug", "train", "no.yaml"], ["train", "no.yaml", "--debug"]]
+)
+def test_debug_shows_the_traceback_wherever_it_stands(words, tmp_path):
+    result = python(f"from reann.cli import main; main({words!r})", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "There is no configuration file 'no.yaml'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["trian"], ["train"], ["info"], ["md", "a", "b", "--time", "1ps"]]
+)
+def test_wrong_usage_has_exit_code_2(words):
+    assert run(*words).exit_code == 2
+
+
+def test_ctrl_c_says_how_to_go_on_when_something_was_saved(monkeypatch, config):
+    replace(monkeypatch, "reann.training.run:train", side_effect=KeyboardInterrupt)
+    result = run("train", config)
+    assert result.exit_code == 130
+    assert "resume" not in result.stderr
+    checkpoint = config.parent / "runs/water/last.ckpt.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    result = run("train", config)
+    assert result.exit_code == 130
+    assert "reann resume runs/water" in result.stderr
+
+
+def test_the_module_runs_as_a_program(tmp_path):
+    code = "import runpy, sys; sys.argv = ['reann', '--version'];"
+    code += "runpy.run_module('reann', run_name='__main__')"
+    result = python(code, cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.startswith("reann ")

@@ -1,0 +1,358 @@
+"""Configuration files: what is read, and what is said about each mistake."""
+
+import re
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from reann.config import Config
+from reann.config_errors import field_paths
+from reann.config_file import anchored, load_config, save_config
+from reann.errors import UserError
+
+TWO_LINES = "data:\n  train: water.xyz\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Return a function that writes `water.yaml` in the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def _write(text, name="water.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return _write
+
+
+def message(path, *overrides):
+    with pytest.raises(UserError) as caught:
+        load_config(path, overrides)
+    text = str(caught.value)
+    for noise in ("pydantic", "constrained", "literal[", "Input should", "function-", "IndexSplit"):
+        assert noise not in text
+    return text
+
+
+def test_two_lines_are_a_complete_configuration(write):
+    config = load_config(write(TWO_LINES))
+    assert config.data.train == "water.xyz"
+    assert config.model == Config(data={"train": "a"}).model
+    assert str(config.run.folder) == "runs/water"
+
+
+def test_a_folder_in_the_file_is_kept(write):
+    config = load_config(write(TWO_LINES + "run: {folder: elsewhere}\n"))
+    assert str(config.run.folder) == "elsewhere"
+
+
+def test_a_section_with_all_its_fields_commented_out_has_the_defaults(write):
+    assert load_config(write(TWO_LINES + "model:\n#  cutoff: 4\n")).model.cutoff == 5.0
+
+
+def test_numbers_are_read_as_people_write_them_and_words_stay_words(write):
+    text = "data: {train: a, keys: {energy: NO}, reference_energies: {No: 1e-3, Y: 2}}\n"
+    config = load_config(write(text + "training: {learning_rate: 1e-3}\n"))
+    assert config.training.learning_rate == 1e-3
+    assert config.data.keys.energy == "NO"
+    assert config.data.reference_energies == {"No": 1e-3, "Y": 2.0}
+
+
+# --- paths ------------------------------------------------------------------------------------
+
+
+def test_data_are_looked_up_in_the_working_folder_first_then_beside_the_file(write, tmp_path):
+    path = write("data: {train: a.xyz, valid: b.xyz, test: [c.xyz]}", "sub/run.yaml")
+    for file in ("a.xyz", "sub/a.xyz", "sub/b.xyz"):
+        (tmp_path / file).touch()
+    data = load_config(path).data
+    assert data.train == str(tmp_path / "a.xyz")
+    assert data.valid == str(tmp_path / "sub/b.xyz")
+    assert data.test == ["c.xyz"], "what does not exist is left for the reader to report"
+
+
+def test_globs_and_index_files_are_looked_up_beside_the_file(write, tmp_path):
+    path = write("data: {train: 'part*.xyz', valid: {indices: ids.txt}}", "sub/run.yaml")
+    for file in ("sub/part1.xyz", "sub/ids.txt"):
+        (tmp_path / file).touch()
+    data = load_config(path).data
+    assert data.train == str(tmp_path / "sub/part*.xyz")
+    assert data.valid.indices == tmp_path / "sub/ids.txt"
+
+
+def test_anchoring_twice_changes_nothing_more(write, tmp_path):
+    write("", "a.xyz")
+    once = anchored(Config(data={"train": "a.xyz"}))
+    assert once.data.train == str(tmp_path / "a.xyz")
+    assert anchored(once, "elsewhere") == once
+
+
+# --- overrides --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("training.epochs=20", 20),
+        ("training.clip=null", None),
+        ("model.readout.hidden=[8, 8]", [8, 8]),
+        ("data.reference_energies.H=-13.6", {"H": -13.6}),
+        ("data.train=[a.xyz, b.xyz]", ["a.xyz", "b.xyz"]),
+        ("run.device=cuda", "cuda"),
+    ],
+)
+def test_an_override_replaces_the_value_of_the_file(write, override, value):
+    config = load_config(write(TWO_LINES + "training: {epochs: 3, clip: 2}\n"), [override])
+    found = config
+    for name in override.partition("=")[0].split("."):
+        found = found[name] if isinstance(found, dict) else getattr(found, name)
+    assert found == (value["H"] if isinstance(value, dict) else value)
+
+
+def test_an_override_inside_a_section_keeps_the_rest_of_the_section(write):
+    config = load_config(write(TWO_LINES + "model: {cutoff: 4}\n"), ["model.l_max=1"])
+    assert (config.model.cutoff, config.model.l_max) == (4.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.epoch=3", "Did you mean 'epochs'?"),
+        ("epochs=20", "Did you mean 'training.epochs'?"),
+        ("trainig.epochs=3", "Did you mean 'training'?"),
+        ("training.loss.energie=3", "Did you mean 'energy'?"),
+        ("data.valid.index=3", "Did you mean 'indices'?"),
+        ("epochs", "is not an override"),
+        ("data.train=[a", "is not YAML"),
+    ],
+)
+def test_a_wrong_override_is_named_with_a_suggestion(write, override, said):
+    text = message(write(TWO_LINES), override)
+    assert said in text
+    assert "command line" in text
+
+
+def test_a_wrong_value_on_the_command_line_is_not_blamed_on_the_file(write):
+    text = message(write(TWO_LINES + "training: {epochs: 3}\n"), "training.epochs=many")
+    assert "command line: training.epochs=many" in text
+    assert "water.yaml" not in text
+
+
+# --- mistakes ---------------------------------------------------------------------------------
+
+
+def test_a_typo_is_named_with_its_line_and_a_suggestion(write):
+    text = message(write(TWO_LINES + "training:\n  lerning_rate: 1e-3\n"))
+    assert "'lerning_rate'" in text
+    assert "water.yaml, line 4" in text
+    assert "Did you mean 'learning_rate'?" in text
+
+
+@pytest.mark.parametrize(
+    ("field", "suggestion"),
+    [
+        ("nipsin: 2", "model.l_max"),
+        ("epochs: 2", "training.epochs"),
+        ("dta: 3", "data"),
+    ],
+)
+def test_a_field_in_the_wrong_place_is_sent_to_the_right_one(write, field, suggestion):
+    assert f"Did you mean '{suggestion}'?" in message(write(TWO_LINES + field + "\n"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said", "allowed"),
+    [
+        ("training:\n  epochs: 1.5", "training.epochs cannot be 1.5", "whole number of at least 1"),
+        ("training:\n  epochs: many", "cannot be 'many'", "whole number of at least 1"),
+        ("training:\n  batch_size: 0", "training.batch_size cannot be 0", "auto"),
+        ("model:\n  l_max: 9", "model.l_max cannot be 9", "at most 4"),
+        ("model:\n  cutoff: -1", "model.cutoff cannot be -1", "a number above 0"),
+        ("model:\n  cutoff: true", "model.cutoff cannot be true", "a number above 0"),
+        ("model:\n  features: grams", "Did you mean 'gram'?", "gram, orbitals"),
+        ("model:\n  zbl: {inner: 2}", "inner 2.0 must be below outer 1.0", "Change one"),
+        ("model:\n  readout: {hidden: []}", "model.readout.hidden cannot be []", "a list of"),
+        ("training:\n  schedule: cosine", "Did you mean {name: cosine}?", "{name: plateau}"),
+        ("training:\n  schedule: {name: cosin}", "Did you mean 'cosine'?", "{name: plateau}"),
+        ("training:\n  schedule: {final: 0.1}", "training.schedule cannot be", "{name: plateau}"),
+        ("training:\n  loss:", "training.loss cannot be empty", "{energy: "),
+        ("model: 3", "model cannot be 3", "{preset: "),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(write, lines, said, allowed):
+    text = message(write(TWO_LINES + lines + "\n"))
+    assert said in text
+    assert allowed in text
+    assert re.search(rf"line {2 + len(lines.splitlines())}\b", text)
+
+
+@pytest.mark.parametrize("value", ["1.5", "[1, 2]", "true", "{}", "{name: x}"])
+def test_a_wrong_validation_part_is_one_mistake_with_all_that_it_can_be(write, value):
+    text = message(write(TWO_LINES + f"  valid: {value}\n"))
+    assert text.count("data.valid cannot be") == 1
+    assert "above 0 and below 1" in text
+    assert "{indices: …}" in text
+    assert "line 3" in text
+
+
+def test_a_mistake_inside_one_kind_of_validation_part_does_not_mention_the_others(write):
+    text = message(write(TWO_LINES + "  valid: {indicies: [1]}\n"))
+    assert "'data.valid' has no field 'indicies'. Did you mean 'indices'?" in text
+    assert "groups" not in text
+    text = message(write(TWO_LINES + "  valid:\n    groups: [1]\n"))
+    assert "data.valid.groups cannot be [1]" in text
+    assert "indices" not in text
+
+
+def test_the_fields_of_a_schedule_are_those_of_its_name(write):
+    text = message(write(TWO_LINES + "training:\n  schedule:\n    name: plateau\n    final: 1\n"))
+    assert "'training.schedule' has no field 'final'" in text
+    assert "name, factor, patience, minimum" in text
+    assert "line 6" in text
+
+
+def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file(write):
+    text = message(
+        write("training:\n  epochs: x\nmodel:\n  cutof: 3\ndata:\n  train: a\n  valid: 2\n")
+    )
+    assert "3 mistakes" in text
+    assert text.index("line 2:") < text.index("line 4:") < text.index("line 7:")
+
+
+@pytest.mark.parametrize("text", ["data:\n", "model: {cutoff: 3}\n"])
+def test_missing_training_data_are_asked_for(write, text):
+    assert "data.train is missing" in message(write(text))
+
+
+def test_a_misspelled_field_is_not_reported_as_missing_too(write):
+    text = message(write("data:\n  trian: a.xyz\n"))
+    assert "Did you mean 'train'?" in text
+    assert "is missing" not in text
+
+
+# --- files that are no configuration ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty"),
+        ("# only a comment\n", "is empty"),
+        ("- a\n- b\n", "a list, not a configuration"),
+        ("data:train\n", "a single value, not a configuration"),
+        ("data:\n\ttrain: a\n", "does not take tabs"),
+        ("data:\n  train: [a\n", "line 3"),
+        ("data: {train: a}\nmodel: {}\ndata: {train: b}\n", "twice, on lines 1 and 3"),
+        ("data: &a\n  train: *a\n", "data.train cannot be"),
+        ("data: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+        (b"data:\n  train: \xff.xyz\n", "not UTF-8 text: byte 0xff"),
+        (b"\x89PNG\x00\x00", "not UTF-8"),
+        (b"data: \x00\x01", "not valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_with_the_reason(write, content, said):
+    text = message(write(content))
+    assert said in text
+    assert "water.yaml" in text
+
+
+def test_a_byte_order_mark_is_no_mistake(write):
+    assert load_config(write(b"\xef\xbb\xbf" + TWO_LINES.encode())).data.train == "water.xyz"
+
+
+def test_an_absent_file_is_named_with_the_closest_one(write, tmp_path):
+    write(TWO_LINES)
+    assert "Did you mean 'water.yaml'?" in message(tmp_path / "watr.yaml")
+    assert "reann new" in message(tmp_path / "nowhere" / "a.yaml")
+
+
+def test_a_folder_or_a_data_file_in_place_of_a_configuration_is_noticed(write, tmp_path):
+    assert f"reann resume {tmp_path}" in message(tmp_path)
+    assert "reann new config.yaml --from" in message(write("1\n\nH 0 0 0\n", "train.xyz"))
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+configurations = st.fixed_dictionaries(
+    {
+        "data": st.fixed_dictionaries(
+            {"train": st.text(min_size=1).map(lambda text: f"nowhere/{text}.xyz")},
+            optional={
+                "valid": st.floats(0.01, 0.99)
+                | st.sampled_from(["1e-3", "0.1", "no", "null", "~x"])
+                | st.fixed_dictionaries({"indices": st.lists(st.integers(0, 9))})
+                | st.fixed_dictionaries({"groups": st.lists(st.text())}),
+                "reference_energies": st.just("isolated")
+                | st.dictionaries(st.sampled_from(["H", "No", "Y"]), st.floats(-1e5, 1e5)),
+            },
+        ),
+        "model": st.fixed_dictionaries(
+            {}, optional={"preset": st.just("upstream"), "zbl": st.just({})}
+        ),
+        "training": st.fixed_dictionaries(
+            {},
+            optional={
+                "schedule": st.fixed_dictionaries({"name": st.sampled_from(["cosine", "plateau"])}),
+                "clip": st.none() | st.floats(1e-300, 1e300) | st.just(float("inf")),
+            },
+        ),
+        "run": st.fixed_dictionaries({}, optional={"folder": st.sampled_from(["runs/ä b", "1"])}),
+    }
+)
+
+
+@given(configurations)
+def test_a_saved_configuration_reads_back_equal(tmp_path_factory, values):
+    config = Config.model_validate(values)
+    path = tmp_path_factory.mktemp("saved") / "config.yaml"
+    save_config(config, path, {"reann": "0.1.0", "torch": "2.13.0"})
+    assert load_config(path) == config
+    assert path.read_text(encoding="utf-8").startswith("# reann 0.1.0\n# torch 2.13.0\n")
+
+
+def test_a_saved_configuration_states_every_field(tmp_path):
+    save_config(Config(data={"train": "a"}), tmp_path / "config.yaml", {})
+    values = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert set(values["model"]) == set(Config.model_fields["model"].annotation.model_fields)
+    assert values["training"]["loss"]["energy_emphasis"] == 20.0
+
+
+def test_a_key_that_is_not_used_stays_apart_from_one_to_be_found(tmp_path):
+    config = Config(data={"train": "a", "keys": {"forces": None, "energy": "E"}})
+    save_config(config, tmp_path / "config.yaml", {})
+    keys = load_config(tmp_path / "config.yaml").data.keys
+    assert keys.model_fields_set == {"forces", "energy"}
+
+
+def test_a_configuration_that_cannot_be_written_is_an_error_of_the_user(tmp_path):
+    with pytest.raises(UserError, match="cannot be written"):
+        save_config(Config(data={"train": "a"}), tmp_path / "nowhere" / "config.yaml", {})
+
+
+# --- the settings themselves ------------------------------------------------------------------
+
+
+def test_every_field_is_documented():
+    def undocumented(section):
+        return [name for name, field in section.model_fields.items() if not field.description]
+
+    for name, field in Config.model_fields.items():
+        assert not undocumented(field.annotation), name
+    assert ("model", "zbl", "inner") in set(field_paths(Config))
+
+
+def test_own_fields_take_precedence_over_a_preset():
+    model = Config(data={"train": "a"}, model={"preset": "upstream", "angular": "unit"}).model
+    assert (model.features, model.angular) == ("orbitals", "unit")
+
+
+def test_a_configuration_cannot_be_changed_by_accident():
+    config = Config(data={"train": "a"})
+    with pytest.raises(ValidationError):
+        config.data = None

@@ -1,0 +1,68 @@
+"""`reann new`: the written configuration holds what the data say, and can be read."""
+
+import re
+
+import ase
+import ase.io
+import pytest
+
+from reann.config import Config
+from reann.config_file import load_config
+from reann.errors import UserError
+from reann.new import new_config, render
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Write two structures whose labels have names of their own."""
+    monkeypatch.chdir(tmp_path)
+    frames = []
+    for distance in (0.9, 1.0):
+        atoms = ase.Atoms("OH", [[0, 0, 0], [0, 0, distance]])
+        atoms.info["DFT_energy"] = -10.0 - distance
+        atoms.arrays["DFT_forces"] = atoms.positions * 0.1
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.xyz", frames)
+    return tmp_path
+
+
+def test_the_configuration_names_the_keys_and_elements_that_the_data_have(data):
+    said = new_config("a.yaml", "train.xyz")
+    assert "2 structures, 4 atoms, H 50% O 50%" in said
+    assert "reann train a.yaml" in said
+    config = load_config("a.yaml")
+    assert config.data.train == str(data / "train.xyz")
+    assert (config.data.keys.energy, config.data.keys.forces) == ("DFT_energy", "DFT_forces")
+    assert "H 50% O 50%" in (data / "a.yaml").read_text()
+
+
+def test_an_existing_file_is_never_touched(data):
+    (data / "a.yaml").write_text("mine")
+    with pytest.raises(UserError, match="there already"):
+        new_config("a.yaml", "train.xyz")
+    assert (data / "a.yaml").read_text() == "mine"
+
+
+def test_nothing_is_written_when_the_data_are_absent(data):
+    with pytest.raises(UserError, match=r"Did you mean 'train.xyz'"):
+        new_config("a.yaml", "trian.xyz")
+    assert not (data / "a.yaml").exists()
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_the_user(data):
+    with pytest.raises(UserError, match="cannot be written"):
+        new_config("nowhere/a.yaml", "train.xyz")
+
+
+def test_every_field_is_there_with_its_documentation_and_its_default(tmp_path):
+    config = Config(data={"train": "a.xyz"})
+    text = render(config, "a.yaml", "a.xyz: 3 structures")
+    for section in Config.model_fields:
+        for name, field in type(getattr(config, section)).model_fields.items():
+            (line,) = re.findall(rf"^  (?:# )?{name}: .*$", text, flags=re.MULTILINE)
+            assert line.endswith("# " + " ".join(field.description.split()))
+    (tmp_path / "a.yaml").write_text(text)
+    read = load_config(tmp_path / "a.yaml", ["run.folder=null"])
+    assert read == config
+    (tmp_path / "a.yaml").write_text(re.sub(r"^  # (?=[a-z_]+: )", "  ", text, flags=re.MULTILINE))
+    assert load_config(tmp_path / "a.yaml") == config, "uncommenting a line changes nothing"
