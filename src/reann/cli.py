@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from reann.errors import UserError
+
+if TYPE_CHECKING:
+    from reann.config import DataConfig
 
 TRAIN, USE, DATA = "Train", "Use a potential", "Data and files"
 
@@ -84,6 +87,10 @@ DataFiles = Annotated[
 ]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")
+]
+LabelsOf = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="CONFIG", help="Take keys and units of labels from it."),
 ]
 
 
@@ -202,7 +209,9 @@ def evaluate(
     group: Annotated[
         str | None, typer.Option(metavar="KEY", help="Label that names the group of a structure.")
     ] = None,
+    config: LabelsOf = None,
     engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Print the errors of a potential on structures with labels.
 
@@ -210,8 +219,17 @@ def evaluate(
     """
     from reann.evaluate import evaluate_command
 
+    labels = _labels_of(config)
     evaluate_command(
-        model, files, json_path=json_path, output=output, group=group, engine=engine.value
+        model,
+        files,
+        json_path=json_path,
+        output=output,
+        group=group,
+        engine=engine.value,
+        keys=labels.keys if labels else None,
+        units=labels.units if labels else None,
+        device=device,
     )
 
 
@@ -287,6 +305,7 @@ def relax(
 def check(
     files: DataFiles,
     json_path: JsonFile = None,
+    config: LabelsOf = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     cutoff: Annotated[float, typer.Option(min=0, help="Å; who has no neighbor within it?")] = 5.0,
 ) -> None:
@@ -296,7 +315,8 @@ def check(
     """
     from reann.data.check import check_command
 
-    raise typer.Exit(check_command(files, json_path, strict=strict, cutoff=cutoff))
+    labels = _labels_of(config)
+    raise typer.Exit(check_command(files, json_path, data=labels, strict=strict, cutoff=cutoff))
 
 
 @app.command(rich_help_panel=DATA)
@@ -350,6 +370,14 @@ def femtoseconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise UserError(f"'{text}' is not a time.", "--time", "Write 10ps, 500fs or 1ns.")
     return value
+
+
+def _labels_of(config: Path | None) -> DataConfig | None:
+    if config is None:
+        return None
+    from reann.config_file import load_config
+
+    return load_config(config).data
 
 
 def _complain(message: str) -> None:

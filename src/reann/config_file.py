@@ -237,9 +237,7 @@ _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile("^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
 )
 _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
-_Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
-)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, None)
 
 

@@ -168,6 +168,16 @@ def test_the_exit_code_of_check_is_that_of_its_findings(monkeypatch):
     assert run("check", "a.xyz").exit_code == 1
 
 
+def test_labels_are_named_as_in_a_configuration(monkeypatch, config):
+    config.write_text("data: {train: a, keys: {energy: E}, units: {energy: Ha}}\n")
+    check = replace(monkeypatch, "reann.data.check:check_command", return_value=0)
+    assert run("check", "a.xyz", "--config", config).exit_code == 0
+    assert check.call_args.kwargs["data"].units.energy == "Ha"
+    evaluate = replace(monkeypatch, "reann.evaluate:evaluate_command")
+    assert run("evaluate", "m.reann", "a.xyz", "--config", config).exit_code == 0
+    assert evaluate.call_args.kwargs["keys"].energy == "E"
+
+
 def test_every_verb_has_a_help_with_an_example():
     commands = [command.callback.__name__ for command in cli.app.registered_commands]
     assert set(CALLS) | {"train"} <= set(commands)
