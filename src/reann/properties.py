@@ -51,7 +51,11 @@ def evaluate(
     found = {"energy": energy, "energies": energies}
     if derivatives:
         (g,) = torch.autograd.grad(
-            energies.sum(), r, create_graph=create_graph, materialize_grads=True
+            energies,
+            r,
+            torch.ones_like(energies),
+            create_graph=create_graph,
+            materialize_grads=True,
         )
         found |= _derived(graph, r.detach(), g, wanted)
     kept = {name: found[name] for name in PROPERTIES if name in wanted}

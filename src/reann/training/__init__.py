@@ -1,0 +1,1 @@
+"""Training: loss, optimization, the loop, and everything that makes a run survive."""

@@ -1,0 +1,77 @@
+"""Several processes: who am I, and sums over all.
+
+Started by ``torchrun --nproc-per-node=N -m reann train ...``; one process needs nothing of this.
+The loss is divided by the counts of the global batch, so gradients are added, not averaged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process prints and writes."""
+        return self.rank == 0
+
+    def add_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replace every gradient by its sum over the processes, in one message."""
+        parameters = list(parameters)
+        for p in parameters:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        if self.size == 1:
+            return
+        # One buffer per dtype: reference energies are float64, networks may be float32.
+        for dtype in {p.dtype for p in parameters}:
+            grads = [p.grad for p in parameters if p.dtype == dtype and p.grad is not None]
+            flat = torch.cat([g.view(-1) for g in grads])
+            distributed.all_reduce(flat)
+            for g, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+                g.copy_(part.view_as(g))
+
+    def add(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of an array over the processes."""
+        if self.size == 1:
+            return values
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        total = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64)).to(device)
+        distributed.all_reduce(total)
+        return total.cpu().numpy()
+
+    def any(self, flag: bool) -> bool:
+        """Return whether the flag is set on some process."""
+        return bool(self.add(np.array([float(flag)]))[0] > 0) if self.size > 1 else flag
+
+    def wait(self) -> None:
+        """Wait for all processes."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def world(device: torch.device) -> Iterator[World]:
+    """Join the processes that torchrun started; gloo on CPUs, nccl on GPUs."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World()
+        return
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(distributed.get_rank(), size)
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,198 @@
+"""What a run tells: lines or a live table on the terminal, `log.csv`, and optional trackers.
+
+Only the leading process speaks and writes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from reann.errors import UserError
+
+Row = dict[str, float]
+"""One epoch: epoch, learning_rate, errors with units in their names, seconds."""
+
+SHOWN_ROWS = 15
+COLUMNS = {
+    "train_energy_rmse_meV_per_atom": "train E",
+    "train_forces_rmse_meV_per_A": "train F",
+    "train_stress_rmse_meV_per_A3": "train S",
+    "valid_energy_rmse_meV_per_atom": "valid E",
+    "valid_forces_rmse_meV_per_A": "valid F",
+    "valid_stress_rmse_meV_per_A3": "valid S",
+}
+CAPTION = "RMSE: E meV/atom · F meV/Å · S meV/Å³"
+
+
+class Tracker(Protocol):
+    """Where metrics are sent besides `log.csv`."""
+
+    def log(self, row: Mapping[str, float], epoch: int) -> None:
+        """Send the numbers of an epoch."""
+        ...
+
+    def close(self) -> None:
+        """Finish."""
+        ...
+
+
+class TensorBoard:
+    """Scalars for TensorBoard in the run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def log(self, row: Mapping[str, float], epoch: int) -> None:
+        """Write each number as a scalar."""
+        for name, value in row.items():
+            self.writer.add_scalar(name, value, epoch)
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self.writer.close()
+
+
+class WandB:
+    """Metrics for Weights & Biases."""
+
+    def __init__(self, folder: Path) -> None:
+        import wandb
+
+        self.run = wandb.init(dir=str(folder), name=folder.name, resume="allow")
+
+    def log(self, row: Mapping[str, float], epoch: int) -> None:
+        """Send each number."""
+        self.run.log(dict(row), step=epoch)
+
+    def close(self) -> None:
+        """Finish the run."""
+        self.run.finish()
+
+
+def tracker(name: str, folder: Path) -> Tracker | None:
+    """Return the named tracker; `UserError` when its package is missing."""
+    kinds = {"tensorboard": TensorBoard, "wandb": WandB}
+    if name not in kinds:
+        return None
+    try:
+        return kinds[name](folder)
+    except ImportError as error:
+        raise UserError(
+            f"The tracker {name} is not installed ({error}).",
+            "run.tracker",
+            f"pip install {name}, or set run.tracker to none.",
+        ) from error
+
+
+class Journal:
+    """Terminal and `log.csv` of a run."""
+
+    def __init__(self, folder: Path, *, speaks: bool, tracker: Tracker | None = None) -> None:
+        self.path, self.speaks, self.tracker = folder / "log.csv", speaks, tracker
+        self.console = Console(quiet=not speaks, highlight=False)
+        self.rows: list[Row] = []
+        self.live: Live | None = None
+        self.names: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def open(self, last_epoch: int) -> None:
+        """Take up `log.csv` after an epoch: later rows are cut."""
+        kept = [row for row in read_log(self.path) if row["epoch"] <= last_epoch]
+        if self.speaks:
+            self.path.unlink(missing_ok=True)
+        for row in kept:
+            self._append(row)
+        self.rows = kept
+        if self.console.is_terminal:
+            self.live = Live(console=self.console, auto_refresh=False)
+            self.live.start()
+
+    def add(self, row: Row) -> None:
+        """Write and show the row of an epoch."""
+        self.rows.append(row)
+        if not self.speaks:
+            return
+        self._append(row)
+        if self.tracker:
+            self.tracker.log(row, int(row["epoch"]))
+        if self.live:
+            self.live.update(_table(self.rows[-SHOWN_ROWS:]), refresh=True)
+        else:
+            if self.rows[0] is row or not self.names:
+                self.names = [name for name in COLUMNS if name in self.rows[-1] or name in row]
+                self.say(_line(["epoch", "lr", *(COLUMNS[n] for n in self.names), "best", "time"]))
+            self.say(_line(_cells(row, self.names)))
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        if self.live:
+            self.live.stop()
+            self.live = None
+        if self.tracker:
+            self.tracker.close()
+
+    def _append(self, row: Row) -> None:
+        if not self.speaks:
+            return
+        new = not self.path.exists()
+        try:
+            with self.path.open("a", newline="") as file:
+                writer = csv.writer(file)
+                if new:
+                    writer.writerow(row)
+                writer.writerow(row.values())
+        except OSError as error:
+            raise UserError(
+                f"log.csv could not be written: {error.strerror}.",
+                str(self.path),
+                "Free some space, then continue with `reann resume`.",
+            ) from error
+
+
+def read_log(path: Path) -> list[Row]:
+    """Return the rows of a `log.csv`; a last line that was cut off is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    if not rows:
+        return []
+    return [
+        {name: float(value) for name, value in zip(rows[0], row, strict=True)}
+        for row in rows[1:]
+        if len(row) == len(rows[0]) and all(row)
+    ]
+
+
+def _cells(row: Row, names: list[str]) -> list[str]:
+    minutes, seconds = divmod(int(row["seconds"]), 60)
+    errors = [f"{row[name]:.2f}" if name in row else "–" for name in names]
+    rate = f"{row['learning_rate']:.1e}"
+    best = "*" if row.get("best") else ""
+    return [f"{row['epoch']:.0f}", rate, *errors, best, f"{minutes:02d}:{seconds:02d}"]
+
+
+def _line(cells: list[str]) -> str:
+    return "  ".join(cell.rjust(9 if i > 1 else 7) for i, cell in enumerate(cells))
+
+
+def _table(rows: list[Row]) -> Table:
+    names = [name for name in COLUMNS if any(name in row for row in rows)]
+    table = Table(caption=CAPTION, box=None)
+    for title in ["epoch", "lr", *(COLUMNS[name] for name in names), "best", "time"]:
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(*_cells(row, names))
+    return table

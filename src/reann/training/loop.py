@@ -1,0 +1,279 @@
+"""The training loop: steps, epochs, validation, checkpoints.
+
+    for each epoch:
+        for each batch: loss of its parts, gradient summed over the processes, AdamW, average
+        validate the averaged weights; keep the best; write a row; save everything
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reann import properties
+from reann.config import CosineSchedule, TrainingConfig
+from reann.data.loader import Loader
+from reann.errors import UserError
+from reann.metrics import Errors, residuals
+from reann.training.distributed import World
+from reann.training.journal import Journal, Row
+from reann.training.loss import Counts, Loss
+from reann.training.optim import cosine_rate
+from reann.training.state import Progress, TrainingState
+
+DIVERGED = 25.0
+"""A validation loss so many times the best one is a divergence."""
+MOST_ROLLBACKS = 8
+SHORTEST_INTERVAL = 1.0
+"""Seconds between checkpoints at the ends of very short epochs."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop, and has been saved."""
+
+
+@dataclass
+class Trainer:
+    """One run: what is trained, on what, and where it is written."""
+
+    config: TrainingConfig
+    folder: Path
+    seed: int
+    checkpoint_seconds: float
+    device: torch.device
+    world: World
+    state: TrainingState
+    loss: Loss
+    train: Loader
+    valid: Loader
+    counts: dict[str, dict[str, np.ndarray]]
+    """Finite label values per structure: of the data set of `train`, of that of `valid`."""
+    journal: Journal
+    identity: dict[str, Any]
+    save_best: Callable[[TrainingState], None]
+    """Writes the potential with the best weights."""
+
+    def run(self) -> None:
+        """Train until the last epoch, an early stop, or an interruption."""
+        progress = self.state.progress
+        self.started = time.monotonic() - progress.seconds
+        self.saved = time.monotonic()
+        self.saved_best = progress.best_epoch
+        self.stop = False
+        self.journal.open(progress.epoch)
+        try:
+            with self._signals():
+                if progress.epoch < 0:
+                    self._finish_epoch(Errors())
+                while progress.epoch < self.config.epochs and not self._is_over():
+                    self._train_epoch()
+        finally:
+            self.journal.close()
+
+    # --- an epoch -----------------------------------------------------------------------------
+
+    def _train_epoch(self) -> None:
+        progress, epoch = self.state.progress, self.state.progress.epoch + 1
+        errors = Errors.from_table(np.array(progress.errors))
+        batches = self.train.batches(self.seed, epoch)[progress.step :]
+        for batch, graphs in self.train.graphs(batches):
+            self._step(batch, graphs, errors)
+            progress.step += 1
+            stop = self.world.any(self.stop)
+            if stop or self._checkpoint_is_due(self.checkpoint_seconds):
+                self._save(errors)
+            if stop:
+                raise Interrupted
+        self._finish_epoch(errors)
+
+    def _step(self, batch: np.ndarray, graphs: list, errors: Errors) -> None:
+        state = self.state
+        at = self._at()
+        counts = {name: float(n[batch].sum()) for name, n in self.counts["train"].items()}
+        rate = self.config.learning_rate * self._rate(at)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.optimizer.zero_grad(set_to_none=True)
+        state.model.train()
+        for graph in graphs:
+            with _memory_advice(graph.n_atoms, graph.n_edges):
+                here = graph.to(self.device)
+                names = self.loss.wanted(counts)
+                predicted = properties.evaluate(state.model, here, names, create_graph=True)
+                loss = self.loss(predicted, here, counts, self.loss.emphasis(at))
+                loss.backward()
+                errors.add(residuals(predicted, here))
+        self.world.add_gradients(state.average.live)
+        limit = self.config.clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(state.average.live, limit)
+        if not math.isfinite(norm):
+            self._roll_back("the gradient is not finite")
+            return
+        state.optimizer.step()
+        state.average.update()
+
+    def _finish_epoch(self, errors: Errors) -> None:
+        """Validate, choose, report and save."""
+        state, progress = self.state, self.state.progress
+        valid_loss, valid_errors = self.validate()
+        errors = Errors.from_table(self.world.add(errors.table()))
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.errors = Errors().table().tolist()
+        progress.seconds = time.monotonic() - self.started
+        better = valid_loss < progress.best_loss
+        if better:
+            progress.best_loss, progress.best_epoch = valid_loss, progress.epoch
+            state.keep_best()
+        row: Row = {"epoch": progress.epoch, "learning_rate": self._last_rate()}
+        row |= _rmse("train", errors, self.loss.wanted(self._totals("train")))
+        row |= _rmse("valid", valid_errors, self.loss.wanted(self._totals("valid")))
+        row |= {"valid_loss": valid_loss, "best": float(better), "seconds": progress.seconds}
+        self.journal.add(row)
+        if not valid_loss < DIVERGED * progress.best_loss:
+            self._roll_back(f"the validation loss is {valid_loss:.3g}")
+        self._follow_plateau(valid_loss)
+        due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
+        if due or progress.epoch == 0 or self._is_over():
+            self._save(Errors())
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, Errors]:
+        """Return the loss with its fixed weights, and the errors, of the averaged weights."""
+        model, counts = self.state.model, self._totals("valid")
+        model.eval()
+        self.state.average.swap()
+        errors, total = Errors(), np.zeros(1)
+        for _, graphs in self.valid.graphs(self.valid.in_order()):
+            for graph in graphs:
+                here = graph.to(self.device)
+                predicted = properties.evaluate(model, here, self.loss.wanted(counts))
+                total += self.loss(predicted, here, counts).item()
+                errors.add(residuals(predicted, here))
+        self.state.average.swap()
+        return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))
+
+    # --- rates and stops ----------------------------------------------------------------------
+
+    def _at(self) -> float:
+        """Return the progress of the training between 0 and 1."""
+        progress, steps = self.state.progress, len(self.train)
+        return (max(progress.epoch, 0) * steps + progress.step) / (self.config.epochs * steps)
+
+    def _rate(self, at: float) -> float:
+        schedule = self.config.schedule
+        factor = self.state.progress.rate_factor
+        return factor * cosine_rate(schedule, at) if isinstance(schedule, CosineSchedule) else factor
+
+    def _last_rate(self) -> float:
+        return self.state.optimizer.param_groups[0]["lr"]
+
+    def _follow_plateau(self, valid_loss: float) -> None:
+        schedule, progress = self.config.schedule, self.state.progress
+        if isinstance(schedule, CosineSchedule):
+            return
+        progress.stale += 1
+        if valid_loss < progress.plateau_loss:
+            progress.plateau_loss, progress.stale = valid_loss, 0
+        elif progress.stale > schedule.patience:
+            progress.rate_factor *= schedule.factor
+            progress.stale = 0
+
+    def _is_over(self) -> bool:
+        """Return whether nothing is left to do: last epoch, no progress, or no rate."""
+        progress, schedule = self.state.progress, self.config.schedule
+        patience = self.config.patience
+        return (
+            progress.epoch >= self.config.epochs
+            or (patience is not None and progress.epoch - progress.best_epoch > patience)
+            or (
+                not isinstance(schedule, CosineSchedule)
+                and self.config.learning_rate * progress.rate_factor < schedule.minimum
+            )
+        )
+
+    def _roll_back(self, why: str) -> None:
+        progress: Progress = self.state.progress
+        if progress.best_epoch < 0 or progress.rollbacks >= MOST_ROLLBACKS:
+            raise UserError(
+                f"The training diverges: {why} after {progress.rollbacks} rollbacks.",
+                f"{self.folder}, epoch {progress.epoch + 1}",
+                "Lower training.learning_rate, or look for wrong labels with `reann check`.",
+            )
+        self.state.roll_back()
+        self.journal.say(f"rolled back to epoch {progress.best_epoch}, half the rate: {why}")
+
+    # --- saving -------------------------------------------------------------------------------
+
+    def _save(self, errors: Errors) -> None:
+        """Save everything: the best model first, then the checkpoint that names it."""
+        progress = self.state.progress
+        progress.errors = self.world.add(errors.table()).tolist()
+        if self.world.leads:
+            progress.seconds = time.monotonic() - self.started
+            if self.saved_best != progress.best_epoch:
+                self.save_best(self.state)
+            self.state.save(self.folder, self.identity)
+        self.saved_best = progress.best_epoch
+        self.saved = time.monotonic()
+
+    def _checkpoint_is_due(self, interval: float) -> bool:
+        """Return the leading process' answer on all of them."""
+        return self.world.any(self.world.leads and time.monotonic() - self.saved >= interval)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Turn the first Ctrl-C or SIGTERM into a request to save and stop."""
+
+        def request(number: int, frame: object) -> None:
+            self.stop = True
+            signal.signal(number, previous[number])
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        try:
+            previous = {number: signal.signal(number, request) for number in numbers}
+        except ValueError:  # not the main thread: the caller handles signals
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _totals(self, part: str) -> Counts:
+        loader = self.train if part == "train" else self.valid
+        chosen = loader.subset.indices
+        return {name: float(n[chosen].sum()) for name, n in self.counts[part].items()}
+
+
+def _rmse(part: str, errors: Errors, names: list[str]) -> Row:
+    """Return one column per label, NaN before the first step."""
+    found = errors.summary()
+    units = {"energy": "meV_per_atom", "forces": "meV_per_A", "stress": "meV_per_A3"}
+    return {
+        f"{part}_{n}_rmse_{units[n]}": found.get(f"{n}_rmse_{units[n]}", math.nan) for n in names
+    }
+
+
+@contextmanager
+def _memory_advice(n_atoms: int, n_edges: int) -> Iterator[None]:
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        free, total = (x / 2**30 for x in torch.cuda.mem_get_info())
+        raise UserError(
+            f"The GPU has no memory for {n_atoms} atoms with {n_edges} neighbor pairs at once.",
+            f"{free:.1f} of {total:.1f} GiB free",
+            f"Set training.max_edges={max(n_edges // 4, 1000)}: the result stays the same.",
+        ) from error
+
+

@@ -1,0 +1,80 @@
+"""Optimizer, learning rate and averaged weights.
+
+Rate and average are functions of the step, so that a resumed run follows the same path.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from reann.config import CosineSchedule, TrainingConfig
+
+LONG_RUN = 5000
+"""Steps above which the average of the weights is slower."""
+
+
+def adamw(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """Return AdamW; only the networks' weight matrices decay."""
+    matrices = [p for n, p in model.named_parameters() if _is_matrix(n) and p.requires_grad]
+    others = [p for n, p in model.named_parameters() if not _is_matrix(n) and p.requires_grad]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+def cosine_rate(schedule: CosineSchedule, progress: float) -> float:
+    """Return the factor of the learning rate at a progress between 0 and 1."""
+    if progress < schedule.warmup:
+        return max(progress / schedule.warmup, 0.01)
+    x = (progress - schedule.warmup) / (1.0 - schedule.warmup)
+    return schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + math.cos(math.pi * x))
+
+
+class Average:
+    """Exponential moving average of the trained weights.
+
+    The decay after k updates is min(decay, (k + 1) / (k + 10)): the start is forgotten quickly.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.names = [name for name, p in model.named_parameters() if p.requires_grad]
+        self.live = [p for p in model.parameters() if p.requires_grad]
+        self.weights = [p.detach().clone() for p in self.live]
+
+    @staticmethod
+    def decay_for(ema: float | str, steps: int) -> float:
+        """Return the configured decay; `auto` depends on the length of the run."""
+        return (0.999 if steps > LONG_RUN else 0.99) if isinstance(ema, str) else ema
+
+    def update(self) -> None:
+        """Take one step towards the live weights."""
+        decay = min(self.decay, (self.updates + 1) / (self.updates + 10))
+        torch._foreach_lerp_(self.weights, [p.detach() for p in self.live], 1.0 - decay)
+        self.updates += 1
+
+    def swap(self) -> None:
+        """Exchange live and averaged weights; call it twice around a validation."""
+        for p, average in zip(self.live, self.weights, strict=True):
+            live = p.detach().clone()
+            p.data.copy_(average)
+            average.copy_(live)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the averaged weights by name."""
+        return dict(zip(self.names, self.weights, strict=True))
+
+    def load(self, state: dict[str, Tensor], updates: int) -> None:
+        """Take up averaged weights by name."""
+        for name, average in zip(self.names, self.weights, strict=True):
+            average.copy_(state[name])
+        self.updates = updates
+
+
+def _is_matrix(name: str) -> bool:
+    return name.endswith(".weight") and ("first" in name or "last" in name or "linears" in name)

@@ -1,0 +1,70 @@
+"""Statistics of the density over the training structures: standardization and range.
+
+The standardization is fixed at the start, per element, the same for all recursions. The range is
+recorded at the end, so that a prediction can tell which atoms it extrapolates for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from reann.data.dataset import Subset
+from reann.model import Reann
+from reann.model.reann import Embedding
+
+STATISTICS_STRUCTURES = 100
+"""Training structures that the standardization is taken from."""
+STATISTICS_EDGES = 200_000
+"""Neighbor pairs at once while doing so."""
+MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
+"""Scale of a feature: its standard deviation plus this share of its mean, at least this."""
+
+@torch.no_grad()
+def set_standardization(model: Reann, train: Subset, seed: int) -> None:
+    """Set mean and scale of the density per element from some training structures."""
+    if not model.config.standardize:
+        return
+    some = np.random.default_rng(seed).permutation(train.indices)[:STATISTICS_STRUCTURES]
+    n, total, squares = (torch.zeros_like(model.density_mean, dtype=torch.float64) for _ in "123")
+    for rho, atoms in _densities(model, Subset(train.dataset, some)):
+        for z, rho_z in enumerate(rho.to(torch.float64).split(atoms.counts)):
+            n[z] += len(rho_z)
+            total[z] += rho_z.sum(0)
+            squares[z] += rho_z.square().sum(0)
+    n = n.clamp(min=1.0)
+    mean = total / n
+    deviation = (squares / n - mean.square()).clamp(min=0.0).sqrt()
+    model.density_mean.copy_(mean)
+    model.density_scale.copy_((deviation + MEAN_SHARE * mean.abs()).clamp(min=LEAST_SCALE))
+
+
+@torch.no_grad()
+def record_ranges(model: Reann, train: Subset) -> None:
+    """Set the range of the density per element in the training structures."""
+    low = torch.full_like(model.density_min, torch.inf)
+    high = torch.full_like(model.density_max, -torch.inf)
+    for rho, atoms in _densities(model, train):
+        for z, rho_z in enumerate(rho.split(atoms.counts)):
+            if len(rho_z):
+                low[z] = torch.minimum(low[z], rho_z.amin(0))
+                high[z] = torch.maximum(high[z], rho_z.amax(0))
+    model.density_min.copy_(low)
+    model.density_max.copy_(high)
+
+
+def _densities(model: Reann, subset: Subset) -> Iterator[Embedding]:
+    """Yield the densities of batches of structures."""
+    dataset, indices = subset.dataset, subset.indices
+    room, batch = STATISTICS_EDGES, []
+    for place, index in enumerate(indices):
+        batch.append(index)
+        room -= dataset.n_edges[index]
+        if room < 0 or place == len(indices) - 1:
+            graph = dataset.graph(batch).to(model.density_mean.device)
+            yield model.embed(graph, graph.edge_vectors())
+            room, batch = STATISTICS_EDGES, []
+
+
