@@ -1,0 +1,94 @@
+"""`reann demo`: the whole main job on bundled data, as commands that anybody could type.
+
+Every step is executed through the command line itself, so what is printed is what is done.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from reann.errors import UserError
+
+DATA = ("ethanol_train.xyz.gz", "ethanol_unseen.xyz.gz", "ethanol.yaml", "README.md")
+"""Ethanol at 500 K: 300 structures to train on, 100 to judge by, the settings, the source."""
+
+RUN = "run"
+"""Folder of the run inside the folder of the demo."""
+
+
+def demo(folder: str | Path = "reann-demo") -> None:
+    """Check data, train, evaluate on unseen structures and run molecular dynamics.
+
+    Parameters
+    ----------
+    folder
+        Where everything is written; one that an earlier demo made is used again.
+
+    Raises
+    ------
+    UserError
+        If the folder holds something else, or cannot be written.
+    typer.Exit
+        If a step failed; it has printed why.
+    """
+    folder = Path(folder)
+    again = (folder / "ethanol.yaml").exists()
+    if folder.exists() and not again and (not folder.is_dir() or any(folder.iterdir())):
+        fix = "Name a folder that is new or empty: reann demo FOLDER"
+        raise UserError("The demo writes into a folder of its own.", str(folder), fix)
+    copy_data(folder)
+    console = Console()
+    console.print("A potential for ethanol from 300 structures (rMD17, PBE), in about two minutes.")
+    perform(commands(folder), console)
+    report = folder / RUN / "report.html"
+    console.print(f"\nThe potential is [bold]{folder / RUN / 'model.reann'}[/], open {report}.")
+    console.print(f"Your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
+
+
+def copy_data(folder: str | Path) -> None:
+    """Copy the bundled structures and settings into a folder.
+
+    `UserError` if it cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in DATA:
+            with (resources.files("reann.demo") / name).open("rb") as source:
+                with (folder / name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+    except OSError as error:
+        what = f"The data of the demo cannot be written: {error.strerror}."
+        raise UserError(what, str(folder), "Name another folder: reann demo FOLDER") from error
+
+
+def commands(folder: Path) -> list[list[str]]:
+    """Return the steps as words of the command line, without the leading `reann`."""
+    train, unseen = str(folder / "ethanol_train.xyz.gz"), str(folder / "ethanol_unseen.xyz.gz")
+    run, model = str(folder / RUN), str(folder / RUN / "model.reann")
+    replaced = ["--overwrite"] if (folder / RUN).exists() else []
+    errors, trajectory = str(folder / "errors.json"), str(folder / "md.xyz")
+    return [
+        ["check", train, unseen],
+        ["train", str(folder / "ethanol.yaml"), f"run.folder={run}", *replaced],
+        ["evaluate", model, unseen, "--json", errors],
+        ["md", model, unseen, "--temperature", "300", "--time", "1ps", "-o", trajectory],
+    ]
+
+
+def perform(steps: Sequence[Sequence[str]], console: Console) -> None:
+    """Print and execute commands; `typer.Exit` after the first that fails."""
+    from reann.cli import app
+
+    for words in steps:
+        console.print(f"\n[bold green]$ reann {shlex.join(words)}[/]", soft_wrap=True)
+        code = app(list(words), prog_name="reann", standalone_mode=False)
+        if code:
+            raise typer.Exit(code)

@@ -1,0 +1,209 @@
+"""`reann info`: what a potential, a run or this computer is made of."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from reann.checkpoint import read_header
+from reann.errors import UserError
+from reann.potential import Ensemble, Potential, load
+from reann.training.journal import Row, read_log
+
+Line = tuple[str, str]
+"""What it is, and its value."""
+
+PACKAGES = ("torch", "numpy", "ase", "vesin", "pydantic", "safetensors")
+
+
+def info(path: str | Path) -> None:
+    """Print what is known about a `.reann` file or about a run folder.
+
+    Raises
+    ------
+    UserError
+        If there is nothing of this kind, or the file is damaged.
+    """
+    path = Path(path)
+    show(run_lines(path) if path.is_dir() else model_lines(path))
+
+
+def system_info() -> None:
+    """Print versions, processors, threads, devices and engines."""
+    show(system_lines())
+
+
+def show(lines: Iterator[Line]) -> None:
+    """Print lines in two columns."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in lines:
+        table.add_row(name, value)
+    Console(highlight=False, markup=False).print(table)
+
+
+# --- a potential ------------------------------------------------------------------------------
+
+
+def model_lines(path: Path) -> Iterator[Line]:
+    """Describe a `.reann` file; `UserError` if it is absent or damaged."""
+    header, potential = read_header(path), load(path)
+    members = len(potential.members)
+    yield "file", f"{path}, format {header['format']}, {path.stat().st_size / 1024:.0f} KiB"
+    yield "potential", f"ensemble of {members}" if members > 1 else "one model"
+    yield "elements", ", ".join(potential.elements)
+    yield "cutoff", f"{potential.cutoff:g} Å"
+    yield from architecture(potential)
+    yield "units", f"{header['units']['energy']}, {header['units']['length']}"
+    yield "precision", f"networks {header['precision']}, energies float64"
+    yield from reference_energies(potential)
+    yield from provenance(potential.metadata)
+
+
+def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
+    """Describe the model."""
+    model, config = potential.model, potential.model.config
+    parameters = sum(p.numel() for p in model.parameters())
+    yield (
+        "model",
+        f"{config.n_recursions} recursions, l ≤ {config.l_max}, {config.n_radial} radial, "
+        f"{config.features}, {parameters} parameters",
+    )
+    changed = _flat(config.model_dump(mode="json", exclude_defaults=True))
+    if changed:
+        yield "settings", ", ".join(f"{name}={value}" for name, value in changed)
+    if config.zbl is not None:
+        yield "repulsion", f"ZBL within {config.zbl.outer:g} of the sum of covalent radii"
+
+
+def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
+    """Give the energies of the isolated atoms, and say what they are worth."""
+    values = potential.model.reference_energies.tolist()
+    source = potential.metadata.get("reference_energies_source", "unknown")
+    listed = ", ".join(
+        f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True)
+    )
+    yield "atoms", f"{listed} eV (source: {source})"
+    rank = potential.metadata.get("reference_energies_rank")
+    if source == "fit" and rank is not None and rank < len(values):
+        yield (
+            "",
+            f"The structures determine {rank} of {len(values)} energies: the compositions do not "
+            "tell the elements apart. Dissociation into atoms is an extrapolation.",
+        )
+
+
+def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
+    """Give everything else that was written into the file."""
+    for name, value in metadata.items():
+        if name.startswith("reference_energies"):
+            continue
+        if isinstance(value, Mapping):
+            flat = [f"{key} {_short(entry)}" for key, entry in _flat(value) if entry is not None]
+            yield name, "\n".join(flat)
+        elif value is not None:
+            yield name, _short(value)
+
+
+# --- a run ------------------------------------------------------------------------------------
+
+
+def run_lines(folder: Path) -> Iterator[Line]:
+    """Describe a run folder; `UserError` if it is none."""
+    rows = read_log(folder / "log.csv")
+    if not rows and not (folder / "config.yaml").exists():
+        raise UserError(
+            "This folder is not a run: it has neither config.yaml nor log.csv.",
+            str(folder),
+            "Name the folder that `reann train` wrote, such as runs/water, or a .reann file.",
+        )
+    yield "run", str(folder)
+    if rows:
+        yield "epochs", f"{rows[-1]['epoch']:.0f} done in {rows[-1]['seconds']:.0f} s"
+        best = min(rows, key=lambda row: row.get("valid_loss", float("inf")))
+        yield "best", f"epoch {best['epoch']:.0f}: {_errors(best)}"
+    if (folder / "last.ckpt.safetensors").exists():
+        yield "go on", f"reann resume {folder}"
+    model = folder / "model.reann"
+    if model.exists():
+        yield from model_lines(model)
+    else:
+        yield "file", "no potential has been saved yet"
+
+
+def _errors(row: Row) -> str:
+    """Return the validation errors of an epoch with their units."""
+    parts = []
+    for name, value in row.items():
+        if name.startswith("valid_") and "_rmse_" in name:
+            label, unit = name.removeprefix("valid_").split("_rmse_")
+            parts.append(f"{label} {value:.2f} {_unit(unit)}")
+    return ", ".join(parts)
+
+
+# --- this computer ----------------------------------------------------------------------------
+
+
+def system_lines() -> Iterator[Line]:
+    """Describe versions, processors, threads, devices and engines."""
+    import torch
+
+    import reann
+
+    yield "reann", reann.__version__
+    yield "Python", f"{platform.python_version()} on {platform.platform()}"
+    for name in PACKAGES:
+        yield name, _version(name)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield "processors", f"{os.cpu_count()}, {allowed} for this process"
+    threads = os.environ.get("OMP_NUM_THREADS")
+    limit = f" (OMP_NUM_THREADS={threads})" if threads else ""
+    yield "threads", f"{torch.get_num_threads()} of torch{limit}"
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            gpu = torch.cuda.get_device_properties(i)
+            yield f"cuda:{i}", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB"
+    else:
+        yield "cuda", "none"
+    yield "engines", "torch (the reference); no compiled engine in this version"
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return nested entries under dotted names."""
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", value))
+    return found
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = ", ".join(_short(one) for one in value) if isinstance(value, list) else str(value)
+    return text if len(text) < 200 else f"{text[:200]} …"
+
+
+def _unit(name: str) -> str:
+    return name.replace("_per_", "/").replace("A3", "Å³").replace("/A", "/Å")
