@@ -106,7 +106,7 @@ def checked_neighbor_list(atoms: ase.Atoms, cutoff: float, where: str = "") -> E
             f"Atoms {first} and {second} coincide: their distance is"
             f" {np.sqrt(squared[closest]):.1e} Å.",
             where,
-            "Remove one of them, or check that the lattice vectors and the units of length are right.",
+            "Remove one of them, or correct the lattice vectors or the units of length.",
         )
     return center, neighbor, shift
 

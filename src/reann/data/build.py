@@ -1,0 +1,174 @@
+"""From files to a cache: one pass that reads, labels and finds neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from itertools import chain, islice
+from pathlib import Path
+
+import ase
+import numpy as np
+
+from reann import units
+from reann.config import DataConfig
+from reann.data.cache import CacheWriter
+from reann.data.keys import KeyCensus, ResolvedKeys
+from reann.data.labels import extract
+from reann.data.neighbors import checked_neighbor_list
+from reann.data.read import display_name, read_file
+from reann.errors import UserError
+
+Progress = Callable[[int, str], None]
+
+N_FIRST = 20
+"""Structures from which the keys are guessed before all have been seen."""
+
+_REAL = ("<f8",)
+_NATURAL = ("u1", "<u2", "<u4")
+_SIGNED = ("i1", "<i2", "<i4")
+ARRAYS = {
+    "positions": ((3,), _REAL),
+    "numbers": ((), ("u1",)),
+    "cell": ((3, 3), _REAL),
+    "pbc": ((3,), ("u1",)),
+    "first_atom": ((), ("<i8",)),
+    "first_edge": ((), ("<i8",)),
+    "n_neighbors": ((), _NATURAL),
+    "neighbor": ((), _NATURAL),
+    "shift": ((3,), _SIGNED),
+    "origin": ((2,), _NATURAL),
+    "group": ((), _NATURAL),
+    "weight": ((), _REAL),
+    "energy": ((), _REAL),
+    "forces": ((3,), _REAL),
+    "stress": ((3, 3), _REAL),
+}
+"""Shape of a row and types, the smallest first. `neighbor` counts within the structure."""
+
+
+def build_cache(
+    folder: Path,
+    paths: list[Path],
+    data: DataConfig,
+    cutoff: float,
+    progress: Progress | None = None,
+) -> None:
+    """Read all structures and write their arrays.
+
+    The keys are guessed from the first structures. Should the rest of the files show that the
+    guess was wrong, everything is read once more.
+    """
+    where = ", ".join(display_name(path) for path in paths[:3]) + (", …" if len(paths) > 3 else "")
+    keys = _guess(paths, data)
+    while True:
+        build = _Build(keys, data, cutoff)
+        with CacheWriter(folder, build.arrays) as writer:
+            done = 0
+            for file, path in enumerate(paths):
+                name = display_name(path)
+                for frame, (atoms, origin) in enumerate(read_file(path, name)):
+                    build.add(writer, atoms, origin, (file, frame))
+                    done += 1
+                    if progress is not None:
+                        progress(done, name)
+            found = build.census.resolve(data, where)
+            if _same(found, keys):
+                build.finish(writer, found)
+                return
+        keys = found
+
+
+def _guess(paths: list[Path], data: DataConfig) -> ResolvedKeys:
+    frames = chain.from_iterable(read_file(path, display_name(path)) for path in paths)
+    census = KeyCensus()
+    for atoms, origin in islice(frames, N_FIRST):
+        census.add(atoms, origin)
+    try:
+        return census.resolve(data.model_copy(update={"missing": "allow"}))
+    except UserError:
+        # Perhaps only the later structures have what was asked for: count them all first.
+        return ResolvedKeys()
+
+
+def _same(one: ResolvedKeys, other: ResolvedKeys) -> bool:
+    blank = {"counts": {}, "n_structures": 0, "notes": ()}
+    return replace(one, **blank) == replace(other, **blank)
+
+
+class _Build:
+    """What is counted while structures stream by."""
+
+    def __init__(self, keys: ResolvedKeys, data: DataConfig, cutoff: float) -> None:
+        self.keys, self.data, self.cutoff = keys, data, cutoff
+        self.census = KeyCensus()
+        used = {
+            "energy": keys.energy is not None,
+            "forces": keys.forces is not None,
+            "stress": keys.stress is not None or keys.virial is not None,
+        }
+        self.labels = [name for name, is_used in used.items() if is_used]
+        self.arrays = {name: spec for name, spec in ARRAYS.items() if used.get(name, True)}
+        self._length = units.length(data.units.length)
+        self._elements: set[int] = set()
+        self._groups: dict[str, int] = {"": 0}
+        self._atoms = self._edges = self._n = self._with_zero_forces = self._constrained = 0
+
+    def add(
+        self, writer: CacheWriter, atoms: ase.Atoms, origin: str, place: tuple[int, int]
+    ) -> None:
+        self.census.add(atoms, origin)
+        labels = extract(atoms, self.keys, self.data, origin)
+        if self._length != 1.0:
+            atoms = ase.Atoms(
+                atoms.numbers,
+                positions=atoms.positions * self._length,
+                cell=atoms.cell.array * self._length,
+                pbc=atoms.pbc,
+                constraint=atoms.constraints,
+            )
+        center, neighbor, shift = checked_neighbor_list(atoms, self.cutoff, origin)
+        writer.append(
+            positions=atoms.positions,
+            numbers=atoms.numbers,
+            cell=atoms.cell.array[None],
+            pbc=np.asarray(atoms.pbc, dtype=np.uint8)[None],
+            first_atom=np.array([self._atoms]),
+            first_edge=np.array([self._edges]),
+            n_neighbors=np.bincount(center, minlength=len(atoms)),
+            neighbor=neighbor,
+            shift=shift,
+            origin=np.array([place]),
+            group=np.array([self._groups.setdefault(labels["group"], len(self._groups))]),
+            weight=labels["weight"][None],
+            **{
+                name: labels[name] if name == "forces" else labels[name][None]
+                for name in self.labels
+            },
+        )
+        self._elements.update(np.unique(atoms.numbers).tolist())
+        self._n += 1
+        self._atoms += len(atoms)
+        self._edges += len(center)
+        if "forces" in labels:
+            zero = (labels["forces"] == 0).all(axis=1)
+            self._with_zero_forces += bool(zero.any() and not zero.all())
+            self._constrained += bool(atoms.constraints)
+
+    def finish(self, writer: CacheWriter, keys: ResolvedKeys) -> None:
+        writer.append(first_atom=np.array([self._atoms]), first_edge=np.array([self._edges]))
+        notes = []
+        if self._with_zero_forces > 0.5 * self._n:
+            notes.append(
+                f"In {self._with_zero_forces} of {self._n} structures the forces on some atoms are"
+                " exactly zero: fixed atoms? data.ignore_forces_of leaves them out"
+                f" ({'constrained' if self._constrained else 'name a mask'})."
+            )
+        writer.finish(
+            {
+                "keys": asdict(keys),
+                "elements": sorted(self._elements),
+                "groups": list(self._groups),
+                "notes": notes,
+            }
+        )

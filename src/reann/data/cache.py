@@ -1,0 +1,203 @@
+"""A folder of raw arrays: written as a stream, opened as memory maps, checked for damage.
+
+Arrays are appended piece by piece, so that no data set needs to fit into memory; integers start in
+their smallest type and are widened when a value needs it. The folder gets its name when it is
+complete, so a reader never sees half of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.errors import UserError
+
+CACHE_VERSION = 1
+"""Part of the key of a cache: raised when its content changes its meaning."""
+
+INDEX = "index.json"
+UNFINISHED = "unfinished-"
+CHUNK = 1 << 24
+"""Bytes held at once while a file is checked or widened."""
+
+
+Rows = tuple[tuple[int, ...], tuple[str, ...]]
+"""Shape of a row of an array, and its possible types, the smallest first."""
+
+
+class DamagedCacheError(Exception):
+    """A cache that is not what was written."""
+
+
+def cache_key(**settings: Any) -> str:
+    """Return a name that is the same only for the same settings and version."""
+    text = json.dumps({"version": CACHE_VERSION, **settings}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class ArrayWriter:
+    """One array on disk that grows along its first axis."""
+
+    def __init__(self, path: Path, row: tuple[int, ...], types: tuple[str, ...]) -> None:
+        self.path, self.row, self.rows = path, row, 0
+        self._types = [np.dtype(name) for name in types]
+        self._stream = path.open("wb")
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Append rows (n, *row)."""
+        if values.dtype.kind in "iu" and values.size:
+            low, high = int(values.min()), int(values.max())
+            while low < np.iinfo(self._types[0]).min or high > np.iinfo(self._types[0]).max:
+                self._widen()
+        self._stream.write(np.ascontiguousarray(values, dtype=self._types[0]).tobytes())
+        self.rows += len(values)
+
+    def close(self) -> dict[str, Any]:
+        """Return the entry of the index."""
+        self._stream.close()
+        return {
+            "dtype": self._types[0].str,
+            "shape": [self.rows, *self.row],
+            "crc32": _checksum(self.path),
+        }
+
+    def abandon(self) -> None:
+        """Close without an entry."""
+        self._stream.close()
+
+    def _widen(self) -> None:
+        self._stream.close()
+        narrow, wide = self._types[0], self._types[1]
+        target = self.path.with_suffix(".wide")
+        with self.path.open("rb") as source, target.open("wb") as stream:
+            while chunk := source.read(CHUNK):
+                stream.write(np.frombuffer(chunk, dtype=narrow).astype(wide).tobytes())
+        target.replace(self.path)
+        self._types.pop(0)
+        self._stream = self.path.open("ab")
+
+
+class CacheWriter:
+    """A cache in the making: a context manager that leaves nothing behind when it fails."""
+
+    def __init__(self, folder: Path, arrays: Mapping[str, Rows]) -> None:
+        self._target = folder
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(folder.parent)
+            self._folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
+        except OSError as error:
+            raise _not_writable(folder.parent, error) from error
+        self._writers = {
+            name: ArrayWriter(self._folder / f"{name}.raw", row, types)
+            for name, (row, types) in arrays.items()
+        }
+
+    def __enter__(self) -> CacheWriter:  # noqa: PYI034, beartype needs the class
+        return self
+
+    def append(self, **values: NDArray[Any]) -> None:
+        """Append rows to the named arrays; `UserError` when the disk is full."""
+        try:
+            for name, rows in values.items():
+                self._writers[name].append(rows)
+        except OSError as error:
+            raise _not_writable(self._target.parent, error) from error
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Write the index and give the folder its name."""
+        try:
+            entries = {name: writer.close() for name, writer in self._writers.items()}
+            index = {"version": CACHE_VERSION, "arrays": entries, "about": dict(about)}
+            text = json.dumps(index)
+            checked = {"crc32": zlib.crc32(text.encode()), "index": text}
+            (self._folder / INDEX).write_text(json.dumps(checked), encoding="utf-8")
+            try:
+                self._folder.rename(self._target)
+            except OSError:
+                # Another process was faster and wrote the same; otherwise the folder is missing.
+                if not (self._target / INDEX).exists():
+                    raise
+        except OSError as error:
+            raise _not_writable(self._target.parent, error) from error
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers.values():
+            writer.abandon()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def open_cache(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the arrays of a cache as read-only memory maps, and what was written about them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such cache.
+    DamagedCacheError
+        If a size or a checksum is not the one written.
+    """
+    try:
+        checked = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        if zlib.crc32(checked["index"].encode()) != checked["crc32"]:
+            raise DamagedCacheError("its index has changed")
+        index = json.loads(checked["index"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedCacheError("its index cannot be read") from error
+    arrays = {}
+    for name, entry in index["arrays"].items():
+        path, dtype, shape = folder / f"{name}.raw", np.dtype(entry["dtype"]), entry["shape"]
+        if not path.is_file() or path.stat().st_size != dtype.itemsize * int(np.prod(shape)):
+            raise DamagedCacheError(f"{path.name} has another size")
+        if _checksum(path) != entry["crc32"]:
+            raise DamagedCacheError(f"{path.name} has another checksum")
+        # An empty file cannot be mapped. A plain view of the map is faster to slice.
+        empty = path.stat().st_size == 0
+        mapped = (
+            np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", shape=tuple(shape))
+        )
+        arrays[name] = mapped.view(np.ndarray)
+    return arrays, index["about"]
+
+
+def remove_cache(folder: Path) -> None:
+    """Remove a damaged cache; readers that have it open keep what they have mapped."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise _not_writable(folder.parent, error) from error
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed more than a day ago left behind."""
+    for leftover in folder.glob(f"{UNFINISHED}*"):
+        if time.time() - leftover.stat().st_mtime > 86400:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _not_writable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The cache of neighbor lists cannot be written: {error.strerror or error}.",
+        f"folder {folder}",
+        "Make room or allow writing there, or set data.cache to another folder.",
+    )

@@ -1,0 +1,192 @@
+"""`Dataset`: structures, labels and neighbor lists on disk, from which batches are gathered.
+
+Files are read once. Everything is in eV and Å and in a memory-mapped cache (`reann.data.cache`);
+what stays in memory is the system's page cache, which it may drop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reann.config import DataConfig
+from reann.data.build import Progress, build_cache
+from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
+from reann.data.keys import ResolvedKeys
+from reann.data.read import display_name, file_hash, find_files
+from reann.graph import PER_ATOM_LABELS, Graph
+
+LABELS = ("energy", "forces", "stress")
+
+
+class Dataset:
+    """Structures with labels and neighbor lists, read from a cache."""
+
+    def __init__(
+        self,
+        arrays: dict[str, NDArray[Any]],
+        about: dict[str, Any],
+        files: list[tuple[str, str]],
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.files = files
+        """Name and SHA-256 of each file."""
+        self.elements: list[int] = list(about["elements"])
+        """Atomic numbers that are there, ascending."""
+        keys = dict(about["keys"])
+        self.keys = ResolvedKeys(**{**keys, "notes": tuple(keys["notes"])})
+        self.notes: list[str] = [*notes, *self.keys.notes, *about["notes"]]
+        """What the user should hear."""
+        self._arrays = arrays
+        self._atoms, self._edges = arrays["first_atom"], arrays["first_edge"]
+        self.n_atoms: NDArray[np.int64] = np.diff(self._atoms)
+        """(structures,)"""
+        self.n_edges: NDArray[np.int64] = np.diff(self._edges)
+        """(structures,) directed pairs."""
+        names: list[str] = about["groups"]
+        self.groups: list[str] = [names[code] for code in arrays["group"]]
+        """(structures,) names, empty where there is none."""
+
+    def __len__(self) -> int:
+        return len(self.n_atoms)
+
+    def origin(self, index: int) -> str:
+        """Return where a structure comes from, as ``train.xyz.gz#17``."""
+        file, frame = self._arrays["origin"][index]
+        return f"{self.files[file][0]}#{frame}"
+
+    def has(self, name: str) -> bool:
+        """Whether any structure has the label energy, forces or stress."""
+        return name in self._arrays and self.keys.counts.get(name, 0) > 0
+
+    def label(self, name: str) -> NDArray[np.float64]:
+        """Return a label of all structures, read-only, NaN where missing.
+
+        Energy (structures,) eV; forces (all atoms, 3) eV/Å; stress (structures, 3, 3) eV/Å^3.
+        """
+        return self._arrays[name]
+
+    def rows(self, name: str, indices: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of an array of atoms or structures that belong to some structures."""
+        array, indices = self._arrays[name], np.asarray(indices, dtype=np.int64)
+        if name in (*PER_ATOM_LABELS, "positions", "numbers", "n_neighbors"):
+            return _pieces(array, self._atoms, indices)
+        return array[indices]
+
+    def graph(self, indices: Sequence[int] | NDArray[Any]) -> Graph:
+        """Return the batch of some structures, with their labels and weights."""
+        indices = np.asarray(indices, dtype=np.int64)
+        sizes, pairs = self.n_atoms[indices], self.n_edges[indices]
+        first = np.cumsum(sizes) - sizes
+        counts = self.rows("n_neighbors", indices).astype(np.int64)
+        edge_index = np.empty((2, int(pairs.sum())), dtype=np.int64)
+        edge_index[0] = np.repeat(np.arange(len(counts)), counts)
+        edge_index[1] = _pieces(self._arrays["neighbor"], self._edges, indices)
+        edge_index[1] += np.repeat(first, pairs)
+        shift = _pieces(self._arrays["shift"], self._edges, indices).astype(np.int32)
+        names = [name for name in LABELS if self.has(name)]
+        labels = {name: torch.from_numpy(self.rows(name, indices)) for name in [*names, "weight"]}
+        numbers = self.rows("numbers", indices).astype(np.int64)
+        return Graph(
+            positions=torch.from_numpy(self.rows("positions", indices)),
+            atomic_numbers=torch.from_numpy(numbers),
+            system=torch.from_numpy(np.repeat(np.arange(len(indices)), sizes)),
+            cell=torch.from_numpy(self.rows("cell", indices)),
+            pbc=torch.from_numpy(self.rows("pbc", indices).astype(bool)),
+            edge_index=torch.from_numpy(edge_index),
+            edge_shift=torch.from_numpy(shift),
+            labels=labels,
+        )
+
+    def atoms(self, index: int) -> ase.Atoms:
+        """Return a structure without its labels."""
+        return ase.Atoms(
+            numbers=self.rows("numbers", [index]),
+            positions=self.rows("positions", [index]),
+            cell=self._arrays["cell"][index],
+            pbc=self._arrays["pbc"][index].astype(bool),
+        )
+
+    def composition(self) -> NDArray[np.int64]:
+        """Return how many atoms of each element every structure has, (structures, elements)."""
+        counts = np.zeros((len(self), len(self.elements)), dtype=np.int64)
+        for column, element in enumerate(self.elements):
+            total = np.cumsum(self._arrays["numbers"] == element)
+            counts[:, column] = np.diff(np.concatenate([[0], total])[self._atoms])
+        return counts
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some structures of a data set."""
+
+    dataset: Dataset
+    indices: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def open_dataset(
+    files: str | list[str],
+    data: DataConfig,
+    cutoff: float,
+    cache_folder: Path,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Return the structures of files and globs, from the cache when it holds them.
+
+    Parameters
+    ----------
+    files
+        As `reann.data.read.iter_atoms`.
+    data
+        Keys, units and what may be missing.
+    cutoff
+        Å, of the neighbor lists.
+    cache_folder
+        Caches of all data sets; the one of these files has its own folder inside.
+    progress
+        Called with the number of structures read and a note, while the cache is built.
+
+    Raises
+    ------
+    UserError
+        For files, labels or structures that cannot be used.
+    """
+    paths = find_files(files)
+    named = [(display_name(path), file_hash(path)) for path in paths]
+    folder = Path(cache_folder) / cache_key(
+        files=[digest for _, digest in named],
+        cutoff=float(cutoff),
+        keys=data.keys.model_dump(exclude_unset=True),
+        units=data.units.model_dump(),
+        missing=data.missing,
+        ignore_forces_of=data.ignore_forces_of,
+    )
+    notes = []
+    try:
+        return Dataset(*open_cache(folder), named)
+    except FileNotFoundError:
+        pass
+    except DamagedCacheError as error:
+        notes.append(f"The cache of neighbor lists was damaged ({error}) and built anew.")
+        remove_cache(folder)
+    build_cache(folder, paths, data, cutoff, progress)
+    return Dataset(*open_cache(folder), named, notes)
+
+
+def _pieces(
+    array: NDArray[Any], first: NDArray[np.int64], indices: NDArray[np.int64]
+) -> NDArray[Any]:
+    if len(indices) == 0:
+        return array[:0].copy()
+    starts, ends = first[indices], first[indices + 1]
+    return np.concatenate([array[a:b] for a, b in zip(starts, ends, strict=True)])

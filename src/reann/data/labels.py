@@ -1,0 +1,181 @@
+"""Labels of structures: their values in eV and Å, and what is wrong with them.
+
+A label sits in the results of a single-point calculator (where ASE puts `energy`, `forces` and
+`stress` of a file), in `info`, or in `arrays`. Results are read as they are: `Atoms.get_forces`
+would zero the forces on fixed atoms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from reann import units
+from reann.config import DataConfig
+from reann.data.keys import KeyCensus, ResolvedKeys, names_of, values_of
+from reann.errors import UserError, did_you_mean, listed
+
+VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+"""Places of the nine components in xx yy zz yz xz xy."""
+
+
+def resolve_keys(samples: Iterable[ase.Atoms], data: DataConfig, where: str) -> ResolvedKeys:
+    """Return which keys hold the labels of these structures; errors as `KeyCensus.resolve`."""
+    census = KeyCensus()
+    for number, atoms in enumerate(samples):
+        census.add(atoms, f"{where}#{number}")
+    return census.resolve(data, where)
+
+
+def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str) -> dict[str, Any]:
+    """Return the labels of one structure in eV and Å, NaN where it has none.
+
+    Returns
+    -------
+    dict
+        Those that are used of energy (), forces (atoms, 3) and stress (3, 3), symmetric;
+        weight (); group, a string, empty without one.
+
+    Raises
+    ------
+    UserError
+        For a label of the wrong shape or type, infinity, and NaN where none may be missing.
+    """
+    empty = {"energy": (), "forces": (len(atoms), 3), "stress": (3, 3)}
+    uses = {
+        "energy": keys.energy is not None,
+        "forces": keys.forces is not None,
+        "stress": keys.stress is not None or keys.virial is not None,
+    }
+    labels = {name: np.full(empty[name], np.nan) for name, used in uses.items() if used}
+    given = read_labels(atoms, keys, data, origin)
+    for name in labels.keys() & given.keys():
+        _check_finite(name, given[name], data.missing == "allow", origin)
+    if data.ignore_forces_of is not None and "forces" in given:
+        given["forces"][ignored_atoms(atoms, data.ignore_forces_of, origin)] = np.nan
+    return {**labels, **given}
+
+
+def read_labels(
+    atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str
+) -> dict[str, Any]:
+    """Return the labels that a structure has, in eV and Å, not checked to be finite."""
+    values = values_of(atoms)
+    energy, length = units.energy(data.units.energy), units.length(data.units.length)
+    labels: dict[str, Any] = {"weight": np.array(1.0), "group": ""}
+    if keys.energy in values:
+        labels["energy"] = np.asarray(_array(values, keys.energy, [()], origin) * energy)
+    if keys.forces in values:
+        named = data.units.forces
+        factor = units.force(named) if named else energy / length
+        labels["forces"] = _array(values, keys.forces, [(len(atoms), 3)], origin) * factor
+    if atoms.pbc.all():
+        named = data.units.stress
+        factor = units.stress(named) if named else energy / length**3
+        if keys.stress in values:
+            labels["stress"] = _symmetric(values, keys.stress, origin) * factor
+        elif keys.virial in values:
+            volume = abs(np.linalg.det(atoms.cell.array)) * length**3
+            if volume == 0:
+                raise UserError(
+                    "A virial needs a volume, but the cell is flat.", origin, "Repair the cell."
+                )
+            labels["stress"] = -_symmetric(values, keys.virial, origin) * energy / volume
+    if keys.weight in values:
+        labels["weight"] = _array(values, keys.weight, [()], origin)
+        if not (np.isfinite(labels["weight"]) and labels["weight"] >= 0):
+            raise UserError(
+                f"The weight {labels['weight']} ('{keys.weight}') is not a number >= 0.", origin
+            )
+    if keys.group in values:
+        labels["group"] = str(values[keys.group])
+    return labels
+
+
+class Extractor:
+    """Reads whatever labels each structure has by itself, for a look at unknown files."""
+
+    def __init__(self, data: DataConfig | None) -> None:
+        self._data = data or DataConfig(train=[])
+
+    def __call__(self, atoms: ase.Atoms, origin: str) -> dict[str, Any]:
+        """Return the labels that are there, in eV and Å, finite or not."""
+        values, asked = values_of(atoms), self._data.keys.model_fields_set
+        found: dict[str, str | None] = {}
+        for label in ("energy", "forces", "stress", "virial", "weight", "group"):
+            names = names_of(label, values)
+            named: str | None = getattr(self._data.keys, label)
+            found[label] = named if label in asked else (names[0] if names else None)
+        if found["energy"] is None and "energy" not in asked and "free_energy" in values:
+            found["energy"] = "free_energy"
+        return read_labels(atoms, ResolvedKeys(**found), self._data, origin)  # type: ignore[arg-type]
+
+
+def ignored_atoms(atoms: ase.Atoms, choice: str, origin: str) -> NDArray[np.bool_]:
+    """Return a mask (atoms,) of the atoms whose forces are not trained on."""
+    mask = np.zeros(len(atoms), dtype=bool)
+    if choice == "constrained":
+        for constraint in atoms.constraints:
+            if hasattr(constraint, "get_indices"):
+                mask[np.asarray(constraint.get_indices(), dtype=int)] = True
+        return mask
+    if choice not in atoms.arrays:
+        raise UserError(
+            f"There is no per-atom array '{choice}' of data.ignore_forces_of."
+            f"{did_you_mean(choice, ['constrained', *atoms.arrays])}",
+            origin,
+            f"Write `constrained` or one of the arrays there: {listed(sorted(atoms.arrays))}.",
+        )
+    array = np.asarray(atoms.arrays[choice])
+    if array.ndim != 1 or array.dtype.kind not in "biu":
+        raise UserError(
+            f"The array '{choice}' of data.ignore_forces_of is not one true or false per atom.",
+            origin,
+            "Write it as a column `:L:1` (T or F).",
+        )
+    return array.astype(bool)
+
+
+def _array(
+    values: dict[str, Any], key: str | None, shapes: list[tuple[int, ...]], origin: str
+) -> NDArray[np.float64]:
+    value = values[str(key)]
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"'{key}' is not numeric: {str(value)[:40]!r}.", origin) from None
+    if array.shape not in shapes and array.shape == (1,) and () in shapes:
+        array = array.reshape(())
+    if array.shape not in shapes:
+        expected = " or ".join(str(shape) if shape else "a single number" for shape in shapes)
+        raise UserError(
+            f"'{key}' has the shape {array.shape}; expected {expected}.",
+            origin,
+            "Check the key and the Properties of the frame.",
+        )
+    return array
+
+
+def _symmetric(values: dict[str, Any], key: str | None, origin: str) -> NDArray[np.float64]:
+    array = _array(values, key, [(6,), (9,), (3, 3)], origin)
+    if array.size == 6:
+        return array[VOIGT]
+    matrix = array.reshape(3, 3)
+    return (matrix + matrix.T) / 2
+
+
+def _check_finite(name: str, label: NDArray[np.float64], may_be_missing: bool, origin: str) -> None:
+    wrong = np.isinf(label) if may_be_missing else ~np.isfinite(label)
+    if not wrong.any():
+        return
+    atoms = ""
+    if name == "forces":
+        atoms = f" at atom {listed(np.flatnonzero(wrong.any(axis=1)))}"
+    value = label[wrong].flat[0]
+    fix = "Remove the structure"
+    fix += "." if np.isinf(value) else ", or set data.missing to allow (NaN is then left out)."
+    raise UserError(f"The {name} is {value}{atoms}.", origin, fix)
