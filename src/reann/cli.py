@@ -48,7 +48,8 @@ def resumable(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if folder is None or not (folder / "last.ckpt.safetensors").exists():
+        # The members of an ensemble have folders of their own.
+        if folder is None or not any(folder.glob("**/last.ckpt.safetensors")):
             raise
         _complain(f"Stopped. Go on with: reann resume {folder}")
         raise typer.Exit(130) from None
@@ -247,11 +248,20 @@ def md(
         float | None, typer.Option(min=1e-6, help="fs; by default 0.5 with hydrogen, else 1.")
     ] = None,
     pressure: Annotated[float, typer.Option(help="bar, for npt.")] = 1.0,
-    friction: Annotated[float, typer.Option(min=0, help="1/fs, for langevin.")] = 0.01,
+    friction: Annotated[float, typer.Option(min=0, help="1/fs, for langevin and npt.")] = 0.01,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Trajectory to write.")
     ] = None,
+    interval: Annotated[
+        int | None, typer.Option(min=1, help="Steps between structures that are written.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the velocities and the thermostat.")] = 1,
+    relax_first: Annotated[
+        bool, typer.Option("--relax-first", help="Relax the positions before.")
+    ] = False,
+    max_extrapolating: Annotated[
+        float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
+    ] = 1.0,
     engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
 ) -> None:
     """Run short molecular dynamics with a live table.
@@ -271,7 +281,10 @@ def md(
         pressure=pressure,
         friction=friction,
         output=output,
+        interval=interval,
         seed=seed,
+        relax_first=relax_first,
+        max_extrapolating=max_extrapolating,
         engine=engine.value,
     )
 
@@ -288,6 +301,8 @@ def relax(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")
     ] = None,
+    max_steps: Annotated[int, typer.Option(min=1, help="Give up after so many steps.")] = 1000,
+    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
 ) -> None:
     """Relax the positions of a structure, and its cell if asked.
 
@@ -295,7 +310,15 @@ def relax(
     """
     from reann.engines.relax import relax
 
-    relax(model, start, fmax=fmax, cell=cell, output=output)
+    relax(
+        model,
+        start,
+        fmax=fmax,
+        cell=cell,
+        output=output,
+        max_steps=max_steps,
+        engine=engine.value,
+    )
 
 
 # --- data and files ---------------------------------------------------------------------------

@@ -4,14 +4,11 @@ Relative data paths are looked up in the current working folder, then in the fol
 configuration file; what exists becomes an absolute path, so that a run can be resumed from
 anywhere. The folder of the run is relative to the current working folder and defaults to
 `runs/` and the name of the file.
-
-The values are read as YAML 1.2 has them: `1e-3` is a number, and `no` and `NO` are words.
 """
 
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from reann.config_errors import (
     sections_in,
     unknown_field,
 )
+from reann.config_yaml import Dumper, Loader
 from reann.errors import UserError, did_you_mean
 
 DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
@@ -87,7 +85,7 @@ def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -
     # Of the keys, null means not used and absence means to be found.
     given = config.data.keys.model_fields_set
     values["data"]["keys"] = {k: v for k, v in values["data"]["keys"].items() if k in given}
-    body = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    body = yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
     try:
         Path(path).write_text(header + body, encoding="utf-8")
     except OSError as error:
@@ -161,7 +159,7 @@ def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[FieldPath, int]]
     """Return the values and the line of each field."""
     lines: dict[FieldPath, int] = {}
     try:
-        loader = _Loader(text)
+        loader = Loader(text)
         root = loader.get_single_node()
         twice = list(_note_lines(root, (), lines, set()))
         values = loader.construct_document(root) if root is not None else None
@@ -211,36 +209,6 @@ def _note_lines(
         yield from _note_lines(value, inner, lines, seen)
 
 
-_NUMBER = re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
-_FLOAT = re.compile(rf"(?:{_NUMBER.pattern}|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$)")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2: no dates, no base 60, `no` is a word and `1e-3` a number."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - declared so by yaml
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes what either version of YAML would take for something else than text."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        return True
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("^[-+]?[0-9]+$"), None)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, None)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:null", re.compile("^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, None)
-
-
 # --- overrides --------------------------------------------------------------------------------
 
 
@@ -255,7 +223,7 @@ def _apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, 
             raise UserError(f"'{override}' is not an override.", "command line", fix)
         _known(path, override)
         try:
-            loader = _Loader(text)
+            loader = Loader(text)
             value = loader.get_single_data()
         except yaml.YAMLError:
             fix = "Quote values with brackets, as 'data.train=[a.xyz, b.xyz]'."
