@@ -23,6 +23,8 @@ from reann.data.keys import ResolvedKeys
 from reann.data.read import display_name, file_hash, find_files
 from reann.graph import PER_ATOM_LABELS, Graph
 
+Index = int | np.integer
+Indices = Sequence[Index] | NDArray[Any]
 LABELS = ("energy", "forces", "stress")
 
 
@@ -57,7 +59,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.n_atoms)
 
-    def origin(self, index: int) -> str:
+    def origin(self, index: Index) -> str:
         """Return where a structure comes from, as ``train.xyz.gz#17``."""
         file, frame = self._arrays["origin"][index]
         return f"{self.files[file][0]}#{frame}"
@@ -73,14 +75,14 @@ class Dataset:
         """
         return self._arrays[name]
 
-    def rows(self, name: str, indices: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
+    def rows(self, name: str, indices: Indices) -> NDArray[Any]:
         """Return the rows of an array of atoms or structures that belong to some structures."""
         array, indices = self._arrays[name], np.asarray(indices, dtype=np.int64)
         if name in (*PER_ATOM_LABELS, "positions", "numbers", "n_neighbors"):
             return _pieces(array, self._atoms, indices)
         return array[indices]
 
-    def graph(self, indices: Sequence[int] | NDArray[Any]) -> Graph:
+    def graph(self, indices: Indices) -> Graph:
         """Return the batch of some structures, with their labels and weights."""
         indices = np.asarray(indices, dtype=np.int64)
         sizes, pairs = self.n_atoms[indices], self.n_edges[indices]
@@ -105,7 +107,7 @@ class Dataset:
             labels=labels,
         )
 
-    def atoms(self, index: int) -> ase.Atoms:
+    def atoms(self, index: Index) -> ase.Atoms:
         """Return a structure without its labels."""
         return ase.Atoms(
             numbers=self.rows("numbers", [index]),

@@ -1,0 +1,184 @@
+"""What a model starts from: reference energies, scales, and the error without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from numpy.typing import NDArray
+
+from reann.data.dataset import Dataset, Subset
+from reann.errors import UserError, did_you_mean, listed
+
+SMALLEST_SCALE = 1e-3
+"""eV/Å; a scale below it would magnify noise."""
+CHUNK = 1000
+"""Structures whose forces are in memory at once."""
+
+
+@dataclass(frozen=True)
+class ReferenceEnergies:
+    """The energy of an isolated atom of each element, eV."""
+
+    values: dict[int, float]
+    """By atomic number."""
+    source: Literal["fit", "isolated", "given", "none"]
+    rank: int
+    """How many independent combinations the data determine; below the number of elements, how
+    the energy divides among them is arbitrary and dissociation into atoms an extrapolation."""
+    n_elements: int
+
+
+def reference_energies(
+    train: Subset, setting: Literal["fit", "isolated"] | Mapping[str, float]
+) -> ReferenceEnergies:
+    """Return the energies of the elements of a data set.
+
+    ``fit`` is the least-squares fit of the total energies on the composition with the smallest
+    norm; isolated atoms are left out of it. ``isolated`` takes the lowest energy of the isolated
+    atoms of each element, searched in the whole data set of the training part.
+
+    Raises
+    ------
+    UserError
+        If an element has no isolated atom or no given energy, or a given symbol is no element.
+    """
+    dataset = train.dataset
+    elements = dataset.elements
+    if isinstance(setting, Mapping):
+        values = _given(setting, elements)
+        return ReferenceEnergies(values, "given", len(elements), len(elements))
+    if setting == "isolated":
+        values = _isolated(dataset)
+        return ReferenceEnergies(values, "isolated", len(elements), len(elements))
+    indices = train.indices[_has_energy(train)]
+    molecules = indices[~_is_isolated(dataset, indices)]
+    indices = molecules if len(molecules) else indices
+    if len(indices) == 0:
+        return ReferenceEnergies(dict.fromkeys(elements, 0.0), "none", 0, len(elements))
+    composition = dataset.composition()[indices].astype(np.float64)
+    energies = np.asarray(dataset.label("energy"))[indices]
+    solution, _, rank, _ = np.linalg.lstsq(composition, energies, rcond=None)
+    values = dict(zip(elements, solution.tolist(), strict=True))
+    return ReferenceEnergies(values, "fit", int(rank), len(elements))
+
+
+def reference_sum(dataset: Dataset, reference: ReferenceEnergies) -> NDArray[np.float64]:
+    """Return the sum of the reference energies of every structure, (structures,), eV."""
+    values = np.array([reference.values[element] for element in dataset.elements])
+    return dataset.composition() @ values
+
+
+def force_scale(train: Subset) -> float:
+    """Return the root mean square of the finite force components, eV/Å.
+
+    Without forces: the standard deviation of (E - E0) / sqrt(atoms) with fitted E0. At least
+    `SMALLEST_SCALE`; 1 without any of both.
+    """
+    mean_square = _mean_square_force(train)
+    if mean_square is not None:
+        return float(max(np.sqrt(mean_square), SMALLEST_SCALE))
+    residuals = _energy_residuals(train, reference_energies(train, "fit"))
+    if len(residuals) == 0:
+        return 1.0
+    n_atoms = train.dataset.n_atoms[train.indices[_has_energy(train)]]
+    return float(max(np.std(residuals / np.sqrt(n_atoms)), SMALLEST_SCALE))
+
+
+def baseline_errors(subset: Subset, reference: ReferenceEnergies) -> dict[str, float]:
+    """Return the errors of the reference energies alone, with no forces.
+
+    Returns
+    -------
+    dict
+        ``energy_rmse_meV_per_atom`` and ``forces_rmse_meV_per_A``, where there are such labels.
+    """
+    errors = {}
+    residuals = _energy_residuals(subset, reference)
+    if len(residuals):
+        n_atoms = subset.dataset.n_atoms[subset.indices[_has_energy(subset)]]
+        errors["energy_rmse_meV_per_atom"] = 1e3 * float(
+            np.sqrt(np.mean((residuals / n_atoms) ** 2))
+        )
+    mean_square = _mean_square_force(subset)
+    if mean_square is not None:
+        errors["forces_rmse_meV_per_A"] = 1e3 * float(np.sqrt(mean_square))
+    return errors
+
+
+def mean_neighbors(train: Subset) -> float:
+    """Return the mean number of neighbors of an atom within the cutoff."""
+    dataset, indices = train.dataset, train.indices
+    return float(dataset.n_edges[indices].sum() / dataset.n_atoms[indices].sum())
+
+
+def _given(setting: Mapping[str, float], elements: list[int]) -> dict[int, float]:
+    for symbol in setting:
+        if atomic_numbers.get(symbol, 0) == 0:
+            raise UserError(
+                f"'{symbol}' is not a chemical element.{did_you_mean(symbol, chemical_symbols)}",
+                "data.reference_energies",
+                "Write symbols and energies in eV, as {H: -13.6, O: -2041.8}.",
+            )
+    missing = [chemical_symbols[z] for z in elements if chemical_symbols[z] not in setting]
+    if missing:
+        raise UserError(
+            f"No reference energy is given for {listed(missing)}.",
+            "data.reference_energies",
+            f"Give an energy in eV for each of {listed(chemical_symbols[z] for z in elements)}.",
+        )
+    return {z: float(setting[chemical_symbols[z]]) for z in elements}
+
+
+def _isolated(dataset: Dataset) -> dict[int, float]:
+    values: dict[int, float] = {}
+    whole = Subset(dataset, np.arange(len(dataset)))
+    indices = whole.indices[_has_energy(whole)]
+    for index in indices[_is_isolated(dataset, indices)]:
+        element = int(dataset.rows("numbers", [index])[0])
+        energy = float(dataset.label("energy")[index])
+        values[element] = min(energy, values.get(element, np.inf))
+    missing = [chemical_symbols[z] for z in dataset.elements if z not in values]
+    if missing:
+        raise UserError(
+            f"There is no isolated atom with an energy for {listed(missing)}.",
+            "data.reference_energies: isolated",
+            "Add structures of one atom, give the energies by symbol, or use fit.",
+        )
+    return {z: values[z] for z in dataset.elements}
+
+
+def _is_isolated(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (dataset.n_atoms[indices] == 1) & (dataset.n_edges[indices] == 0)
+
+
+def _has_energy(subset: Subset) -> NDArray[np.bool_]:
+    if not subset.dataset.has("energy"):
+        return np.zeros(len(subset.indices), dtype=bool)
+    return np.isfinite(subset.dataset.label("energy")[subset.indices])
+
+
+def _energy_residuals(subset: Subset, reference: ReferenceEnergies) -> NDArray[np.float64]:
+    indices = subset.indices[_has_energy(subset)]
+    if len(indices) == 0:
+        return np.empty(0)
+    energies = np.asarray(subset.dataset.label("energy"))[indices]
+    return energies - reference_sum(subset.dataset, reference)[indices]
+
+
+def _mean_square_force(subset: Subset) -> float | None:
+    total, count = 0.0, 0
+    for forces in _forces(subset):
+        finite = forces[np.isfinite(forces)]
+        total += float(np.sum(finite**2))
+        count += len(finite)
+    return total / count if count else None
+
+
+def _forces(subset: Subset) -> Iterator[NDArray[np.float64]]:
+    if subset.dataset.has("forces"):
+        for start in range(0, len(subset.indices), CHUNK):
+            yield subset.dataset.rows("forces", subset.indices[start : start + CHUNK])
