@@ -1,0 +1,184 @@
+"""The plots of the report: learning curves, parity, histograms of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.evaluate import Evaluation
+from reann.metrics import LABELS
+from reann.report.svg import Axes
+from reann.report.tables import READABLE, key, number
+
+MOST_DOTS = 2500
+"""More points than this are drawn as a density."""
+CELLS = 110
+LEVELS = 8
+WORDS = {"energy": "energy", "forces": "force component", "stress": "stress component"}
+UNIT = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
+
+
+def learning_curve(
+    name: str, history: Sequence[Mapping[str, Any]], baseline: Mapping[str, float]
+) -> str:
+    """Return the RMSE of a label over the epochs, or nothing when it was not recorded.
+
+    The dashed line is the error without a network.
+    """
+    epochs = np.array([_number(row.get("epoch")) for row in history])
+    curves = {
+        part: np.array([_number(row.get(f"{part}_{key(name, 'rmse')}")) for row in history])
+        for part in ("train", "valid")
+    }
+    curves = {part: y for part, y in curves.items() if (y > 0).any()}
+    if not curves:
+        return ""
+    bottom = _number(baseline.get(key(name, "rmse")))
+    every = np.concatenate([*curves.values(), [bottom]])
+    every = every[np.isfinite(every) & (every > 0)]
+    last = "; ".join(f"{part} {number(y[np.isfinite(y)][-1])}" for part, y in curves.items())
+    axes = Axes(
+        x=(float(np.nanmin(epochs)), float(max(np.nanmax(epochs), np.nanmin(epochs) + 1))),
+        y=(every.min() / 1.25, every.max() * 1.35),
+        ylog=True,
+        xlabel="epoch",
+        ylabel=f"{name} RMSE, {READABLE[name]}",
+        title=f"Learning curve of the {name}",
+        description=f"RMSE in {READABLE[name]} over the epochs, at the end: {last}.",
+    )
+    if np.isfinite(bottom) and bottom > 0:
+        axes.line(axes.x, [bottom, bottom], "baseline")
+        axes.text(axes.width - 18.0, float(axes.py(bottom)) - 5, "no network", "note end")
+    for part, y in curves.items():
+        axes.line(epochs, y, part)
+    if "valid" in curves:
+        y = curves["valid"]
+        best = int(np.nanargmin(np.where(y > 0, y, np.nan)))
+        says = f"lowest: {number(y[best])} {READABLE[name]} at epoch {epochs[best]:g}"
+        axes.circle(float(axes.px(epochs[best])), float(axes.py(y[best])), 4.0, "best", says)
+    return axes.render()
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def pairs(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray]:
+    """Return reference and prediction of a label where both are known, one-dimensional.
+
+    Energies are per atom, less the sum of atomic energies that fits the reference best, so that
+    systems of different composition can be compared.
+    """
+    if name not in evaluation.reference or name not in evaluation.predicted:
+        return np.empty(0), np.empty(0)
+    x, y = evaluation.reference[name], evaluation.predicted[name]
+    if name == "energy":
+        shift = _atomic_energies(evaluation)
+        x, y = (x - shift) / evaluation.n_atoms, (y - shift) / evaluation.n_atoms
+    if name == "stress":
+        upper = np.triu_indices(3)
+        x, y = x[:, upper[0], upper[1]], y[:, upper[0], upper[1]]
+    both = np.isfinite(x) & np.isfinite(y)
+    return x[both], y[both]
+
+
+def _atomic_energies(evaluation: Evaluation) -> NDArray:
+    elements, index = np.unique(evaluation.numbers, return_inverse=True)
+    system = np.repeat(np.arange(evaluation.n_structures), evaluation.n_atoms)
+    counts = np.zeros((evaluation.n_structures, len(elements)))
+    np.add.at(counts, (system, index), 1.0)
+    energy = evaluation.reference["energy"]
+    known = np.isfinite(energy)
+    n = evaluation.n_atoms[known, None]
+    fit = np.linalg.lstsq(counts[known] / n, energy[known] / n[:, 0], rcond=1e-9)[0]
+    return counts @ fit
+
+
+def parity(evaluation: Evaluation, name: str) -> str:
+    """Return prediction over reference, dots or a density, or nothing without references."""
+    x, y = pairs(evaluation, name)
+    if not len(x):
+        return ""
+    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    margin = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
+    limits = (low - margin, high + margin)
+    errors = 1e3 * (y - x)
+    rmse, mae = float(np.sqrt(np.mean(errors**2))), float(np.mean(np.abs(errors)))
+    shown = "relative " if name == "energy" else ""
+    axes = Axes(
+        x=limits,
+        y=limits,
+        xlabel=f"reference {shown}{WORDS[name]}, {UNIT[name]}",
+        ylabel=f"predicted, {UNIT[name]}",
+        title=f"Parity of the {name}",
+        description=f"{len(x)} values; RMSE {number(rmse)}, MAE {number(mae)} {READABLE[name]}.",
+    )
+    axes.line(limits, limits, "diagonal")
+    if len(x) <= MOST_DOTS:
+        axes.dots(x, y, "few" if len(x) < 300 else "many")
+    else:
+        _density(axes, x, y)
+    axes.text(72.0, 30.0, f"RMSE {number(rmse)} {READABLE[name]}", "note")
+    axes.text(72.0, 46.0, f"MAE {number(mae)} {READABLE[name]}", "note")
+    return axes.render()
+
+
+def _density(axes: Axes, x: NDArray, y: NDArray) -> None:
+    """Draw how many points are in each cell of a grid, in steps of the logarithm."""
+    px, py = axes.px(x), axes.py(y)
+    size = (axes.px(axes.x[1]) - axes.px(axes.x[0])) / CELLS
+    cells, counts = np.unique(
+        np.stack([np.floor(px / size), np.floor(py / size)]), axis=1, return_counts=True
+    )
+    level = np.log(counts) / max(np.log(counts.max()), 1e-9)
+    step = np.minimum((level * LEVELS).astype(int), LEVELS - 1)
+    for n in np.unique(step):
+        own = cells[:, step == n] * size
+        axes.squares(own[0], own[1], float(size), "cell", 0.25 + 0.75 * (n + 1) / LEVELS)
+
+
+def histogram(evaluation: Evaluation, name: str, n_bins: int = 41) -> str:
+    """Return how often each error occurs, or nothing without references."""
+    residuals = evaluation.residuals().get(name)
+    if residuals is None:
+        return ""
+    if name == "stress":
+        upper = np.triu_indices(3)
+        residuals = residuals[:, upper[0], upper[1]]
+    errors = residuals[np.isfinite(residuals)]
+    size = np.abs(errors)
+    limit = float(np.quantile(size, 0.995)) if len(size) > 50 else float(size.max())
+    limit = 1.05 * limit or 1.0
+    counts, edges = np.histogram(errors, bins=n_bins, range=(-limit, limit))
+    share = 100 * counts / len(errors)
+    outside = len(errors) - int(counts.sum())
+    axes = Axes(
+        x=(-limit, limit),
+        y=(0.0, 1.12 * float(share.max()) or 1.0),
+        xlabel=f"error of the {WORDS[name]}, {READABLE[name]}",
+        ylabel="values, %",
+        title=f"Errors of the {name}",
+        description=(
+            f"Histogram of {len(errors)} errors; mean {number(float(errors.mean()))}, "
+            f"median of the absolute value {number(float(np.median(size)))} {READABLE[name]}."
+        ),
+    )
+    left, top = axes.px(edges), axes.py(share)
+    base = float(axes.py(0.0))
+    d = "".join(f"H{left[i]:.1f}V{top[i]:.1f}H{left[i + 1]:.1f}" for i in range(n_bins))
+    axes.marks.append(f'<path class="bars" d="M{left[0]:.1f} {base:.1f}{d}V{base:.1f}Z"/>')
+    axes.line([0.0, 0.0], axes.y, "diagonal")
+    if outside:
+        axes.text(axes.width - 20.0, 30.0, f"{outside} beyond the frame", "note end")
+    return axes.render()
+
+
+def labels_of(evaluation: Evaluation) -> list[str]:
+    """Return the labels that have references."""
+    return [name for name in LABELS if name in evaluation.residuals()]

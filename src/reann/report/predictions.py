@@ -1,0 +1,79 @@
+"""Predicted labels beside reference labels, as extended XYZ.
+
+Predictions are `reann_energy`, `reann_forces`, `reann_stress`, so that ASE, which reads `energy`
+and `forces` into a calculator, keeps showing the reference.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import ase
+import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io.extxyz import write_xyz
+from numpy.typing import NDArray
+
+from reann import checkpoint
+from reann.errors import UserError
+from reann.evaluate import PER_ATOM, Evaluation
+
+PREFIX = "reann_"
+SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
+
+
+def check_name(path: Path | None) -> None:
+    """Raise `UserError` for a file name that does not stand for extended XYZ."""
+    if path is not None and not path.name.lower().endswith(SUFFIXES):
+        raise UserError(
+            f"Predictions are written as extended XYZ, not as '{path.name}'.",
+            fix=f"Use a name that ends in {', '.join(SUFFIXES)}.",
+        )
+
+
+def write(path: Path, evaluation: Evaluation, atoms_of: Callable[[int], ase.Atoms]) -> None:
+    """Write all structures, one after the other; the file appears when it is complete.
+
+    Parameters
+    ----------
+    atoms_of
+        Returns the structure at a position of the evaluation.
+    """
+    with checkpoint.replacing(path) as temporary:
+        opened = gzip.open if path.name.lower().endswith(".gz") else open
+        with opened(temporary, "wt", encoding="utf-8") as file:
+            for i in range(evaluation.n_structures):
+                write_xyz(file, [labeled(evaluation, i, atoms_of(i))], write_results=True)
+
+
+def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
+    """Return a copy of a structure with its predictions, and its reference where there is one."""
+    result = ase.Atoms(
+        numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc
+    )
+    if evaluation.groups[index]:
+        result.info["config_type"] = evaluation.groups[index]
+    predicted = {name: _own(evaluation, index, name, v) for name, v in evaluation.predicted.items()}
+    spread = {f"{k}_std": _own(evaluation, index, k, v) for k, v in evaluation.std.items()}
+    for name, value in {**predicted, **spread}.items():
+        if not np.isfinite(value).all():
+            continue
+        if name.removesuffix("_std") in PER_ATOM:
+            result.arrays[PREFIX + name] = value
+        else:
+            result.info[PREFIX + name] = float(value) if value.ndim == 0 else value
+    if evaluation.extrapolating is not None:
+        result.arrays[PREFIX + "extrapolating"] = evaluation.extrapolating[evaluation.rows(index)]
+    own = {name: _own(evaluation, index, name, v) for name, v in evaluation.reference.items()}
+    known = {name: value for name, value in own.items() if np.isfinite(value).all()}
+    if "stress" in known:
+        known["stress"] = known["stress"].flat[[0, 4, 8, 5, 2, 1]]
+    if known:
+        result.calc = SinglePointCalculator(result, **known)
+    return result
+
+
+def _own(evaluation: Evaluation, index: int, name: str, values: NDArray) -> NDArray:
+    return np.asarray(values[evaluation.rows(index) if name in PER_ATOM else index])

@@ -1,0 +1,98 @@
+"""A structure as numbers for the viewer of the page: atoms, half bonds, cell, forces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ase
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from ase.data.colors import jmol_colors
+from numpy.typing import NDArray
+
+from reann.data.neighbors import neighbor_list
+from reann.evaluate import Evaluation, Outlier
+
+BOND = 1.2
+"""Atoms closer than this times the sum of their covalent radii are drawn as bonded."""
+MOST_ATOMS = 1500
+"""Of larger structures, the atoms nearest to the worst one are shown."""
+
+
+def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[str, Any]:
+    """Return what the viewer draws, in Å and eV/Å."""
+    rows = evaluation.rows(outlier.index)
+    shown = _nearest(atoms, outlier.atom or 0)
+    positions = atoms.positions[shown]
+    center = 0.5 * (positions.max(0) + positions.min(0))
+    elements, kind = np.unique(atoms.numbers[shown], return_inverse=True)
+    result: dict[str, Any] = {
+        "elements": [
+            {
+                "symbol": chemical_symbols[z],
+                "radius": round(float(covalent_radii[z]), 2),
+                "color": [round(255 * float(c)) for c in jmol_colors[z]],
+            }
+            for z in elements
+        ],
+        "kind": kind.tolist(),
+        "positions": _rounded(positions - center),
+        "bonds": _half_bonds(atoms, shown, center),
+        "view": _rounded(_view(atoms, positions)),
+        "cell": None,
+        "worst": None,
+        "forces": {},
+    }
+    if atoms.pbc.any() and np.abs(atoms.cell.array[atoms.pbc]).sum() > 0:
+        lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
+        result["cell"] = {"origin": _rounded(-center), "vectors": _rounded(lattice)}
+    if outlier.atom is not None:
+        result["worst"] = int(np.flatnonzero(shown == outlier.atom)[0])
+    for name, source in (("reference", evaluation.reference), ("predicted", evaluation.predicted)):
+        if "forces" in source:
+            own = source["forces"][rows][shown]
+            result["forces"][name] = _rounded(np.nan_to_num(own))
+    return result
+
+
+def _nearest(atoms: ase.Atoms, center: int) -> NDArray[np.int64]:
+    if len(atoms) <= MOST_ATOMS:
+        return np.arange(len(atoms))
+    distances = np.linalg.norm(atoms.positions - atoms.positions[center], axis=1)
+    return np.sort(np.argsort(distances, kind="stable")[:MOST_ATOMS])
+
+
+def _half_bonds(atoms: ase.Atoms, shown: NDArray, center: NDArray) -> list[list[float]]:
+    """Return [atom, x, y, z of the middle of the bond] for each direction of each bond."""
+    radii = covalent_radii[atoms.numbers]
+    i, j, shift = neighbor_list(
+        atoms.positions, atoms.cell.array, atoms.pbc, 2 * BOND * float(radii.max())
+    )
+    lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
+    vectors = atoms.positions[j] - atoms.positions[i] + shift @ lattice
+    bonded = np.linalg.norm(vectors, axis=1) < BOND * (radii[i] + radii[j])
+    bonded &= np.isin(i, shown)
+    place = np.searchsorted(shown, i[bonded])
+    middles = atoms.positions[i[bonded]] + 0.5 * vectors[bonded] - center
+    return [[int(a), *m] for a, m in zip(place, _rounded(middles), strict=True)]
+
+
+def _view(atoms: ase.Atoms, positions: NDArray) -> NDArray:
+    """Return a rotation that shows a molecule broadside, a crystal slightly from above."""
+    if atoms.pbc.any():
+        turn, tilt = np.radians(-25.0), np.radians(-78.0)
+        around = np.array(
+            [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+        )
+        down = np.array(
+            [[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]]
+        )
+        return down @ around
+    if len(positions) < 3:
+        return np.eye(3)
+    axes = np.linalg.svd(positions - positions.mean(0))[2]
+    return axes * np.sign(np.linalg.det(axes))
+
+
+def _rounded(values: NDArray) -> Any:
+    return np.round(values, 3).tolist()

@@ -1,0 +1,156 @@
+"""A little SVG: axes with ticks, linear or logarithmic, and marks in their coordinates.
+
+Colors are classes, so that the style sheet of the page decides about light, dark and paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
+MINUS, THIN_SPACE = "\u2212", "\u202f"
+
+
+@dataclass
+class Axes:
+    """A frame with an x and a y axis.
+
+    Attributes
+    ----------
+    x, y
+        Limits in units of the data.
+    xlabel, ylabel
+        What is shown, with its unit.
+    title, description
+        What a screen reader says.
+    """
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    xlabel: str
+    ylabel: str
+    title: str
+    description: str
+    xlog: bool = False
+    ylog: bool = False
+    width: int = 380
+    height: int = 300
+    marks: list[str] = field(default_factory=list)
+
+    def px(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Return horizontal pixels."""
+        return LEFT + _fraction(x, self.x, self.xlog) * (self.width - LEFT - RIGHT)
+
+    def py(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Return vertical pixels."""
+        return self.height - BOTTOM - _fraction(y, self.y, self.ylog) * (self.height - TOP - BOTTOM)
+
+    def line(self, x: ArrayLike, y: ArrayLike, style: str) -> None:
+        """Draw a line that is broken where y is not finite."""
+        px, py = self.px(x), self.py(y)
+        finite = np.isfinite(px) & np.isfinite(py)
+        for run in np.split(np.arange(len(px)), np.flatnonzero(~finite)):
+            own = run[finite[run]]
+            if len(own) == 1:
+                self.circle(float(px[own[0]]), float(py[own[0]]), 2.0, style + " alone")
+            elif len(own):
+                d = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(px[own], py[own], strict=True))
+                self.marks.append(f'<path class="line {style}" d="M{d}"/>')
+
+    def circle(self, px: float, py: float, radius: float, style: str, says: str = "") -> None:
+        """Draw a disk at pixels; `says` appears under the pointer."""
+        inside = f"<title>{escape(says)}</title>" if says else ""
+        self.marks.append(
+            f'<circle class="{style}" cx="{px:.1f}" cy="{py:.1f}" r="{radius}">{inside}</circle>'
+        )
+
+    def dots(self, x: ArrayLike, y: ArrayLike, style: str) -> None:
+        """Draw many small disks as one path."""
+        px, py = self.px(x), self.py(y)
+        d = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(px, py, strict=True))
+        self.marks.append(f'<path class="dots {style}" d="{d}"/>')
+
+    def squares(self, px: NDArray, py: NDArray, size: float, style: str, opacity: float) -> None:
+        """Draw squares of one color, given by the pixels of their upper left corners."""
+        d = "".join(
+            f"M{a:.1f} {b:.1f}h{size:.1f}v{size:.1f}h-{size:.1f}z"
+            for a, b in zip(px, py, strict=True)
+        )
+        self.marks.append(f'<path class="{style}" opacity="{opacity:.2f}" d="{d}"/>')
+
+    def text(self, px: float, py: float, text: str, style: str = "") -> None:
+        """Write at pixels."""
+        self.marks.append(f'<text class="{style}" x="{px:.1f}" y="{py:.1f}">{escape(text)}</text>')
+
+    def render(self) -> str:
+        """Return the SVG element."""
+        right, bottom = self.width - RIGHT, self.height - BOTTOM
+        parts = []
+        for value, label in ticks(*self.x, log=self.xlog):
+            at = float(self.px(value))
+            parts.append(f'<path class="grid" d="M{at:.1f} {TOP}V{bottom}"/>')
+            parts.append(f'<text class="tick mid" x="{at:.1f}" y="{bottom + 17}">{label}</text>')
+        for value, label in ticks(*self.y, log=self.ylog):
+            at = float(self.py(value))
+            parts.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{right}"/>')
+            parts.append(f'<text class="tick end" x="{LEFT - 7}" y="{at + 4:.1f}">{label}</text>')
+        middle = (TOP + bottom) / 2
+        parts += self.marks
+        parts.append(
+            f'<text class="axis mid" x="{(LEFT + right) / 2}" y="{self.height - 7}">'
+            f"{escape(self.xlabel)}</text>"
+            f'<text class="axis mid" transform="translate(13 {middle}) rotate(-90)">'
+            f"{escape(self.ylabel)}</text>"
+        )
+        return (
+            f'<svg class="plot" role="img" viewBox="0 0 {self.width} {self.height}">'
+            f"<title>{escape(self.title)}</title><desc>{escape(self.description)}</desc>"
+            f"{''.join(parts)}</svg>"
+        )
+
+
+def _fraction(values: ArrayLike, limits: tuple[float, float], log: bool) -> NDArray[np.float64]:
+    low, high = limits
+    x = np.asarray(values, dtype=np.float64)
+    if log:
+        x = np.log(np.where(x > 0, x, np.nan))
+        low, high = math.log(low), math.log(high)
+    return (x - low) / (high - low)
+
+
+def ticks(low: float, high: float, *, log: bool = False) -> list[tuple[float, str]]:
+    """Return round numbers between two limits, and how they are written."""
+    if log:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        span = math.log10(high / low)
+        digits: Sequence[float] = (1, 2, 5) if span < 2.5 else (1,)
+        step = max(1, math.ceil(span / 6))
+        found = [d * 10.0**n for n in decades if n % step == 0 for d in digits]
+    else:
+        rough = (high - low) / 5
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(s for s in (power, 2 * power, 5 * power, 10 * power) if s >= 0.999 * rough)
+        first = math.ceil(low / step - 1e-9)
+        found = [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
+    slack = 1e-9 * (high - low)
+    return [(x, written(x)) for x in found if low - slack <= x <= high + slack]
+
+
+def written(x: float) -> str:
+    """Return a tick's number, typographically."""
+    if x == 0:
+        return "0"
+    if 1e-3 <= abs(x) < 1e5:
+        text = f"{x:.6g}"
+    else:
+        mantissa, exponent = f"{x:.3g}".split("e") if "e" in f"{x:.3g}" else f"{x:.2e}".split("e")
+        power = str(int(exponent)).replace("-", MINUS)
+        mantissa = f"{float(mantissa):g}"
+        text = ("" if mantissa == "1" else f"{mantissa}×") + f"10^{power}"
+    return text.replace("-", MINUS)

@@ -1,0 +1,75 @@
+"""Error tables on the terminal: all, per element, per group, with units in the header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reann.evaluate import Evaluation
+from reann.metrics import LABELS, UNITS
+
+READABLE = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
+"""Units of the errors of each label."""
+MEASURES = ("rmse", "mae")
+
+
+def columns(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return the (label, measure) pairs that occur in a table of errors."""
+    return [
+        (name, measure)
+        for name in LABELS
+        for measure in MEASURES
+        if any(key(name, measure) in row for row in rows.values())
+    ]
+
+
+def key(name: str, measure: str) -> str:
+    """Return the key of an error, such as `forces_rmse_meV_per_A`."""
+    return f"{name}_{measure}_{UNITS[name]}"
+
+
+def number(value: float) -> str:
+    """Return an error with about three digits."""
+    if not np.isfinite(value):
+        return "–"
+    if value and abs(value) < 0.01:
+        return f"{value:.2g}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}".replace(",", "\u202f")
+
+
+def show(evaluation: Evaluation, console: Console) -> None:
+    """Print the errors, or say that there is nothing to compare with."""
+    summary = evaluation.summary()
+    counts = f"{evaluation.n_structures} structures, {int(evaluation.n_atoms.sum())} atoms"
+    if not columns({"all": summary}):
+        console.print(f"{counts}: no labels to compare with, predictions only.")
+    else:
+        console.print(_table(f"Errors of {counts}", "", {"all": summary}, "n_structures"))
+        if len(evaluation.by_element()) > 1:
+            console.print(_table("Per element", "element", evaluation.by_element(), "n_atoms"))
+        if evaluation.by_group():
+            console.print(_table("Per group", "group", evaluation.by_group(), "n_structures"))
+    if evaluation.extrapolating is not None and evaluation.extrapolating.any():
+        fraction = 100 * evaluation.extrapolating.mean()
+        console.print(f"{fraction:.2g} % of the atoms are outside the range of the training data.")
+    if "forces" in evaluation.std:
+        spread = 1e3 * np.sqrt(np.mean(evaluation.std["forces"] ** 2))
+        console.print(f"The members of the ensemble disagree by {number(spread)} meV/Å (rms).")
+
+
+def _table(title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    table.add_column(count.removeprefix("n_"), justify="right")
+    found = columns(rows)
+    for name, measure in found:
+        table.add_column(f"{name} {measure.upper()}\n{READABLE[name]}", justify="right")
+    for label, row in rows.items():
+        values = [number(row.get(key(*column), np.nan)) for column in found]
+        table.add_row(escape(label or "(no group)"), str(int(row[count])), *values)
+    return table
