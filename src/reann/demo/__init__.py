@@ -16,8 +16,8 @@ from rich.console import Console
 
 from reann.errors import UserError
 
-DATA = ("ethanol_train.xyz.gz", "ethanol_unseen.xyz.gz", "ethanol.yaml", "README.md")
-"""Ethanol at 500 K: 300 structures to train on, 100 to judge by, the settings, the source."""
+DATA = ("ethanol_train.xyz.gz", "ethanol_unseen.xyz.gz", "ethanol.yaml")
+"""300 structures of ethanol to train on, 100 to judge by, and the settings."""
 
 RUN = "run"
 """Folder of the run inside the folder of the demo."""

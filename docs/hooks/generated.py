@@ -1,0 +1,168 @@
+"""Pages that are generated: the start page from the README, references from the code itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from reann.cli import app
+from reann.config import PRESETS, Config
+
+ROOT = Path(__file__).parents[2]
+MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace a mark such as `<!-- generated: config -->` by what it names."""
+    makers = {"readme": readme, "config": config_reference, "cli": cli_reference}
+    return MARK.sub(lambda mark: makers[mark[1]](), markdown)
+
+
+def readme() -> str:
+    """Return the README with its links as seen from docs/."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    return re.sub(r"\[([^]]+)\]\((?:LICENSE|CITATION\.cff|CONTRIBUTING\.md)\)", r"`\1`", text)
+
+
+# --- configuration ----------------------------------------------------------------------------
+
+
+def config_reference() -> str:
+    """Return a table of the fields of every section, from their docstrings."""
+    schema = Config.model_json_schema()
+    shown: dict[str, str] = {}
+    lines = [
+        line
+        for name, about in schema["properties"].items()
+        for line in section(name, _models(about)[0], schema["$defs"], shown)
+    ]
+    for name, values in PRESETS.items():
+        lines += [f"## model.preset: {name}", "", "Sets what the file does not set itself:", ""]
+        lines += ["```yaml", *(f"{key}: {json.dumps(value)}" for key, value in values.items())]
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
+def section(
+    path: str, name: str, models: dict[str, Any], shown: dict[str, str], level: int = 2
+) -> Iterator[str]:
+    """Give the fields of one section, then the sections inside it; `shown` says what was where."""
+    model = models[name]
+    yield from (f"{'#' * level} {path}", "")
+    if name in shown:
+        yield from (f"As `{shown[name]}`.", "")
+        return
+    shown[name] = path
+    yield from (model["description"], "")
+    yield "| field | values | default | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for field, about in model["properties"].items():
+        default = "required" if field in model.get("required", ()) else _default(about)
+        meaning = " ".join(about.get("description", "").split())
+        yield f"| `{field}` | {_cell(values(about, models))} | {default} | {_cell(meaning)} |"
+    yield ""
+    for field, about in model["properties"].items():
+        inner = _models(about)
+        for one in inner:
+            label = f"{path}.{field}"
+            if len(inner) > 1:
+                kind = models[one]["properties"].get("name", {}).get("const")
+                label += f" = {{name: {kind}}}" if kind else f" = {{{_first(models[one])}: …}}"
+            yield from section(label, one, models, shown, min(level + 1, 4))
+
+
+def values(about: dict[str, Any], models: dict[str, Any]) -> str:
+    """Return the values that a field takes."""
+    if "const" in about:
+        return f"`{about['const']}`"
+    if "enum" in about:
+        return ", ".join(f"`{value}`" for value in about["enum"])
+    for several in ("anyOf", "oneOf"):
+        if several in about:
+            return " or ".join(dict.fromkeys(values(one, models) for one in about[several]))
+    if "$ref" in about:
+        return "section"
+    if about.get("type") == "array":
+        return f"list of {values(about['items'], models)}"
+    if "additionalProperties" in about:
+        return f"name: {values(about['additionalProperties'], models)}"
+    word = {"path": "path"}.get(about.get("format", ""), about.get("type", "any"))
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {about[key]:g}" for key, sign in limits.items() if key in about]
+    return " ".join([word, ", ".join(bounds)]).strip()
+
+
+def _default(about: dict[str, Any]) -> str:
+    if _models(about) and isinstance(about.get("default"), dict):
+        return "see below"
+    return f"`{json.dumps(about.get('default'))}`"
+
+
+def _models(about: dict[str, Any]) -> list[str]:
+    """Return the sections that a field can hold."""
+    if "$ref" in about:
+        return [about["$ref"].rpartition("/")[2]]
+    inner = [*about.get("anyOf", ()), *about.get("oneOf", ())]
+    return [name for one in inner for name in _models(one)]
+
+
+def _first(model: dict[str, Any]) -> str:
+    return next(iter(model["properties"]))
+
+
+# --- command line -----------------------------------------------------------------------------
+
+
+def cli_reference() -> str:
+    """Return usage, arguments and options of every verb, from the help of the command line."""
+    group: Any = typer.main.get_command(app)
+    lines = []
+    for name, command in group.commands.items():
+        text, _, example = command.help.partition("Example:")
+        usage = [_usage(p) for p in command.params if p.name != "help"]
+        lines += [f"## {name}", "", text.strip(), ""]
+        lines += ["```text", f"reann {name} {' '.join(usage)}".strip(), "```", ""]
+        if command.params:
+            lines += ["| argument | default | meaning |", "| --- | --- | --- |"]
+            lines += [_parameter(p) for p in command.params]
+            lines.append("")
+        if example:
+            lines += ["For example:", "", "```sh", example.strip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _usage(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        word = parameter.metavar or parameter.name.upper()
+        return word if parameter.required or word.startswith("[") else f"[{word}]"
+    flag = parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {_metavar(parameter)}"
+    return flag if parameter.required else f"[{flag}]"
+
+
+def _parameter(parameter: Any) -> str:
+    names = [parameter.metavar or parameter.name.upper()]
+    if parameter.param_type_name == "option":
+        names = [*parameter.opts, *parameter.secondary_opts]
+    default, meaning = parameter.default, parameter.help or ""
+    shown = ""
+    if isinstance(default, Enum):
+        meaning += " One of " + ", ".join(f"`{one.value}`" for one in type(default)) + "."
+        shown = f"`{default.value}`"
+    elif isinstance(default, (str, int, float, Path)) and not isinstance(default, bool):
+        shown = f"`{default}`"
+    words = " ".join(f"`{_cell(name)}`" for name in names)
+    return f"| {words} | {'required' if parameter.required else shown} | {_cell(meaning)} |"
+
+
+def _metavar(parameter: Any) -> str:
+    return parameter.metavar or parameter.name.upper()
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
