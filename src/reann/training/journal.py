@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.live import Live
@@ -31,6 +31,7 @@ COLUMNS = {
 CAPTION = "RMSE: E meV/atom · F meV/Å · S meV/Å³"
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Where metrics are sent besides `log.csv`."""
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from reann.config import Config
-from reann.config_file import load_config, save_config
+from reann.config_file import anchored, load_config, save_config
 from reann.data.loader import Loader
 from reann.errors import UserError
 from reann.evaluate import Evaluation, evaluate
@@ -80,7 +80,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
             )
         for name in (CONFIG, MODEL, SPLIT, REPORT, FILE, "log.csv"):
             (folder / name).unlink(missing_ok=True)
-    config = config.model_copy(
+    config = anchored(config).model_copy(
         update={"run": config.run.model_copy(update={"folder": folder, "threads": _threads(config)})}
     )
     start = Path(warm_start) if warm_start is not None else None
@@ -107,8 +107,7 @@ def _train(config: Config, warm_start: Path | None) -> Run:
         journal = Journal(folder, speaks=processes.leads)
         parts = open_parts(config, folder, processes, journal.say)
         if processes.leads and not (folder / CONFIG).exists():
-            keys = config.data.model_copy(update={"keys": parts.train.dataset.keys.as_config()})
-            save_config(config.model_copy(update={"data": keys}), folder / CONFIG, provenance(config))
+            save_config(config, folder / CONFIG, provenance(config))
         seeds = range(config.run.seed, config.run.seed + config.run.seeds)
         members = []
         for seed in seeds:
@@ -243,7 +242,7 @@ def _identity(config: Config, parts: Parts, processes: World) -> dict[str, Any]:
     training = config.model_dump(mode="json", include={"model", "training"})
     return {
         "model": _digest(training),
-        "data": parts.train.dataset.key,
+        "data": [digest for _, digest in parts.train.dataset.files],
         "split": _digest(split),
         "threads": torch.get_num_threads(),
         "processes": processes.size,

@@ -94,7 +94,7 @@ def open_parts(config: Config, folder: Path, world: World, say: Say) -> Parts:
         test=parts.get("test"),
         reference=reference,
         baseline=baseline_errors(valid, reference),
-        scale=force_scale(train, reference),
+        scale=force_scale(train),
         mean_neighbors=mean_neighbors(train),
     )
 

@@ -1,0 +1,79 @@
+"""Models and structures that tests draw: small, random, and nowhere trivial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from reann.config import ModelConfig
+from reann.model import Reann, build
+
+ELEMENTS = [1, 6, 8]
+CUTOFF = 3.0
+
+
+def random_model(
+    elements: list[int] = ELEMENTS,
+    *,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+    **choices: Any,
+) -> Reann:
+    """Return a model whose every parameter is off its start, the zero layers too."""
+    small = {"hidden": [8, 8]}
+    values = {"cutoff": CUTOFF, "n_radial": 4, "readout": small, "update": small} | choices
+    model = build(ModelConfig(**values), elements, 10.0, seed=seed, dtype=dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            scale = 2.0 if name == "reference_energies" else 0.1
+            p.add_(scale * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+        for buffer in (model.density_mean, model.density_scale):
+            buffer.add_(0.2 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype))
+    return model
+
+
+def random_atoms(seed: int, n_atoms: int, pbc: tuple[bool, bool, bool]) -> ase.Atoms:
+    """Return atoms at least 0.7 Å apart in a skewed cell of either handedness."""
+    rng = np.random.default_rng(seed)
+    cell = np.diag(rng.uniform(2.5, 5.0, 3)) + rng.uniform(-0.8, 0.8, (3, 3))
+    cell = cell[rng.permutation(3)]
+    for _ in range(1000):
+        positions = rng.uniform(-0.5, 1.5, (n_atoms, 3)) @ cell
+        atoms = ase.Atoms(rng.choice(ELEMENTS, n_atoms), positions, cell=cell, pbc=pbc)
+        distances = atoms.get_all_distances(mic=any(pbc))
+        if n_atoms == 1 or distances[np.triu_indices(n_atoms, 1)].min() > 0.7:
+            return atoms
+    raise AssertionError("no room for the atoms")
+
+
+masks = st.tuples(st.booleans(), st.booleans(), st.booleans())
+structures = st.builds(random_atoms, st.integers(0, 10_000), st.integers(1, 6), masks)
+
+forms = st.fixed_dictionaries(
+    {
+        "l_max": st.integers(0, 4),
+        "n_recursions": st.integers(0, 3),
+        "features": st.sampled_from(["gram", "orbitals"]),
+        "orbitals_per_l": st.booleans(),
+        "orbitals_per_recursion": st.booleans(),
+        "angular": st.sampled_from(["unit", "raw"]),
+        "radial": st.sampled_from(["neighbor", "pair"]),
+        "radial_width": st.sampled_from(["softplus", "free"]),
+        "cutoff_function": st.sampled_from(["squared_cosine", "polynomial"]),
+        "standardize": st.booleans(),
+        "zbl": st.sampled_from([None, {}]),
+        "readout": st.fixed_dictionaries(
+            {
+                "hidden": st.sampled_from([[6], [6, 6], [6, 5, 6]]),
+                "activation": st.sampled_from(["silu", "relu_like", "tanh_like"]),
+                "layer_norm": st.booleans(),
+            }
+        ),
+    }
+)
+"""Every choice of the model's form."""
