@@ -1,0 +1,169 @@
+"""Data files `configuration` of the original, and extended XYZ with the same numbers.
+
+One structure is a title, three rows of the cell in Å, ``pbc 1 1 1``, one line
+``element mass x y z [fx fy fz]`` for each atom, and ``abprop: value ...``: the energy in eV, or a
+dipole (3 numbers) or polarizability (9). Coordinates are Cartesian, or fractional where
+`table_coor` is 1 in `input_nn`; the file itself does not say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from reann.errors import UserError, did_you_mean
+
+KEYS = {1: "energy", 3: "dipole", 9: "polarizability"}
+"""Name of the label by how many numbers it has."""
+
+TOO_CLOSE = 0.3
+"""Å; no two atoms of a real structure are as close."""
+
+FARTHEST_FRACTION = 2.5
+"""Fractional coordinates are hardly ever larger."""
+
+LAYOUT = "Lines are: title, 3 of the cell, pbc, element mass x y z [fx fy fz], ..., abprop: value."
+
+
+class Structure(NamedTuple):
+    """One structure as it stands in the file."""
+
+    cell: NDArray[np.float64]
+    """(3, 3), Å, rows are lattice vectors."""
+    pbc: list[bool]
+    symbols: list[str]
+    columns: NDArray[np.float64]
+    """(atoms, 4 or 7): mass, coordinates and forces in eV/Å."""
+    label: list[float]
+    where: str
+    """File and line of the title."""
+
+
+def read_configuration(path: Path, fractional: bool | None = None) -> Iterator[Structure]:
+    """Yield the structures of a file with Cartesian coordinates.
+
+    Parameters
+    ----------
+    fractional
+        What `table_coor` says; unknown if None, then the first structure decides.
+
+    Raises
+    ------
+    UserError
+        For lines that do not fit the layout, unknown elements, and coordinates that cannot be
+        what they are said to be.
+    """
+    told = fractional is not None
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for structure in _structures(file, path):
+            if fractional is None:
+                fractional = _decide(structure)
+            if fractional:
+                structure.columns[:, 1:4] = structure.columns[:, 1:4] @ structure.cell
+            if _collide(structure.columns[:, 1:4]):
+                kind = "fractional" if fractional else "Cartesian"
+                source = " in para/input_nn" if told else ", judging by the first structure"
+                raise UserError(
+                    f"Atoms are closer than {TOO_CLOSE} Å; coordinates are {kind}{source}.",
+                    structure.where,
+                    "Set `table_coor` to 0 for Cartesian and 1 for fractional coordinates.",
+                )
+            yield structure
+
+
+def write_extxyz(structures: Iterable[Structure], file: TextIO) -> int:
+    """Write structures with every digit, return how many."""
+    count = 0
+    for structure in structures:
+        count += 1
+        columns = "species:S:1:pos:R:3:masses:R:1"
+        if structure.columns.shape[1] == 7:
+            columns += ":forces:R:3"
+        cell = " ".join(repr(float(x)) for x in structure.cell.flat)
+        label = " ".join(repr(x) for x in structure.label)
+        quoted = f'"{label}"' if len(structure.label) > 1 else label
+        pbc = " ".join("T" if periodic else "F" for periodic in structure.pbc)
+        print(len(structure.symbols), file=file)
+        print(
+            f'Lattice="{cell}" Properties={columns} {KEYS[len(structure.label)]}={quoted} '
+            f'pbc="{pbc}"',
+            file=file,
+        )
+        for symbol, row in zip(structure.symbols, structure.columns.tolist(), strict=True):
+            mass, *position = row[:4]
+            print(symbol, *map(repr, [*position, mass, *row[4:]]), file=file)
+    return count
+
+
+def _structures(file: TextIO, path: Path) -> Iterator[Structure]:
+    lines = enumerate(file, start=1)
+    for number, title in lines:
+        if not title.strip():
+            continue
+        where = f"{path}, line {number}"
+        cell = np.array([_numbers(_next(lines, path), path, [3]) for _ in range(3)])
+        at, words = _next(lines, path)
+        if words[:1] != ["pbc"]:
+            raise _error("'pbc' and three numbers were expected", at, path)
+        pbc = [x != 0 for x in _numbers((at, words[1:]), path, [3])]
+        symbols, rows = [], []
+        while (line := _next(lines, path))[1][:1] != ["abprop:"]:
+            at, words = line
+            if not words or words[0] not in chemical_symbols[1:]:
+                hint = did_you_mean(words[0], chemical_symbols[1:]) if words else ""
+                raise _error(f"an element or 'abprop:' was expected.{hint}".rstrip("."), at, path)
+            symbols.append(words[0])
+            rows.append(_numbers((at, words[1:]), path, [len(rows[0])] if rows else [4, 7]))
+        if not rows:
+            raise _error("the structure has no atoms", line[0], path)
+        label = _numbers((line[0], line[1][1:]), path, list(KEYS))
+        yield Structure(cell, pbc, symbols, np.array(rows), label, where)
+
+
+def _next(lines: Iterator[tuple[int, str]], path: Path) -> tuple[int, list[str]]:
+    found = next(lines, None)
+    if found is None:
+        raise UserError("The file ends inside of a structure.", str(path), LAYOUT)
+    return found[0], found[1].split()
+
+
+def _numbers(line: tuple[int, list[str]], path: Path, counts: list[int]) -> list[float]:
+    at, words = line
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        values = []
+    if len(values) not in counts or not np.isfinite(values).all():
+        raise _error(f"{' or '.join(map(str, counts))} numbers were expected", at, path)
+    return values
+
+
+def _error(what: str, line: int, path: Path) -> UserError:
+    return UserError(f"This is no configuration: {what}.", f"{path}, line {line}", LAYOUT)
+
+
+def _collide(positions: NDArray[np.float64]) -> bool:
+    """Return whether two of the first atoms are too close, without periodic images."""
+    some = positions[:200]
+    apart = np.linalg.norm(some[:, None] - some[None], axis=-1)
+    return bool(apart[np.triu_indices(len(some), 1)].min(initial=np.inf) < TOO_CLOSE)
+
+
+def _decide(structure: Structure) -> bool:
+    """Return whether the coordinates must be fractional; `UserError` when it cannot be seen."""
+    coordinates = structure.columns[:, 1:4]
+    if np.abs(coordinates).max() > FARTHEST_FRACTION or _collide(coordinates @ structure.cell):
+        return False
+    if _collide(coordinates):
+        return True
+    raise UserError(
+        "It cannot be seen whether the coordinates are Cartesian or fractional.",
+        structure.where,
+        "Put the training's para/input_nn beside the file, with `table_coor = 0` for Cartesian or "
+        "1 for fractional coordinates.",
+    )

@@ -1,0 +1,162 @@
+"""`reann convert`: from files of the original to a `.reann` file or extended XYZ.
+
+A model is `REANN.pth`, which holds only arrays, together with `para/`, which tells how to read
+them. Exported models are programs and are refused. Pickles are opened with ``weights_only``.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reann.checkpoint import replacing
+from reann.errors import UserError, listed
+from reann.upstream import settings as inputs
+from reann.upstream.configuration import read_configuration, write_extxyz
+from reann.upstream.weights import potential
+
+CHECKPOINT, DATA = "REANN.pth", "configuration"
+DATA_SUFFIXES = (".xyz", ".extxyz")
+
+
+def convert(src: Path, dst: Path) -> None:
+    """Convert a model to `.reann`, or a data file to `.xyz`.
+
+    Parameters
+    ----------
+    src
+        `REANN.pth` with the folder `para` beside or above it, a file `configuration`, or a folder
+        with one of the two.
+    dst
+        File to write; its ending tells what is converted.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to convert, or it cannot be read without running code.
+    """
+    src, dst = Path(src), Path(dst)
+    to_model = dst.suffix == ".reann"
+    if not to_model and dst.suffix not in DATA_SUFFIXES:
+        raise UserError(
+            f"'{dst.name}' is neither a model nor data.",
+            "--output",
+            "Write model.reann for REANN.pth, or data.xyz for a configuration.",
+        )
+    if src.is_dir():
+        src = src / (CHECKPOINT if to_model else DATA)
+    if not src.is_file():
+        raise UserError(
+            f"There is no file {src.name}.",
+            str(src.parent),
+            f"Give {CHECKPOINT} with para/ beside it, or a file '{DATA}'.",
+        )
+    if to_model:
+        convert_model(src, dst)
+    else:
+        convert_data(src, dst)
+
+
+def convert_model(src: Path, dst: Path) -> None:
+    """Convert a checkpoint `REANN.pth` and the settings beside it."""
+    weights = read_weights(src)
+    para = _para(src)
+    if para is None:
+        raise UserError(
+            f"The checkpoint says nothing of {inputs.PARA[0]} and {inputs.PARA[1]}.",
+            str(src),
+            "Put the folder para/ of the training beside it.",
+        )
+    settings = inputs.read_para(para)
+    _check_order(weights, settings, src)
+    potential(weights, settings).save(dst)
+
+
+def convert_data(src: Path, dst: Path) -> None:
+    """Convert a file `configuration`; `table_coor` beside it tells the kind of coordinates."""
+    if src.name in inputs.PARA or _is_archive(src):
+        raise UserError(
+            f"{src.name} holds no structures.",
+            str(src),
+            f"Convert {CHECKPOINT} to a file .reann; its settings in para/ are read with it.",
+        )
+    para = _para(src)
+    settings = inputs.read_settings(para / inputs.PARA[0]) if para else {}
+    told = settings.get("table_coor")
+    if told not in (None, 0, 1):
+        raise UserError(f"table_coor = {told!r} is neither 0 nor 1.", str(para))
+    fractional = None if told is None else bool(told)
+    with replacing(dst) as temporary, temporary.open("w", encoding="utf-8") as file:
+        if write_extxyz(read_configuration(src, fractional), file) == 0:
+            raise UserError("The file is empty.", str(src))
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Return the state dict of a checkpoint; nothing in the file is executed.
+
+    Raises
+    ------
+    UserError
+        For exported (TorchScript) models, damaged files, and pickles of more than arrays.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.split("/", 1)[-1] == "constants.pkl" for name in archive.namelist()):
+                raise UserError(
+                    "This is an exported model: a program, which would have to be run to be read.",
+                    str(path),
+                    f"Convert the checkpoint {CHECKPOINT} of the training, with para/ beside it.",
+                )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that no torch wrote
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle raises anything
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise UserError(
+            f"The file is damaged or holds more than arrays: {reason}",
+            str(path),
+            f"Give the {CHECKPOINT} that the training wrote; code in it is never run.",
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("reannparam"), Mapping):
+        content = content["reannparam"]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
+        raise UserError(
+            "The file is not a checkpoint of REANN: it has no `reannparam`.",
+            str(path),
+            f"Give the {CHECKPOINT} that the training wrote.",
+        )
+    return dict(content)
+
+
+def _check_order(weights: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:
+    """Compare `atomtype` with the order of the networks, which the original makes from it."""
+    names = [name.removeprefix("module.").split(".") for name in weights]
+    order = list(dict.fromkeys(n[2] for n in names if n[:2] == ["nnmod", "elemental_nets"]))
+    if order != inputs.elements(settings):
+        raise UserError(
+            f"atomtype is {listed(settings['atomtype'])}, but the checkpoint has {listed(order)}.",
+            str(path),
+            "Give the settings with which this model was trained.",
+        )
+
+
+def _para(path: Path) -> Path | None:
+    """Return the nearest folder with `input_nn`: para/ beside the file or above, or its own."""
+    start = path.resolve().parent
+    for folder in (start / "para", start, start.parent / "para", start.parent.parent / "para"):
+        if (folder / inputs.PARA[0]).is_file():
+            return folder
+    return None
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2).startswith((b"PK", b"\x80"))

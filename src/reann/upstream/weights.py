@@ -1,0 +1,117 @@
+"""From the arrays of the original's state dict to a `Potential`.
+
+The two packages write the same function differently. The original has E_i = NN_Z(rho_i) + E0 with
+a bias in the last layer, here E_i = e_Z + NN_Z(rho_i) - NN_Z(0) without one, so that
+e_Z = E0 + NN_Z(0), computed in float64. Its Gaussian is exp(+inta (r - rs)^2), ours
+exp(-alpha (r - rs)^2); its angular functions are all 3^l products of raw components, ours the
+distinct ones with multinomial weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from ase.data import atomic_numbers
+from torch import Tensor
+
+from reann.errors import UserError
+from reann.model import build
+from reann.model.reann import in_precision
+from reann.potential import Potential
+from reann.upstream import settings as inputs
+from reann.upstream.architecture import architecture
+from reann.upstream.arrays import WRONG_MODEL, Arrays, Layout, modules
+
+
+def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potential:
+    """Return the potential that an original model is.
+
+    Parameters
+    ----------
+    weights
+        Arrays or tensors under the names of the original's state dict; a leading ``module.`` is
+        ignored. Their precision, float32 or float64, is that of the potential.
+    settings
+        Values under the original's input names. `atomtype` is needed, `activate` and
+        `oc_activate` are Relu_like if absent; all others are known from the arrays and only
+        compared.
+
+    Raises
+    ------
+    UserError
+        For arrays that are missing, left over, not finite or of shapes that do not fit, for
+        settings that contradict the arrays, and for models of other properties than energy.
+    """
+    arrays = Arrays(weights)
+    inputs.check_purpose(settings)
+    if any(name.startswith(("nnmod1.", "nnmod2.")) for name in arrays.names):
+        raise UserError("This is a model of polarizabilities, not a potential.", fix=WRONG_MODEL)
+    atomtype = inputs.elements(settings)
+    config, layouts = architecture(arrays, settings, atomtype)
+
+    symbols = sorted(atomtype, key=lambda symbol: atomic_numbers[symbol])
+    rows = [atomtype.index(symbol) for symbol in symbols]
+    model = build(config, [atomic_numbers[s] for s in symbols], dtype=torch.float64)
+    with torch.no_grad():
+        shape = (len(atomtype), config.n_radial)
+        model.radial.center.copy_(arrays.take("density.rs", shape)[rows])
+        model.radial.width.copy_(-arrays.take("density.inta", shape)[rows])
+        model.orbital_coefficients.copy_(arrays.take("density.params", shape)[rows])
+        hyper = arrays.take("density.hyper")
+        contraction: Any = model.density.contraction
+        contraction.copy_(hyper.reshape(contraction.shape))
+        updates: list[Any] = list(model.updates)
+        for t, update in enumerate(updates):
+            prefix = f"density.ocmod.memssage_{t}"
+            arrays.drop(f"{prefix}.initpot")  # there in the original, but never added
+            for row, symbol in enumerate(symbols):
+                name = f"{prefix}.elemental_nets.{symbol}"
+                bias = _fill(update, row, arrays, name, layouts["oc_"])
+                update.last.bias[row] = bias
+        # Older models add their energy per atom, newer ones have it in the last biases.
+        zero = arrays.take("nnmod.initpot", (1,)) if "nnmod.initpot" in arrays.names else 0.0
+        for row, symbol in enumerate(symbols):
+            name = f"nnmod.elemental_nets.{symbol}"
+            bias = _fill(model.readout, row, arrays, name, layouts[""])
+            nothing = bias.new_zeros(1, layouts[""].n_in)
+            e_z = model.readout.of_element(row, nothing)[0] + bias + zero
+            model.reference_energies[row] = e_z.squeeze(0)
+    arrays.check_all_used()
+    used = {name: settings[name] for name in ("activate", "oc_activate") if name in settings}
+    history = {"converted_from": "REANN", "upstream_settings": {"atomtype": atomtype, **used}}
+    return Potential(in_precision(model, arrays.dtype), history)
+
+
+def _fill(network: Any, row: int, arrays: Arrays, name: str, layout: Layout) -> Tensor:
+    """Copy the arrays of one element's network; return the bias of its last layer."""
+    outer, blocks = modules(arrays, name)
+
+    def linear(target: Any, source: str) -> None:
+        n_in, n_out = target.weight[row].shape
+        target.weight[row] = arrays.take(f"{source}.weight", (n_out, n_in)).T
+        if target.bias is not None:
+            target.bias[row] = arrays.take(f"{source}.bias", (n_out,))
+
+    def activation(target: Any, source: str) -> None:
+        width = target.a.shape[1]
+        target.a[row] = arrays.take(f"{source}.alpha", (1, width))[0]
+        target.b[row] = arrays.take(f"{source}.beta", (1, width))[0]
+
+    def normalization(target: Any, source: str) -> None:
+        for leaf in ("weight", "bias"):
+            values = getattr(target, leaf)
+            values[row] = arrays.take(f"{source}.{leaf}", (values.shape[1],))
+
+    linear(network.first, f"{name}.{outer[0]}")
+    for own, block, index in zip(network.blocks, blocks, outer[1:-2], strict=True):
+        copy = {"A": activation, "N": normalization, "L": linear}
+        lists = {"A": own.activations, "N": own.normalizations, "L": own.linears}
+        for kind, targets in lists.items():
+            places = [i for i, k in block if k == kind]
+            for target, place in zip(targets, places, strict=bool(places)):
+                copy[kind](target, f"{name}.{index}.resblock.{place}")
+    activation(network.activation, f"{name}.{outer[-2]}")
+    linear(network.last, f"{name}.{outer[-1]}")
+    return arrays.take(f"{name}.{outer[-1]}.bias", (layout.n_out,))
