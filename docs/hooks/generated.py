@@ -73,26 +73,24 @@ def section(
             label = f"{path}.{field}"
             if len(inner) > 1:
                 kind = models[one]["properties"].get("name", {}).get("const")
-                label += f" = {{name: {kind}}}" if kind else f" = {{{_first(models[one])}: …}}"
+                label += f" ({kind or next(iter(models[one]['properties']))})"
             yield from section(label, one, models, shown, min(level + 1, 4))
 
 
 def values(about: dict[str, Any], models: dict[str, Any]) -> str:
     """Return the values that a field takes."""
-    if "const" in about:
-        return f"`{about['const']}`"
-    if "enum" in about:
-        return ", ".join(f"`{value}`" for value in about["enum"])
-    for several in ("anyOf", "oneOf"):
-        if several in about:
-            return " or ".join(dict.fromkeys(values(one, models) for one in about[several]))
+    several = about.get("anyOf") or about.get("oneOf")
+    if several:
+        return " or ".join(dict.fromkeys(values(one, models) for one in several))
+    if "const" in about or "enum" in about:
+        return ", ".join(f"`{value}`" for value in about.get("enum", [about.get("const")]))
     if "$ref" in about:
         return "section"
     if about.get("type") == "array":
         return f"list of {values(about['items'], models)}"
     if "additionalProperties" in about:
         return f"name: {values(about['additionalProperties'], models)}"
-    word = {"path": "path"}.get(about.get("format", ""), about.get("type", "any"))
+    word = "path" if about.get("format") == "path" else about.get("type", "any")
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {about[key]:g}" for key, sign in limits.items() if key in about]
     return " ".join([word, ", ".join(bounds)]).strip()
@@ -110,10 +108,6 @@ def _models(about: dict[str, Any]) -> list[str]:
         return [about["$ref"].rpartition("/")[2]]
     inner = [*about.get("anyOf", ()), *about.get("oneOf", ())]
     return [name for one in inner for name in _models(one)]
-
-
-def _first(model: dict[str, Any]) -> str:
-    return next(iter(model["properties"]))
 
 
 # --- command line -----------------------------------------------------------------------------

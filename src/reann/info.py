@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from reann.checkpoint import read_header
+from reann.config import Config
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential, load
 from reann.training.journal import Row, read_log
@@ -71,14 +73,11 @@ def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
     """Describe the model."""
     model, config = potential.model, potential.model.config
     parameters = sum(p.numel() for p in model.parameters())
-    yield (
-        "model",
-        f"{config.n_recursions} recursions, l ≤ {config.l_max}, {config.n_radial} radial, "
-        f"{config.features}, {parameters} parameters",
-    )
+    size = f"{config.n_recursions} recursions, l ≤ {config.l_max}, {config.n_radial} radial"
+    yield "model", f"{size}, {config.features}, {parameters} parameters"
     changed = _flat(config.model_dump(mode="json", exclude_defaults=True))
     if changed:
-        yield "settings", ", ".join(f"{name}={value}" for name, value in changed)
+        yield "", ", ".join(f"{name}={value}" for name, value in changed)
     if config.zbl is not None:
         yield "repulsion", f"ZBL within {config.zbl.outer:g} of the sum of covalent radii"
 
@@ -87,17 +86,13 @@ def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
     """Give the energies of the isolated atoms, and say what they are worth."""
     values = potential.model.reference_energies.tolist()
     source = potential.metadata.get("reference_energies_source", "unknown")
-    listed = ", ".join(
-        f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True)
-    )
+    listed = ", ".join(f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True))
     yield "atoms", f"{listed} eV (source: {source})"
     rank = potential.metadata.get("reference_energies_rank")
     if source == "fit" and rank is not None and rank < len(values):
-        yield (
-            "",
-            f"The structures determine {rank} of {len(values)} energies: the compositions do not "
-            "tell the elements apart. Dissociation into atoms is an extrapolation.",
-        )
+        known = f"The structures determine {rank} of {len(values)} energies: their compositions do"
+        yield "", f"{known} not tell the elements apart."
+        yield "", "Dissociation into atoms is an extrapolation."
 
 
 def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
@@ -106,6 +101,8 @@ def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
         if name.startswith("reference_energies"):
             continue
         if isinstance(value, Mapping):
+            if name == "settings":
+                value = _changed(value)  # noqa: PLW2901
             flat = [f"{key} {_short(entry)}" for key, entry in _flat(value) if entry is not None]
             yield name, "\n".join(flat)
         elif value is not None:
@@ -203,6 +200,15 @@ def _short(value: Any) -> str:
         return f"{value:.6g}"
     text = ", ".join(_short(one) for one in value) if isinstance(value, list) else str(value)
     return text if len(text) < 200 else f"{text[:200]} …"
+
+
+def _changed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings that are not defaults; all of them when they are of another program."""
+    try:
+        config = Config.model_validate(settings)
+    except ValidationError:
+        return settings
+    return config.model_dump(mode="json", exclude_defaults=True)
 
 
 def _unit(name: str) -> str:

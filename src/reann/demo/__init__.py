@@ -6,7 +6,6 @@ Every step is executed through the command line itself, so what is printed is wh
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -61,9 +60,8 @@ def copy_data(folder: str | Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in DATA:
-            with (resources.files("reann.demo") / name).open("rb") as source:
-                with (folder / name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
+            bundled = resources.files("reann.demo") / name
+            (folder / name).write_bytes(bundled.read_bytes())
     except OSError as error:
         what = f"The data of the demo cannot be written: {error.strerror}."
         raise UserError(what, str(folder), "Name another folder: reann demo FOLDER") from error
@@ -79,7 +77,7 @@ def commands(folder: Path) -> list[list[str]]:
         ["check", train, unseen],
         ["train", str(folder / "ethanol.yaml"), f"run.folder={run}", *replaced],
         ["evaluate", model, unseen, "--json", errors],
-        ["md", model, unseen, "--temperature", "300", "--time", "1ps", "-o", trajectory],
+        ["md", model, unseen, "--temperature", "300", "--time", "500fs", "-o", trajectory],
     ]
 
 

@@ -1,0 +1,180 @@
+"""README and tutorial do what they say, and the reference pages leave nothing out."""
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+import reann
+from reann.cli import app
+from reann.config import Config, Section
+from reann.demo import copy_data
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+TINY = ["training.epochs=1", "model.n_radial=3", "model.l_max=1", "run.threads=1"]
+"""Makes the training of an example short; the rest of it stays as it is written."""
+SHORT = "5fs"
+"""Time of the molecular dynamics of an example."""
+ELSEWHERE = {
+    "pip install .": "make install does it before the tests",
+    "reann demo": "tests/cli/test_demo.py",
+}
+"""Commands that are tested elsewhere."""
+
+
+def blocks(path, *languages):
+    """Return language and text of the fenced blocks of a page."""
+    found = BLOCK.findall(path.read_text(encoding="utf-8"))
+    return [(language, text) for language, text in found if language in languages]
+
+
+def generated():
+    """Return the module that makes the generated pages."""
+    path = DOCS / "hooks" / "generated.py"
+    spec = importlib.util.spec_from_file_location("generated", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_page(path, folder):
+    """Execute the bash and python blocks of a page, one after the other, in a folder."""
+    executed = []
+    for language, text in blocks(path, "bash", "python"):
+        if language == "python":
+            folder = execute([sys.executable, "-c", text], folder)
+            continue
+        for line in text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words and shlex.join(words) not in ELSEWHERE:
+                folder = execute(shortened(words), folder)
+                executed.append(words)
+    return executed
+
+
+def shortened(words):
+    """Return a command as it is run here: the programs of this environment, little training."""
+    programs = {"reann": [sys.executable, "-m", "reann"], "python": [sys.executable]}
+    command = [*programs.get(words[0], words[:1]), *words[1:]]
+    if words[:2] == ["reann", "train"]:
+        overridden = {one.partition("=")[0] for one in TINY}
+        return [w for w in command if w.partition("=")[0] not in overridden] + TINY
+    if "--time" in command:
+        command[command.index("--time") + 1] = SHORT
+    return command
+
+
+def execute(command, folder):
+    """Run a command and return the folder in which the next one runs."""
+    if command[0] == "cd":
+        return folder / command[1]
+    source = Path(reann.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return folder
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_work(tmp_path):
+    copy_data(tmp_path / "data")
+    (tmp_path / "water.xyz").write_bytes(unpacked(tmp_path / "data" / "ethanol_train.xyz.gz"))
+    shutil.rmtree(tmp_path / "data")
+    verbs = [words[1] for words in run_page(ROOT / "README.md", tmp_path)]
+    assert verbs == ["new", "train", "md"]
+    assert (tmp_path / "runs" / "water" / "model.reann").exists()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_tutorial_work(tmp_path):
+    verbs = {words[1] for words in run_page(DOCS / "tutorial.md", tmp_path) if words[0] == "reann"}
+    assert verbs >= {"check", "new", "train", "resume", "evaluate", "relax", "md", "info"}
+    for name in ("predicted.xyz", "relaxed.xyz", "md.xyz", "runs/ethanol_1/report.html"):
+        assert (tmp_path / "tutorial" / name).stat().st_size > 0
+
+
+def unpacked(path):
+    import gzip
+
+    return gzip.decompress(path.read_bytes())
+
+
+def test_only_what_is_said_is_left_out_of_the_readme():
+    lines = "".join(text for _, text in blocks(ROOT / "README.md", "bash"))
+    commands = [shlex.join(shlex.split(line, comments=True)) for line in lines.splitlines()]
+    assert set(ELSEWHERE) <= set(commands)
+
+
+def test_every_verb_is_in_the_reference_with_its_options():
+    page = generated().cli_reference()
+    for name, command in typer.main.get_command(app).commands.items():
+        section = page.partition(f"## {name}\n")[2].partition("\n## ")[0]
+        assert section, name
+        for parameter in command.params:
+            word = parameter.opts[0] if parameter.param_type_name == "option" else None
+            assert word is None or f"`{word}`" in section, (name, word)
+
+
+def test_every_field_of_the_configuration_is_in_the_reference_with_its_docstring():
+    page = generated().config_reference()
+    seen = set()
+    for section in sections(Config):
+        for name, field in section.model_fields.items():
+            assert f"| `{name}` |" in page, f"{section.__name__}.{name}"
+            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+            assert meaning in page, f"{section.__name__}.{name}"
+            seen.add(name)
+    assert {"train", "n_recursions", "energy_emphasis", "patience", "checkpoint_minutes"} <= seen
+
+
+def sections(model):
+    """Yield all sections of the configuration, at any depth, each once."""
+    found = [model]
+    for one in found:
+        inner = " ".join(str(field.annotation) for field in one.model_fields.values())
+        found += [
+            known
+            for known in Section.__subclasses__()
+            if known not in found and re.search(rf"\b{known.__name__}\b", inner)
+        ]
+    return [section for section in found if section is not model]
+
+
+def test_the_sections_that_the_reference_is_checked_for_are_all_there_are():
+    assert set(sections(Config)) == set(Section.__subclasses__()) - {Config}
+
+
+def test_every_configuration_in_the_docs_is_valid():
+    n_checked = 0
+    for path in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        for _, text in blocks(path, "yaml"):
+            Config.model_validate(yaml.safe_load(text))
+            n_checked += 1
+    assert n_checked > 10
+
+
+def test_every_page_is_in_the_navigation():
+    listed = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for path in DOCS.rglob("*.md"):
+        assert str(path.relative_to(DOCS)) in listed
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert len(local) > 8
+    for link in local:
+        assert (ROOT / link).exists(), link
