@@ -1,0 +1,58 @@
+"""`reann check`: the doctor of data sets.
+
+The files are streamed once; of each structure a `Record` of a few numbers is kept, and each check
+is a function from all records to a `Finding` or nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from reann.config import DataConfig
+from reann.data.check.finding import Finding
+from reann.data.check.report import as_json, show, write_json
+from reann.data.check.survey import FileSummary, Survey, survey
+
+__all__ = ["FileSummary", "Finding", "Survey", "as_json", "check_command", "survey"]
+
+
+def check_command(
+    files: list[str],
+    json_path: Path | None = None,
+    data: DataConfig | None = None,
+    cutoff: float = 5.0,
+    strict: bool = False,
+) -> int:
+    """Check data files, print what was found and return an exit code for scripts.
+
+    Parameters
+    ----------
+    files
+        Files or globs that ASE can read.
+    json_path
+        Where to write everything machine-readable.
+    data
+        Keys and units; without it keys are found and units are eV and Å.
+    cutoff
+        Å; atoms without a neighbor within it are reported.
+    strict
+        Whether warnings count as errors.
+
+    Returns
+    -------
+    int
+        0 when there is no error (warnings and notes are allowed), 1 with at least one error, or
+        with `strict` at least one warning.
+
+    Raises
+    ------
+    UserError
+        When the JSON file cannot be written. A file that cannot be read is a finding.
+    """
+    result = survey(files, data, cutoff)
+    show(result, Console())
+    if json_path is not None:
+        write_json(result, json_path)
+    return int(result.worst() == "error" or (strict and result.worst() == "warning"))

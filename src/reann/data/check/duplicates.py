@@ -1,0 +1,107 @@
+"""The same geometry twice: with the same labels a leak, with other labels a contradiction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from reann.data.check.finding import MOST_EXAMPLES, Finding
+from reann.data.check.record import Record
+
+Twins = tuple[Record, Record]
+
+SAME_GEOMETRY = 3e-5
+"""Å, between projections: positions rounded to 1e-5 Å are still the same,
+one atom moved by 1e-3 Å is not."""
+SAME_ENERGY = 1e-3
+"""eV, times the root of the number of atoms."""
+SAME_FORCES = 0.01
+"""Relative difference of the root mean squares, or a tenth of it in eV/Å."""
+
+
+def twins(records: Sequence[Record]) -> list[Twins]:
+    """Pair each repeated structure with its first appearance, in any order of the files."""
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for index, record in enumerate(records):
+        if record.n_atoms:
+            groups[record.order, record.composition].append(index)
+    pairs: list[tuple[int, int]] = []
+    for members in groups.values():
+        if len(members) > 1:
+            pairs += _pairs(records, members)
+    return [(records[a], records[b]) for a, b in sorted(pairs)]
+
+
+def _pairs(records: Sequence[Record], members: list[int]) -> list[tuple[int, int]]:
+    points = np.array([records[i].projections for i in members])
+    order = np.argsort(points[:, 0], kind="stable")
+    pairs: list[tuple[int, int]] = []
+    originals: list[int] = []
+    for at in order:
+        for seen in reversed(originals):
+            if not points[at, 0] - points[seen, 0] <= SAME_GEOMETRY:
+                originals.append(at)
+                break
+            if (np.abs(points[at] - points[seen]) <= SAME_GEOMETRY).all():
+                pairs.append((members[min(seen, at)], members[max(seen, at)]))
+                break
+        else:
+            originals.append(at)
+    return pairs
+
+
+def _agree(a: Record, b: Record) -> bool:
+    energies = (
+        a.energy is None
+        or b.energy is None
+        or abs(a.energy - b.energy) <= SAME_ENERGY * a.n_atoms**0.5
+    )
+    forces = (
+        a.force_rms is None
+        or b.force_rms is None
+        or abs(a.force_rms - b.force_rms) <= SAME_FORCES * max(a.force_rms, 0.1)
+    )
+    return energies and forces
+
+
+def repeated(pairs: Sequence[Twins]) -> Finding | None:
+    """Geometries that appear again with the same labels inside one file."""
+    return _finding(
+        [(a, b) for a, b in pairs if a.file == b.file and _agree(a, b)],
+        "duplicates",
+        "structures appear earlier in the same file, with the same energy and forces",
+        "Remove them, or a random validation part holds structures that were trained on.",
+    )
+
+
+def leaked(pairs: Sequence[Twins]) -> Finding | None:
+    """Geometries that appear again with the same labels in another file."""
+    return _finding(
+        [(a, b) for a, b in pairs if a.file != b.file and _agree(a, b)],
+        "duplicates-across-files",
+        "structures appear in another file as well, with the same energy and forces",
+        "When one file trains and the other validates or tests, remove them from one of the two.",
+    )
+
+
+def contradictions(pairs: Sequence[Twins]) -> Finding | None:
+    """Geometries that appear again with other labels."""
+    bad = [(a, b) for a, b in pairs if not _agree(a, b)]
+    gaps = [abs(a.energy - b.energy) for a, b in bad if None not in (a.energy, b.energy)]  # type: ignore[operator]
+    widest = f"; energies differ by up to {max(gaps):.3g} eV" if gaps else ""
+    return _finding(
+        bad,
+        "contradictions",
+        "structures have the geometry of another one, but other energies or forces" + widest,
+        "Charge, spin, field or settings of the calculation differ and the model does not see it: "
+        "train on one kind at a time.",
+    )
+
+
+def _finding(pairs: Sequence[Twins], name: str, message: str, fix: str) -> Finding | None:
+    if not pairs:
+        return None
+    examples = tuple(f"{b.origin} = {a.origin}" for a, b in pairs[:MOST_EXAMPLES])
+    return Finding(name, "warning", message, fix, len(pairs), examples)

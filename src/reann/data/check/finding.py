@@ -1,0 +1,52 @@
+"""What the doctor found: one sentence, how often, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reann.data.check.record import Record
+
+Severity = Literal["error", "warning", "note"]
+MOST_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a user should know about the data.
+
+    An `error` stops a training or spoils it, a `warning` needs a decision, a `note` is a fact
+    that is worth knowing.
+    """
+
+    name: str
+    """Short and stable, for scripts: `coincident-atoms`."""
+    severity: Severity
+    message: str
+    """What was found, with values and units."""
+    fix: str
+    """What to do."""
+    count: int = 0
+    """Number of structures concerned."""
+    examples: tuple[str, ...] = ()
+    """Where: `file#index`, and atoms where it helps."""
+
+
+Rule = Callable[[Sequence[Record]], Finding | None]
+"""A check: all records in, a finding or nothing out."""
+
+
+def about(  # noqa: PLR0917 - in the order of Finding's fields
+    records: Sequence[Record],
+    name: str,
+    severity: Severity,
+    message: str,
+    fix: str,
+    detail: Callable[[Record], str] = lambda _: "",
+) -> Finding | None:
+    """Return the finding about these records, or nothing when there are none."""
+    if not records:
+        return None
+    examples = tuple(f"{r.origin}{detail(r)}" for r in records[:MOST_EXAMPLES])
+    return Finding(name, severity, message, fix, len(records), examples)

@@ -1,0 +1,225 @@
+"""The few numbers that are kept of each structure, so that any number of structures fits.
+
+A `Record` holds no array of the size of the structure: what is alike in many structures (keys,
+composition, which atoms feel exactly no force) is stored once and shared.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from numpy.typing import NDArray
+
+from reann.errors import UserError
+
+T = TypeVar("T", bound=Hashable)
+Array = NDArray[np.float64]
+NeighborList = Callable[..., tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
+
+N_PROJECTIONS = 6
+BUILT_IN_ARRAYS = ("numbers", "positions")
+NOBLE_GASES = (2, 10, 18, 36, 54, 86)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a file, where it sits, and the shape of its value."""
+
+    place: str
+    """`info`, `arrays` or `results` (of the calculator)."""
+    name: str
+    shape: str
+
+
+@dataclass(slots=True)
+class Record:
+    """What is remembered of one structure. Energies in eV, lengths in Å."""
+
+    origin: str
+    """`file#index`."""
+    file: str
+    n_atoms: int
+    composition: tuple[tuple[int, int], ...]
+    """Pairs of atomic number and count."""
+    order: int
+    """Checksum of the atomic numbers in their order and of the periodicity."""
+    pbc: tuple[bool, bool, bool]
+    keys: tuple[Key, ...]
+    labels: tuple[str, ...]
+    """Which of energy, forces, stress and so on the structure has."""
+    not_finite: tuple[str, ...]
+    """Names of everything that holds NaN or infinity."""
+    cell_missing: bool
+    """Periodic along a direction without a lattice vector."""
+    projections: tuple[float, ...]
+    """The geometry hash: random projections of positions (without their mean) and cell, Å."""
+    nearest_ratio: float
+    """Median over atoms of the distance to the nearest neighbor over the sum of their radii."""
+    closest: tuple[float, float, int, int]
+    """Shortest distance in Å, in sums of covalent radii, and the two atoms."""
+    lonely: tuple[int, ...]
+    """First atoms without a neighbor within the cutoff; empty for a single atom."""
+    n_lonely: int
+    energy: float | None = None
+    free_energy_gap: float | None = None
+    """free_energy - energy per atom, eV."""
+    force_rms: float | None = None
+    """Root mean square of |F| over the atoms, eV/Å."""
+    force_max: float | None = None
+    force_max_atom: int = -1
+    net_force: float = 0.0
+    """|sum of F|, eV/Å."""
+    zero_forces: bytes = b""
+    """One bit per atom: the force is exactly zero."""
+    stress_max: float | None = None
+
+
+class Recorder:
+    """Makes records, and shares what is equal among them."""
+
+    def __init__(self, neighbor_list: NeighborList, cutoff: float) -> None:
+        self._neighbor_list, self._cutoff = neighbor_list, cutoff
+        self._known: dict[Hashable, Any] = {}
+        self._weights = np.zeros((N_PROJECTIONS, 0, 3))
+
+    def __call__(self, atoms: Atoms, origin: str, labels: Mapping[str, Any]) -> Record:
+        """Return the record of a structure with the labels (eV, Å) that it has."""
+        numbers, positions = atoms.numbers, atoms.positions
+        cell, pbc = np.asarray(atoms.cell), np.asarray(atoms.pbc, bool)
+        missing = bool((pbc & (np.linalg.norm(cell, axis=1) < 1e-8)).any())
+        keys, not_finite = _keys(atoms)
+        present = {k: np.asarray(v, float) for k, v in labels.items() if k in _NUMERIC}
+        not_finite += tuple(
+            k for k, v in present.items() if not np.isfinite(v).all() and k not in not_finite
+        )
+        elements, counts = np.unique(numbers, return_counts=True)
+        record = Record(
+            origin=origin,
+            file=self._shared(origin.rpartition("#")[0]),
+            n_atoms=len(atoms),
+            composition=self._shared(tuple(zip(elements.tolist(), counts.tolist(), strict=True))),
+            order=zlib.crc32(numbers.astype("<i4").tobytes() + pbc.tobytes()),
+            pbc=self._shared((bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))),
+            keys=self._shared(keys),
+            labels=self._shared(tuple(present)),
+            not_finite=self._shared(not_finite),
+            cell_missing=missing,
+            projections=self._project(positions, cell),
+            nearest_ratio=np.nan,
+            closest=(np.inf, np.inf, -1, -1),
+            lonely=(),
+            n_lonely=0,
+        )
+        if np.isfinite(positions).all() and np.isfinite(cell).all() and not missing:
+            try:
+                self._measure_distances(record, numbers, positions, cell, pbc)
+            except UserError:  # the cell is flat
+                record.cell_missing = True
+        self._measure_labels(record, present, atoms)
+        return record
+
+    def _shared(self, value: T) -> T:
+        return self._known.setdefault(value, value)
+
+    def _project(self, positions: Array, cell: Array) -> tuple[float, ...]:
+        """Project on fixed random directions of unit length, blind to a shift of all atoms.
+
+        Rounding positions to 1e-5 Å moves a projection by less than 1e-5 Å, while geometries that
+        differ agree in all projections only by an improbable chance. Unlike a hash of rounded
+        numbers there is no edge at which equal geometries fall apart.
+        """
+        rows = len(positions) + 3
+        if self._weights.shape[1] < rows:
+            generator = np.random.default_rng(20)
+            self._weights = generator.normal(size=(N_PROJECTIONS, 2 * rows, 3))
+        centered = positions - positions.mean(axis=0)
+        vector = np.concatenate([cell, centered])
+        values = np.einsum("kax,ax->k", self._weights[:, :rows], vector) / np.sqrt(3 * rows)
+        return tuple(values.tolist())
+
+    def _measure_distances(
+        self, record: Record, numbers: NDArray[Any], positions: Array, cell: Array, pbc: Any
+    ) -> None:
+        radii = covalent_radii[numbers]
+        # wide enough to see that lengths in Bohr were read as Å
+        reach = max(self._cutoff, 5.0 * float(radii.max(initial=0.0)))
+        center, neighbor, shift = self._neighbor_list(positions, cell, pbc, reach)
+        center, neighbor = center.astype(np.int64), neighbor.astype(np.int64)
+        distance = np.linalg.norm(
+            positions[neighbor] - positions[center] + np.asarray(shift, float) @ cell, axis=1
+        )
+        nearest = np.full(len(numbers), np.inf)
+        np.minimum.at(nearest, center, distance)
+        if len(numbers) > 1:
+            alone = np.flatnonzero(nearest > self._cutoff)
+            record.lonely = tuple(alone[:3].tolist())
+            record.n_lonely = len(alone)
+        if not len(distance):
+            return
+        ratio = distance / (radii[center] + radii[neighbor])
+        best = np.full(len(numbers), np.inf)
+        np.minimum.at(best, center, ratio)
+        bonded = np.isfinite(best) & ~np.isin(numbers, NOBLE_GASES)
+        if bonded.any():
+            record.nearest_ratio = float(np.median(best[bonded]))
+        e = int(ratio.argmin()) if distance.min() > 0 else int(distance.argmin())
+        pair = sorted((int(center[e]), int(neighbor[e])))
+        record.closest = (float(distance[e]), float(ratio[e]), pair[0], pair[1])
+
+    def _measure_labels(self, record: Record, labels: Mapping[str, Array], atoms: Atoms) -> None:
+        energy, forces, stress = (labels.get(k) for k in ("energy", "forces", "stress"))
+        if energy is not None and np.isfinite(energy).all():
+            record.energy = float(energy)
+        if stress is not None and np.isfinite(stress).all():
+            record.stress_max = float(np.abs(stress).max())
+        results = atoms.calc.results if atoms.calc is not None else {}
+        both = [results.get("free_energy"), results.get("energy")]
+        if all(isinstance(x, (int, float, np.number)) for x in both) and len(atoms):
+            record.free_energy_gap = float(both[0] - both[1]) / len(atoms)  # type: ignore[operator]
+        if forces is None or not len(forces) or not np.isfinite(forces).all():
+            return
+        size = np.linalg.norm(forces, axis=1)
+        record.force_rms = float(np.sqrt(np.mean(size**2)))
+        record.force_max_atom = int(size.argmax())
+        record.force_max = float(size.max())
+        record.net_force = float(np.linalg.norm(forces.sum(axis=0)))
+        record.zero_forces = self._shared(np.packbits(size == 0.0).tobytes())
+
+
+_NUMERIC = ("energy", "forces", "stress")
+
+
+def _keys(atoms: Atoms) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+    """Return all keys with their shapes, and the names of values that are not finite."""
+    results = atoms.calc.results if atoms.calc is not None else {}
+    places = {"info": atoms.info, "arrays": atoms.arrays, "results": results}
+    keys: list[Key] = []
+    bad: list[str] = []
+    for place, values in places.items():
+        for name, value in values.items():
+            array = np.asarray(value)
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad.append(name)
+            if place == "arrays" and name in BUILT_IN_ARRAYS:
+                continue
+            keys.append(Key(place, name, _shape(array, len(atoms), place)))
+    if not np.isfinite(np.asarray(atoms.cell)).all():
+        bad.append("cell")
+    return tuple(keys), tuple(dict.fromkeys(bad))
+
+
+def _shape(array: NDArray[Any], n_atoms: int, place: str) -> str:
+    kind = "text" if array.dtype.kind in "UOS" else ""
+    if array.ndim == 0:
+        return kind or "number"
+    per_atom = place == "arrays" or (place == "results" and array.ndim == 2)
+    sizes = [str(n) for n in array.shape]
+    if per_atom and array.shape[0] == n_atoms:
+        sizes[0] = "atoms"
+    return " × ".join(sizes) + (f" {kind}" if kind else "")

@@ -1,0 +1,129 @@
+"""The survey as tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reann.data.check.survey import FileSummary, Survey
+from reann.errors import UserError, listed
+
+STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def show(result: Survey, console: Console) -> None:
+    """Print the files, their keys and the findings."""
+    console.print(_files(result.files))
+    console.print(_keys(result.files))
+    if result.findings:
+        console.print(_findings(result))
+    counts = {s: sum(f.severity == s for f in result.findings) for s in STYLE}
+    total, n_files = sum(f.structures for f in result.files), len(result.files)
+    words = ", ".join(f"{n} {s}{'s' * (n != 1)}" for s, n in counts.items() if n)
+    where = f"{n_files} file{'s' * (n_files != 1)}"
+    console.print(f"{total} structures in {where}: {words or 'nothing to report'}.")
+
+
+def as_json(result: Survey) -> dict[str, Any]:
+    """Return everything as plain dictionaries, lists, numbers and strings."""
+    files: list[dict[str, Any]] = []
+    for summary in result.files:
+        plain = {**vars(summary)}
+        plain["keys"] = [{**asdict(key), "structures": n} for key, n in summary.keys.items()]
+        files.append(plain)
+    return {
+        "worst": result.worst(),
+        "n_structures": sum(f.structures for f in result.files),
+        "files": files,
+        "findings": [asdict(f) for f in result.findings],
+    }
+
+
+def write_json(result: Survey, path: Path) -> None:
+    """Write `as_json` to a file; `UserError` when it cannot be written."""
+    try:
+        path.write_text(json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {path}: {error.strerror}.", fix="Choose another path."
+        ) from error
+
+
+def _files(files: list[FileSummary]) -> Table:
+    table = Table(
+        title="Files",
+        caption="n structures · E lowest and highest, eV/atom · "
+        "|F| typical (rms) and largest, eV/Å · d shortest distance, Å",
+        show_lines=True,
+    )
+    table.add_column("file", overflow="fold", min_width=12)
+    for name in ("n", "atoms", "elements", "pbc"):
+        table.add_column(name)
+    for name in ("E", "|F|", "d"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for f in files:
+        atoms = f"{f.fewest_atoms}" + (f"-{f.most_atoms}" if f.most_atoms > f.fewest_atoms else "")
+        energy = "-" if f.energy_per_atom is None else "{:.3f}\n{:.3f}".format(*f.energy_per_atom)
+        force = "-" if f.force_rms is None else f"{f.force_rms:.3g}\n{f.force_max:.3g}"
+        nearest = "-" if f.nearest is None else f"{f.nearest:.3f}"
+        pbc = (
+            next(iter(f.periodicity), "-")
+            if len(f.periodicity) < 2
+            else ", ".join(f"{p} ({n})" for p, n in f.periodicity.items())
+        )
+        table.add_row(
+            escape(f.name),
+            str(f.structures),
+            atoms,
+            listed(f.elements),
+            pbc,
+            energy,
+            force,
+            nearest,
+        )
+    return table
+
+
+def _keys(files: list[FileSummary]) -> Table:
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    shapes: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for f in files:
+        for key, n in f.keys.items():
+            counts[key.place, key.name] += n
+            shapes[key.place, key.name][key.shape] = None
+    total = sum(f.structures for f in files)
+    labels: dict[str, int] = defaultdict(int)
+    for f in files:
+        for label, n in f.labels.items():
+            labels[label] += n
+    used = ", ".join(f"{label} ({n} of {total})" for label, n in labels.items())
+    table = Table(title="Keys", caption=f"Labels found: {used or 'none'}")
+    for name in ("place", "key", "shape", "structures"):
+        table.add_column(name)
+    for place, name in sorted(counts):
+        shape = listed(shapes[place, name], limit=3)
+        table.add_row(place, escape(name), shape, f"{counts[place, name]} of {total}")
+    return table
+
+
+def _findings(result: Survey) -> Table:
+    table = Table(title="Findings", show_lines=True)
+    table.add_column("severity")
+    table.add_column("structures", justify="right")
+    table.add_column("what was found, where, and what to do", overflow="fold")
+    for f in result.findings:
+        style = STYLE[f.severity]
+        text = f"[bold]{f.name}[/]: {escape(f.message)}"
+        if f.examples:
+            more = ", …" if f.count > len(f.examples) else ""
+            text += f"\n[dim]{escape(', '.join(f.examples))}{more}[/]"
+        text += f"\n→ {escape(f.fix)}"
+        table.add_row(f"[{style}]{f.severity}[/]", str(f.count) if f.count else "", text)
+    return table

@@ -1,0 +1,182 @@
+"""One streamed pass over the files, then all rules: what is there and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from reann import units
+from reann.config import DataConfig
+from reann.data.check import duplicates, geometry, values
+from reann.data.check.finding import MOST_EXAMPLES, Finding, Rule
+from reann.data.check.record import Key, Record, Recorder
+from reann.data.check.work import Work
+from reann.data.keys import KeyCensus
+from reann.data.labels import Extractor
+from reann.data.neighbors import neighbor_list
+from reann.data.read import iter_atoms
+from reann.errors import UserError
+
+RULES: tuple[Rule, ...] = (
+    geometry.not_finite,
+    geometry.cell_missing,
+    geometry.coincident_atoms,
+    geometry.length_unit,
+    geometry.too_close,
+    geometry.lonely_atoms,
+    geometry.isolated_atoms,
+    values.labels_mixed,
+    values.energy_constant,
+    values.energy_outliers,
+    values.free_energy,
+    values.force_unit,
+    values.force_outliers,
+    values.zero_forces,
+    values.net_force,
+    values.stress_without_volume,
+)
+"""Every check that needs the records alone; a new one is a function added here."""
+PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
+"""Checks of the pairs of structures with one geometry."""
+ORDER = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass
+class FileSummary:
+    """What one file holds."""
+
+    name: str
+    structures: int = 0
+    fewest_atoms: int = 0
+    most_atoms: int = 0
+    elements: list[str] = field(default_factory=list)
+    periodicity: dict[str, int] = field(default_factory=dict)
+    """`T T T` and so on, with the number of structures."""
+    keys: dict[Key, int] = field(default_factory=dict)
+    """Every key with its shape, and in how many structures it is."""
+    labels: dict[str, int] = field(default_factory=dict)
+    """Energy, forces, ... and in how many structures they were found."""
+    energy_per_atom: tuple[float, float] | None = None
+    """Lowest and highest, eV."""
+    force_rms: float | None = None
+    """Median over the structures, eV/Å."""
+    force_max: float | None = None
+    nearest: float | None = None
+    """Shortest distance, Å."""
+
+
+@dataclass
+class Survey:
+    """Everything that is known about the files."""
+
+    files: list[FileSummary]
+    findings: list[Finding]
+
+    def worst(self) -> str:
+        """Return the gravest severity, `none` without findings."""
+        return min((f.severity for f in self.findings), key=lambda s: ORDER[s], default="none")
+
+
+def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> Survey:
+    """Read all files once and check them.
+
+    Parameters
+    ----------
+    patterns
+        Files or globs.
+    data
+        Keys and units; found automatically and eV, Å without it.
+    cutoff
+        Å; atoms without a neighbor within it are reported.
+    """
+    records: list[Record] = []
+    findings: list[Finding | None] = []
+    recorder, work, census = Recorder(neighbor_list, cutoff), Work(), KeyCensus()
+    extract = Extractor(data)
+    refused: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for pattern in patterns:
+        try:
+            for atoms, origin in iter_atoms(pattern):
+                census.add(atoms, origin)
+                labels = _labels(extract, atoms, origin, refused)
+                _to_angstrom(atoms, data)
+                work.add(atoms, labels)
+                records.append(recorder(atoms, origin, labels))
+        except UserError as error:  # noqa: PERF203 - the other files are still checked
+            findings.append(_from_error(error, "unreadable", pattern))
+    for (what, fix), origins in refused.items():
+        shown = tuple(origins[:MOST_EXAMPLES])
+        findings.append(Finding("bad-label", "error", what, fix, len(origins), shown))
+    if records and not refused:
+        findings.append(_ambiguity(census, data))
+    findings += [rule(records) for rule in RULES]
+    pairs = duplicates.twins(records)
+    findings += [rule(pairs) for rule in PAIR_RULES]
+    findings += [work.forces(), work.stress()]
+    found = [f for f in findings if f is not None]
+    names = dict.fromkeys(r.file for r in records)
+    by_file = {name: [r for r in records if r.file == name] for name in names}
+    return Survey(
+        [summarize(name, members) for name, members in by_file.items()],
+        sorted(found, key=lambda f: ORDER[f.severity]),
+    )
+
+
+def _labels(
+    extract: Extractor, atoms: Atoms, origin: str, refused: dict[tuple[str, str], list[str]]
+) -> dict[str, Any]:
+    """Return the labels of a structure; none, and a remark, when they cannot be read."""
+    try:
+        return extract(atoms, origin)
+    except UserError as error:
+        refused[error.what, error.fix].append(origin)
+        return {}
+
+
+def _to_angstrom(atoms: Atoms, data: DataConfig | None) -> None:
+    factor = 1.0 if data is None else units.length(data.units.length)
+    if factor != 1.0:
+        atoms.set_cell(atoms.cell.array * factor)
+        atoms.positions *= factor
+
+
+def _ambiguity(census: KeyCensus, data: DataConfig | None) -> Finding | None:
+    """Return what a training would say about the keys, missing labels aside."""
+    config = data or DataConfig(train=[])
+    try:
+        census.resolve(config.model_copy(update={"missing": "allow"}), "the files together")
+    except UserError as error:
+        return _from_error(error, "keys", "")
+    return None
+
+
+def _from_error(error: UserError, name: str, where: str) -> Finding:
+    return Finding(name, "error", error.what, error.fix, examples=(error.where or where,))
+
+
+def summarize(name: str, records: Sequence[Record]) -> FileSummary:
+    """Count what the records of one file hold."""
+    numbers = sorted({z for r in records for z, _ in r.composition})
+    energies = [r.energy / r.n_atoms for r in records if r.energy is not None and r.n_atoms]
+    sizes = [r.force_rms for r in records if r.force_rms is not None]
+    closest = min((r.closest[0] for r in records), default=np.inf)
+    return FileSummary(
+        name=name,
+        structures=len(records),
+        fewest_atoms=min((r.n_atoms for r in records), default=0),
+        most_atoms=max((r.n_atoms for r in records), default=0),
+        elements=[chemical_symbols[z] for z in numbers],
+        periodicity=dict(Counter(" ".join("FT"[p] for p in r.pbc) for r in records)),
+        keys=dict(Counter(key for r in records for key in r.keys)),
+        labels=dict(Counter(label for r in records for label in r.labels)),
+        energy_per_atom=(min(energies), max(energies)) if energies else None,
+        force_rms=float(np.median(sizes)) if sizes else None,
+        force_max=max((r.force_max for r in records if r.force_max is not None), default=None),
+        nearest=closest if np.isfinite(closest) else None,
+    )
