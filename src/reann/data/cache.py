@@ -51,13 +51,14 @@ class ArrayWriter:
     def __init__(self, path: Path, row: tuple[int, ...], types: tuple[str, ...]) -> None:
         self.path, self.row, self.rows = path, row, 0
         self._types = [np.dtype(name) for name in types]
+        self._range = _range(self._types[0])
         self._stream = path.open("wb")
 
     def append(self, values: NDArray[Any]) -> None:
         """Append rows (n, *row)."""
         if values.dtype.kind in "iu" and values.size:
             low, high = int(values.min()), int(values.max())
-            while low < np.iinfo(self._types[0]).min or high > np.iinfo(self._types[0]).max:
+            while low < self._range[0] or high > self._range[1]:
                 self._widen()
         self._stream.write(np.ascontiguousarray(values, dtype=self._types[0]).tobytes())
         self.rows += len(values)
@@ -84,6 +85,7 @@ class ArrayWriter:
                 stream.write(np.frombuffer(chunk, dtype=narrow).astype(wide).tobytes())
         target.replace(self.path)
         self._types.pop(0)
+        self._range = _range(self._types[0])
         self._stream = self.path.open("ab")
 
 
@@ -178,6 +180,12 @@ def remove_cache(folder: Path) -> None:
         pass
     except OSError as error:
         raise _not_writable(folder.parent, error) from error
+
+
+def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    if dtype.kind not in "iu":
+        return 0, 0
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def _checksum(path: Path) -> int:

@@ -19,6 +19,9 @@ from reann.graph import Graph
 SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this are the same atom twice."""
 
+SMALL_MOLECULE = 64
+"""Atoms; up to here all pairs of a molecule are compared."""
+
 FLATTEST_CELL = 1e-6
 """Smallest volume spanned by the periodic lattice vectors, in units of their lengths."""
 
@@ -55,8 +58,8 @@ def neighbor_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float
     positions = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
     cell = np.asarray(cell, dtype=np.float64)
     pbc = np.asarray(pbc, dtype=bool)
-    if len(positions) == 0 or (len(positions) == 1 and not pbc.any()):
-        return _no_edges()
+    if not pbc.any() and len(positions) <= SMALL_MOLECULE:
+        return _all_pairs(positions, cutoff)
     box, packed = _full_cell(positions, cell, pbc, cutoff)
     crossed = np.where(pbc, np.floor(packed @ np.linalg.inv(box)), 0.0)
     inside = packed - crossed @ box
@@ -131,8 +134,13 @@ def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
     )
 
 
-def _no_edges() -> Edges:
-    return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 3), np.int32)
+def _all_pairs(positions: NDArray, cutoff: float) -> Edges:
+    """Compare all pairs of a molecule, which is faster than setting up a search."""
+    vectors = positions[None] - positions[:, None]
+    near = np.einsum("ijx,ijx->ij", vectors, vectors) < cutoff * cutoff
+    np.fill_diagonal(near, val=False)
+    center, neighbor = np.nonzero(near)
+    return center, neighbor, np.zeros((len(center), 3), dtype=np.int32)
 
 
 def _full_cell(

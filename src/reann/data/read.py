@@ -77,8 +77,11 @@ def display_name(path: Path, base: Path = Path()) -> str:
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def read_file(path: Path, name: str) -> Iterator[tuple[ase.Atoms, str]]:

@@ -51,7 +51,7 @@ def split(train: Dataset, data: DataConfig, seed: int, open_files: OpenFiles) ->
         if isinstance(part, str | list):
             other = open_files([part] if isinstance(part, str) else part)
             parts[name] = Subset(other, np.arange(len(other)))
-        elif not isinstance(part, float):
+        elif isinstance(part, IndexSplit | GroupSplit):
             chosen = _indices(train, name, part, random)
             if not free[chosen].all():
                 twice = chosen[~free[chosen]]
@@ -156,7 +156,7 @@ def _indices(
             f"data.{name}.groups",
             "Name the key of the group in data.keys.group, or split by a fraction.",
         )
-    if isinstance(part.groups, float):
+    if not isinstance(part.groups, list):
         n_drawn = max(1, round(part.groups * len(names)))
         chosen = set(random.choice(names, n_drawn, replace=False).tolist())
     else:
@@ -222,5 +222,5 @@ def _check_elements(parts: dict[str, Subset]) -> None:
 
 
 def _elements(part: Subset) -> set[int]:
-    there = part.dataset.composition()[part.indices].any(axis=0)
-    return {z for z, is_there in zip(part.dataset.elements, there, strict=True) if is_there}
+    counts = part.dataset.composition()[part.indices].sum(axis=0)
+    return {z for z, count in zip(part.dataset.elements, counts, strict=True) if count}

@@ -68,8 +68,8 @@ def reference_energies(
 
 def reference_sum(dataset: Dataset, reference: ReferenceEnergies) -> NDArray[np.float64]:
     """Return the sum of the reference energies of every structure, (structures,), eV."""
-    values = np.array([reference.values[element] for element in dataset.elements])
-    return dataset.composition() @ values
+    values = np.array([reference.values[element] for element in dataset.elements], dtype=np.float64)
+    return dataset.composition().astype(np.float64) @ values
 
 
 def force_scale(train: Subset) -> float:
