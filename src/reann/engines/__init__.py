@@ -1,0 +1,1 @@
+"""What runs a potential: ASE's calculator, molecular dynamics and relaxation."""

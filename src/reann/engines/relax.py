@@ -1,0 +1,126 @@
+"""Relaxation of positions, and of the cell, with ASE's optimizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import numpy as np
+from ase.filters import FrechetCellFilter
+from ase.optimize import FIRE, LBFGS
+
+from reann.engines.ase import Calculator
+from reann.engines.files import Trail, read_start
+from reann.engines.table import GrowingTable
+from reann.errors import UserError
+from reann.potential import Ensemble, Potential
+
+HEADINGS = ("step", "energy eV", "max force eV/Å", "volume Å^3")
+OPTIMIZERS = {"lbfgs": LBFGS, "fire": FIRE}
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Where a relaxation ended."""
+
+    atoms: ase.Atoms
+    """The relaxed structure, with its calculator."""
+    converged: bool
+    """Whether the largest force fell below the limit."""
+    steps: int
+    energy: float
+    """eV."""
+    fmax: float
+    """Largest force on an atom at the end, eV/Å; with a cell also its generalized force."""
+
+
+def relax(
+    model: Potential | Ensemble | str | Path,
+    start: ase.Atoms | str | Path,
+    fmax: float = 0.01,
+    *,
+    cell: bool = False,
+    output: str | Path | None = None,
+    max_steps: int = 1000,
+    optimizer: str = "lbfgs",
+    engine: str = "auto",
+    quiet: bool = False,
+) -> Relaxation:
+    """Relax a structure; constraints hold, and the given structure stays as it is.
+
+    Parameters
+    ----------
+    start
+        A structure, or a file whose last structure is taken.
+    fmax
+        Largest force at the end, eV/Å; with a cell also the largest virial per atom, eV.
+    cell
+        Relax the cell, too; it must be periodic in three dimensions.
+    output
+        File of all steps: `.xyz`, `.extxyz` or `.traj`. The last one is the relaxed structure.
+    optimizer
+        `lbfgs`, or the slower and more robust `fire`.
+
+    Raises
+    ------
+    UserError
+        For files, structures and elements that cannot be used, and when energy or forces
+        become infinite.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UserError(
+            f"'{optimizer}' is not an optimizer.", fix=f"Use one of {', '.join(OPTIMIZERS)}."
+        )
+    atoms = read_start(start)
+    if cell and not atoms.pbc.all():
+        raise UserError(
+            "The cell can be relaxed where it is periodic in three dimensions.",
+            f"pbc is {atoms.pbc.tolist()}",
+            "Relax the positions only, or set pbc.",
+        )
+    atoms.calc = Calculator(model, engine=engine)
+    moving = FrechetCellFilter(atoms) if cell else atoms
+    every = max(1, max_steps // 200)
+
+    with Trail(output) as trail, GrowingTable(HEADINGS, quiet=quiet) as table:
+        with OPTIMIZERS[optimizer](moving, logfile=None) as search:
+            largest = np.inf
+            for _ in search.irun(fmax=fmax, steps=max_steps):
+                largest = _largest_force(moving, search.nsteps)
+                trail.write(atoms)
+                if search.nsteps % every == 0 or largest < fmax:
+                    table.add(_row(atoms, search.nsteps, largest))
+            steps = search.nsteps
+        done = bool(largest < fmax)
+        if not done and steps % every:
+            table.add(_row(atoms, steps, largest))
+    energy = atoms.get_potential_energy()
+    table.say(_verdict(done, steps, largest, fmax, optimizer))
+    return Relaxation(atoms, done, steps, energy, largest)
+
+
+def _largest_force(moving: ase.Atoms | FrechetCellFilter, step: int) -> float:
+    largest = float(np.linalg.norm(moving.get_forces(), axis=1).max())
+    if not np.isfinite(largest):
+        raise UserError(
+            "The forces are no finite numbers any more.",
+            f"step {step} of the relaxation",
+            "Start from a structure closer to the training data, or use the optimizer 'fire'.",
+        )
+    return largest
+
+
+def _row(atoms: ase.Atoms, step: int, largest: float) -> list[str]:
+    volume = f"{atoms.get_volume():.2f}" if atoms.pbc.all() else "–"
+    return [str(step), f"{atoms.get_potential_energy():.5f}", f"{largest:.4f}", volume]
+
+
+def _verdict(done: bool, steps: int, largest: float, fmax: float, optimizer: str) -> str:
+    if done:
+        return f"Relaxed in {steps} steps: largest force {largest:.4f} eV/Å."
+    other = " or the optimizer 'fire'" if optimizer == "lbfgs" else ""
+    return (
+        f"Not relaxed after {steps} steps: largest force {largest:.4f} eV/Å, wanted {fmax}."
+        f" Allow more steps{other}, or a larger fmax."
+    )

@@ -1,0 +1,71 @@
+"""A table that grows while something runs: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import final
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+SHOWN_ROWS = 20
+
+
+@final
+class GrowingTable:
+    """Rows of text under headings; use as a context manager.
+
+    Parameters
+    ----------
+    headings
+        One per column; a column is as wide as its heading, at least eight characters.
+    quiet
+        Print nothing.
+    """
+
+    def __init__(self, headings: Sequence[str], *, quiet: bool = False) -> None:
+        self.headings = list(headings)
+        self.rows: list[list[str]] = []
+        self.console = Console(quiet=quiet, highlight=False)
+        self.live = (
+            Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
+        )
+
+    def say(self, text: str) -> None:
+        """Print a line outside the table."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def add(self, row: Sequence[str]) -> None:
+        """Show one more row."""
+        self.rows.append(list(row))
+        if self.live:
+            table = Table(*self.headings, box=None, pad_edge=False)
+            for column in table.columns:
+                column.justify = "right"
+            for shown in self.rows[-SHOWN_ROWS:]:
+                table.add_row(*shown)
+            self.live.update(table, refresh=True)
+        else:
+            self.say(self._line(row))
+
+    def __enter__(self) -> GrowingTable:
+        if self.live:
+            self.live.start()
+        else:
+            self.say(self._line(self.headings))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def _line(self, cells: Sequence[str]) -> str:
+        widths = [max(len(heading), 8) for heading in self.headings]
+        return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
