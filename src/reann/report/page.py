@@ -19,7 +19,7 @@ from ase.data import chemical_symbols
 
 from reann import checkpoint
 from reann.config import Config
-from reann.evaluate import Evaluation, Outlier
+from reann.evaluation import Evaluation, Outlier
 from reann.report import plots
 from reann.report.scene import scene
 from reann.report.tables import READABLE, columns, key, number
@@ -149,33 +149,39 @@ def _part(part: str, evaluation: Evaluation) -> str:
         f"<figure>{plots.histogram(evaluation, name)}</figure></div>"
         for name in names
     )
-    tables = [_table("All", "", {"all": evaluation.summary()}, "n_structures")]
-    if evaluation.by_element():
-        tables.append(_table("Per element", "element", evaluation.by_element(), "n_atoms"))
-    if evaluation.by_group():
-        tables.append(_table("Per group", "group", evaluation.by_group(), "n_structures"))
     about = "Energies are shown per atom and less the atomic energies that fit the reference best."
-    both = f'{figures}<div class="grid-of">{"".join(tables)}</div>'
+    both = f"{figures}{_table(evaluation)}"
     title = {"test": "Test: unseen structures"}.get(part, PARTS[part])
     return _section(title, about if "energy" in names else "", both)
 
 
-def _table(title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str) -> str:
-    found = columns(rows)
+def _table(evaluation: Evaluation) -> str:
+    """Return one table: all, per element, per group."""
+    everything = {**evaluation.summary(), "n_atoms": int(evaluation.n_atoms.sum())}
+    blocks = {"": {"all": everything}}
+    # What has one row only would repeat the first.
+    blocks |= {"element": found} if len(found := evaluation.by_element()) > 1 else {}
+    blocks |= {"group": found} if len(found := evaluation.by_group()) > 1 else {}
+    errors = columns({"all": everything})
     head = "".join(
         f'<th scope="col">{name} {measure.upper()}<br>{READABLE[name]}</th>'
-        for name, measure in found
+        for name, measure in errors
     )
-    body = "".join(
-        f'<tr><th scope="row">{escape(label or "(no group)")}</th><td>{int(row[count])}</td>'
-        + "".join(f"<td>{number(row.get(key(*column), np.nan))}</td>" for column in found)
-        + "</tr>"
-        for label, row in rows.items()
-    )
+    body = ""
+    for kind, rows in blocks.items():
+        body += "<tbody>"
+        if kind:
+            body += f'<tr class="kind"><th scope="rowgroup" colspan="{3 + len(errors)}">per {kind}'
+            body += "</th></tr>"
+        for label, row in rows.items():
+            counts = (str(int(row[n])) if n in row else "" for n in ("n_structures", "n_atoms"))
+            values = (number(row[key(*c)]) if key(*c) in row else "" for c in errors)
+            cells = "".join(f"<td>{value}</td>" for value in (*counts, *values))
+            body += f'<tr><th scope="row">{escape(label or "(no group)")}</th>{cells}</tr>'
+        body += "</tbody>"
     return (
-        f'<div class="scroll"><h3>{title}</h3><table><thead><tr><th scope="col">{first}</th>'
-        f'<th scope="col">{count.removeprefix("n_")}</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        '<div class="scroll"><table><thead><tr><th></th><th scope="col">structures</th>'
+        f'<th scope="col">atoms</th>{head}</tr></thead>{body}</table></div>'
     )
 
 
@@ -200,12 +206,12 @@ def _structure(n: int, evaluation: Evaluation, outlier: Outlier, atoms: ase.Atom
     if outlier.atom is not None:
         symbol = chemical_symbols[atoms.numbers[outlier.atom]]
         facts.append(
-            f"force on {symbol} {outlier.atom} (ringed) wrong by {number(outlier.atom_error)} meV/Å"
+            f"force on {symbol} {outlier.atom} (ringed) off by {number(outlier.atom_error)} meV/Å"
         )
         facts.append(f"forces RMSE {number(outlier.forces)} meV/Å")
     if np.isfinite(outlier.energy):
         size = number(abs(outlier.energy))
-        facts.append(f"energy {'above' if outlier.energy > 0 else 'below'} by {size} meV/atom")
+        facts.append(f"energy too {'high' if outlier.energy > 0 else 'low'} by {size} meV/atom")
     title = f"{outlier.origin}, {outlier.group}" if outlier.group else outlier.origin
     formula = atoms.get_chemical_formula()
     # `<` would end the script early.

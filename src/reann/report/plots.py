@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.evaluate import Evaluation
+from reann.evaluation import Evaluation
 from reann.metrics import LABELS
 from reann.report.svg import Axes
 from reann.report.tables import READABLE, key, number
@@ -143,7 +143,7 @@ def _density(axes: Axes, x: NDArray, y: NDArray) -> None:
         axes.squares(own[0], own[1], float(size), "cell", 0.25 + 0.75 * (n + 1) / LEVELS)
 
 
-def histogram(evaluation: Evaluation, name: str, n_bins: int = 41) -> str:
+def histogram(evaluation: Evaluation, name: str) -> str:
     """Return how often each error occurs, or nothing without references."""
     residuals = evaluation.residuals().get(name)
     if residuals is None:
@@ -155,6 +155,8 @@ def histogram(evaluation: Evaluation, name: str, n_bins: int = 41) -> str:
     size = np.abs(errors)
     limit = float(np.quantile(size, 0.995)) if len(size) > 50 else float(size.max())
     limit = 1.05 * limit or 1.0
+    # Rice's rule, odd so that one bin is centered on zero.
+    n_bins = 2 * int(np.clip(len(errors) ** (1 / 3), 3, 25)) + 1
     counts, edges = np.histogram(errors, bins=n_bins, range=(-limit, limit))
     share = 100 * counts / len(errors)
     outside = len(errors) - int(counts.sum())

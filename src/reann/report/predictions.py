@@ -7,7 +7,7 @@ and `forces` into a calculator, keeps showing the reference.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import ase
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from reann import checkpoint
 from reann.errors import UserError
-from reann.evaluate import PER_ATOM, Evaluation
+from reann.evaluation import Evaluation
+from reann.graph import PER_ATOM_LABELS
 
 PREFIX = "reann_"
 SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
@@ -33,19 +34,19 @@ def check_name(path: Path | None) -> None:
         )
 
 
-def write(path: Path, evaluation: Evaluation, atoms_of: Callable[[int], ase.Atoms]) -> None:
+def write(path: Path, evaluation: Evaluation, structures: Iterable[ase.Atoms]) -> None:
     """Write all structures, one after the other; the file appears when it is complete.
 
     Parameters
     ----------
-    atoms_of
-        Returns the structure at a position of the evaluation.
+    structures
+        Those of the evaluation, in its order.
     """
     with checkpoint.replacing(path) as temporary:
         opened = gzip.open if path.name.lower().endswith(".gz") else open
         with opened(temporary, "wt", encoding="utf-8") as file:
-            for i in range(evaluation.n_structures):
-                write_xyz(file, [labeled(evaluation, i, atoms_of(i))], write_results=True)
+            for i, atoms in zip(range(evaluation.n_structures), structures, strict=True):
+                write_xyz(file, [labeled(evaluation, i, atoms)], write_results=True)
 
 
 def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
@@ -60,7 +61,7 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
     for name, value in {**predicted, **spread}.items():
         if not np.isfinite(value).all():
             continue
-        if name.removesuffix("_std") in PER_ATOM:
+        if name.removesuffix("_std") in PER_ATOM_LABELS:
             result.arrays[PREFIX + name] = value
         else:
             result.info[PREFIX + name] = float(value) if value.ndim == 0 else value
@@ -76,4 +77,4 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
 
 
 def _own(evaluation: Evaluation, index: int, name: str, values: NDArray) -> NDArray:
-    return np.asarray(values[evaluation.rows(index) if name in PER_ATOM else index])
+    return np.asarray(values[evaluation.rows(index) if name in PER_ATOM_LABELS else index])

@@ -11,10 +11,20 @@ from ase.data.colors import jmol_colors
 from numpy.typing import NDArray
 
 from reann.data.neighbors import neighbor_list
-from reann.evaluate import Evaluation, Outlier
+from reann.evaluation import Evaluation, Outlier
 
 BOND = 1.2
 """Atoms closer than this times the sum of their covalent radii are drawn as bonded."""
+NO_METALS = tuple(
+    chemical_symbols.index(symbol)
+    for symbol in (
+        *("H", "He", "B", "C", "N", "O", "F", "Ne", "Si", "P", "S", "Cl"),
+        *("Ar", "Ge", "As", "Se", "Br", "Kr", "Te", "I", "Xe", "At", "Rn"),
+    )
+)
+"""Bonds between two metals are not drawn: they hide the crystal."""
+ATOM, METAL = 0.42, 0.75
+"""Size of a sphere in covalent radii."""
 MOST_ATOMS = 1500
 """Of larger structures, the atoms nearest to the worst one are shown."""
 
@@ -30,7 +40,7 @@ def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[st
         "elements": [
             {
                 "symbol": chemical_symbols[z],
-                "radius": round(float(covalent_radii[z]), 2),
+                "radius": round(float(covalent_radii[z]) * (ATOM if z in NO_METALS else METAL), 2),
                 "color": [round(255 * float(c)) for c in jmol_colors[z]],
             }
             for z in elements
@@ -62,7 +72,7 @@ def _nearest(atoms: ase.Atoms, center: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(distances, kind="stable")[:MOST_ATOMS])
 
 
-def _half_bonds(atoms: ase.Atoms, shown: NDArray, center: NDArray) -> list[list[float]]:
+def _half_bonds(atoms: ase.Atoms, shown: NDArray, center: NDArray) -> list[list[Any]]:
     """Return [atom, x, y, z of the middle of the bond] for each direction of each bond."""
     radii = covalent_radii[atoms.numbers]
     i, j, shift = neighbor_list(
@@ -71,7 +81,8 @@ def _half_bonds(atoms: ase.Atoms, shown: NDArray, center: NDArray) -> list[list[
     lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
     vectors = atoms.positions[j] - atoms.positions[i] + shift @ lattice
     bonded = np.linalg.norm(vectors, axis=1) < BOND * (radii[i] + radii[j])
-    bonded &= np.isin(i, shown)
+    metal = ~np.isin(atoms.numbers, NO_METALS)
+    bonded &= np.isin(i, shown) & ~(metal[i] & metal[j])
     place = np.searchsorted(shown, i[bonded])
     middles = atoms.positions[i[bonded]] + 0.5 * vectors[bonded] - center
     return [[int(a), *m] for a, m in zip(place, _rounded(middles), strict=True)]

@@ -9,9 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+Values = NDArray[Any] | Sequence[float] | float
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
 MINUS, THIN_SPACE = "\u2212", "\u202f"
@@ -43,15 +46,15 @@ class Axes:
     height: int = 300
     marks: list[str] = field(default_factory=list)
 
-    def px(self, x: ArrayLike) -> NDArray[np.float64]:
-        """Return horizontal pixels."""
+    def px(self, x: Values) -> Any:
+        """Return horizontal pixels, an array or a number."""
         return LEFT + _fraction(x, self.x, self.xlog) * (self.width - LEFT - RIGHT)
 
-    def py(self, y: ArrayLike) -> NDArray[np.float64]:
-        """Return vertical pixels."""
+    def py(self, y: Values) -> Any:
+        """Return vertical pixels, an array or a number."""
         return self.height - BOTTOM - _fraction(y, self.y, self.ylog) * (self.height - TOP - BOTTOM)
 
-    def line(self, x: ArrayLike, y: ArrayLike, style: str) -> None:
+    def line(self, x: Values, y: Values, style: str) -> None:
         """Draw a line that is broken where y is not finite."""
         px, py = self.px(x), self.py(y)
         finite = np.isfinite(px) & np.isfinite(py)
@@ -70,7 +73,7 @@ class Axes:
             f'<circle class="{style}" cx="{px:.1f}" cy="{py:.1f}" r="{radius}">{inside}</circle>'
         )
 
-    def dots(self, x: ArrayLike, y: ArrayLike, style: str) -> None:
+    def dots(self, x: Values, y: Values, style: str) -> None:
         """Draw many small disks as one path."""
         px, py = self.px(x), self.py(y)
         d = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(px, py, strict=True))
@@ -115,7 +118,7 @@ class Axes:
         )
 
 
-def _fraction(values: ArrayLike, limits: tuple[float, float], log: bool) -> NDArray[np.float64]:
+def _fraction(values: Values, limits: tuple[float, float], log: bool) -> Any:
     low, high = limits
     x = np.asarray(values, dtype=np.float64)
     if log:
@@ -133,7 +136,7 @@ def ticks(low: float, high: float, *, log: bool = False) -> list[tuple[float, st
         step = max(1, math.ceil(span / 6))
         found = [d * 10.0**n for n in decades if n % step == 0 for d in digits]
     else:
-        rough = (high - low) / 5
+        rough = (high - low) / 7
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(s for s in (power, 2 * power, 5 * power, 10 * power) if s >= 0.999 * rough)
         first = math.ceil(low / step - 1e-9)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reann.evaluate import Evaluation
+from reann.evaluation import Evaluation
 from reann.metrics import LABELS, UNITS
 
 READABLE = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
@@ -39,7 +39,8 @@ def number(value: float) -> str:
         return "–"
     if value and abs(value) < 0.01:
         return f"{value:.2g}"
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}".replace(",", "\u202f")
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
 def show(evaluation: Evaluation, console: Console) -> None:

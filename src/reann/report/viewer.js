@@ -53,8 +53,9 @@ function Viewer(canvas, scene) {
     const points = scene.positions.map(rotate);
     points.forEach((q, n) => {
       const element = scene.elements[scene.kind[n]];
-      const radius = Math.max(2, 0.42 * element.radius * scale);
-      things.push([q[2], () => sphere(screen(q), radius, element.color, n === scene.worst)]);
+      const radius = Math.max(2, element.radius * scale);
+      things.push([q[2], () => sphere(screen(q), radius, element.color)]);
+      if (n === scene.worst) things.push([Infinity, () => ring(screen(q), radius + 4)]);
     });
     for (const [atom, ...end] of scene.bonds) {
       const [a, b] = [points[atom], rotate(end)];
@@ -68,7 +69,9 @@ function Viewer(canvas, scene) {
       forces.forEach((force, n) => {
         const tip = rotate(scene.positions[n].map((x, k) => x + perForce * force[k]));
         const depth = Math.max(points[n][2], tip[2]) + 0.3 + (name === "predicted" ? 0.01 : 0);
-        things.push([depth, () => arrow(screen(points[n]), screen(tip), color("--" + name))]);
+        // The reference is wider, so that it shows below a prediction that is right.
+        const thickness = name === "predicted" ? 1.8 : 4.5;
+        things.push([depth, () => arrow(screen(points[n]), screen(tip), thickness, color("--" + name))]);
       });
     }
     for (let a = 0; a < corners.length; a++) {
@@ -90,13 +93,13 @@ function Viewer(canvas, scene) {
       context.stroke();
     }
 
-    function arrow(a, b, paint) {
+    function arrow(a, b, thickness, paint) {
       const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
       const length = Math.hypot(dx, dy);
       if (length < 3) return;
-      const head = Math.min(9, 0.5 * length);
+      const head = Math.min(5 + 1.8 * thickness, 0.6 * length);
       const [ux, uy] = [(head * dx) / length, (head * dy) / length];
-      stroke(a, [b[0] - 0.7 * ux, b[1] - 0.7 * uy], 2.2, paint);
+      stroke(a, [b[0] - 0.7 * ux, b[1] - 0.7 * uy], thickness, paint);
       context.beginPath();
       context.moveTo(...b);
       context.lineTo(b[0] - ux - 0.45 * uy, b[1] - uy + 0.45 * ux);
@@ -105,7 +108,7 @@ function Viewer(canvas, scene) {
       context.fill();
     }
 
-    function sphere([x, y], radius, rgb, marked) {
+    function sphere([x, y], radius, rgb) {
       const light = context.createRadialGradient(
         x - 0.35 * radius, y - 0.4 * radius, 0.05 * radius, x, y, radius);
       light.addColorStop(0, shade(rgb, 1.5));
@@ -118,9 +121,11 @@ function Viewer(canvas, scene) {
       context.lineWidth = 0.8;
       context.strokeStyle = shade(rgb, 0.45);
       context.stroke();
-      if (!marked) return;
+    }
+
+    function ring([x, y], radius) {
       context.beginPath();
-      context.arc(x, y, radius + 4, 0, 2 * Math.PI);
+      context.arc(x, y, radius, 0, 2 * Math.PI);
       context.lineWidth = 2;
       context.setLineDash([4, 4]);
       context.strokeStyle = color("--predicted");

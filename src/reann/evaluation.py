@@ -1,0 +1,167 @@
+"""`Evaluation`: predictions beside references, and the errors as tables.
+
+Units of errors are in their names, as in `reann.metrics`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from reann.graph import PER_ATOM_LABELS
+from reann.metrics import LABELS, Errors
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A structure with a large error."""
+
+    index: int
+    """Position in the evaluation."""
+    origin: str
+    group: str
+    energy: float
+    """Predicted minus reference energy, meV/atom; NaN where there is no reference."""
+    forces: float
+    """RMSE of the structure's forces, meV/Å; NaN where there is no reference."""
+    atom: int | None
+    """The atom with the largest error of the force vector."""
+    atom_error: float
+    """Length of that error, meV/Å."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Reference and predicted labels of structures, in eV and Å; NaN where there is none."""
+
+    origins: list[str]
+    """File and place of each structure."""
+    groups: list[str]
+    """Group of each structure, or an empty string."""
+    n_atoms: NDArray[np.int64]
+    """(structures,)"""
+    numbers: NDArray[np.int64]
+    """Atomic numbers, (atoms,)."""
+    reference: dict[str, NDArray[np.float64]]
+    """Energy (structures,), forces (atoms, 3), stress (structures, 3, 3), as far as known."""
+    predicted: dict[str, NDArray[np.float64]]
+    """The same labels and always energy and forces."""
+    extrapolating: NDArray[np.bool_] | None = None
+    """Which atoms have a density outside the range of the training, (atoms,); None: unknown."""
+    std: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Standard deviation of the members of an ensemble, shapes as `predicted`."""
+
+    @property
+    def n_structures(self) -> int:
+        """Number of structures."""
+        return len(self.origins)
+
+    def rows(self, index: int) -> slice:
+        """Return where the atoms of a structure are."""
+        end = int(self.n_atoms[: index + 1].sum())
+        return slice(end - int(self.n_atoms[index]), end)
+
+    def residuals(self) -> dict[str, NDArray[np.float64]]:
+        """Return predicted minus reference: meV/atom, meV/Å, meV/Å^3, for labels that occur."""
+        found = {
+            name: 1e3 * (self.predicted[name] - self.reference[name])
+            for name in LABELS
+            if name in self.predicted and name in self.reference
+        }
+        if "energy" in found:
+            found["energy"] = found["energy"] / self.n_atoms
+        return {name: r for name, r in found.items() if np.isfinite(r).any()}
+
+    def summary(self) -> dict[str, Any]:
+        """Return such as `forces_rmse_meV_per_A` for every label with a reference."""
+        return {**_errors(self.residuals()), "n_structures": self.n_structures}
+
+    def by_element(self) -> dict[str, dict[str, Any]]:
+        """Return the errors of the forces on the atoms of each element."""
+        forces = self.residuals().get("forces")
+        if forces is None:
+            return {}
+        table = {}
+        for z in np.unique(self.numbers):
+            mine = self.numbers == z
+            table[chemical_symbols[z]] = {
+                **_errors({"forces": forces[mine]}),
+                "n_atoms": int(mine.sum()),
+            }
+        return table
+
+    def by_group(self) -> dict[str, dict[str, Any]]:
+        """Return the errors of each group; nothing when there are no groups."""
+        if not any(self.groups):
+            return {}
+        groups, residuals, table = np.array(self.groups), self.residuals(), {}
+        for name in sorted(set(self.groups)):
+            mine = groups == name
+            atoms = np.repeat(mine, self.n_atoms)
+            part = {k: r[atoms if k in PER_ATOM_LABELS else mine] for k, r in residuals.items()}
+            table[name] = {**_errors(part), "n_structures": int(mine.sum())}
+        return table
+
+    def worst(self, n: int) -> list[Outlier]:
+        """Return the structures with the largest error of a force, or else of the energy."""
+        every = self.residuals()
+        nothing = np.full(self.n_structures, np.nan)
+        energy = every.get("energy", nothing)
+        atom_error = rmse = nothing
+        errors = np.full(len(self.numbers), np.nan)
+        first = np.cumsum(self.n_atoms) - self.n_atoms
+        if "forces" in every and self.n_structures:
+            errors = np.linalg.norm(every["forces"], axis=1)
+            atom_error = np.fmax.reduceat(errors, first)
+            rmse = _root_mean(errors, self.n_atoms)
+        score = np.where(np.isfinite(atom_error), atom_error, -1.0)
+        # Structures without forces rank behind those with, by their energies.
+        order = np.lexsort((-np.nan_to_num(np.abs(energy), nan=-1.0), -score))
+        known = np.isfinite(energy) | np.isfinite(atom_error)
+        found = []
+        for i in order[known[order]][:n]:
+            own = errors[self.rows(int(i))]
+            found.append(
+                Outlier(
+                    index=int(i),
+                    origin=self.origins[i],
+                    group=self.groups[i],
+                    energy=float(energy[i]),
+                    forces=float(rmse[i]),
+                    atom=int(np.nanargmax(own)) if np.isfinite(own).any() else None,
+                    atom_error=float(atom_error[i]),
+                )
+            )
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything the tables show as plain numbers, units in the names."""
+        result: dict[str, Any] = {
+            **self.summary(),
+            "n_atoms": int(self.n_atoms.sum()),
+            "by_element": self.by_element(),
+            "by_group": self.by_group(),
+        }
+        if self.extrapolating is not None and len(self.numbers):
+            result["extrapolating_fraction"] = float(self.extrapolating.mean())
+        return result
+
+
+def _root_mean(errors: NDArray, counts: NDArray) -> NDArray:
+    """Return the RMSE of force components per structure from lengths of error vectors."""
+    first = np.cumsum(counts) - counts
+    known = np.isfinite(errors)
+    squares = np.add.reduceat(np.where(known, errors, 0.0) ** 2, first)
+    number = 3.0 * np.add.reduceat(known.astype(float), first)
+    return np.sqrt(np.divide(squares, number, out=np.full(len(counts), np.nan), where=number > 0))
+
+
+def _errors(residuals: dict[str, NDArray]) -> dict[str, float]:
+    errors = Errors()
+    errors.add({name: torch.as_tensor(r) for name, r in residuals.items()})
+    return errors.summary()

@@ -1,0 +1,127 @@
+"""`reann evaluate`: tables for people, JSON for programs, predictions for everybody."""
+
+import gzip
+import json
+from importlib import resources
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from typer.testing import CliRunner
+
+from reann.cli import app
+from reann.config import ModelConfig
+from reann.errors import UserError
+from reann.evaluate import evaluate_command
+from reann.model import build
+from reann.potential import Potential, load
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """Return the file of an untrained potential for ethanol, on the scale of its energies."""
+    net = build(ModelConfig(cutoff=4.0, n_radial=3, l_max=1), [1, 6, 8], 6.0, seed=3)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if "last" in name:
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+        net.reference_energies.copy_(torch.tensor([-16.0, -1037.0, -2041.0]))
+    path = tmp_path / "ethanol.reann"
+    Potential(net).save(path)
+    return path
+
+
+@pytest.fixture
+def ethanol(tmp_path) -> Path:
+    """Return a file of 12 structures in two groups, the last without labels."""
+    packed = resources.files("reann.demo") / "ethanol_unseen.xyz.gz"
+    with resources.as_file(packed) as file, gzip.open(file, "rt") as text:
+        structures = ase.io.read(text, index=":12", format="extxyz")
+    for i, atoms in enumerate(structures):
+        atoms.info = {"config_type": "warm" if i % 3 else "cold"}
+    structures[-1].calc = None
+    path = tmp_path / "test.xyz"
+    ase.io.write(path, structures, format="extxyz")
+    return path
+
+
+def quiet() -> Console:
+    return Console(width=140, record=True, quiet=True)
+
+
+def test_the_command_prints_units_and_writes_json_and_predictions(model, ethanol, tmp_path):
+    report, output = tmp_path / "errors.json", tmp_path / "predictions.xyz"
+    arguments = ["evaluate", str(model), str(ethanol), "--json", str(report), "-o", str(output)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    for word in ("meV/atom", "meV/Å", "Per element", "Per group", "warm", "cold"):
+        assert word in result.output
+    found = json.loads(report.read_text())
+    assert found["n_structures"] == 12
+    assert set(found["by_element"]) == {"H", "C", "O"}
+    assert set(found["by_group"]) == {"cold", "warm"}
+
+    structures = ase.io.read(output, ":")
+    predicted = load(model).predict([atoms.copy() for atoms in structures])
+    errors = []
+    for atoms, expected in zip(structures, predicted, strict=True):
+        assert atoms.info["reann_energy"] == pytest.approx(expected["energy"], abs=1e-4)
+        np.testing.assert_allclose(atoms.arrays["reann_forces"], expected["forces"], atol=1e-4)
+        if atoms.calc is not None:
+            errors.append(atoms.info["reann_energy"] - atoms.get_potential_energy())
+    assert len(errors) == 11
+    rmse = 1e3 / 9 * np.sqrt(np.mean(np.square(errors)))
+    assert found["energy_rmse_meV_per_atom"] == pytest.approx(rmse, rel=1e-4)
+
+
+def test_reference_labels_survive_beside_the_predictions(model, ethanol, tmp_path):
+    output = tmp_path / "predictions.extxyz.gz"
+    evaluate_command(model, [str(ethanol)], output=output, console=quiet())
+    with gzip.open(output, "rt") as text:
+        after = ase.io.read(text, ":", format="extxyz")
+    before = ase.io.read(ethanol, ":")
+    assert after[-1].calc is None
+    for old, new in zip(before[:-1], after[:-1], strict=True):
+        assert new.get_potential_energy() == pytest.approx(old.get_potential_energy(), abs=1e-6)
+        np.testing.assert_allclose(new.get_forces(), old.get_forces(), atol=1e-6)
+        assert new.info["config_type"] == old.info["config_type"]
+
+
+def test_structures_without_labels_are_predicted(model, ethanol, tmp_path):
+    bare = ase.io.read(ethanol, ":3")
+    for atoms in bare:
+        atoms.calc = None
+    ase.io.write(tmp_path / "bare.xyz", bare, format="extxyz")
+    console, output = quiet(), tmp_path / "predictions.xyz"
+    evaluate_command(model, [str(tmp_path / "bare.xyz")], output=output, console=console)
+    structures = ase.io.read(output, ":")
+    assert len(structures) == 3
+    assert all("reann_energy" in atoms.info and atoms.calc is None for atoms in structures)
+
+
+def test_an_unknown_element_is_one_message_without_a_traceback(model, ethanol, tmp_path):
+    structures = ase.io.read(ethanol, ":3")
+    structures[1].numbers[2] = 16
+    ase.io.write(tmp_path / "sulfur.xyz", structures, format="extxyz")
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(tmp_path / "sulfur.xyz")])
+    assert result.exit_code == 1
+    assert "knows H, C, O" in result.stderr
+    assert "sulfur.xyz#1" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_predictions_in_another_format_are_refused_before_the_work(model, ethanol, tmp_path):
+    with pytest.raises(UserError, match=r"extended XYZ, not as 'out\.traj'"):
+        evaluate_command(model, [str(ethanol)], output=tmp_path / "out.traj", console=quiet())
+
+
+def test_an_output_that_cannot_be_written_is_an_error(model, ethanol, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="could not be written"):
+        evaluate_command(
+            model, [str(ethanol)], output=tmp_path / "file" / "out.xyz", console=quiet()
+        )
