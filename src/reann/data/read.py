@@ -17,13 +17,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ase
+import ase.db
 import ase.io
 from ase.io.extxyz import read_xyz
+from ase.io.formats import filetype
 
 from reann.errors import UserError, did_you_mean, listed
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 XYZ_SUFFIXES = (".xyz", ".extxyz")
+DATABASES = ("db", "json")
 BROKEN_STREAM = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
 
@@ -182,16 +185,25 @@ def _parse(frame: list[str], origin: str, first_line: int) -> ase.Atoms:
 def _read_any(path: Path, name: str) -> Iterator[ase.Atoms]:
     number = 0
     try:
-        for atoms in ase.io.iread(path, ":", do_not_split_by_at_sign=True):
-            # ASE databases keep what a user added one level deeper than files do.
-            for place in ("key_value_pairs", "data"):
-                atoms.info.update(atoms.info.pop(place, {}))
+        if filetype(str(path)) in DATABASES:
+            structures = _read_database(path)
+        else:
+            structures = ase.io.iread(path, ":", do_not_split_by_at_sign=True)
+        for atoms in structures:
             yield atoms
             number += 1
     except (GeneratorExit, UserError):
         raise
     except Exception as error:  # the readers of ASE raise many kinds of errors
         raise _unreadable(error, f"{name}#{number}") from error
+
+
+def _read_database(path: Path) -> Iterator[ase.Atoms]:
+    """Yield rows with what the user added to them, which `ase.io` leaves out."""
+    for row in ase.db.connect(path, serial=True).select():
+        atoms = row.toatoms()
+        atoms.info.update({**row.data, **row.key_value_pairs})
+        yield atoms
 
 
 def _unreadable(error: Exception, where: str) -> UserError:
