@@ -65,15 +65,17 @@ function Viewer(canvas, scene) {
         stroke(screen(a), screen(b), 0.2 * scale, shade(rgb, 0.9));
       }]);
     }
-    for (const [name, forces] of arrows) {
-      forces.forEach((force, n) => {
-        const tip = rotate(scene.positions[n].map((x, k) => x + perForce * force[k]));
-        const depth = Math.max(points[n][2], tip[2]) + 0.3 + (name === "predicted" ? 0.01 : 0);
-        // The reference is wider, so that it shows below a prediction that is right.
-        const thickness = name === "predicted" ? 1.8 : 4.5;
-        things.push([depth, () => arrow(screen(points[n]), screen(tip), thickness, color("--" + name))]);
-      });
-    }
+    scene.positions.forEach((position, n) => {
+      // The reference comes first and is wider, so that it shows below a prediction that is right.
+      const tips = arrows.map(([name, forces]) =>
+        [name, rotate(position.map((x, k) => x + perForce * forces[n][k]))]);
+      const depth = Math.max(points[n][2], ...tips.map(([, tip]) => tip[2])) + 0.3;
+      things.push([depth, () => {
+        for (const [name, tip] of tips) {
+          arrow(screen(points[n]), screen(tip), name === "predicted" ? 1.8 : 4.5, color("--" + name));
+        }
+      }]);
+    });
     for (let a = 0; a < corners.length; a++) {
       for (const bit of [1, 2, 4]) {
         const b = a | bit;
