@@ -44,7 +44,7 @@ def demo(folder: str | Path = "reann-demo") -> None:
         raise UserError("The demo writes into a folder of its own.", str(folder), fix)
     copy_data(folder)
     console = Console()
-    console.print("A potential for ethanol from 300 structures (rMD17, PBE), in about two minutes.")
+    console.print("A potential for ethanol from 300 structures (rMD17, PBE), in a minute or two.")
     perform(commands(folder), console)
     report = folder / RUN / "report.html"
     console.print(f"\nThe potential is [bold]{folder / RUN / 'model.reann'}[/], open {report}.")
