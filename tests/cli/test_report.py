@@ -139,7 +139,14 @@ def test_the_page_holds_plots_tables_structures_settings_and_provenance(tmp_path
     assert page.count("details") == 1
     for word in ("nickel & co", "per element", "per group", *GROUPS, "Test", "Validation"):
         assert word in page.text
-    for word in ("meV/atom", "meV/Å", "meV/Å³", "without a network 88.0", "batch_size", "2.13.0"):
+    for word in (
+        "meV/atom",
+        "meV/Å",
+        "meV/Å³",
+        "without a network, validation set: 88.0",
+        "batch_size",
+        "2.13.0",
+    ):
         assert word in page.text
 
 

@@ -49,7 +49,7 @@ def write_report(
     evaluations
         Of `test`, `valid` or both; the first of this order is shown in detail.
     baseline
-        Errors without a network, keys as in `Evaluation.summary`.
+        Errors of the validation set without a network, keys as in `Evaluation.summary`.
     provenance
         What a reader needs to judge and repeat the run, in the order to show.
     atoms_of
@@ -111,7 +111,8 @@ def _numbers(
         rmse, mae = summary[key(name, "rmse")], summary[key(name, "mae")]
         more = f"MAE {number(mae)}"
         if key(name, "rmse") in baseline:
-            more += f" · without a network {number(baseline[key(name, 'rmse')])}"
+            on = "" if part == "valid" else ", validation set:"
+            more += f" · without a network{on} {number(baseline[key(name, 'rmse')])}"
         cards.append(
             f'<div class="card"><div class="name">{name.capitalize()}, RMSE of the '
             f'{PARTS[part].lower()} set</div><div class="value">{number(rmse)} '

@@ -44,6 +44,7 @@ def learning_curve(
         x=(float(np.nanmin(epochs)), float(max(np.nanmax(epochs), np.nanmin(epochs) + 1))),
         y=(every.min() / 1.25, every.max() * 1.35),
         ylog=True,
+        xwhole=True,
         xlabel="epoch",
         ylabel=f"{name} RMSE, {READABLE[name]}",
         title=f"Learning curve of the {name}",
@@ -51,7 +52,6 @@ def learning_curve(
     )
     if np.isfinite(bottom) and bottom > 0:
         axes.line(axes.x, [bottom, bottom], "baseline")
-        axes.text(axes.width - 18.0, float(axes.py(bottom)) - 5, "no network", "note end")
     for part, y in curves.items():
         axes.line(epochs, y, part)
     if "valid" in curves:

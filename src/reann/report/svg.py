@@ -32,6 +32,8 @@ class Axes:
         What is shown, with its unit.
     title, description
         What a screen reader says.
+    xwhole, ylog
+        Ticks of x at whole numbers; y logarithmic.
     """
 
     x: tuple[float, float]
@@ -40,7 +42,7 @@ class Axes:
     ylabel: str
     title: str
     description: str
-    xlog: bool = False
+    xwhole: bool = False
     ylog: bool = False
     width: int = 380
     height: int = 300
@@ -48,11 +50,15 @@ class Axes:
 
     def px(self, x: Values) -> Any:
         """Return horizontal pixels, an array or a number."""
-        return LEFT + _fraction(x, self.x, self.xlog) * (self.width - LEFT - RIGHT)
+        return LEFT + _fraction(x, self.x, log=False) * (self.width - LEFT - RIGHT)
 
     def py(self, y: Values) -> Any:
         """Return vertical pixels, an array or a number."""
-        return self.height - BOTTOM - _fraction(y, self.y, self.ylog) * (self.height - TOP - BOTTOM)
+        return (
+            self.height
+            - BOTTOM
+            - _fraction(y, self.y, log=self.ylog) * (self.height - TOP - BOTTOM)
+        )
 
     def line(self, x: Values, y: Values, style: str) -> None:
         """Draw a line that is broken where y is not finite."""
@@ -95,7 +101,7 @@ class Axes:
         """Return the SVG element."""
         right, bottom = self.width - RIGHT, self.height - BOTTOM
         parts = []
-        for value, label in ticks(*self.x, log=self.xlog):
+        for value, label in ticks(*self.x, whole=self.xwhole):
             at = float(self.px(value))
             parts.append(f'<path class="grid" d="M{at:.1f} {TOP}V{bottom}"/>')
             parts.append(f'<text class="tick mid" x="{at:.1f}" y="{bottom + 17}">{label}</text>')
@@ -118,7 +124,7 @@ class Axes:
         )
 
 
-def _fraction(values: Values, limits: tuple[float, float], log: bool) -> Any:
+def _fraction(values: Values, limits: tuple[float, float], *, log: bool) -> Any:
     low, high = limits
     x = np.asarray(values, dtype=np.float64)
     if log:
@@ -127,16 +133,18 @@ def _fraction(values: Values, limits: tuple[float, float], log: bool) -> Any:
     return (x - low) / (high - low)
 
 
-def ticks(low: float, high: float, *, log: bool = False) -> list[tuple[float, str]]:
+def ticks(
+    low: float, high: float, *, log: bool = False, whole: bool = False
+) -> list[tuple[float, str]]:
     """Return round numbers between two limits, and how they are written."""
-    if log:
+    if log and high / low > 8:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         span = math.log10(high / low)
         digits: Sequence[float] = (1, 2, 5) if span < 2.5 else (1,)
         step = max(1, math.ceil(span / 6))
         found = [d * 10.0**n for n in decades if n % step == 0 for d in digits]
     else:
-        rough = (high - low) / 7
+        rough = max((high - low) / 7, 1.0 if whole else 0.0)
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(s for s in (power, 2 * power, 5 * power, 10 * power) if s >= 0.999 * rough)
         first = math.ceil(low / step - 1e-9)
