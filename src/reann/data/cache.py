@@ -149,12 +149,14 @@ def open_cache(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     DamagedCacheError
         If a size or a checksum is not the one written.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
     try:
         checked = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         if zlib.crc32(checked["index"].encode()) != checked["crc32"]:
             raise DamagedCacheError("its index has changed")
         index = json.loads(checked["index"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedCacheError("its index cannot be read") from error
     arrays = {}
     for name, entry in index["arrays"].items():

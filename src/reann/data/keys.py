@@ -206,9 +206,10 @@ class KeyCensus:
             n_lacking = sum(n for n, _ in lacking)
             if n_lacking and data.missing == "error":
                 first = next(origin for n, origin in lacking if n)
+                verb = "are" if label == "forces" else "is"
                 names = " or ".join(f"'{key}'" for key in used)
                 raise UserError(
-                    f"The {label} ({names}) is missing in {n_lacking} of"
+                    f"The {label} ({names}) {verb} missing in {n_lacking} of"
                     f" {sum(kind.n for kind in kinds)} structures; the first is {first}.",
                     where,
                     "Set data.missing to allow (missing labels are then left out of the loss), or"

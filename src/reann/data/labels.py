@@ -172,10 +172,11 @@ def _check_finite(name: str, label: NDArray[np.float64], may_be_missing: bool, o
     wrong = np.isinf(label) if may_be_missing else ~np.isfinite(label)
     if not wrong.any():
         return
-    atoms = ""
+    verb, atoms = "is", ""
     if name == "forces":
+        verb = "are"
         atoms = f" at atom {listed(np.flatnonzero(wrong.any(axis=1)))}"
     value = label[wrong].flat[0]
     fix = "Remove the structure"
     fix += "." if np.isinf(value) else ", or set data.missing to allow (NaN is then left out)."
-    raise UserError(f"The {name} is {value}{atoms}.", origin, fix)
+    raise UserError(f"The {name} {verb} {value}{atoms}.", origin, fix)
