@@ -123,9 +123,9 @@ class NetworkConfig(Section):
 class ZBLConfig(Section):
     """Screened nuclear repulsion at short range, part of the model while training."""
 
-    inner: NonNegative = 0.5
+    inner: NonNegative = 0.35
     """Full repulsion below this fraction of the sum of the covalent radii."""
-    outer: Positive = 1.0
+    outer: Positive = 0.7
     """No repulsion beyond this fraction of the sum of the covalent radii."""
 
     @model_validator(mode="after")
@@ -220,9 +220,9 @@ class LossConfig(Section):
     huber: Positive | None = None
     """Residuals beyond this many force scales count linearly."""
     energy_emphasis: Positive = 20.0
-    """Factor of the energy weight at the end of the training."""
+    """Factor of the energy weight at the end of the training, and in every validation loss."""
     emphasis_start: Annotated[float, Field(ge=0, le=1)] = 0.75
-    """Progress at which the energy emphasis begins."""
+    """Progress at which the energy emphasis begins to grow."""
 
 
 class CosineSchedule(Section):

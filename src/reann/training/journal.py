@@ -6,6 +6,7 @@ Only the leading process speaks and writes.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -179,7 +180,7 @@ def read_log(path: Path) -> list[Row]:
 
 def _cells(row: Row, names: list[str]) -> list[str]:
     minutes, seconds = divmod(int(row["seconds"]), 60)
-    errors = [f"{row[name]:.2f}" if name in row else "–" for name in names]
+    errors = [f"{row[name]:.2f}" if math.isfinite(row.get(name, math.nan)) else "–" for name in names]
     rate = f"{row['learning_rate']:.1e}"
     best = "*" if row.get("best") else ""
     return [f"{row['epoch']:.0f}", rate, *errors, best, f"{minutes:02d}:{seconds:02d}"]

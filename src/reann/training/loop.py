@@ -124,6 +124,7 @@ class Trainer:
     def _finish_epoch(self, errors: Errors) -> None:
         """Validate, choose, report and save."""
         state, progress = self.state, self.state.progress
+        rate = self.config.learning_rate * self._rate(self._at())
         valid_loss, valid_errors = self.validate()
         errors = Errors.from_table(self.world.add(errors.table()))
         progress.epoch, progress.step = progress.epoch + 1, 0
@@ -133,7 +134,7 @@ class Trainer:
         if better:
             progress.best_loss, progress.best_epoch = valid_loss, progress.epoch
             state.keep_best()
-        row: Row = {"epoch": progress.epoch, "learning_rate": self._last_rate()}
+        row: Row = {"epoch": float(progress.epoch), "learning_rate": rate}
         row |= _rmse("train", errors, self.loss.wanted(self._totals("train")))
         row |= _rmse("valid", valid_errors, self.loss.wanted(self._totals("valid")))
         row |= {"valid_loss": valid_loss, "best": float(better), "seconds": progress.seconds}
@@ -156,7 +157,7 @@ class Trainer:
             for graph in graphs:
                 here = graph.to(self.device)
                 predicted = properties.evaluate(model, here, self.loss.wanted(counts))
-                total += self.loss(predicted, here, counts).item()
+                total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
                 errors.add(residuals(predicted, here))
         self.state.average.swap()
         return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))
@@ -172,9 +173,6 @@ class Trainer:
         schedule = self.config.schedule
         factor = self.state.progress.rate_factor
         return factor * cosine_rate(schedule, at) if isinstance(schedule, CosineSchedule) else factor
-
-    def _last_rate(self) -> float:
-        return self.state.optimizer.param_groups[0]["lr"]
 
     def _follow_plateau(self, valid_loss: float) -> None:
         schedule, progress = self.config.schedule, self.state.progress

@@ -53,8 +53,14 @@ class Loss:
     """s, eV/Å."""
 
     def emphasis(self, progress: float) -> float:
-        """Return the factor of the energy weight at a progress between 0 and 1."""
-        return self.config.energy_emphasis if progress >= self.config.emphasis_start else 1.0
+        """Return the factor of the energy weight at a progress between 0 and 1.
+
+        It grows geometrically from one to its final value: a sudden change would be a shock to
+        the moments of the optimizer, from which the last part of a training does not recover.
+        """
+        start = self.config.emphasis_start
+        grown = (progress - start) / (1.0 - start) if start < 1.0 else 0.0
+        return self.config.energy_emphasis ** min(max(grown, 0.0), 1.0)
 
     def weights(self) -> dict[str, float]:
         """Return the weight of each label."""

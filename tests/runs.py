@@ -1,0 +1,81 @@
+"""Real runs in processes of their own: start, kill, compare."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from reann import checkpoint
+from reann.training.journal import read_log
+from reann.training.state import FILE, KIND
+
+DATA = Path(__file__).parent / "data" / "ethanol.xyz"
+SMALL = {
+    "data.train": str(DATA),
+    "data.valid": "0.2",
+    "model.cutoff": "3.0",
+    "model.n_radial": "3",
+    "model.n_recursions": "1",
+    "model.readout": "{hidden: [6, 6]}",
+    "model.update": "{hidden: [6, 6]}",
+    "training.batch_size": "4",
+    "run.threads": "1",
+}
+
+
+def write_config(folder: Path) -> Path:
+    """Write a configuration of a small run and return its path."""
+    file = folder / "small.yaml"
+    file.write_text(f"data: {{train: {DATA}}}\n")
+    return file
+
+
+def command(folder: Path, run: Path, changes: dict[str, str]) -> list[str]:
+    """Return the command that trains a small potential in the folder `run`."""
+    file = write_config(folder)
+    settings = SMALL | changes | {"run.folder": str(run)}
+    return [sys.executable, "-m", "reann", "train", str(file)] + [
+        f"{name}={value}" for name, value in settings.items()
+    ]
+
+
+def environment() -> dict[str, str]:
+    """Return an environment for a process with one thread."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run to the end."""
+    return subprocess.run(
+        arguments, env=environment(), capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def log_without_time(run: Path) -> list[dict[str, float]]:
+    """Return the rows of log.csv; NaN becomes None so that rows compare."""
+    return [
+        {k: (v if v == v else None) for k, v in row.items() if k != "seconds"}
+        for row in read_log(run / "log.csv")
+    ]
+
+
+def checkpoint_tensors(run: Path) -> dict[str, torch.Tensor]:
+    """Return weights, averages and optimizer moments of the last checkpoint."""
+    return checkpoint.read(run / FILE, KIND)[1]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Two runs agree bitwise: every row of the log, every tensor of checkpoint and potential."""
+    assert log_without_time(one) == log_without_time(other)
+    pairs = [
+        (checkpoint.read(one / name, kind)[1], checkpoint.read(other / name, kind)[1])
+        for name, kind in ((FILE, KIND), ("model.reann", "potential"))
+    ]
+    for first, second in pairs:
+        assert first.keys() == second.keys()
+        for name, tensor in first.items():
+            assert torch.equal(tensor, second[name]), name
