@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 def log_without_time(run: Path) -> list[dict[str, float]]:
     """Return the rows of log.csv; NaN becomes None so that rows compare."""
     return [
-        {k: (v if v == v else None) for k, v in row.items() if k != "seconds"}
+        {k: (v if math.isfinite(v) else None) for k, v in row.items() if k != "seconds"}
         for row in read_log(run / "log.csv")
     ]
 

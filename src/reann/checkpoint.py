@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -32,6 +31,9 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From the header of version n to that of n + 1."""
 
 LARGEST_HEADER = 100_000_000
+"""Bytes, as in safetensors."""
+DEEPEST_HEADER = 32
+"""Objects and lists inside each other."""
 NO_DIGEST = "0" * 64
 
 
@@ -83,12 +85,7 @@ REPAIR = "Copy the file again, or restore it from a backup; a run can be resumed
 
 
 def _verified(path: Path) -> tuple[dict[str, Any], bytes]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError("There is no such file.", str(path), "Check the path.") from None
-    except OSError as error:
-        raise UserError(f"The file cannot be read ({error.strerror}).", str(path)) from error
+    content = _content(path)
     metadata = _metadata(content, path)
     text, digest = metadata.get("reann"), metadata.get("sha256")
     if not isinstance(text, str) or not isinstance(digest, str):
@@ -99,35 +96,70 @@ def _verified(path: Path) -> tuple[dict[str, Any], bytes]:
         )
     start = _digest_position(content)
     blank = content[:start] + NO_DIGEST.encode() + content[start + 64 :]
-    if hashlib.sha256(blank).hexdigest() != digest or content[start : start + 64] != digest.encode():
+    same = content[start : start + 64] == digest.encode()
+    if not same or hashlib.sha256(blank).hexdigest() != digest:
         raise UserError("The file is damaged: its checksum does not match.", str(path), REPAIR)
-    header = json.loads(text)
+    return _up_to_date(_json(text, path), path), content
+
+
+def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
     version = header.get("format")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    known = range(FORMAT_VERSION + 1)
+    if isinstance(version, int) and version > FORMAT_VERSION:
         raise UserError(
             f"The file has format {version}; this program reads formats up to {FORMAT_VERSION}.",
             str(path),
             "Upgrade with `pip install --upgrade reann`.",
         )
-    for old in range(version, FORMAT_VERSION):
-        header = UPGRADES[old](header)
-    return header, content
+    if version not in known or any(old not in UPGRADES for old in known[version:-1]):
+        raise UserError(f"The file has format {version}, which never was one.", str(path), REPAIR)
+    for old in known[version:-1]:
+        header = {**UPGRADES[old](header), "format": old + 1}
+    return header
+
+
+def _content(path: Path) -> bytes:
+    """Read the file, but only its first bytes when these do not begin a safetensors file."""
+    try:
+        with path.open("rb") as file:
+            first, length = file.read(8), os.fstat(file.fileno()).st_size
+            size = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
+            if 2 <= size <= min(LARGEST_HEADER, length - 8):
+                return first + file.read()
+    except FileNotFoundError:
+        raise UserError("There is no such file.", str(path), "Check the path.") from None
+    except OSError as error:
+        raise UserError(f"The file cannot be read ({error.strerror}).", str(path)) from error
+    if not first:
+        raise UserError("The file is empty.", str(path), REPAIR)
+    pickled = first.startswith((b"PK", *(b"\x80%c" % protocol for protocol in range(2, 6))))
+    raise UserError(
+        "This is not a reann file: it looks like "
+        + ("a pickle or zip archive." if pickled else "another format, or it is truncated."),
+        str(path),
+        "Pickles are never opened here; original REANN models are read by `reann convert`.",
+    )
 
 
 def _metadata(content: bytes, path: Path) -> dict[str, Any]:
-    size = struct.unpack("<Q", content[:8])[0] if len(content) >= 8 else 0
-    if not 2 <= size <= min(LARGEST_HEADER, len(content) - 8):
-        looks = "a pickle or zip archive" if content[:2] in (b"PK", b"\x80\x02") else "truncated"
-        raise UserError(
-            f"This is not a reann file; it looks like {looks} or another format.",
-            str(path),
-            "Pickles are never opened here; original REANN models are read by `reann convert`.",
-        )
-    try:
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise UserError("The header of the file is damaged.", str(path), REPAIR) from error
+    size = struct.unpack("<Q", content[:8])[0]
+    metadata = _json(content[8 : 8 + size], path).get("__metadata__")
     return metadata if isinstance(metadata, dict) else {}
+
+
+def _json(text: str | bytes, path: Path) -> dict[str, Any]:
+    """Parse an object that is not nested too deeply to be walked through."""
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError("The header of the file is damaged.", str(path), REPAIR) from error
+    level = [header]
+    for _ in range(DEEPEST_HEADER):
+        inside = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [x for each in inside for x in each if isinstance(x, dict | list)]
+    if level or not isinstance(header, dict):
+        raise UserError("The header of the file is not one of reann.", str(path), REPAIR)
+    return header
 
 
 def _digest_position(content: bytes) -> int:

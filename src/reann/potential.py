@@ -99,7 +99,7 @@ class Potential:
 
 
 class Ensemble:
-    """Several potentials for the same elements: mean and standard deviation of their predictions."""
+    """Several potentials for the same elements: the mean and spread of their predictions."""
 
     def __init__(self, members: Sequence[Potential]) -> None:
         if not members:

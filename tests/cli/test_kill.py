@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from runs import DATA, assert_same_run, command, environment, finish, log_without_time
 
 from reann.training.state import FILE
+from runs import DATA, assert_same_run, command, environment, finish, log_without_time
 
 LONG = {"training.epochs": "60", "run.checkpoint_minutes": "0"}
 """A checkpoint after every step."""
@@ -24,7 +23,7 @@ def test_a_run_killed_twenty_times_equals_the_uninterrupted_one(tmp_path: Path) 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = finish(command(tmp_path, whole, LONG))
     assert done.returncode == 0, done.stderr
-    random.seed(7)
+    pauses = np.random.default_rng(7).uniform(0.0, 0.1, 20)
     arguments = command(tmp_path, broken, LONG)
     while_writing = 0
     for kill in range(20):
@@ -35,7 +34,7 @@ def test_a_run_killed_twenty_times_equals_the_uninterrupted_one(tmp_path: Path) 
         if kill % 2:
             while_writing += _kill_while_writing(broken, process)
         else:
-            time.sleep(random.uniform(0.0, 0.1))
+            time.sleep(pauses[kill])
             process.kill()
         process.wait()
         assert process.returncode == -signal.SIGKILL, f"finished before kill {kill}"
@@ -151,7 +150,7 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
 
 def _stamp(run: Path) -> int:
     try:
-        return os.stat(run / FILE).st_mtime_ns
+        return (run / FILE).stat().st_mtime_ns
     except FileNotFoundError:
         return 0
 

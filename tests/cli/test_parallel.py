@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from runs import checkpoint_tensors, command, finish
 
 EXACT = {"training.precision": "float64", "training.epochs": "3", "training.batch_size": "5"}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from models import CUTOFF, forms, random_atoms, random_model, structures
 
+from models import CUTOFF, forms, random_atoms, random_model, structures
 from reann import properties
 from reann.data.neighbors import graph_from_atoms
 from reann.potential import Potential
@@ -67,9 +67,7 @@ def test_gradients_of_a_force_loss_are_right(form: dict) -> None:
     def loss() -> torch.Tensor:
         found = properties.evaluate(model, graph, ["energy", "forces", "virial"], create_graph=True)
         return (
-            found["energy"].sum()
-            + found["forces"].square().sum()
-            + found["virial"].square().sum()
+            found["energy"].sum() + found["forces"].square().sum() + found["virial"].square().sum()
         )
 
     parameters = dict(model.named_parameters())

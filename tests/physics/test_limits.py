@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import ase
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from models import CUTOFF, ELEMENTS, forms, random_atoms, random_model, structures
 
+from models import CUTOFF, ELEMENTS, forms, random_atoms, random_model, structures
 from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
@@ -58,7 +60,7 @@ def test_the_last_neighbor_leaves_smoothly(name: str, order: int, n_recursions: 
     for gap in gaps:
         pair = ase.Atoms("CO", [[0, 0, 0], [0, 0, CUTOFF - gap]])
         slopes.append(np.abs(Potential(model).predict(pair)["forces"]).max())
-    assert all(later < earlier for earlier, later in zip(slopes, slopes[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(slopes))
     # Not steeper near the cutoff than the power law says.
     measured = np.log(slopes[2] / slopes[4]) / np.log(gaps[2] / gaps[4])
     assert measured > 2 * order - 1 - 0.5

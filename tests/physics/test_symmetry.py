@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models import forms, random_atoms, random_model, structures
 from scipy.spatial.transform import Rotation
 
+from models import forms, random_atoms, random_model, structures
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
@@ -37,9 +37,7 @@ def test_energy_does_not_change_when_everything_is_moved_and_turned(
     size = 1.0 + np.abs(before["forces"]).max()
     assert after["energy"] == pytest.approx(before["energy"], abs=1e-9 * size)
     np.testing.assert_allclose(after["forces"], before["forces"] @ turn.T, atol=1e-9 * size)
-    np.testing.assert_allclose(
-        after["virial"], turn @ before["virial"] @ turn.T, atol=1e-8 * size
-    )
+    np.testing.assert_allclose(after["virial"], turn @ before["virial"] @ turn.T, atol=1e-8 * size)
 
 
 @given(structures, forms, seeds)

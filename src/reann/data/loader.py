@@ -7,6 +7,7 @@ changes the sum of the loss.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Loader:
 
     def __len__(self) -> int:
         """Return the number of steps of an epoch."""
-        return -(-len(self.subset.indices) // self.batch_size)
+        return math.ceil(len(self.subset.indices) / self.batch_size)
 
     def batches(self, seed: int, epoch: int) -> list[np.ndarray]:
         """Return the structures of each step of a shuffled epoch, as indices into the data set."""

@@ -33,6 +33,9 @@ def moments(
 class Gram(nn.Module):
     """Products of the moments within each l, n_radial (n_radial + 1) / 2 for each."""
 
+    pair: Tensor
+    twice: Tensor
+
     def __init__(self, n_radial: int, l_max: int) -> None:
         super().__init__()
         self.components = components(l_max)
@@ -43,8 +46,12 @@ class Gram(nn.Module):
         twice = torch.where(row == column, 1.0, math.sqrt(2.0))
         self.register_buffer("twice", twice, persistent=False)
 
-    def forward(self, s: Float[Tensor, "atoms components radial"], t: int) -> Float[Tensor, "atoms features"]:
-        """Return the density; the recursion `t` does not matter here."""
+    def forward(
+        self,
+        s: Float[Tensor, "atoms components radial"],
+        t: int,  # noqa: ARG002 - the same in every recursion, unlike that of Orbitals
+    ) -> Float[Tensor, "atoms features"]:
+        """Return the density of moments."""
         grams = [torch.bmm(s_l.mT, s_l) for s_l in (s[:, a] for a in self.components)]
         upper = [gram.flatten(1).index_select(1, self.pair) * self.twice for gram in grams]
         return torch.cat(upper, dim=1)
@@ -77,7 +84,9 @@ class Orbitals(nn.Module):
         nn.init.xavier_uniform_(start, generator=generator)
         self.contraction = nn.Parameter(start.repeat(n_contractions, l_max + 1, 1, 1))
 
-    def forward(self, s: Float[Tensor, "atoms components radial"], t: int) -> Float[Tensor, "atoms features"]:
+    def forward(
+        self, s: Float[Tensor, "atoms components radial"], t: int
+    ) -> Float[Tensor, "atoms features"]:
         """Return the density of recursion `t`."""
         d = self.contraction[min(t, len(self.contraction) - 1)]
         by_l = [(s[:, a] @ d[l]).square().sum(1) for l, a in enumerate(self.components)]

@@ -50,9 +50,9 @@ class Gaussians(nn.Module):
         super().__init__()
         self.n_elements, self.per_pair, self.free = n_elements, per_pair, free
         rows = n_elements**2 if per_pair else n_elements
-        first = min(FIRST, 0.2 * cutoff)
-        grid = torch.linspace(first, cutoff - min(LAST, 0.2 * cutoff), n_radial)
-        spacing = float(grid[1] - grid[0]) if n_radial > 1 else 0.5 * cutoff
+        first, last = min(FIRST, 0.2 * cutoff), cutoff - min(LAST, 0.2 * cutoff)
+        grid = torch.linspace(first, last, n_radial)
+        spacing = (last - first) / (n_radial - 1) if n_radial > 1 else 0.5 * cutoff
         alpha = torch.full((rows, n_radial), 0.5 / (WIDTH * spacing) ** 2)
         self.center = nn.Parameter(grid.repeat(rows, 1))
         self.width = nn.Parameter(alpha if free else alpha + torch.log(-torch.expm1(-alpha)))

@@ -52,6 +52,14 @@ class Reann(nn.Module):
         not recorded.
     """
 
+    energy_scale: Tensor
+    coefficient_scale: Tensor
+    density_mean: Tensor
+    density_scale: Tensor
+    density_min: Tensor
+    density_max: Tensor
+    element_index: Tensor
+
     def __init__(
         self,
         config: ModelConfig,
@@ -103,9 +111,7 @@ class Reann(nn.Module):
         index[torch.tensor(self.elements)] = torch.arange(n_elements)
         self.register_buffer("element_index", index, persistent=False)
 
-    def forward(
-        self, graph: Graph, vectors: Float[Tensor, "edges 3"]
-    ) -> Float[Tensor, " atoms"]:
+    def forward(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64, for edge vectors in Å."""
         rho, atoms = self.embed(graph, vectors)
         network = self.readout(self.standardize(rho, atoms.counts), atoms.counts)

@@ -2,10 +2,11 @@
 
 E = 1/2 sum_ij  (1/4 pi eps0) Z_i Z_j e^2 / r * phi(r / a) * f(r),
 a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23),
-phi(x) = 0.18175 e^{-3.19980 x} + 0.50986 e^{-0.94229 x} + 0.28022 e^{-0.40290 x} + 0.02817 e^{-0.20162 x}.
+phi(x) = 0.18175 e^{-3.19980 x} + 0.50986 e^{-0.94229 x} + 0.28022 e^{-0.40290 x}
+       + 0.02817 e^{-0.20162 x}.
 
 f falls from one to zero between `inner` and `outer` times the sum of the covalent radii, with two
-continuous derivatives: bonds at their equilibrium lengths hardly feel it.
+continuous derivatives: bonds never come that close, so the network has nothing to undo.
 """
 
 from __future__ import annotations
@@ -26,14 +27,20 @@ DECAYS = (3.19980, 0.94229, 0.40290, 0.20162)
 class ZBL(nn.Module):
     """Repulsion of all pairs, in float64; needs no training."""
 
+    charge: Tensor
+    inner: Tensor
+    outer: Tensor
+
     def __init__(self, atomic_numbers: list[int], config: ZBLConfig, cutoff: float) -> None:
         super().__init__()
         radius = torch.tensor([covalent_radii[z] for z in atomic_numbers], dtype=torch.float64)
         contact = radius[:, None] + radius[None, :]
         charge = torch.tensor(atomic_numbers, dtype=torch.float64)
+        inner = (config.inner * contact).clamp(max=0.9 * cutoff)
+        outer = (config.outer * contact).clamp(max=cutoff)
         self.register_buffer("charge", charge, persistent=False)
-        self.register_buffer("inner", (config.inner * contact).clamp(max=0.9 * cutoff), persistent=False)
-        self.register_buffer("outer", (config.outer * contact).clamp(max=cutoff), persistent=False)
+        self.register_buffer("inner", inner, persistent=False)
+        self.register_buffer("outer", outer, persistent=False)
 
     def forward(
         self,

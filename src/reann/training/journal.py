@@ -67,7 +67,7 @@ class WandB:
     """Metrics for Weights & Biases."""
 
     def __init__(self, folder: Path) -> None:
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]
 
         self.run = wandb.init(dir=str(folder), name=folder.name, resume="allow")
 
@@ -180,7 +180,8 @@ def read_log(path: Path) -> list[Row]:
 
 def _cells(row: Row, names: list[str]) -> list[str]:
     minutes, seconds = divmod(int(row["seconds"]), 60)
-    errors = [f"{row[name]:.2f}" if math.isfinite(row.get(name, math.nan)) else "–" for name in names]
+    values = [row.get(name, math.nan) for name in names]
+    errors = [f"{value:.2f}" if math.isfinite(value) else "–" for value in values]
     rate = f"{row['learning_rate']:.1e}"
     best = "*" if row.get("best") else ""
     return [f"{row['epoch']:.0f}", rate, *errors, best, f"{minutes:02d}:{seconds:02d}"]

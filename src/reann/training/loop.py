@@ -1,8 +1,7 @@
 """The training loop: steps, epochs, validation, checkpoints.
 
-    for each epoch:
-        for each batch: loss of its parts, gradient summed over the processes, AdamW, average
-        validate the averaged weights; keep the best; write a row; save everything
+For each epoch: for each batch the loss of its parts, the gradient summed over the processes, AdamW,
+the average; then validate the averaged weights, keep the best, write a row, save everything.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from reann import properties
 from reann.config import CosineSchedule, TrainingConfig
 from reann.data.loader import Loader
 from reann.errors import UserError
+from reann.graph import Graph
 from reann.metrics import Errors, residuals
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
@@ -95,7 +95,7 @@ class Trainer:
                 raise Interrupted
         self._finish_epoch(errors)
 
-    def _step(self, batch: np.ndarray, graphs: list, errors: Errors) -> None:
+    def _step(self, batch: np.ndarray, graphs: list[Graph], errors: Errors) -> None:
         state = self.state
         at = self._at()
         counts = {name: float(n[batch].sum()) for name, n in self.counts["train"].items()}
@@ -172,7 +172,9 @@ class Trainer:
     def _rate(self, at: float) -> float:
         schedule = self.config.schedule
         factor = self.state.progress.rate_factor
-        return factor * cosine_rate(schedule, at) if isinstance(schedule, CosineSchedule) else factor
+        return (
+            factor * cosine_rate(schedule, at) if isinstance(schedule, CosineSchedule) else factor
+        )
 
     def _follow_plateau(self, valid_loss: float) -> None:
         schedule, progress = self.config.schedule, self.state.progress
@@ -231,9 +233,9 @@ class Trainer:
     def _signals(self) -> Iterator[None]:
         """Turn the first Ctrl-C or SIGTERM into a request to save and stop."""
 
-        def request(number: int, frame: object) -> None:
+        def request(number: int, _frame: object) -> None:
             self.stop = True
-            signal.signal(number, previous[number])
+            signal.signal(number, previous[signal.Signals(number)])
 
         numbers = (signal.SIGINT, signal.SIGTERM)
         try:
@@ -273,5 +275,3 @@ def _memory_advice(n_atoms: int, n_edges: int) -> Iterator[None]:
             f"{free:.1f} of {total:.1f} GiB free",
             f"Set training.max_edges={max(n_edges // 4, 1000)}: the result stays the same.",
         ) from error
-
-

@@ -55,7 +55,8 @@ class Average:
     def update(self) -> None:
         """Take one step towards the live weights."""
         decay = min(self.decay, (self.updates + 1) / (self.updates + 10))
-        torch._foreach_lerp_(self.weights, [p.detach() for p in self.live], 1.0 - decay)
+        for average, p in zip(self.weights, self.live, strict=True):
+            average.lerp_(p.detach(), 1.0 - decay)
         self.updates += 1
 
     def swap(self) -> None:

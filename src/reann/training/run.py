@@ -1,24 +1,15 @@
-"""A run and its folder: start, continue, finish.
-
-The folder holds `config.yaml` (resolved), `split.json`, `log.csv`, `model.reann` (best),
-`last.ckpt.safetensors` (to continue from) and `report.html`.
-"""
+"""Train, resume, finish: from a configuration to a potential with its report."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
 import os
-import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from reann.checkpoint import replacing
 from reann.config import Config
 from reann.config_file import anchored, load_config, save_config
 from reann.data.loader import Loader
@@ -26,7 +17,21 @@ from reann.errors import UserError
 from reann.evaluate import Evaluation, evaluate
 from reann.potential import Ensemble, Potential, load
 from reann.report import write_report
+from reann.training.describe import describe, metadata, provenance, sentence
 from reann.training.distributed import World, world
+from reann.training.folder import (
+    CONFIG,
+    LOG,
+    MODEL,
+    REPORT,
+    START,
+    clear,
+    errors_of,
+    folder_of,
+    identity,
+    locked,
+    remove_leftovers,
+)
 from reann.training.journal import Journal, read_log, tracker
 from reann.training.loop import Interrupted, Trainer
 from reann.training.loss import Loss, label_counts
@@ -34,17 +39,14 @@ from reann.training.optim import Average, adamw
 from reann.training.setup import (
     Parts,
     batch_size,
-    describe,
     device_named,
-    metadata,
     open_parts,
-    provenance,
     start_model,
+    with_model_of,
 )
 from reann.training.standardize import record_ranges
 from reann.training.state import FILE, Progress, TrainingState
 
-CONFIG, MODEL, SPLIT, REPORT = "config.yaml", "model.reann", "split.json", "report.html"
 VALID_BATCH, VALID_EDGES = 32, 100_000
 """Structures and neighbor pairs at once in a validation."""
 
@@ -56,10 +58,18 @@ class Run:
     folder: Path
     potential: Potential | Ensemble
     evaluations: dict[str, Evaluation]
+    """Of the parts that were not trained on; only in the leading process."""
 
 
 def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bool = False) -> Run:
     """Train a potential, or an ensemble of `run.seeds`, in a new run folder.
+
+    Parameters
+    ----------
+    warm_start
+        A `.reann` file whose weights are the start.
+    overwrite
+        Remove an earlier run in the folder.
 
     Raises
     ------
@@ -68,55 +78,55 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     Interrupted
         After Ctrl-C or SIGTERM, when everything has been saved.
     """
-    folder = config.run.folder or Path("runs") / _stem(config.data.train)
-    leads = os.environ.get("RANK", "0") == "0"
-    if (folder / CONFIG).exists() and leads:
-        if not overwrite:
-            raise UserError(
-                "There already is a run in this folder.",
-                str(folder),
-                f"Continue it with `reann resume {folder}`, choose another run.folder, "
-                "or give --overwrite.",
-            )
-        for name in (CONFIG, MODEL, SPLIT, REPORT, FILE, "log.csv"):
-            (folder / name).unlink(missing_ok=True)
-    config = anchored(config).model_copy(
-        update={"run": config.run.model_copy(update={"folder": folder, "threads": _threads(config)})}
-    )
-    start = Path(warm_start) if warm_start is not None else None
-    return _train(config, start)
+    folder = folder_of(config)
+    config = _with_run(anchored(config), folder=folder)
+    if warm_start is not None:
+        config = with_model_of(config, Path(warm_start))
+    if os.environ.get("RANK", "0") == "0":
+        clear(folder, overwrite=overwrite)
+        if warm_start is not None:
+            with replacing(folder / START) as temporary:
+                shutil.copyfile(warm_start, temporary)
+    return _train(config, folder / START if warm_start is not None else None)
 
 
 def resume(folder: str | Path) -> Run:
-    """Continue a run exactly where it stopped or was killed."""
+    """Continue a run exactly where it stopped or was killed.
+
+    Raises
+    ------
+    UserError
+        If there is no run, its checkpoint is damaged, or data or settings have changed.
+    """
     folder = Path(folder)
     if not (folder / CONFIG).exists():
         raise UserError(
             "There is no run in this folder.", str(folder), "A run folder holds config.yaml."
         )
-    config = load_config(folder / CONFIG)
-    config = config.model_copy(update={"run": config.run.model_copy(update={"folder": folder})})
-    return _train(config, None)
+    start = folder / START
+    config = _with_run(load_config(folder / CONFIG), folder=folder)
+    return _train(config, start if start.exists() else None)
 
 
 def _train(config: Config, warm_start: Path | None) -> Run:
-    folder = _folder(config)
-    torch.set_num_threads(_threads(config))
+    folder = folder_of(config)
+    torch.set_num_threads(config.run.threads or torch.get_num_threads())
+    config = _with_run(config, threads=torch.get_num_threads())
     device = device_named(config.run.device)
-    with world(device) as processes, _locked(folder, processes):
+    with world(device) as processes, locked(folder, processes):
         journal = Journal(folder, speaks=processes.leads)
         parts = open_parts(config, folder, processes, journal.say)
         if processes.leads and not (folder / CONFIG).exists():
             save_config(config, folder / CONFIG, provenance(config))
-        seeds = range(config.run.seed, config.run.seed + config.run.seeds)
-        members = []
-        for seed in seeds:
-            own = folder if config.run.seeds == 1 else folder / f"seed-{seed}"
-            run = config.run.model_copy(update={"folder": own, "seed": seed, "seeds": 1})
-            if own != folder:
+        if config.run.seeds == 1:
+            members = [_train_one(config, parts, warm_start, processes, device)]
+        else:
+            members = []
+            for seed in range(config.run.seed, config.run.seed + config.run.seeds):
+                own = folder / f"seed-{seed}"
                 journal.say(f"\nmember    seed {seed} → {own}")
-            one = config.model_copy(update={"run": run})
-            members.append(_train_one(one, parts, warm_start, processes, device))
+                one = _with_run(config, folder=own, seed=seed, seeds=1)
+                members.append(_train_one(one, parts, warm_start, processes, device))
         return _finish(config, parts, members, processes, journal)
 
 
@@ -124,32 +134,36 @@ def _train_one(
     config: Config, parts: Parts, warm_start: Path | None, processes: World, device: torch.device
 ) -> Potential:
     """Train, or go on training, one potential and return its best state."""
-    folder = _folder(config)
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+    folder, training = folder_of(config), config.training
+    remove_leftovers(folder)
     model = start_model(config, parts, warm_start).to(device)
-    size = batch_size(config, parts.train)
-    training, limit = config.training, config.training.max_edges
-    loader = Loader(parts.train, size, limit, processes.rank, processes.size)
+    loader = Loader(
+        parts.train,
+        batch_size(config, parts.train),
+        training.max_edges,
+        processes.rank,
+        processes.size,
+    )
     steps = len(loader) * training.epochs
     average = Average(model, Average.decay_for(training.ema, steps))
     state = TrainingState(model, adamw(model, training), average, {}, Progress())
-    identity = _identity(config, parts, processes)
     watcher = tracker(config.run.tracker, folder) if processes.leads else None
     journal = Journal(folder, speaks=processes.leads, tracker=watcher)
     for line in describe(config, parts, model):
         journal.say(line)
+    same = identity(config, parts, processes)
     if (folder / FILE).exists():
-        for difference in state.load(folder, identity):
+        for difference in state.load(folder, same):
             journal.say(f"note      {difference}")
         journal.say(f"continue  after epoch {state.progress.epoch}, step {state.progress.step}")
         if not processes.leads:
+            # The sums of all processes go on in one of them.
             state.progress.errors = Progress().errors
 
     def save_best(state: TrainingState) -> None:
+        epoch = state.progress.best_epoch
         with state.best_weights():
-            about = metadata(config, parts, state.progress.best_epoch, _errors_of_best(folder, state))
+            about = metadata(config, parts, epoch, errors_of(folder, epoch))
             Potential(model, about).save(folder / MODEL)
 
     trainer = Trainer(
@@ -160,14 +174,18 @@ def _train_one(
         device=device,
         world=processes,
         state=state,
-        loss=Loss(training.loss, float(model.energy_scale)),
+        loss=Loss(training.loss, model.energy_scale.item()),
         train=loader,
         valid=Loader(
-            parts.valid, VALID_BATCH, limit or VALID_EDGES, processes.rank, processes.size
+            parts.valid,
+            VALID_BATCH,
+            training.max_edges or VALID_EDGES,
+            processes.rank,
+            processes.size,
         ),
         counts={"train": label_counts(parts.train), "valid": label_counts(parts.valid)},
         journal=journal,
-        identity=identity,
+        identity=same,
         save_best=save_best,
     )
     try:
@@ -175,11 +193,10 @@ def _train_one(
     except Interrupted:
         journal.say(f"\nsaved; go on with: reann resume {folder}")
         raise
-    with state.best_weights(), torch.no_grad():
+    with state.best_weights():
         record_ranges(model, parts.train)
-        if processes.leads:
-            about = metadata(config, parts, state.progress.best_epoch, _errors_of_best(folder, state))
-            Potential(model, about).save(folder / MODEL)
+    if processes.leads:
+        save_best(state)
     processes.wait()
     potential = load(folder / MODEL)
     assert isinstance(potential, Potential)
@@ -190,22 +207,22 @@ def _finish(
     config: Config, parts: Parts, members: list[Potential], processes: World, journal: Journal
 ) -> Run:
     """Evaluate the result on the parts that were not trained on and write the report."""
-    folder = _folder(config)
+    folder = folder_of(config)
     potential = members[0] if len(members) == 1 else Ensemble(members)
     evaluations: dict[str, Evaluation] = {}
     if processes.leads:
         if len(members) > 1:
             potential.save(folder / MODEL)
-        potential.to(device_named(config.run.device))
         held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
+        potential.to(device_named(config.run.device))
         evaluations = {name: evaluate(potential, part) for name, part in held_out.items()}
         for name, evaluation in evaluations.items():
-            journal.say(f"{name:9} " + _sentence(evaluation.summary()))
+            journal.say(f"{name:9} {sentence(evaluation.summary())} RMSE of the best weights")
         first = folder if len(members) == 1 else folder / f"seed-{config.run.seed}"
         write_report(
             folder / REPORT,
             config=config,
-            history=read_log(first / "log.csv"),
+            history=read_log(first / LOG),
             evaluations=evaluations,
             baseline=parts.baseline,
             provenance=provenance(config),
@@ -216,84 +233,5 @@ def _finish(
     return Run(folder, potential, evaluations)
 
 
-def _errors_of_best(folder: Path, state: TrainingState) -> dict[str, float]:
-    rows = [r for r in read_log(folder / "log.csv") if r["epoch"] == state.progress.best_epoch]
-    return {
-        name.removeprefix("valid_"): value
-        for row in rows[-1:]
-        for name, value in row.items()
-        if name.startswith("valid_") and "rmse" in name
-    }
-
-
-def _sentence(errors: dict[str, float]) -> str:
-    units = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
-    return " · ".join(
-        f"{label} RMSE {errors[name]:.2f} {unit}"
-        for label, unit in units.items()
-        for name in errors
-        if name.startswith(f"{label}_rmse")
-    )
-
-
-def _identity(config: Config, parts: Parts, processes: World) -> dict[str, Any]:
-    """Return what must be the same, and what should be, for a run to go on."""
-    split = [part.indices.tolist() for part in (parts.train, parts.valid)]
-    training = config.model_dump(mode="json", include={"model", "training"})
-    return {
-        "model": _digest(training),
-        "data": [digest for _, digest in parts.train.dataset.files],
-        "split": _digest(split),
-        "threads": torch.get_num_threads(),
-        "processes": processes.size,
-        "machine": platform.machine(),
-        "torch": torch.__version__.split("+")[0],
-    }
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _locked(folder: Path, processes: World) -> Iterator[None]:
-    """Hold the folder's lock, which the system frees even when the process is killed."""
-    if not processes.leads:
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise UserError(
-            f"The run folder cannot be written ({error.strerror}).",
-            str(folder),
-            "Choose another run.folder.",
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                "Another process is training in this folder.",
-                str(folder),
-                "Wait for it, stop it, or choose another run.folder.",
-            ) from error
-        yield
-
-
-def _folder(config: Config) -> Path:
-    assert config.run.folder is not None
-    return config.run.folder
-
-
-def _threads(config: Config) -> int:
-    return config.run.threads or torch.get_num_threads()
-
-
-def _stem(files: str | list[str]) -> str:
-    first = Path(files if isinstance(files, str) else files[0]).name
-    stem = first.split(".")[0].replace("*", "").strip("-_")
-    return stem or "run"
-
-
+def _with_run(config: Config, **changes: object) -> Config:
+    return config.model_copy(update={"run": config.run.model_copy(update=changes)})

@@ -22,6 +22,7 @@ STATISTICS_EDGES = 200_000
 MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
 """Scale of a feature: its standard deviation plus this share of its mean, at least this."""
 
+
 @torch.no_grad()
 def set_standardization(model: Reann, train: Subset, seed: int) -> None:
     """Set mean and scale of the density per element from some training structures."""
@@ -66,5 +67,3 @@ def _densities(model: Reann, subset: Subset) -> Iterator[Embedding]:
             graph = dataset.graph(batch).to(model.density_mean.device)
             yield model.embed(graph, graph.edge_vectors())
             room, batch = STATISTICS_EDGES, []
-
-

@@ -1,0 +1,105 @@
+"""What a run tells about itself: the lines before epoch 0, the header of its potential."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+
+from reann import metrics
+from reann.config import Config
+from reann.data.dataset import Dataset
+from reann.data.statistics import ReferenceEnergies
+from reann.model import Reann
+from reann.training.setup import Parts
+
+FEW_NEIGHBORS, MANY_NEIGHBORS = 6, 150
+"""Mean numbers outside of which a cutoff is worth a second thought."""
+UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
+
+
+def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
+    """Return the lines printed before epoch 0: data, labels, split, energies, model."""
+    data, m = parts.train.dataset, config.model
+    shown = {"train": parts.train, "valid": parts.valid, "test": parts.test}
+    sizes = [f"{name} {len(part)}" for name, part in shown.items() if part is not None]
+    n_parameters = sum(p.numel() for p in model.parameters())
+    return [
+        f"data      {len(data)} structures · {int(data.n_atoms.sum())} atoms · {_elements(data)}",
+        f"labels    {_labels(data)} · force scale {parts.scale:.3f} eV/Å",
+        "split     " + " · ".join(sizes),
+        *_reference(parts.reference),
+        f"baseline  {sentence(parts.baseline)} without a network, on valid",
+        f"model     cutoff {m.cutoff} Å · l ≤ {m.l_max} · {m.n_radial} radial · "
+        f"{m.n_recursions} recursions · {n_parameters} parameters · "
+        f"{parts.mean_neighbors:.0f} neighbors/atom",
+        *(f"note      {note}" for note in data.notes),
+        *_neighbor_warning(parts.mean_neighbors),
+    ]
+
+
+def sentence(errors: dict[str, float]) -> str:
+    """Return the RMSE of each label with its unit."""
+    found = ((name, errors.get(f"{name}_rmse_{unit}")) for name, unit in metrics.UNITS.items())
+    return " · ".join(f"{name} {x:.2f} {UNITS[name]}" for name, x in found if x is not None)
+
+
+def _elements(data: Dataset) -> str:
+    numbers = data.composition().sum(0)
+    shares = 100.0 * numbers / numbers.sum()
+    symbols = (chemical_symbols[z] for z in data.elements)
+    return " ".join(f"{symbol} {x:.0f} %" for symbol, x in zip(symbols, shares, strict=True))
+
+
+def _labels(data: Dataset) -> str:
+    """Return how many structures have each label, read as eV and Å."""
+    counts = ((name, data.keys.counts.get(name, 0)) for name in metrics.LABELS)
+    return " · ".join(f"{name} {count or '–'}" for name, count in counts)
+
+
+def _reference(reference: ReferenceEnergies) -> list[str]:
+    energies = [f"{chemical_symbols[z]} {e:.3f}" for z, e in reference.values.items()]
+    lines = [f"E0        {'  '.join(energies)} eV ({reference.source})"]
+    if reference.source == "fit" and reference.rank < reference.n_elements:
+        lines.append(
+            f"note      the compositions determine {reference.rank} of {reference.n_elements} "
+            "energies of elements: dissociation into atoms is an extrapolation"
+        )
+    return lines
+
+
+def _neighbor_warning(neighbors: float) -> list[str]:
+    if FEW_NEIGHBORS <= neighbors <= MANY_NEIGHBORS:
+        return []
+    better = "longer" if neighbors < FEW_NEIGHBORS else "shorter"
+    return [f"note      {neighbors:.0f} neighbors per atom is unusual: try a {better} model.cutoff"]
+
+
+def provenance(config: Config) -> dict[str, str]:
+    """Return versions and machine, for the report and the header of the potential."""
+    names = ("reann", "torch", "numpy", "ase", "vesin")
+    return {name: version(name) for name in names} | {
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()} {platform.system()}",
+        "threads": str(torch.get_num_threads()),
+        "data": str(config.data.train),
+    }
+
+
+def metadata(
+    config: Config, parts: Parts, best_epoch: int, valid: dict[str, float]
+) -> dict[str, Any]:
+    """Return what the header of a potential tells about its history."""
+    reference = parts.reference
+    return {
+        "reference_energies_source": reference.source,
+        "reference_energies_rank": reference.rank,
+        "n_train": len(parts.train.indices),
+        "epoch": best_epoch,
+        "errors": {"valid": valid, "baseline": parts.baseline},
+        "settings": config.model_dump(mode="json"),
+        "provenance": provenance(config),
+    }
