@@ -1,0 +1,110 @@
+"""RMSE and MAE are those of the numbers, however they are summed up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import CUTOFF, random_atoms
+from reann.data.neighbors import graph_from_atoms
+from reann.graph import Graph
+from reann.metrics import LABELS, UNITS, Errors, residuals
+
+SHAPES = {"energy": (7,), "forces": (20, 3), "stress": (7, 3, 3)}
+
+
+def random_errors(seed: int, missing: float = 0.2) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    found = {}
+    for name, shape in SHAPES.items():
+        x = rng.normal(size=shape)
+        x[rng.uniform(size=shape) < missing] = np.nan
+        found[name] = torch.from_numpy(x)
+    return found
+
+
+def summed(*batches: dict[str, torch.Tensor]) -> Errors:
+    errors = Errors()
+    for batch in batches:
+        errors.add(batch)
+    return errors
+
+
+@given(st.integers(0, 1000))
+def test_errors_are_those_of_numpy(seed):
+    batches = [random_errors(seed), random_errors(seed + 1)]
+    summary = summed(*batches).summary()
+    for name, unit in UNITS.items():
+        x = np.concatenate([batch[name].numpy().ravel() for batch in batches])
+        assert summary[f"{name}_rmse_{unit}"] == pytest.approx(np.sqrt(np.nanmean(x**2)))
+        assert summary[f"{name}_mae_{unit}"] == pytest.approx(np.nanmean(np.abs(x)))
+        assert summary[f"{name}_mae_{unit}"] <= summary[f"{name}_rmse_{unit}"]
+
+
+def test_the_units_are_in_the_names():
+    assert set(summed(random_errors(0)).summary()) == {
+        f"{name}_{kind}_{unit}"
+        for name, unit in (
+            ("energy", "meV_per_atom"),
+            ("forces", "meV_per_A"),
+            ("stress", "meV_per_A3"),
+        )
+        for kind in ("rmse", "mae")
+    }
+
+
+def test_labels_that_never_occur_have_no_error():
+    nothing = {"forces": torch.full((4, 3), torch.nan, dtype=torch.float64)}
+    assert summed(nothing).summary() == {}
+    assert Errors().summary() == {}
+
+
+def test_a_table_restores_the_errors_exactly():
+    errors = summed(random_errors(3))
+    table = errors.table()
+    assert table.shape == (len(LABELS), 3)
+    again = Errors.from_table(np.array(table.tolist()))
+    assert again.summary() == errors.summary()
+    again.add(random_errors(4))
+    errors.add(random_errors(4))
+    assert again.summary() == errors.summary()
+    # The table is a copy: what is added later does not change it.
+    assert not np.array_equal(table, errors.table())
+
+
+@given(st.integers(0, 1000), st.integers(1, 6))
+def test_tables_of_processes_add_up_to_the_errors_of_all(seed, n_processes):
+    every = [random_errors(seed + k) for k in range(n_processes)]
+    added = Errors.from_table(sum(summed(one).table() for one in every))
+    assert added.summary() == pytest.approx(summed(*every).summary(), rel=1e-12)
+
+
+def test_residuals_are_per_atom_and_in_milli_electronvolts():
+    structures = [random_atoms(k, n, (True, True, True)) for k, n in enumerate((1, 4))]
+    graph = Graph.batch([graph_from_atoms(atoms, CUTOFF) for atoms in structures])
+    predicted = {
+        "energy": torch.tensor([1.0, 2.0], dtype=torch.float64),
+        "forces": torch.ones(5, 3, dtype=torch.float64),
+        "stress": torch.ones(2, 3, 3, dtype=torch.float64),
+    }
+    graph.labels["energy"] = torch.tensor([0.5, torch.nan], dtype=torch.float64)
+    graph.labels["forces"] = torch.zeros(5, 3, dtype=torch.float64)
+    found = residuals(predicted, graph)
+    assert set(found) == {"energy", "forces"}
+    assert found["energy"][0] == 500.0
+    assert found["energy"][1].isnan()
+    assert (found["forces"] == 1000.0).all()
+    graph.labels["energy"][1] = 0.0
+    assert residuals(predicted, graph)["energy"].tolist() == [500.0, 500.0]
+    assert set(residuals({"energy": predicted["energy"]}, graph)) == {"energy"}
+
+
+def test_float32_residuals_are_summed_in_float64():
+    x = torch.full((3_000_000,), 0.1, dtype=torch.float32)
+    exact = float(x[0])
+    assert summed({"energy": x}).summary()["energy_rmse_meV_per_atom"] == pytest.approx(
+        exact, rel=1e-9
+    )

@@ -1,0 +1,146 @@
+"""What decays, how the rate runs, and what the average of the weights is."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from models import random_model
+from reann.config import CosineSchedule, ModelConfig, TrainingConfig
+from reann.model import build
+from reann.training.optim import Average, adamw, cosine_rate
+
+
+def groups(model: nn.Module, decay: float) -> dict[str, float]:
+    """Return the weight decay of every trained parameter by name."""
+    names = {p: name for name, p in model.named_parameters()}
+    optimizer = adamw(model, TrainingConfig(weight_decay=decay))
+    return {names[p]: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"n_recursions": 1},
+        {"preset": "upstream"},
+        {"features": "orbitals", "readout": {"hidden": [8, 8], "layer_norm": True}},
+    ],
+)
+def test_only_weight_matrices_of_the_networks_decay(choices):
+    model = build(ModelConfig(cutoff=3.0, n_radial=4, **choices), [1, 8])
+    found = groups(model, 0.3)
+    assert found.keys() == {name for name, _ in model.named_parameters()}
+    matrices = {
+        f"{name}.weight"
+        for name, layer in model.named_modules()
+        if type(layer).__name__ == "Linear"
+    }
+    assert len(matrices) >= 6
+    for name, decay in found.items():
+        assert decay == (0.3 if name in matrices else 0.0), name
+
+
+def test_frozen_reference_energies_are_not_optimized():
+    model = random_model(n_recursions=0)
+    assert "reference_energies" in groups(model, 0.1)
+    model.reference_energies.requires_grad_(False)
+    assert "reference_energies" not in groups(model, 0.1)
+    assert "reference_energies" not in Average(model, 0.9).state()
+
+
+def test_the_rate_rises_then_falls_as_a_cosine():
+    schedule = CosineSchedule(final=0.02, warmup=0.1)
+    assert 0 < cosine_rate(schedule, 0.0) <= 0.01
+    assert cosine_rate(schedule, 0.05) == pytest.approx(0.5)
+    assert cosine_rate(schedule, 0.1) == pytest.approx(1.0)
+    assert cosine_rate(schedule, 0.55) == pytest.approx(0.51)
+    quarter = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi / 4))
+    assert cosine_rate(schedule, 0.1 + 0.9 / 4) == pytest.approx(quarter)
+    assert cosine_rate(schedule, 1.0) == pytest.approx(0.02)
+
+
+@given(
+    warmup=st.floats(0.0, 0.9),
+    final=st.floats(0.001, 0.9),
+    at=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_the_rate_never_exceeds_its_bounds_and_has_one_peak(warmup, final, at):
+    schedule = CosineSchedule(final=final, warmup=warmup)
+    first, second = sorted(at)
+    for progress in at:
+        assert 0 < cosine_rate(schedule, progress) <= 1.0 + 1e-12
+    if first >= warmup:
+        assert cosine_rate(schedule, first) >= cosine_rate(schedule, second) - 1e-12
+        assert cosine_rate(schedule, second) >= final - 1e-12
+    elif second < warmup:
+        assert cosine_rate(schedule, first) <= cosine_rate(schedule, second)
+
+
+def test_without_warm_up_the_first_step_has_the_full_rate():
+    assert cosine_rate(CosineSchedule(warmup=0.0), 0.0) == pytest.approx(1.0)
+
+
+def one_weight(value: float) -> nn.Linear:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, value)
+    return layer
+
+
+def test_the_average_follows_its_formula():
+    """After k updates the decay is min(decay, (k + 1) / (k + 10))."""
+    layer, decay = one_weight(0.0), 0.4
+    average, expected = Average(layer, decay), 0.0
+    for k in range(12):
+        value = math.sin(k + 1.0)
+        nn.init.constant_(layer.weight, value)
+        average.update()
+        d = min(decay, (k + 1) / (k + 10))
+        expected = d * expected + (1 - d) * value
+        assert average.state()["weight"].item() == pytest.approx(expected, abs=1e-6)
+    assert decay < (13 / 22)  # the bound was reached on the way
+
+
+def test_the_start_is_forgotten_quickly():
+    layer = one_weight(1e3)
+    average = Average(layer, 0.99)
+    nn.init.zeros_(layer.weight)
+    for _ in range(20):
+        average.update()
+    assert average.state()["weight"].item() < 1e-2
+
+
+def test_no_decay_means_the_live_weights():
+    layer = one_weight(1.0)
+    average = Average(layer, 0.0)
+    nn.init.constant_(layer.weight, 3.0)
+    average.update()
+    assert average.state()["weight"].item() == 3.0
+
+
+def test_swapping_twice_changes_nothing():
+    model = random_model(n_recursions=1)
+    average = Average(model, 0.9)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(1.0)
+    live = {name: p.detach().clone() for name, p in model.named_parameters()}
+    averaged = {name: w.clone() for name, w in average.state().items()}
+    average.swap()
+    for name, p in model.named_parameters():
+        assert torch.equal(p, averaged[name])
+        assert torch.equal(average.state()[name], live[name])
+    average.swap()
+    for name, p in model.named_parameters():
+        assert torch.equal(p, live[name])
+        assert torch.equal(average.state()[name], averaged[name])
+
+
+def test_long_runs_average_longer():
+    assert Average.decay_for("auto", 5000) == 0.99
+    assert Average.decay_for("auto", 5001) == 0.999
+    assert Average.decay_for(0.5, 10**6) == 0.5
