@@ -104,17 +104,16 @@ def _verified(path: Path) -> tuple[dict[str, Any], bytes]:
 
 def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
     version = header.get("format")
-    known = range(FORMAT_VERSION + 1)
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if type(version) is int and version > FORMAT_VERSION:
         raise UserError(
             f"The file has format {version}; this program reads formats up to {FORMAT_VERSION}.",
             str(path),
             "Upgrade with `pip install --upgrade reann`.",
         )
-    if version not in known or any(old not in UPGRADES for old in known[version:-1]):
+    if type(version) is not int or any(n not in UPGRADES for n in range(version, FORMAT_VERSION)):
         raise UserError(f"The file has format {version}, which never was one.", str(path), REPAIR)
-    for old in known[version:-1]:
-        header = {**UPGRADES[old](header), "format": old + 1}
+    for n in range(version, FORMAT_VERSION):
+        header = {**UPGRADES[n](header), "format": n + 1}
     return header
 
 
@@ -153,7 +152,7 @@ def _json(text: str | bytes, path: Path) -> dict[str, Any]:
         header = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError("The header of the file is damaged.", str(path), REPAIR) from error
-    level = [header]
+    level = [header] if isinstance(header, dict) else []
     for _ in range(DEEPEST_HEADER):
         inside = [one.values() if isinstance(one, dict) else one for one in level]
         level = [x for each in inside for x in each if isinstance(x, dict | list)]
@@ -163,7 +162,7 @@ def _json(text: str | bytes, path: Path) -> dict[str, Any]:
 
 
 def _digest_position(content: bytes) -> int:
-    """Return where the 64 digits stand: after the key, which no JSON text inside a string equals."""
+    """Return where the 64 digits stand: after the key, which no text inside a string equals."""
     key = b'"sha256":"'
     size = struct.unpack("<Q", content[:8])[0]
     start = content.find(key, 8, 8 + size)

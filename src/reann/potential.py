@@ -16,11 +16,11 @@ from ase.data import chemical_symbols
 from torch import Tensor
 
 from reann import checkpoint, properties
-from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError, listed
 from reann.graph import Graph
-from reann.model import Reann, build
+from reann.model import Reann
+from reann.model.restore import UNITS, restore
 
 KIND = "potential"
 DEFAULT_PROPERTIES = ("energy", "forces")
@@ -210,7 +210,7 @@ def save(path: Path, potential: Potential | Ensemble) -> None:
         "elements": potential.elements,
         "cutoff": potential.cutoff,
         "model": members[0].model.config.model_dump(mode="json"),
-        "units": {"energy": "eV", "length": "Ang"},
+        "units": UNITS,
         "precision": str(members[0].model.orbital_coefficients.dtype).removeprefix("torch."),
         "members": [member.metadata for member in members],
     }
@@ -228,23 +228,32 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | En
     Raises
     ------
     UserError
-        If the file is absent, damaged, of another kind, or newer than this program.
+        If the file is absent, damaged, of another kind, or newer than this program, or if its
+        header describes something else than its tensors.
     """
     path = Path(path)
     header, tensors = checkpoint.read(path, KIND)
-    config = ModelConfig.model_validate(header["model"])
-    elements = [chemical_symbols.index(symbol) for symbol in header["elements"]]
-    dtype = getattr(torch, header["precision"])
-    members = []
-    for i, metadata in enumerate(header["members"]):
-        model = build(config, elements, dtype=dtype)
-        own = {k.removeprefix(f"{i}."): v for k, v in tensors.items() if k.startswith(f"{i}.")}
-        try:
-            model.load_state_dict(own, strict=True)
-        except RuntimeError as error:
-            raise UserError(
-                "The tensors do not fit the architecture in the header.", str(path), str(error)
-            ) from error
-        members.append(Potential(model, metadata))
+    try:
+        members = _members(header, tensors)
+    except ValueError as error:
+        raise UserError(
+            f"The header does not describe what is in the file: {error}.",
+            str(path),
+            checkpoint.REPAIR,
+        ) from error
     potential = members[0] if len(members) == 1 else Ensemble(members)
     return potential.to(device)
+
+
+def _members(header: dict[str, Any], tensors: dict[str, Tensor]) -> list[Potential]:
+    """Return the potentials of a file, whose tensors are named `0.readout...`, `1.readout...`."""
+    every = header.get("members")
+    if not isinstance(every, list) or not all(isinstance(about, dict) for about in every):
+        raise ValueError("it lacks members")
+    own: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        member, _, rest = name.partition(".")
+        own.setdefault(member, {})[rest] = tensor
+    if sorted(own) != sorted(str(i) for i in range(len(every))):
+        raise ValueError(f"it has {len(every)} members, the tensors are of {listed(sorted(own))}")
+    return [Potential(restore(header, own[str(i)]), about) for i, about in enumerate(every)]

@@ -19,13 +19,13 @@ WIDTH = 1.0
 
 
 def squared_cosine(r: Tensor, cutoff: float) -> Tensor:
-    """Return ((1 + cos(pi r / rc)) / 2)^2, zero beyond the cutoff; derivatives 1 to 3 vanish at it."""
+    """Return ((1 + cos(pi r / rc)) / 2)^2, zero beyond; derivatives 1 to 3 vanish at the cutoff."""
     inside = r.clamp(max=cutoff)
     return (0.5 + 0.5 * torch.cos(inside * (math.pi / cutoff))).square()
 
 
 def polynomial(r: Tensor, cutoff: float) -> Tensor:
-    """Return 1 - 28 x^6 + 48 x^7 - 21 x^8 with x = r / rc, zero beyond; derivatives 1 and 2 vanish."""
+    """Return 1 - 28 x^6 + 48 x^7 - 21 x^8, x = r / rc, zero beyond; derivatives 1 and 2 vanish."""
     x = (r / cutoff).clamp(max=1.0)
     return 1.0 - x.pow(6) * (28.0 - x * (48.0 - 21.0 * x))
 

@@ -1,0 +1,86 @@
+"""A model from the header and the tensors of a file, neither of which is trusted.
+
+What the header claims is compared with the tensors on the meta device, where tensors have shapes
+but no memory: a header of a few bytes cannot make the program allocate, or loop, without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+from pydantic import ValidationError
+from torch import Tensor
+
+from reann.config import ModelConfig, NetworkConfig
+from reann.errors import listed
+from reann.model.reann import Reann, build
+
+UNITS = {"energy": "eV", "length": "Ang"}
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+ENTRIES = ("elements", "cutoff", "model", "units", "precision")
+"""What a header says of the model."""
+
+
+def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
+    """Return the model of a header with the weights of a file.
+
+    Raises
+    ------
+    ValueError
+        If the header does not describe a model, or not the one whose tensors are given.
+    """
+    config, elements, dtype = described(header)
+    if _layers(config) > len(tensors):
+        raise ValueError(f"it has {_layers(config)} layers, the file {len(tensors)} tensors")
+    try:
+        with torch.device("meta"):
+            expected = build(config, elements, dtype=dtype).state_dict()
+    except (ArithmeticError, RuntimeError, TypeError) as error:
+        raise ValueError(f"there is no model of this size ({error})") from error
+    names = expected.keys() | tensors.keys()
+    wrong = sorted(n for n in names if _form(expected.get(n)) != _form(tensors.get(n)))
+    if wrong:
+        raise ValueError(f"another shape or type is expected of {listed(wrong)}")
+    model = build(config, elements, seed=0, dtype=dtype)
+    model.load_state_dict(tensors)
+    return model
+
+
+def described(header: Mapping[str, Any]) -> tuple[ModelConfig, list[int], torch.dtype]:
+    """Return settings, atomic numbers and precision; `ValueError` if the header is no such one."""
+    lacking = [name for name in ENTRIES if name not in header]
+    if lacking:
+        raise ValueError(f"it lacks {listed(lacking)}")
+    try:
+        config = ModelConfig.model_validate(header["model"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, ("model", *first["loc"])))
+        raise ValueError(f"{field}: {first['msg']}") from error
+    symbols = header["elements"] if isinstance(header["elements"], list) else []
+    elements = [chemical_symbols[1:].index(s) + 1 for s in symbols if s in chemical_symbols[1:]]
+    if not elements or len(set(elements)) != len(symbols):
+        raise ValueError(f"these are not different elements: {str(header['elements'])[:80]}")
+    if header["precision"] not in list(PRECISIONS):
+        raise ValueError(f"the precision {str(header['precision'])[:80]} is unknown")
+    if header["cutoff"] != config.cutoff or not config.cutoff < torch.inf:
+        raise ValueError(f"the cutoff is {header['cutoff']} and {config.cutoff} Å")
+    if header["units"] != UNITS:
+        raise ValueError(f"the units are {str(header['units'])[:80]}, not eV and Å")
+    return config, elements, PRECISIONS[header["precision"]]
+
+
+def _layers(config: ModelConfig) -> int:
+    """Return the number of linear layers, each of which has a tensor."""
+
+    def of(network: NetworkConfig) -> int:
+        return 2 + network.blocks * (len(network.hidden) - 1)
+
+    return of(config.readout) + config.n_recursions * of(config.update)
+
+
+def _form(tensor: Tensor | None) -> tuple[torch.Size, torch.dtype] | None:
+    return None if tensor is None else (tensor.shape, tensor.dtype)

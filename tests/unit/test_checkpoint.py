@@ -1,0 +1,498 @@
+"""A file is read as it was written, or refused with one sentence; nothing in it is executed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from models import random_atoms, random_model
+from reann import checkpoint
+from reann.config import TrainingConfig
+from reann.errors import UserError
+from reann.model import build, restore
+from reann.potential import KIND, Ensemble, Potential, load
+from reann.training import state as training_state
+from reann.training.optim import Average, adamw
+
+SMALL = {"n_radial": 2, "n_recursions": 1, "readout": {"hidden": [3, 3]}, "update": {"hidden": [3]}}
+CORRUPTIONS = 500
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> Path:
+    """Write a small potential with every kind of entry in its header."""
+    path = tmp_path_factory.mktemp("original") / "small.reann"
+    about = {"epoch": 3, "errors": {"valid": {"energy_rmse_meV_per_atom": 1.5}}, "n_train": 16}
+    Potential(random_model([1, 8], dtype=torch.float32, zbl={}, **SMALL), about).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def last(tmp_path_factory) -> Path:
+    """Write the checkpoint of a training after one step."""
+    folder = tmp_path_factory.mktemp("run")
+    _state().save(folder, {"model": "a", "data": ["b"], "split": "c"})
+    return folder / training_state.FILE
+
+
+def _state() -> training_state.TrainingState:
+    model, config = random_model([1, 8], dtype=torch.float32, **SMALL), TrainingConfig()
+    optimizer = adamw(model, config)
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    state = training_state.TrainingState(
+        model, optimizer, Average(model, 0.99), {}, training_state.Progress(epoch=1)
+    )
+    state.keep_best()
+    return state
+
+
+def refusal(path: Path) -> UserError:
+    with pytest.raises(UserError) as info:
+        load(path)
+    assert info.value.where == str(path)
+    assert info.value.fix
+    return info.value
+
+
+def told(original: Path, path: Path, tensors: dict[str, Any] | None = None, **changes: Any) -> str:
+    """Write a file with other entries in its header, and a valid checksum; return the refusal."""
+    header, own = checkpoint.read(original, KIND)
+    checkpoint.write(path, KIND, {**header, **changes}, {**own, **(tensors or {})})
+    return refusal(path).what
+
+
+# --- there and back ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("zbl", [None, {}])
+def test_a_potential_comes_back_as_it_was(dtype, zbl, tmp_path):
+    potential = Potential(random_model(dtype=dtype, zbl=zbl), {"n_train": 7})
+    potential.save(tmp_path / "a.reann")
+    loaded = load(tmp_path / "a.reann")
+    assert isinstance(loaded, Potential)
+    assert loaded.metadata == {"n_train": 7}
+    before, after = (dict(p.model.named_buffers()) for p in (potential, loaded))
+    before |= dict(potential.model.named_parameters())
+    after |= dict(loaded.model.named_parameters())
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert tensor.dtype == after[name].dtype, name
+        assert torch.equal(tensor, after[name]), name
+    atoms = random_atoms(3, 5, (True, True, True))
+    for name, value in potential.predict(atoms, ["energy", "forces", "stress"]).items():
+        np.testing.assert_array_equal(loaded.predict(atoms, [name])[name], value)
+
+
+def test_loading_draws_no_random_number(original):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    load(original)
+    assert torch.rand(1) == expected
+
+
+def test_a_file_is_replaced_only_by_a_whole_one(original, tmp_path):
+    path = tmp_path / "a.reann"
+    path.write_bytes(original.read_bytes())
+
+    def fail() -> None:
+        with checkpoint.replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise OSError(28, os.strerror(28))
+
+    with pytest.raises(UserError, match="No space left on device"):
+        fail()
+    assert path.read_bytes() == original.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- damage -----------------------------------------------------------------------------------
+
+
+def corrupted(content: bytes, rng: random.Random) -> bytes:
+    """Return the bytes with one to three defects such as disks, cables and editors make."""
+    data = bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        size = len(data)
+        # Half of the defects hit the header, which is most of a small file's meaning.
+        at = rng.randrange(min(size, 1200) if rng.random() < 0.5 else size)
+        length = min(rng.choice([1, 2, 8, 64, 300]), size - at)
+        kind = rng.choice(["flip", "truncate", "insert", "delete", "zero", "swap", "junk"])
+        if kind == "flip":
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == "truncate":
+            del data[at + 1 :]
+        elif kind == "insert":
+            data[at:at] = rng.randbytes(length)
+        elif kind == "delete" and length < size:
+            del data[at : at + length]
+        elif kind == "zero":
+            data[at : at + length] = bytes(length)
+        elif kind == "swap":
+            other = rng.randrange(size - length + 1)
+            block = data[at : at + length]
+            data[at : at + length] = data[other : other + length]
+            data[other : other + length] = block
+        elif kind == "junk":
+            data[at : at + length] = rng.randbytes(length)
+    return bytes(data)
+
+
+def corruptions(content: bytes, number: int) -> list[bytes]:
+    """Return so many different damaged copies."""
+    rng, found = random.Random(2026), dict[bytes, None]()  # noqa: S311
+    while len(found) < number:
+        damaged = corrupted(content, rng)
+        if damaged != content:
+            found[damaged] = None
+    return list(found)
+
+
+def test_a_damaged_potential_is_never_loaded_and_never_crashes(original, tmp_path):
+    path = tmp_path / "damaged.reann"
+    for damaged in corruptions(original.read_bytes(), CORRUPTIONS):
+        path.write_bytes(damaged)
+        refusal(path)
+
+
+def test_a_damaged_checkpoint_is_never_loaded_and_changes_nothing(last, tmp_path):
+    state, path = _state(), tmp_path / training_state.FILE
+    before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
+    for damaged in corruptions(last.read_bytes(), 100):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError) as info:
+            state.load(tmp_path, {"model": "a", "data": ["b"], "split": "c"})
+        assert info.value.where == str(path)
+    assert state.progress.epoch == 1
+    assert all(torch.equal(t, before[name]) for name, t in state.model.state_dict().items())
+
+
+def test_any_single_bit_of_a_file_counts(original, tmp_path):
+    content, rng = original.read_bytes(), random.Random(5)  # noqa: S311
+    path = tmp_path / "flipped.reann"
+    for bit in rng.sample(range(8 * len(content)), 200):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(flipped)
+        refusal(path)
+
+
+def test_flipped_bytes_of_the_weights_are_told_by_the_checksum(original, tmp_path):
+    content = bytearray(original.read_bytes())
+    content[-5] ^= 0x10
+    (tmp_path / "a.reann").write_bytes(content)
+    error = refusal(tmp_path / "a.reann")
+    assert error.what == "The file is damaged: its checksum does not match."
+    assert "backup" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [(1, "truncated"), (8, "truncated"), (200, "truncated"), (-100, "damaged"), (-1, "damaged")],
+)
+def test_a_truncated_file_is_refused(original, tmp_path, kept, said):
+    (tmp_path / "a.reann").write_bytes(original.read_bytes()[:kept])
+    assert said in refusal(tmp_path / "a.reann").what
+
+
+def test_an_empty_an_absent_and_an_unreadable_file_are_told_apart(tmp_path):
+    (tmp_path / "a.reann").touch()
+    assert refusal(tmp_path / "a.reann").what == "The file is empty."
+    assert refusal(tmp_path / "b.reann").what == "There is no such file."
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_a_large_file_of_another_kind_is_refused_without_reading_it(tmp_path):
+    path = tmp_path / "train.xyz"
+    path.write_bytes(b"9\nLattice=\n")
+    os.truncate(path, 1 << 40)  # a sparse file of 1 TiB
+    assert "This is not a reann file" in refusal(path).what
+
+
+# --- what is not executed ---------------------------------------------------------------------
+
+
+class Trap:
+    """A pickle that creates a file when it is opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_pickle_under_the_name_of_a_potential_is_not_executed(tmp_path, protocol):
+    content = pickle.dumps(Trap(tmp_path / "executed"), protocol=protocol)
+    (tmp_path / "trap.reann").write_bytes(content)
+    error = refusal(tmp_path / "trap.reann")
+    assert "This is not a reann file" in error.what
+    assert protocol < 2 or "pickle" in error.what
+    assert "reann convert" in error.fix
+    assert not (tmp_path / "executed").exists()
+    pickle.loads(content)  # noqa: S301
+    assert (tmp_path / "executed").exists()  # the trap is one
+
+
+def test_a_model_saved_by_torch_is_not_executed(tmp_path):
+    torch.save({"w": Trap(tmp_path / "executed")}, tmp_path / "trap.reann")
+    assert "pickle or zip archive" in refusal(tmp_path / "trap.reann").what
+    assert not (tmp_path / "executed").exists()
+
+
+# --- lies with a valid checksum ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_radial": 10**9},
+        {"n_radial": 10**30},
+        {"n_radial": 3},
+        {"n_recursions": 10**9},
+        {"n_recursions": 0},
+        {"l_max": 4},
+        {"features": "orbitals"},
+        {"features": "orbitals", "n_orbitals": 10**9},
+        {"radial": "pair"},
+        {"readout": {"hidden": [10**9]}},
+        {"readout": {"hidden": [3, 3], "blocks": 10**9}},
+        {"readout": {"hidden": [3] * 1000}},
+        {"readout": {"hidden": [3, 3], "layer_norm": True}},
+        {"update": {"hidden": [3], "activation": "relu_like"}},
+    ],
+)
+def test_a_header_that_lies_about_the_architecture_is_refused_and_costs_nothing(
+    original, tmp_path, monkeypatch, change
+):
+    def build_without_memory(*arguments: Any, **named: Any) -> Any:
+        assert torch.get_default_device().type == "meta"
+        return build(*arguments, **named)
+
+    monkeypatch.setattr(restore, "build", build_without_memory)
+    model = {**checkpoint.read_header(original)["model"], **change}
+    what = told(original, tmp_path / "a.reann", model=model)
+    assert "The header does not describe what is in the file" in what
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"elements": ["H", "Qq"]}, "not different elements: ['H', 'Qq']"),
+        ({"elements": ["H", "X"]}, "not different elements"),
+        ({"elements": ["H", "H"]}, "not different elements"),
+        ({"elements": []}, "not different elements"),
+        ({"elements": "HO"}, "not different elements"),
+        ({"elements": [["H"], None]}, "not different elements"),
+        ({"elements": ["H"]}, "another shape or type is expected of density_max"),
+        ({"cutoff": float("nan")}, "the cutoff is nan"),
+        ({"cutoff": 9.0}, "the cutoff is 9.0 and 3.0 Å"),
+        ({"model": {"cutoff": float("nan")}}, "model.cutoff: Input should be greater than 0"),
+        ({"model": {"cutoff": float("inf")}, "cutoff": float("inf")}, "the cutoff is inf"),
+        ({"model": {"cutoff": 1e-200}, "cutoff": 1e-200}, "no model of this size"),
+        ({"model": {"n_radial": "many"}}, "model.n_radial"),
+        ({"model": {"new_field": 1}}, "model.new_field"),
+        ({"model": None}, "model: "),
+        ({"precision": "float16"}, "the precision float16 is unknown"),
+        ({"precision": "load"}, "the precision load is unknown"),
+        ({"precision": {}}, "the precision {} is unknown"),
+        ({"precision": "float64"}, "another shape or type"),
+        ({"units": {"energy": "Hartree", "length": "Ang"}}, "the units are"),
+        ({"members": None}, "lacks members"),
+        ({"members": [None]}, "lacks members"),
+        ({"members": [{}, {}]}, "it has 2 members, the tensors are of 0"),
+        ({"members": []}, "it has 0 members"),
+    ],
+)
+def test_a_header_that_says_the_impossible_is_refused(original, tmp_path, change, said):
+    what = told(original, tmp_path / "a.reann", **change)
+    assert "The header does not describe what is in the file" in what
+    assert said in what
+
+
+@pytest.mark.parametrize("entry", ["elements", "cutoff", "model", "units", "precision", "members"])
+def test_a_header_without_an_entry_is_refused(original, tmp_path, entry):
+    header, tensors = checkpoint.read(original, KIND)
+    del header[entry]
+    checkpoint.write(tmp_path / "a.reann", KIND, header, tensors)
+    assert f"it lacks {entry}" in refusal(tmp_path / "a.reann").what
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "said"),
+    [
+        ("0.orbital_coefficients", torch.zeros(2, 3), "expected of orbital_coefficients"),
+        ("0.orbital_coefficients", torch.zeros(4), "expected of orbital_coefficients"),
+        ("0.orbital_coefficients", torch.zeros(2, 2).double(), "expected of orbital_coefficients"),
+        ("0.reference_energies", torch.zeros(2), "expected of reference_energies"),
+        ("0.readout.first.weight", torch.zeros(0), "expected of readout.first.weight"),
+        ("0.element_index", torch.zeros(119).long(), "expected of element_index"),
+        ("0.more", torch.zeros(1), "expected of more"),
+        ("1.orbital_coefficients", torch.zeros(2, 2), "the tensors are of 0, 1"),
+        ("orbital_coefficients", torch.zeros(2, 2), "the tensors are of 0, orbital_coefficients"),
+    ],
+)
+def test_tensors_that_are_not_those_of_the_header_are_refused(
+    original, tmp_path, name, tensor, said
+):
+    assert said in told(original, tmp_path / "a.reann", {name: tensor})
+
+
+def test_a_missing_tensor_is_named(original, tmp_path):
+    header, tensors = checkpoint.read(original, KIND)
+    del tensors["0.radial.center"]
+    checkpoint.write(tmp_path / "a.reann", KIND, header, tensors)
+    assert "radial.center" in refusal(tmp_path / "a.reann").what
+
+
+def test_a_file_of_another_kind_is_told_by_its_kind(last):
+    error = refusal(last)
+    assert error.what == "This file holds a training, not a potential."
+    assert "reann resume" in error.fix
+
+
+# --- lies about the layout --------------------------------------------------------------------
+
+
+def sealed(path: Path, edit: Any, original: Path, text: str | None = None) -> UserError:
+    """Rewrite the safetensors header of a file, seal it with a valid checksum, and load it."""
+    content = original.read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    layout, data = json.loads(content[8 : 8 + size]), content[8 + size :]
+    layout["__metadata__"]["sha256"] = checkpoint.NO_DIGEST
+    if text is not None:
+        layout["__metadata__"]["reann"] = text
+    raw = edit(layout)
+    raw = raw if isinstance(raw, bytes) else json.dumps(layout, separators=(",", ":")).encode()
+    content = struct.pack("<Q", len(raw)) + raw + data
+    digest = checkpoint.hashlib.sha256(content).hexdigest().encode()
+    path.write_bytes(content.replace(checkpoint.NO_DIGEST.encode(), digest, 1))
+    return refusal(path)
+
+
+def _first(layout: dict[str, Any], **changes: Any) -> None:
+    layout[next(name for name in layout if name != "__metadata__")].update(changes)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda layout: _first(layout, data_offsets=[0, 10**12]),
+        lambda layout: _first(layout, data_offsets=[-8, 8]),
+        lambda layout: _first(layout, data_offsets=[8, 0]),
+        lambda layout: _first(layout, shape=[10**9, 10**9]),
+        lambda layout: _first(layout, shape=[10**30]),
+        lambda layout: _first(layout, dtype="F16"),
+        lambda layout: _first(layout, dtype="PICKLE"),
+        lambda layout: layout.update(twin=layout[next(n for n in layout if n[0] == "0")]),
+        lambda layout: layout.pop(next(n for n in layout if n[0] == "0")),
+    ],
+    ids=["beyond", "negative", "reversed", "huge", "huger", "dtype", "no dtype", "twice", "hole"],
+)
+def test_a_layout_that_lies_about_its_bytes_is_refused(original, tmp_path, edit):
+    error = sealed(tmp_path / "a.reann", edit, original)
+    assert "The tensors are damaged" in error.what
+
+
+def test_a_sealed_file_that_tells_the_truth_is_read(original, tmp_path):
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        sealed(tmp_path / "a.reann", lambda layout: None, original)
+
+
+@pytest.mark.parametrize("size", [0, 1, 10**6, 2**63, 2**64 - 1])
+def test_an_impossible_size_of_the_header_is_refused(original, tmp_path, size):
+    content = original.read_bytes()
+    (tmp_path / "a.reann").write_bytes(struct.pack("<Q", size) + content[8:])
+    assert "This is not a reann file" in refusal(tmp_path / "a.reann").what
+
+
+@pytest.mark.parametrize("depth", [40, 5_000, 200_000])
+def test_a_header_nested_too_deeply_is_refused(original, tmp_path, depth):
+    deep = '{"kind": "potential", "format": 1, "x": ' + "[" * depth + "]" * depth + "}"
+    assert "The header of the file" in sealed(tmp_path / "a", lambda _: None, original, deep).what
+    raw = b'{"x": ' + b"[" * depth + b"]" * depth + b"}"
+    assert "The header of the file" in sealed(tmp_path / "b", lambda _: raw, original).what
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", "null", '"potential"', '{"kind": '])
+def test_a_header_that_is_no_object_is_refused(original, tmp_path, text):
+    assert "The header of the file" in sealed(tmp_path / "a", lambda _: None, original, text).what
+
+
+def test_safetensors_of_others_are_told_from_those_of_reann(tmp_path):
+    save_file({"w": torch.zeros(2)}, tmp_path / "a.safetensors")
+    error = refusal(tmp_path / "a.safetensors")
+    assert error.what == "This is a safetensors file, but not one of reann."
+    assert "reann convert" in error.fix
+
+
+# --- versions ---------------------------------------------------------------------------------
+
+
+def versioned(original: Path, path: Path, version: Any) -> Path:
+    header, tensors = checkpoint.read(original, KIND)
+    checkpoint.write(path, KIND, {**header, "format": version}, tensors)
+    return path
+
+
+def test_a_newer_file_asks_for_a_newer_program(original, tmp_path):
+    newer = checkpoint.FORMAT_VERSION + 1
+    error = refusal(versioned(original, tmp_path / "a.reann", newer))
+    assert f"The file has format {newer}; this program reads formats up to" in error.what
+    assert "pip install --upgrade reann" in error.fix
+
+
+@pytest.mark.parametrize("version", [None, "1", 1.0, True, -1, 0, -(10**9), [1]])
+def test_a_format_that_never_was_is_refused(original, tmp_path, version):
+    what = refusal(versioned(original, tmp_path / "a.reann", version)).what
+    assert what == f"The file has format {version}, which never was one."
+
+
+def test_an_older_file_is_brought_up_to_date_step_by_step(original, tmp_path, monkeypatch):
+    def from_0(header: dict[str, Any]) -> dict[str, Any]:
+        model = {**header["model"], "cutoff": header["rc"]}
+        return {**{k: v for k, v in header.items() if k != "rc"}, "model": model}
+
+    def from_1(header: dict[str, Any]) -> dict[str, Any]:
+        assert header["format"] == 1
+        return {**header, "cutoff": header["model"]["cutoff"]}
+
+    header, tensors = checkpoint.read(original, KIND)
+    del header["cutoff"], header["model"]["cutoff"]
+    path = tmp_path / "old.reann"
+    checkpoint.write(path, KIND, {**header, "format": 0, "rc": 3.0}, tensors)
+    monkeypatch.setattr(checkpoint, "UPGRADES", {0: from_0, 1: from_1})
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    assert checkpoint.read_header(path)["format"] == 2
+    atoms = random_atoms(3, 4, (True, True, True))
+    atoms.numbers[:] = [1, 8, 1, 8]
+    monkeypatch.undo()
+    expected = load(original).predict(atoms)
+    monkeypatch.setattr(checkpoint, "UPGRADES", {0: from_0, 1: from_1})
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    assert load(path).predict(atoms)["energy"] == expected["energy"]
+
+
+def test_an_ensemble_comes_back_with_all_its_members(tmp_path):
+    several = Ensemble([Potential(random_model(seed=i), {"seed": i}) for i in range(3)])
+    several.save(tmp_path / "a.reann")
+    loaded = load(tmp_path / "a.reann")
+    assert [member.metadata["seed"] for member in loaded.members] == [0, 1, 2]
+    atoms = random_atoms(1, 4, (False, False, False))
+    for name, value in several.predict(atoms).items():
+        np.testing.assert_array_equal(loaded.predict(atoms)[name], value)
