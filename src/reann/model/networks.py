@@ -145,7 +145,11 @@ class Network(nn.Module):
 
     def of_element(self, element: int, x: Tensor) -> Tensor:
         """Apply the network of one element."""
+        return self.last(element, self.hidden(element, x))
+
+    def hidden(self, element: int, x: Tensor) -> Tensor:
+        """Return what the last layer of one element's network sees."""
         x = self.first(element, x)
         for block in self.blocks:
             x = block(element, x)
-        return self.last(element, self.activation(element, x))
+        return self.activation(element, x)

@@ -66,7 +66,7 @@ def described(header: Mapping[str, Any]) -> tuple[ModelConfig, list[int], torch.
         raise ValueError(f"these are not different elements: {str(header['elements'])[:80]}")
     if header["precision"] not in list(PRECISIONS):
         raise ValueError(f"the precision {str(header['precision'])[:80]} is unknown")
-    if header["cutoff"] != config.cutoff or not config.cutoff < torch.inf:
+    if header["cutoff"] != config.cutoff:
         raise ValueError(f"the cutoff is {header['cutoff']} and {config.cutoff} Å")
     if header["units"] != UNITS:
         raise ValueError(f"the units are {str(header['units'])[:80]}, not eV and Å")

@@ -59,11 +59,14 @@ class Trainer:
     """Finite label values per structure: of the data set of `train`, of that of `valid`."""
     journal: Journal
     identity: dict[str, Any]
+    begin: Callable[[], None]
+    """Prepares the weights after the validation of epoch 0."""
     save_best: Callable[[TrainingState], None]
     """Writes the potential with the best weights."""
 
     def run(self) -> None:
         """Train until the last epoch, an early stop, or an interruption."""
+        self._require_labels()
         progress = self.state.progress
         self.started = time.monotonic() - progress.seconds
         self.saved = time.monotonic()
@@ -74,6 +77,8 @@ class Trainer:
             with self._signals():
                 if progress.epoch < 0:
                     self._finish_epoch(Errors())
+                if (progress.epoch, progress.step) == (0, 0):
+                    self.begin()
                 while progress.epoch < self.config.epochs and not self._is_over():
                     self._train_epoch()
         finally:
@@ -99,6 +104,9 @@ class Trainer:
         state = self.state
         at = self._at()
         counts = {name: float(n[batch].sum()) for name, n in self.counts["train"].items()}
+        names = self.loss.wanted(counts)
+        if not names:  # structures without labels teach nothing
+            return
         rate = self.config.learning_rate * self._rate(at)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
@@ -107,7 +115,6 @@ class Trainer:
         for graph in graphs:
             with _memory_advice(graph.n_atoms, graph.n_edges):
                 here = graph.to(self.device)
-                names = self.loss.wanted(counts)
                 predicted = properties.evaluate(state.model, here, names, create_graph=True)
                 loss = self.loss(predicted, here, counts, self.loss.emphasis(at))
                 loss.backward()
@@ -183,7 +190,7 @@ class Trainer:
         progress.stale += 1
         if valid_loss < progress.plateau_loss:
             progress.plateau_loss, progress.stale = valid_loss, 0
-        elif progress.stale > schedule.patience:
+        elif progress.stale >= schedule.patience:
             progress.rate_factor *= schedule.factor
             progress.stale = 0
 
@@ -193,7 +200,7 @@ class Trainer:
         patience = self.config.patience
         return (
             progress.epoch >= self.config.epochs
-            or (patience is not None and progress.epoch - progress.best_epoch > patience)
+            or (patience is not None and progress.epoch - progress.best_epoch >= patience)
             or (
                 not isinstance(schedule, CosineSchedule)
                 and self.config.learning_rate * progress.rate_factor < schedule.minimum
@@ -248,6 +255,15 @@ class Trainer:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _require_labels(self) -> None:
+        for part in ("train", "valid"):
+            if not self.loss.wanted(self._totals(part)):
+                raise UserError(
+                    f"No structure of {part} has a label with a weight in the loss.",
+                    f"data.{part}",
+                    "Give other structures, or weights in training.loss to the labels that are there.",
+                )
 
     def _totals(self, part: str) -> Counts:
         loader = self.train if part == "train" else self.valid

@@ -59,6 +59,11 @@ class Average:
             average.lerp_(p.detach(), 1.0 - decay)
         self.updates += 1
 
+    def restart(self) -> None:
+        """Take over the live weights."""
+        for average, p in zip(self.weights, self.live, strict=True):
+            average.copy_(p.detach())
+
     def swap(self) -> None:
         """Exchange live and averaged weights; call it twice around a validation."""
         for p, average in zip(self.live, self.weights, strict=True):

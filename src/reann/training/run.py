@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from reann.training.journal import Journal, read_log, tracker
 from reann.training.loop import Interrupted, Trainer
 from reann.training.loss import Loss, label_counts
 from reann.training.optim import Average, adamw
+from reann.training.readout import fit_last_layer
 from reann.training.setup import (
     Parts,
     batch_size,
@@ -83,10 +83,12 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     if warm_start is not None:
         config = with_model_of(config, Path(warm_start))
     if os.environ.get("RANK", "0") == "0":
+        # Read before clearing: it may be the potential of the run that is overwritten.
+        start = Path(warm_start).read_bytes() if warm_start is not None else None
         clear(folder, overwrite=overwrite)
-        if warm_start is not None:
+        if start is not None:
             with replacing(folder / START) as temporary:
-                shutil.copyfile(warm_start, temporary)
+                temporary.write_bytes(start)
     return _train(config, folder / START if warm_start is not None else None)
 
 
@@ -118,16 +120,27 @@ def _train(config: Config, warm_start: Path | None) -> Run:
         parts = open_parts(config, folder, processes, journal.say)
         if processes.leads and not (folder / CONFIG).exists():
             save_config(config, folder / CONFIG, provenance(config))
-        if config.run.seeds == 1:
-            members = [_train_one(config, parts, warm_start, processes, device)]
-        else:
-            members = []
-            for seed in range(config.run.seed, config.run.seed + config.run.seeds):
-                own = folder / f"seed-{seed}"
-                journal.say(f"\nmember    seed {seed} → {own}")
-                one = _with_run(config, folder=own, seed=seed, seeds=1)
+        members = []
+        try:
+            for one in _members(config):
+                if folder_of(one) != folder:
+                    journal.say(f"\nmember    seed {one.run.seed} → {folder_of(one)}")
                 members.append(_train_one(one, parts, warm_start, processes, device))
+        except Interrupted:
+            journal.say(f"\nsaved; go on with: reann resume {folder}")
+            raise
         return _finish(config, parts, members, processes, journal)
+
+
+def _members(config: Config) -> list[Config]:
+    """Return the configuration itself, or one of each member of an ensemble."""
+    run = config.run
+    if run.seeds == 1:
+        return [config]
+    return [
+        _with_run(config, folder=folder_of(config) / f"seed-{seed}", seed=seed, seeds=1)
+        for seed in range(run.seed, run.seed + run.seeds)
+    ]
 
 
 def _train_one(
@@ -166,6 +179,11 @@ def _train_one(
             about = metadata(config, parts, epoch, errors_of(folder, epoch))
             Potential(model, about).save(folder / MODEL)
 
+    def begin() -> None:
+        if warm_start is None and not model.reference_energies.requires_grad:
+            fit_last_layer(model, parts.train, config.run.seed)
+            state.average.restart()
+
     trainer = Trainer(
         config=training,
         folder=folder,
@@ -186,13 +204,10 @@ def _train_one(
         counts={"train": label_counts(parts.train), "valid": label_counts(parts.valid)},
         journal=journal,
         identity=same,
+        begin=begin,
         save_best=save_best,
     )
-    try:
-        trainer.run()
-    except Interrupted:
-        journal.say(f"\nsaved; go on with: reann resume {folder}")
-        raise
+    trainer.run()
     with state.best_weights():
         record_ranges(model, parts.train)
     if processes.leads:

@@ -45,16 +45,16 @@ class Parts:
     mean_neighbors: float
 
 
-def device_named(name: str) -> torch.device:
+def device_named(name: str, where: str = "run.device") -> torch.device:
     """Return the device; `auto` takes a GPU when there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"'{name}' is not a device.", "run.device", "auto, cpu or cuda") from error
+        raise UserError(f"'{name}' is not a device.", where, "auto, cpu or cuda") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no usable GPU.", "run.device", "Set run.device=cpu or auto.")
+        raise UserError("There is no usable GPU.", where, "Choose cpu or auto.")
     return device
 
 

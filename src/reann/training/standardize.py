@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from reann.data.dataset import Subset
+from reann.graph import Graph
 from reann.model import Reann
 from reann.model.reann import Embedding
 
@@ -28,9 +29,8 @@ def set_standardization(model: Reann, train: Subset, seed: int) -> None:
     """Set mean and scale of the density per element from some training structures."""
     if not model.config.standardize:
         return
-    some = np.random.default_rng(seed).permutation(train.indices)[:STATISTICS_STRUCTURES]
     n, total, squares = (torch.zeros_like(model.density_mean, dtype=torch.float64) for _ in "123")
-    for rho, atoms in _densities(model, Subset(train.dataset, some)):
+    for _, (rho, atoms) in densities(model, train, STATISTICS_STRUCTURES, seed):
         for z, rho_z in enumerate(rho.to(torch.float64).split(atoms.counts)):
             n[z] += len(rho_z)
             total[z] += rho_z.sum(0)
@@ -47,7 +47,7 @@ def record_ranges(model: Reann, train: Subset) -> None:
     """Set the range of the density per element in the training structures."""
     low = torch.full_like(model.density_min, torch.inf)
     high = torch.full_like(model.density_max, -torch.inf)
-    for rho, atoms in _densities(model, train):
+    for _, (rho, atoms) in densities(model, train):
         for z, rho_z in enumerate(rho.split(atoms.counts)):
             if len(rho_z):
                 low[z] = torch.minimum(low[z], rho_z.amin(0))
@@ -56,14 +56,18 @@ def record_ranges(model: Reann, train: Subset) -> None:
     model.density_max.copy_(high)
 
 
-def _densities(model: Reann, subset: Subset) -> Iterator[Embedding]:
-    """Yield the densities of batches of structures."""
+def densities(
+    model: Reann, subset: Subset, at_most: int | None = None, seed: int = 0
+) -> Iterator[tuple[Graph, Embedding]]:
+    """Yield batches of all structures, or of so many drawn with a seed, and their densities."""
     dataset, indices = subset.dataset, subset.indices
+    if at_most is not None:
+        indices = np.random.default_rng(seed).permutation(indices)[:at_most]
     room, batch = STATISTICS_EDGES, []
     for place, index in enumerate(indices):
         batch.append(index)
         room -= dataset.n_edges[index]
         if room < 0 or place == len(indices) - 1:
             graph = dataset.graph(batch).to(model.density_mean.device)
-            yield model.embed(graph, graph.edge_vectors())
+            yield graph, model.embed(graph, graph.edge_vectors())
             room, batch = STATISTICS_EDGES, []

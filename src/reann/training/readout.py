@@ -1,0 +1,54 @@
+"""A first guess of the readout's last layer, for reference energies that stay fixed.
+
+The energies of free atoms lie several eV per atom above those of molecules and solids. A readout
+that starts at zero first has to learn this difference, through rates meant for details. So the last
+layer, in which the energy is linear, is fitted to the total energies: with the density of every
+atom fixed, E - sum e_Z = s sum_i [h(rho_i) - h(0)] . w_Z, solved for w by ridge regression.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from reann.data.dataset import Subset
+from reann.model import Reann
+from reann.training.standardize import densities
+
+STRUCTURES = 200
+"""Training structures that the fit uses."""
+RIDGE = 1e-3
+"""Penalty of the weights, relative to the mean square of the hidden features."""
+
+
+@torch.no_grad()
+def fit_last_layer(model: Reann, train: Subset, seed: int) -> None:
+    """Set the last layer of the readout by ridge regression on total energies."""
+    dataset = train.dataset
+    if not dataset.has("energy"):
+        return
+    hidden, energies = [], []
+    for graph, embedding in densities(model, train, STRUCTURES, seed):
+        atoms, n_elements = embedding.atoms, len(model.elements)
+        x = model.standardize(embedding.density, atoms.counts).split(atoms.counts)
+        nothing = model.standardize(torch.zeros_like(model.density_mean), [1] * n_elements)
+        system = torch.empty_like(graph.system)
+        system[atoms.rank] = graph.system
+        parts = []
+        for z, (x_z, system_z) in enumerate(zip(x, system.split(atoms.counts), strict=True)):
+            of_atoms = model.readout.hidden(z, x_z) - model.readout.hidden(z, nothing[z : z + 1])
+            summed = of_atoms.new_zeros(graph.n_systems, of_atoms.shape[1])
+            parts.append(summed.index_add(0, system_z, of_atoms))
+        hidden.append(torch.cat(parts, dim=1).to(torch.float64))
+        references = model.reference_energies[model.element_index[graph.atomic_numbers]]
+        free = references.new_zeros(graph.n_systems).index_add(0, graph.system, references)
+        energies.append((graph.labels["energy"] - free) / model.energy_scale)
+    a, b = torch.cat(hidden), torch.cat(energies)
+    known = torch.isfinite(b)
+    a, b = a[known], b[known]
+    if not len(b):
+        return
+    # In the space of the structures, which are fewer than the weights.
+    kernel = a @ a.T
+    kernel.diagonal().add_(RIDGE * kernel.diagonal().mean())
+    weights = a.T @ torch.linalg.solve(kernel, b)
+    model.readout.last.weight.copy_(weights.view_as(model.readout.last.weight))
