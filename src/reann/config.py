@@ -162,7 +162,7 @@ class ModelConfig(Section):
 
     preset: Literal["default", "upstream"] = "default"
     """`upstream`: the choices of the original REANN package."""
-    cutoff: Positive = 5.0
+    cutoff: Annotated[Positive, Field(allow_inf_nan=False)] = 5.0
     """Å. The squared cosine is small beyond two thirds of it."""
     l_max: Annotated[int, Field(ge=0, le=4)] = 2
     """Highest angular momentum."""
@@ -267,7 +267,7 @@ class TrainingConfig(Section):
     )
     """`{name: cosine}` or `{name: plateau}`."""
     ema: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
-    """Decay of the average of the weights that is validated and saved; `auto`: 0.99, 0.999 above 5000 steps."""
+    """Decay of the averaged weights that are saved; `auto`: 0.99, above 5000 steps 0.999."""
     loss: LossConfig = LossConfig()
     """Weights of the loss."""
     precision: Literal["mixed", "float64"] = "mixed"

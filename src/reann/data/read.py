@@ -175,10 +175,13 @@ def _parse(frame: list[str], origin: str, first_line: int) -> ase.Atoms:
         odd = [row for row, n in enumerate(columns) if n != max(columns, key=columns.count)]
         line = first_line + 2 + odd[0] if odd else first_line + 1
         reason = f"unknown element {error}" if isinstance(error, KeyError) else str(error)
+        fix = "Compare the line with the Properties of the frame."
+        if "special 3x3 matrix" in reason:
+            fix = "Write `stress` and `virial` as 9 numbers, or 6 under another name: REF_stress."
         raise UserError(
-            f"The structure cannot be parsed: {reason}.",
+            f"The structure cannot be parsed: {reason.removesuffix('.')}.",
             f"{origin}, line {line}",
-            "Compare the line with the Properties of the frame.",
+            fix,
         ) from error
 
 
