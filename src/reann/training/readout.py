@@ -49,6 +49,7 @@ def fit_last_layer(model: Reann, train: Subset, seed: int) -> None:
         return
     # In the space of the structures, which are fewer than the weights.
     kernel = a @ a.T
-    kernel.diagonal().add_(RIDGE * kernel.diagonal().mean())
+    # Free atoms alone have no features: then nothing is fitted.
+    kernel.diagonal().add_(RIDGE * kernel.diagonal().mean().clamp(min=1e-9))
     weights = a.T @ torch.linalg.solve(kernel, b)
     model.readout.last.weight.copy_(weights.view_as(model.readout.last.weight))
