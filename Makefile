@@ -25,8 +25,11 @@ test: $(STAMP) docs ## everything that must pass before a commit
 docs: $(STAMP) ## build the documentation in site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-benchmark: $(STAMP) ## measure speed on this machine
-	$(BIN)/python benchmarks/run.py
+benchmark: $(STAMP) ## speed beside the original; MODEL=... DATA=... adds energy drift
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py --threads 1
+ifneq ($(and $(MODEL),$(DATA)),)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/nve.py $(MODEL) $(DATA)
+endif
 
 clean: ## remove what builds and tests leave behind; the environment stays
 	rm -rf build dist site .hypothesis .pytest_cache .ruff_cache

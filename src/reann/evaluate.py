@@ -23,8 +23,8 @@ from rich.progress import Progress
 
 from reann import checkpoint
 from reann.config import DataConfig, Keys, Units
+from reann.conventions import angstrom, conventions, described
 from reann.data.dataset import Subset, open_dataset
-from reann.data.keys import names_of, values_of
 from reann.data.neighbors import graph_from_atoms
 from reann.data.read import iter_atoms
 from reann.errors import UserError, listed
@@ -33,6 +33,7 @@ from reann.graph import Graph
 from reann.metrics import LABELS
 from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
+from reann.training.setup import device_named
 
 WANTED = ("energy", "forces", "stress")
 MAX_EDGES = 200_000
@@ -160,11 +161,12 @@ def _check_elements(potential: Potential | Ensemble, batch: _Batch) -> None:
     unknown = ~np.isin(numbers, potential.model.elements)
     if unknown.any():
         symbols = sorted({chemical_symbols[z] for z in numbers[unknown]})
-        where = np.unique(batch.graph.system.numpy()[unknown])
+        system = batch.graph.system.numpy()
+        atoms = {i: np.flatnonzero(unknown[system == i]) for i in np.unique(system[unknown])}
         raise UserError(
             f"The potential knows {', '.join(potential.elements)}; "
             f"the data also have {', '.join(symbols)}.",
-            listed(batch.origins[i] for i in where),
+            listed(f"{batch.origins[i]} atom {listed(which)}" for i, which in atoms.items()),
             "Leave these structures out, or train with structures that hold these elements.",
         )
 
@@ -179,6 +181,7 @@ def evaluate_command(
     engine: str = "auto",
     keys: Keys | None = None,
     units: Units | None = None,
+    as_trained: bool = True,
     device: str = "cpu",
     console: Console | None = None,
 ) -> Evaluation:
@@ -189,7 +192,10 @@ def evaluate_command(
     group
         Label that names the group of a structure; `config_type` is found.
     keys, units
-        Of the files; found automatically, and eV and Å.
+        Of the files; by default found automatically, and eV and Å.
+    as_trained
+        Whether fields of `keys` and `units` that are not set come from the training of the
+        potential, if the labels of the files are under the keys that they had there.
 
     Raises
     ------
@@ -202,12 +208,14 @@ def evaluate_command(
         )
     predictions.check_name(output)
     console = console or Console()
-    potential = load(model, device)
-    keys, names = keys or Keys(), [str(file) for file in files]
+    potential = load(model, device_named(device, "--device"))
+    names = [str(file) for file in files]
+    metadata = potential.metadata if as_trained else {}
+    known = conventions(names, metadata, keys or Keys(), units or Units())
     data = DataConfig(
         train=names,
-        keys=keys.model_copy(update={"group": group}) if group else keys,
-        units=units or Units(),
+        keys=known.keys.model_copy(update={"group": group}) if group else known.keys,
+        units=known.units,
         missing="allow",
     )
     quiet = not sys.stderr.isatty()
@@ -218,17 +226,22 @@ def evaluate_command(
         def tell(n: int) -> None:
             bar.advance(task, n)
 
-        if keys.model_fields_set or _has_labels(names):
+        if known.labeled:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reann-"))
             dataset = open_dataset(names, data, potential.cutoff, Path(folder))
             bar.update(task, total=len(dataset))
             subset = Subset(dataset, np.arange(len(dataset)))
+            labels = described(dataset.keys, data.units)
+            labels += ", as in the training" if known.as_trained else ""
             found = evaluate(potential, subset, progress=tell)
             structures = (dataset.atoms(i) for i in range(len(dataset)))
         else:
-            found = evaluate_unlabeled(potential, iter_atoms(names), progress=tell)
-            structures = (atoms for atoms, _ in iter_atoms(names))
+            labels = f"none; positions in {data.units.length}"
+            structures = angstrom(iter_atoms(names), data.units)
+            found = evaluate_unlabeled(potential, structures, progress=tell)
+            structures = (atoms for atoms, _ in angstrom(iter_atoms(names), data.units))
         bar.stop()
+        console.print(f"Labels: {labels}", highlight=False, markup=False, soft_wrap=True)
         tables.show(found, console)
         if output is not None:
             predictions.write(output, found, structures)
@@ -239,12 +252,3 @@ def evaluate_command(
         with checkpoint.replacing(Path(json_path)) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return found
-
-
-def _has_labels(files: list[str]) -> bool:
-    """Whether any structure has a label; the first one usually answers that."""
-    return any(
-        names_of(label, values_of(atoms))
-        for atoms, _ in iter_atoms(files)
-        for label in ("energy", "forces", "stress", "virial")
-    )

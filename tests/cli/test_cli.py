@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import reann
 from reann import cli
+from reann.cli.use import femtoseconds
 from reann.errors import UserError
 
 HEAVY = ("torch", "ase", "numpy", "matplotlib")
@@ -24,7 +25,7 @@ def run(*words):
 
 
 def python(code, *, cwd=None):
-    source = Path(cli.__file__).parents[1]
+    source = Path(reann.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(source), "NO_COLOR": "1"}
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -176,6 +177,9 @@ def test_labels_are_named_as_in_a_configuration(monkeypatch, config):
     evaluate = replace(monkeypatch, "reann.evaluate:evaluate_command")
     assert run("evaluate", "m.reann", "a.xyz", "--config", config).exit_code == 0
     assert evaluate.call_args.kwargs["keys"].energy == "E"
+    assert run("check", "a.xyz", "--config", config, "--unit", "energy=meV").exit_code == 0
+    assert check.call_args.kwargs["data"].units.energy == "meV"
+    assert check.call_args.kwargs["data"].keys.energy == "E"
 
 
 def test_every_verb_has_a_help_with_an_example():
@@ -189,13 +193,13 @@ def test_every_verb_has_a_help_with_an_example():
 
 @pytest.mark.parametrize(("text", "fs"), [("10ps", 1e4), ("500fs", 500.0), ("0.1 ns", 1e5)])
 def test_times_have_units(text, fs):
-    assert cli.femtoseconds(text) == pytest.approx(fs)
+    assert femtoseconds(text) == pytest.approx(fs)
 
 
 @pytest.mark.parametrize("text", ["10", "ps", "", "-1ps", "10 days", "nanps", "infps"])
 def test_a_time_without_a_unit_is_refused(text):
     with pytest.raises(UserError, match=r"10ps, 500fs"):
-        cli.femtoseconds(text)
+        femtoseconds(text)
 
 
 # --- errors -----------------------------------------------------------------------------------

@@ -18,6 +18,10 @@ from reann.demo import DATA, commands, copy_data, demo, perform
 from reann.errors import UserError
 
 
+def execute(words):
+    return app(words, prog_name="reann", standalone_mode=False)
+
+
 @pytest.fixture
 def short(monkeypatch):
     """Make the demo train for two epochs and run 10 fs."""
@@ -33,7 +37,7 @@ def short(monkeypatch):
 
 
 def test_the_demo_leaves_a_potential_errors_a_trajectory_and_a_report(tmp_path, short, capsys):
-    demo(tmp_path / "demo")
+    demo(tmp_path / "demo", execute)
     for name in ("run/model.reann", "run/report.html", "md.xyz"):
         assert (tmp_path / "demo" / name).stat().st_size > 0
     errors = json.loads((tmp_path / "demo" / "errors.json").read_text())
@@ -44,9 +48,9 @@ def test_the_demo_leaves_a_potential_errors_a_trajectory_and_a_report(tmp_path, 
 
 
 def test_the_demo_can_be_repeated_in_its_folder(tmp_path, short):
-    demo(tmp_path)
+    demo(tmp_path, execute)
     first = (tmp_path / "run" / "log.csv").read_text()
-    demo(tmp_path)
+    demo(tmp_path, execute)
     again = (tmp_path / "run" / "log.csv").read_text()
     assert len(first.splitlines()) == len(again.splitlines()) == 4
 
@@ -54,14 +58,14 @@ def test_the_demo_can_be_repeated_in_its_folder(tmp_path, short):
 def test_the_demo_does_not_write_into_a_folder_of_other_things(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(UserError, match="a folder of its own"):
-        demo(tmp_path)
+        demo(tmp_path, execute)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_place_of_the_folder_is_an_error_of_the_user(tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(UserError, match="a folder of its own"):
-        demo(tmp_path / "taken")
+        demo(tmp_path / "taken", execute)
     with pytest.raises(UserError, match="cannot be written"):
         copy_data(tmp_path / "taken" / "inside")
 
@@ -69,7 +73,7 @@ def test_a_file_in_place_of_the_folder_is_an_error_of_the_user(tmp_path):
 def test_a_step_that_fails_ends_the_demo(capsys):
     steps = [["info", "nowhere.reann"], ["info", "--system"]]
     with pytest.raises(Exit) as stop:
-        perform(steps, Console())
+        perform(steps, Console(), execute)
     assert stop.value.exit_code == 1
     assert "$ reann info --system" not in capsys.readouterr().out
 

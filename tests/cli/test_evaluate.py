@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import ase.io
+import ase.units
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from reann.cli import app
-from reann.config import ModelConfig
+from reann.config import Config, DataConfig, Keys, ModelConfig, Units
 from reann.errors import UserError
 from reann.evaluate import evaluate_command
 from reann.model import build
@@ -125,3 +126,120 @@ def test_an_output_that_cannot_be_written_is_an_error(model, ethanol, tmp_path):
         evaluate_command(
             model, [str(ethanol)], output=tmp_path / "file" / "out.xyz", console=quiet()
         )
+
+
+# --- keys and units of other files ------------------------------------------------------------
+
+
+KCAL = 23.060547830619026
+"""kcal/mol in one eV."""
+
+
+def renamed(ethanol: Path, path: Path, keys: dict[str, str], factor: float) -> Path:
+    """Write the labels under other keys, in another unit of energy."""
+    structures = []
+    for atoms in ase.io.read(ethanol, ":5"):
+        labels = atoms.calc.results
+        atoms.calc = None
+        atoms.info[keys["energy"]] = factor * labels["energy"]
+        atoms.arrays[keys["forces"]] = factor * labels["forces"]
+        structures.append(atoms)
+    ase.io.write(path, structures, format="extxyz")
+    return path
+
+
+def trained_on(model: Path, keys: dict, units: dict) -> Path:
+    """Write into the header what a training on such files leaves there."""
+    potential = load(model)
+    data = DataConfig(train="a.xyz", keys=Keys(**keys), units=Units(**units))
+    Potential(potential.model, {"settings": Config(data=data).model_dump(mode="json")}).save(model)
+    return model
+
+
+def summary(model: Path, file: Path, *options: str) -> tuple[dict, str]:
+    errors = file.with_suffix(".json")
+    words = ["evaluate", str(model), str(file), "--json", str(errors), *options]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(errors.read_text())
+    shown = next(line for line in result.output.splitlines() if line.startswith("Labels: "))
+    return {k: v for k, v in found.items() if "_rmse_" in k}, shown
+
+
+@pytest.fixture
+def expected(model, ethanol, tmp_path):
+    ase.io.write(tmp_path / "five.xyz", ase.io.read(ethanol, ":5"), format="extxyz")
+    return summary(model, tmp_path / "five.xyz")[0]
+
+
+OWN = {"energy": "E_kcal", "forces": "F_kcal"}
+
+
+def test_keys_and_units_are_those_of_the_training(model, ethanol, tmp_path, expected):
+    file = renamed(ethanol, tmp_path / "kcal.xyz", OWN, KCAL)
+    found, shown = summary(trained_on(model, OWN, {"energy": "kcal/mol"}), file)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert "energy 'E_kcal' in kcal/mol · forces 'F_kcal' in kcal/mol/Ang" in shown
+    assert "as in the training" in shown
+
+
+def test_files_with_other_keys_are_not_read_in_the_units_of_the_training(
+    model, ethanol, tmp_path, expected
+):
+    trained_on(model, OWN, {"energy": "kcal/mol"})
+    found, shown = summary(model, tmp_path / "five.xyz")
+    assert found == pytest.approx(expected)
+    assert "energy 'energy' in eV" in shown
+    assert "training" not in shown
+
+
+def test_units_of_the_training_hold_where_it_found_the_keys_too(model, ethanol, tmp_path, expected):
+    keys = {"energy": "dft_energy", "forces": "dft_forces"}
+    file = renamed(ethanol, tmp_path / "kcal.xyz", keys, KCAL)
+    found, _ = summary(trained_on(model, {}, {"energy": "kcal/mol"}), file)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_options_name_keys_and_units(model, ethanol, tmp_path, expected):
+    file = renamed(ethanol, tmp_path / "kcal.xyz", OWN, KCAL)
+    trained_on(model, {"energy": "E"}, {"energy": "Ha", "length": "Bohr"})
+    options = ["--key", "energy=E_kcal", "--key", "forces=F_kcal", "--unit", "energy=kcal/mol"]
+    found, shown = summary(model, file, *options)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert "training" not in shown
+
+
+def test_one_option_replaces_one_setting_of_the_training(model, ethanol, tmp_path, expected):
+    file = renamed(ethanol, tmp_path / "kcal.xyz", OWN, KCAL)
+    trained_on(model, OWN, {"energy": "Ha"})
+    found, shown = summary(model, file, "--unit", "energy=kcal/mol")
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert "training" not in shown
+
+
+def test_unlabeled_positions_in_bohr_are_predicted_as_in_angstrom(model, ethanol, tmp_path):
+    bare = ase.io.read(ethanol, ":2")
+    energies = [one["energy"] for one in load(model).predict([atoms.copy() for atoms in bare])]
+    for atoms in bare:
+        atoms.calc = None
+        atoms.positions /= ase.units.Bohr
+    ase.io.write(tmp_path / "bohr.xyz", bare, format="extxyz")
+    output = tmp_path / "predictions.xyz"
+    summary(model, tmp_path / "bohr.xyz", "--unit", "length=Bohr", "-o", str(output))
+    found = [atoms.info["reann_energy"] for atoms in ase.io.read(output, ":")]
+    assert found == pytest.approx(energies, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--key", "enrgy=E"], "Did you mean 'energy'?"),
+        (["--key", "energy"], "lacks a name or a value"),
+        (["--unit", "energy=kcal"], "--unit energy=kcal"),
+        (["--key", "energy=nothing"], "--key energy=KEY"),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_fix(model, ethanol, option, said):
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(ethanol), *option])
+    assert result.exit_code == 1
+    assert said in result.stderr

@@ -1,12 +1,12 @@
 """`reann demo`: the whole main job on bundled data, as commands that anybody could type.
 
-Every step is executed through the command line itself, so what is printed is what is done.
+Every step is executed by the command line itself, so what is printed is what is done.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -21,14 +21,19 @@ DATA = ("ethanol_train.xyz.gz", "ethanol_unseen.xyz.gz", "ethanol.yaml")
 RUN = "run"
 """Folder of the run inside the folder of the demo."""
 
+Execute = Callable[[list[str]], int | None]
+"""Executes words of the command line, without the leading `reann`; returns the exit code."""
 
-def demo(folder: str | Path = "reann-demo") -> None:
+
+def demo(folder: str | Path, execute: Execute) -> None:
     """Check data, train, evaluate on unseen structures and run molecular dynamics.
 
     Parameters
     ----------
     folder
         Where everything is written; one that an earlier demo made is used again.
+    execute
+        The command line.
 
     Raises
     ------
@@ -45,7 +50,7 @@ def demo(folder: str | Path = "reann-demo") -> None:
     copy_data(folder)
     console = Console()
     console.print("A potential for ethanol from 300 structures (rMD17, PBE), in a minute or two.")
-    perform(commands(folder), console)
+    perform(commands(folder), console, execute)
     report = folder / RUN / "report.html"
     console.print(f"\nThe potential is [bold]{folder / RUN / 'model.reann'}[/], open {report}.")
     console.print(f"Your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
@@ -81,12 +86,10 @@ def commands(folder: Path) -> list[list[str]]:
     ]
 
 
-def perform(steps: Sequence[Sequence[str]], console: Console) -> None:
+def perform(steps: Sequence[Sequence[str]], console: Console, execute: Execute) -> None:
     """Print and execute commands; `typer.Exit` after the first that fails."""
-    from reann.cli import app
-
     for words in steps:
         console.print(f"\n[bold green]$ reann {shlex.join(words)}[/]", soft_wrap=True)
-        code = app(list(words), prog_name="reann", standalone_mode=False)
+        code = execute(list(words))
         if code:
             raise typer.Exit(code)

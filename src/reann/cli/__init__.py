@@ -1,0 +1,62 @@
+"""The verbs of the command line.
+
+Each verb translates its options into one call; torch, ase and numpy are imported inside it, so
+that help opens at once. What a user can cause is a `UserError`, printed without a traceback:
+exit code 1; 2 for wrong usage; 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from reann.cli import data, train, use
+from reann.cli.group import Verbs
+
+PANELS = {
+    "Train": (train.demo, train.new, train.train, train.resume),
+    "Use a potential": (use.evaluate, use.md, use.relax),
+    "Data and files": (data.check, data.convert, data.info),
+}
+"""The verbs under the headings of the help."""
+
+app = typer.Typer(
+    name="reann",
+    cls=Verbs,
+    help="Recursively embedded atom neural network potentials: train, check, run.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for panel, verbs in PANELS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; `--debug` may stand anywhere."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    given.sort(key=lambda word: word != "--debug")
+    app(given, prog_name="reann")
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        from reann import __version__
+
+        typer.echo(f"reann {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Recursively embedded atom neural network potentials: train, check, run."""

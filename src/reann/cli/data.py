@@ -1,0 +1,67 @@
+"""Verbs for data and files: check, convert, info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reann.cli.arguments import ConfigFile, DataFiles, JsonFile, Keys, Units, label_options, told
+
+
+def check(
+    files: DataFiles,
+    json_path: JsonFile = None,
+    *,
+    key: Keys = None,
+    unit: Units = None,
+    config: ConfigFile = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    cutoff: Annotated[float, typer.Option(min=0, help="Å; who has no neighbor within it?")] = 5.0,
+) -> None:
+    """Look for what is wrong with data: labels, units, duplicates, outliers.
+
+    Example: reann check train.xyz valid.xyz
+    """
+    from reann.data.check import check_command
+
+    labels = label_options(config, key, unit)
+    with told():
+        code = check_command(files, json_path, data=labels, strict=strict, cutoff=cutoff)
+    raise typer.Exit(code)
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="File or folder to convert.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="To write.")],
+) -> None:
+    """Convert data and models of the original REANN package.
+
+    Example: reann convert REANN.pth -o water.reann
+    """
+    from reann.upstream import convert
+
+    convert(source, output)
+
+
+def info(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL|RUN]", help="A .reann file or a run folder.")
+    ] = None,
+    system: Annotated[
+        bool, typer.Option("--system", help="Versions, processors and threads instead.")
+    ] = False,
+) -> None:
+    """Show what a potential or a run is made of.
+
+    Example: reann info water.reann
+    """
+    if path is None and not system:
+        raise typer.BadParameter("Name a .reann file or a run folder, or ask for --system.")
+    from reann.info import info, system_info
+
+    if system:
+        system_info()
+    if path is not None:
+        info(path)

@@ -1,0 +1,35 @@
+"""The group of all verbs: what a user has caused becomes one message and an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from reann.errors import UserError
+
+
+class Verbs(TyperGroup):
+    """Runs a verb; 1 after an error of the user, 130 after Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            if ctx.params.get("debug"):
+                raise
+            complain(str(error))
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            complain("Stopped.")
+            raise typer.Exit(130) from None
+
+
+def complain(message: str) -> None:
+    """Print an error as it is: square brackets are no markup."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(message), style="red", soft_wrap=True)

@@ -1,0 +1,92 @@
+"""Verbs that train: demo, new, train, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reann.cli.group import complain
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("reann-demo"),
+) -> None:
+    """Train a small potential on bundled data and use it, in three minutes.
+
+    Example: reann demo
+    """
+    from reann.cli import app
+    from reann.demo import demo
+
+    demo(folder, lambda words: app(words, prog_name="reann", standalone_mode=False))
+
+
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The file to write.")],
+    from_file: Annotated[
+        str, typer.Option("--from", metavar="DATA", help="File or glob of structures.")
+    ],
+) -> None:
+    """Write a commented configuration for your data.
+
+    Example: reann new water.yaml --from train.xyz
+    """
+    from reann.new import new_config
+
+    typer.echo(new_config(file, from_file))
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE...", help="Fields that replace those of the file."),
+    ] = None,
+    from_model: Annotated[
+        Path | None, typer.Option("--from", metavar="MODEL", help="Start from its weights.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")
+    ] = False,
+) -> None:
+    """Train a potential; Ctrl-C saves and says how to go on.
+
+    Example: reann train water.yaml training.epochs=20 model.cutoff=5
+    """
+    from reann.config_file import load_config
+
+    settings = load_config(config, overrides or [])
+    with resumable(settings.run.folder):
+        from reann.training.run import train
+
+        train(settings, warm_start=from_model, overwrite=overwrite)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")],
+) -> None:
+    """Continue a run exactly where it stopped or was killed.
+
+    Example: reann resume runs/water
+    """
+    with resumable(run):
+        from reann.training.run import resume
+
+        resume(run)
+
+
+@contextmanager
+def resumable(folder: Path | None) -> Iterator[None]:
+    """Say after Ctrl-C how to go on, when something was saved in the folder of the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # The members of an ensemble have folders of their own.
+        if folder is None or not any(folder.glob("**/last.ckpt.safetensors")):
+            raise
+        complain(f"Stopped. Go on with: reann resume {folder}")
+        raise typer.Exit(130) from None

@@ -1,0 +1,171 @@
+"""Verbs that use a potential: evaluate, md, relax."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reann.cli.arguments import ConfigFile, DataFiles, JsonFile, Keys, Units, label_options, told
+from reann.errors import UserError
+
+
+class Ensemble(str, Enum):
+    """Thermodynamic ensembles of `reann md`."""
+
+    langevin = "langevin"
+    nve = "nve"
+    npt = "npt"
+
+
+class Engine(str, Enum):
+    """What computes energies and forces."""
+
+    auto = "auto"
+    native = "native"
+    torch = "torch"
+
+
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .reann file.")]
+StartFile = Annotated[
+    str, typer.Argument(metavar="START", help="Structure to start from; the last of a file.")
+]
+
+
+def evaluate(
+    model: ModelFile,
+    files: DataFiles,
+    *,
+    json_path: JsonFile = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the predictions, as .xyz."),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Label that names the group of a structure.")
+    ] = None,
+    key: Keys = None,
+    unit: Units = None,
+    config: ConfigFile = None,
+    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Print the errors of a potential on structures with labels.
+
+    Keys and units are those of its training where the files have these keys; else keys are found
+    and units are eV and Å. Options overrule both.
+
+    Example: reann evaluate runs/water/model.reann test.xyz --json errors.json
+    """
+    from reann.evaluate import evaluate_command
+
+    labels = label_options(config, key, unit)
+    with told():
+        evaluate_command(
+            model,
+            files,
+            json_path=json_path,
+            output=output,
+            group=group,
+            engine=engine.value,
+            keys=labels.keys if labels else None,
+            units=labels.units if labels else None,
+            as_trained=config is None,
+            device=device,
+        )
+
+
+def md(
+    model: ModelFile,
+    start: StartFile,
+    *,
+    temperature: Annotated[float, typer.Option(min=0, help="K.")],
+    time: Annotated[str, typer.Option(help="Such as 10ps or 500fs.")],
+    ensemble: Annotated[Ensemble, typer.Option(help="Kind of dynamics.")] = Ensemble.langevin,
+    timestep: Annotated[
+        float | None, typer.Option(min=1e-6, help="fs; by default 0.5 with hydrogen, else 1.")
+    ] = None,
+    pressure: Annotated[float, typer.Option(help="bar, for npt.")] = 1.0,
+    friction: Annotated[float, typer.Option(min=0, help="1/fs, for langevin and npt.")] = 0.01,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Trajectory to write.")
+    ] = None,
+    interval: Annotated[
+        int | None, typer.Option(min=1, help="Steps between structures that are written.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the velocities and the thermostat.")] = 1,
+    relax_first: Annotated[
+        bool, typer.Option("--relax-first", help="Relax the positions before.")
+    ] = False,
+    max_extrapolating: Annotated[
+        float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
+    ] = 1.0,
+    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+) -> None:
+    """Run short molecular dynamics with a live table.
+
+    Example: reann md model.reann start.xyz --temperature 300 --time 10ps
+    """
+    duration = femtoseconds(time)
+    from reann.engines.md import run_md
+
+    run_md(
+        model,
+        start,
+        temperature=temperature,
+        time=duration,
+        ensemble=ensemble.value,
+        timestep=timestep,
+        pressure=pressure,
+        friction=friction,
+        output=output,
+        interval=interval,
+        seed=seed,
+        relax_first=relax_first,
+        max_extrapolating=max_extrapolating,
+        engine=engine.value,
+    )
+
+
+def relax(
+    model: ModelFile,
+    start: StartFile,
+    *,
+    fmax: Annotated[float, typer.Option(min=0, help="Largest force at the end, eV/Å.")] = 0.01,
+    cell: Annotated[bool, typer.Option("--cell", help="Relax the cell, too.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")
+    ] = None,
+    max_steps: Annotated[int, typer.Option(min=1, help="Give up after so many steps.")] = 1000,
+    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+) -> None:
+    """Relax the positions of a structure, and its cell if asked.
+
+    Example: reann relax model.reann start.xyz --cell -o relaxed.xyz
+    """
+    from reann.engines.relax import relax
+
+    relax(
+        model,
+        start,
+        fmax=fmax,
+        cell=cell,
+        output=output,
+        max_steps=max_steps,
+        engine=engine.value,
+    )
+
+
+def femtoseconds(text: str) -> float:
+    """Return a time such as ``10ps`` in fs; `UserError` for a time without a known unit."""
+    units = {"fs": 1.0, "ps": 1e3, "ns": 1e6}
+    number, unit = text.strip()[:-2], text.strip()[-2:]
+    try:
+        value = float(number) * units[unit]
+    except (KeyError, ValueError):
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(f"'{text}' is not a time.", "--time", "Write 10ps, 500fs or 1ns.")
+    return value

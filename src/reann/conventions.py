@@ -1,0 +1,133 @@
+"""Keys and units of files to evaluate: those of the training, where the files look like its files.
+
+A wrong guess compares other things, so it is made from keys that were named in the training: every
+label of the files must be under the key that it had there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ase
+from pydantic import ValidationError
+
+from reann import units as sizes
+from reann.config import Keys, Units
+from reann.data.keys import ResolvedKeys, names_of, values_of
+from reann.data.read import iter_atoms
+
+LABELS = ("energy", "forces", "stress", "virial")
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What is known about the labels of files."""
+
+    keys: Keys
+    units: Units
+    labeled: bool
+    """Whether any structure has a label."""
+    as_trained: bool = False
+    """Whether keys and units are those of the training, none of them given."""
+
+
+def conventions(
+    files: list[str], metadata: Mapping[str, Any], keys: Keys, units: Units
+) -> Conventions:
+    """Return keys and units of the labels of files.
+
+    Parameters
+    ----------
+    metadata
+        Of the potential; empty for conventions that are not those of its training.
+    keys, units
+        What is known about the files; its fields that are set replace those of the training.
+
+    Raises
+    ------
+    UserError
+        For files that cannot be read.
+    """
+    given = keys.model_fields_set & set(LABELS)
+    otherwise = Conventions(keys, units, bool(given) or _labeled(files))
+    trained = _trained(metadata)
+    if trained is None:
+        return otherwise
+    named = trained[0].model_dump(exclude_none=True, exclude=keys.model_fields_set)
+    labels = {label: named.pop(label) for label in LABELS if label in named}
+    chosen = _found(files, labels) if labels else {}
+    # Keys that were found by their names were so in the training; one that was given was not.
+    if not chosen and (labels or given or not otherwise.labeled):
+        return otherwise
+    same = trained[1].model_copy(update=units.model_dump(include=units.model_fields_set))
+    return Conventions(
+        keys.model_copy(update=chosen | _found(files, named)),
+        same,
+        labeled=True,
+        as_trained=not (given or units.model_fields_set),
+    )
+
+
+def angstrom(
+    structures: Iterator[tuple[ase.Atoms, str]], units: Units
+) -> Iterator[tuple[ase.Atoms, str]]:
+    """Yield structures of files with positions and cell in Å, without labels."""
+    length = sizes.length(units.length)
+    for atoms, origin in structures:
+        if length != 1.0:
+            atoms.calc = None
+            atoms.set_cell(atoms.cell.array * length)
+            atoms.positions *= length
+        yield atoms, origin
+
+
+def described(keys: ResolvedKeys, units: Units) -> str:
+    """Return such as ``energy 'E' in kcal/mol · forces 'F' in kcal/mol/Ang``."""
+    energy, length = units.energy, units.length
+    unit = {
+        "energy": energy,
+        "forces": units.forces or f"{energy}/{length}",
+        "stress": units.stress or f"{energy}/{length}^3",
+        "virial": energy,
+    }
+    chosen = ((label, getattr(keys, label)) for label in LABELS)
+    return " · ".join(f"{label} '{key}' in {unit[label]}" for label, key in chosen if key)
+
+
+def _labeled(files: list[str]) -> bool:
+    """Whether any structure has a label; the first one usually answers that."""
+    return any(
+        names_of(label, values_of(atoms)) for atoms, _ in iter_atoms(files) for label in LABELS
+    )
+
+
+def _trained(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | None:
+    """Return keys and units of the training, None if they are not known."""
+    try:
+        data = metadata["settings"]["data"]
+        return Keys.model_validate(data["keys"]), Units.model_validate(data["units"])
+    except (KeyError, TypeError, ValidationError):  # not trained here, or by another version
+        return None
+
+
+def _found(files: list[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Return which labels the files have under these keys; none if a label has only another key."""
+    missing, rivals = dict(named), set()
+    if not named:
+        return {}
+    for atoms, _ in iter_atoms(files):
+        values, full = values_of(atoms), bool(atoms.pbc.all())
+        for label, key in list(missing.items()):
+            if label in ("stress", "virial") and not full:
+                continue
+            if key in values:
+                del missing[label]
+            elif label in LABELS and names_of(label, values):
+                rivals.add(label)
+        if not missing:
+            break
+    if rivals & missing.keys():
+        return {}
+    return {label: key for label, key in named.items() if label not in missing}
