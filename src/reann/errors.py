@@ -1,6 +1,6 @@
 """Errors for users: what is wrong, where, and how to fix it.
 
-Everything a user can cause is raised as `UserError`; the command line prints it without a traceback.
+Everything a user can cause is raised as `UserError`; the command line prints it without traceback.
 """
 
 from __future__ import annotations

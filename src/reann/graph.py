@@ -37,7 +37,7 @@ class Graph:
     """Row 0 the center i, row 1 the neighbor j; ascending in i."""
     edge_shift: Int[Tensor, "edges 3"]
     labels: dict[str, Tensor] = field(default_factory=dict)
-    """Energy (systems,) eV, forces (atoms, 3) eV/Å, stress (systems, 3, 3) eV/Å^3, weight (systems,)."""
+    """Energy (systems,) eV, forces (atoms, 3) eV/Å, stress (systems, 3, 3) eV/Å^3, and weight."""
 
     @property
     def n_atoms(self) -> int:

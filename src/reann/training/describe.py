@@ -26,16 +26,21 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
     data, m = parts.train.dataset, config.model
     shown = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     sizes = [f"{name} {len(part)}" for name, part in shown.items() if part is not None]
-    n_parameters = sum(p.numel() for p in model.parameters())
+    size = [
+        f"cutoff {m.cutoff} Å",
+        f"l ≤ {m.l_max}",
+        f"{m.n_radial} radial",
+        f"{m.n_recursions} recursions",
+        f"{sum(p.numel() for p in model.parameters())} parameters",
+        f"{parts.mean_neighbors:.0f} neighbors/atom",
+    ]
     return [
         f"data      {len(data)} structures · {int(data.n_atoms.sum())} atoms · {_elements(data)}",
         f"labels    {_labels(data)} · force scale {parts.scale:.3f} eV/Å",
         "split     " + " · ".join(sizes),
         *_reference(parts.reference),
         f"baseline  {sentence(parts.baseline)} without a network, on valid",
-        f"model     cutoff {m.cutoff} Å · l ≤ {m.l_max} · {m.n_radial} radial · "
-        f"{m.n_recursions} recursions · {n_parameters} parameters · "
-        f"{parts.mean_neighbors:.0f} neighbors/atom",
+        "model     " + " · ".join(size),
         *(f"note      {note}" for note in data.notes),
         *_neighbor_warning(parts.mean_neighbors),
     ]

@@ -146,7 +146,7 @@ class Trainer:
         row |= _rmse("valid", valid_errors, self.loss.wanted(self._totals("valid")))
         row |= {"valid_loss": valid_loss, "best": float(better), "seconds": progress.seconds}
         self.journal.add(row)
-        if not valid_loss < DIVERGED * progress.best_loss:
+        if not valid_loss <= DIVERGED * progress.best_loss:  # nor is NaN
             self._roll_back(f"the validation loss is {valid_loss:.3g}")
         self._follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
@@ -162,10 +162,11 @@ class Trainer:
         errors, total = Errors(), np.zeros(1)
         for _, graphs in self.valid.graphs(self.valid.in_order()):
             for graph in graphs:
-                here = graph.to(self.device)
-                predicted = properties.evaluate(model, here, self.loss.wanted(counts))
-                total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
-                errors.add(residuals(predicted, here))
+                with _memory_advice(graph.n_atoms, graph.n_edges):
+                    here = graph.to(self.device)
+                    predicted = properties.evaluate(model, here, self.loss.wanted(counts))
+                    total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
+                    errors.add(residuals(predicted, here))
         self.state.average.swap()
         return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))
 
@@ -262,7 +263,7 @@ class Trainer:
                 raise UserError(
                     f"No structure of {part} has a label with a weight in the loss.",
                     f"data.{part}",
-                    "Give other structures, or weights in training.loss to the labels that are there.",
+                    "Give other structures, or the labels that are there a weight.",
                 )
 
     def _totals(self, part: str) -> Counts:
