@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import struct
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,11 @@ def test_a_file_is_replaced_only_by_a_whole_one(original, tmp_path):
 def corrupted(content: bytes, rng: random.Random) -> bytes:
     """Return the bytes with one to three defects such as disks, cables and editors make."""
     data = bytearray(content)
+    weights = 8 + int.from_bytes(content[:8], "little")
     for _ in range(rng.randint(1, 3)):
         size = len(data)
-        # Half of the defects hit the header, which is most of a small file's meaning.
-        at = rng.randrange(min(size, 1200) if rng.random() < 0.5 else size)
+        in_weights = rng.random() < 0.7 and weights < size
+        at = rng.randrange(weights, size) if in_weights else rng.randrange(min(weights, size))
         length = min(rng.choice([1, 2, 8, 64, 300]), size - at)
         kind = rng.choice(["flip", "truncate", "insert", "delete", "zero", "swap", "junk"])
         if kind == "flip":
@@ -162,10 +164,14 @@ def corruptions(content: bytes, number: int) -> list[bytes]:
 
 
 def test_a_damaged_potential_is_never_loaded_and_never_crashes(original, tmp_path):
-    path = tmp_path / "damaged.reann"
+    path, reasons = tmp_path / "damaged.reann", Counter[str]()
     for damaged in corruptions(original.read_bytes(), CORRUPTIONS):
         path.write_bytes(damaged)
-        refusal(path)
+        reasons[refusal(path).what] += 1
+    # Damage of every kind: to the weights only, to the header, to its length.
+    assert len(reasons) >= 3
+    assert reasons["The file is damaged: its checksum does not match."] > CORRUPTIONS // 4
+    assert reasons["The header of the file is damaged."] > CORRUPTIONS // 4
 
 
 def test_a_damaged_checkpoint_is_never_loaded_and_changes_nothing(last, tmp_path):
