@@ -99,8 +99,10 @@ def _some(data: Path, budget: Budget) -> list:
 def table(results: list[dict]) -> str:
     """Return the results as a page's table."""
     lines = [
-        "| set | T | seed | epochs | valid E, meV | valid E, meV/atom | valid F, meV/Å "
-        "| original: E, meV | F, meV/Å |",
+        (
+            "| set | T | seed | epochs | valid E, meV | valid E, meV/atom | valid F, meV/Å "
+            "| original: E, meV | F, meV/Å |"
+        ),
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
     ]
     for r in results:

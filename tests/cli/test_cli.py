@@ -182,6 +182,17 @@ def test_labels_are_named_as_in_a_configuration(monkeypatch, config):
     assert check.call_args.kwargs["data"].keys.energy == "E"
 
 
+def test_the_folder_of_a_run_stands_for_its_potential(monkeypatch, tmp_path):
+    relax = replace(monkeypatch, "reann.engines.relax:relax")
+    result = run("relax", tmp_path, "a.xyz")
+    assert result.exit_code == 1
+    assert "no model.reann in this folder" in result.stderr
+    (tmp_path / "model.reann").touch()
+    result = run("relax", tmp_path, "a.xyz")
+    assert relax.call_args.args[0] == tmp_path / "model.reann"
+    assert "not written" in result.stdout
+
+
 def test_every_verb_has_a_help_with_an_example():
     commands = [command.callback.__name__ for command in cli.app.registered_commands]
     assert set(CALLS) | {"train"} <= set(commands)

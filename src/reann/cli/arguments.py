@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reann.config import DataConfig
 
 DataFiles = Annotated[
-    list[str], typer.Argument(metavar="FILES...", help="Files or globs that ASE can read.")
+    list[str], typer.Argument(metavar="FILES", help="Files or globs that ASE can read.")
 ]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")

@@ -34,7 +34,7 @@ def check(
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="File or folder to convert.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="To write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File to write.")],
 ) -> None:
     """Convert data and models of the original REANN package.
 
@@ -47,7 +47,7 @@ def convert(
 
 def info(
     path: Annotated[
-        Path | None, typer.Argument(metavar="[MODEL|RUN]", help="A .reann file or a run folder.")
+        Path | None, typer.Argument(metavar="MODEL|RUN", help="A .reann file or a run folder.")
     ] = None,
     system: Annotated[
         bool, typer.Option("--system", help="Versions, processors and threads instead.")

@@ -44,7 +44,7 @@ def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE...", help="Fields that replace those of the file."),
+        typer.Argument(metavar="KEY=VALUE", help="Fields that replace those of the file."),
     ] = None,
     from_model: Annotated[
         Path | None, typer.Option("--from", metavar="MODEL", help="Start from its weights.")

@@ -28,7 +28,19 @@ class Engine(str, Enum):
     torch = "torch"
 
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .reann file.")]
+def of_run(path: Path) -> Path:
+    """Return the potential of a run where the path is the run's folder."""
+    if not path.is_dir():
+        return path
+    if not (path / "model.reann").exists():
+        raise UserError("There is no model.reann in this folder.", str(path), "Name a .reann file.")
+    return path / "model.reann"
+
+
+ModelFile = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", callback=of_run, help="A .reann file or a run folder."),
+]
 StartFile = Annotated[
     str, typer.Argument(metavar="START", help="Structure to start from; the last of a file.")
 ]
@@ -156,6 +168,8 @@ def relax(
         max_steps=max_steps,
         engine=engine.value,
     )
+    if output is None:
+        typer.echo("The structure was not written: name a file with -o relaxed.xyz.")
 
 
 def femtoseconds(text: str) -> float:
