@@ -1,13 +1,12 @@
 """`reann convert`: from files of the original to a `.reann` file or extended XYZ.
 
 A model is `REANN.pth`, which holds only arrays, together with `para/`, which tells how to read
-them. Exported models are programs and are refused. Pickles are opened with ``weights_only``.
+them, or an exported model `REANN_PES_*.pt`, which needs no `para/`. Neither is executed.
 """
 
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,12 @@ from reann.checkpoint import replacing
 from reann.errors import UserError, listed
 from reann.upstream import settings as inputs
 from reann.upstream.configuration import read_configuration, write_extxyz
+from reann.upstream.torchscript import is_exported, read_exported
 from reann.upstream.weights import potential
 
 CHECKPOINT, DATA = "REANN.pth", "configuration"
+TOLD = ("activate", "oc_activate", "cutoff")
+"""Settings that an exported model tells besides the order of its elements."""
 DATA_SUFFIXES = (".xyz", ".extxyz")
 
 
@@ -30,8 +32,8 @@ def convert(src: Path, dst: Path) -> None:
     Parameters
     ----------
     src
-        `REANN.pth` with the folder `para` beside or above it, a file `configuration`, or a folder
-        with one of the two.
+        `REANN.pth` with the folder `para` beside or above it, an exported model, a file
+        `configuration`, or a folder with `REANN.pth` or `configuration`.
     dst
         File to write; its ending tells what is converted.
 
@@ -63,7 +65,10 @@ def convert(src: Path, dst: Path) -> None:
 
 
 def convert_model(src: Path, dst: Path) -> None:
-    """Convert a checkpoint `REANN.pth` and the settings beside it."""
+    """Convert a checkpoint `REANN.pth` and the settings beside it, or an exported model."""
+    if is_exported(src):
+        potential(*exported(src)).save(dst)
+        return
     weights = read_weights(src)
     para = _para(src)
     if para is None:
@@ -75,6 +80,35 @@ def convert_model(src: Path, dst: Path) -> None:
     settings = inputs.read_para(para)
     _check_order(weights, settings, src)
     potential(weights, settings).save(dst)
+
+
+def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return arrays and settings of an exported model; settings beside it may only agree.
+
+    Raises
+    ------
+    UserError
+        For a file that `read_exported` refuses, settings that contradict it, and without `para`
+        for models that do not tell their property or activation.
+    """
+    weights, told = read_exported(src)
+    para = _para(src)
+    if para is not None:
+        settings = inputs.read_para(para)
+        inputs.check_purpose(settings)
+        inputs.check(settings, {name: told[name] for name in TOLD if name in told})
+        _check_order(weights, settings, src)
+        return weights, settings | told
+    updates = any(name.startswith("density.ocmod.") for name in weights)
+    needed = ("start_table", "activate", *(["oc_activate"] if updates else []))
+    missing = [name for name in needed if name not in told]
+    if missing:
+        raise UserError(
+            f"The names in the exported model do not tell {listed(missing)}.",
+            str(src),
+            "Put the folder para/ of the training beside it.",
+        )
+    return weights, told
 
 
 def convert_data(src: Path, dst: Path) -> None:
@@ -102,16 +136,8 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        For exported (TorchScript) models, damaged files, and pickles of more than arrays.
+        For damaged files, and pickles of more than arrays.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.split("/", 1)[-1] == "constants.pkl" for name in archive.namelist()):
-                raise UserError(
-                    "This is an exported model: a program, which would have to be run to be read.",
-                    str(path),
-                    f"Convert the checkpoint {CHECKPOINT} of the training, with para/ beside it.",
-                )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that no torch wrote
