@@ -88,8 +88,9 @@ class DataConfig(Section):
     """Units of the files."""
     missing: Literal["error", "allow"] = "error"
     """`allow`: structures may lack a label, which is then masked in the loss."""
-    reference_energies: Literal["fit", "isolated"] | dict[str, float] = "fit"
-    """Energies of the elements in eV: least squares, isolated atoms in the data, or given."""
+    reference_energies: Literal["auto", "fit", "isolated"] | dict[str, float] = "auto"
+    """Energies of the elements in eV: given, of isolated atoms in the data, or a least-squares fit;
+    `auto`: isolated when there is one of each element, else fit."""
     ignore_forces_of: str | None = None
     """`constrained`, or the name of a boolean per-atom array: forces not trained on."""
     cache: Path | None = None
@@ -115,8 +116,9 @@ class NetworkConfig(Section):
 
     @model_validator(mode="after")
     def _block_returns(self) -> NetworkConfig:
-        if self.blocks and self.residual and self.hidden[-1] != self.hidden[0]:
-            raise ValueError(f"a residual block ends at its first width, not {self.hidden}")
+        repeated = self.residual or self.blocks > 1
+        if self.blocks and repeated and self.hidden[-1] != self.hidden[0]:
+            raise ValueError(f"such a block must end at its first width, unlike {self.hidden}")
         return self
 
 

@@ -86,12 +86,10 @@ def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -
     given = config.data.keys.model_fields_set
     values["data"]["keys"] = {k: v for k, v in values["data"]["keys"].items() if k in given}
     body = yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
-    try:
-        Path(path).write_text(header + body, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"The configuration cannot be written: {error.strerror}.", str(path)) from (
-            error
-        )
+    from reann.checkpoint import replacing
+
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(header + body, encoding="utf-8")
 
 
 def anchored(config: Config, folder: str | Path = ".") -> Config:

@@ -27,13 +27,13 @@ from reann.conventions import angstrom, conventions, described
 from reann.data.dataset import Subset, open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.data.read import iter_atoms
+from reann.device import device_named
 from reann.errors import UserError, listed
 from reann.evaluation import Evaluation
 from reann.graph import Graph
 from reann.metrics import LABELS
 from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
-from reann.training.setup import device_named
 
 WANTED = ("energy", "forces", "stress")
 MAX_EDGES = 200_000

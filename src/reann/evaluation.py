@@ -69,13 +69,14 @@ class Evaluation:
     def residuals(self) -> dict[str, NDArray[np.float64]]:
         """Return predicted minus reference: meV/atom, meV/Å, meV/Å^3, for labels that occur."""
         found = {
-            name: 1e3 * (self.predicted[name] - self.reference[name])
+            # NaN is a missing label; a prediction that is NaN is an infinite error.
+            name: 1e3 * (np.nan_to_num(self.predicted[name], nan=np.inf) - self.reference[name])
             for name in LABELS
             if name in self.predicted and name in self.reference
         }
         if "energy" in found:
             found["energy"] = found["energy"] / self.n_atoms
-        return {name: r for name, r in found.items() if np.isfinite(r).any()}
+        return {name: r for name, r in found.items() if not np.isnan(r).all()}
 
     def summary(self) -> dict[str, Any]:
         """Return such as `forces_rmse_meV_per_A` for every label with a reference."""
@@ -163,5 +164,5 @@ def _root_mean(errors: NDArray, counts: NDArray) -> NDArray:
 
 def _errors(residuals: dict[str, NDArray]) -> dict[str, float]:
     errors = Errors()
-    errors.add({name: torch.as_tensor(r) for name, r in residuals.items()})
+    errors.add({name: torch.as_tensor(r[~np.isnan(r)]) for name, r in residuals.items()})
     return errors.summary()

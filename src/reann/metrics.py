@@ -22,14 +22,16 @@ LABELS = tuple(UNITS)
 
 
 def residuals(predicted: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
-    """Return errors in meV/atom (systems,), meV/Å (atoms, 3) and meV/Å^3 (systems, 3, 3)."""
-    found = {
-        name: 1e3 * (predicted[name].detach() - graph.labels[name])
-        for name in LABELS
-        if name in predicted and name in graph.labels
-    }
-    if "energy" in found:
-        found["energy"] = found["energy"] / graph.atoms_per_system
+    """Return errors in meV/atom, meV/Å and meV/Å^3 of every value that has a label, flat."""
+    found = {}
+    for name in LABELS:
+        if name in predicted and name in graph.labels:
+            label = graph.labels[name]
+            error = 1e3 * (predicted[name].detach() - label)
+            if name == "energy":
+                error = error / graph.atoms_per_system
+            # By the label: a prediction that is NaN is an error, not a missing value.
+            found[name] = error[torch.isfinite(label)]
     return found
 
 
@@ -40,9 +42,9 @@ class Errors:
         self.sums = {name: np.zeros(3) for name in LABELS}
 
     def add(self, errors: Mapping[str, Tensor]) -> None:
-        """Add the residuals of a batch; NaN is a missing label."""
+        """Add the residuals of a batch."""
         for name, error in errors.items():
-            x = error[torch.isfinite(error)].to(torch.float64)
+            x = error.to(torch.float64)
             self.sums[name] += [x.numel(), x.abs().sum().item(), x.square().sum().item()]
 
     def table(self) -> np.ndarray:

@@ -104,10 +104,15 @@ class Ensemble:
     def __init__(self, members: Sequence[Potential]) -> None:
         if not members:
             raise UserError("An ensemble needs at least one potential.")
-        if len({(tuple(p.elements), p.cutoff) for p in members}) > 1:
+        first = members[0].model
+        if any(
+            (p.model.elements, p.model.config, p.model.orbital_coefficients.dtype)
+            != (first.elements, first.config, first.orbital_coefficients.dtype)
+            for p in members
+        ):
             raise UserError(
-                "The potentials of an ensemble differ in elements or cutoff.",
-                fix="Train them on the same data with the same cutoff (`run.seeds=4`).",
+                "The potentials of an ensemble differ in elements, settings or precision.",
+                fix="Train them together with `run.seeds=4`.",
             )
         self.members = list(members)
 

@@ -122,7 +122,7 @@ def test_no_decay_means_the_live_weights():
     assert average.state()["weight"].item() == 3.0
 
 
-def test_swapping_twice_changes_nothing():
+def test_a_validation_has_the_averaged_weights_and_gives_the_live_ones_back():
     model = random_model(n_recursions=1)
     average = Average(model, 0.9)
     with torch.no_grad():
@@ -130,11 +130,9 @@ def test_swapping_twice_changes_nothing():
             p.add_(1.0)
     live = {name: p.detach().clone() for name, p in model.named_parameters()}
     averaged = {name: w.clone() for name, w in average.state().items()}
-    average.swap()
-    for name, p in model.named_parameters():
-        assert torch.equal(p, averaged[name])
-        assert torch.equal(average.state()[name], live[name])
-    average.swap()
+    with average.in_place():
+        for name, p in model.named_parameters():
+            assert torch.equal(p, averaged[name])
     for name, p in model.named_parameters():
         assert torch.equal(p, live[name])
         assert torch.equal(average.state()[name], averaged[name])

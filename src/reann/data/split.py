@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from reann.checkpoint import replacing
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
 from reann.errors import UserError, did_you_mean, listed
@@ -101,12 +101,8 @@ def save_split(path: Path, parts: dict[str, Subset], seed: int | None = None) ->
             for name, part in parts.items()
         },
     }
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
 
 
 def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, Subset]:

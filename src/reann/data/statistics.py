@@ -33,13 +33,14 @@ class ReferenceEnergies:
 
 
 def reference_energies(
-    train: Subset, setting: Literal["fit", "isolated"] | Mapping[str, float]
+    train: Subset, setting: Literal["auto", "fit", "isolated"] | Mapping[str, float]
 ) -> ReferenceEnergies:
     """Return the energies of the elements of a data set.
 
     ``fit`` is the least-squares fit of the total energies on the composition with the smallest
     norm; isolated atoms are left out of it. ``isolated`` takes the lowest energy of the isolated
-    atoms of each element, searched in the whole data set of the training part.
+    atoms of each element, searched in the whole data set of the training part. ``auto`` is
+    ``isolated`` when every element has one, else ``fit``.
 
     Raises
     ------
@@ -51,8 +52,11 @@ def reference_energies(
     if isinstance(setting, Mapping):
         values = _given(setting, elements)
         return ReferenceEnergies(values, "given", len(elements), len(elements))
+    isolated = {} if setting == "fit" else _isolated(dataset)
     if setting == "isolated":
-        values = _isolated(dataset)
+        _require_all(isolated, elements)
+    if set(isolated) == set(elements):
+        values = {z: isolated[z] for z in elements}
         return ReferenceEnergies(values, "isolated", len(elements), len(elements))
     indices = train.indices[_has_energy(train)]
     molecules = indices[~_is_isolated(dataset, indices)]
@@ -141,14 +145,17 @@ def _isolated(dataset: Dataset) -> dict[int, float]:
         element = int(dataset.rows("numbers", [index])[0])
         energy = float(dataset.label("energy")[index])
         values[element] = min(energy, values.get(element, np.inf))
-    missing = [chemical_symbols[z] for z in dataset.elements if z not in values]
+    return values
+
+
+def _require_all(values: Mapping[int, float], elements: list[int]) -> None:
+    missing = [chemical_symbols[z] for z in elements if z not in values]
     if missing:
         raise UserError(
             f"There is no isolated atom with an energy for {listed(missing)}.",
             "data.reference_energies: isolated",
             "Add structures of one atom, give the energies by symbol, or use fit.",
         )
-    return {z: values[z] for z in dataset.elements}
 
 
 def _is_isolated(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -118,14 +118,14 @@ class Reann(nn.Module):
         # NN_Z(0), and exactly nothing for an atom whose density is zero.
         one_each = [1] * len(self.elements)
         nothing = self.standardize(rho.new_zeros(len(self.elements), rho.shape[1]), one_each)
-        network_of_nothing = self.readout(nothing, one_each)[atoms.element]
+        network_of_nothing = self.readout(nothing, one_each).index_select(0, atoms.element)
         embedded = torch.where((rho != 0).any(1, keepdim=True), network - network_of_nothing, 0.0)
-        energies = self.reference_energies[atoms.element]
+        energies = self.reference_energies.index_select(0, atoms.element)
         energies = energies + self.energy_scale * embedded[:, 0].to(torch.float64)
         if self.zbl is not None:
             r = torch.linalg.vector_norm(atoms.vector, dim=-1)
             energies = energies + self.zbl(r, atoms.element, atoms.element[atoms.neighbor])
-        return energies[atoms.rank]
+        return energies.index_select(0, atoms.rank)
 
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements.
@@ -141,7 +141,8 @@ class Reann(nn.Module):
         direction = vector / r[..., None] if self.config.angular == "unit" else vector
         y = angular(direction, self.config.l_max)
 
-        c = self.orbital_coefficients[atoms.element]
+        # index_select throughout: the gradient of an indexed tensor adds in no fixed order.
+        c = self.orbital_coefficients.index_select(0, atoms.element)
         for t, update in enumerate(self.updates):
             rho = self.density(moments(atoms.of_neighbors(c), radial, y), t)
             g = update(self.standardize(rho, atoms.counts), atoms.counts)
@@ -167,7 +168,8 @@ class Reann(nn.Module):
         with torch.no_grad():
             rho, atoms = self.embed(graph, graph.edge_vectors())
         low, high = self.density_min[atoms.element], self.density_max[atoms.element]
-        slack = margin * (high - low)
+        # A feature that never changed in the training still has rounding.
+        slack = margin * (high - low) + 1e-4 * self.density_scale[atoms.element]
         outside = ((rho < low - slack) | (rho > high + slack)).any(1)
         return outside[atoms.rank]
 

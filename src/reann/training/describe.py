@@ -95,13 +95,12 @@ def provenance(config: Config) -> dict[str, str]:
 
 
 def metadata(
-    config: Config, parts: Parts, best_epoch: int, valid: dict[str, float]
+    config: Config, parts: Parts, source: str, best_epoch: int, valid: dict[str, float]
 ) -> dict[str, Any]:
     """Return what the header of a potential tells about its history."""
-    reference = parts.reference
     return {
-        "reference_energies_source": reference.source,
-        "reference_energies_rank": reference.rank,
+        "reference_energies_source": source,
+        "reference_energies_rank": parts.reference.rank,
         "n_train": len(parts.train.indices),
         "epoch": best_epoch,
         "errors": {"valid": valid, "baseline": parts.baseline},

@@ -10,10 +10,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
+
+LONGEST_WAIT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,9 @@ class World:
                 p.grad = torch.zeros_like(p)
         if self.size == 1:
             return
-        # One buffer per dtype: reference energies are float64, networks may be float32.
-        for dtype in {p.dtype for p in parameters}:
+        # One buffer per dtype, in the same order everywhere: reference energies are float64,
+        # networks may be float32.
+        for dtype in dict.fromkeys(p.dtype for p in parameters):
             grads = [p.grad for p in parameters if p.dtype == dtype and p.grad is not None]
             flat = torch.cat([g.view(-1) for g in grads])
             distributed.all_reduce(flat)
@@ -57,6 +61,12 @@ class World:
         """Return whether the flag is set on some process."""
         return bool(self.add(np.array([float(flag)]))[0] > 0) if self.size > 1 else flag
 
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Give all processes the values of the leading one."""
+        if self.size > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor.detach(), 0)
+
     def wait(self) -> None:
         """Wait for all processes."""
         if self.size > 1:
@@ -70,7 +80,9 @@ def world(device: torch.device) -> Iterator[World]:
     if size == 1:
         yield World()
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # The others wait while the leading process reads data and writes the report.
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=LONGEST_WAIT)
     try:
         yield World(distributed.get_rank(), size)
     finally:

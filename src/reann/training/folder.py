@@ -21,11 +21,11 @@ from reann.config import Config
 from reann.errors import UserError
 from reann.training.distributed import World
 from reann.training.journal import read_log
-from reann.training.setup import Parts
+from reann.training.setup import SPLIT, Parts
 from reann.training.state import FILE
 
 CONFIG, START, MODEL = "config.yaml", "start.reann", "model.reann"
-SPLIT, REPORT, LOG = "split.json", "report.html", "log.csv"
+REPORT, LOG = "report.html", "log.csv"
 
 
 def folder_of(config: Config) -> Path:
@@ -38,17 +38,19 @@ def folder_of(config: Config) -> Path:
     return Path("runs") / (stem or "run")
 
 
-def clear(folder: Path, *, overwrite: bool) -> None:
-    """Remove an earlier run when that is wanted; `UserError` when it is not."""
-    if not (folder / CONFIG).exists():
-        return
-    if not overwrite:
+def refuse_another_run(folder: Path) -> None:
+    """Raise `UserError` when the folder already holds a run."""
+    if (folder / CONFIG).exists():
         raise UserError(
             "There already is a run in this folder.",
             str(folder),
             f"Continue it with `reann resume {folder}`, choose another run.folder, "
             "or give --overwrite.",
         )
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier run, or what is left of one that never began."""
     for name in (CONFIG, START, MODEL, SPLIT, REPORT, FILE, LOG):
         for file in (folder / name, *folder.glob(f"seed-*/{name}")):
             file.unlink(missing_ok=True)
@@ -95,6 +97,8 @@ def identity(config: Config, parts: Parts, processes: World) -> dict[str, Any]:
         "model": _digest(config.model_dump(mode="json", include={"model", "training"})),
         "data": [digest for _, digest in parts.train.dataset.files],
         "split": _digest(split),
+        "device": config.run.device,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "processes": processes.size,
         "machine": platform.machine(),

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from reann.checkpoint import replacing
 from reann.errors import UserError
 
 Row = dict[str, float]
@@ -111,12 +112,13 @@ class Journal:
 
     def open(self, last_epoch: int) -> None:
         """Take up `log.csv` after an epoch: later rows are cut."""
-        kept = [row for row in read_log(self.path) if row["epoch"] <= last_epoch]
-        if self.speaks:
-            self.path.unlink(missing_ok=True)
-        for row in kept:
-            self._append(row)
-        self.rows = kept
+        if self.speaks and self.path.exists():
+            self.rows = [row for row in read_log(self.path) if row["epoch"] <= last_epoch]
+            with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+                writer = csv.writer(file)
+                if self.rows:
+                    writer.writerow(self.rows[0])
+                writer.writerows(row.values() for row in self.rows)
         if self.console.is_terminal:
             self.live = Live(console=self.console, auto_refresh=False)
             self.live.start()
@@ -146,9 +148,7 @@ class Journal:
             self.tracker.close()
 
     def _append(self, row: Row) -> None:
-        if not self.speaks:
-            return
-        new = not self.path.exists()
+        new = not self.path.exists() or self.path.stat().st_size == 0
         try:
             with self.path.open("a", newline="") as file:
                 writer = csv.writer(file)

@@ -10,7 +10,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ import torch
 from reann import properties
 from reann.config import CosineSchedule, TrainingConfig
 from reann.data.loader import Loader
+from reann.device import memory_advice
 from reann.errors import UserError
 from reann.graph import Graph
-from reann.metrics import Errors, residuals
+from reann.metrics import UNITS, Errors, residuals
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
 from reann.training.loss import Counts, Loss
@@ -113,7 +114,7 @@ class Trainer:
         state.optimizer.zero_grad(set_to_none=True)
         state.model.train()
         for graph in graphs:
-            with _memory_advice(graph.n_atoms, graph.n_edges):
+            with self._memory_advice(graph):
                 here = graph.to(self.device)
                 predicted = properties.evaluate(state.model, here, names, create_graph=True)
                 loss = self.loss(predicted, here, counts, self.loss.emphasis(at))
@@ -158,16 +159,15 @@ class Trainer:
         """Return the loss with its fixed weights, and the errors, of the averaged weights."""
         model, counts = self.state.model, self._totals("valid")
         model.eval()
-        self.state.average.swap()
         errors, total = Errors(), np.zeros(1)
-        for _, graphs in self.valid.graphs(self.valid.in_order()):
-            for graph in graphs:
-                with _memory_advice(graph.n_atoms, graph.n_edges):
-                    here = graph.to(self.device)
-                    predicted = properties.evaluate(model, here, self.loss.wanted(counts))
-                    total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
-                    errors.add(residuals(predicted, here))
-        self.state.average.swap()
+        with self.state.average.in_place():
+            for _, graphs in self.valid.graphs(self.valid.in_order()):
+                for graph in graphs:
+                    with self._memory_advice(graph):
+                        here = graph.to(self.device)
+                        predicted = properties.evaluate(model, here, self.loss.wanted(counts))
+                        total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
+                        errors.add(residuals(predicted, here))
         return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))
 
     # --- rates and stops ----------------------------------------------------------------------
@@ -233,6 +233,11 @@ class Trainer:
         self.saved_best = progress.best_epoch
         self.saved = time.monotonic()
 
+    def _memory_advice(self, graph: Graph) -> AbstractContextManager[None]:
+        room = max(graph.n_edges // 4, 1000)
+        advice = f"Set training.max_edges={room}: the result stays the same."
+        return memory_advice(graph.n_atoms, graph.n_edges, advice)
+
     def _checkpoint_is_due(self, interval: float) -> bool:
         """Return the leading process' answer on all of them."""
         return self.world.any(self.world.leads and time.monotonic() - self.saved >= interval)
@@ -275,20 +280,5 @@ class Trainer:
 def _rmse(part: str, errors: Errors, names: list[str]) -> Row:
     """Return one column per label, NaN before the first step."""
     found = errors.summary()
-    units = {"energy": "meV_per_atom", "forces": "meV_per_A", "stress": "meV_per_A3"}
-    return {
-        f"{part}_{n}_rmse_{units[n]}": found.get(f"{n}_rmse_{units[n]}", math.nan) for n in names
-    }
-
-
-@contextmanager
-def _memory_advice(n_atoms: int, n_edges: int) -> Iterator[None]:
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        free, total = (x / 2**30 for x in torch.cuda.mem_get_info())
-        raise UserError(
-            f"The GPU has no memory for {n_atoms} atoms with {n_edges} neighbor pairs at once.",
-            f"{free:.1f} of {total:.1f} GiB free",
-            f"Set training.max_edges={max(n_edges // 4, 1000)}: the result stays the same.",
-        ) from error
+    columns = [f"{name}_rmse_{UNITS[name]}" for name in names]
+    return {f"{part}_{column}": found.get(column, math.nan) for column in columns}

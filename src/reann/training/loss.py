@@ -79,7 +79,11 @@ class Loss:
         weight = graph.labels["weight"]
         total = weight.new_zeros(())
         for name in self.wanted(counts):
-            residual = (predicted[name] - graph.labels[name]) / self.scale
+            label = graph.labels[name]
+            # A missing label is NaN; `where` keeps it out of the gradient too. A prediction that
+            # is NaN stays one.
+            known = torch.isfinite(label)
+            residual = torch.where(known, predicted[name] - label, 0.0) / self.scale
             if name == "energy":
                 squares = self._square(residual / n.sqrt()) * weight
             elif name == "forces":
@@ -87,14 +91,12 @@ class Loss:
             else:
                 virial = residual * (graph.volume / n.sqrt())[:, None, None]
                 squares = self._square(virial) * weight[:, None, None]
-            # Missing labels are NaN; `where` keeps them out of the gradient too.
             factor = self.weights()[name] * (emphasis if name == "energy" else 1.0)
             total = total + factor * squares.sum() / counts[name]
         return total
 
     def _square(self, x: Tensor) -> Tensor:
-        """Return x^2, or twice the Huber function; zero where x is missing."""
-        x = torch.where(torch.isfinite(x), x, torch.zeros_like(x))
+        """Return x^2, or twice the Huber function."""
         delta = self.config.huber
         if delta is None:
             return x.square()

@@ -6,6 +6,8 @@ Rate and average are functions of the step, so that a resumed run follows the sa
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -64,12 +66,17 @@ class Average:
         for average, p in zip(self.weights, self.live, strict=True):
             average.copy_(p.detach())
 
-    def swap(self) -> None:
-        """Exchange live and averaged weights; call it twice around a validation."""
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the model have the averaged weights, for a validation."""
+        live = [p.detach().clone() for p in self.live]
         for p, average in zip(self.live, self.weights, strict=True):
-            live = p.detach().clone()
             p.data.copy_(average)
-            average.copy_(live)
+        try:
+            yield
+        finally:
+            for p, own in zip(self.live, live, strict=True):
+                p.data.copy_(own)
 
     def state(self) -> dict[str, Tensor]:
         """Return the averaged weights by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from reann.checkpoint import replacing
 from reann.config import Config
 from reann.config_file import anchored, load_config, save_config
 from reann.data.loader import Loader
+from reann.data.split import save_split
+from reann.device import device_named
 from reann.errors import UserError
 from reann.evaluate import Evaluation, evaluate
 from reann.potential import Ensemble, Potential, load
@@ -29,6 +31,7 @@ from reann.training.folder import (
     folder_of,
     identity,
     locked,
+    refuse_another_run,
     remove_leftovers,
 )
 from reann.training.journal import Journal, read_log, tracker
@@ -37,16 +40,18 @@ from reann.training.loss import Loss, label_counts
 from reann.training.optim import Average, adamw
 from reann.training.readout import fit_last_layer
 from reann.training.setup import (
+    SPLIT,
     Parts,
     batch_size,
-    device_named,
     open_parts,
+    reference_source,
     start_model,
     with_model_of,
 )
 from reann.training.standardize import record_ranges
 from reann.training.state import FILE, Progress, TrainingState
 
+Begin = Callable[[Path, Parts], None]
 VALID_BATCH, VALID_EDGES = 32, 100_000
 """Structures and neighbor pairs at once in a validation."""
 
@@ -78,18 +83,22 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     Interrupted
         After Ctrl-C or SIGTERM, when everything has been saved.
     """
-    folder = folder_of(config)
-    config = _with_run(anchored(config), folder=folder)
+    config = _with_run(anchored(config), folder=folder_of(config))
+    start = None
     if warm_start is not None:
-        config = with_model_of(config, Path(warm_start))
-    if os.environ.get("RANK", "0") == "0":
-        # Read before clearing: it may be the potential of the run that is overwritten.
-        start = Path(warm_start).read_bytes() if warm_start is not None else None
-        clear(folder, overwrite=overwrite)
+        # Read now: it may be the potential of the run that is overwritten.
+        config, start = with_model_of(config, Path(warm_start)), Path(warm_start).read_bytes()
+
+    def begin(folder: Path, parts: Parts) -> None:
+        """Replace what was in the folder, when nothing can be wrong with the data anymore."""
+        clear(folder)
         if start is not None:
             with replacing(folder / START) as temporary:
                 temporary.write_bytes(start)
-    return _train(config, folder / START if warm_start is not None else None)
+        save_split(folder / SPLIT, parts.by_name(), config.run.seed)
+        save_config(config, folder / CONFIG, provenance(config))
+
+    return _train(config, begin, overwrite=overwrite)
 
 
 def resume(folder: str | Path) -> Run:
@@ -105,21 +114,24 @@ def resume(folder: str | Path) -> Run:
         raise UserError(
             "There is no run in this folder.", str(folder), "A run folder holds config.yaml."
         )
-    start = folder / START
-    config = _with_run(load_config(folder / CONFIG), folder=folder)
-    return _train(config, start if start.exists() else None)
+    return _train(_with_run(load_config(folder / CONFIG), folder=folder))
 
 
-def _train(config: Config, warm_start: Path | None) -> Run:
+def _train(config: Config, begin: Begin | None = None, *, overwrite: bool = False) -> Run:
+    """Begin a run, or without `begin` go on with one, and finish it."""
     folder = folder_of(config)
     torch.set_num_threads(config.run.threads or torch.get_num_threads())
     config = _with_run(config, threads=torch.get_num_threads())
     device = device_named(config.run.device)
     with world(device) as processes, locked(folder, processes):
         journal = Journal(folder, speaks=processes.leads)
-        parts = open_parts(config, folder, processes, journal.say)
-        if processes.leads and not (folder / CONFIG).exists():
-            save_config(config, folder / CONFIG, provenance(config))
+        if processes.leads and begin and not overwrite:
+            refuse_another_run(folder)
+        parts = open_parts(config, folder, processes, journal.say, as_split=begin is None)
+        if processes.leads and begin:
+            begin(folder, parts)
+        processes.wait()
+        warm_start = folder / START if (folder / START).exists() else None
         members = []
         try:
             for one in _members(config):
@@ -129,7 +141,7 @@ def _train(config: Config, warm_start: Path | None) -> Run:
         except Interrupted:
             journal.say(f"\nsaved; go on with: reann resume {folder}")
             raise
-        return _finish(config, parts, members, processes, journal)
+        return _finish(config, parts, members, processes, device)
 
 
 def _members(config: Config) -> list[Config]:
@@ -148,8 +160,10 @@ def _train_one(
 ) -> Potential:
     """Train, or go on training, one potential and return its best state."""
     folder, training = folder_of(config), config.training
-    remove_leftovers(folder)
+    if processes.leads:
+        remove_leftovers(folder)
     model = start_model(config, parts, warm_start).to(device)
+    processes.share(model.state_dict().values())
     loader = Loader(
         parts.train,
         batch_size(config, parts.train),
@@ -173,15 +187,18 @@ def _train_one(
             # The sums of all processes go on in one of them.
             state.progress.errors = Progress().errors
 
+    source = reference_source(parts, warm_start)
+
     def save_best(state: TrainingState) -> None:
         epoch = state.progress.best_epoch
         with state.best_weights():
-            about = metadata(config, parts, epoch, errors_of(folder, epoch))
+            about = metadata(config, parts, source, epoch, errors_of(folder, epoch))
             Potential(model, about).save(folder / MODEL)
 
     def begin() -> None:
         if warm_start is None and not model.reference_energies.requires_grad:
             fit_last_layer(model, parts.train, config.run.seed)
+            processes.share(model.state_dict().values())
             state.average.restart()
 
     trainer = Trainer(
@@ -219,17 +236,22 @@ def _train_one(
 
 
 def _finish(
-    config: Config, parts: Parts, members: list[Potential], processes: World, journal: Journal
+    config: Config,
+    parts: Parts,
+    members: list[Potential],
+    processes: World,
+    device: torch.device,
 ) -> Run:
     """Evaluate the result on the parts that were not trained on and write the report."""
     folder = folder_of(config)
+    journal = Journal(folder, speaks=processes.leads)
     potential = members[0] if len(members) == 1 else Ensemble(members)
     evaluations: dict[str, Evaluation] = {}
     if processes.leads:
         if len(members) > 1:
             potential.save(folder / MODEL)
         held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
-        potential.to(device_named(config.run.device))
+        potential.to(device)
         evaluations = {name: evaluate(potential, part) for name, part in held_out.items()}
         for name, evaluation in evaluations.items():
             journal.say(f"{name:9} {sentence(evaluation.summary())} RMSE of the best weights")

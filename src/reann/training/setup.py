@@ -12,7 +12,7 @@ from ase.data import chemical_symbols
 from reann.config import Config
 from reann.data.dataset import Dataset, Subset, open_dataset
 from reann.data.loader import automatic_batch_size
-from reann.data.split import load_split, save_split, split
+from reann.data.split import load_split, split
 from reann.data.statistics import (
     ReferenceEnergies,
     baseline_errors,
@@ -27,6 +27,7 @@ from reann.potential import Potential, load
 from reann.training.distributed import World
 from reann.training.standardize import set_standardization
 
+SPLIT = "split.json"
 Say = Callable[[str], None]
 
 
@@ -44,22 +45,14 @@ class Parts:
     """s, eV/Å."""
     mean_neighbors: float
 
-
-def device_named(name: str, where: str = "run.device") -> torch.device:
-    """Return the device; `auto` takes a GPU when there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"'{name}' is not a device.", where, "auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no usable GPU.", where, "Choose cpu or auto.")
-    return device
+    def by_name(self) -> dict[str, Subset]:
+        """Return the parts that there are."""
+        every = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {name: part for name, part in every.items() if part is not None}
 
 
-def open_parts(config: Config, folder: Path, world: World, say: Say) -> Parts:
-    """Read the data, split it (as `split.json` says when a run is continued) and describe it."""
+def open_parts(config: Config, folder: Path, world: World, say: Say, *, as_split: bool) -> Parts:
+    """Read the data, split it (as `split.json` says when a run goes on) and describe it."""
     cache = config.data.cache or folder.parent / ".reann-cache"
 
     def open_files(files: str | list[str]) -> Dataset:
@@ -69,20 +62,17 @@ def open_parts(config: Config, folder: Path, world: World, say: Say) -> Parts:
         # The leading process builds the cache, the others then find it.
         found = build_cache() if world.leads else None
         world.wait()
-        return found or build_cache()
+        return build_cache() if found is None else found
 
     def progress(done: int, note: str) -> None:
         if world.leads and done and done % 10_000 == 0:
             say(f"  {done} structures {note}")
 
     data = open_files(config.data.train)
-    record = folder / "split.json"
-    if record.exists():
-        parts = load_split(record, data, open_files)
+    if as_split:
+        parts = load_split(folder / SPLIT, data, open_files)
     else:
         parts = split(data, config.data, config.run.seed, open_files)
-        if world.leads:
-            save_split(record, parts, config.run.seed)
     train, valid = parts["train"], parts["valid"]
     reference = reference_energies(train, config.data.reference_energies)
     return Parts(
@@ -99,20 +89,19 @@ def open_parts(config: Config, folder: Path, world: World, say: Say) -> Parts:
 def start_model(config: Config, parts: Parts, warm_start: Path | None) -> Reann:
     """Return the model that training starts from: new, or the weights of a `.reann` file."""
     if warm_start is not None:
-        model = _continued(config, parts, warm_start)
-    else:
-        model = build(
-            config.model,
-            parts.train.dataset.elements,
-            parts.mean_neighbors,
-            seed=config.run.seed,
-            dtype=_dtype(config),
-        )
-        with torch.no_grad():
-            model.energy_scale.fill_(parts.scale)
-            for row, z in enumerate(model.elements):
-                model.reference_energies[row] = parts.reference.values.get(z, 0.0)
-        set_standardization(model, parts.train, config.run.seed)
+        return _continued(config, parts, warm_start)
+    model = build(
+        config.model,
+        parts.train.dataset.elements,
+        parts.mean_neighbors,
+        seed=config.run.seed,
+        dtype=_dtype(config),
+    )
+    with torch.no_grad():
+        model.energy_scale.fill_(parts.scale)
+        for row, z in enumerate(model.elements):
+            model.reference_energies[row] = parts.reference.values.get(z, 0.0)
+    set_standardization(model, parts.train, config.run.seed)
     # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
     model.reference_energies.requires_grad_(parts.reference.source == "fit")
     return model
@@ -145,7 +134,21 @@ def _continued(config: Config, parts: Parts, path: Path) -> Reann:
             str(path),
             "Train a new potential on all the data.",
         )
+    # Energies of free atoms that are known now replace those of the file; fitted ones do not.
+    if parts.reference.source in ("isolated", "given"):
+        with torch.no_grad():
+            for row, z in enumerate(model.elements):
+                if z in parts.reference.values:
+                    model.reference_energies[row] = parts.reference.values[z]
+    model.reference_energies.requires_grad_(reference_source(parts, path) == "fit")
     return in_precision(model, _dtype(config))
+
+
+def reference_source(parts: Parts, warm_start: Path | None) -> str:
+    """Return where the reference energies come from: the data, or the file of a warm start."""
+    if warm_start is None or parts.reference.source in ("isolated", "given"):
+        return parts.reference.source
+    return str(_single(warm_start).metadata.get("reference_energies_source", "given"))
 
 
 def _single(path: Path) -> Potential:

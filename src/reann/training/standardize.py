@@ -45,13 +45,16 @@ def set_standardization(model: Reann, train: Subset, seed: int) -> None:
 @torch.no_grad()
 def record_ranges(model: Reann, train: Subset) -> None:
     """Set the range of the density per element in the training structures."""
-    low = torch.full_like(model.density_min, torch.inf)
-    high = torch.full_like(model.density_max, -torch.inf)
+    # An element that is not there keeps its range: that of a warm start, or none.
+    low, high = model.density_min.clone(), model.density_max.clone()
+    found: set[int] = set()
     for _, (rho, atoms) in densities(model, train):
         for z, rho_z in enumerate(rho.split(atoms.counts)):
             if len(rho_z):
-                low[z] = torch.minimum(low[z], rho_z.amin(0))
-                high[z] = torch.maximum(high[z], rho_z.amax(0))
+                least, most = rho_z.amin(0), rho_z.amax(0)
+                low[z] = torch.minimum(low[z], least) if z in found else least
+                high[z] = torch.maximum(high[z], most) if z in found else most
+                found.add(z)
     model.density_min.copy_(low)
     model.density_max.copy_(high)
 

@@ -135,9 +135,11 @@ class TrainingState:
         for name, p in self.model.named_parameters():
             if name in self.best:
                 p.data.copy_(self.best[name])
-        yield self.model
-        for name, p in self.model.named_parameters():
-            p.data.copy_(live[name])
+        try:
+            yield self.model
+        finally:
+            for name, p in self.model.named_parameters():
+                p.data.copy_(live[name])
 
     def _moments(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
         for name, p in self.model.named_parameters():

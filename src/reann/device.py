@@ -1,0 +1,55 @@
+"""Where to compute: a device by name, one GPU for each process of a node."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from reann.errors import UserError
+
+
+def device_named(name: str, where: str = "run.device") -> torch.device:
+    """Return the device; `auto` takes a GPU when there is one, of several each process its own.
+
+    Raises
+    ------
+    UserError
+        For other names, and for a GPU that is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.split(":")[0] not in ("cpu", "cuda"):
+        raise UserError(f"'{name}' is not a device.", where, "Write auto, cpu or cuda.")
+    if name == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError("There is no usable GPU.", where, "Write cpu or auto.")
+    if name == "cuda":
+        # torchrun gives every process of a node its number.
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    device = torch.device(name)
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"There are {torch.cuda.device_count()} GPUs, fewer than {device} needs.",
+            where,
+            "Start one process for each GPU.",
+        )
+    torch.cuda.set_device(device)
+    return device
+
+
+@contextmanager
+def memory_advice(n_atoms: int, n_edges: int, advice: str) -> Iterator[None]:
+    """Turn the end of the GPU's memory into a message that says what was too much."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        free, total = (x / 2**30 for x in torch.cuda.mem_get_info())
+        raise UserError(
+            f"The GPU has no memory for {n_atoms} atoms with {n_edges} neighbor pairs at once.",
+            f"{free:.1f} of {total:.1f} GiB free",
+            advice,
+        ) from error
