@@ -33,6 +33,8 @@ from reann.training.state import Progress, TrainingState
 
 DIVERGED = 25.0
 """A validation loss so many times the best one is a divergence."""
+NEGLIGIBLE = 1e-6
+"""Below, a loss is rounding and may grow by any factor."""
 MOST_ROLLBACKS = 8
 SHORTEST_INTERVAL = 1.0
 """Seconds between checkpoints at the ends of very short epochs."""
@@ -147,7 +149,7 @@ class Trainer:
         row |= _rmse("valid", valid_errors, self.loss.wanted(self._totals("valid")))
         row |= {"valid_loss": valid_loss, "best": float(better), "seconds": progress.seconds}
         self.journal.add(row)
-        if not valid_loss <= DIVERGED * progress.best_loss:  # nor is NaN
+        if not valid_loss <= DIVERGED * max(progress.best_loss, NEGLIGIBLE):  # nor is NaN
             self._roll_back(f"the validation loss is {valid_loss:.3g}")
         self._follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from reann import properties
 from reann.data.dataset import Subset
 from reann.model import Reann
 from reann.training.standardize import densities
@@ -39,12 +40,12 @@ def fit_last_layer(model: Reann, train: Subset, seed: int) -> None:
             summed = of_atoms.new_zeros(graph.n_systems, of_atoms.shape[1])
             parts.append(summed.index_add(0, system_z, of_atoms))
         hidden.append(torch.cat(parts, dim=1).to(torch.float64))
-        references = model.reference_energies[model.element_index[graph.atomic_numbers]]
-        free = references.new_zeros(graph.n_systems).index_add(0, graph.system, references)
-        energies.append((graph.labels["energy"] - free) / model.energy_scale)
+        # With its last layer at zero the model itself gives sum e_Z, and the repulsion.
+        known = properties.evaluate(model, graph, ["energy"])["energy"]
+        energies.append((graph.labels["energy"] - known) / model.energy_scale)
     a, b = torch.cat(hidden), torch.cat(energies)
-    known = torch.isfinite(b)
-    a, b = a[known], b[known]
+    labeled = torch.isfinite(b)
+    a, b = a[labeled], b[labeled]
     if not len(b):
         return
     # In the space of the structures, which are fewer than the weights.
