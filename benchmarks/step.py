@@ -125,7 +125,9 @@ def main() -> None:
             ratio = medians["original"] / median
             print(f"{what:14}  {name:16} {median:8.0f} µs/atom   {ratio:5.2f} x original's speed")
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+        known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+        known[str(arguments.threads)] = results
+        arguments.json.write_text(json.dumps(known, indent=1) + "\n")
 
 
 if __name__ == "__main__":

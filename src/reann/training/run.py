@@ -182,7 +182,9 @@ def _train_one(
     if (folder / FILE).exists():
         for difference in state.load(folder, same):
             journal.say(f"note      {difference}")
-        journal.say(f"continue  after epoch {state.progress.epoch}, step {state.progress.step}")
+        at = state.progress
+        done = at.epoch >= training.epochs
+        journal.say("complete" if done else f"continue  after epoch {at.epoch}, step {at.step}")
         if not processes.leads:
             # The sums of all processes go on in one of them.
             state.progress.errors = Progress().errors

@@ -1,0 +1,75 @@
+"""The tables of the documentation's benchmark page, from the results in `results/`.
+
+python benchmarks/tables.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+ORIGINAL = {
+    ("co2-ni100", 3): (3615, 195.4),
+    ("ch4-random", 0): (1680, 1227.9),
+    ("ch4-random", 1): (1129, 567.4),
+    ("ch4-random", 3): (1008, 598.1),
+}
+"""The original package at epoch 60, same data and batch: E meV/structure, F meV/Å."""
+
+
+def budgets() -> str:
+    """Return what trainings with fixed budgets reached."""
+    files = sorted((RESULTS / "budgets").glob("*.json"))
+    rows = [
+        "| set | T | seed | epochs | E, meV | E, meV/atom | F, meV/Å | s/epoch | original: E | F |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for r in (json.loads(file.read_text()) for file in files):
+        energy, forces = ORIGINAL.get((r["set"], r["n_recursions"]), ("–", "–"))
+        time = f"{r['seconds_per_epoch']:.1f}" if "seconds_per_epoch" in r else ""
+        rows.append(
+            f"| {r['set']} | {r['n_recursions']} | {r['seed']} | {r['epochs']:.0f} "
+            f"| {r['valid_energy_rmse_meV']:.0f} | {r['valid_energy_rmse_meV_per_atom']:.2f} "
+            f"| {r['valid_forces_rmse_meV_per_A']:.1f} | {time} | {energy} | {forces} |"
+        )
+    return "\n".join(rows)
+
+
+def step() -> str:
+    """Return the speed of the reference engine beside the original's arithmetic."""
+    measured = json.loads((RESULTS / "step.json").read_text())
+    rows = ["| | threads | µs/atom | times the original's speed |", "| --- | --: | --: | --: |"]
+    for threads, results in measured.items():
+        for what, medians in results.items():
+            for name, median in medians.items():
+                ratio = medians["original"] / median
+                rows.append(f"| {what}, {name} | {threads} | {median:.0f} | {ratio:.2f} |")
+    return "\n".join(rows)
+
+
+def nve() -> str:
+    """Return how well energy is conserved."""
+    head = [
+        "networks",
+        "drift over 2 ps, meV/atom/ps",
+        "temperature, K",
+        "RMS at 0.5 / 0.25 fs, meV/atom",
+        "ratio",
+    ]
+    rows = [f"| {' | '.join(head)} |", "| --- | --: | --: | --: | --: |"]
+    rows += [
+        f"| {r['precision']} | {r['drift_meV_per_atom_per_ps']:+.4f} "
+        f"| {r['temperature_mean_K']:.0f} ({r['temperature_min_K']:.0f} to "
+        f"{r['temperature_max_K']:.0f}) "
+        f"| {r['rms_0.5fs_meV_per_atom']:.4f} / {r['rms_0.25fs_meV_per_atom']:.4f} "
+        f"| {r['ratio']:.2f} |"
+        for r in json.loads((RESULTS / "nve.json").read_text())["results"]
+    ]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    for table in (budgets, step, nve):
+        (RESULTS / f"{table.__name__}.md").write_text(table() + "\n")
