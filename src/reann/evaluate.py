@@ -105,8 +105,7 @@ def evaluate_unlabeled(
 def _compared(
     potential: Potential | Ensemble, batches: Iterator[_Batch], progress: Told | None
 ) -> Evaluation:
-    ranges = [m.model.get_buffer("density_min") for m in potential.members]
-    has_range = all(bool(torch.isfinite(low).all()) for low in ranges)
+    has_range = all(member.model.has_range for member in potential.members)
     origins: list[str] = []
     groups: list[str] = []
     n_atoms, numbers, outside = [], [], []

@@ -16,6 +16,7 @@ from reann.checkpoint import read_header
 from reann.config import Config
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential, load
+from reann.training.folder import REPORT
 from reann.training.journal import Row, read_log
 
 Line = tuple[str, str]
@@ -126,7 +127,9 @@ def run_lines(folder: Path) -> Iterator[Line]:
         yield "epochs", f"{rows[-1]['epoch']:.0f} done in {rows[-1]['seconds']:.0f} s"
         best = min(rows, key=lambda row: row.get("valid_loss", float("inf")))
         yield "best", f"epoch {best['epoch']:.0f}: {_errors(best)}"
-    if (folder / "last.ckpt.safetensors").exists():
+    if (folder / REPORT).exists():  # written at the very end
+        yield "complete", f"report {folder / REPORT}"
+    elif any(folder.glob("**/last.ckpt.safetensors")):  # members have folders of their own
         yield "go on", f"reann resume {folder}"
     model = folder / "model.reann"
     if model.exists():

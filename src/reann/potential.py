@@ -17,6 +17,7 @@ from torch import Tensor
 
 from reann import checkpoint, properties
 from reann.data.neighbors import graph_from_atoms
+from reann.device import memory_advice
 from reann.errors import UserError, listed
 from reann.graph import Graph
 from reann.model import Reann
@@ -90,8 +91,17 @@ class Potential:
         return predict(self, atoms, names)
 
     def evaluate(self, graph: Graph, names: Iterable[str]) -> dict[str, Tensor]:
-        """Return properties of a batch as tensors; see `reann.properties.evaluate`."""
-        return properties.evaluate(self.model, graph, names)
+        """Return properties of a batch as tensors; see `reann.properties.evaluate`.
+
+        Raises
+        ------
+        UserError
+            Also where the memory of the GPU is not enough.
+        """
+        less = "fewer structures at once" if graph.n_systems > 1 else "fewer atoms"
+        advice = f"Compute {less}, or on the CPU: --device cpu, in Python device='cpu'."
+        with memory_advice(graph.n_atoms, graph.n_edges, advice):
+            return properties.evaluate(self.model, graph, names)
 
     def save(self, path: str | Path) -> None:
         """Write a `.reann` file; `reann.load` is the way back."""

@@ -63,6 +63,36 @@ def test_json_holds_files_keys_and_findings(doubled: Path, tmp_path: Path) -> No
     assert finding["count"] == 1
 
 
+def test_a_missing_file_is_said_without_empty_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert check_command([str(tmp_path / "absent.xyz")]) == 1
+    said = capsys.readouterr().out
+    assert "does not exist" in said
+    assert "Keys" not in said
+    assert "→" not in said  # nothing follows it
+
+
+def test_labels_are_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    check_command([str(ETHANOL)])
+    assert "Labels found: energy (20 of 20), forces (20 of 20)\n" in capsys.readouterr().out
+
+
+def test_a_doubtful_key_is_answered_by_an_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    atoms = Atoms("H2", [[0.0, 0.0, 0.0], [0.0, 0.0, 0.8]])
+    atoms.info |= {"DFT_energy": -1.0, "REF_energy": -2.0}
+    write(tmp_path / "two.xyz", atoms, format="extxyz")
+    check_command([str(tmp_path / "two.xyz")])
+    assert "--key energy=KEY" in capsys.readouterr().out
+
+
 def test_json_that_cannot_be_written_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Cannot write"):
         check_command([str(ETHANOL)], json_path=tmp_path / "absent" / "out.json")

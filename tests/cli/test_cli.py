@@ -114,14 +114,15 @@ CALLS = {
         },
     ),
     "md": (
-        "md m.reann a.xyz --temperature 300 --time 10ps --ensemble npt --seed 7",
+        "md m.reann a.xyz --temperature 300 --time 10ps --ensemble npt --seed 7 --device cpu",
         "reann.engines.md:run_md",
-        {"temperature": 300.0, "ensemble": "npt", "seed": 7},
+        {"temperature": 300.0, "ensemble": "npt", "seed": 7, "device": "cpu"},
     ),
     "relax": (
-        "relax m.reann a.xyz --fmax 0.02 --cell -o r.xyz",
+        "relax m.reann a.xyz --fmax 0.02 --cell -o r.xyz --optimizer fire",
         "reann.engines.relax:relax",
-        {"fmax": 0.02, "cell": True, "output": Path("r.xyz")},
+        {"fmax": 0.02, "cell": True, "output": Path("r.xyz"), "optimizer": "fire"}
+        | {"device": "auto"},
     ),
     "check": (
         "check a.xyz b.xyz --json c.json --strict",
@@ -147,7 +148,8 @@ def test_a_verb_hands_its_options_to_one_function(monkeypatch, verb):
     signature = inspect.signature(
         getattr(importlib.import_module(place.split(":")[0]), place.split(":")[1])
     )
-    double = replace(monkeypatch, place, return_value=0)
+    answer = {"return_value": 0} if verb == "check" else {}
+    double = replace(monkeypatch, place, **answer)
     result = run(*words.split())
     assert result.exit_code == 0, result.output
     double.assert_called_once()
@@ -191,6 +193,13 @@ def test_the_folder_of_a_run_stands_for_its_potential(monkeypatch, tmp_path):
     result = run("relax", tmp_path, "a.xyz")
     assert relax.call_args.args[0] == tmp_path / "model.reann"
     assert "not written" in result.stdout
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_the_exit_code_of_relax_tells_whether_it_ended(monkeypatch, converged):
+    relax = replace(monkeypatch, "reann.engines.relax:relax")
+    relax.return_value.converged = converged
+    assert run("relax", "m.reann", "a.xyz").exit_code == (0 if converged else 1)
 
 
 def test_every_verb_has_a_help_with_an_example():
@@ -260,6 +269,14 @@ def test_ctrl_c_says_how_to_go_on_when_something_was_saved(monkeypatch, config):
     result = run("train", config)
     assert result.exit_code == 130
     assert "reann resume runs/water" in result.stderr
+
+
+def test_a_file_that_ase_does_not_know_is_answered_with_formats(config):
+    model = Path(__file__).parents[1] / "golden" / "files" / "version-1-float32.reann"
+    result = run("evaluate", model, config)
+    assert result.exit_code == 1
+    for word in (".xyz", ".traj", "OUTCAR"):
+        assert word in result.stderr
 
 
 def test_the_module_runs_as_a_program(tmp_path):

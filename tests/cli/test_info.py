@@ -90,6 +90,18 @@ def test_a_run_shows_its_best_epoch_and_how_to_go_on(tmp_path):
     assert "no potential has been saved yet" in text
 
 
+@pytest.mark.parametrize("place", [".", "seed-1"])
+def test_only_a_run_that_is_not_complete_can_go_on(tmp_path, place):
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "last.ckpt.safetensors").touch()
+    assert f"go on: reann resume {tmp_path}" in told(run_lines(tmp_path))
+    (tmp_path / "report.html").touch()
+    text = told(run_lines(tmp_path))
+    assert "resume" not in text
+    assert f"complete: report {tmp_path / 'report.html'}" in text
+
+
 def test_a_run_shows_its_potential(tmp_path):
     (tmp_path / "config.yaml").touch()
     potential().save(tmp_path / "model.reann")

@@ -256,6 +256,37 @@ def test_extrapolating_atoms_are_counted(potential, box):
         potential.model.density_min[:] = rho.min(0).values
         potential.model.density_max[:] = rho.max(0).values
     assert calculator.fraction_extrapolating() == 0.0
+    with torch.no_grad():  # the training had no hydrogen
+        potential.model.density_min[0], potential.model.density_max[0] = -torch.inf, torch.inf
+    assert potential.model.has_range
+    assert calculator.fraction_extrapolating() == pytest.approx(6 / 9)
     box.positions[1] = box.positions[0] + [0.5, 0.0, 0.0]
     box.get_forces()
-    assert 0 < calculator.fraction_extrapolating() <= 1
+    assert 6 / 9 < calculator.fraction_extrapolating() <= 1
+
+
+def test_a_device_is_chosen_without_moving_the_potential(potential, tmp_path, monkeypatch):
+    file = tmp_path / "box.reann"
+    potential.save(file)
+    assert Calculator(potential).potential is potential
+    assert Calculator(potential, device="cpu").potential is potential
+    assert Calculator(file).potential.device.type == "cpu"
+    with pytest.raises(UserError, match="'tpu' is not a device"):
+        Calculator(file, device="tpu")
+    # A device other than the CPU that every computer has.
+    monkeypatch.setattr("reann.engines.ase.device_named", lambda *_: torch.device("meta"))
+    assert Calculator(file, device="cuda").potential.device.type == "meta"
+    assert Calculator(potential, device="cuda").potential.device.type == "meta"
+    assert potential.device.type == "cpu"
+
+
+def test_too_little_memory_of_the_gpu_is_said_with_a_way_out(potential, box, monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(potential.model, "embed", full)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**29, 2**30))
+    box.calc = Calculator(potential)
+    for compute in (box.get_forces, lambda: Ensemble([potential]).predict(box)):
+        with pytest.raises(UserError, match=r"no memory for 9 atoms(.|\n)*--device cpu"):
+            compute()

@@ -1,5 +1,7 @@
 """Dynamics conserve what they should, keep constraints, and stop when they explode."""
 
+from functools import partial
+
 import ase.io
 import numpy as np
 import pytest
@@ -153,6 +155,30 @@ def test_a_potential_that_breaks_during_the_run_is_an_explosion(potential, box, 
     monkeypatch.setattr(potential, "evaluate", evaluate)
     with pytest.raises(ExplosionError, match=r"step \d"):
         nve(potential, box, 0.5)
+
+
+def test_too_little_memory_is_no_explosion(potential, box, monkeypatch):
+    calls = []
+
+    def evaluate(graph, names):
+        calls.append(1)
+        if len(calls) > 3:
+            raise UserError("no memory") from torch.cuda.OutOfMemoryError()
+        return type(potential).evaluate(potential, graph, names)
+
+    monkeypatch.setattr(potential, "evaluate", evaluate)
+    with pytest.raises(UserError, match="no memory") as caught:
+        nve(potential, box, 0.5)
+    assert not isinstance(caught.value, ExplosionError)
+
+
+@pytest.mark.parametrize("verb", [relax, partial(run_md, temperature=300.0)])
+def test_an_error_of_the_start_names_the_file_and_the_structure(potential, box, tmp_path, verb):
+    same = box.copy()
+    same.positions[4] = same.positions[1]
+    ase.io.write(tmp_path / "start.xyz", [box, same])
+    with pytest.raises(UserError, match=r"Atoms 1 and 4 coincide(.|\n)*start\.xyz#1"):
+        verb(potential, tmp_path / "start.xyz", quiet=True)
 
 
 def test_too_many_extrapolating_atoms_stop_the_run_if_asked(potential, box):

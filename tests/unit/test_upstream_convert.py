@@ -272,10 +272,18 @@ class Malicious:
 def test_code_in_a_checkpoint_is_not_executed(tmp_path, write):
     path, trace = training(tmp_path / "run"), tmp_path / "trace"
     write({"reannparam": Malicious(trace)}, path)
-    with pytest.raises(UserError, match="more than arrays"):
+    with pytest.raises(UserError, match="more than arrays") as caught:
         upstream.convert(path, tmp_path / "x.reann")
+    assert "weights_only" not in str(caught.value)  # torch would say how to run it
     assert not trace.exists()
     assert not (tmp_path / "x.reann").exists()
+
+
+def test_a_file_that_is_no_model_is_called_so_without_the_advice_of_torch(tmp_path):
+    (tmp_path / "x.yaml").write_text("data: {train: a.xyz}\n")
+    with pytest.raises(UserError, match="no checkpoint of PyTorch") as caught:
+        upstream.convert(tmp_path / "x.yaml", tmp_path / "x.reann")
+    assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 500, 5000])
@@ -286,7 +294,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, kept):
         upstream.convert(path, tmp_path / "x.reann")
 
 
-def test_an_exported_model_is_refused_with_what_to_give_instead(tmp_path):
+def test_a_damaged_exported_model_is_refused_with_what_to_give_instead(tmp_path):
     training(tmp_path / "run")
     path = tmp_path / "run" / "PES.pt"
     with zipfile.ZipFile(path, "w") as archive:

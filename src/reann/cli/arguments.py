@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,10 +67,11 @@ def told() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        field = re.search(r"data\.keys\.(\w+)", error.fix)
-        if field is None:
+        from reann.data.check.finding import with_option
+
+        fix = with_option(error.fix)
+        if fix == error.fix:
             raise
-        fix = f"{error.fix} On the command line: --key {field[1]}=KEY."
         raise UserError(error.what, error.where, fix) from error
 
 

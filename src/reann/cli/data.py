@@ -33,10 +33,20 @@ def check(
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="File or folder to convert.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC",
+            help="REANN.pth with para/, an exported REANN_PES_DOUBLE.pt, a configuration, or a"
+            " folder.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File to write.")],
 ) -> None:
     """Convert data and models of the original REANN package.
+
+    A model is REANN.pth with its folder para/, or an exported model such as REANN_PES_DOUBLE.pt
+    or PES.pt alone; it becomes .reann. Data are a file configuration; it becomes .xyz.
 
     Example: reann convert REANN.pth -o water.reann
     """

@@ -20,6 +20,13 @@ class Ensemble(str, Enum):
     npt = "npt"
 
 
+class Optimizer(str, Enum):
+    """How `reann relax` searches."""
+
+    lbfgs = "lbfgs"
+    fire = "fire"
+
+
 class Engine(str, Enum):
     """What computes energies and forces."""
 
@@ -45,6 +52,8 @@ StartFile = Annotated[
     str, typer.Argument(metavar="START", help="Structure to start from; the last of a file.")
 ]
 
+Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")]
+
 
 def evaluate(
     model: ModelFile,
@@ -62,7 +71,7 @@ def evaluate(
     unit: Units = None,
     config: ConfigFile = None,
     engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Print the errors of a potential on structures with labels.
 
@@ -115,6 +124,7 @@ def md(
         float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
     ] = 1.0,
     engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+    device: Device = "auto",
 ) -> None:
     """Run short molecular dynamics with a live table.
 
@@ -138,6 +148,7 @@ def md(
         relax_first=relax_first,
         max_extrapolating=max_extrapolating,
         engine=engine.value,
+        device=device,
     )
 
 
@@ -151,25 +162,33 @@ def relax(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")
     ] = None,
     max_steps: Annotated[int, typer.Option(min=1, help="Give up after so many steps.")] = 1000,
+    optimizer: Annotated[
+        Optimizer, typer.Option(help="fire is slower and more robust.")
+    ] = Optimizer.lbfgs,
     engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+    device: Device = "auto",
 ) -> None:
-    """Relax the positions of a structure, and its cell if asked.
+    """Relax the positions of a structure, and its cell if asked; exit code 1 if it did not end.
 
     Example: reann relax model.reann start.xyz --cell -o relaxed.xyz
     """
     from reann.engines.relax import relax
 
-    relax(
+    done = relax(
         model,
         start,
         fmax=fmax,
         cell=cell,
         output=output,
         max_steps=max_steps,
+        optimizer=optimizer.value,
         engine=engine.value,
+        device=device,
     )
     if output is None:
         typer.echo("The structure was not written: name a file with -o relaxed.xyz.")
+    if not done.converged:
+        raise typer.Exit(1)
 
 
 def femtoseconds(text: str) -> float:

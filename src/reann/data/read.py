@@ -20,13 +20,17 @@ import ase
 import ase.db
 import ase.io
 from ase.io.extxyz import read_xyz
-from ase.io.formats import filetype
+from ase.io.formats import UnknownFileTypeError, filetype
 
 from reann.errors import UserError, did_you_mean, listed
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 XYZ_SUFFIXES = (".xyz", ".extxyz")
 DATABASES = ("db", "json")
+READABLE = (
+    "Give extended XYZ (.xyz, .extxyz, also with .gz, .xz or .bz2), .traj, .db, .cif, POSCAR,"
+    " OUTCAR, vasprun.xml, or another format that `ase info --formats` lists."
+)
 BROKEN_STREAM = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
 
@@ -217,6 +221,8 @@ def _unreadable(error: Exception, where: str) -> UserError:
     if isinstance(error, BROKEN_STREAM):
         what = f"The compressed file is truncated or damaged: {error}."
         return UserError(what, where, "Copy or compress it again.")
+    if isinstance(error, UnknownFileTypeError):
+        return UserError("This is no format of structures that ASE knows.", where, READABLE)
     reason = str(error) or type(error).__name__
     return UserError(
         f"ASE cannot read the file: {reason}.",

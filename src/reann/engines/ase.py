@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from reann.data.neighbors import SHORTEST_DISTANCE, checked_neighbor_list, graph_from_atoms
+from reann.device import device_named
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.model.reann import Reann, in_precision
@@ -43,12 +44,16 @@ class Calculator(ase_calculator.Calculator):
         moved half of it, or the cell, the periodicity or the composition changed.
     precision
         Of the networks: `float32` or `float64`; by default as the potential has it.
+    device
+        `cpu`, `cuda`, or `auto`: a GPU if there is one. By default a loaded potential computes
+        where it is, and a file is read to the CPU. A given potential is copied, never moved.
 
     Raises
     ------
     UserError
-        For an unknown engine or precision, a file that is no potential; while computing, for
-        unknown elements (which atoms), coincident atoms and impossible cells.
+        For an unknown engine, precision or device, a file that is no potential; while computing,
+        for unknown elements (which atoms), coincident atoms, impossible cells, and where the
+        memory of the GPU is not enough.
     """
 
     name: ClassVar[str] = "reann"  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -60,12 +65,15 @@ class Calculator(ase_calculator.Calculator):
         engine: str = "auto",
         skin: float = 0.5,
         precision: str | None = None,
+        device: str | None = None,
     ) -> None:
         super().__init__()
         self.implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
         _check_engine(engine)
         if isinstance(potential, (str, Path)):
-            potential = load(potential)
+            potential = load(potential, device_named(device or "cpu", "device"))
+        elif device is not None:
+            potential = _on(potential, device_named(device, "device"))
         self.potential = potential if precision is None else _converted(potential, precision)
         self.neighbors = SkinList(potential.cutoff, skin)
         if len(self.potential.members) > 1:
@@ -103,7 +111,7 @@ class Calculator(ase_calculator.Calculator):
         potential did not record its range.
         """
         models = [member.model for member in self.potential.members]
-        if self.atoms is None or not all(map(_has_range, models)):
+        if self.atoms is None or not all(model.has_range for model in models):
             return float("nan")
         graph = self.neighbors.graph(self.atoms).to(self.potential.device)
         outside = torch.stack([model.extrapolates(graph) for model in models]).any(0)
@@ -160,10 +168,6 @@ class SkinList:
         return bool(moved < (0.5 * self.skin) ** 2)
 
 
-def _has_range(model: Reann) -> bool:
-    return bool(torch.isfinite(torch.as_tensor(model.density_max)).all())
-
-
 def _check_engine(engine: str) -> None:
     if engine not in ENGINES:
         raise UserError(
@@ -175,14 +179,28 @@ def _check_engine(engine: str) -> None:
 
 
 def _converted(potential: Potential | Ensemble, precision: str) -> Potential | Ensemble:
-    """Return a copy whose networks have the precision; the given potential stays as it is."""
+    """Return a copy whose networks have the precision."""
     if precision not in PRECISIONS:
         raise UserError(
             f"'{precision}' is not a precision.{did_you_mean(precision, PRECISIONS)}",
             fix=f"Use one of {', '.join(PRECISIONS)}.",
         )
+    return _changed(potential, lambda model: in_precision(model, PRECISIONS[precision]))
+
+
+def _on(potential: Potential | Ensemble, device: torch.device) -> Potential | Ensemble:
+    """Return the potential where it is on the device, else a copy that is."""
+    if potential.device == device:
+        return potential
+    return _changed(potential, lambda model: model.to(device))
+
+
+def _changed(
+    potential: Potential | Ensemble, change: Callable[[Reann], Reann]
+) -> Potential | Ensemble:
+    """Return a changed copy; the given potential stays as it is."""
     members = [
-        Potential(in_precision(copy.deepcopy(member.model), PRECISIONS[precision]), member.metadata)
+        Potential(change(copy.deepcopy(member.model)), member.metadata)
         for member in potential.members
     ]
     return members[0] if len(members) == 1 else Ensemble(members)

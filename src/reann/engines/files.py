@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
@@ -16,8 +18,8 @@ from reann.errors import UserError
 SUFFIXES = (".xyz", ".extxyz", ".traj")
 
 
-def read_start(start: ase.Atoms | str | Path) -> ase.Atoms:
-    """Return a copy of a structure without calculator, or the last one of a file.
+def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
+    """Return a copy of a structure without calculator, or the last one of a file, and its origin.
 
     Raises
     ------
@@ -32,7 +34,17 @@ def read_start(start: ase.Atoms | str | Path) -> ase.Atoms:
         atoms.calc = None
     if len(atoms) == 0:
         raise UserError("The structure to start from has no atoms.", where)
-    return atoms
+    return atoms, where
+
+
+@contextmanager
+def at_start(origin: str) -> Iterator[None]:
+    """Let errors of the first computation name the structure to start from."""
+    try:
+        yield
+    except UserError as error:
+        where = f"{origin}, {error.where}" if error.where else origin
+        raise UserError(error.what, where, error.fix) from error
 
 
 @final

@@ -15,7 +15,7 @@ from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
 
 from reann.engines.ase import Calculator
-from reann.engines.files import Trail, read_start
+from reann.engines.files import Trail, at_start, read_start
 from reann.engines.relax import relax
 from reann.engines.table import GrowingTable
 from reann.engines.watch import Watch
@@ -66,6 +66,7 @@ def run_md(
     relax_first: bool = False,
     max_extrapolating: float = 1.0,
     engine: str = "auto",
+    device: str | None = None,
     quiet: bool = False,
 ) -> Trajectory:
     """Run molecular dynamics; constraints hold, and the given structure stays as it is.
@@ -97,6 +98,8 @@ def run_md(
         Relax the positions before, to 0.05 eV/Å.
     max_extrapolating
         Stop when more than this fraction of the atoms extrapolates; 1 never stops.
+    engine, device
+        As for `Calculator`.
 
     Raises
     ------
@@ -106,10 +109,10 @@ def run_md(
         A `UserError`, when energy or temperature run away or atoms jump.
     """
     _check(ensemble, temperature, time, timestep, friction)
-    atoms = read_start(start)
+    atoms, origin = read_start(start)
     if relax_first:
-        atoms = relax(model, atoms, fmax=0.05, engine=engine, quiet=quiet).atoms
-    calculator = Calculator(model, engine=engine)
+        atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
+    calculator = Calculator(model, engine=engine, device=device)
     atoms.calc = calculator
     timestep = timestep or (0.5 if 1 in atoms.numbers else 1.0)
     n_steps = max(1, round(time / timestep))
@@ -117,7 +120,8 @@ def run_md(
     freedom = degrees_of_freedom(atoms, ensemble)
     draw_velocities(atoms, temperature, rng, at_rest=ensemble == "nve")
 
-    atoms.get_forces()  # errors of the start; those that come later are explosions
+    with at_start(origin):  # errors that come later are explosions
+        atoms.get_forces()
     dynamics = make_dynamics(
         atoms,
         ensemble=ensemble,

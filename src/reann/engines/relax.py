@@ -11,7 +11,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE, LBFGS
 
 from reann.engines.ase import Calculator
-from reann.engines.files import Trail, read_start
+from reann.engines.files import Trail, at_start, read_start
 from reann.engines.table import GrowingTable
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential
@@ -45,6 +45,7 @@ def relax(
     max_steps: int = 1000,
     optimizer: str = "lbfgs",
     engine: str = "auto",
+    device: str | None = None,
     quiet: bool = False,
 ) -> Relaxation:
     """Relax a structure; constraints hold, and the given structure stays as it is.
@@ -61,6 +62,8 @@ def relax(
         File of all steps: `.xyz`, `.extxyz` or `.traj`. The last one is the relaxed structure.
     optimizer
         `lbfgs`, or the slower and more robust `fire`.
+    engine, device
+        As for `Calculator`.
 
     Raises
     ------
@@ -72,14 +75,16 @@ def relax(
         raise UserError(
             f"'{optimizer}' is not an optimizer.", fix=f"Use one of {', '.join(OPTIMIZERS)}."
         )
-    atoms = read_start(start)
+    atoms, origin = read_start(start)
     if cell and not atoms.pbc.all():
         raise UserError(
             "The cell can be relaxed where it is periodic in three dimensions.",
             f"pbc is {atoms.pbc.tolist()}",
             "Relax the positions only, or set pbc.",
         )
-    atoms.calc = Calculator(model, engine=engine)
+    atoms.calc = Calculator(model, engine=engine, device=device)
+    with at_start(origin):
+        atoms.get_forces()
     moving = FrechetCellFilter(atoms) if cell else atoms
     every = max(1, max_steps // 200)
 
@@ -96,7 +101,7 @@ def relax(
         if not done and steps % every:
             table.add(_row(atoms, steps, largest))
     energy = atoms.get_potential_energy()
-    table.say(_verdict(done, steps, largest, fmax, optimizer))
+    table.say(_verdict(done, steps, largest, fmax))
     return Relaxation(atoms, done, steps, energy, largest)
 
 
@@ -106,7 +111,7 @@ def _largest_force(moving: ase.Atoms | FrechetCellFilter, step: int) -> float:
         raise UserError(
             "The forces are no finite numbers any more.",
             f"step {step} of the relaxation",
-            "Start from a structure closer to the training data, or use the optimizer 'fire'.",
+            "Start from a structure closer to the training data, or use --optimizer fire.",
         )
     return largest
 
@@ -116,11 +121,10 @@ def _row(atoms: ase.Atoms, step: int, largest: float) -> list[str]:
     return [str(step), f"{atoms.get_potential_energy():.5f}", f"{largest:.4f}", volume]
 
 
-def _verdict(done: bool, steps: int, largest: float, fmax: float, optimizer: str) -> str:
+def _verdict(done: bool, steps: int, largest: float, fmax: float) -> str:
     if done:
         return f"Relaxed in {steps} steps: largest force {largest:.4f} eV/Å."
-    other = " or the optimizer 'fire'" if optimizer == "lbfgs" else ""
     return (
         f"Not relaxed after {steps} steps: largest force {largest:.4f} eV/Å, wanted {fmax}."
-        f" Allow more steps{other}, or a larger fmax."
+        " Options of `reann relax`: more --max-steps, --optimizer fire, or a larger --fmax."
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import ase
 import numpy as np
+import torch
 from ase import units
 from ase.md.md import MolecularDynamics
 
@@ -70,6 +71,8 @@ class Watch:
                 trail.write(self.atoms)
                 raise
             except UserError as error:  # of a structure that no start would have
+                if isinstance(error.__cause__, torch.cuda.OutOfMemoryError):
+                    raise
                 trail.write(self.atoms)
                 raise self.explosion(dynamics.nsteps + 1, error.what) from error
             yield

@@ -48,8 +48,8 @@ class Reann(nn.Module):
     density_mean, density_scale
         Fixed standardization of the density, (elements, features).
     density_min, density_max
-        Range of the density in the training structures, (elements, features); infinite when
-        not recorded.
+        Range of the density in the training structures, (elements, features); infinite for
+        elements that were not there, and for all when it was not recorded.
     """
 
     energy_scale: Tensor
@@ -159,11 +159,19 @@ class Reann(nn.Module):
         each = zip(rho.split(counts), self.density_mean, self.density_scale, strict=True)
         return torch.cat([(rho_z - mean) / scale for rho_z, mean, scale in each])
 
+    @property
+    def has_range(self) -> bool:
+        """Whether the range of the density was recorded, be it for one element only."""
+        return bool(self._in_training().any())
+
+    def _in_training(self) -> Bool[Tensor, " elements"]:
+        return (self.density_min.isfinite() & self.density_max.isfinite()).all(1)
+
     def extrapolates(self, graph: Graph, margin: float = 0.05) -> Bool[Tensor, " atoms"]:
-        """Return which atoms have a density outside the training range.
+        """Return which atoms have a density outside the training range; ask `has_range` first.
 
         An atom extrapolates when one feature lies outside by more than `margin` times the width
-        of its range.
+        of its range, or when the training had no atom of its element.
         """
         with torch.no_grad():
             rho, atoms = self.embed(graph, graph.edge_vectors())
@@ -171,6 +179,7 @@ class Reann(nn.Module):
         # A feature that never changed in the training still has rounding.
         slack = margin * (high - low) + 1e-4 * self.density_scale[atoms.element]
         outside = ((rho < low - slack) | (rho > high + slack)).any(1)
+        outside |= ~self._in_training()[atoms.element]
         return outside[atoms.rank]
 
 

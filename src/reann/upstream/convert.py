@@ -6,6 +6,7 @@ them, or an exported model `REANN_PES_*.pt`, which needs no `para/`. Neither is 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,9 +144,8 @@ def read_weights(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # of pickles that no torch wrote
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises anything
-        reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(
-            f"The file is damaged or holds more than arrays: {reason}",
+            _unreadable(path, error),
             str(path),
             f"Give the {CHECKPOINT} that the training wrote; code in it is never run.",
         ) from error
@@ -160,6 +160,17 @@ def read_weights(path: Path) -> dict[str, Any]:
             f"Give the {CHECKPOINT} that the training wrote.",
         )
     return dict(content)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """Say what is wrong, without the advice of torch to trust the file."""
+    if isinstance(error, PermissionError):
+        return f"The file cannot be read: {error.strerror}."
+    if not _is_archive(path):
+        return "The file is no checkpoint of PyTorch, or it is damaged."
+    name = re.search(r"GLOBAL (\S+)", str(error))
+    why = f": it wants to import {name[1]}" if name else ""
+    return f"The file is damaged or holds more than arrays{why}."
 
 
 def _check_order(weights: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:

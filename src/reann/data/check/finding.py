@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +32,12 @@ class Finding:
     """Number of structures concerned."""
     examples: tuple[str, ...] = ()
     """Where: `file#index`, and atoms where it helps."""
+
+
+def with_option(fix: str) -> str:
+    """Name beside a field of the configuration the option of the command line that does it."""
+    field = re.search(r"data\.keys\.(\w+)", fix)
+    return fix if field is None else f"{fix} On the command line: --key {field[1]}=KEY."
 
 
 Rule = Callable[[Sequence[Record]], Finding | None]

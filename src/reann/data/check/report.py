@@ -15,13 +15,20 @@ from rich.table import Table
 from reann.data.check.survey import FileSummary, Survey
 from reann.errors import UserError, listed
 
+FILES_CAPTION = (
+    "n structures · E lowest and highest, eV/atom · |F| typical (rms) and largest, eV/Å"
+    " · d shortest distance, Å\n"
+)
 STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def show(result: Survey, console: Console) -> None:
     """Print the files, their keys and the findings."""
-    console.print(_files(result.files))
-    console.print(_keys(result.files))
+    if result.files:
+        console.print(_files(result.files))
+        console.print(FILES_CAPTION, style="dim", soft_wrap=True)
+        console.print(_keys(result.files))
+        console.print(_labels(result.files), style="dim", highlight=False, soft_wrap=True)
     if result.findings:
         console.print(_findings(result))
     counts = {s: sum(f.severity == s for f in result.findings) for s in STYLE}
@@ -57,12 +64,7 @@ def write_json(result: Survey, path: Path) -> None:
 
 
 def _files(files: list[FileSummary]) -> Table:
-    table = Table(
-        title="Files",
-        caption="n structures · E lowest and highest, eV/atom · "
-        "|F| typical (rms) and largest, eV/Å · d shortest distance, Å",
-        show_lines=True,
-    )
+    table = Table(title="Files", show_lines=True)
     table.add_column("file", overflow="fold", min_width=12)
     for name in ("n", "atoms", "elements", "pbc"):
         table.add_column(name)
@@ -99,18 +101,23 @@ def _keys(files: list[FileSummary]) -> Table:
             counts[key.place, key.name] += n
             shapes[key.place, key.name][key.shape] = None
     total = sum(f.structures for f in files)
-    labels: dict[str, int] = defaultdict(int)
-    for f in files:
-        for label, n in f.labels.items():
-            labels[label] += n
-    used = ", ".join(f"{label} ({n} of {total})" for label, n in labels.items())
-    table = Table(title="Keys", caption=f"Labels found: {used or 'none'}")
+    table = Table(title="Keys")
     for name in ("place", "key", "shape", "structures"):
         table.add_column(name)
     for place, name in sorted(counts):
         shape = listed(shapes[place, name], limit=3)
         table.add_row(place, escape(name), shape, f"{counts[place, name]} of {total}")
     return table
+
+
+def _labels(files: list[FileSummary]) -> str:
+    total = sum(f.structures for f in files)
+    labels: dict[str, int] = defaultdict(int)
+    for f in files:
+        for label, n in f.labels.items():
+            labels[label] += n
+    used = ", ".join(f"{label} ({n} of {total})" for label, n in labels.items())
+    return f"Labels found: {used or 'none'}\n"
 
 
 def _findings(result: Survey) -> Table:
@@ -124,6 +131,7 @@ def _findings(result: Survey) -> Table:
         if f.examples:
             more = ", …" if f.count > len(f.examples) else ""
             text += f"\n[dim]{escape(', '.join(f.examples))}{more}[/]"
-        text += f"\n→ {escape(f.fix)}"
+        if f.fix:
+            text += f"\n→ {escape(f.fix)}"
         table.add_row(f"[{style}]{f.severity}[/]", str(f.count) if f.count else "", text)
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from reann import units
 from reann.config import DataConfig
 from reann.data.check import duplicates, geometry, values
-from reann.data.check.finding import MOST_EXAMPLES, Finding, Rule
+from reann.data.check.finding import MOST_EXAMPLES, Finding, Rule, with_option
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.work import Work
 from reann.data.keys import KeyCensus
@@ -119,7 +119,7 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
     pairs = duplicates.twins(records)
     findings += [rule(pairs) for rule in PAIR_RULES]
     findings += [work.forces(), work.stress()]
-    found = [f for f in findings if f is not None]
+    found = [replace(f, fix=with_option(f.fix)) for f in findings if f is not None]
     names = dict.fromkeys(r.file for r in records)
     by_file = {name: [r for r in records if r.file == name] for name in names}
     return Survey(

@@ -61,10 +61,12 @@ def force_unit(records: Sequence[Record]) -> Finding | None:
     low, typical, high = np.percentile(sizes, [20, 50, 80])
     if high < SMALL_FORCES:
         words = "small: Hartree/Bohr (51.4 eV/Å) give such numbers, and so do nearly relaxed atoms"
-        fix = "Unless they are relaxed: `data: {units: {energy: Ha, forces: Ha/Bohr}}`."
+        fix = "Unless they are relaxed: `data: {units: {energy: Ha, forces: Ha/Bohr}}`. On the "
+        fix += "command line: --unit energy=Ha --unit forces=Ha/Bohr."
     elif low > LARGE_FORCES:
         words = "large: kcal/mol/Å (0.043 eV/Å) give such numbers, and so do random geometries"
-        fix = "Unless they are random: `data: {units: {energy: kcal/mol, forces: kcal/mol/Ang}}`."
+        fix = "Unless they are random: `data: {units: {energy: kcal/mol, forces: kcal/mol/Ang}}`. "
+        fix += "On the command line: --unit energy=kcal/mol --unit forces=kcal/mol/Ang."
     else:
         return None
     message = f"forces are {typical:.3g} eV/Å (median of root mean squares), {words}"
@@ -188,7 +190,11 @@ def energy_constant(records: Sequence[Record]) -> Finding | None:
     if len({r.projections for r in some}) == 1:
         return None
     return about(
-        some, "constant-energy", "error", "all energies are equal", "Check the key of the energy."
+        some,
+        "constant-energy",
+        "error",
+        "all energies are equal",
+        "Name the right key: data.keys.energy.",
     )
 
 
@@ -213,7 +219,8 @@ def stress_without_volume(records: Sequence[Record]) -> Finding | None:
         "stress-without-volume",
         "note",
         "stresses of structures that are not periodic in three directions",
-        "They have no volume to refer to; write `data: {keys: {stress: null}}` when they disturb.",
+        "They have no volume to refer to; when they disturb, write `data: {keys: {stress: null}}`, "
+        "on the command line --key stress=null.",
     )
 
 

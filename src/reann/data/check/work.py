@@ -176,11 +176,13 @@ def _verdict(
             "Nothing to do.",
         )
     close = [words for known, words in factors.items() if abs(factor / known - 1.0) < 0.2]
+    option = label.replace("stresses", "stress")
     words = close[0] if close else "sign, unit or the choice of the key is wrong"
     return Finding(
         f"{label}-disagree",
         "error" if abs(aligned) > 0.97 else "warning",
         f"energies change by {factor:.4g} times what the {label} say ({count} pairs of close "
         f"structures): {words}",
-        "Set `data: {units: ...}` or choose another key; turn a wrong sign in the file.",
+        "Set `data: {units: ...}` or choose another key; turn a wrong sign in the file. On the "
+        f"command line: --unit {option}=UNIT, --key {option}=KEY.",
     )
