@@ -40,8 +40,8 @@ class Budget:
 
 
 BUDGETS = [
-    Budget("co2-ni100", 3, 1),
-    *(Budget("ch4-random", t, 1) for t in (0, 1, 3)),
+    *(Budget("co2-ni100", 3, seed) for seed in (1, 2)),
+    *(Budget("ch4-random", t, seed) for seed in (1, 2) for t in (0, 1, 3)),
     *(Budget("water", t, seed) for seed in (1, 2) for t in (0, 1, 2)),
 ]
 

@@ -293,7 +293,7 @@ class RunConfig(Section):
     device: str = "auto"
     """auto, cpu or cuda."""
     threads: Count | None = None
-    """Threads of the CPU; by default all cores."""
+    """Threads of the CPU; by default as many cores as the neighbor pairs of a step keep busy."""
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
     """Where metrics are sent besides `log.csv`."""
     checkpoint_minutes: NonNegative = 10.0

@@ -20,10 +20,12 @@ from ase.constraints import FixAtoms
 from models import random_model
 from reann import checkpoint, properties
 from reann.config import Config
+from reann.config_file import load_config
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential, load
 from reann.training import run as training_run
+from reann.training import setup
 from reann.training.journal import read_log
 from reann.training.loop import MOST_ROLLBACKS, Trainer
 from reann.training.loss import Loss
@@ -738,3 +740,14 @@ def test_a_tracker_that_is_missing_stops_before_the_first_step(tmp_path, monkeyp
     with pytest.raises(UserError, match="wandb is not installed"):
         train(small(tmp_path / "run", tracker="wandb"))
     assert not (tmp_path / "run" / "log.csv").exists()
+
+
+@pytest.mark.parametrize(("edges", "threads"), [(10_000, 1), (100, 2), (10, 4)])
+def test_threads_are_as_many_as_a_step_keeps_busy_and_stay_so(
+    tmp_path, monkeypatch, edges, threads
+):
+    monkeypatch.setattr(setup, "EDGES_PER_THREAD", edges)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    run = train(small(tmp_path / "run", epochs=1, threads=None))
+    assert load_config(run.folder / "config.yaml").run.threads == threads

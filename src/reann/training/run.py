@@ -46,12 +46,13 @@ from reann.training.setup import (
     open_parts,
     reference_source,
     start_model,
+    useful_threads,
     with_model_of,
 )
 from reann.training.standardize import record_ranges
 from reann.training.state import FILE, Progress, TrainingState
 
-Begin = Callable[[Path, Parts], None]
+Begin = Callable[[Config, Parts], None]
 VALID_BATCH, VALID_EDGES = 32, 100_000
 """Structures and neighbor pairs at once in a validation."""
 
@@ -89,8 +90,9 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
         # Read now: it may be the potential of the run that is overwritten.
         config, start = with_model_of(config, Path(warm_start)), Path(warm_start).read_bytes()
 
-    def begin(folder: Path, parts: Parts) -> None:
+    def begin(config: Config, parts: Parts) -> None:
         """Replace what was in the folder, when nothing can be wrong with the data anymore."""
+        folder = folder_of(config)
         clear(folder)
         if start is not None:
             with replacing(folder / START) as temporary:
@@ -120,16 +122,16 @@ def resume(folder: str | Path) -> Run:
 def _train(config: Config, begin: Begin | None = None, *, overwrite: bool = False) -> Run:
     """Begin a run, or without `begin` go on with one, and finish it."""
     folder = folder_of(config)
-    torch.set_num_threads(config.run.threads or torch.get_num_threads())
-    config = _with_run(config, threads=torch.get_num_threads())
     device = device_named(config.run.device)
     with world(device) as processes, locked(folder, processes):
         journal = Journal(folder, speaks=processes.leads)
         if processes.leads and begin and not overwrite:
             refuse_another_run(folder)
         parts = open_parts(config, folder, processes, journal.say, as_split=begin is None)
+        config = _with_run(config, threads=config.run.threads or useful_threads(config, parts))
+        torch.set_num_threads(config.run.threads or 1)
         if processes.leads and begin:
-            begin(folder, parts)
+            begin(config, parts)
         processes.wait()
         warm_start = folder / START if (folder / START).exists() else None
         members = []

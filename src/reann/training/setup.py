@@ -27,6 +27,8 @@ from reann.potential import Potential, load
 from reann.training.distributed import World
 from reann.training.standardize import set_standardization
 
+EDGES_PER_THREAD = 10_000
+"""Neighbor pairs of a step for each thread; fewer make a second thread no faster."""
 SPLIT = "split.json"
 Say = Callable[[str], None]
 
@@ -160,6 +162,16 @@ def _single(path: Path) -> Potential:
 
 def _dtype(config: Config) -> torch.dtype:
     return torch.float64 if config.training.precision == "float64" else torch.float32
+
+
+def useful_threads(config: Config, parts: Parts) -> int:
+    """Return how many of the cores the neighbor pairs of a step keep busy.
+
+    More than that only wait for each other, for long when the machine has other work.
+    """
+    edges = parts.train.dataset.n_edges[parts.train.indices].mean()
+    busy = int(batch_size(config, parts.train) * edges / EDGES_PER_THREAD)
+    return min(max(busy, 1), torch.get_num_threads())
 
 
 def batch_size(config: Config, train: Subset) -> int:

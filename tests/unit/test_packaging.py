@@ -1,0 +1,37 @@
+"""What the package imports is what it asks pip for."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
+ROOT = Path(__file__).parents[2]
+OPTIONAL = {"wandb", "tensorboard"}
+
+
+def imported() -> set[str]:
+    """Return the top-level names of all imports below src/reann, also those inside functions."""
+    found: set[str] = set()
+    for file in (ROOT / "src" / "reann").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {name.name.split(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"reann"}
+
+
+def test_every_import_is_a_declared_dependency_and_the_other_way_round():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[<>=\[;]", line)[0].lower() for line in project["dependencies"]}
+    distributions = packages_distributions()
+    needed = {
+        distributions.get(name, [name])[0].lower() for name in imported() if name not in OPTIONAL
+    }
+    assert needed == declared
