@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from reann.errors import UserError
 from reann.training.journal import Journal, Tracker, read_log, tracker
@@ -184,3 +186,20 @@ def test_tensorboard_gets_the_numbers(tmp_path: Path) -> None:
     found = [(e.step, e.value) for e in events.Scalars("valid_forces_rmse_meV_per_A")]
     assert [step for step, _ in found] == [0, 1, 2]
     assert [value for _, value in found] == pytest.approx([100 / 3, 25.0, 20.0])
+
+
+def test_a_terminal_shows_rows_and_how_far_the_epoch_is(tmp_path):
+    journal, screen = Journal(tmp_path, speaks=True), io.StringIO()
+    journal.console = Console(file=screen, force_terminal=True, width=120)
+    journal.open(-1)
+    journal.add(
+        {"epoch": 0.0, "learning_rate": 1e-3, "valid_loss": 1.0, "best": 1.0, "seconds": 61}
+    )
+    journal.tick(1, 7, 36)
+    journal.tick(1, 8, 36)
+    journal.close()
+    shown = screen.getvalue()
+    assert "01:01" in shown
+    assert "epoch 1: step 7 of 36" in shown
+    # Not at every step.
+    assert "step 8" not in shown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -22,6 +23,8 @@ Row = dict[str, float]
 """One epoch: epoch, learning_rate, errors with units in their names, seconds."""
 
 SHOWN_ROWS = 15
+TICK = 0.2
+"""Seconds between pictures of a live terminal within an epoch."""
 COLUMNS = {
     "train_energy_rmse_meV_per_atom": "train E",
     "train_forces_rmse_meV_per_A": "train F",
@@ -105,6 +108,7 @@ class Journal:
         self.rows: list[Row] = []
         self.live: Live | None = None
         self.names: list[str] = []
+        self.ticked = 0.0
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -138,6 +142,13 @@ class Journal:
                 self.names = [name for name in COLUMNS if name in self.rows[-1] or name in row]
                 self.say(_line(["epoch", "lr", *(COLUMNS[n] for n in self.names), "best", "time"]))
             self.say(_line(_cells(row, self.names)))
+
+    def tick(self, epoch: int, step: int, steps: int) -> None:
+        """Show on a live terminal how far an epoch is, a few times a second."""
+        if self.live and time.monotonic() - self.ticked >= TICK:
+            self.ticked = time.monotonic()
+            note = f"epoch {epoch}: step {step} of {steps}"
+            self.live.update(_table(self.rows[-SHOWN_ROWS:], note), refresh=True)
 
     def close(self) -> None:
         """Leave the terminal in order."""
@@ -191,9 +202,9 @@ def _line(cells: list[str]) -> str:
     return "  ".join(cell.rjust(9 if i > 1 else 7) for i, cell in enumerate(cells))
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[Row], note: str = "") -> Table:
     names = [name for name in COLUMNS if any(name in row for row in rows)]
-    table = Table(caption=CAPTION, box=None)
+    table = Table(caption=f"{CAPTION}   {note}", box=None, min_width=72)
     for title in ["epoch", "lr", *(COLUMNS[name] for name in names), "best", "time"]:
         table.add_column(title, justify="right")
     for row in rows:

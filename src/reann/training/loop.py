@@ -96,6 +96,7 @@ class Trainer:
         for batch, graphs in self.train.graphs(batches):
             self._step(batch, graphs, errors)
             progress.step += 1
+            self.journal.tick(epoch, progress.step, len(self.train))
             stop = self.world.any(self.stop)
             if stop or self._checkpoint_is_due(self.checkpoint_seconds):
                 self._save(errors)
