@@ -20,20 +20,31 @@ ORIGINAL = {
 
 
 def budgets() -> str:
-    """Return what trainings with fixed budgets reached."""
-    files = sorted((RESULTS / "budgets").glob("*.json"))
+    """Return what trainings with fixed budgets reached, the seeds side by side."""
+    runs: dict[tuple[str, int], list[dict]] = {}
+    for file in sorted((RESULTS / "budgets").glob("*.json")):
+        found = json.loads(file.read_text())
+        runs.setdefault((found["set"], found["n_recursions"]), []).append(found)
     rows = [
-        "| set | T | seed | epochs | E, meV | E, meV/atom | F, meV/Å | s/epoch | original: E | F |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
+        "| set | T | E, meV | F, meV/Å | s/epoch | original: E | F |",
+        "| --- | --: | --: | --: | --: | --: | --: |",
     ]
-    for r in (json.loads(file.read_text()) for file in files):
-        energy, forces = ORIGINAL.get((r["set"], r["n_recursions"]), ("–", "–"))
-        time = f"{r['seconds_per_epoch']:.1f}" if "seconds_per_epoch" in r else ""
-        rows.append(
-            f"| {r['set']} | {r['n_recursions']} | {r['seed']} | {r['epochs']:.0f} "
-            f"| {r['valid_energy_rmse_meV']:.0f} | {r['valid_energy_rmse_meV_per_atom']:.2f} "
-            f"| {r['valid_forces_rmse_meV_per_A']:.1f} | {time} | {energy} | {forces} |"
-        )
+    for (name, t), seeds in runs.items():
+        energy = ", ".join(f"{r['valid_energy_rmse_meV']:.0f}" for r in seeds)
+        forces = ", ".join(f"{r['valid_forces_rmse_meV_per_A']:.1f}" for r in seeds)
+        seconds = seeds[0]["seconds_per_epoch"]
+        theirs = " | ".join(str(x) for x in ORIGINAL.get((name, t), ("–", "–")))
+        rows.append(f"| {name} | {t} | {energy} | {forces} | {seconds:.1f} | {theirs} |")
+    return "\n".join(rows)
+
+
+def readout_start() -> str:
+    """Return what the first guess of the readout changes."""
+    rows = ["| reference energies | E, meV/atom | F, meV/Å |", "| --- | --: | --: |"]
+    for name, seeds in json.loads((RESULTS / "readout_start.json").read_text()).items():
+        energy = ", ".join(f"{energy:.2f}" for energy, _ in seeds)
+        forces = ", ".join(f"{forces:.1f}" for _, forces in seeds)
+        rows.append(f"| {name} | {energy} | {forces} |")
     return "\n".join(rows)
 
 
@@ -71,5 +82,5 @@ def nve() -> str:
 
 
 if __name__ == "__main__":
-    for table in (budgets, step, nve):
+    for table in (budgets, readout_start, step, nve):
         (RESULTS / f"{table.__name__}.md").write_text(table() + "\n")

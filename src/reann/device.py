@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,8 +22,8 @@ def device_named(name: str, where: str = "run.device") -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.split(":")[0] not in ("cpu", "cuda"):
-        raise UserError(f"'{name}' is not a device.", where, "Write auto, cpu or cuda.")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"'{name}' is not a device.", where, "Write auto, cpu, cuda or cuda:1.")
     if name == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
