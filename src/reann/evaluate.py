@@ -25,13 +25,13 @@ from reann import checkpoint
 from reann.config import DataConfig, Keys, Units
 from reann.conventions import angstrom, conventions, described
 from reann.data.dataset import Subset, open_dataset
+from reann.data.loader import pieces
 from reann.data.neighbors import graph_from_atoms
 from reann.data.read import iter_atoms
 from reann.device import device_named
 from reann.errors import UserError, listed
 from reann.evaluation import Evaluation
-from reann.graph import Graph
-from reann.metrics import LABELS
+from reann.graph import LABELS, Graph
 from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
 
@@ -70,7 +70,8 @@ def evaluate(
     dataset = subset.dataset
 
     def batches() -> Iterator[_Batch]:
-        for batch in _pieces(np.asarray(subset.indices), dataset.n_edges, max_edges):
+        # One more for each structure: isolated atoms need memory, too.
+        for batch in pieces(np.asarray(subset.indices), dataset.n_edges + 1, max_edges):
             which = batch.tolist()
             origins = [dataset.origin(i) for i in which]
             yield _Batch(dataset.graph(batch), origins, [dataset.groups[i] for i in which])
@@ -141,18 +142,6 @@ def _compared(
         extrapolating=np.concatenate(outside) if outside else None,
         std={k.removesuffix("_std"): v for k, v in together.items() if k.endswith("_std")},
     )
-
-
-def _pieces(indices: NDArray, edges: NDArray, max_edges: int) -> list[NDArray]:
-    """Cut the structures, in order, into batches of at most `max_edges` neighbor pairs."""
-    starts, room = [], 0
-    for place, index in enumerate(indices):
-        # One more for each structure: isolated atoms need memory, too.
-        if not starts or room < edges[index] + 1:
-            starts.append(place)
-            room = max_edges
-        room -= int(edges[index]) + 1
-    return np.split(indices, starts[1:]) if starts else []
 
 
 def _check_elements(potential: Potential | Ensemble, batch: _Batch) -> None:

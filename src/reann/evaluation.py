@@ -13,8 +13,8 @@ import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from reann.graph import PER_ATOM_LABELS
-from reann.metrics import LABELS, Errors
+from reann.graph import LABELS, PER_ATOM_LABELS
+from reann.metrics import Errors
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+LABELS = ("energy", "forces", "stress")
+"""What a potential is trained on and judged by."""
 PER_ATOM_LABELS = ("forces",)
 """Labels with one row per atom; every other label has one row per system."""
 

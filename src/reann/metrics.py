@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reann.graph import Graph
+from reann.graph import LABELS, Graph
 
 UNITS = {
     "energy": "meV_per_atom",
     "forces": "meV_per_A",
     "stress": "meV_per_A3",
 }
-LABELS = tuple(UNITS)
 
 
 def residuals(predicted: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:

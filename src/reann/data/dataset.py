@@ -21,11 +21,10 @@ from reann.data.build import Progress, build_cache
 from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
 from reann.data.keys import ResolvedKeys
 from reann.data.read import display_name, file_hash, find_files
-from reann.graph import PER_ATOM_LABELS, Graph
+from reann.graph import LABELS, PER_ATOM_LABELS, Graph
 
 Index = int | np.integer
 Indices = Sequence[Index] | NDArray[Any]
-LABELS = ("energy", "forces", "stress")
 
 
 class Dataset:

@@ -46,15 +46,7 @@ class Loader:
         """Return this process' share of a batch, split by `max_edges`."""
         edges = self.subset.dataset.n_edges
         mine = deal(batch, edges[batch], self.size)[self.rank]
-        parts: list[list[int]] = []
-        room = 0
-        for index in mine:
-            if not parts or (self.max_edges is not None and room < edges[index]):
-                parts.append([])
-                room = self.max_edges or 0
-            parts[-1].append(int(index))
-            room -= int(edges[index])
-        return [np.array(part) for part in parts]
+        return pieces(mine, edges, self.max_edges)
 
     def graphs(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Graph]]]:
         """Yield each batch and its graphs, while a thread prepares the next."""
@@ -70,6 +62,25 @@ class Loader:
                 if i + 1 < len(batches):
                     upcoming = ahead.submit(load, batches[i + 1])
                 yield batch, graphs
+
+
+def pieces(indices: np.ndarray, edges: np.ndarray, max_edges: int | None) -> list[np.ndarray]:
+    """Cut structures, in order, into pieces of at most so many pairs; a larger one is alone.
+
+    Parameters
+    ----------
+    edges
+        Neighbor pairs of every structure of the data set.
+    max_edges
+        None: everything is one piece.
+    """
+    starts, room = [], 0
+    for place, index in enumerate(indices):
+        if not starts or (max_edges is not None and room < edges[index]):
+            starts.append(place)
+            room = max_edges or 0
+        room -= int(edges[index])
+    return np.split(indices, starts[1:]) if starts else []
 
 
 def deal(batch: np.ndarray, edges: np.ndarray, n_processes: int) -> list[np.ndarray]:

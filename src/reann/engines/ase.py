@@ -18,11 +18,10 @@ from reann.data.neighbors import SHORTEST_DISTANCE, checked_neighbor_list, graph
 from reann.device import device_named
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
-from reann.model.reann import Reann, in_precision
+from reann.model.reann import PRECISIONS, Reann, in_precision
 from reann.potential import Ensemble, Potential, check_elements, load
 
 ENGINES = ("auto", "torch", "native")
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Calculator(ase_calculator.Calculator):

@@ -20,6 +20,8 @@ from reann.model.networks import Network
 from reann.model.radial import CUTOFF_FUNCTIONS, Gaussians
 from reann.model.zbl import ZBL
 
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+"""Of the networks, by name."""
 UNKNOWN = -1
 """Index of an element that the model does not know."""
 HEAVIEST = 118

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from reann.config import ModelConfig, NetworkConfig
 from reann.errors import listed
-from reann.model.reann import Reann, build
+from reann.model.reann import PRECISIONS, Reann, build
 
 UNITS = {"energy": "eV", "length": "Ang"}
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 ENTRIES = ("elements", "cutoff", "model", "units", "precision")
 """What a header says of the model."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.evaluation import Evaluation
-from reann.metrics import LABELS
+from reann.graph import LABELS
 from reann.report.svg import Axes
 from reann.report.tables import READABLE, key, number
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Values = NDArray[Any] | Sequence[float] | float
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
-MINUS, THIN_SPACE = "\u2212", "\u202f"
+MINUS = "\u2212"
 
 
 @dataclass

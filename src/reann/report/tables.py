@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from reann.evaluation import Evaluation
-from reann.metrics import LABELS, UNITS
+from reann.graph import LABELS
+from reann.metrics import UNITS
 
 READABLE = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 """Units of the errors of each label."""

@@ -13,6 +13,7 @@ from reann import metrics
 from reann.config import Config
 from reann.data.dataset import Dataset
 from reann.data.statistics import ReferenceEnergies
+from reann.graph import LABELS
 from reann.model import Reann
 from reann.training.setup import Parts
 
@@ -61,7 +62,7 @@ def _elements(data: Dataset) -> str:
 
 def _labels(data: Dataset) -> str:
     """Return how many structures have each label, read as eV and Å."""
-    counts = ((name, data.keys.counts.get(name, 0)) for name in metrics.LABELS)
+    counts = ((name, data.keys.counts.get(name, 0)) for name in LABELS)
     return " · ".join(f"{name} {count or '–'}" for name, count in counts)
 
 

@@ -20,9 +20,8 @@ from torch import Tensor
 
 from reann.config import LossConfig
 from reann.data.dataset import Subset
-from reann.graph import PER_ATOM_LABELS, Graph
+from reann.graph import LABELS, PER_ATOM_LABELS, Graph
 
-LABELS = ("energy", "forces", "stress")
 Counts = Mapping[str, float]
 """Number of finite label values: energies, force components, stress components."""
 

@@ -44,7 +44,6 @@ from reann.training.setup import (
     Parts,
     batch_size,
     open_parts,
-    reference_source,
     start_model,
     useful_threads,
     with_model_of,
@@ -164,7 +163,8 @@ def _train_one(
     folder, training = folder_of(config), config.training
     if processes.leads:
         remove_leftovers(folder)
-    model = start_model(config, parts, warm_start).to(device)
+    model, source = start_model(config, parts, warm_start)
+    model.to(device)
     processes.share(model.state_dict().values())
     loader = Loader(
         parts.train,
@@ -190,8 +190,6 @@ def _train_one(
         if not processes.leads:
             # The sums of all processes go on in one of them.
             state.progress.errors = Progress().errors
-
-    source = reference_source(parts, warm_start)
 
     def save_best(state: TrainingState) -> None:
         epoch = state.progress.best_epoch

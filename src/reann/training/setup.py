@@ -88,8 +88,11 @@ def open_parts(config: Config, folder: Path, world: World, say: Say, *, as_split
     )
 
 
-def start_model(config: Config, parts: Parts, warm_start: Path | None) -> Reann:
-    """Return the model that training starts from: new, or the weights of a `.reann` file."""
+def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[Reann, str]:
+    """Return the model that training starts from, and where its reference energies come from.
+
+    The model is new, or that of a `.reann` file.
+    """
     if warm_start is not None:
         return _continued(config, parts, warm_start)
     model = build(
@@ -106,7 +109,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> Reann:
     set_standardization(model, parts.train, config.run.seed)
     # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
     model.reference_energies.requires_grad_(parts.reference.source == "fit")
-    return model
+    return model, parts.reference.source
 
 
 def with_model_of(config: Config, path: Path) -> Config:
@@ -117,18 +120,20 @@ def with_model_of(config: Config, path: Path) -> Config:
     UserError
         If the file holds an ensemble, or the configuration asks for another cutoff.
     """
-    cutoff, asked = _single(path).cutoff, config.model.cutoff
+    potential = _single(path)
+    cutoff, asked = potential.cutoff, config.model.cutoff
     if "cutoff" in config.model.model_fields_set and cutoff != asked:
         raise UserError(
             f"The potential has a cutoff of {cutoff} Å, the configuration asks for {asked} Å.",
             str(path),
             "Leave out model.cutoff: the settings of the model come from the file.",
         )
-    return config.model_copy(update={"model": _single(path).model.config})
+    return config.model_copy(update={"model": potential.model.config})
 
 
-def _continued(config: Config, parts: Parts, path: Path) -> Reann:
-    model = _single(path).model
+def _continued(config: Config, parts: Parts, path: Path) -> tuple[Reann, str]:
+    potential = _single(path)
+    model, source = potential.model, parts.reference.source
     missing = [z for z in parts.train.dataset.elements if z not in model.elements]
     if missing:
         raise UserError(
@@ -137,20 +142,15 @@ def _continued(config: Config, parts: Parts, path: Path) -> Reann:
             "Train a new potential on all the data.",
         )
     # Energies of free atoms that are known now replace those of the file; fitted ones do not.
-    if parts.reference.source in ("isolated", "given"):
+    if source in ("isolated", "given"):
         with torch.no_grad():
             for row, z in enumerate(model.elements):
                 if z in parts.reference.values:
                     model.reference_energies[row] = parts.reference.values[z]
-    model.reference_energies.requires_grad_(reference_source(parts, path) == "fit")
-    return in_precision(model, _dtype(config))
-
-
-def reference_source(parts: Parts, warm_start: Path | None) -> str:
-    """Return where the reference energies come from: the data, or the file of a warm start."""
-    if warm_start is None or parts.reference.source in ("isolated", "given"):
-        return parts.reference.source
-    return str(_single(warm_start).metadata.get("reference_energies_source", "given"))
+    else:
+        source = str(potential.metadata.get("reference_energies_source", "given"))
+    model.reference_energies.requires_grad_(source == "fit")
+    return in_precision(model, _dtype(config)), source
 
 
 def _single(path: Path) -> Potential:

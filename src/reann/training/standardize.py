@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from reann.data.dataset import Subset
+from reann.data.loader import pieces
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.reann import Embedding
@@ -66,11 +67,6 @@ def densities(
     dataset, indices = subset.dataset, subset.indices
     if at_most is not None:
         indices = np.random.default_rng(seed).permutation(indices)[:at_most]
-    room, batch = STATISTICS_EDGES, []
-    for place, index in enumerate(indices):
-        batch.append(index)
-        room -= dataset.n_edges[index]
-        if room < 0 or place == len(indices) - 1:
-            graph = dataset.graph(batch).to(model.density_mean.device)
-            yield graph, model.embed(graph, graph.edge_vectors())
-            room, batch = STATISTICS_EDGES, []
+    for batch in pieces(indices, dataset.n_edges, STATISTICS_EDGES):
+        graph = dataset.graph(batch).to(model.density_mean.device)
+        yield graph, model.embed(graph, graph.edge_vectors())

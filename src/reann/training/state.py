@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from reann import checkpoint
 from reann.errors import UserError
-from reann.metrics import LABELS
+from reann.graph import LABELS
 from reann.training.optim import Average
 
 KIND = "training"
