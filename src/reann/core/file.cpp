@@ -1,0 +1,183 @@
+#include "file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+#include "json.hpp"
+#include "sha256.hpp"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the numbers of a file are used as they are, little-endian"
+#endif
+
+namespace reann {
+
+namespace {
+
+constexpr double FORMAT_VERSION = 1;
+constexpr uint64_t LARGEST_HEADER = 100'000'000; // bytes, as in safetensors
+constexpr size_t MOST_AXES = 8;
+constexpr double LARGEST_EXACT = 9007199254740992.0; // 2^53
+constexpr size_t N_LENGTH = 8, N_DIGEST = 64;        // bytes
+
+constexpr const char *REPAIR = " Copy the file again, or restore it from a backup.";
+
+// The end of a long path, which leaves room in a message; no character is cut.
+std::string shown(const std::string &path) {
+    constexpr size_t longest = 200;
+    if (path.size() <= longest) return path;
+    size_t start = path.size() - longest;
+    while (start < path.size() && (path[start] & 0xC0) == 0x80) ++start;
+    return "..." + path.substr(start);
+}
+
+[[noreturn]] void damaged(const std::string &what) { throw Error(what + REPAIR); }
+
+// Length of the header, which the first 8 of so many bytes tell.
+size_t header_length(std::string_view first, uint64_t n_bytes) {
+    if (n_bytes == 0) damaged("The file is empty.");
+    uint64_t length = 0;
+    if (first.size() == N_LENGTH)
+        for (size_t i = N_LENGTH; i-- > 0;) length = length << 8 | static_cast<unsigned char>(first[i]);
+    if (length >= 2 && length <= LARGEST_HEADER && length <= n_bytes - N_LENGTH) return length;
+    const bool pickle = first.substr(0, 2) == "PK" ||
+                        (first.size() > 1 && first[0] == '\x80' && first[1] >= 2 && first[1] <= 5);
+    throw Error(std::string("This is not a reann file: it looks like ") +
+                (pickle ? "a pickle or zip archive." : "another format, or it is truncated.") +
+                " Original REANN models are read by `reann convert`.");
+}
+
+Json parse_header(std::string_view text) {
+    try {
+        Json header = parse_json(text);
+        if (header.kind != Json::Kind::object) throw Error("no object");
+        return header;
+    } catch (const Error &error) {
+        damaged(std::string("The header of the file is damaged (") + error.what() + ").");
+    }
+}
+
+const std::string &metadata_entry(const Json &header, const char *key) {
+    const Json *metadata = header.find("__metadata__");
+    const Json *entry = metadata ? metadata->find(key) : nullptr;
+    if (!entry || entry->kind != Json::Kind::string)
+        throw Error("This is a safetensors file, but not one of reann. Original REANN models are "
+                    "read by `reann convert`.");
+    return entry->string;
+}
+
+// The digest is that of the whole content with zeros in its own place.
+void verify_digest(std::string &content, size_t n_header, const std::string &digest) {
+    constexpr std::string_view key = "\"sha256\":\"";
+    const std::string_view head = std::string_view(content).substr(0, N_LENGTH + n_header);
+    const size_t found = head.find(key, N_LENGTH);
+    const size_t start = found + key.size();
+    bool right = digest.size() == N_DIGEST && found != std::string::npos &&
+                 content.compare(start, N_DIGEST, digest) == 0;
+    if (right) {
+        content.replace(start, N_DIGEST, N_DIGEST, '0');
+        right = sha256(content) == digest;
+        content.replace(start, N_DIGEST, digest);
+    }
+    if (!right) damaged("The file is damaged: its checksum does not match.");
+}
+
+void check_kind(const Json &header) {
+    const Json *kind = header.find("kind"), *version = header.find("format");
+    if (!version || version->kind != Json::Kind::number) damaged("The file has no format.");
+    if (version->number > FORMAT_VERSION)
+        throw Error("The file has a newer format than this program reads. Upgrade with `pip "
+                    "install --upgrade reann`.");
+    if (version->number != FORMAT_VERSION) damaged("The file has a format that never was one.");
+    if (!kind || kind->string != "potential")
+        throw Error("This file holds no potential. Give the model.reann of a run.");
+}
+
+// A number of elements or bytes; -1 if the value is none.
+int64_t whole_number(const Json &value) {
+    const double x = value.kind == Json::Kind::number ? value.number : -1.0;
+    if (!(x >= 0.0 && x <= LARGEST_EXACT) || std::floor(x) != x) return -1;
+    return static_cast<int64_t>(x);
+}
+
+std::vector<int64_t> whole_numbers(const Json *list) {
+    std::vector<int64_t> numbers;
+    if (list && list->kind == Json::Kind::list && list->values.size() <= MOST_AXES)
+        for (const Json &value : list->values) numbers.push_back(whole_number(value));
+    else
+        numbers.push_back(-1);
+    return numbers;
+}
+
+Array tensor(const std::string &name, const Json &entry, std::string_view data) {
+    const auto bad = [&](const char *what) {
+        damaged("The tensor " + printable(name) + " of the file " + what + ".");
+    };
+    const Json *type = entry.find("dtype");
+    Array array;
+    array.name = name;
+    array.type = type && type->string == "F64" ? REANN_FLOAT64 : REANN_FLOAT32;
+    if (!type || (type->string != "F32" && type->string != "F64"))
+        bad("is not of type F32 or F64");
+    array.shape = whole_numbers(entry.find("shape"));
+    const auto n_bytes = static_cast<int64_t>(data.size());
+    int64_t size = array.type == REANN_FLOAT64 ? 8 : 4;
+    for (int64_t axis : array.shape) {
+        if (axis < 0 || (axis > 0 && size > n_bytes / axis)) bad("has an impossible shape");
+        size *= axis;
+    }
+    const std::vector<int64_t> range = whole_numbers(entry.find("data_offsets"));
+    if (range.size() != 2 || range[0] < 0 || range[1] > n_bytes || range[1] - range[0] != size)
+        bad("lies outside of it or has another size");
+    array.data = data.data() + range[0];
+    return array;
+}
+
+} // namespace
+
+File parse_file(std::string content, bool verify) {
+    const size_t n_header =
+        header_length(std::string_view(content).substr(0, N_LENGTH), content.size());
+    File file;
+    file.content = std::move(content);
+    const std::string_view all = file.content;
+    const Json header = parse_header(all.substr(N_LENGTH, n_header));
+    file.header = metadata_entry(header, "reann");
+    const std::string &digest = metadata_entry(header, "sha256");
+    if (verify) verify_digest(file.content, n_header, digest);
+    check_kind(parse_header(file.header));
+
+    for (size_t i = 0; i < header.keys.size(); ++i)
+        if (header.keys[i] != "__metadata__")
+            file.arrays.push_back(
+                tensor(header.keys[i], header.values[i], all.substr(N_LENGTH + n_header)));
+    return file;
+}
+
+File read_file(const std::string &path) {
+    try {
+        std::error_code error;
+        const uint64_t n_bytes = std::filesystem::file_size(path, error);
+        if (error == std::errc::no_such_file_or_directory)
+            throw Error("There is no such file. Check the path.");
+        if (error) throw Error("The file cannot be read (" + error.message() + ").");
+        std::ifstream stream(path, std::ios::binary);
+        std::string content(std::min<uint64_t>(n_bytes, N_LENGTH), '\0');
+        stream.read(content.data(), static_cast<std::streamsize>(content.size()));
+        if (!stream) throw Error("The file cannot be read. Check who may read it.");
+        header_length(content, n_bytes);
+        content.resize(n_bytes);
+        stream.read(content.data() + N_LENGTH, static_cast<std::streamsize>(n_bytes - N_LENGTH));
+        if (!stream) throw Error("The file cannot be read to its end.");
+        return parse_file(std::move(content));
+    } catch (const Error &error) {
+        throw Error(shown(path) + ": " + error.what());
+    }
+}
+
+} // namespace reann

@@ -1,0 +1,190 @@
+#include "settings.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+#include "array.hpp"
+#include "elements.hpp"
+#include "json.hpp"
+
+namespace reann {
+
+namespace {
+
+constexpr int LARGEST_COUNT = 100'000;
+constexpr int64_t MOST_FEATURES = 1'000'000;
+constexpr double LARGEST_NUMBER = 1e6; // of a length in Å, or of a fraction
+
+[[noreturn]] void impossible(const std::string &name, const std::string &what) {
+    throw Error("The header of the model is damaged, or newer than this program: " + name + " " +
+                what + ". Copy the file again, or upgrade with `pip install --upgrade reann`.");
+}
+
+// An object all of whose fields have to be asked for.
+class Section {
+  public:
+    Section(const Json &object, std::string name) : object_(object), name_(std::move(name)) {
+        if (object.kind != Json::Kind::object) impossible(name_, "is no object");
+    }
+
+    const Json &field(const char *key) const {
+        ++n_asked_;
+        const Json *value = object_.find(key);
+        if (!value) impossible(name_ + "." + key, "is missing");
+        return *value;
+    }
+
+    double number(const char *key, double low, double high) const {
+        const Json &value = field(key);
+        const bool right = value.kind == Json::Kind::number;
+        if (!right || !(value.number >= low && value.number <= high)) wrong(key);
+        return value.number;
+    }
+
+    int count(const char *key, int low = 1, int high = LARGEST_COUNT) const {
+        return as_count(field(key), key, low, high);
+    }
+
+    int as_count(const Json &value, const char *key, int low, int high) const {
+        const double x = value.number;
+        const bool right = value.kind == Json::Kind::number && x >= low && x <= high;
+        if (!right || std::floor(x) != x) wrong(key);
+        return static_cast<int>(x);
+    }
+
+    const std::vector<Json> &list(const char *key) const {
+        const Json &value = field(key);
+        if (value.kind != Json::Kind::list || value.values.empty()) wrong(key);
+        return value.values;
+    }
+
+    bool flag(const char *key) const {
+        const Json &value = field(key);
+        if (value.kind != Json::Kind::boolean) wrong(key);
+        return value.boolean;
+    }
+
+    // Index of the field's word in a list.
+    int choice(const char *key, std::initializer_list<std::string_view> words) const {
+        const Json &value = field(key);
+        const auto found = std::find(words.begin(), words.end(), value.string);
+        if (value.kind != Json::Kind::string || found == words.end()) wrong(key);
+        return static_cast<int>(found - words.begin());
+    }
+
+    // Refuses an object that has other fields than those asked for, each of them once.
+    void no_other() const {
+        if (object_.keys.size() != n_asked_) impossible(name_, "has an unknown field");
+    }
+
+    [[noreturn]] void wrong(const char *key) const {
+        impossible(name_ + "." + key, "has no possible value");
+    }
+
+  private:
+    const Json &object_;
+    std::string name_;
+    mutable size_t n_asked_ = 0;
+};
+
+NetworkSettings network(const Json &object, const char *name) {
+    const Section section(object, name);
+    NetworkSettings settings;
+    for (const Json &width : section.list("hidden"))
+        settings.hidden.push_back(section.as_count(width, "hidden", 1, LARGEST_COUNT));
+    settings.blocks = section.count("blocks", 0);
+    settings.residual = section.flag("residual");
+    settings.activation =
+        static_cast<Activation>(section.choice("activation", {"silu", "relu_like", "tanh_like"}));
+    settings.layer_norm = section.flag("layer_norm");
+    section.no_other();
+    // A block whose output is added to its input, or given to the next, ends as it began.
+    const bool returns = settings.blocks > 1 || (settings.blocks == 1 && settings.residual);
+    if (returns && settings.hidden.front() != settings.hidden.back()) section.wrong("hidden");
+    return settings;
+}
+
+std::vector<int> elements(const Section &header) {
+    std::vector<int> numbers;
+    for (const Json &symbol : header.list("elements")) {
+        const auto known = std::find(SYMBOLS + 1, SYMBOLS + HEAVIEST + 1, symbol.string);
+        const int number = static_cast<int>(known - SYMBOLS);
+        if (number > HEAVIEST || std::count(numbers.begin(), numbers.end(), number) > 0)
+            header.wrong("elements");
+        numbers.push_back(number);
+    }
+    return numbers;
+}
+
+// The features of the density: as many contracted orbitals as there are products, if not given.
+void features(const Section &model, Settings &settings) {
+    settings.gram = model.choice("features", {"gram", "orbitals"}) == 0;
+    settings.orbitals_per_l = model.flag("orbitals_per_l");
+    settings.orbitals_per_recursion = model.flag("orbitals_per_recursion");
+    const int64_t n = settings.n_radial, products = n * (n + 1) / 2;
+    const Json &given = model.field("n_orbitals");
+    const int64_t n_orbitals =
+        given.kind != Json::Kind::null ? model.as_count(given, "n_orbitals", 1, LARGEST_COUNT)
+        : settings.orbitals_per_l      ? products
+                                       : products * (settings.l_max + 1);
+    const int64_t n_parts = settings.gram || settings.orbitals_per_l ? settings.l_max + 1 : 1;
+    if (n_parts * (settings.gram ? products : n_orbitals) > MOST_FEATURES) model.wrong("n_radial");
+    settings.n_orbitals = static_cast<int>(n_orbitals);
+}
+
+void repulsion(const Json &object, Settings &settings) {
+    settings.zbl = object.kind != Json::Kind::null;
+    if (!settings.zbl) return;
+    const Section zbl(object, "model.zbl");
+    settings.zbl_inner = zbl.number("inner", 0.0, LARGEST_NUMBER);
+    settings.zbl_outer = zbl.number("outer", 0.0, LARGEST_NUMBER);
+    if (settings.zbl_inner >= settings.zbl_outer) zbl.wrong("outer");
+    zbl.no_other();
+}
+
+void check_units(const Json &object) {
+    const Section units(object, "units");
+    units.choice("energy", {"eV"});
+    units.choice("length", {"Ang"});
+    units.no_other();
+}
+
+} // namespace
+
+Settings parse_settings(const std::string &text) {
+    const Json json = parse_json(text);
+    const Section header(json, "header"), model(header.field("model"), "model");
+    Settings settings;
+    settings.elements = elements(header);
+    settings.float64 = header.choice("precision", {"float32", "float64"}) == 1;
+    check_units(header.field("units"));
+    for (const Json &member : header.list("members"))
+        if (member.kind != Json::Kind::object) header.wrong("members");
+    settings.n_members = static_cast<int>(header.list("members").size());
+
+    settings.cutoff = model.number("cutoff", 1e-3, LARGEST_NUMBER);
+    header.number("cutoff", settings.cutoff, settings.cutoff); // stands there twice
+    settings.l_max = model.count("l_max", 0, 4);
+    settings.n_radial = model.count("n_radial");
+    settings.n_recursions = model.count("n_recursions", 0);
+    features(model, settings);
+    settings.unit_vectors = model.choice("angular", {"unit", "raw"}) == 0;
+    settings.radial_per_pair = model.choice("radial", {"neighbor", "pair"}) == 1;
+    settings.radial_softplus = model.choice("radial_width", {"softplus", "free"}) == 0;
+    settings.polynomial_cutoff =
+        model.choice("cutoff_function", {"squared_cosine", "polynomial"}) == 1;
+    settings.standardize = model.flag("standardize");
+    settings.readout = network(model.field("readout"), "model.readout");
+    settings.update = network(model.field("update"), "model.update");
+    repulsion(model.field("zbl"), settings);
+    model.field("preset");            // how the user chose the others
+    model.field("coefficient_scale"); // an array of the model
+    model.no_other();
+    return settings;
+}
+
+} // namespace reann
