@@ -19,13 +19,13 @@ namespace reann {
 
 namespace {
 
-constexpr double FORMAT_VERSION = 1;
-constexpr uint64_t LARGEST_HEADER = 100'000'000; // bytes, as in safetensors
-constexpr size_t MOST_AXES = 8;
-constexpr double LARGEST_EXACT = 9007199254740992.0; // 2^53
-constexpr size_t N_LENGTH = 8, N_DIGEST = 64;        // bytes
+constexpr double format_version = 1;
+constexpr uint64_t largest_header = 100'000'000; // bytes, as in safetensors
+constexpr size_t most_axes = 8;
+constexpr double largest_exact = 9007199254740992.0; // 2^53
+constexpr size_t n_length = 8, n_digest = 64;        // bytes
 
-constexpr const char *REPAIR = " Copy the file again, or restore it from a backup.";
+constexpr const char *repair = " Copy the file again, or restore it from a backup.";
 
 // The end of a long path, which leaves room in a message; no character is cut.
 std::string shown(const std::string &path) {
@@ -36,15 +36,15 @@ std::string shown(const std::string &path) {
     return "..." + path.substr(start);
 }
 
-[[noreturn]] void damaged(const std::string &what) { throw Error(what + REPAIR); }
+[[noreturn]] void damaged(const std::string &what) { throw Error(what + repair); }
 
 // Length of the header, which the first 8 of so many bytes tell.
 size_t header_length(std::string_view first, uint64_t n_bytes) {
     if (n_bytes == 0) damaged("The file is empty.");
     uint64_t length = 0;
-    if (first.size() == N_LENGTH)
-        for (size_t i = N_LENGTH; i-- > 0;) length = length << 8 | static_cast<unsigned char>(first[i]);
-    if (length >= 2 && length <= LARGEST_HEADER && length <= n_bytes - N_LENGTH) return length;
+    if (first.size() == n_length)
+        for (size_t i = n_length; i-- > 0;) length = length << 8 | static_cast<unsigned char>(first[i]);
+    if (length >= 2 && length <= largest_header && length <= n_bytes - n_length) return length;
     const bool pickle = first.substr(0, 2) == "PK" ||
                         (first.size() > 1 && first[0] == '\x80' && first[1] >= 2 && first[1] <= 5);
     throw Error(std::string("This is not a reann file: it looks like ") +
@@ -74,15 +74,15 @@ const std::string &metadata_entry(const Json &header, const char *key) {
 // The digest is that of the whole content with zeros in its own place.
 void verify_digest(std::string &content, size_t n_header, const std::string &digest) {
     constexpr std::string_view key = "\"sha256\":\"";
-    const std::string_view head = std::string_view(content).substr(0, N_LENGTH + n_header);
-    const size_t found = head.find(key, N_LENGTH);
+    const std::string_view head = std::string_view(content).substr(0, n_length + n_header);
+    const size_t found = head.find(key, n_length);
     const size_t start = found + key.size();
-    bool right = digest.size() == N_DIGEST && found != std::string::npos &&
-                 content.compare(start, N_DIGEST, digest) == 0;
+    bool right = digest.size() == n_digest && found != std::string::npos &&
+                 content.compare(start, n_digest, digest) == 0;
     if (right) {
-        content.replace(start, N_DIGEST, N_DIGEST, '0');
+        content.replace(start, n_digest, n_digest, '0');
         right = sha256(content) == digest;
-        content.replace(start, N_DIGEST, digest);
+        content.replace(start, n_digest, digest);
     }
     if (!right) damaged("The file is damaged: its checksum does not match.");
 }
@@ -90,10 +90,10 @@ void verify_digest(std::string &content, size_t n_header, const std::string &dig
 void check_kind(const Json &header) {
     const Json *kind = header.find("kind"), *version = header.find("format");
     if (!version || version->kind != Json::Kind::number) damaged("The file has no format.");
-    if (version->number > FORMAT_VERSION)
+    if (version->number > format_version)
         throw Error("The file has a newer format than this program reads. Upgrade with `pip "
                     "install --upgrade reann`.");
-    if (version->number != FORMAT_VERSION) damaged("The file has a format that never was one.");
+    if (version->number != format_version) damaged("The file has a format that never was one.");
     if (!kind || kind->string != "potential")
         throw Error("This file holds no potential. Give the model.reann of a run.");
 }
@@ -101,13 +101,13 @@ void check_kind(const Json &header) {
 // A number of elements or bytes; -1 if the value is none.
 int64_t whole_number(const Json &value) {
     const double x = value.kind == Json::Kind::number ? value.number : -1.0;
-    if (!(x >= 0.0 && x <= LARGEST_EXACT) || std::floor(x) != x) return -1;
+    if (!(x >= 0.0 && x <= largest_exact) || std::floor(x) != x) return -1;
     return static_cast<int64_t>(x);
 }
 
 std::vector<int64_t> whole_numbers(const Json *list) {
     std::vector<int64_t> numbers;
-    if (list && list->kind == Json::Kind::list && list->values.size() <= MOST_AXES)
+    if (list && list->kind == Json::Kind::list && list->values.size() <= most_axes)
         for (const Json &value : list->values) numbers.push_back(whole_number(value));
     else
         numbers.push_back(-1);
@@ -142,11 +142,11 @@ Array tensor(const std::string &name, const Json &entry, std::string_view data) 
 
 File parse_file(std::string content, bool verify) {
     const size_t n_header =
-        header_length(std::string_view(content).substr(0, N_LENGTH), content.size());
+        header_length(std::string_view(content).substr(0, n_length), content.size());
     File file;
     file.content = std::move(content);
     const std::string_view all = file.content;
-    const Json header = parse_header(all.substr(N_LENGTH, n_header));
+    const Json header = parse_header(all.substr(n_length, n_header));
     file.header = metadata_entry(header, "reann");
     const std::string &digest = metadata_entry(header, "sha256");
     if (verify) verify_digest(file.content, n_header, digest);
@@ -155,7 +155,7 @@ File parse_file(std::string content, bool verify) {
     for (size_t i = 0; i < header.keys.size(); ++i)
         if (header.keys[i] != "__metadata__")
             file.arrays.push_back(
-                tensor(header.keys[i], header.values[i], all.substr(N_LENGTH + n_header)));
+                tensor(header.keys[i], header.values[i], all.substr(n_length + n_header)));
     return file;
 }
 
@@ -167,12 +167,12 @@ File read_file(const std::string &path) {
             throw Error("There is no such file. Check the path.");
         if (error) throw Error("The file cannot be read (" + error.message() + ").");
         std::ifstream stream(path, std::ios::binary);
-        std::string content(std::min<uint64_t>(n_bytes, N_LENGTH), '\0');
+        std::string content(std::min<uint64_t>(n_bytes, n_length), '\0');
         stream.read(content.data(), static_cast<std::streamsize>(content.size()));
         if (!stream) throw Error("The file cannot be read. Check who may read it.");
         header_length(content, n_bytes);
         content.resize(n_bytes);
-        stream.read(content.data() + N_LENGTH, static_cast<std::streamsize>(n_bytes - N_LENGTH));
+        stream.read(content.data() + n_length, static_cast<std::streamsize>(n_bytes - n_length));
         if (!stream) throw Error("The file cannot be read to its end.");
         return parse_file(std::move(content));
     } catch (const Error &error) {

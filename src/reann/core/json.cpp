@@ -13,10 +13,10 @@ namespace reann {
 namespace {
 
 // The limits of what a header holds: a text of a few bytes per value becomes 120 bytes per value.
-constexpr int DEEPEST = 32;
-constexpr size_t MOST_VALUES = 2'000'000;
-constexpr double NOT_A_NUMBER = std::numeric_limits<double>::quiet_NaN();
-constexpr double INFINITE = std::numeric_limits<double>::infinity();
+constexpr int deepest = 32;
+constexpr size_t most_values = 2'000'000;
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinite = std::numeric_limits<double>::infinity();
 
 class Parser {
   public:
@@ -52,7 +52,7 @@ class Parser {
     }
 
     Json value(int depth) {
-        if (++n_values_ > MOST_VALUES) fail("too many values");
+        if (++n_values_ > most_values) fail("too many values");
         blanks();
         Json v;
         if (peek() == '{' || peek() == '[') {
@@ -74,7 +74,7 @@ class Parser {
     void members(Json &v, int depth) {
         const bool object = v.kind == Json::Kind::object;
         const char *end = object ? "}" : "]";
-        if (depth == DEEPEST) fail("nested too deeply");
+        if (depth == deepest) fail("nested too deeply");
         ++at_;
         blanks();
         if (skip(end)) return;
@@ -156,10 +156,10 @@ class Parser {
     }
 
     double number() {
-        if (skip("NaN")) return NOT_A_NUMBER;
+        if (skip("NaN")) return not_a_number;
         const size_t start = at_;
         const bool negative = skip("-");
-        if (skip("Infinity")) return negative ? -INFINITE : INFINITE;
+        if (skip("Infinity")) return negative ? -infinite : infinite;
         if (!skip("0")) digits();
         if (skip(".")) digits();
         if (skip("e") || skip("E")) {

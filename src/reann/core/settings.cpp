@@ -15,9 +15,8 @@ namespace reann {
 
 namespace {
 
-constexpr int LARGEST_COUNT = 100'000;
-constexpr int64_t MOST_FEATURES = 1'000'000;
-constexpr double LARGEST_NUMBER = 1e6; // of a length in Å, or of a fraction
+constexpr int largest_count = 100'000;
+constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
 
 [[noreturn]] void impossible(const std::string &name, const std::string &what) {
     throw Error("The header of the model is damaged, or newer than this program: " + name + " " +
@@ -45,7 +44,7 @@ class Section {
         return value.number;
     }
 
-    int count(const char *key, int low = 1, int high = LARGEST_COUNT) const {
+    int count(const char *key, int low = 1, int high = largest_count) const {
         return as_count(field(key), key, low, high);
     }
 
@@ -95,7 +94,7 @@ NetworkSettings network(const Json &object, const char *name) {
     const Section section(object, name);
     NetworkSettings settings;
     for (const Json &width : section.list("hidden"))
-        settings.hidden.push_back(section.as_count(width, "hidden", 1, LARGEST_COUNT));
+        settings.hidden.push_back(section.as_count(width, "hidden", 1, largest_count));
     settings.blocks = section.count("blocks", 0);
     settings.residual = section.flag("residual");
     settings.activation =
@@ -111,9 +110,9 @@ NetworkSettings network(const Json &object, const char *name) {
 std::vector<int> elements(const Section &header) {
     std::vector<int> numbers;
     for (const Json &symbol : header.list("elements")) {
-        const auto known = std::find(SYMBOLS + 1, SYMBOLS + HEAVIEST + 1, symbol.string);
-        const int number = static_cast<int>(known - SYMBOLS);
-        if (number > HEAVIEST || std::count(numbers.begin(), numbers.end(), number) > 0)
+        const auto known = std::find(symbols + 1, symbols + heaviest + 1, symbol.string);
+        const int number = static_cast<int>(known - symbols);
+        if (number > heaviest || std::count(numbers.begin(), numbers.end(), number) > 0)
             header.wrong("elements");
         numbers.push_back(number);
     }
@@ -126,22 +125,21 @@ void features(const Section &model, Settings &settings) {
     settings.orbitals_per_l = model.flag("orbitals_per_l");
     settings.orbitals_per_recursion = model.flag("orbitals_per_recursion");
     const int64_t n = settings.n_radial, products = n * (n + 1) / 2;
+    const int64_t of_all_l = products * (settings.l_max + 1);
+    // The engine knows orbitals by products, of which there are many more than numbers in a file.
+    if (of_all_l > largest_count) model.wrong("n_radial");
     const Json &given = model.field("n_orbitals");
-    const int64_t n_orbitals =
-        given.kind != Json::Kind::null ? model.as_count(given, "n_orbitals", 1, LARGEST_COUNT)
-        : settings.orbitals_per_l      ? products
-                                       : products * (settings.l_max + 1);
-    const int64_t n_parts = settings.gram || settings.orbitals_per_l ? settings.l_max + 1 : 1;
-    if (n_parts * (settings.gram ? products : n_orbitals) > MOST_FEATURES) model.wrong("n_radial");
-    settings.n_orbitals = static_cast<int>(n_orbitals);
+    settings.n_orbitals = static_cast<int>(settings.orbitals_per_l ? products : of_all_l);
+    if (given.kind != Json::Kind::null)
+        settings.n_orbitals = model.as_count(given, "n_orbitals", 1, largest_count);
 }
 
 void repulsion(const Json &object, Settings &settings) {
     settings.zbl = object.kind != Json::Kind::null;
     if (!settings.zbl) return;
     const Section zbl(object, "model.zbl");
-    settings.zbl_inner = zbl.number("inner", 0.0, LARGEST_NUMBER);
-    settings.zbl_outer = zbl.number("outer", 0.0, LARGEST_NUMBER);
+    settings.zbl_inner = zbl.number("inner", 0.0, largest_number);
+    settings.zbl_outer = zbl.number("outer", 0.0, largest_number);
     if (settings.zbl_inner >= settings.zbl_outer) zbl.wrong("outer");
     zbl.no_other();
 }
@@ -166,7 +164,7 @@ Settings parse_settings(const std::string &text) {
         if (member.kind != Json::Kind::object) header.wrong("members");
     settings.n_members = static_cast<int>(header.list("members").size());
 
-    settings.cutoff = model.number("cutoff", 1e-3, LARGEST_NUMBER);
+    settings.cutoff = model.number("cutoff", 1e-3, largest_number);
     header.number("cutoff", settings.cutoff, settings.cutoff); // stands there twice
     settings.l_max = model.count("l_max", 0, 4);
     settings.n_radial = model.count("n_radial");

@@ -8,10 +8,10 @@ namespace reann {
 
 namespace {
 
-constexpr size_t BLOCK = 64; // bytes
+constexpr size_t block_bytes = 64; // bytes
 
 // The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
-constexpr uint32_t K[64] = {
+constexpr uint32_t constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -39,7 +39,7 @@ void add_block(State &state, const unsigned char *block) {
     auto [a, b, c, d, e, f, g, h] = state;
     for (int i = 0; i < 64; ++i) {
         const uint32_t t1 = h + (rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)) +
-                            ((e & f) ^ (~e & g)) + K[i] + w[i];
+                            ((e & f) ^ (~e & g)) + constants[i] + w[i];
         const uint32_t t2 = (rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)) +
                             ((a & b) ^ (a & c) ^ (b & c));
         h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
@@ -55,18 +55,18 @@ std::string sha256(std::string_view content) {
     State state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     const auto *bytes = reinterpret_cast<const unsigned char *>(content.data());
-    const size_t whole = content.size() / BLOCK * BLOCK, rest = content.size() - whole;
-    for (size_t i = 0; i < whole; i += BLOCK) add_block(state, bytes + i);
+    const size_t whole = content.size() / block_bytes * block_bytes, rest = content.size() - whole;
+    for (size_t i = 0; i < whole; i += block_bytes) add_block(state, bytes + i);
 
     // The end: a one bit, zeros, and the number of bits.
-    unsigned char end[2 * BLOCK] = {};
+    unsigned char end[2 * block_bytes] = {};
     std::copy_n(bytes + whole, rest, end);
     end[rest] = 0x80;
-    const size_t n_end = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
+    const size_t n_end = rest < block_bytes - 8 ? block_bytes : 2 * block_bytes;
     const uint64_t n_bits = 8 * uint64_t(content.size());
     for (size_t i = 0; i < 8; ++i)
         end[n_end - 1 - i] = static_cast<unsigned char>(n_bits >> (8 * i));
-    for (size_t i = 0; i < n_end; i += BLOCK) add_block(state, end + i);
+    for (size_t i = 0; i < n_end; i += block_bytes) add_block(state, end + i);
 
     std::string digits;
     for (uint32_t word : state)
