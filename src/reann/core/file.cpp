@@ -43,7 +43,8 @@ size_t header_length(std::string_view first, uint64_t n_bytes) {
     if (n_bytes == 0) damaged("The file is empty.");
     uint64_t length = 0;
     if (first.size() == n_length)
-        for (size_t i = n_length; i-- > 0;) length = length << 8 | static_cast<unsigned char>(first[i]);
+        for (size_t i = n_length; i-- > 0;)
+            length = length << 8 | static_cast<unsigned char>(first[i]);
     if (length >= 2 && length <= largest_header && length <= n_bytes - n_length) return length;
     const bool pickle = first.substr(0, 2) == "PK" ||
                         (first.size() > 1 && first[0] == '\x80' && first[1] >= 2 && first[1] <= 5);
