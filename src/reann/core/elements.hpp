@@ -3,9 +3,9 @@
 
 namespace reann {
 
-constexpr int HEAVIEST = 118;
+constexpr int heaviest = 118;
 
-constexpr const char *SYMBOLS[HEAVIEST + 1] = {
+constexpr const char *symbols[heaviest + 1] = {
     "X", "H", "He", "Li", "Be", "B", "C", "N", "O", "F", "Ne", "Na", "Mg", "Al", "Si", "P", "S",
     "Cl", "Ar", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga",
     "Ge", "As", "Se", "Br", "Kr", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Tc", "Ru", "Rh", "Pd",
@@ -17,7 +17,7 @@ constexpr const char *SYMBOLS[HEAVIEST + 1] = {
 };
 
 // Å, those of ASE: Cordero et al., Dalton Trans. 2832 (2008); a guess beyond curium.
-constexpr double COVALENT_RADII[HEAVIEST + 1] = {
+constexpr double covalent_radii[heaviest + 1] = {
     0.2, 0.31, 0.28, 1.28, 0.96, 0.84, 0.76, 0.71, 0.66, 0.57, 0.58, 1.66, 1.41, 1.21, 1.11,
     1.07, 1.05, 1.02, 1.06, 2.03, 1.76, 1.7, 1.6, 1.53, 1.39, 1.39, 1.32, 1.26, 1.24, 1.32,
     1.22, 1.22, 1.2, 1.19, 1.2, 1.2, 1.16, 2.2, 1.95, 1.9, 1.75, 1.64, 1.54, 1.47, 1.46, 1.42,

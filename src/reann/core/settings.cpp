@@ -110,9 +110,9 @@ NetworkSettings network(const Json &object, const char *name) {
 std::vector<int> elements(const Section &header) {
     std::vector<int> numbers;
     for (const Json &symbol : header.list("elements")) {
-        const auto known = std::find(SYMBOLS + 1, SYMBOLS + HEAVIEST + 1, symbol.string);
-        const int number = static_cast<int>(known - SYMBOLS);
-        if (number > HEAVIEST || std::count(numbers.begin(), numbers.end(), number) > 0)
+        const auto known = std::find(symbols + 1, symbols + heaviest + 1, symbol.string);
+        const int number = static_cast<int>(known - symbols);
+        if (number > heaviest || std::count(numbers.begin(), numbers.end(), number) > 0)
             header.wrong("elements");
         numbers.push_back(number);
     }
