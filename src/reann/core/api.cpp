@@ -1,0 +1,108 @@
+// The C interface: no exception leaves it.
+
+#include <cstdio>
+#include <exception>
+
+#include "evaluate.hpp"
+#include "file.hpp"
+
+struct reann_model {
+    reann::Model model;
+};
+
+struct reann_workspace {
+    reann::Workspace workspace;
+};
+
+namespace {
+
+void tell(reann_error *error, const char *what) {
+    if (error) std::snprintf(error->message, sizeof error->message, "%s", what);
+}
+
+// What `body` returns, or `otherwise` and a message.
+template <class Result, class Body>
+Result guarded(reann_error *error, Result otherwise, const Body &body) {
+    try {
+        return body();
+    } catch (const std::bad_alloc &) {
+        tell(error, "There is not enough memory.");
+    } catch (const std::exception &problem) {
+        tell(error, problem.what());
+    } catch (...) {
+        tell(error, "Something unknown went wrong.");
+    }
+    return otherwise;
+}
+
+void check_member(const reann_model *model, int32_t member) {
+    if (member < 0 || member >= model->model.settings().n_members)
+        throw reann::Error("The model has no member " + std::to_string(member) + ".");
+}
+
+} // namespace
+
+int32_t reann_interface(void) { return REANN_INTERFACE; }
+
+const char *reann_isa(void) { return reann::level().name; }
+
+reann_model *reann_open(const char *path, reann_error *error) {
+    return guarded<reann_model *>(error, nullptr, [&] {
+        reann::File file = reann::read_file(path);
+        return new reann_model{reann::Model(file.header, file.arrays)};
+    });
+}
+
+reann_model *reann_build(const char *header, const reann_array *arrays, int32_t n_arrays,
+                         reann_error *error) {
+    return guarded<reann_model *>(error, nullptr, [&] {
+        std::vector<reann::Array> named;
+        for (int32_t a = 0; a < n_arrays; ++a) {
+            const reann_array &from = arrays[a];
+            named.push_back({from.name, from.type, {from.shape, from.shape + from.n_axes}, from.data});
+        }
+        return new reann_model{reann::Model(header, std::move(named))};
+    });
+}
+
+void reann_close(reann_model *model) { delete model; }
+
+int32_t reann_n_members(const reann_model *model) { return model->model.settings().n_members; }
+
+double reann_cutoff(const reann_model *model) { return model->model.settings().cutoff; }
+
+int32_t reann_n_elements(const reann_model *model) {
+    return static_cast<int32_t>(model->model.settings().elements.size());
+}
+
+int32_t reann_atomic_number(const reann_model *model, int32_t element) {
+    const bool known = element >= 0 && element < reann_n_elements(model);
+    return known ? model->model.settings().elements[element] : -1;
+}
+
+int32_t reann_element(const reann_model *model, int32_t atomic_number) {
+    return model->model.element(atomic_number);
+}
+
+reann_workspace *reann_workspace_new(void) { return new (std::nothrow) reann_workspace; }
+
+void reann_workspace_free(reann_workspace *workspace) { delete workspace; }
+
+int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,
+                   const reann_system *system, const reann_result *result, reann_error *error) {
+    return guarded(error, 0, [&] {
+        check_member(model, member);
+        reann::evaluate(model->model, member, workspace->workspace, *system, *result);
+        return 1;
+    });
+}
+
+int reann_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
+                   const reann_system *system, const reann_loss *loss, double *const *gradients,
+                   reann_error *error) {
+    return guarded(error, 0, [&] {
+        check_member(model, member);
+        reann::gradient(model->model, member, workspace->workspace, *system, *loss, gradients);
+        return 1;
+    });
+}

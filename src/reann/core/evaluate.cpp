@@ -1,0 +1,380 @@
+// The driver: puts atoms in the order of their elements, deals them to threads, and walks through the
+// passes (kernels/passes.hpp). What threads add to the same atom goes to a buffer of each, and the
+// buffers are summed in their order: the result depends on how many threads were asked for, never
+// on which was first.
+
+#include "evaluate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "team.hpp"
+
+namespace reann {
+
+constexpr int64_t fewest_neighbors = 2000; // per thread: below, waking one costs more
+constexpr int most_threads = 32;           // a buffer of coefficients for each: memory
+constexpr int64_t cost_of_atom = 60;       // of the networks, in neighbors
+constexpr int64_t line = 16;               // numbers; parts of threads share no vector
+
+void *Workspace::bytes(size_t size) {
+    if (next_ == parts_.size()) parts_.emplace_back();
+    Part &part = parts_[next_++];
+    if (part.size < size) {
+        part.memory.reset();
+        part.size = 0;
+        const size_t room = (size + size / 8 + 63) / 64 * 64;
+        part.memory.reset(std::aligned_alloc(64, room));
+        if (!part.memory)
+            throw Error("There is not enough memory: " + std::to_string(room >> 20) +
+                        " MiB more are needed. Compute fewer atoms at once.");
+        part.size = room;
+    }
+    return part.memory.get();
+}
+
+namespace {
+
+void check(const Model &model, const reann_system &s) {
+    const auto fail = [](const std::string &what, int64_t i) {
+        throw Error(what + " of atom " + std::to_string(i) + ".");
+    };
+    const int n_elements = static_cast<int>(model.settings().elements.size());
+    if (s.n_local < 0 || s.n_atoms < s.n_local || s.n_systems < 1 || s.n_atoms > INT32_MAX)
+        throw Error("The numbers of atoms and systems are impossible.");
+    for (int64_t i = 0; i < s.n_atoms; ++i) {
+        if (s.element[i] < 0 || s.element[i] >= n_elements) fail("The model does not know the element", i);
+        for (int a = 0; a < 3; ++a)
+            if (!std::isfinite(s.position[3 * i + a])) fail("Not a finite number is the position", i);
+    }
+    for (int64_t i = 0; i < s.n_local; ++i) {
+        if (s.first[i] < 0 || s.first[i + 1] < s.first[i]) fail("The list has no place for the neighbors", i);
+        if (s.system && (s.system[i] < 0 || s.system[i] >= s.n_systems)) fail("There is no system", i);
+        for (int64_t p = s.first[i]; p < s.first[i + 1]; ++p)
+            if (s.neighbor[p] < 0 || s.neighbor[p] >= s.n_atoms)
+                fail("Neighbor " + std::to_string(s.neighbor[p]) + " is no atom: of the list", i);
+    }
+}
+
+template <class Real> class Run {
+  public:
+    Run(const Model &model, int member, Workspace &workspace, const reann_system &system,
+        bool derivatives, const reann_loss *loss)
+        : weights_(model.packed<Real>(member).weights()), kernels_(kernels_of<Real>(level())),
+          workspace_(workspace), system_(system), loss_(loss), planes_(loss ? 2 : 1),
+          passes_((loss ? kernels_.tangents : kernels_.plain)[weights_.l_max]),
+          row_(int64_t(planes_) * weights_.stride) {
+        workspace.begin();
+        work_.weights = &weights_;
+        work_.zbl = loss ? nullptr : model.zbl();
+        work_.derivatives = derivatives;
+        order();
+        deal();
+        make_room();
+    }
+
+    void evaluate(const reann_result &result) {
+        for (Chunk<Real> &chunk : chunks_) {
+            const int64_t n = system_.n_atoms;
+            chunk.forces = work_.derivatives ? workspace_.take<double>(3 * n) : nullptr;
+            chunk.virial = result.virial ? workspace_.take<double>(9 * system_.n_systems) : nullptr;
+            chunk.virials = result.virials ? workspace_.take<double>(9 * n) : nullptr;
+            fill(chunk.forces, 3 * n);
+            fill(chunk.virial, 9 * system_.n_systems);
+            fill(chunk.virials, 9 * n);
+        }
+        walk();
+        const int32_t *caller = work_.atoms.caller;
+        for (int64_t i = 0; i < system_.n_local; ++i) result.energies[caller[i]] = work_.energies[i];
+        for (int64_t i = 0; i < system_.n_atoms; ++i) {
+            if (result.forces) add_up(result.forces + 3 * caller[i], 3, &Chunk<Real>::forces, 3 * i);
+            if (result.virials) add_up(result.virials + 9 * caller[i], 9, &Chunk<Real>::virials, 9 * i);
+        }
+        if (result.virial) add_up(result.virial, 9 * system_.n_systems, &Chunk<Real>::virial, 0);
+    }
+
+    // The gradient with respect to the folded weights, and that of the reference energies.
+    std::vector<double> gradient(std::vector<double> &reference_bar) {
+        for (Chunk<Real> &chunk : chunks_) {
+            chunk.parameters = workspace_.take<double>(weights_.n_parameters);
+            fill(chunk.parameters, weights_.n_parameters);
+        }
+        walk();
+        std::vector<double> bar(weights_.n_parameters), count(weights_.n_elements);
+        add_up(bar.data(), weights_.n_parameters, &Chunk<Real>::parameters, 0);
+        reference_bar.assign(weights_.n_elements, 0.0);
+        for (int64_t i = 0; i < system_.n_local; ++i) {
+            const int z = work_.atoms.element[i];
+            count[z] += 1.0;
+            if (loss_->energies) reference_bar[z] += loss_->energies[work_.atoms.caller[i]];
+            for (int k = 0; k < weights_.n_radial; ++k)
+                bar[weights_.coefficients_at + int64_t(z) * weights_.stride + k] +=
+                    work_.coefficients_bar[i * row_ + weights_.stride + k];
+        }
+        for (int z = 0; z < weights_.n_elements; ++z)
+            if (count[z] > 0.0)
+                kernels_.gradient_of_nothing(weights_, z, chunks_[0].scratch, count[z],
+                                             reference_bar[z], bar.data());
+        return bar;
+    }
+
+  private:
+    static void fill(double *p, int64_t n) {
+        if (p) std::fill_n(p, n, 0.0);
+    }
+
+    void add_up(double *to, int64_t n, double *Chunk<Real>::*part, int64_t from) const {
+        for (int64_t k = 0; k < n; ++k) {
+            double sum = 0.0;
+            for (const Chunk<Real> &chunk : chunks_) sum += (chunk.*part)[from + k];
+            to[k] = sum;
+        }
+    }
+
+    void order() {
+        const int64_t n = system_.n_atoms;
+        int32_t *caller = workspace_.take<int32_t>(n), *rank = workspace_.take<int32_t>(n);
+        int32_t *element = workspace_.take<int32_t>(n);
+        int64_t at = 0;
+        for (int z = 0; z < weights_.n_elements; ++z)
+            for (int64_t i = 0; i < system_.n_local; ++i)
+                if (system_.element[i] == z) caller[at++] = static_cast<int32_t>(i);
+        for (int64_t i = system_.n_local; i < n; ++i) caller[i] = static_cast<int32_t>(i);
+        for (int64_t i = 0; i < n; ++i) {
+            rank[caller[i]] = static_cast<int32_t>(i);
+            element[i] = system_.element[caller[i]];
+        }
+        Atoms &atoms = work_.atoms;
+        atoms.n_local = system_.n_local;
+        atoms.n_atoms = n;
+        atoms.n_systems = system_.n_systems;
+        atoms.position = system_.position;
+        atoms.shift = system_.shift;
+        atoms.first = system_.first;
+        atoms.neighbor = system_.neighbor;
+        atoms.system = system_.system;
+        atoms.caller = caller;
+        atoms.rank = rank;
+        atoms.element = element;
+        if (!loss_) return;
+        atoms.energy_bar = loss_->energies;
+        atoms.force_bar = loss_->forces;
+        atoms.virial_bar = loss_->virial;
+    }
+
+    int64_t candidates(int64_t i) const {
+        const int64_t at = work_.atoms.caller[i];
+        return system_.first[at + 1] - system_.first[at];
+    }
+
+    // Cuts the atoms into as many chunks of equal cost as threads are worth while.
+    void deal() {
+        const int64_t n = system_.n_local;
+        const int64_t neighbors = n ? system_.first[n] - system_.first[0] : 0;
+        const int64_t worth = std::min<int64_t>(neighbors / fewest_neighbors, most_threads);
+        const int64_t n_chunks = std::max<int64_t>(1, std::min<int64_t>(worth, system_.n_threads));
+        const int64_t cost = neighbors + n * cost_of_atom;
+        chunks_.assign(n_chunks, Chunk<Real>());
+        int64_t i = 0, spent = 0, edges = 0;
+        for (int64_t c = 0; c < n_chunks; ++c) {
+            Chunk<Real> &chunk = chunks_[c];
+            chunk.begin = i;
+            chunk.edges = edges;
+            int64_t own = 0;
+            while (i < n && (c + 1 == n_chunks || spent * n_chunks < cost * (c + 1))) {
+                spent += candidates(i) + cost_of_atom;
+                own += candidates(i++);
+            }
+            chunk.end = i;
+            edges += (own + line - 1) / line * line;
+        }
+        work_.edges.capacity = edges;
+    }
+
+    // The most edges that a block of the kernels can have.
+    int64_t largest_block() const {
+        int64_t most = 0;
+        for (const Chunk<Real> &chunk : chunks_)
+            for (int64_t i = chunk.begin; i < chunk.end;) {
+                const int32_t element = work_.atoms.element[i];
+                int64_t own = 0;
+                for (int n = 0; n < block_atoms && i < chunk.end && work_.atoms.element[i] == element; ++n)
+                    own += candidates(i++);
+                most = std::max(most, own);
+            }
+        return most;
+    }
+
+    void make_room() {
+        const int64_t n = system_.n_atoms, local = system_.n_local;
+        Edges<Real> &edges = work_.edges;
+        const int64_t capacity = edges.capacity;
+        edges.begin = workspace_.take<int64_t>(local);
+        edges.end = workspace_.take<int64_t>(local);
+        edges.neighbor = workspace_.take<int32_t>(capacity);
+        for (Real **part : {&edges.x, &edges.y, &edges.z, &edges.r})
+            *part = workspace_.take<Real>(planes_ * capacity);
+        edges.slope = workspace_.take<Real>(capacity);
+        edges.fc = workspace_.take<Real>(capacity);
+        if (planes_ == 1 && work_.derivatives) edges.gradient = workspace_.take<Real>(4 * capacity);
+        const bool kept = workspace_.tables != Workspace::Tables::remade;
+        if (kept) edges.radial = workspace_.take<Real>(capacity * row_ + line);
+        work_.energies = workspace_.take<double>(local);
+
+        const int T = weights_.n_recursions;
+        coefficients_.resize(T + 1);
+        moments_.resize(T);
+        tape_.resize(T);
+        for (Real *&c : coefficients_) c = workspace_.take<Real>(n * row_ + line);
+        const int64_t size = weights_.n_components * row_;
+        for (Real *&s : moments_) s = workspace_.take<Real>(local * size + line);
+        for (int t = 0; t < T; ++t)
+            tape_[t] = workspace_.take<Real>(local * planes_ * weights_.updates[t * weights_.n_elements].tape);
+        work_.coefficients = coefficients_.data();
+        work_.moments = moments_.data();
+        work_.tape = tape_.data();
+        if (work_.derivatives) work_.coefficients_bar = workspace_.take<Real>(n * row_);
+        const int64_t scratch =
+            kernels_.scratch_size(weights_, planes_, kept ? 0 : largest_block() + line);
+        for (Chunk<Real> &chunk : chunks_) {
+            chunk.scratch = workspace_.take<Real>(scratch);
+            if (!work_.derivatives) continue;
+            chunk.coefficients_bar = workspace_.take<Real>(n * row_);
+            std::fill_n(chunk.coefficients_bar, n * row_, Real(0));
+        }
+    }
+
+    // --- the walk -----------------------------------------------------------------------------
+
+    void walk() {
+        const int n_chunks = static_cast<int>(chunks_.size()), T = weights_.n_recursions;
+        bool failed = false;
+        together(n_chunks, [&](const Team &team) {
+            const auto each = [&](const auto &pass) {
+                for (int c = team.rank; c < n_chunks; c += team.size) pass(chunks_[c]);
+                team.meet();
+            };
+            const auto exchange = [&](reann_exchange call, Real *rows, bool forward) {
+                if (!call) return true;
+                if (team.rank == 0 && !failed) failed = !exchanged(call, rows, forward);
+                team.meet();
+                return !failed;
+            };
+            each([&](Chunk<Real> &chunk) {
+                const auto [from, to] = share(chunk);
+                for (int64_t i = from; i < to; ++i) start(i);
+                passes_.prepare(work_, chunk);
+            });
+            for (int t = 0; t < T; ++t) {
+                each([&](Chunk<Real> &chunk) { passes_.forward(work_, chunk, t); });
+                if (!exchange(system_.forward, coefficients_[t + 1], true)) return;
+            }
+            each([&](Chunk<Real> &chunk) { passes_.middle(work_, chunk); });
+            if (!work_.derivatives) return;
+            for (int t = T - 1; t >= 0; --t) {
+                each([&](Chunk<Real> &chunk) { reduce(chunk, t == T - 1); });
+                if (!exchange(system_.reverse, work_.coefficients_bar, false)) return;
+                each([&](Chunk<Real> &chunk) { passes_.backward(work_, chunk, t); });
+            }
+            if (planes_ == 2) each([&](Chunk<Real> &chunk) { reduce(chunk, T == 0); });
+        });
+        if (failed) throw Error("An exchange of the atoms' coefficients failed.");
+        for (const Chunk<Real> &chunk : chunks_)
+            if (chunk.closest >= 0)
+                throw Error("Atom " + std::to_string(chunk.closest) +
+                            " and another coincide: they are closer than 1e-3 Å.");
+    }
+
+    // The atoms, ghosts included, that a chunk prepares and sums up.
+    std::pair<int64_t, int64_t> share(const Chunk<Real> &chunk) const {
+        const int64_t n = system_.n_atoms, size = chunks_.size(), c = &chunk - chunks_.data();
+        return {n * c / size, n * (c + 1) / size};
+    }
+
+    void start(int64_t i) {
+        const Real *c = weights_.coefficients + int64_t(work_.atoms.element[i]) * weights_.stride;
+        Real *to = coefficients_[0] + i * row_;
+        std::copy_n(c, weights_.stride, to);
+        if (planes_ == 2) std::fill_n(to + weights_.stride, weights_.stride, Real(0));
+    }
+
+    // Adds what the chunks gave to the adjoints of the coefficients. They accumulate over t:
+    // c^(t+1) = c^(t) + g_t passes the adjoint on.
+    void reduce(const Chunk<Real> &own, bool first) {
+        const auto [from, to] = share(own);
+        Real *bar = work_.coefficients_bar;
+        for (int64_t k = from * row_; k < to * row_; ++k) {
+            Real sum = first ? Real(0) : bar[k];
+            for (Chunk<Real> &chunk : chunks_) {
+                sum += chunk.coefficients_bar[k];
+                chunk.coefficients_bar[k] = 0;
+            }
+            bar[k] = sum;
+        }
+    }
+
+    // Rows in the caller's order and precision, exchanged, and back again.
+    bool exchanged(reann_exchange call, Real *rows, bool forward) {
+        const int64_t n = system_.n_atoms, local = system_.n_local, K = weights_.n_radial;
+        values_.resize(n * K);
+        const int32_t *caller = work_.atoms.caller;
+        for (int64_t i = 0; i < n; ++i)
+            for (int64_t k = 0; k < K; ++k) values_[caller[i] * K + k] = rows[i * row_ + k];
+        if (!call(system_.context, values_.data(), static_cast<int32_t>(K))) return false;
+        const int64_t from = forward ? local : 0, to = forward ? n : local;
+        for (int64_t i = from; i < to; ++i)
+            for (int64_t k = 0; k < K; ++k)
+                rows[i * row_ + k] = static_cast<Real>(values_[caller[i] * K + k]);
+        if (!forward) std::fill(rows + local * row_, rows + n * row_, Real(0));
+        if (forward) // padding is read, and must not be what was there before
+            for (int64_t i = local; i < n; ++i)
+                std::fill(rows + i * row_ + K, rows + (i + 1) * row_, Real(0));
+        return true;
+    }
+
+    const Weights<Real> &weights_;
+    const Kernels<Real> &kernels_;
+    Workspace &workspace_;
+    const reann_system &system_;
+    const reann_loss *loss_;
+    const int planes_;
+    const Passes<Real> &passes_;
+    const int64_t row_;
+    Work<Real> work_;
+    std::vector<Chunk<Real>> chunks_;
+    std::vector<Real *> coefficients_, moments_, tape_;
+    std::vector<double> values_;
+};
+
+} // namespace
+
+void evaluate(const Model &model, int member, Workspace &workspace, const reann_system &system,
+              const reann_result &result) {
+    check(model, system);
+    if (system.n_atoms > system.n_local && model.settings().n_recursions > 0 &&
+        !(system.forward && system.reverse))
+        throw Error("Ghost atoms need callbacks that exchange their coefficients.");
+    const bool derivatives = result.forces || result.virial || result.virials;
+    if (model.settings().float64)
+        Run<double>(model, member, workspace, system, derivatives, nullptr).evaluate(result);
+    else
+        Run<float>(model, member, workspace, system, derivatives, nullptr).evaluate(result);
+}
+
+void gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
+              const reann_loss &loss, double *const *gradients) {
+    check(model, system);
+    if (system.n_atoms != system.n_local) throw Error("The gradient is of systems without ghosts.");
+    std::vector<double> bar, reference_bar;
+    if (model.settings().float64)
+        bar = Run<double>(model, member, workspace, system, true, &loss).gradient(reference_bar);
+    else
+        bar = Run<float>(model, member, workspace, system, true, &loss).gradient(reference_bar);
+    const Folded &folded = model.folded(member);
+    folded.unfold(bar, gradients);
+    if (double *to = gradients[folded.reference_array])
+        for (size_t z = 0; z < reference_bar.size(); ++z) to[z] += reference_bar[z];
+}
+
+} // namespace reann

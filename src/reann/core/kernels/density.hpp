@@ -1,0 +1,76 @@
+// The density of an atom: products of its moments within each l, and their adjoint.
+//
+//     G^l_kk' = sum_{a in l} weight_a s^{a,k} s^{a,k'},   k <= k',   l after l
+//
+// is quadratic in the moments; contractions to orbitals and the standardization are linear in G and
+// are part of the first layer of every network (fold.hpp). With the symmetric matrix
+// M_kk' = dE/dG_kk' (1 + delta_kk'), the adjoint is dE/ds^{a,k'} = weight_a sum_k s^{a,k} M_kk'.
+#pragma once
+
+#include "components.hpp"
+#include "lanes.hpp"
+
+namespace reann {
+namespace {
+
+// s: (components, planes, stride); G: (planes, width), one vector of room behind each row
+template <class F>
+void density(const typename F::Real *s, int l_max, int n_radial, int stride, int width,
+             typename F::Real *G) {
+    using Real = typename F::Real;
+    using Lanes = typename F::Lanes;
+    const int row = F::planes * stride;
+    int at = 0, a = 0;
+    Real weights[n_components(4)];
+    for (int i = 0; i < n_components(l_max); ++i) weights[i] = Real(monomial(i).weight);
+    for (int l = 0; l <= l_max; ++l) {
+        const int end = n_components(l);
+        for (int k = 0; k < n_radial; ++k) {
+            for (int next = k; next < n_radial; next += lanes<Real>) {
+                Lanes sum = zero<F>();
+                for (int b = a; b < end; ++b) {
+                    const Real *s_b = s + b * row;
+                    sum = sum + load<F>(s_b + next, stride) * (number<F>(s_b + k, stride) * weights[b]);
+                }
+                store(G + at + next - k, width, sum); // what is too much is overwritten
+            }
+            at += n_radial - k;
+        }
+        a = end;
+    }
+    for (int plane = 0; plane < F::planes; ++plane)
+        for (int i = at; i < width; ++i) G[plane * width + i] = 0;
+}
+
+// G_bar: (planes, width); M: scratch (n_radial, planes, stride); S: (components, planes, stride)
+template <class F>
+void adjoint_of_density(const typename F::Real *s, const typename F::Real *G_bar, int l_max,
+                        int n_radial, int stride, int width, typename F::Real *M,
+                        typename F::Real *S) {
+    using Real = typename F::Real;
+    using Lanes = typename F::Lanes;
+    const int row = F::planes * stride;
+    int at = 0, a = 0;
+    for (int l = 0; l <= l_max; ++l) {
+        for (int k = 0; k < n_radial; ++k)
+            for (int next = k; next < n_radial; ++next, ++at)
+                for (int plane = 0; plane < F::planes; ++plane) {
+                    const Real bar = G_bar[plane * width + at] * Real(next == k ? 2 : 1);
+                    M[k * row + plane * stride + next] = bar;
+                    M[next * row + plane * stride + k] = bar;
+                }
+        for (; a < n_components(l); ++a) {
+            const Real weight = Real(monomial(a).weight);
+            for (int k = 0; k < stride; k += lanes<Real>) {
+                Lanes sum = zero<F>();
+                for (int other = 0; other < n_radial; ++other)
+                    sum = sum + load<F>(M + other * row + k, stride) *
+                                    number<F>(s + a * row + other, stride);
+                store(S + a * row + k, stride, sum * weight);
+            }
+        }
+    }
+}
+
+} // namespace
+} // namespace reann

@@ -1,0 +1,55 @@
+// Compiled once per instruction set, with REANN_LEVEL its name: everything here is local to this
+// object but the table of its functions.
+
+#include "../level.hpp"
+#include "passes.hpp"
+
+#define REANN_JOINED_(a, b) a##b
+#define REANN_JOINED(a, b) REANN_JOINED_(a, b)
+#define REANN_QUOTED_(a) #a
+#define REANN_QUOTED(a) REANN_QUOTED_(a)
+
+namespace reann {
+namespace {
+
+template <class Real, bool tangents, int l_max> constexpr Passes<Real> passes() {
+    using F = Field<Real, tangents>;
+    return {prepare<F>, forward<F, l_max>, middle<F, l_max>, backward<F, l_max>};
+}
+
+template <class Real> int64_t scratch_size(const Weights<Real> &w, int planes, int64_t block_edges) {
+    return Scratch<Real>(w, planes, block_edges, nullptr).size;
+}
+
+template <class Real>
+double energy_of_nothing(const Weights<Real> &w, int element, Real *scratch) {
+    return nothing<Field<Real, false>>(w, element, scratch, 0.0, 0.0, nullptr);
+}
+
+template <class Real>
+void gradient_of_nothing(const Weights<Real> &w, int element, Real *scratch, double count, double sum,
+                         double *parameters) {
+    nothing<Field<Real, true>>(w, element, scratch, count, sum, parameters);
+}
+
+template <class Real> constexpr Kernels<Real> kernels() {
+    return {lanes<Real>,
+            packed_size<Real>,
+            pack<Real>,
+            multiply<Real>,
+            scratch_size<Real>,
+            energy_of_nothing<Real>,
+            gradient_of_nothing<Real>,
+            {passes<Real, false, 0>(), passes<Real, false, 1>(), passes<Real, false, 2>(),
+             passes<Real, false, 3>(), passes<Real, false, 4>()},
+            {passes<Real, true, 0>(), passes<Real, true, 1>(), passes<Real, true, 2>(),
+             passes<Real, true, 3>(), passes<Real, true, 4>()}};
+}
+
+} // namespace
+
+extern const Level REANN_JOINED(level_, REANN_LEVEL);
+const Level REANN_JOINED(level_, REANN_LEVEL) = {REANN_QUOTED(REANN_LEVEL), kernels<float>(),
+                                                kernels<double>()};
+
+} // namespace reann

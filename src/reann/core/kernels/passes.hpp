@@ -1,0 +1,302 @@
+// The passes over the atoms of a chunk. Between two passes all chunks meet, and ghosts are
+// exchanged.
+//
+//     prepare    edges, radial functions, free atoms and nuclear repulsion
+//     forward    t = 0 .. T-1: moments, density, c^(t+1) = c^(t) + g_t(rho^(t))
+//     middle     t = T: moments, density, readout and all their adjoints
+//     backward   t = T-1 .. 0: adjoints of g_t, density and moments
+//
+// With tangents, the same passes differentiate sum_i (1 + e eps) E_i along the displacement of the
+// edges: the tangents of the adjoints are the gradient of a loss of energies, forces and virials.
+#pragma once
+
+#include "../zbl.hpp"
+#include "density.hpp"
+#include "moments.hpp"
+#include "network.hpp"
+#include "radial.hpp"
+
+namespace reann {
+namespace {
+
+// Scratch of a chunk, one part after the other.
+template <class Real> struct Scratch {
+    Real *features, *features_bar, *out, *layers, *M, *S, *moments, *tape, *alpha_bar, *center_bar,
+        *radial;
+    int64_t size;
+
+    Scratch(const Weights<Real> &w, int planes, int64_t block_edges, Real *start) {
+        const int64_t row = planes * w.stride, atoms = block_atoms * planes;
+        int widest = 0, tape_width = 0;
+        for (int i = 0; i < w.n_elements * (w.n_recursions + 1); ++i) {
+            const Network<Real> &net = i < w.n_elements ? w.readout[i] : w.updates[i - w.n_elements];
+            widest = widest > net.widest ? widest : net.widest;
+            tape_width = tape_width > net.tape ? tape_width : net.tape;
+        }
+        const int pairs = w.radial_per_pair ? w.n_elements * w.n_elements : w.n_elements;
+        Real *at = start;
+        const auto take = [&](Real *&part, int64_t n) {
+            part = at;
+            at += n + 16; // vectors may reach beyond the end
+        };
+        take(features, atoms * w.n_features);
+        take(features_bar, atoms * w.n_features);
+        take(out, atoms * (w.stride + lanes<Real>));
+        take(layers, 4 * atoms * widest);
+        take(M, w.n_radial * row);
+        take(S, w.n_components * row);
+        take(moments, block_atoms * w.n_components * row);
+        take(tape, atoms * tape_width);
+        take(alpha_bar, planes == 2 ? pairs * w.stride : 0);
+        take(center_bar, planes == 2 ? pairs * w.stride : 0);
+        take(radial, block_edges * row);
+        size = at - start;
+    }
+};
+
+// Up to `block_atoms` neighboring atoms of one element.
+template <class Real> struct Block {
+    int64_t first;
+    int n, element;
+    const Real *radial; // of the first edge
+
+    const Real *radial_of(const Edges<Real> &edges, int64_t i, int64_t row) const {
+        return radial + (edges.begin[i] - edges.begin[first]) * row;
+    }
+};
+
+template <class F, class Body>
+void each_block(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
+                const Scratch<typename F::Real> &scratch, Body &&body) {
+    using Real = typename F::Real;
+    const Edges<Real> &edges = work.edges;
+    const int64_t row = F::planes * work.weights->stride;
+    const int32_t *element = work.atoms.element;
+    for (int64_t i = chunk.begin; i < chunk.end;) {
+        Block<Real> block{i, 0, element[i], nullptr};
+        while (block.n < block_atoms && i < chunk.end && element[i] == block.element) {
+            ++i;
+            ++block.n;
+        }
+        if (edges.radial) {
+            block.radial = edges.radial + edges.begin[block.first] * row;
+        } else {
+            block.radial = scratch.radial;
+            for (int64_t a = block.first; a < block.first + block.n; ++a)
+                radial_functions<F>(
+                    work, a, scratch.radial + (edges.begin[a] - edges.begin[block.first]) * row);
+        }
+        body(block);
+    }
+}
+
+template <class F>
+void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
+    using Real = typename F::Real;
+    const Scratch<Real> scratch(*work.weights, F::planes, 0, chunk.scratch);
+    for (Real *k = scratch.M; k < scratch.S; ++k) *k = 0;
+    for (Real *k = scratch.alpha_bar; k < scratch.radial; ++k) *k = 0;
+    find_edges<F>(work, chunk);
+    const Edges<Real> &edges = work.edges;
+    const int32_t *element = work.atoms.element;
+    const int64_t row = F::planes * work.weights->stride;
+    for (int64_t i = chunk.begin; i < chunk.end; ++i) {
+        if (edges.radial) radial_functions<F>(work, i, edges.radial + edges.begin[i] * row);
+        if constexpr (F::planes == 1) {
+            double energy = work.weights->reference[element[i]];
+            if (work.zbl)
+                for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e)
+                    energy += repulsion(*work.zbl, element[i], element[edges.neighbor[e]], edges.r[e]).energy;
+            work.energies[i] = energy;
+        }
+    }
+    if constexpr (F::planes == 1)
+        if (work.derivatives)
+            for (int64_t k = 4 * chunk.edges; k < 4 * (chunk.edges + chunk.n_edges); ++k)
+                edges.gradient[k] = 0;
+}
+
+// rho^(t) of a block
+template <class F, int l_max>
+void embed(const Work<typename F::Real> &work, const Block<typename F::Real> &block, int t,
+           typename F::Real *moments, typename F::Real *features) {
+    const auto &w = *work.weights;
+    const auto &edges = work.edges;
+    const int64_t row = F::planes * w.stride, size = w.n_components * row;
+    for (int64_t i = block.first; i < block.first + block.n; ++i) {
+        sum_moments<F, l_max>(edges, edges.begin[i], edges.end[i], block.radial_of(edges, i, row),
+                              work.coefficients[t], w.stride, moments);
+        density<F>(moments, l_max, w.n_radial, w.stride, w.n_features, features);
+        moments += size;
+        features += F::planes * w.n_features;
+    }
+}
+
+template <class F, int l_max>
+void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
+    using Real = typename F::Real;
+    const Weights<Real> &w = *work.weights;
+    const Scratch<Real> scratch(w, F::planes, 0, chunk.scratch);
+    const int64_t row = F::planes * w.stride;
+    each_block<F>(work, chunk, scratch, [&](const Block<Real> &block) {
+        const Network<Real> &update = w.updates[t * w.n_elements + block.element];
+        embed<F, l_max>(work, block, t, work.moments[t] + block.first * w.n_components * row,
+                        scratch.features);
+        network<F>(update, scratch.features, block.n,
+                   work.tape[t] + block.first * F::planes * update.tape, scratch.layers, scratch.out);
+        const Real *c = work.coefficients[t] + block.first * row;
+        Real *next = work.coefficients[t + 1] + block.first * row;
+        for (int64_t k = 0; k < block.n * row; ++k) next[k] = c[k] + scratch.out[k];
+    });
+}
+
+// dE/dr_ij = b u + (G - u (u . G)) / r for unit vectors u, b u + G for raw ones, and what follows:
+// F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij.
+template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk, int64_t i) {
+    const Edges<Real> &edges = work.edges;
+    const Atoms &atoms = work.atoms;
+    const bool unit = work.weights->unit_vectors;
+    double force[3] = {0.0, 0.0, 0.0}, W[9] = {};
+    for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
+        const double r = edges.r[e], inverse = 1.0 / r;
+        const double u[3] = {edges.x[e] * (unit ? 1.0 : inverse), edges.y[e] * (unit ? 1.0 : inverse),
+                             edges.z[e] * (unit ? 1.0 : inverse)};
+        const Real *G = edges.gradient + 4 * e;
+        double along = G[3];
+        if (work.zbl)
+            along += repulsion(*work.zbl, atoms.element[i], atoms.element[edges.neighbor[e]], r).slope;
+        if (unit) along -= (u[0] * G[0] + u[1] * G[1] + u[2] * G[2]) * inverse;
+        const double scale = unit ? inverse : 1.0;
+        const int64_t j = edges.neighbor[e];
+        double g[3];
+        for (int a = 0; a < 3; ++a) {
+            g[a] = along * u[a] + G[a] * scale;
+            force[a] += g[a];
+            chunk.forces[3 * j + a] -= g[a];
+        }
+        if (chunk.virial)
+            for (int a = 0; a < 3; ++a)
+                for (int b = 0; b < 3; ++b) W[3 * a + b] += r * u[a] * g[b];
+        if (chunk.virials)
+            for (int a = 0; a < 3; ++a)
+                for (int b = 0; b < 3; ++b) chunk.virials[9 * j + 3 * a + b] -= r * u[a] * g[b];
+    }
+    for (int a = 0; a < 3; ++a) chunk.forces[3 * i + a] += force[a];
+    if (!chunk.virial) return;
+    const int64_t system = atoms.system ? atoms.system[atoms.caller[i]] : 0;
+    for (int k = 0; k < 9; ++k) chunk.virial[9 * system + k] += W[k];
+}
+
+// From the adjoint of the features of a block to those of coefficients, radial functions, edges.
+template <class F, int l_max>
+void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
+                          const Scratch<typename F::Real> &scratch,
+                          const Block<typename F::Real> &block, int t,
+                          const typename F::Real *moments) {
+    using Real = typename F::Real;
+    const Weights<Real> &w = *work.weights;
+    const Edges<Real> &edges = work.edges;
+    const int64_t row = F::planes * w.stride, size = w.n_components * row;
+    const RadialRows<Real> rows{w.alpha, w.center, scratch.alpha_bar, scratch.center_bar,
+                                work.atoms.element,
+                                w.radial_per_pair ? block.element * w.n_elements : 0};
+    // Without tangents nobody asks for the adjoint of c^(0).
+    Real *c_bar = t > 0 || F::planes == 2 ? chunk.coefficients_bar : nullptr;
+    for (int i = 0; i < block.n; ++i) {
+        const int64_t atom = block.first + i;
+        adjoint_of_density<F>(moments + i * size,
+                              scratch.features_bar + i * F::planes * w.n_features, l_max, w.n_radial,
+                              w.stride, w.n_features, scratch.M, scratch.S);
+        adjoint_of_moments<F, l_max>(edges, edges.begin[atom], edges.end[atom],
+                                     block.radial_of(edges, atom, row), work.coefficients[t],
+                                     w.stride, scratch.S, rows, c_bar);
+        if constexpr (F::planes == 1)
+            if (t == 0) add_forces<Real>(work, chunk, atom);
+    }
+}
+
+// Moves the adjoints of alpha and center that a pass has gathered to the gradient.
+template <class Real>
+void add_radial_gradient(const Weights<Real> &w, const Scratch<Real> &scratch, Chunk<Real> &chunk) {
+    const int pairs = w.radial_per_pair ? w.n_elements * w.n_elements : w.n_elements;
+    for (int k = 0; k < pairs * w.stride; ++k) {
+        chunk.parameters[w.alpha_at + k] += scratch.alpha_bar[k];
+        chunk.parameters[w.center_at + k] += scratch.center_bar[k];
+        scratch.alpha_bar[k] = scratch.center_bar[k] = 0;
+    }
+}
+
+template <class F, int l_max>
+void middle(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
+    using Real = typename F::Real;
+    const Weights<Real> &w = *work.weights;
+    const int t = w.n_recursions;
+    const Scratch<Real> scratch(w, F::planes, 0, chunk.scratch);
+    each_block<F>(work, chunk, scratch, [&](const Block<Real> &block) {
+        const Network<Real> &readout = w.readout[block.element];
+        const int width = readout.last.n_out;
+        embed<F, l_max>(work, block, t, scratch.moments, scratch.features);
+        network<F>(readout, scratch.features, block.n, scratch.tape, scratch.layers, scratch.out);
+        for (int i = 0; i < block.n; ++i) {
+            Real *out = scratch.out + i * F::planes * width;
+            const int64_t atom = block.first + i;
+            if constexpr (F::planes == 1)
+                work.energies[atom] += static_cast<double>(out[0]) - w.nothing[block.element];
+            for (int k = 0; k < F::planes * width; ++k) out[k] = 0;
+            out[0] = 1;
+            if (F::planes == 2 && work.atoms.energy_bar)
+                out[width] = static_cast<Real>(work.atoms.energy_bar[work.atoms.caller[atom]]);
+        }
+        if (!work.derivatives) return;
+        adjoint_of_network<F>(readout, scratch.features, scratch.out, block.n, scratch.tape,
+                              scratch.layers, scratch.features_bar, chunk.parameters);
+        adjoint_of_embedding<F, l_max>(work, chunk, scratch, block, t, scratch.moments);
+        if constexpr (F::planes == 2) add_radial_gradient(w, scratch, chunk);
+    });
+}
+
+template <class F, int l_max>
+void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
+    using Real = typename F::Real;
+    const Weights<Real> &w = *work.weights;
+    const Scratch<Real> scratch(w, F::planes, 0, chunk.scratch);
+    const int64_t row = F::planes * w.stride;
+    each_block<F>(work, chunk, scratch, [&](const Block<Real> &block) {
+        const Network<Real> &update = w.updates[t * w.n_elements + block.element];
+        const Real *moments = work.moments[t] + block.first * w.n_components * row;
+        if constexpr (F::planes == 2)
+            for (int i = 0; i < block.n; ++i)
+                density<F>(moments + i * w.n_components * row, l_max, w.n_radial, w.stride,
+                           w.n_features, scratch.features + i * F::planes * w.n_features);
+        adjoint_of_network<F>(update, scratch.features, work.coefficients_bar + block.first * row,
+                              block.n, work.tape[t] + block.first * F::planes * update.tape,
+                              scratch.layers, scratch.features_bar, chunk.parameters);
+        adjoint_of_embedding<F, l_max>(work, chunk, scratch, block, t, moments);
+        if constexpr (F::planes == 2) add_radial_gradient(w, scratch, chunk);
+    });
+}
+
+// Readout of an empty neighborhood, and with tangents what it adds to the gradient of
+// sum_i weight_i (NN(rho_i) - NN(0)) for atoms of one element.
+template <class F>
+double nothing(const Weights<typename F::Real> &w, int element, typename F::Real *memory, double count,
+               double sum, double *parameters) {
+    using Real = typename F::Real;
+    const Scratch<Real> scratch(w, F::planes, 0, memory);
+    const Network<Real> &readout = w.readout[element];
+    const int width = readout.last.n_out;
+    for (int k = 0; k < F::planes * w.n_features; ++k) scratch.features[k] = 0;
+    network<F>(readout, scratch.features, 1, scratch.tape, scratch.layers, scratch.out);
+    const double energy = scratch.out[0];
+    if constexpr (F::planes == 2) {
+        for (int k = 0; k < 2 * width; ++k) scratch.out[k] = 0;
+        scratch.out[0] = static_cast<Real>(-count);
+        scratch.out[width] = static_cast<Real>(-sum);
+        adjoint_of_network<F>(readout, scratch.features, scratch.out, 1, scratch.tape, scratch.layers,
+                              scratch.features_bar, parameters);
+    }
+    return energy;
+}
+
+} // namespace
+} // namespace reann

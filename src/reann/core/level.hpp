@@ -1,0 +1,46 @@
+// The kernels of an instruction set, as a table of functions.
+#pragma once
+
+#include "plan.hpp"
+
+namespace reann {
+
+template <class Real> struct Passes {
+    void (*prepare)(const Work<Real> &, Chunk<Real> &);
+    void (*forward)(const Work<Real> &, Chunk<Real> &, int t);
+    void (*middle)(const Work<Real> &, Chunk<Real> &);
+    void (*backward)(const Work<Real> &, Chunk<Real> &, int t);
+};
+
+template <class Real> struct Kernels {
+    int lanes; // of a vector: rows are padded to a multiple
+    int64_t (*packed_size)(int rows, int columns);
+    void (*pack)(const double *W, int rows, int columns, int64_t down, int64_t right, Real *packed);
+    void (*multiply)(const Real *x, int64_t x_row, int rows, int depth, const Real *packed,
+                     int columns, Real *y, int64_t y_row, const Real *bias, int planes);
+    int64_t (*scratch_size)(const Weights<Real> &, int planes, int64_t block_edges);
+    double (*nothing)(const Weights<Real> &, int element, Real *scratch);
+    void (*gradient_of_nothing)(const Weights<Real> &, int element, Real *scratch, double count,
+                                double sum, double *parameters);
+    Passes<Real> plain[5], tangents[5]; // for each l_max
+};
+
+struct Level {
+    const char *name;
+    Kernels<float> single;
+    Kernels<double> precise;
+};
+
+template <class Real> const Kernels<Real> &kernels_of(const Level &level);
+template <> inline const Kernels<float> &kernels_of<float>(const Level &level) { return level.single; }
+template <> inline const Kernels<double> &kernels_of<double>(const Level &level) {
+    return level.precise;
+}
+
+// The level in use: the best of this processor, or what REANN_ISA asks for.
+const Level &level();
+
+// Names of the levels that this processor has, best first; NULL after the last.
+const char *const *levels();
+
+} // namespace reann

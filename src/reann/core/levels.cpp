@@ -1,0 +1,71 @@
+// Which kernels to use: the best of this processor, once for the whole program.
+
+#include <cstdlib>
+#include <cstring>
+
+#include "level.hpp"
+
+namespace reann {
+
+#if defined(REANN_HAS_V4)
+extern const Level level_v4;
+#endif
+#if defined(REANN_HAS_V3)
+extern const Level level_v3;
+#endif
+#if defined(REANN_HAS_BASELINE)
+extern const Level level_baseline;
+#endif
+#if defined(REANN_HAS_NATIVE)
+extern const Level level_native;
+#endif
+
+namespace {
+
+struct Known {
+    const Level *levels[4] = {};
+    const char *names[5] = {};
+    const Level *chosen = nullptr;
+
+    Known() {
+        int n = 0;
+        const auto add = [&](const Level &level) {
+            names[n] = level.name;
+            levels[n++] = &level;
+        };
+#if defined(REANN_HAS_V4)
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512vl"))
+            add(level_v4);
+#endif
+#if defined(REANN_HAS_V3)
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+            __builtin_cpu_supports("bmi2"))
+            add(level_v3);
+#endif
+#if defined(REANN_HAS_BASELINE)
+        add(level_baseline);
+#endif
+#if defined(REANN_HAS_NATIVE)
+        add(level_native);
+#endif
+        chosen = levels[0];
+        const char *wanted = std::getenv("REANN_ISA");
+        for (int i = 0; wanted && i < n; ++i)
+            if (std::strcmp(wanted, names[i]) == 0) chosen = levels[i];
+    }
+};
+
+const Known &known() {
+    static const Known once;
+    return once;
+}
+
+} // namespace
+
+const Level &level() { return *known().chosen; }
+
+const char *const *levels() { return known().names; }
+
+} // namespace reann

@@ -1,0 +1,36 @@
+// A model: its settings, and the weights of its members in the precision of its networks.
+#pragma once
+
+#include <memory>
+
+#include "packed.hpp"
+
+namespace reann {
+
+class Model {
+  public:
+    // `header`: the JSON object of a file. Throws `Error` if it does not describe the arrays.
+    Model(const std::string &header, std::vector<Array> arrays);
+
+    const Settings &settings() const { return settings_; }
+    const std::vector<Array> &arrays() const { return arrays_; } // names and shapes, no data
+    const Folded &folded(int member) const { return members_[member]->folded; }
+    template <class Real> const Packed<Real> &packed(int member) const;
+    const Zbl *zbl() const { return settings_.zbl ? &zbl_ : nullptr; }
+    int element(int atomic_number) const; // -1: unknown
+
+  private:
+    struct Member {
+        Folded folded;
+        std::unique_ptr<Packed<float>> single;
+        std::unique_ptr<Packed<double>> precise;
+    };
+
+    Settings settings_;
+    std::vector<Array> arrays_;
+    std::vector<std::unique_ptr<Member>> members_;
+    std::vector<double> charge_, inner_, outer_;
+    Zbl zbl_;
+};
+
+} // namespace reann

@@ -1,0 +1,120 @@
+/* The C interface of the native engine of reann.
+ *
+ * A model is opened from a `.reann` file, or built from the header and the named arrays of one.
+ * It never changes and may be used by several threads at once; every thread that computes owns a
+ * workspace. Nothing here keeps global state, and no C++ exception leaves these functions: they
+ * return 0 and NULL or a message in `reann_error` when something is wrong.
+ *
+ * The unit of work is what a domain decomposition has: local atoms, ghost atoms, the full list of
+ * neighbors of the local ones, and two callbacks that exchange numbers per atom between owners and
+ * ghosts. A program without ghosts gives no callbacks.
+ *
+ * Units: eV, Å. Matrices are row-major.
+ */
+#ifndef REANN_H
+#define REANN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define REANN_INTERFACE 1 /* grows when a program has to be compiled again */
+
+typedef struct reann_model reann_model;         /* weights, or those of an ensemble */
+typedef struct reann_workspace reann_workspace; /* memory that evaluations reuse */
+
+typedef struct {
+    char message[512]; /* what is wrong, and where */
+} reann_error;
+
+typedef enum { REANN_FLOAT32 = 0, REANN_FLOAT64 = 1 } reann_type;
+
+typedef struct {
+    const char *name; /* as in the file, with the member first: "0.radial.center" */
+    reann_type type;
+    int32_t n_axes; /* 0 for a number */
+    const int64_t *shape;
+    const void *data; /* contiguous */
+} reann_array;
+
+/* REANN_INTERFACE of the library, to be compared with that of the header. */
+int32_t reann_interface(void);
+
+/* Instruction set in use: "v4", "v3" or "baseline" of x86-64, or "native" elsewhere. The best
+ * that the processor has, or what the environment variable REANN_ISA asks for, if it has it. */
+const char *reann_isa(void);
+
+/* --- models ----------------------------------------------------------------------------------- */
+
+reann_model *reann_open(const char *path, reann_error *error);
+
+/* `header`: the JSON object under "reann" in the metadata of a file. The arrays are copied. */
+reann_model *reann_build(const char *header, const reann_array *arrays, int32_t n_arrays,
+                         reann_error *error);
+
+void reann_close(reann_model *model);
+
+int32_t reann_n_members(const reann_model *model); /* 1, more for an ensemble */
+double reann_cutoff(const reann_model *model);     /* Å */
+int32_t reann_n_elements(const reann_model *model);
+int32_t reann_atomic_number(const reann_model *model, int32_t element);
+int32_t reann_element(const reann_model *model, int32_t atomic_number); /* -1: unknown */
+
+/* --- evaluation ------------------------------------------------------------------------------- */
+
+/* Exchange of `width` numbers per atom, rows of all atoms in the caller's order. Forward: the rows
+ * of owners are copied to their ghosts. Reverse: the rows of ghosts are added to those of their
+ * owners. Return 0 if it went wrong, which ends the evaluation. */
+typedef int (*reann_exchange)(void *context, double *values, int32_t width);
+
+typedef struct {
+    int64_t n_local; /* atoms whose energies are summed, first in every array */
+    int64_t n_atoms; /* with ghosts */
+    const int32_t *element;  /* (n_atoms) index into the elements of the model */
+    const double *position;  /* (n_atoms, 3) */
+    const int64_t *first;    /* (n_local + 1) neighbors of atom i: first[i] .. first[i + 1] */
+    const int32_t *neighbor; /* index of an atom; may lie beyond the cutoff */
+    const double *shift;     /* (neighbors, 3) added to position[j] - position[i]; NULL: none */
+    const int32_t *system;   /* (n_local) structure of each atom, for the virials; NULL: one */
+    int64_t n_systems;       /* 1 if `system` is NULL */
+    int32_t n_threads;       /* at most; small systems use fewer */
+    reann_exchange forward, reverse; /* NULL if there are no ghosts */
+    void *context;
+} reann_system;
+
+typedef struct {     /* what is NULL is not computed */
+    double *energies; /* (n_local) with the energies of the free atoms; never NULL */
+    double *forces;   /* (n_atoms, 3); a ghost's row is its share, to be added to its owner */
+    double *virial;   /* (n_systems, 3, 3) W = sum r_ij (x) dE/dr_ij, the strain derivative */
+    double *virials;  /* (n_atoms, 3, 3) -r_ij (x) dE/dr_ij, each at the neighbor j */
+} reann_result;
+
+reann_workspace *reann_workspace_new(void);
+void reann_workspace_free(reann_workspace *workspace);
+
+/* Returns 1, or 0 and says why: an index out of range, a position that is no finite number, atoms
+ * closer than 1e-3 Å, a callback that failed, or not enough memory. */
+int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,
+                   const reann_system *system, const reann_result *result, reann_error *error);
+
+/* --- training --------------------------------------------------------------------------------- */
+
+typedef struct {         /* derivatives of a loss; NULL where it does not depend on it */
+    const double *energies; /* (n_local) */
+    const double *forces;   /* (n_atoms, 3) */
+    const double *virial;   /* (n_systems, 3, 3) of W above */
+} reann_loss;
+
+/* Derivatives of a loss with respect to the arrays that the model was built from, in their order:
+ * gradients[a] has the size of array a, or is NULL where none is wanted. Systems without ghosts. */
+int reann_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
+                   const reann_system *system, const reann_loss *loss, double *const *gradients,
+                   reann_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

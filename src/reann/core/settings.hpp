@@ -1,0 +1,45 @@
+// What the header of a model says of its form; the names are those of the configuration.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace reann {
+
+enum class Activation { silu, relu_like, tanh_like };
+
+struct NetworkSettings {
+    std::vector<int> hidden; // widths of the first layer and of the layers of a block
+    int blocks = 1;
+    bool residual = true;
+    Activation activation = Activation::silu;
+    bool layer_norm = false;
+};
+
+struct Settings {
+    std::vector<int> elements; // atomic numbers
+    double cutoff = 0.0;       // Å
+    int l_max = 0;
+    int n_radial = 0;
+    int n_recursions = 0;
+    bool gram = true;   // else contracted orbitals
+    int n_orbitals = 0; // of contracted orbitals, never 0 after parsing
+    bool orbitals_per_l = false;
+    bool orbitals_per_recursion = false;
+    bool unit_vectors = true;       // else raw components
+    bool radial_per_pair = false;   // else per element of the neighbor
+    bool radial_softplus = true;    // else the width as it is
+    bool polynomial_cutoff = false; // else the squared cosine
+    bool standardize = true;
+    bool zbl = false;
+    double zbl_inner = 0.0, zbl_outer = 0.0; // fractions of the sum of the covalent radii
+    NetworkSettings readout, update;
+    bool float64 = false; // precision of the networks
+    int n_members = 1;
+};
+
+// Parses the JSON object under "reann" in the metadata of a file. Every number is checked for its
+// kind and range; a field that is missing, unknown or of another kind throws `Error`.
+Settings parse_settings(const std::string &header);
+
+} // namespace reann
