@@ -1,0 +1,36 @@
+"""The structures that are timed, written to files that every peer can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import ase.build
+import ase.io
+import numpy as np
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
+
+GOLDEN = Path(__file__).parents[2] / "tests" / "golden" / "upstream"
+COPIES = {"water 192": 1, "water 1536": 2, "water 12288": 4}
+RATTLE = 0.02  # Å
+
+
+def write(name: str, folder: Path) -> Path:
+    """Write a structure, with velocities of 300 K, where it is missing, and return the file."""
+    file = folder / f"{name.replace(' ', '-')}.xyz"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        ase.io.write(file, ase.build.molecule("CH4") if name == "CH4" else water(COPIES[name]))
+    return file
+
+
+def water(copies: int) -> ase.Atoms:
+    """Return liquid water, one frame of the golden files repeated along each axis, rattled."""
+    with np.load(GOLDEN / "reann_water_t3_expected.npz") as arrays:
+        frame = {key: arrays[f"frame0/{key}"] for key in ("numbers", "positions", "cell", "pbc")}
+    atoms = ase.Atoms(**frame).repeat(copies)
+    if copies > 1:
+        atoms.rattle(RATTLE, seed=1)
+    thermalize_momenta(atoms, temperature_K=300.0, rng=np.random.default_rng(1))
+    Stationary(atoms)
+    return atoms
