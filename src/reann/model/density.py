@@ -43,7 +43,8 @@ class Gram(nn.Module):
         self.width = len(row) * (l_max + 1)
         self.register_buffer("pair", row * n_radial + column, persistent=False)
         # Off-diagonal products stand for two: with sqrt(2) the norm is that of the full matrix.
-        twice = torch.where(row == column, 1.0, math.sqrt(2.0)).to(torch.float64)
+        twice = torch.full(row.shape, math.sqrt(2.0), dtype=torch.float64)
+        twice[row == column] = 1.0
         self.register_buffer("twice", twice, persistent=False)
 
     def forward(
