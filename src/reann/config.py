@@ -292,6 +292,8 @@ class RunConfig(Section):
     """Train so many potentials with consecutive seeds and save them as one ensemble."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    engine: Literal["auto", "torch", "native"] = "auto"
+    """What computes; auto: the native engine on CPUs, where it is installed."""
     threads: Count | None = None
     """Threads of the CPU; by default as many cores as the neighbor pairs of a step keep busy."""
     tracker: Literal["none", "tensorboard", "wandb"] = "none"

@@ -32,6 +32,7 @@ from reann.device import device_named
 from reann.errors import UserError, listed
 from reann.evaluation import Evaluation
 from reann.graph import LABELS, Graph
+from reann.native import choice
 from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
 
@@ -52,6 +53,7 @@ def evaluate(
     subset: Subset,
     max_edges: int = MAX_EDGES,
     progress: Told | None = None,
+    engine: str = "auto",
 ) -> Evaluation:
     """Predict every structure of a part of a data set.
 
@@ -61,6 +63,8 @@ def evaluate(
         Most neighbor pairs in memory at once; a larger structure is alone.
     progress
         Called with the number of structures after each batch.
+    engine
+        As for `Potential.evaluate`.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def evaluate(
             origins = [dataset.origin(i) for i in which]
             yield _Batch(dataset.graph(batch), origins, [dataset.groups[i] for i in which])
 
-    return _compared(potential, batches(), progress)
+    return _compared(potential, batches(), progress, engine)
 
 
 def evaluate_unlabeled(
@@ -84,6 +88,7 @@ def evaluate_unlabeled(
     structures: Iterator[tuple[ase.Atoms, str]],
     max_edges: int = MAX_EDGES,
     progress: Told | None = None,
+    engine: str = "auto",
 ) -> Evaluation:
     """Predict structures that stream by, with the names of where they come from."""
 
@@ -100,11 +105,14 @@ def evaluate_unlabeled(
         if graphs:
             yield _Batch(Graph.batch(graphs), origins, [""] * len(origins))
 
-    return _compared(potential, batches(), progress)
+    return _compared(potential, batches(), progress, engine)
 
 
 def _compared(
-    potential: Potential | Ensemble, batches: Iterator[_Batch], progress: Told | None
+    potential: Potential | Ensemble,
+    batches: Iterator[_Batch],
+    progress: Told | None,
+    engine: str,
 ) -> Evaluation:
     has_range = all(member.model.has_range for member in potential.members)
     origins: list[str] = []
@@ -115,7 +123,7 @@ def _compared(
     for batch in batches:
         _check_elements(potential, batch)
         graph = batch.graph.to(potential.device)
-        for name, value in potential.evaluate(graph, WANTED).items():
+        for name, value in potential.evaluate(graph, WANTED, engine).items():
             predicted.setdefault(name, []).append(value.detach().cpu().double().numpy())
         for name in LABELS:
             if name in graph.labels:
@@ -190,13 +198,10 @@ def evaluate_command(
     UserError
         For unreadable files, unknown elements, and outputs that cannot be written.
     """
-    if engine == "native":
-        raise UserError(
-            "This installation has no native engine.", "--engine native", "Use --engine torch."
-        )
+    choice.check(engine, f"--engine {engine}")
     predictions.check_name(output)
     console = console or Console()
-    potential = load(model, device_named(device, "--device"))
+    potential = load(model, device_named(choice.device_for(engine, device), "--device"))
     names = [str(file) for file in files]
     metadata = potential.metadata if as_trained else {}
     known = conventions(names, metadata, keys or Keys(), units or Units())
@@ -221,12 +226,12 @@ def evaluate_command(
             subset = Subset(dataset, np.arange(len(dataset)))
             labels = described(dataset.keys, data.units)
             labels += ", as in the training" if known.as_trained else ""
-            found = evaluate(potential, subset, progress=tell)
+            found = evaluate(potential, subset, progress=tell, engine=engine)
             structures = (dataset.atoms(i) for i in range(len(dataset)))
         else:
             labels = f"none; positions in {data.units.length}"
             structures = angstrom(iter_atoms(names), data.units)
-            found = evaluate_unlabeled(potential, structures, progress=tell)
+            found = evaluate_unlabeled(potential, structures, progress=tell, engine=engine)
             structures = (atoms for atoms, _ in angstrom(iter_atoms(names), data.units))
         bar.stop()
         console.print(f"Labels: {labels}", highlight=False, markup=False, soft_wrap=True)

@@ -15,13 +15,14 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from torch import Tensor
 
-from reann import checkpoint, properties
+from reann import checkpoint
 from reann.data.neighbors import graph_from_atoms
 from reann.device import memory_advice
 from reann.errors import UserError, listed
 from reann.graph import Graph
 from reann.model import Reann
-from reann.model.restore import UNITS, restore
+from reann.model.restore import description, restore
+from reann.native import choice
 
 KIND = "potential"
 DEFAULT_PROPERTIES = ("energy", "forces")
@@ -72,7 +73,10 @@ class Potential:
         return self
 
     def predict(
-        self, atoms: Atoms | Sequence[Atoms], names: Iterable[str] = DEFAULT_PROPERTIES
+        self,
+        atoms: Atoms | Sequence[Atoms],
+        names: Iterable[str] = DEFAULT_PROPERTIES,
+        engine: str = "auto",
     ) -> Prediction | list[Prediction]:
         """Return properties of one structure, or of each of several, as numpy arrays.
 
@@ -81,16 +85,20 @@ class Potential:
         names
             Out of energy (eV), energies (eV), forces (eV/Å), stress (3x3, eV/Å^3, ASE's sign),
             virial and virials (eV).
+        engine
+            `native`, `torch`, or `auto`: the native engine where it can.
 
         Raises
         ------
         UserError
-            For unknown elements or properties, coincident atoms, impossible cells, and stress of
-            a structure that is not periodic in three dimensions.
+            For unknown elements, properties or engines, coincident atoms, impossible cells, and
+            stress of a structure that is not periodic in three dimensions.
         """
-        return predict(self, atoms, names)
+        return predict(self, atoms, names, engine)
 
-    def evaluate(self, graph: Graph, names: Iterable[str]) -> dict[str, Tensor]:
+    def evaluate(
+        self, graph: Graph, names: Iterable[str], engine: str = "auto"
+    ) -> dict[str, Tensor]:
         """Return properties of a batch as tensors; see `reann.properties.evaluate`.
 
         Raises
@@ -101,7 +109,7 @@ class Potential:
         less = "fewer structures at once" if graph.n_systems > 1 else "fewer atoms"
         advice = f"Compute {less}, or on the CPU: --device cpu, in Python device='cpu'."
         with memory_advice(graph.n_atoms, graph.n_edges, advice):
-            return properties.evaluate(self.model, graph, names)
+            return choice.evaluate(self.model, graph, names, engine=engine)
 
     def save(self, path: str | Path) -> None:
         """Write a `.reann` file; `reann.load` is the way back."""
@@ -158,15 +166,20 @@ class Ensemble:
         return self
 
     def predict(
-        self, atoms: Atoms | Sequence[Atoms], names: Iterable[str] = DEFAULT_PROPERTIES
+        self,
+        atoms: Atoms | Sequence[Atoms],
+        names: Iterable[str] = DEFAULT_PROPERTIES,
+        engine: str = "auto",
     ) -> Prediction | list[Prediction]:
         """Return the mean of each property, and `energy_std`, `forces_std`, `stress_std`."""
-        return predict(self, atoms, names)
+        return predict(self, atoms, names, engine)
 
-    def evaluate(self, graph: Graph, names: Iterable[str]) -> dict[str, Tensor]:
+    def evaluate(
+        self, graph: Graph, names: Iterable[str], engine: str = "auto"
+    ) -> dict[str, Tensor]:
         """Return mean properties of a batch and standard deviations (n - 1) of the members."""
         names = list(names)
-        every = [member.evaluate(graph, names) for member in self.members]
+        every = [member.evaluate(graph, names, engine) for member in self.members]
         stacked = {name: torch.stack([one[name] for one in every]) for name in every[0]}
         mean = {name: values.mean(0) for name, values in stacked.items()}
         if len(self.members) > 1:
@@ -179,16 +192,21 @@ class Ensemble:
 
 
 def predict(
-    potential: Potential | Ensemble, atoms: Atoms | Sequence[Atoms], names: Iterable[str]
+    potential: Potential | Ensemble,
+    atoms: Atoms | Sequence[Atoms],
+    names: Iterable[str],
+    engine: str = "auto",
 ) -> Prediction | list[Prediction]:
     """Predict one structure or each of several; see `Potential.predict`."""
     names = list(names)
     if not isinstance(atoms, Atoms):
-        return [predict_one(potential, one, names) for one in atoms]
-    return predict_one(potential, atoms, names)
+        return [predict_one(potential, one, names, engine) for one in atoms]
+    return predict_one(potential, atoms, names, engine)
 
 
-def predict_one(potential: Potential | Ensemble, atoms: Atoms, names: list[str]) -> Prediction:
+def predict_one(
+    potential: Potential | Ensemble, atoms: Atoms, names: list[str], engine: str = "auto"
+) -> Prediction:
     """Predict one structure."""
     check_elements(potential, atoms)
     if "stress" in names and not atoms.pbc.all():
@@ -201,7 +219,7 @@ def predict_one(potential: Potential | Ensemble, atoms: Atoms, names: list[str])
     per_system = {"energy", "stress", "virial", "energy_std", "stress_std"}
     return {
         name: value.cpu().numpy()[0].copy() if name in per_system else value.cpu().numpy()
-        for name, value in potential.evaluate(graph, names).items()
+        for name, value in potential.evaluate(graph, names, engine).items()
     }
 
 
@@ -221,14 +239,8 @@ def check_elements(potential: Potential | Ensemble, atoms: Atoms) -> None:
 def save(path: Path, potential: Potential | Ensemble) -> None:
     """Write one file for a potential or an ensemble."""
     members = potential.members
-    header = {
-        "elements": potential.elements,
-        "cutoff": potential.cutoff,
-        "model": members[0].model.config.model_dump(mode="json"),
-        "units": UNITS,
-        "precision": str(members[0].model.orbital_coefficients.dtype).removeprefix("torch."),
-        "members": [member.metadata for member in members],
-    }
+    about = description(members[0].model)
+    header = about | {"members": [member.metadata for member in members]}
     tensors = {
         f"{i}.{name}": tensor
         for i, member in enumerate(members)

@@ -37,12 +37,7 @@ def evaluate(
     create_graph
         Keep what the derivative of the derivatives needs.
     """
-    wanted = set(names)
-    for name in wanted.difference(PROPERTIES):
-        raise UserError(
-            f"'{name}' is not a property of a potential.{did_you_mean(name, PROPERTIES)}",
-            fix=f"Ask for {', '.join(PROPERTIES)}.",
-        )
+    wanted = wanted_of(names)
     derivatives = not wanted <= {"energy", "energies"}
     r = graph.edge_vectors().detach().requires_grad_(derivatives)
     with torch.set_grad_enabled(derivatives or create_graph):
@@ -62,6 +57,26 @@ def evaluate(
     return kept if create_graph else {name: value.detach() for name, value in kept.items()}
 
 
+def wanted_of(names: Iterable[str]) -> set[str]:
+    """Return the names as a set; `UserError` for one that is not a property."""
+    wanted = set(names)
+    for name in wanted.difference(PROPERTIES):
+        raise UserError(
+            f"'{name}' is not a property of a potential.{did_you_mean(name, PROPERTIES)}",
+            fix=f"Ask for {', '.join(PROPERTIES)}.",
+        )
+    return wanted
+
+
+def of_strain(graph: Graph, strain: Float[Tensor, "systems 3 3"]) -> dict[str, Tensor]:
+    """Return stress and virial from W = dE/d(strain) in eV."""
+    strain = 0.5 * (strain + strain.mT)
+    periodic = graph.pbc.all(1)[:, None, None]
+    volume = torch.where(graph.pbc.all(1), graph.volume, 1.0)[:, None, None]
+    stress = torch.where(periodic, strain / volume, torch.nan)
+    return {"stress": stress, "virial": -strain}
+
+
 def _derived(graph: Graph, r: Tensor, g: Tensor, wanted: set[str]) -> dict[str, Tensor]:
     center, neighbor = graph.edge_index
     found = {}
@@ -71,10 +86,6 @@ def _derived(graph: Graph, r: Tensor, g: Tensor, wanted: set[str]) -> dict[str, 
     if wanted & {"stress", "virial", "virials"}:
         outer = r[:, :, None] * g[:, None, :]
         strain = g.new_zeros(graph.n_systems, 3, 3).index_add(0, graph.system[center], outer)
-        strain = 0.5 * (strain + strain.mT)
-        periodic = graph.pbc.all(1)[:, None, None]
-        volume = torch.where(graph.pbc.all(1), graph.volume, 1.0)[:, None, None]
-        found["stress"] = torch.where(periodic, strain / volume, torch.nan)
-        found["virial"] = -strain
+        found |= of_strain(graph, strain)
         found["virials"] = -g.new_zeros(graph.n_atoms, 3, 3).index_add(0, neighbor, outer)
     return found

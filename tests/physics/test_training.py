@@ -18,11 +18,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 
 from models import random_model
-from reann import checkpoint, properties
+from reann import checkpoint
 from reann.config import Config
 from reann.config_file import load_config
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
+from reann.native import choice
 from reann.potential import Ensemble, Potential, load
 from reann.training import run as training_run
 from reann.training import setup
@@ -285,14 +286,14 @@ def test_the_validation_loss_has_fixed_weights(learned):
 
 
 def test_averaged_weights_are_validated_and_kept(tmp_path, monkeypatch):
-    seen, evaluate = [], properties.evaluate
+    seen, evaluate = [], choice.evaluate
 
-    def watched(model, graph, names, *, create_graph=False):
+    def watched(model, graph, names, *, create_graph=False, engine):
         if not create_graph:
             seen.append({name: p.detach().clone() for name, p in model.named_parameters()})
-        return evaluate(model, graph, names, create_graph=create_graph)
+        return evaluate(model, graph, names, create_graph=create_graph, engine=engine)
 
-    monkeypatch.setattr(properties, "evaluate", watched)
+    monkeypatch.setattr(choice, "evaluate", watched)
     validate = Trainer.validate
 
     def compared(self: Trainer):

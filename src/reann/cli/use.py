@@ -52,6 +52,9 @@ StartFile = Annotated[
     str, typer.Argument(metavar="START", help="Structure to start from; the last of a file.")
 ]
 
+ComputedBy = Annotated[
+    Engine, typer.Option(help="auto: the native engine on CPUs, where it is installed; else torch.")
+]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")]
 
 
@@ -70,7 +73,7 @@ def evaluate(
     key: Keys = None,
     unit: Units = None,
     config: ConfigFile = None,
-    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+    engine: ComputedBy = Engine.auto,
     device: Device = "auto",
 ) -> None:
     """Print the errors of a potential on structures with labels.
@@ -123,7 +126,7 @@ def md(
     max_extrapolating: Annotated[
         float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
     ] = 1.0,
-    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+    engine: ComputedBy = Engine.auto,
     device: Device = "auto",
 ) -> None:
     """Run short molecular dynamics with a live table.
@@ -165,7 +168,7 @@ def relax(
     optimizer: Annotated[
         Optimizer, typer.Option(help="fire is slower and more robust.")
     ] = Optimizer.lbfgs,
-    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.auto,
+    engine: ComputedBy = Engine.auto,
     device: Device = "auto",
 ) -> None:
     """Relax the positions of a structure, and its cell if asked; exit code 1 if it did not end.

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import ase
-import numpy as np
 import torch
 from ase.calculators import calculator as ase_calculator
-from ase.stress import full_3x3_to_voigt_6_stress
 
-from reann.data.neighbors import SHORTEST_DISTANCE, checked_neighbor_list, graph_from_atoms
 from reann.device import device_named
+from reann.engines.compute import Native, Reference
+from reann.engines.skin import SkinList
 from reann.errors import UserError, did_you_mean
-from reann.graph import Graph
 from reann.model.reann import PRECISIONS, Reann, in_precision
+from reann.native import choice
 from reann.potential import Ensemble, Potential, check_elements, load
-
-ENGINES = ("auto", "torch", "native")
 
 
 class Calculator(ase_calculator.Calculator):
@@ -37,7 +33,8 @@ class Calculator(ase_calculator.Calculator):
     potential
         The potential, or the `.reann` file that holds it.
     engine
-        What computes: `torch`; `auto` takes the fastest there is. `native` does not exist yet.
+        `native` computes in C++, `torch` in PyTorch; `auto` takes the native engine where it can:
+        on CPUs, in installations that have it. Weights are those of when the calculator was made.
     skin
         Å; the neighbor list reaches this much beyond the cutoff and is kept until an atom has
         moved half of it, or the cell, the periodicity or the composition changed.
@@ -50,9 +47,9 @@ class Calculator(ase_calculator.Calculator):
     Raises
     ------
     UserError
-        For an unknown engine, precision or device, a file that is no potential; while computing,
-        for unknown elements (which atoms), coincident atoms, impossible cells, and where the
-        memory of the GPU is not enough.
+        For an unknown engine, precision or device, `native` where it is impossible, a file that
+        is no potential; while computing, for unknown elements (which atoms), coincident atoms,
+        impossible cells, and where the memory of the GPU is not enough.
     """
 
     name: ClassVar[str] = "reann"  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -68,12 +65,15 @@ class Calculator(ase_calculator.Calculator):
     ) -> None:
         super().__init__()
         self.implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
-        _check_engine(engine)
+        choice.check(engine)
+        place = device and choice.device_for(engine, device)
         if isinstance(potential, (str, Path)):
-            potential = load(potential, device_named(device or "cpu", "device"))
-        elif device is not None:
-            potential = _on(potential, device_named(device, "device"))
+            potential = load(potential, device_named(place or "cpu", "device"))
+        elif place is not None:
+            potential = _on(potential, device_named(place, "device"))
         self.potential = potential if precision is None else _converted(potential, precision)
+        self.engine = choice.chosen(engine, (member.model for member in self.potential.members))
+        self.compute = (Native if self.engine == "native" else Reference)(self.potential)
         self.neighbors = SkinList(potential.cutoff, skin)
         if len(self.potential.members) > 1:
             spreads = ["energy_std", "forces_std", "stress_std"]
@@ -86,22 +86,38 @@ class Calculator(ase_calculator.Calculator):
         system_changes: Sequence[str] = tuple(ase_calculator.all_changes),
     ) -> None:
         """Compute everything that the structure has, whatever was asked for; called by ASE."""
-        super().calculate(atoms, properties, system_changes)
+        del system_changes  # the neighbor list finds out by itself
+        if atoms is not None and self.check_state(atoms):
+            self.atoms = atoms.copy()
         atoms = self.atoms
         assert atoms is not None
-        names = ["energy", "energies", "forces"]
-        if atoms.pbc.all():
-            names.append("stress")
-        elif {"stress", "stress_std"} & set(properties):
+        if {"stress", "stress_std"} & set(properties) and not atoms.pbc.all():
             raise ase_calculator.PropertyNotImplementedError(
                 "Stress is defined for structures that are periodic in three dimensions;"
                 f" pbc is {atoms.pbc.tolist()}."
             )
-        check_elements(self.potential, atoms)
-        graph = self.neighbors.graph(atoms).to(self.potential.device)
-        found = self.potential.evaluate(graph, names)
-        self.results = {name: _as_ase(name, value) for name, value in found.items()}
+        if not self.neighbors.holds(atoms):
+            check_elements(self.potential, atoms)
+            self.neighbors.build(atoms)
+        self.results = self.compute(atoms, self.neighbors)
         self.results["free_energy"] = self.results["energy"]
+
+    def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
+        """Return what has changed since the last structure; ASE's way takes longer than a step."""
+        del tol
+        old = self.atoms
+        if old is None or len(old) != len(atoms):
+            return list(ase_calculator.all_changes)
+        return [
+            name
+            for name, was, is_now in (
+                ("positions", old.arrays["positions"], atoms.arrays["positions"]),
+                ("numbers", old.arrays["numbers"], atoms.arrays["numbers"]),
+                ("cell", old.cell.array, atoms.cell.array),
+                ("pbc", old.pbc, atoms.pbc),
+            )
+            if was.tobytes() != is_now.tobytes()
+        ]
 
     def fraction_extrapolating(self) -> float:
         """Return the fraction of atoms of the last structure outside the range of the training.
@@ -115,66 +131,6 @@ class Calculator(ase_calculator.Calculator):
         graph = self.neighbors.graph(self.atoms).to(self.potential.device)
         outside = torch.stack([model.extrapolates(graph) for model in models]).any(0)
         return float(outside.double().mean())
-
-
-class SkinList:
-    """A neighbor list with a skin, reused while no atom has moved half of the skin.
-
-    Attributes
-    ----------
-    n_builds
-        How often the list was made.
-    """
-
-    def __init__(self, cutoff: float, skin: float) -> None:
-        if not 0 <= skin < float("inf"):
-            raise UserError(f"The skin is {skin} Å.", "Calculator", "Give 0 or more, such as 0.5.")
-        self.cutoff, self.skin, self.n_builds = cutoff, skin, 0
-        self._made_for: ase.Atoms | None = None
-        self._list: Graph | None = None
-
-    def graph(self, atoms: ase.Atoms) -> Graph:
-        """Return the graph of the structure, with the edges inside the cutoff only."""
-        if self._list is None or not self._lasts(atoms):
-            self._list = graph_from_atoms(atoms, self.cutoff + self.skin)
-            self._made_for = atoms.copy()
-            self.n_builds += 1
-        everything = replace(
-            self._list, positions=torch.tensor(atoms.positions, dtype=torch.float64)
-        )
-        squared = everything.edge_vectors().square().sum(1)
-        if len(squared) and squared.min() < SHORTEST_DISTANCE**2:
-            checked_neighbor_list(atoms, self.cutoff)  # says which atoms coincide
-        # The cutoff function would zero the edges of the skin; without them the model is faster.
-        near = (squared < self.cutoff**2).nonzero()[:, 0]
-        return replace(
-            everything,
-            edge_index=everything.edge_index[:, near],
-            edge_shift=everything.edge_shift[near],
-        )
-
-    def _lasts(self, atoms: ase.Atoms) -> bool:
-        old = self._made_for
-        assert old is not None
-        if not (
-            np.array_equal(old.numbers, atoms.numbers)
-            and np.array_equal(old.pbc, atoms.pbc)
-            and np.array_equal(old.cell.array, atoms.cell.array)
-        ):
-            return False
-        moved = ((atoms.positions - old.positions) ** 2).sum(axis=1).max(initial=0.0)
-        # Not a number compares as false: the new list then says which position is wrong.
-        return bool(moved < (0.5 * self.skin) ** 2)
-
-
-def _check_engine(engine: str) -> None:
-    if engine not in ENGINES:
-        raise UserError(
-            f"'{engine}' is not an engine.{did_you_mean(engine, ENGINES)}",
-            fix=f"Use one of {', '.join(ENGINES)}.",
-        )
-    if engine == "native":
-        raise UserError("The engine 'native' does not exist yet.", fix="Use 'torch' or 'auto'.")
 
 
 def _converted(potential: Potential | Ensemble, precision: str) -> Potential | Ensemble:
@@ -203,12 +159,3 @@ def _changed(
         for member in potential.members
     ]
     return members[0] if len(members) == 1 else Ensemble(members)
-
-
-def _as_ase(name: str, value: torch.Tensor) -> Any:
-    array = value.detach().cpu().numpy()
-    if name.startswith("energy"):
-        return float(array[0])
-    if name.startswith("stress"):
-        return full_3x3_to_voigt_6_stress(array[0])
-    return array

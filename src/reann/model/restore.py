@@ -48,6 +48,17 @@ def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
     return model
 
 
+def description(model: Reann) -> dict[str, Any]:
+    """Return what the header of a file says of a model."""
+    return {
+        "elements": [chemical_symbols[z] for z in model.elements],
+        "cutoff": model.cutoff,
+        "model": model.config.model_dump(mode="json"),
+        "units": UNITS,
+        "precision": str(model.orbital_coefficients.dtype).removeprefix("torch."),
+    }
+
+
 def described(header: Mapping[str, Any]) -> tuple[ModelConfig, list[int], torch.dtype]:
     """Return settings, atomic numbers and precision; `ValueError` if the header is no such one."""
     lacking = [name for name in ENTRIES if name not in header]

@@ -19,6 +19,7 @@ import torch
 
 from reann.config import Config
 from reann.errors import UserError
+from reann.native import choice
 from reann.training.distributed import World
 from reann.training.journal import read_log
 from reann.training.setup import SPLIT, Parts
@@ -90,7 +91,7 @@ def locked(folder: Path, processes: World) -> Iterator[None]:
         yield
 
 
-def identity(config: Config, parts: Parts, processes: World) -> dict[str, Any]:
+def identity(config: Config, parts: Parts, processes: World, engine: str) -> dict[str, Any]:
     """Return what must be the same, and what should be, for a run to go on."""
     split = [part.indices.tolist() for part in (parts.train, parts.valid)]
     return {
@@ -98,6 +99,7 @@ def identity(config: Config, parts: Parts, processes: World) -> dict[str, Any]:
         "data": [digest for _, digest in parts.train.dataset.files],
         "split": _digest(split),
         "device": config.run.device,
+        "engine": choice.identity(engine),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "processes": processes.size,

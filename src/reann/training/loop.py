@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from reann import properties
 from reann.config import CosineSchedule, TrainingConfig
 from reann.data.loader import Loader
 from reann.device import memory_advice
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.metrics import UNITS, Errors, residuals
+from reann.native import choice
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
 from reann.training.loss import Counts, Loss
@@ -53,6 +53,8 @@ class Trainer:
     seed: int
     checkpoint_seconds: float
     device: torch.device
+    engine: str
+    """`torch` or `native`."""
     world: World
     state: TrainingState
     loss: Loss
@@ -119,7 +121,9 @@ class Trainer:
         for graph in graphs:
             with self._memory_advice(graph):
                 here = graph.to(self.device)
-                predicted = properties.evaluate(state.model, here, names, create_graph=True)
+                predicted = choice.evaluate(
+                    state.model, here, names, create_graph=True, engine=self.engine
+                )
                 loss = self.loss(predicted, here, counts, self.loss.emphasis(at))
                 loss.backward()
                 errors.add(residuals(predicted, here))
@@ -168,7 +172,8 @@ class Trainer:
                 for graph in graphs:
                     with self._memory_advice(graph):
                         here = graph.to(self.device)
-                        predicted = properties.evaluate(model, here, self.loss.wanted(counts))
+                        names = self.loss.wanted(counts)
+                        predicted = choice.evaluate(model, here, names, engine=self.engine)
                         total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
                         errors.add(residuals(predicted, here))
         return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))

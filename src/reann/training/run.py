@@ -16,6 +16,7 @@ from reann.data.split import save_split
 from reann.device import device_named
 from reann.errors import UserError
 from reann.evaluate import Evaluation, evaluate
+from reann.native import choice
 from reann.potential import Ensemble, Potential, load
 from reann.report import write_report
 from reann.training.describe import describe, metadata, provenance, sentence
@@ -121,7 +122,8 @@ def resume(folder: str | Path) -> Run:
 def _train(config: Config, begin: Begin | None = None, *, overwrite: bool = False) -> Run:
     """Begin a run, or without `begin` go on with one, and finish it."""
     folder = folder_of(config)
-    device = device_named(config.run.device)
+    choice.check(config.run.engine, "run.engine")
+    device = device_named(choice.device_for(config.run.engine, config.run.device))
     with world(device) as processes, locked(folder, processes):
         journal = Journal(folder, speaks=processes.leads)
         if processes.leads and begin and not overwrite:
@@ -180,7 +182,8 @@ def _train_one(
     journal = Journal(folder, speaks=processes.leads, tracker=watcher)
     for line in describe(config, parts, model):
         journal.say(line)
-    same = identity(config, parts, processes)
+    engine = choice.chosen(config.run.engine, [model], "run.engine")
+    same = identity(config, parts, processes, engine)
     if (folder / FILE).exists():
         for difference in state.load(folder, same):
             journal.say(f"note      {difference}")
@@ -209,6 +212,7 @@ def _train_one(
         seed=config.run.seed,
         checkpoint_seconds=60.0 * config.run.checkpoint_minutes,
         device=device,
+        engine=engine,
         world=processes,
         state=state,
         loss=Loss(training.loss, model.energy_scale.item()),
@@ -254,7 +258,10 @@ def _finish(
             potential.save(folder / MODEL)
         held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
         potential.to(device)
-        evaluations = {name: evaluate(potential, part) for name, part in held_out.items()}
+        evaluations = {
+            name: evaluate(potential, part, engine=config.run.engine)
+            for name, part in held_out.items()
+        }
         for name, evaluation in evaluations.items():
             journal.say(f"{name:9} {sentence(evaluation.summary())} RMSE of the best weights")
         first = folder if len(members) == 1 else folder / f"seed-{config.run.seed}"

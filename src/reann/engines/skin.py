@@ -1,0 +1,76 @@
+"""A neighbor list with a skin, which lasts while atoms move little."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reann.data.neighbors import SHORTEST_DISTANCE, Edges, checked_neighbor_list
+from reann.errors import UserError
+from reann.graph import Graph
+
+
+class SkinList:
+    """Pairs up to cutoff plus skin, kept while no atom has moved half of the skin.
+
+    Attributes
+    ----------
+    n_builds
+        How often the list was made.
+    pairs
+        Center, neighbor and cells crossed, as `reann.data.neighbors.neighbor_list` gives them.
+    """
+
+    pairs: Edges
+
+    def __init__(self, cutoff: float, skin: float) -> None:
+        if not 0 <= skin < float("inf"):
+            raise UserError(f"The skin is {skin} Å.", "Calculator", "Give 0 or more, such as 0.5.")
+        self.cutoff, self.skin, self.n_builds = cutoff, skin, 0
+        self._made_at: NDArray[np.float64] | None = None
+        self._made_for: tuple[bytes, ...] = ()
+
+    def holds(self, atoms: ase.Atoms) -> bool:
+        """Whether the list has all neighbors of a structure."""
+        if self._made_at is None or self._made_for != _frame(atoms):
+            return False
+        moved = atoms.arrays["positions"] - self._made_at
+        farthest = np.einsum("ix,ix->i", moved, moved).max(initial=0.0)
+        # Not a number compares as false: the new list then says which position is wrong.
+        return bool(farthest < (0.5 * self.skin) ** 2)
+
+    def build(self, atoms: ase.Atoms) -> None:
+        """Make the list; `UserError` for impossible geometry."""
+        self._made_at = None
+        self.pairs = checked_neighbor_list(atoms, self.cutoff + self.skin)
+        self._made_at, self._made_for = atoms.positions.copy(), _frame(atoms)
+        self.n_builds += 1
+
+    def graph(self, atoms: ase.Atoms) -> Graph:
+        """Return the graph of the structure, with the pairs inside the cutoff only."""
+        if not self.holds(atoms):
+            self.build(atoms)
+        center, neighbor, shift = self.pairs
+        cell = atoms.cell.array
+        vectors = atoms.positions[neighbor] - atoms.positions[center] + shift @ cell
+        squared = np.einsum("ex,ex->e", vectors, vectors)
+        if squared.min(initial=np.inf) < SHORTEST_DISTANCE**2:
+            checked_neighbor_list(atoms, self.cutoff)  # says which atoms coincide
+        # The cutoff function would zero the pairs of the skin; without them the model is faster.
+        near = squared < self.cutoff**2
+        return Graph(
+            positions=torch.tensor(atoms.positions, dtype=torch.float64),
+            atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
+            system=torch.zeros(len(atoms), dtype=torch.int64),
+            cell=torch.tensor(cell, dtype=torch.float64)[None],
+            pbc=torch.tensor(np.asarray(atoms.pbc, dtype=bool))[None],
+            edge_index=torch.from_numpy(np.stack([center[near], neighbor[near]])),
+            edge_shift=torch.from_numpy(shift[near]),
+        )
+
+
+def _frame(atoms: ase.Atoms) -> tuple[bytes, ...]:
+    """Return everything but the positions, in a form that is compared in no time."""
+    return atoms.arrays["numbers"].tobytes(), atoms.pbc.tobytes(), atoms.cell.array.tobytes()

@@ -1,0 +1,46 @@
+"""The native engine: energies, their derivatives and training in C++, beside the reference.
+
+`reann.properties.evaluate` is the specification; `evaluate` here has the same contract, and
+`unsupported` says what it leaves to the reference. The C++ is in `reann/core`.
+
+    graph -> system -> weights.Compiled -> engine.evaluate            inference
+                                       '-> function.Differentiable    training
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+
+EXTENSION = "reann.native._core"
+
+
+def available() -> bool:
+    """Whether this installation has the native engine."""
+    return missing() is None
+
+
+def missing() -> str | None:
+    """Return why this installation has no native engine, None if it has one."""
+    return _loaded()[1]
+
+
+def core() -> ModuleType:
+    """Return the compiled module; `ImportError` if there is none."""
+    module, why = _loaded()
+    if module is None:
+        raise ImportError(why)
+    return module
+
+
+@cache
+def _loaded() -> tuple[ModuleType | None, str | None]:
+    try:
+        return importlib.import_module(EXTENSION), None
+    except ModuleNotFoundError as error:
+        if error.name != EXTENSION:
+            raise
+        return None, "it was not compiled when reann was installed"
+    except ImportError as error:
+        return None, f"it cannot be loaded ({error})"

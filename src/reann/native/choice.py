@@ -1,0 +1,104 @@
+"""Which engine computes: the native one, or the PyTorch reference."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from reann import native, properties
+from reann.errors import UserError, did_you_mean
+from reann.graph import Graph
+from reann.model import Reann
+from reann.native import engine as native_engine
+from reann.properties import AtomicEnergies
+
+ENGINES = ("auto", "torch", "native")
+"""`auto`: the native engine where it can, else the reference."""
+
+
+class ReferenceWarning(UserWarning):
+    """The reference computes what was expected of the native engine; results are the same."""
+
+
+def check(name: str, where: str = "engine") -> None:
+    """Raise `UserError` for an unknown engine, and for `native` where it is not installed."""
+    if name not in ENGINES:
+        raise UserError(
+            f"'{name}' is not an engine.{did_you_mean(name, ENGINES)}",
+            where,
+            f"Use one of {', '.join(ENGINES)}.",
+        )
+    if name == "native" and (why := native.missing()) is not None:
+        raise UserError(f"There is no native engine: {why}.", where, native_engine.INSTALL)
+
+
+def device_for(engine: str, device: str) -> str:
+    """Return the name of a device; `auto` is the CPU when the native engine is asked for."""
+    return "cpu" if (engine, device) == ("native", "auto") else device
+
+
+def chosen(engine: str, models: Iterable[Reann], where: str = "engine") -> str:
+    """Return `native` or `torch` for models that are there.
+
+    Raises
+    ------
+    UserError
+        For an unknown engine, and where `native` is impossible.
+    """
+    check(engine, where)
+    if engine == "torch":
+        return "torch"
+    for model in models:
+        if (why := native_engine.unsupported(model)) is not None:
+            _refuse_or_tell(engine, why, model.orbital_coefficients, where)
+            return "torch"
+    return "native"
+
+
+def evaluate(
+    model: AtomicEnergies,
+    graph: Graph,
+    names: Iterable[str],
+    *,
+    create_graph: bool = False,
+    engine: str = "auto",
+) -> dict[str, Tensor]:
+    """Return properties by an engine; see `reann.properties.evaluate`.
+
+    Where `auto` has to take the reference on a CPU that has the native engine, it warns once.
+
+    Raises
+    ------
+    UserError
+        For an unknown engine, and where `native` is impossible.
+    """
+    check(engine)
+    if engine != "torch":
+        names = list(names)
+        why = native_engine.unsupported(model, graph, names, create_graph=create_graph)
+        if why is None:
+            return native_engine.evaluate(model, graph, names, create_graph=create_graph)
+        _refuse_or_tell(engine, why, graph.positions)
+    return properties.evaluate(model, graph, names, create_graph=create_graph)
+
+
+def identity(engine: str) -> str:
+    """Return an engine and its instruction set: what bitwise equal results need."""
+    return f"native {native.core().isa()}" if engine == "native" else engine
+
+
+def _refuse_or_tell(engine: str, why: str, where_it_is: Tensor, where: str = "engine") -> None:
+    """Refuse `native`; warn when `auto` finds a native engine on a CPU that cannot do it."""
+    if engine == "native":
+        raise UserError(
+            f"The native engine cannot do this: {why}.", where, "Use the engine torch or auto."
+        )
+    if native.available() and where_it_is.device.type == "cpu":
+        # Python shows a warning once for each place and text.
+        warnings.warn(
+            f"The PyTorch engine computes, not the faster native one: {why}.",
+            ReferenceWarning,
+            stacklevel=3,
+        )

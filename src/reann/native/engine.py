@@ -1,0 +1,98 @@
+"""`evaluate` with the contract of `reann.properties.evaluate`, and what it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from reann import native
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.model import Reann
+from reann.native.function import Differentiable, compute
+from reann.native.system import System
+from reann.native.weights import compiled
+from reann.properties import PROPERTIES, AtomicEnergies, of_strain, wanted_of
+
+INSTALL = (
+    "Use the engine torch; or install a C++ compiler, then"
+    " `pip install --force-reinstall --no-cache-dir reann`."
+)
+
+
+def unsupported(
+    model: AtomicEnergies,
+    graph: Graph | None = None,
+    names: Iterable[str] = (),
+    *,
+    create_graph: bool = False,
+) -> str | None:
+    """Return why the reference has to do this, None if the native engine can.
+
+    Second derivatives with respect to parameters are refused when they are asked for, by PyTorch.
+    """
+    if (why := native.missing()) is not None:
+        return why
+    if type(model) is not Reann:
+        return f"it knows Reann itself, not {type(model).__name__}"
+    moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
+    # Private, and the only way to ask.
+    forward = forward_ad._current_level >= 0  # noqa: SLF001
+    transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
+    obstacles = {
+        "it runs on CPUs only": model.orbital_coefficients.device.type != "cpu",
+        "it has no gradients of positions and cells": moved,
+        "it has no gradients of buffers": any(b.requires_grad for b in model.buffers()),
+        "it has no gradients of per-atom virials": create_graph and "virials" in names,
+        "it has no forward mode and no function transforms": forward or transformed,
+    }
+    return next((why for why, there in obstacles.items() if there), None)
+
+
+def evaluate(
+    model: AtomicEnergies, graph: Graph, names: Iterable[str], *, create_graph: bool = False
+) -> dict[str, Tensor]:
+    """Return the named properties of every system of a batch; see `reann.properties.evaluate`.
+
+    Parameters
+    ----------
+    create_graph
+        Keep what the gradient with respect to the parameters needs.
+
+    Raises
+    ------
+    UserError
+        For what is `unsupported`, coincident atoms, and positions that are no finite numbers.
+    """
+    wanted = wanted_of(names)
+    if (why := unsupported(model, graph, wanted, create_graph=create_graph)) is not None:
+        raise UserError(f"The native engine cannot do this: {why}.", fix="Use the engine torch.")
+    assert isinstance(model, Reann)
+    packed, system = compiled(model), System.of(graph, model.element_index)
+    forces, strain = "forces" in wanted, bool(wanted & {"stress", "virial"})
+    virials = None
+    try:
+        if create_graph:
+            parameters = dict(model.named_parameters())
+            energies, force, w = Differentiable.apply(
+                packed, system, (forces, strain), list(parameters), *parameters.values()
+            )  # pyright: ignore[reportGeneralTypeIssues]
+        else:
+            energies, force, w, virials = compute(
+                packed, system, forces=forces, strain=strain, virials="virials" in wanted
+            )
+    except (ValueError, RuntimeError) as error:
+        raise refused(error) from error
+    energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
+    found = {"energy": energy, "energies": energies, "forces": force, "virials": virials}
+    if w is not None:
+        found |= of_strain(graph, w)
+    return {name: found[name] for name in PROPERTIES if name in wanted}
+
+
+def refused(error: Exception) -> UserError:
+    """Return what the C++ found wrong with a structure as an error of the user."""
+    return UserError(f"{error}", "native engine", "Remove or repair this structure.")

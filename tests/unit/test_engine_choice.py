@@ -1,0 +1,125 @@
+"""One choice of engine everywhere: what each name means, and what is said when it cannot be."""
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from models import CUTOFF, random_atoms, random_model
+from reann import native, properties
+from reann.cli import app
+from reann.config import Config
+from reann.data.neighbors import graph_from_atoms
+from reann.engines.ase import Calculator
+from reann.errors import UserError
+from reann.model import Reann
+from reann.native import choice
+from reann.native.engine import unsupported
+from reann.potential import Potential
+from reann.training.run import train
+from runs import DATA
+
+NAMES = ["energy", "forces"]
+
+
+@pytest.fixture
+def graph():
+    return graph_from_atoms(random_atoms(3, 4, (True, True, False)), CUTOFF)
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """An installation without the native engine."""
+    monkeypatch.setattr(native, "missing", lambda: "it was not compiled")
+
+
+@pytest.fixture
+def everywhere(monkeypatch):
+    """An installation with a native engine, which these tests never reach."""
+    monkeypatch.setattr(native, "missing", lambda: None)
+
+
+class Extended(Reann):
+    """A model with parts that only the reference knows."""
+
+
+def extended():
+    model = random_model()
+    model.__class__ = Extended
+    return model
+
+
+def test_an_unknown_engine_is_refused_with_the_nearest_name(graph):
+    potential = Potential(random_model())
+    for use in (
+        lambda: potential.evaluate(graph, NAMES, engine="nativ"),
+        lambda: Calculator(potential, engine="nativ"),
+    ):
+        with pytest.raises(UserError, match="Did you mean 'native'"):
+            use()
+
+
+def test_native_says_everywhere_how_to_install_it(graph, nowhere, tmp_path):
+    potential, file = Potential(random_model()), tmp_path / "some.reann"
+    potential.save(file)
+    config = Config(data={"train": str(DATA)}, run={"engine": "native", "folder": tmp_path / "run"})
+    for use in (
+        lambda: potential.evaluate(graph, NAMES, engine="native"),
+        lambda: potential.predict(random_atoms(3, 4, (True,) * 3), NAMES, engine="native"),
+        lambda: Calculator(potential, engine="native"),
+        lambda: train(config),
+    ):
+        with pytest.raises(UserError, match=r"no native engine(.|\n)*install a C\+\+ compiler"):
+            use()
+    assert not (tmp_path / "run" / "config.yaml").exists()
+    for words in (
+        ["evaluate", str(file), str(DATA)],
+        ["md", str(file), str(DATA), "--temperature", "300", "--time", "1fs"],
+        ["relax", str(file), str(DATA)],
+    ):
+        said = CliRunner().invoke(app, [*words, "--engine", "native"])
+        assert said.exit_code == 1
+        assert "install a C++ compiler" in said.output
+
+
+def test_auto_takes_the_reference_in_silence_where_there_is_no_other(graph, nowhere):
+    model = random_model()
+    found = choice.evaluate(model, graph, NAMES)
+    expected = properties.evaluate(model, graph, NAMES)
+    assert all(torch.equal(found[name], expected[name]) for name in NAMES)
+    assert choice.chosen("auto", [model]) == "torch"
+
+
+def test_auto_warns_when_it_has_to_take_the_slower_engine(graph, everywhere):
+    with pytest.warns(choice.ReferenceWarning, match="not Extended"):
+        found = choice.evaluate(extended(), graph, NAMES)
+    assert torch.equal(found["energy"], properties.evaluate(random_model(), graph, NAMES)["energy"])
+    with pytest.warns(choice.ReferenceWarning, match="not Extended"):
+        assert Calculator(Potential(extended())).engine == "torch"
+    with pytest.raises(UserError, match="cannot do this"):
+        choice.evaluate(extended(), graph, NAMES, engine="native")
+
+
+def test_a_gpu_is_no_reason_to_warn(everywhere):
+    assert choice.chosen("auto", [random_model().to("meta")]) == "torch"
+    with pytest.raises(UserError, match="CPUs only"):
+        choice.chosen("native", [random_model().to("meta")])
+
+
+def test_the_native_engine_asked_for_computes_where_it_can():
+    assert choice.device_for("native", "auto") == "cpu"
+    assert choice.device_for("native", "cuda") == "cuda"
+    assert choice.device_for("auto", "auto") == "auto"
+
+
+def test_what_the_native_engine_leaves_to_the_reference(graph, everywhere):
+    model = random_model()
+    assert unsupported(model, graph, properties.PROPERTIES) is None
+    assert unsupported(model, graph, ["stress", "forces"], create_graph=True) is None
+    assert "virials" in unsupported(model, graph, ["virials"], create_graph=True)
+    with torch.autograd.forward_ad.dual_level():
+        assert "forward mode" in unsupported(model, graph)
+    model.energy_scale.requires_grad_(True)
+    assert "buffers" in unsupported(model, graph)
+    model.energy_scale.requires_grad_(False)
+    graph.positions.requires_grad_(True)
+    assert "positions" in unsupported(model, graph)
