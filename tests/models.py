@@ -6,14 +6,29 @@ from typing import Any
 
 import ase
 import numpy as np
+import pytest
 import torch
 from hypothesis import strategies as st
 
+from reann import native
 from reann.config import ModelConfig
 from reann.model import Reann, build
 
 ELEMENTS = [1, 6, 8]
 CUTOFF = 3.0
+
+each_engine = pytest.mark.parametrize(
+    "engine",
+    [
+        "torch",
+        pytest.param(
+            "native",
+            # Under CI tests/engines/test_native.py fails without it.
+            marks=pytest.mark.skipif(not native.available(), reason="no native engine"),
+        ),
+    ],
+)
+"""What holds for the physics holds for whatever computes it."""
 
 
 def random_model(

@@ -10,6 +10,7 @@ import ase
 import numpy as np
 import pytest
 
+from models import each_engine
 from reann import checkpoint
 from reann.potential import Ensemble, load
 
@@ -21,15 +22,16 @@ FORCES = {"float32": 1e-5, "float64": 1e-10}
 """Of the largest component; the rounding of float32 reaches 4e-7."""
 
 
+@each_engine
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", ["float32", "float64", "ensemble"])
-def test_an_old_file_predicts_what_it_always_did(version, name):
+def test_an_old_file_predicts_what_it_always_did(engine, version, name):
     path = FILES / f"version-{version}-{name}.reann"
     potential = load(path)
     known = json.loads((FILES / f"version-{version}.json").read_text())
     precision = checkpoint.read_header(path)["precision"]
     for structure, expected in zip(known["structures"], known[name], strict=True):
-        predicted = potential.predict(ase.Atoms(**structure), _asked(expected))
+        predicted = potential.predict(ase.Atoms(**structure), _asked(expected), engine)
         assert predicted.keys() == expected.keys()
         for key, value in expected.items():
             relative = (ENERGY if key.startswith("energy") else FORCES)[precision]

@@ -8,6 +8,7 @@ import pytest
 from ase import Atoms
 
 import reann
+from models import each_engine
 from reann import upstream
 
 GOLDEN = Path(__file__).resolve().parent / "upstream"
@@ -41,11 +42,12 @@ def structure(frame: dict[str, np.ndarray]) -> Atoms:
     )
 
 
+@each_engine
 @pytest.mark.parametrize("case", CASES)
-def test_energies_forces_and_stress_are_those_of_the_original(case):
+def test_energies_forces_and_stress_are_those_of_the_original(engine, case):
     potential = upstream.potential(arrays(case), settings(case))
     for frame in frames(case):
-        found = potential.predict(structure(frame), ["energy", "forces", "stress"])
+        found = potential.predict(structure(frame), ["energy", "forces", "stress"], engine)
         assert abs(found["energy"] - frame["energy"]) < 1e-9 * len(frame["numbers"])
         largest = np.abs(frame["forces"]).max()
         assert np.abs(found["forces"] - frame["forces"]).max() < 1e-7 * largest

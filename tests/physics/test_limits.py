@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import CUTOFF, ELEMENTS, forms, random_atoms, random_model, structures
+from models import CUTOFF, ELEMENTS, each_engine, forms, random_atoms, random_model, structures
 from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
@@ -20,22 +20,24 @@ from reann.model.angular import angular, components
 from reann.potential import Potential
 
 
+@each_engine
 @given(forms, st.sampled_from([torch.float32, torch.float64]), st.integers(0, 100))
 def test_a_free_atom_has_its_reference_energy_exactly(
-    form: dict, dtype: torch.dtype, seed: int
+    engine: str, form: dict, dtype: torch.dtype, seed: int
 ) -> None:
     """Bitwise, at every T, alone and beside molecules in a batch."""
     model = random_model(dtype=dtype, **form)
     free = [graph_from_atoms(ase.Atoms([z]), CUTOFF) for z in ELEMENTS]
     molecules = [graph_from_atoms(random_atoms(seed, 5, (False,) * 3), CUTOFF)]
     batch = Graph.batch([*free, *molecules])
-    found = Potential(model).evaluate(batch, ["energy", "forces"])
+    found = Potential(model).evaluate(batch, ["energy", "forces"], engine)
     assert torch.equal(found["energy"][:3], model.reference_energies.detach())
     assert torch.equal(found["forces"][:3], torch.zeros(3, 3, dtype=torch.float64))
 
 
+@each_engine
 @given(forms)
-def test_a_pair_beyond_the_cutoff_does_not_exist(form: dict) -> None:
+def test_a_pair_beyond_the_cutoff_does_not_exist(engine: str, form: dict) -> None:
     """A list with a skin is safe: what it holds beyond the cutoff contributes exactly zero."""
     model = random_model(**form)
     atoms = ase.Atoms("OHH", [[0, 0, 0], [0, 0, 1.0], [0.9, 0, CUTOFF + 0.05]])
@@ -43,23 +45,26 @@ def test_a_pair_beyond_the_cutoff_does_not_exist(form: dict) -> None:
     long = graph_from_atoms(atoms, CUTOFF + 1.0)
     assert long.n_edges > short.n_edges
     potential = Potential(model)
-    for name, expected in potential.evaluate(short, ["energy", "forces"]).items():
+    for name, expected in potential.evaluate(short, ["energy", "forces"], engine).items():
         # Sums over more slots may round otherwise.
         torch.testing.assert_close(
-            potential.evaluate(long, [name])[name], expected, rtol=1e-13, atol=1e-13
+            potential.evaluate(long, [name], engine)[name], expected, rtol=1e-13, atol=1e-13
         )
 
 
+@each_engine
 @pytest.mark.parametrize(("name", "order"), [("squared_cosine", 4), ("polynomial", 3)])
 @pytest.mark.parametrize("n_recursions", [0, 2])
-def test_the_last_neighbor_leaves_smoothly(name: str, order: int, n_recursions: int) -> None:
+def test_the_last_neighbor_leaves_smoothly(
+    engine: str, name: str, order: int, n_recursions: int
+) -> None:
     """The density is quadratic in fc ~ x^order: |dE/dr| falls monotonically to zero."""
     model = random_model(cutoff_function=name, n_recursions=n_recursions)
     gaps = np.array([0.2, 0.1, 0.05, 0.02, 0.01])
     slopes = []
     for gap in gaps:
         pair = ase.Atoms("CO", [[0, 0, 0], [0, 0, CUTOFF - gap]])
-        slopes.append(np.abs(Potential(model).predict(pair)["forces"]).max())
+        slopes.append(np.abs(Potential(model).predict(pair, engine=engine)["forces"]).max())
     assert all(later < earlier for earlier, later in pairwise(slopes))
     # Not steeper near the cutoff than the power law says.
     measured = np.log(slopes[2] / slopes[4]) / np.log(gaps[2] / gaps[4])
@@ -79,15 +84,16 @@ def test_recursions_start_as_none(atoms: ase.Atoms) -> None:
     torch.testing.assert_close(densities[0], densities[2], rtol=0, atol=1e-14)
 
 
+@each_engine
 @given(structures, forms)
 def test_an_untrained_potential_is_the_sum_of_reference_energies(
-    atoms: ase.Atoms, form: dict
+    engine: str, atoms: ase.Atoms, form: dict
 ) -> None:
     form = form | {"zbl": None}
     model = build(ModelConfig(cutoff=CUTOFF, n_radial=4, **form), ELEMENTS, 10.0, seed=1)
     with torch.no_grad():
         model.reference_energies.copy_(torch.tensor([-1.0, -2.0, -4.0]))
-    found = Potential(model).predict(atoms)
+    found = Potential(model).predict(atoms, engine=engine)
     expected = sum({1: -1.0, 6: -2.0, 8: -4.0}[z] for z in atoms.numbers)
     assert found["energy"] == pytest.approx(expected, abs=1e-12)
     assert np.abs(found["forces"]).max() == 0.0
