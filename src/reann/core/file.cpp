@@ -55,11 +55,9 @@ size_t header_length(std::string_view first, uint64_t n_bytes) {
 
 Json parse_header(std::string_view text) {
     try {
-        Json header = parse_json(text);
-        if (header.kind != Json::Kind::object) throw Error("no object");
-        return header;
+        return parse_json(text);
     } catch (const Error &error) {
-        damaged(std::string("The header of the file is damaged (") + error.what() + ").");
+        damaged(std::string("The header of the file is damaged. ") + error.what() + ".");
     }
 }
 

@@ -31,7 +31,7 @@ class Parser {
 
   private:
     [[noreturn]] void fail(const std::string &what) const {
-        throw Error(what + " at byte " + std::to_string(at_));
+        throw Error("This is no JSON: " + what + " at byte " + std::to_string(at_));
     }
 
     char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }

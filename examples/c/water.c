@@ -1,0 +1,78 @@
+/* Energy and forces of molecules in a cubic box: a program that uses reann through its C interface.
+ *
+ *     cmake -B build/library -DREANN_LIBRARY=ON && cmake --build build/library
+ *     cc -Isrc/reann/core examples/c/water.c -Lbuild/library -lreann -lm -o water
+ *     LD_LIBRARY_PATH=build/library ./water model.reann examples/c/water.txt
+ *
+ * water.txt: the number of atoms and the length of the box in Å, then for each atom its atomic
+ * number and its position inside the box.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "reann.h"
+
+static void stop(const char *message) {
+    fprintf(stderr, "%s\n", message);
+    exit(1);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3) stop("usage: water model.reann water.txt");
+    if (reann_interface() != REANN_INTERFACE) stop("compile this program again");
+    reann_error error;
+    reann_model *model = reann_open(argv[1], &error);
+    if (!model) stop(error.message);
+
+    FILE *file = fopen(argv[2], "r");
+    int n, number;
+    double length;
+    if (!file || fscanf(file, "%d %lf", &n, &length) != 2 || n < 1) stop("no atoms, no box");
+    int32_t *element = malloc(n * sizeof *element);
+    double(*r)[3] = malloc(n * sizeof *r), (*forces)[3] = malloc(n * sizeof *forces);
+    double *energies = malloc(n * sizeof *energies);
+    for (int i = 0; i < n; ++i) {
+        if (fscanf(file, "%d %lf %lf %lf", &number, &r[i][0], &r[i][1], &r[i][2]) != 4)
+            stop("too few atoms");
+        element[i] = reann_element(model, number);
+        if (element[i] < 0) stop("an element that the potential does not know");
+    }
+
+    /* All pairs within the cutoff, with the images of the box. */
+    const int n_images = (int)ceil(reann_cutoff(model) / length), side = 2 * n_images + 1;
+    const size_t most = (size_t)n * n * side * side * side;
+    int64_t *first = malloc((n + 1) * sizeof *first), edges = 0;
+    int32_t *neighbor = malloc(most * sizeof *neighbor);
+    double(*shift)[3] = malloc(most * sizeof *shift);
+    for (int i = 0; i < n; ++i) {
+        first[i] = edges;
+        for (int j = 0; j < n; ++j)
+            for (int image = 0; image < side * side * side; ++image) {
+                const int steps[3] = {image % side, image / side % side, image / side / side};
+                double square = 0.0;
+                for (int k = 0; k < 3; ++k) {
+                    shift[edges][k] = length * (steps[k] - n_images);
+                    square += pow(r[j][k] + shift[edges][k] - r[i][k], 2);
+                }
+                if (square > 0.0 && square < pow(reann_cutoff(model), 2)) neighbor[edges++] = j;
+            }
+    }
+    first[n] = edges;
+
+    const reann_system system = {.n_local = n, .n_atoms = n, .element = element,
+                                 .position = r[0], .first = first, .neighbor = neighbor,
+                                 .shift = shift[0], .n_systems = 1, .n_threads = 1};
+    const reann_result result = {.energies = energies, .forces = forces[0]};
+    reann_workspace *workspace = reann_workspace_new();
+    if (!reann_evaluate(model, 0, workspace, &system, &result, &error)) stop(error.message);
+
+    double energy = 0.0;
+    for (int i = 0; i < n; ++i) energy += energies[i];
+    printf("energy %.9f eV\nforces in eV/Å:\n", energy);
+    for (int i = 0; i < n; ++i)
+        printf("%14.9f %14.9f %14.9f\n", forces[i][0], forces[i][1], forces[i][2]);
+    reann_workspace_free(workspace);
+    reann_close(model);
+    return 0;
+}

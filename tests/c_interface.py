@@ -1,0 +1,148 @@
+"""The C interface of the engine through ctypes, and the compilers that its tests need."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import subprocess
+from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = ROOT / "src" / "reann" / "core"
+FLAGS = ["-std=c++17", "-O0", "-fPIC", "-fopenmp", "-DREANN_HAS_NATIVE", "-DREANN_LEVEL=native"]
+"""One instruction set and no optimization: compiled soon, fast enough for a few atoms."""
+WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.05, 0.0], [-0.24, 0.93, 0.1]])
+"""Å, O H H."""
+
+
+def needs(*programs: str) -> None:
+    """Skip a test where a program is missing, but fail under CI."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        message = f"{' and '.join(missing)} not found"
+        if os.environ.get("CI"):
+            pytest.fail(f"{message}, and CI is set", pytrace=False)
+        pytest.skip(message)
+
+
+def build(folder: Path, more: list[Path]) -> Path:
+    """Compile the core and `more` sources into a library, unless another process already has."""
+    folder.mkdir(exist_ok=True)
+    library = folder / "libreann.so"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            sources = [*sorted(CORE.glob("*.cpp")), CORE / "kernels" / "level.cpp", *more]
+            objects = [folder / f"{source.stem}.o" for source in sources]
+            compiler = shutil.which("g++") or "g++"
+            for source, target in zip(sources, objects, strict=True):
+                command = [compiler, *FLAGS, f"-I{CORE}", "-c", source, "-o", target]
+                subprocess.run(command, check=True)
+            subprocess.run([compiler, "-shared", "-fopenmp", *objects, "-o", library], check=True)
+    return library
+
+
+class RefusalError(Exception):
+    """The message of a `reann_error`."""
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("message", ctypes.c_char * 512)]
+
+
+class System(ctypes.Structure):
+    _fields_ = [
+        ("n_local", c_int64),
+        ("n_atoms", c_int64),
+        *((name, c_void_p) for name in ("element", "position", "first", "neighbor", "shift")),
+        ("system", c_void_p),
+        ("n_systems", c_int64),
+        ("n_threads", c_int32),
+        *((name, c_void_p) for name in ("forward", "reverse", "context")),
+    ]
+
+
+class Result(ctypes.Structure):
+    _fields_ = [(name, c_void_p) for name in ("energies", "forces", "virial", "virials")]
+
+
+class Library:
+    """A compiled library; whatever it refuses raises `RefusalError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.c = ctypes.CDLL(str(path))
+        self.c.reann_open.restype = c_void_p
+        self.c.reann_open.argtypes = [c_char_p, POINTER(Error)]
+        self.c.reann_close.argtypes = [c_void_p]
+        self.c.reann_cutoff.restype = c_double
+        self.c.reann_cutoff.argtypes = [c_void_p]
+        self.c.reann_element.argtypes = [c_void_p, c_int32]
+        self.c.reann_n_members.argtypes = [c_void_p]
+        self.c.reann_workspace_new.restype = c_void_p
+        self.c.reann_workspace_free.argtypes = [c_void_p]
+        pointers = [c_void_p, POINTER(System), POINTER(Result), POINTER(Error)]
+        self.c.reann_evaluate.argtypes = [c_void_p, c_int32, *pointers]
+
+    def open(self, path: Path) -> Model:
+        """Open a file."""
+        error = Error()
+        handle = self.c.reann_open(os.fsencode(path), byref(error))
+        if not handle:
+            raise RefusalError(error.message.decode())
+        return Model(self.c, handle)
+
+
+class Model:
+    """An open model, closed with the object."""
+
+    def __init__(self, c: ctypes.CDLL, handle: int) -> None:
+        self.c, self.handle = c, handle
+        self.cutoff, self.n_members = c.reann_cutoff(handle), c.reann_n_members(handle)
+
+    def __del__(self) -> None:
+        self.c.reann_close(self.handle)
+
+    def elements(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the index of each atomic number, -1 where the model does not know it."""
+        return np.array([self.c.reann_element(self.handle, int(z)) for z in numbers], np.int32)
+
+    def evaluate(
+        self,
+        element: np.ndarray,
+        position: np.ndarray,
+        first: np.ndarray,
+        neighbor: np.ndarray,
+        member: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return energies (eV) and forces (eV/Å) of a system without box and ghosts."""
+        arrays = {
+            "element": np.ascontiguousarray(element, np.int32),
+            "position": np.ascontiguousarray(position, np.float64),
+            "first": np.ascontiguousarray(first, np.int64),
+            "neighbor": np.ascontiguousarray(neighbor, np.int32),
+        }
+        n = len(arrays["element"])
+        pointers = {name: array.ctypes.data for name, array in arrays.items()}
+        system = System(n_local=n, n_atoms=n, n_systems=1, n_threads=1, **pointers)
+        energies, forces = np.full(n, np.nan), np.full((n, 3), np.nan)
+        result = Result(energies=energies.ctypes.data, forces=forces.ctypes.data)
+        workspace, error = self.c.reann_workspace_new(), Error()
+        right = self.c.reann_evaluate(
+            self.handle, member, workspace, byref(system), byref(result), byref(error)
+        )
+        self.c.reann_workspace_free(workspace)
+        if not right:
+            raise RefusalError(error.message.decode())
+        return energies, forces
+
+
+def all_pairs(n_atoms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return `first` and `neighbor` of atoms that are all neighbors of each other."""
+    neighbor = [j for i in range(n_atoms) for j in range(n_atoms) if j != i]
+    return np.arange(n_atoms + 1) * (n_atoms - 1), np.array(neighbor)

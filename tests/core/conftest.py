@@ -1,0 +1,38 @@
+"""The engine as a C library, and a potential for it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from c_interface import ROOT, Library, Model, build, needs
+from models import random_model
+from reann.potential import Potential
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory) -> Path:
+    """The library, compiled once for all processes of a test run."""
+    needs("g++")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return build(folder / "libreann", [ROOT / "tests" / "core" / "parts.cpp"])
+
+
+@pytest.fixture(scope="session")
+def library(compiled) -> Library:
+    return Library(compiled)
+
+
+@pytest.fixture
+def potential() -> Potential:
+    model = random_model([1, 8], zbl={})
+    model.energy_scale.fill_(10.0)
+    return Potential(model)
+
+
+@pytest.fixture
+def model(library, potential, tmp_path) -> Model:
+    potential.save(tmp_path / "model.reann")
+    return library.open(tmp_path / "model.reann")

@@ -1,0 +1,197 @@
+"""Files through the C interface: read as in Python, or refused with one sentence."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import ase
+import numpy as np
+import pytest
+from ase.data import chemical_symbols, covalent_radii
+
+from c_interface import CORE, ROOT, WATER, RefusalError, all_pairs
+from reann.potential import Ensemble, load
+
+GOLDEN = sorted((ROOT / "tests" / "golden" / "files").glob("version-1-*.reann"))
+N_FILES = 500
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_every_member_of_a_golden_file_is_read_as_in_python(library, path):
+    potential, model = load(path), library.open(path)
+    atoms = ase.Atoms("OH2", WATER)
+    assert model.cutoff == potential.cutoff
+    assert model.elements(np.array([1, 6, 8, 7, 0, -1])).tolist() == [0, 1, 2, -1, -1, -1]
+    members = potential.members if isinstance(potential, Ensemble) else [potential]
+    assert model.n_members == len(members)
+    for i, member in enumerate(members):
+        expected = member.predict(atoms, ["energies", "forces"])
+        element = model.elements(atoms.numbers)
+        energies, forces = model.evaluate(element, atoms.positions, *all_pairs(3), member=i)
+        np.testing.assert_allclose(energies, expected["energies"], rtol=1e-6)
+        np.testing.assert_allclose(forces, expected["forces"], rtol=0, atol=1e-5)
+
+
+# --- hostile files ----------------------------------------------------------------------------
+
+
+def mended(content: bytes) -> bytes:
+    """Return the bytes with the checksum that belongs to them, where there is place for one."""
+    key = b'"sha256":"'
+    at = content.find(key) + len(key)
+    blank = content[:at] + b"0" * 64 + content[at + 64 :]
+    return content[:at] + hashlib.sha256(blank).hexdigest().encode() + content[at + 64 :]
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """Return the bytes with some of header or tensors changed, added or lost."""
+    data, n_header = bytearray(content), 8 + int.from_bytes(content[:8], "little")
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(*rng.choice([(8, n_header), (n_header, len(content))])) % len(data)
+        length = rng.choice([1, 2, 8, 64])
+        kind = rng.choice(["bit", "digit", "junk", "insert", "delete", "truncate"])
+        if kind == "bit":
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == "digit":  # a number of the header becomes another
+            digits = [i for i in range(min(n_header, len(data))) if chr(data[i]).isdigit()]
+            data[rng.choice(digits or [at])] = rng.choice(b"0123456789")
+        elif kind == "junk":
+            data[at : at + length] = rng.randbytes(length)
+        elif kind == "insert":
+            data[at:at] = rng.randbytes(length)
+        elif kind == "delete":
+            del data[at : at + length]
+        elif len(data) > at + 1:
+            del data[at + 1 :]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("mend", [False, True], ids=["damage", "lies"])
+def test_hostile_files_are_refused_or_answered_but_never_crash(compiled, tmp_path, mend):
+    rng = random.Random(2026)  # noqa: S311
+    originals = [path.read_bytes() for path in GOLDEN]
+    for i in range(N_FILES):
+        content = damaged(original := originals[i % len(originals)], rng)
+        if content == original:
+            content = content[:-1]
+        (tmp_path / f"{i:03}").write_bytes(mended(content) if mend else content)
+    script = ROOT / "tests" / "hostile_files.py"
+    done = subprocess.run(
+        [sys.executable, script, compiled, tmp_path], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == N_FILES
+    refused = [answer["refused"] for answer in answers if "refused" in answer]
+    assert all(len(message) < 500 and message.isprintable() for message in refused)
+    if not mend:
+        assert len(refused) == N_FILES
+        return
+    # Changed weights are answered; the others get past the checksum, and not further.
+    reasons = Counter(re.search(r"checksum|JSON|tensor|array|header", m) for m in refused)
+    assert len(refused) < N_FILES - 20
+    assert len(reasons) > 3
+
+
+def test_files_of_other_kinds_are_told_apart(library, tmp_path):
+    def refusal(content: bytes) -> str:
+        (tmp_path / "a.reann").write_bytes(content)
+        with pytest.raises(RefusalError) as info:
+            library.open(tmp_path / "a.reann")
+        return str(info.value)
+
+    original = GOLDEN[0].read_bytes()
+    assert "empty" in refusal(b"")
+    assert "pickle" in refusal(b"PK\x03\x04" + bytes(100))
+    assert "another format" in refusal(b"3\nProperties=species:S:1\n")
+    assert "truncated" in refusal(original[:1000])
+    assert "checksum" in refusal(original[:-1])
+    assert "install --upgrade" in refusal(changed(original, r"\"format\": 1", r"\"format\": 2"))
+    assert "no potential" in refusal(changed(original, r"\"potential\"", r"\"checkpoint\""))
+    assert "not of type" in refusal(changed(original, '"dtype":"F64"', '"dtype":"I64"'))
+    with pytest.raises(RefusalError, match="cannot be read"):
+        library.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (r"\"l_max\": 1", r"\"l_max\": 5", "model.l_max"),
+        (r"\"l_max\": 1", r"\"l_max\": 1.5", "model.l_max"),
+        (r"\"l_max\": 1", r"\"l_max\": true", "model.l_max"),
+        (r"\"l_max\": 1", r"\"l_maximum\": 1", "model.l_max is missing"),
+        (r"\"l_max\": 1", r"\"new\": 0, \"l_max\": 1", "model has an unknown field"),
+        (r"\"n_radial\": 2", r"\"n_radial\": 100000", "model.n_radial"),
+        (r"\"n_radial\": 2", r"\"n_radial\": 3", "shape"),
+        (r"\"n_recursions\": 2", r"\"n_recursions\": 3", "missing"),
+        (r"\"cutoff\": 3.0", r"\"cutoff\": NaN", "model.cutoff"),
+        (r"\"angular\": \"unit\"", r"\"angular\": \"tin\"", "model.angular"),
+        (r"\"hidden\": [4, 4]", r"\"hidden\": []", "model.readout.hidden"),
+        (r"\"hidden\": [4, 4]", r"\"hidden\": [4, 5]", "model.readout.hidden"),
+        (r"\"eV\"", r"\"Hartree\"", "units.energy"),
+        (r"[\"H\", \"C\", \"O\"]", r"[\"H\", \"C\", \"C\"]", "header.elements"),
+        (r"[\"H\", \"C\", \"O\"]", r"[\"H\", \"C\", \"X\"]", "header.elements"),
+        (r"\"float32\"", r"\"float16\"", "header.precision"),
+    ],
+)
+def test_a_header_that_lies_is_told_where(library, tmp_path, old, new, said):
+    (tmp_path / "a.reann").write_bytes(changed(GOLDEN[0].read_bytes(), old, new))
+    with pytest.raises(RefusalError, match=re.escape(said)):
+        library.open(tmp_path / "a.reann")
+
+
+def changed(content: bytes, old: str, new: str) -> bytes:
+    """Return a file with another header and a checksum that is right."""
+    n_header = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + n_header].decode()
+    assert old in text
+    header = text.replace(old, new).encode()
+    return mended(len(header).to_bytes(8, "little") + header + content[8 + n_header :])
+
+
+# --- parts of the reader ----------------------------------------------------------------------
+
+
+def test_the_checksum_is_sha256(library):
+    digits = ctypes.create_string_buffer(65)
+    for n in [*range(140), 1000, 100_003]:
+        content = random.Random(n).randbytes(n)  # noqa: S311
+        library.c.test_sha256(content, ctypes.c_size_t(n), digits)
+        assert digits.value.decode() == hashlib.sha256(content).hexdigest()
+
+
+JSON = ["{}", "[ ]", " 1 ", "-0.5e-3", "null", '"\\ud83d\\ude00 \\u00e9\\n"', "[NaN, -Infinity]"]
+NO_JSON = ["", "{", "[1,]", "[1 2]", "01", "1.", "+1", "-", "tru", "{}x", "{1:2}", '{"a"}']
+NO_STRINGS = ['"', '"\\x"', '"\\u12"', '"\n"', "'a'"]
+
+
+def test_json_is_strict(library):
+    def accepted(text: str) -> bool:
+        return library.c.test_json(text.encode(), ctypes.c_size_t(len(text.encode()))) == 1
+
+    for text in JSON + NO_JSON + NO_STRINGS:
+        try:
+            right = json.loads(text) is not Ellipsis
+        except ValueError:
+            right = False
+        assert accepted(text) == right == (text in JSON), text
+    assert not accepted('{"a": 1, "a": 1}')
+    assert not accepted("1e999")
+    assert accepted("[" * 32 + "]" * 32)
+    assert not accepted("[" * 33 + "]" * 33)
+    assert not accepted("[" * 1_000_000)
+
+
+def test_elements_are_those_of_ase():
+    text = (CORE / "elements.hpp").read_text()
+    bodies = re.findall(r"heaviest \+ 1\] = \{(.*?)\}", text, re.DOTALL)
+    symbols, radii = ([x.strip(' \n"') for x in body.split(",")[:-1]] for body in bodies)
+    assert symbols == chemical_symbols
+    assert np.array_equal(np.array(radii, float), covalent_radii)
