@@ -1,10 +1,11 @@
-# `make test` and `make demo` do everything on a fresh machine: the environment is made when
-# it is missing, and brought up to date when pyproject.toml or constraints.txt have changed.
+# `make test` and `make demo` do everything on a fresh machine: the environment is made when it is
+# missing, and brought up to date when pyproject.toml, constraints.txt or the C++ have changed.
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NATIVE := CMakeLists.txt $(shell find src/reann -name '*.[ch]pp' -o -name '*.h')
 
 .PHONY: help install demo test docs benchmark clean
 
@@ -33,14 +34,20 @@ endif
 
 clean: ## remove what builds and tests leave behind; the environment stays
 	rm -rf build dist site .hypothesis .pytest_cache .ruff_cache
+	rm -rf .cmake .ninja_* .skbuild-info.json CMakeCache.txt CMakeFiles CMakeInit.txt \
+		build.ninja cmake_install.cmake
 	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "python3-venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+	@command -v $${CXX:-c++} >/dev/null || \
+		{ echo "A C++ compiler is missing: sudo apt-get install g++" >&2; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); the first time this takes a few minutes."
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,tensorboard]'
+	$(BIN)/pip install --quiet -c constraints.txt cmake nanobind ninja scikit-build-core
+	REANN_REQUIRE_NATIVE=1 $(BIN)/pip install --quiet -c constraints.txt --no-build-isolation \
+		-e '.[dev,docs,tensorboard]'
 	@touch $@

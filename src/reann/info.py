@@ -172,7 +172,22 @@ def system_lines() -> Iterator[Line]:
             yield f"cuda:{i}", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB"
     else:
         yield "cuda", "none"
-    yield "engines", "torch (the reference); no compiled engine in this version"
+    yield from engine_lines()
+
+
+def engine_lines() -> Iterator[Line]:
+    """Say which engines there are, and why the native one is missing."""
+    from reann import native
+    from reann.native.engine import INSTALL
+
+    if (why := native.missing()) is not None:
+        yield "engines", f"torch, the reference; the native one is missing: {why}."
+        yield "", INSTALL
+        return
+    core = native.core()
+    forced = " (REANN_ISA)" if os.environ.get("REANN_ISA") == core.isa() else ""
+    yield "engines", "native; torch, the reference"
+    yield "instructions", f"{core.isa()}{forced}, of {', '.join(core.levels())}"
 
 
 def _version(package: str) -> str:

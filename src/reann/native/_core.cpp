@@ -1,0 +1,266 @@
+// The Python extension: arrays of numpy or torch reach the C interface without a copy.
+//
+// The C interface sees bare pointers, so every array is checked here for its memory, type and
+// shape. What the engine itself finds wrong comes back as ValueError with its message. An array of
+// numpy costs 0.2 us, one of torch 3.4 us (DLPack): small systems pass `tensor.numpy()`.
+#include <atomic>
+#include <initializer_list>
+#include <memory>
+#include <new>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include "level.hpp"
+#include "reann.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+[[noreturn]] void refuse(const std::string &message) { throw nb::value_error(message.c_str()); }
+
+// --- arrays -----------------------------------------------------------------------------------
+
+using ReadArray = nb::ndarray<nb::ro>;
+using WriteArray = nb::ndarray<>;
+
+// `source` as an array in the memory of the CPU, contiguous.
+template <class AnyArray> AnyArray take(const std::string &name, nb::handle source) {
+    AnyArray array;
+    if (!nb::try_cast(source, array, false))
+        refuse(name + ": not " + (std::is_same_v<AnyArray, ReadArray> ? "an" : "a writable") +
+               " array of numpy or torch");
+    if (array.device_type() != nb::device::cpu::value) refuse(name + ": not in the CPU's memory");
+    int64_t stride = 1;
+    for (size_t k = array.ndim(); k-- > 0; stride *= int64_t(array.shape(k)))
+        if (array.size() > 0 && array.shape(k) > 1 && array.stride(k) != stride)
+            refuse(name + ": not contiguous");
+    return array;
+}
+
+template <class AnyArray> std::string shape_of(const AnyArray &array) {
+    std::string text;
+    for (size_t k = 0; k < array.ndim(); ++k)
+        text += (k ? ", " : "") + std::to_string(array.shape(k));
+    return "(" + text + ")";
+}
+
+// The numbers of one argument, kept alive; T is const where they are only read.
+template <class T> class View {
+    std::conditional_t<std::is_const_v<T>, ReadArray, WriteArray> array;
+
+  public:
+    View() = default; // of None
+
+    // `shape` has -1 for an axis of any length.
+    View(const std::string &name, nb::handle source, std::initializer_list<int64_t> shape)
+        : array(take<decltype(array)>(name, source)) {
+        if (array.dtype() != nb::dtype<std::remove_const_t<T>>())
+            refuse(name + ": expected numbers of type " +
+                   (std::is_floating_point_v<T> ? "float" : "int") + std::to_string(8 * sizeof(T)));
+        bool fits = array.ndim() == shape.size();
+        size_t k = 0;
+        for (int64_t n : shape) fits = fits && (n < 0 || int64_t(array.shape(k++)) == n);
+        if (!fits) refuse(name + ": shape " + shape_of(array) + " does not fit the system");
+    }
+
+    T *data() const { return static_cast<T *>(array.data()); }
+    int64_t length() const { return int64_t(array.shape(0)); }
+};
+
+template <class T>
+View<T> view_or_none(const char *name, nb::handle source, std::initializer_list<int64_t> shape) {
+    return source.is_none() ? View<T>() : View<T>(name, source, shape);
+}
+
+// --- models and workspaces --------------------------------------------------------------------
+
+struct Free {
+    void operator()(reann_model *model) const { reann_close(model); }
+    void operator()(reann_workspace *workspace) const { reann_workspace_free(workspace); }
+};
+
+struct Model {
+    std::unique_ptr<reann_model, Free> model;
+    std::vector<std::string> names; // of the arrays it was built from, in their order
+    std::vector<int64_t> sizes;
+};
+
+Model open(const std::string &path) {
+    reann_error error = {};
+    Model result{decltype(Model::model)(reann_open(path.c_str(), &error)), {}, {}};
+    if (!result.model) refuse(error.message);
+    return result;
+}
+
+Model build(const std::string &header, const nb::dict &source) {
+    Model result;
+    std::vector<ReadArray> arrays; // keep numbers and shapes alive
+    for (auto [key, value] : source) {
+        result.names.push_back(nb::cast<std::string>(key));
+        arrays.push_back(take<ReadArray>(result.names.back(), value));
+        result.sizes.push_back(int64_t(arrays.back().size()));
+    }
+    std::vector<reann_array> named;
+    for (size_t a = 0; a < arrays.size(); ++a) {
+        const bool is_float32 = arrays[a].dtype() == nb::dtype<float>();
+        if (!is_float32 && arrays[a].dtype() != nb::dtype<double>())
+            refuse(result.names[a] + ": expected numbers of type float32 or float64");
+        named.push_back({result.names[a].c_str(), is_float32 ? REANN_FLOAT32 : REANN_FLOAT64,
+                         int32_t(arrays[a].ndim()), arrays[a].shape_ptr(), arrays[a].data()});
+    }
+    reann_error error = {};
+    result.model.reset(
+        reann_build(header.c_str(), named.data(), int32_t(named.size()), &error));
+    if (!result.model) refuse(error.message);
+    return result;
+}
+
+struct Workspace {
+    std::unique_ptr<reann_workspace, Free> workspace{reann_workspace_new()};
+    std::atomic_flag busy = ATOMIC_FLAG_INIT;
+
+    Workspace() {
+        if (!workspace) throw std::bad_alloc();
+    }
+};
+
+// Two threads in one workspace would write over each other's numbers.
+class Use {
+    Workspace &used;
+
+  public:
+    explicit Use(Workspace &workspace) : used(workspace) {
+        if (used.busy.test_and_set()) refuse("workspace: another thread is computing with it");
+    }
+    ~Use() { used.busy.clear(); }
+    Use(const Use &) = delete;
+    reann_workspace *get() const { return used.workspace.get(); }
+};
+
+// --- evaluation -------------------------------------------------------------------------------
+
+struct System {
+    View<const int32_t> element;
+    View<const double> position;
+    View<const int64_t> first;
+    View<const int32_t> neighbor;
+    View<const double> shift;
+    View<const int32_t> system;
+    int64_t n_atoms;
+    int64_t n_systems;
+    reann_system c = {};
+
+    System(nb::handle elements, nb::handle positions, nb::handle firsts, nb::handle neighbors,
+           nb::handle shifts, nb::handle systems, int64_t number, int32_t n_threads)
+        : element("element", elements, {-1}),
+          position("position", positions, {element.length(), 3}),
+          first("first", firsts, {element.length() + 1}), neighbor("neighbor", neighbors, {-1}),
+          shift(view_or_none<const double>("shift", shifts, {neighbor.length(), 3})),
+          system(view_or_none<const int32_t>("system", systems, {element.length()})),
+          n_atoms(element.length()), n_systems(number) {
+        if (n_systems < 1 || (n_systems > 1 && !system.data()))
+            refuse("n_systems: " + std::to_string(n_systems) + " does not fit `system`");
+        if (first.data()[n_atoms] != neighbor.length())
+            refuse("first: the last is " + std::to_string(first.data()[n_atoms]) + " for " +
+                   std::to_string(neighbor.length()) + " neighbors");
+        c.n_local = c.n_atoms = n_atoms;
+        c.element = element.data();
+        c.position = position.data();
+        c.first = first.data();
+        c.neighbor = neighbor.data();
+        c.shift = shift.data();
+        c.system = system.data();
+        c.n_systems = n_systems;
+        c.n_threads = n_threads;
+    }
+};
+
+void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
+              nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
+              nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
+              nb::handle forces, nb::handle virial, nb::handle virials) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
+    const View<double> e("energies", energies, {s.n_atoms});
+    const auto f = view_or_none<double>("forces", forces, {s.n_atoms, 3});
+    const auto w = view_or_none<double>("virial", virial, {s.n_systems, 3, 3});
+    const auto each = view_or_none<double>("virials", virials, {s.n_atoms, 3, 3});
+    const reann_result result = {e.data(), f.data(), w.data(), each.data()};
+    const Use use(workspace);
+    reann_error error = {};
+    int done = 0;
+    {
+        nb::gil_scoped_release others_run;
+        done = reann_evaluate(model.model.get(), member, use.get(), &s.c, &result, &error);
+    }
+    if (!done) refuse(error.message);
+}
+
+void gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
+              nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
+              nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
+              nb::handle forces, nb::handle virial, const nb::dict &gradients) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
+    const auto e = view_or_none<const double>("energies", energies, {s.n_atoms});
+    const auto f = view_or_none<const double>("forces", forces, {s.n_atoms, 3});
+    const auto w = view_or_none<const double>("virial", virial, {s.n_systems, 3, 3});
+    const reann_loss loss = {e.data(), f.data(), w.data()};
+
+    std::vector<WriteArray> outputs; // keep the numbers alive
+    std::vector<double *> pointers(model.names.size(), nullptr);
+    for (size_t a = 0; a < model.names.size(); ++a) {
+        const nb::str name(model.names[a].c_str());
+        if (!gradients.contains(name)) continue;
+        outputs.push_back(take<WriteArray>(model.names[a], gradients[name]));
+        const WriteArray &output = outputs.back();
+        if (output.dtype() != nb::dtype<double>() || int64_t(output.size()) != model.sizes[a])
+            refuse(model.names[a] + ": expected " + std::to_string(model.sizes[a]) +
+                   " numbers of type float64");
+        pointers[a] = static_cast<double *>(output.data());
+    }
+    if (outputs.size() != gradients.size())
+        refuse("gradients: names that are not those of the arrays the model was built from");
+
+    const Use use(workspace);
+    reann_error error = {};
+    int done = 0;
+    {
+        nb::gil_scoped_release others_run;
+        done = reann_gradient(model.model.get(), member, use.get(), &s.c, &loss, pointers.data(),
+                              &error);
+    }
+    if (!done) refuse(error.message);
+}
+
+} // namespace
+
+NB_MODULE(_core, m) {
+    m.doc() = "The native engine; `reann.native` is what programs use.";
+
+    nb::class_<Model>(m, "Model")
+        .def(nb::new_(&build), "header"_a, "arrays"_a)
+        .def_static("open", &open, "path"_a)
+        .def_prop_ro("cutoff", [](const Model &m) { return reann_cutoff(m.model.get()); })
+        .def_prop_ro("n_members", [](const Model &m) { return reann_n_members(m.model.get()); });
+    nb::class_<Workspace>(m, "Workspace").def(nb::init<>());
+
+    m.def("evaluate", &evaluate, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
+          "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
+          "n_threads"_a, "energies"_a, "forces"_a.none(), "virial"_a.none(), "virials"_a.none());
+    m.def("gradient", &gradient, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
+          "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
+          "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a);
+    m.def("interface", &reann_interface);
+    m.def("isa", &reann_isa);
+    m.def("levels", [] {
+        nb::list names;
+        for (const char *const *name = reann::levels(); *name; ++name) names.append(*name);
+        return names;
+    });
+}

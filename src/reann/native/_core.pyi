@@ -1,0 +1,62 @@
+# Arrays are contiguous and in the CPU's memory; shapes and units are those of core/reann.h.
+# `ValueError` is an array of another type or shape, or what the engine finds wrong.
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array: TypeAlias = NDArray[Any] | Tensor
+
+class Model:
+    # Copies named arrays, float32 or float64; `header` as in a `.reann` file.
+    def __init__(self, header: str, arrays: dict[str, Any]) -> None: ...
+    @staticmethod
+    def open(path: str) -> Model: ...
+    @property
+    def cutoff(self) -> float: ...
+    @property
+    def n_members(self) -> int: ...
+
+# One for every thread that computes.
+class Workspace:
+    def __init__(self) -> None: ...
+
+def evaluate(
+    model: Model,
+    member: int,
+    workspace: Workspace,
+    element: Array,  # int32
+    position: Array,  # float64
+    first: Array,  # int64
+    neighbor: Array,  # int32
+    shift: Array | None,  # float64
+    system: Array | None,  # int32
+    n_systems: int,
+    n_threads: int,
+    energies: Array,  # from here on results, float64
+    forces: Array | None,
+    virial: Array | None,
+    virials: Array | None,
+) -> None: ...
+def gradient(
+    model: Model,
+    member: int,
+    workspace: Workspace,
+    element: Array,
+    position: Array,
+    first: Array,
+    neighbor: Array,
+    shift: Array | None,
+    system: Array | None,
+    n_systems: int,
+    n_threads: int,
+    energies: Array | None,  # derivatives of the loss with respect to results, float64
+    forces: Array | None,
+    virial: Array | None,
+    gradients: dict[str, Any],  # results under the names of arrays of the model, float64
+) -> None: ...
+def interface() -> int: ...
+def isa() -> str: ...
+
+# Of this processor, best first.
+def levels() -> list[str]: ...
