@@ -25,11 +25,17 @@ def describe() -> dict[str, str | int]:
     return {
         "processor": f"{fields['model name']} ({family})",
         "level": next((f"x86-64-{n}" for n, f in LEVELS.items() if f <= flags), "baseline"),
-        "last_level_cache": fields["cache size"],
+        "last_level_cache": _largest_cache(),
         "cores": os.cpu_count() or 0,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
+
+
+def _largest_cache() -> str:
+    folders = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")
+    by_level = {int((f / "level").read_text()): (f / "size").read_text().strip() for f in folders}
+    return by_level[max(by_level)] if by_level else "unknown"
 
 
 class OthersLoad:
