@@ -42,5 +42,14 @@ constexpr Monomial monomial(int a) {
             }
 }
 
+// The weights of all components, for loops over them.
+struct ComponentWeights {
+    int of[n_components(4)] = {};
+    constexpr ComponentWeights() {
+        for (int a = 0; a < n_components(4); ++a) of[a] = monomial(a).weight;
+    }
+};
+constexpr ComponentWeights component_weights;
+
 } // namespace
 } // namespace reann

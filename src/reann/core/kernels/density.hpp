@@ -21,8 +21,6 @@ void density(const typename F::Real *s, int l_max, int n_radial, int stride, int
     using Lanes = typename F::Lanes;
     const int row = F::planes * stride;
     int at = 0, a = 0;
-    Real weights[n_components(4)];
-    for (int i = 0; i < n_components(l_max); ++i) weights[i] = Real(monomial(i).weight);
     for (int l = 0; l <= l_max; ++l) {
         const int end = n_components(l);
         for (int k = 0; k < n_radial; ++k) {
@@ -30,7 +28,8 @@ void density(const typename F::Real *s, int l_max, int n_radial, int stride, int
                 Lanes sum = zero<F>();
                 for (int b = a; b < end; ++b) {
                     const Real *s_b = s + b * row;
-                    sum = sum + load<F>(s_b + next, stride) * (number<F>(s_b + k, stride) * weights[b]);
+                    sum = sum + load<F>(s_b + next, stride) * (number<F>(s_b + k, stride) *
+                                                               Real(component_weights.of[b]));
                 }
                 store(G + at + next - k, width, sum); // what is too much is overwritten
             }
@@ -42,31 +41,36 @@ void density(const typename F::Real *s, int l_max, int n_radial, int stride, int
         for (int i = at; i < width; ++i) G[plane * width + i] = 0;
 }
 
-// G_bar: (planes, width); M: scratch (n_radial, planes, stride); S: (components, planes, stride)
+// G_bar: (planes, width); M: scratch (n_radial, planes, stride), zero in its padding;
+// S: (stride / lanes, components, planes, lanes)
 template <class F>
 void adjoint_of_density(const typename F::Real *s, const typename F::Real *G_bar, int l_max,
                         int n_radial, int stride, int width, typename F::Real *M,
                         typename F::Real *S) {
     using Real = typename F::Real;
     using Lanes = typename F::Lanes;
-    const int row = F::planes * stride;
-    int at = 0, a = 0;
+    constexpr int W = lanes<Real>;
+    const int row = F::planes * stride, n = n_components(l_max);
+    int a = 0;
     for (int l = 0; l <= l_max; ++l) {
-        for (int k = 0; k < n_radial; ++k)
-            for (int next = k; next < n_radial; ++next, ++at)
-                for (int plane = 0; plane < F::planes; ++plane) {
-                    const Real bar = G_bar[plane * width + at] * Real(next == k ? 2 : 1);
-                    M[k * row + plane * stride + next] = bar;
-                    M[next * row + plane * stride + k] = bar;
+        for (int k = 0; k < n_radial; G_bar += n_radial - k++)
+            for (int plane = 0; plane < F::planes; ++plane) {
+                const Real *from = G_bar + plane * width - k;
+                Real *to = M + k * row + plane * stride, *down = M + plane * stride + k;
+                to[k] = from[k] + from[k];
+                for (int next = k + 1; next < n_radial; ++next) {
+                    to[next] = from[next];
+                    down[next * row] = from[next];
                 }
+            }
         for (; a < n_components(l); ++a) {
-            const Real weight = Real(monomial(a).weight);
-            for (int k = 0; k < stride; k += lanes<Real>) {
+            const Real weight = Real(component_weights.of[a]);
+            for (int k = 0; k < stride; k += W) {
                 Lanes sum = zero<F>();
                 for (int other = 0; other < n_radial; ++other)
                     sum = sum + load<F>(M + other * row + k, stride) *
                                     number<F>(s + a * row + other, stride);
-                store(S + a * row + k, stride, sum * weight);
+                store(S + (k / W * n + a) * F::planes * W, W, sum * weight);
             }
         }
     }

@@ -17,7 +17,7 @@ namespace {
 
 // s: (components, planes, stride) of one atom; R: the radial functions of its first edge
 template <class F, int l_max>
-void sum_moments(const Edges<typename F::Real> &edges, int64_t begin, int64_t end,
+void sum_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end,
                  const typename F::Real *R, const typename F::Real *c, int stride,
                  typename F::Real *s) {
     using Real = typename F::Real;
@@ -44,55 +44,89 @@ void sum_moments(const Edges<typename F::Real> &edges, int64_t begin, int64_t en
     }
 }
 
+// sum_a S_a Y_a, each monomial added to its parent times one coordinate (Horner).
+template <class F, int l_max, class Get>
+REANN_INLINE typename F::Lanes polynomial(const Get &S, const typename F::Number (&u)[3]) {
+    constexpr int n = n_components(l_max);
+    typename F::Lanes sum[n];
+    unrolled<0, n>([&](auto a) REANN_LAMBDA { sum[a.value] = S(a.value); });
+    unrolled<1, n>([&](auto i) REANN_LAMBDA {
+        constexpr int a = n - i.value;
+        constexpr Monomial m = monomial(a);
+        sum[m.parent] = sum[m.parent] + sum[a] * u[m.coordinate];
+    });
+    return sum[0];
+}
+
+// The same, and its derivatives G along u. The part of degree l is homogeneous: with its derivatives
+// D_l it is u . D_l / l (Euler).
+template <class Real, int l_max, class Get>
+REANN_INLINE Vector<Real> polynomial_and_slope(const Get &S, const Real (&u)[3], Vector<Real> (&G)[3]) {
+    constexpr int lower = n_components(l_max > 1 ? l_max - 1 : 0);
+    Real Y[lower];
+    Y[0] = 1;
+    unrolled<1, lower>([&](auto a) REANN_LAMBDA {
+        constexpr Monomial m = monomial(a.value);
+        Y[a.value] = Y[m.parent] * u[m.coordinate];
+    });
+    Vector<Real> mean[3] = {};
+    unrolled<1, l_max + 1>([&](auto l) REANN_LAMBDA {
+        Vector<Real> D[3] = {};
+        unrolled<n_components(l.value - 1), n_components(l.value)>([&](auto a) REANN_LAMBDA {
+            constexpr Monomial m = monomial(a.value);
+            const Vector<Real> S_a = S(a.value);
+            unrolled<0, 3>([&](auto x) REANN_LAMBDA {
+                constexpr int power = m.power[x.value];
+                if constexpr (power > 0 && l.value == 1) D[x.value] = S_a;
+                else if constexpr (power > 0) D[x.value] += S_a * (Y[m.lower[x.value]] * Real(power));
+            });
+        });
+        unrolled<0, 3>([&](auto x) REANN_LAMBDA {
+            G[x.value] += D[x.value];
+            mean[x.value] += D[x.value] * Real(1.0 / l.value);
+        });
+    });
+    Vector<Real> P = S(0);
+    if constexpr (l_max > 0)
+        for (int x = 0; x < 3; ++x) P += mean[x] * u[x];
+    return P;
+}
+
 // What the adjoint of an edge needs of the radial functions.
 template <class Real> struct RadialRows {
-    const Real *alpha, *center; // (rows, stride)
+    const Real *alpha, *center;   // (rows, stride)
     Real *alpha_bar, *center_bar; // adjoints, with tangents only
     const int32_t *element;
     int row_of_center; // added to the element of the neighbor
-
-    int64_t of(int32_t neighbor) const { return row_of_center + element[neighbor]; }
 };
 
-// S: (components, planes, stride) of one atom. Adds to c_bar of the neighbors if it is given, and
-// to edges.gradient without tangents, or to the adjoints of alpha and center with tangents.
+// S of one atom, vector after vector of k: (stride / lanes, components, planes, lanes). Adds to c_bar
+// of the neighbors if it is given, and to edges.gradient without tangents, or to the adjoints of
+// alpha and center with tangents.
 template <class F, int l_max>
-void adjoint_of_moments(const Edges<typename F::Real> &edges, int64_t begin, int64_t end,
+void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end,
                         const typename F::Real *R, const typename F::Real *c, int stride,
-                        const typename F::Real *S, const RadialRows<typename F::Real> &rows,
+                        const typename F::Real *S, const RadialRows<typename F::Real> rows,
                         typename F::Real *c_bar) {
     using Real = typename F::Real;
     using Lanes = typename F::Lanes;
     using Number = typename F::Number;
-    constexpr int n = n_components(l_max);
+    constexpr int n = n_components(l_max), W = lanes<Real>;
     const int64_t row = F::planes * stride, more = edges.capacity;
-    for (int64_t e = begin; e < end; ++e) {
+    for (int64_t e = begin; e < end; ++e, R += row) {
         const Number u[3] = {number<F>(edges.x + e, more), number<F>(edges.y + e, more),
                              number<F>(edges.z + e, more)};
-        Number Y[n];
-        Y[0] = one<F>();
-        unrolled<1, n>([&](auto a) REANN_LAMBDA {
-            constexpr Monomial m = monomial(a.value);
-            if constexpr (m.l == 1) Y[a.value] = u[m.coordinate];
-            else Y[a.value] = Y[m.parent] * u[m.coordinate];
-        });
-        const int64_t j = edges.neighbor[e], radial_row = rows.of(edges.neighbor[e]) * stride;
+        const int64_t j = edges.neighbor[e];
+        const int64_t radial_row = (rows.row_of_center + rows.element[j]) * int64_t(stride);
         [[maybe_unused]] Vector<Real> gx{}, gy{}, gz{}, gr{};
-        for (int k = 0; k < stride; k += lanes<Real>) {
-            const Lanes R_k = load<F>(R + (e - begin) * row + k, stride);
-            const Lanes c_k = load<F>(c + j * row + k, stride);
-            Lanes P = load<F>(S + k, stride);
-            [[maybe_unused]] Vector<Real> Px{}, Py{}, Pz{};
-            unrolled<1, n>([&](auto a) REANN_LAMBDA {
-                constexpr Monomial m = monomial(a.value);
-                const Lanes S_a = load<F>(S + a.value * row + k, stride);
-                P = P + S_a * Y[a.value];
-                if constexpr (F::planes == 1) {
-                    if constexpr (m.power[0] > 0) Px += S_a * (Y[m.lower[0]] * Real(m.power[0]));
-                    if constexpr (m.power[1] > 0) Py += S_a * (Y[m.lower[1]] * Real(m.power[1]));
-                    if constexpr (m.power[2] > 0) Pz += S_a * (Y[m.lower[2]] * Real(m.power[2]));
-                }
-            });
+        const Real *S_k = S;
+        for (int k = 0; k < stride; k += W, S_k += n * F::planes * W) {
+            const auto S_of = [S_k](int a) REANN_LAMBDA { return load<F>(S_k + a * F::planes * W, W); };
+            const Lanes R_k = load<F>(R + k, stride), c_k = load<F>(c + j * row + k, stride);
+            Lanes P;
+            [[maybe_unused]] Vector<Real> G[3] = {};
+            if constexpr (F::planes == 1) P = polynomial_and_slope<Real, l_max>(S_of, u, G);
+            else P = polynomial<F, l_max>(S_of, u);
             if (c_bar) {
                 Real *target = c_bar + j * row + k;
                 store(target, stride, load<F>(target, stride) + R_k * P);
@@ -102,11 +136,10 @@ void adjoint_of_moments(const Edges<typename F::Real> &edges, int64_t begin, int
             if constexpr (F::planes == 1) {
                 // R_k' = R_k (fc'/fc - 2 alpha_k (r - rs_k))
                 const Vector<Real> orbital = c_k * R_k;
-                gx += orbital * Px;
-                gy += orbital * Py;
-                gz += orbital * Pz;
-                gr += orbital * P *
-                      (edges.slope[e] - (Real(2) * alpha) * (edges.r[e] - center));
+                gx += orbital * G[0];
+                gy += orbital * G[1];
+                gz += orbital * G[2];
+                gr += orbital * P * (edges.slope[e] - (Real(2) * alpha) * (edges.r[e] - center));
             } else {
                 // dR_k/dalpha_k = -(r - rs_k)^2 R_k    dR_k/drs_k = 2 alpha_k (r - rs_k) R_k
                 const Number r = number<F>(edges.r + e, more);
