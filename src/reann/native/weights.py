@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 
 from reann import native
 from reann.model import Reann
@@ -20,16 +22,16 @@ MEMBER = "0."
 class Compiled:
     """A model of the native engine, with the weights of the moment it was made."""
 
-    def __init__(self, model: Reann) -> None:
-        self.weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+    def __init__(self, model: Reann, state: Mapping[str, Tensor] | None = None) -> None:
+        state = model.state_dict() if state is None else state
+        self.weights = {name: tensor.clone() for name, tensor in state.items()}
         arrays = {f"{MEMBER}{k}": v.contiguous().numpy() for k, v in self.weights.items()}
         self.model = native.core().Model(json.dumps(description(model) | {"members": [{}]}), arrays)
 
-    def is_of(self, model: Reann) -> bool:
-        """Whether the model still has these weights."""
-        now = model.state_dict()
+    def has(self, state: Mapping[str, Tensor]) -> bool:
+        """Whether these are the weights; optimizers change them without a trace in a tensor."""
         return all(
-            w.dtype == now[name].dtype and torch.equal(w, now[name])
+            w.dtype == state[name].dtype and torch.equal(w, state[name])
             for name, w in self.weights.items()
         )
 
@@ -40,9 +42,9 @@ _local = threading.local()
 
 def compiled(model: Reann) -> Compiled:
     """Return the model for the native engine, packed anew if its weights have changed."""
-    known = _compiled.get(model)
-    if known is None or not known.is_of(model):
-        known = _compiled[model] = Compiled(model)
+    known, state = _compiled.get(model), model.state_dict()
+    if known is None or not known.has(state):
+        known = _compiled[model] = Compiled(model, state)
     return known
 
 
