@@ -52,7 +52,9 @@ def chosen(engine: str, models: Iterable[Reann], where: str = "engine") -> str:
         return "torch"
     for model in models:
         if (why := native_engine.unsupported(model)) is not None:
-            _refuse_or_tell(engine, why, model.orbital_coefficients, where)
+            if engine == "native":
+                raise native_engine.UnsupportedError(why, where)
+            _tell(why, model.orbital_coefficients)
             return "torch"
     return "native"
 
@@ -77,10 +79,12 @@ def evaluate(
     check(engine)
     if engine != "torch":
         names = list(names)
-        why = native_engine.unsupported(model, graph, names, create_graph=create_graph)
-        if why is None:
+        try:
             return native_engine.evaluate(model, graph, names, create_graph=create_graph)
-        _refuse_or_tell(engine, why, graph.positions)
+        except native_engine.UnsupportedError as error:
+            if engine == "native":
+                raise
+            _tell(error.why, graph.positions)
     return properties.evaluate(model, graph, names, create_graph=create_graph)
 
 
@@ -89,12 +93,8 @@ def identity(engine: str) -> str:
     return f"native {native.core().isa()}" if engine == "native" else engine
 
 
-def _refuse_or_tell(engine: str, why: str, where_it_is: Tensor, where: str = "engine") -> None:
-    """Refuse `native`; warn when `auto` finds a native engine on a CPU that cannot do it."""
-    if engine == "native":
-        raise UserError(
-            f"The native engine cannot do this: {why}.", where, "Use the engine torch or auto."
-        )
+def _tell(why: str, where_it_is: Tensor) -> None:
+    """Warn when `auto` finds a native engine on a CPU that cannot do it."""
     if native.available() and where_it_is.device.type == "cpu":
         # Python shows a warning once for each place and text.
         warnings.warn(

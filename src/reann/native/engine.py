@@ -23,6 +23,20 @@ INSTALL = (
 )
 
 
+class UnsupportedError(UserError):
+    """The reference has to do this."""
+
+    def __init__(self, why: str, where: str = "engine") -> None:
+        super().__init__(
+            f"The native engine cannot do this: {why}.", where, "Use the engine torch or auto."
+        )
+        self.why = why
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
+        """Cross a process boundary as what every error of a user is."""
+        return UserError, (self.what, self.where, self.fix)
+
+
 def unsupported(
     model: AtomicEnergies,
     graph: Graph | None = None,
@@ -45,7 +59,7 @@ def unsupported(
     obstacles = {
         "it runs on CPUs only": model.orbital_coefficients.device.type != "cpu",
         "it has no gradients of positions and cells": moved,
-        "it has no gradients of buffers": any(b.requires_grad for b in model.buffers()),
+        "it has no gradients of buffers": any(b.requires_grad for b in model.buffers(False)),
         "it has no gradients of per-atom virials": create_graph and "virials" in names,
         "it has no forward mode and no function transforms": forward or transformed,
     }
@@ -64,12 +78,14 @@ def evaluate(
 
     Raises
     ------
+    UnsupportedError
+        For what is `unsupported`.
     UserError
-        For what is `unsupported`, coincident atoms, and positions that are no finite numbers.
+        For coincident atoms, and positions that are no finite numbers.
     """
     wanted = wanted_of(names)
     if (why := unsupported(model, graph, wanted, create_graph=create_graph)) is not None:
-        raise UserError(f"The native engine cannot do this: {why}.", fix="Use the engine torch.")
+        raise UnsupportedError(why)
     assert isinstance(model, Reann)
     packed, system = compiled(model), System.of(graph, model.element_index)
     forces, strain = "forces" in wanted, bool(wanted & {"stress", "virial"})

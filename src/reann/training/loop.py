@@ -95,6 +95,7 @@ class Trainer:
         progress, epoch = self.state.progress, self.state.progress.epoch + 1
         errors = Errors.from_table(np.array(progress.errors))
         batches = self.train.batches(self.seed, epoch)[progress.step :]
+        self.state.model.train()
         for batch, graphs in self.train.graphs(batches):
             self._step(batch, graphs, errors)
             progress.step += 1
@@ -117,7 +118,6 @@ class Trainer:
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         state.optimizer.zero_grad(set_to_none=True)
-        state.model.train()
         for graph in graphs:
             with self._memory_advice(graph):
                 here = graph.to(self.device)
