@@ -1,0 +1,137 @@
+"""Installing: with a compiler the native engine, without one the reference, never a mixture."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from c_interface import needs
+from reann import native
+
+ROOT = Path(__file__).parents[2]
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """What a build needs, with nothing in the C++ of the engine: it compiles at once."""
+    folder = tmp_path / "sources"
+    shutil.copytree(
+        ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    for name in ("CMakeLists.txt", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    for file in (folder / "src/reann/core").rglob("*.cpp"):
+        file.write_text("")
+    return folder
+
+
+def wheel(folder, **environment):
+    """Build a wheel as pip does; return what it says, and the files by name."""
+    command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation"]
+    command += ["--config-settings", "cmake.build-type=Debug"]  # compiles faster
+    clean = {k: v for k, v in os.environ.items() if k != "REANN_REQUIRE_NATIVE"}
+    done = subprocess.run(
+        [*command, "--wheel-dir", folder / "wheels", folder],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, sorted((folder / "wheels").glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_package_is_pure_and_works(sources, tmp_path):
+    done, wheels = wheel(sources, CXX="no-such-compiler")
+    assert done.returncode == 0, done.stdout
+    assert [file.name.split("-", 2)[2] for file in wheels] == ["py3-none-any.whl"]
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    install = [sys.executable, "-m", "pip", "--python", venv, "install", "--no-deps"]
+    subprocess.run([*install, *wheels], check=True, capture_output=True)
+    question = (
+        "import reann, importlib.util as u; print(reann.__version__, reann.__file__,"
+        " u.find_spec('reann.native._core'))"
+    )
+    answer = subprocess.run(
+        [venv / "bin" / "python", "-c", question],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert answer[0] == wheels[0].name.split("-")[1]
+    assert Path(answer[1]).is_relative_to(venv)
+    assert answer[2] == "None"
+
+
+@pytest.mark.slow
+def test_the_sources_travel_in_the_wheel(sources):
+    _, wheels = wheel(sources, CXX="no-such-compiler")
+    files = set(ZipFile(wheels[0]).namelist())
+    core = sources / "src"
+    for file in (core / "reann" / "core").rglob("*"):
+        assert file.is_dir() or file.relative_to(core).as_posix() in files
+
+
+@pytest.mark.slow
+def test_an_error_in_the_sources_is_never_hidden_where_the_engine_is_required(sources):
+    needs("c++")
+    (sources / "src/reann/core/kernels/level.cpp").write_text("int seven = this_is_wrong;\n")
+    done, wheels = wheel(sources, REANN_REQUIRE_NATIVE="1")
+    assert done.returncode != 0
+    assert "this_is_wrong" in done.stdout + done.stderr
+    assert wheels == []
+
+
+@pytest.mark.slow
+def test_with_a_compiler_the_wheel_has_the_engine(sources):
+    needs("c++")
+    done, wheels = wheel(sources, REANN_REQUIRE_NATIVE="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"reann/native/_core{SUFFIX}" in ZipFile(wheels[0]).namelist()
+
+
+@pytest.mark.parametrize("first", ["torch", "reann.native"])
+def test_there_is_one_openmp_runtime_in_a_process(first):
+    if why := native.missing():
+        pytest.skip(why)
+    code = (
+        f"import {first}, torch, reann.native; reann.native.core();"
+        " print(*{l.split()[-1] for l in open('/proc/self/maps') if 'gomp' in l}, sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(done.stdout.split()) == 1, done.stdout
+
+
+def symbols(file, *options):
+    """Return the names that an object defines for others."""
+    command = ["nm", "-g", "--defined-only", *options, file]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line.split()[-1] for line in lines if line]
+
+
+def test_the_extension_exports_nothing_but_itself():
+    needs("nm")
+    if why := native.missing():
+        pytest.skip(why)
+    assert symbols(native.core().__file__, "-D") == ["PyInit__core"]
+
+
+def test_kernels_of_an_instruction_set_define_nothing_that_others_could_use():
+    # A common inline function of an AVX-512 object may be the copy that the linker keeps.
+    needs("nm")
+    objects = sorted(ROOT.glob("CMakeFiles/level_*.dir/src/reann/core/kernels/level.cpp.o"))
+    if not objects and not os.environ.get("CI"):
+        pytest.skip("the engine was not compiled in this checkout")
+    assert objects
+    for file in objects:
+        level = file.relative_to(ROOT).parts[1].removesuffix(".dir")
+        (name,) = symbols(file)
+        assert level in name
