@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src" / "reann" / "core"
-FLAGS = ["-std=c++17", "-O0", "-fPIC", "-fopenmp", "-DREANN_HAS_NATIVE", "-DREANN_LEVEL=native"]
+FLAGS = ["-std=c++17", "-O0", "-fPIC", "-DREANN_HAS_NATIVE", "-DREANN_LEVEL=native"]
 """One instruction set and no optimization: compiled soon, fast enough for a few atoms."""
 WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.05, 0.0], [-0.24, 0.93, 0.1]])
 """Å, O H H."""
@@ -44,7 +44,7 @@ def build(folder: Path, more: list[Path]) -> Path:
             for source, target in zip(sources, objects, strict=True):
                 command = [compiler, *FLAGS, f"-I{CORE}", "-c", source, "-o", target]
                 subprocess.run(command, check=True)
-            subprocess.run([compiler, "-shared", "-fopenmp", *objects, "-o", library], check=True)
+            subprocess.run([compiler, "-shared", *objects, "-o", library], check=True)
     return library
 
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int largest_count = 100'000;
 constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
+constexpr double most_weights = 2e8;   // 1.6 GB in double precision
 
 [[noreturn]] void impossible(const std::string &name, const std::string &what) {
     throw Error("The header of the model is damaged, or newer than this program: " + name + " " +
@@ -126,7 +127,6 @@ void features(const Section &model, Settings &settings) {
     settings.orbitals_per_recursion = model.flag("orbitals_per_recursion");
     const int64_t n = settings.n_radial, products = n * (n + 1) / 2;
     const int64_t of_all_l = products * (settings.l_max + 1);
-    // The engine knows orbitals by products, of which there are many more than numbers in a file.
     if (of_all_l > largest_count) model.wrong("n_radial");
     const Json &given = model.field("n_orbitals");
     settings.n_orbitals = static_cast<int>(settings.orbitals_per_l ? products : of_all_l);
@@ -142,6 +142,19 @@ void repulsion(const Json &object, Settings &settings) {
     settings.zbl_outer = zbl.number("outer", 0.0, largest_number);
     if (settings.zbl_inner >= settings.zbl_outer) zbl.wrong("outer");
     zbl.no_other();
+}
+
+// The engine knows orbitals by their products, and first layers as functions of those: many more
+// numbers than in a file, whose length hence does not bound them.
+void check_size(const Section &model, const Settings &settings) {
+    const double n_l = settings.l_max + 1, n = settings.n_radial;
+    const double products = n_l * n * (n + 1) / 2;
+    const double n_features = (settings.orbitals_per_l ? n_l : 1.0) * settings.n_orbitals;
+    const double n_first = settings.readout.hidden[0] +
+                           static_cast<double>(settings.n_recursions) * settings.update.hidden[0];
+    const double n_elements = static_cast<double>(settings.elements.size());
+    if (products * std::max(settings.gram ? 0.0 : n_features, n_elements * n_first) > most_weights)
+        model.wrong("n_radial");
 }
 
 void check_units(const Json &object) {
@@ -182,6 +195,7 @@ Settings parse_settings(const std::string &text) {
     model.field("preset");            // how the user chose the others
     model.field("coefficient_scale"); // an array of the model
     model.no_other();
+    check_size(model, settings);
     return settings;
 }
 
