@@ -88,6 +88,17 @@ reann_workspace *reann_workspace_new(void) { return new (std::nothrow) reann_wor
 
 void reann_workspace_free(reann_workspace *workspace) { delete workspace; }
 
+int reann_neighbors(reann_workspace *workspace, const double *position, int64_t n_atoms,
+                    const double *cell, const int32_t *periodic, double reach, reann_list *list,
+                    reann_error *error) {
+    return guarded(error, 0, [&] {
+        reann::NeighborList &found = workspace->workspace.neighbors;
+        found.build(position, n_atoms, cell, periodic, reach);
+        *list = {found.first.data(), found.neighbor.data(), found.shift.data(), found.crossed.data()};
+        return 1;
+    });
+}
+
 int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_result *result, reann_error *error) {
     return guarded(error, 0, [&] {

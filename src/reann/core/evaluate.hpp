@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "model.hpp"
+#include "neighbors.hpp"
 
 namespace reann {
 
@@ -20,6 +21,7 @@ class Workspace {
     // How radial functions are kept: for all edges, or made again for each block of atoms.
     enum class Tables { automatic, kept, remade };
     Tables tables = Tables::automatic;
+    NeighborList neighbors;
 
   private:
     void *bytes(size_t size);

@@ -95,6 +95,21 @@ typedef struct {     /* what is NULL is not computed */
 reann_workspace *reann_workspace_new(void);
 void reann_workspace_free(reann_workspace *workspace);
 
+/* Neighbors of all atoms of a structure, periodic images included, in the form that a
+ * `reann_system` takes; they belong to the workspace, until it makes its next list. */
+typedef struct {
+    const int64_t *first;    /* (n_atoms + 1) */
+    const int32_t *neighbor; /* (first[n_atoms]) */
+    const double *shift;     /* (first[n_atoms], 3) Å */
+    const int32_t *crossed;  /* (first[n_atoms], 3) the same shift in cells */
+} reann_list;
+
+/* `cell`: (3, 3) Å, rows are lattice vectors; those that are not periodic do not count. With a
+ * skin, `reach` is the cutoff and the skin. Returns 1, or 0 and says why. */
+int reann_neighbors(reann_workspace *workspace, const double *position, int64_t n_atoms,
+                    const double *cell, const int32_t *periodic, double reach, reann_list *list,
+                    reann_error *error);
+
 /* Returns 1, or 0 and says why: an index out of range, a position that is no finite number, atoms
  * closer than 1e-3 Å, a callback that failed, or not enough memory. */
 int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,

@@ -1,0 +1,47 @@
+// The list of neighbors of a structure with any cell: full, periodic images included.
+//
+// Atoms are wrapped into the cell, the images that a cutoff can reach are written out, and all are
+// sorted into bins; rows of bins are contiguous, so that distances are computed many at a time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace reann {
+
+class NeighborList {
+  public:
+    // Positions (atoms, 3) in Å, anywhere; rows of the cell that are not periodic do not count.
+    // Throws `Error` for a position that is no finite number and for an impossible cell.
+    void build(const double *position, int64_t n_atoms, const double *cell, const int32_t *periodic,
+               double cutoff);
+
+    std::vector<int64_t> first;    // (atoms + 1)
+    std::vector<int32_t> neighbor; // an atom is its own only through a shift
+    std::vector<double> shift;     // (neighbors, 3) r_ij = position[j] - position[i] + shift
+    std::vector<int32_t> crossed;  // (neighbors, 3) the same in cells
+
+  private:
+    struct Image {
+        double x, y, z;
+        int32_t atom, n[3];
+    };
+
+    void set_lattice(const double *cell, const int32_t *periodic);
+    void write_images(const double *position, int64_t n_atoms, double cutoff);
+    void sort_into_bins(double cutoff);
+    void search(int64_t n_atoms, double cutoff);
+    int bin(double x, int axis) const;
+
+    double cell_[9], reciprocal_[9];     // rows; of the periodic directions
+    bool periodic_[3];
+    std::vector<double> wrapped_;        // (atoms, 3)
+    std::vector<int32_t> wraps_;         // (atoms, 3) cells between an atom and its wrapped self
+    std::vector<Image> images_, sorted_; // wrapped atoms and their images
+    double low_[3], high_[3], size_[3];  // of all, Å; of a bin
+    int n_bins_[3];
+    std::vector<int64_t> start_;         // of each bin, in sorted_
+    std::vector<double> x_, y_, z_, squared_;
+};
+
+} // namespace reann
