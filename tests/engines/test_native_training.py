@@ -1,0 +1,72 @@
+"""A training takes the same path with both engines, and says when it changes them."""
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from reann import native
+from reann.config import Config
+from reann.errors import UserError
+from reann.native import choice
+from reann.training import run as training_run
+from reann.training.folder import CONFIG
+from reann.training.journal import read_log
+from reann.training.run import resume, train
+from reann.training.state import FILE
+from runs import DATA
+
+pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
+
+NETWORK = {"hidden": [6, 6]}
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch):
+    """The report has tests of its own."""
+    monkeypatch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+
+
+def small(folder, engine, **training):
+    return Config(
+        data={"train": str(DATA), "valid": 0.2, "cache": folder.parent / "cache"},
+        model={"cutoff": 3.0, "n_radial": 3, "l_max": 2, "readout": NETWORK, "update": NETWORK},
+        training={"epochs": 3, "batch_size": 4, "precision": "float64"} | training,
+        run={"folder": folder, "threads": 1, "engine": engine},
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"max_edges": 200}, {"ema": 0.9, "loss": {"huber": 0.5}}, {"precision": "mixed"}],
+    ids=["float64", "in parts", "average and Huber", "mixed"],
+)
+def test_both_engines_take_the_same_steps(tmp_path, options):
+    runs = [train(small(tmp_path / name, name, **options)).folder for name in ("native", "torch")]
+    tolerance = 1e-3 if options.get("precision") == "mixed" else 1e-8
+    for native_row, torch_row in zip(*(read_log(run / "log.csv") for run in runs), strict=True):
+        for name in native_row.keys() - {"seconds"}:
+            assert native_row[name] == pytest.approx(torch_row[name], rel=tolerance, nan_ok=True)
+    found, expected = (load_file(run / FILE) for run in runs)
+    for name, tensor in expected.items():
+        if name.startswith("average."):
+            size = 1.0 + np.abs(tensor.numpy()).max()
+            assert np.abs((found[name] - tensor).numpy()).max() < 10 * tolerance * size
+
+
+def test_resuming_with_another_engine_says_so(tmp_path, capsys):
+    folder = train(small(tmp_path / "run", "torch")).folder
+    file = folder / CONFIG
+    file.write_text(file.read_text().replace("engine: torch", "engine: native"))
+    resume(folder)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"engine was torch, is {choice.identity('native')}: not bitwise" in said
+
+
+def test_the_engine_of_a_configuration_is_checked_before_anything_else(tmp_path):
+    with pytest.raises(ValueError, match="engine"):
+        small(tmp_path / "run", "nativ")
+    config = small(tmp_path / "run", "native")
+    config = config.model_copy(update={"run": config.run.model_copy(update={"device": "cuda"})})
+    with pytest.raises(UserError):
+        train(config)
+    assert not (tmp_path / "run").exists()
