@@ -10,7 +10,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reann.data.neighbors import SMALL_MOLECULE, graph_from_atoms, neighbor_list
+from reann.data.neighbors import (
+    SMALL_MOLECULE,
+    graph_from_atoms,
+    library_list,
+    neighbor_list,
+)
 from reann.errors import UserError
 
 
@@ -67,10 +72,12 @@ def test_neighbors_are_those_of_brute_force(
     positions = random.uniform(-spread, spread, size=(n_atoms, 3)) @ cell
     replaced = {"as given": 1.0, "zero": 0.0, "tiny": 1e-3, "huge": 1e3}[dummy]
     cell = np.where(np.array(pbc)[:, None], cell, cell * replaced)
-    edges = neighbor_list(positions, cell, np.array(pbc), cutoff)
-    assert (np.diff(edges[0]) >= 0).all()
-    assert [array.dtype for array in edges] == [np.int64, np.int64, np.int32]
-    assert as_set(edges) == brute_force(positions, cell, pbc, cutoff)
+    expected = brute_force(positions, cell, pbc, cutoff)
+    for find in (neighbor_list, library_list):
+        edges = find(positions, cell, np.array(pbc), cutoff)
+        assert (np.diff(edges[0]) >= 0).all()
+        assert [array.dtype for array in edges] == [np.int64, np.int64, np.int32]
+        assert as_set(edges) == expected
 
 
 def test_atoms_on_the_faces_of_the_cell_have_each_neighbor_once():
@@ -78,15 +85,17 @@ def test_atoms_on_the_faces_of_the_cell_have_each_neighbor_once():
     positions = np.array([[0, 0, 0], [4, 0, 0], [2, 4, 4], [-8, 2, 2]], dtype=float)
     positions[1] += [0, 1, 0]
     for pbc in itertools.product([False, True], repeat=3):
-        edges = neighbor_list(positions, cell, np.array(pbc), 3.3)
-        assert as_set(edges) == brute_force(positions, cell, pbc, 3.3)
+        for find in (neighbor_list, library_list):
+            edges = find(positions, cell, np.array(pbc), 3.3)
+            assert as_set(edges) == brute_force(positions, cell, pbc, 3.3)
 
 
 @pytest.mark.parametrize("n_atoms", [SMALL_MOLECULE, SMALL_MOLECULE + 1])
 def test_molecules_of_any_size_have_the_neighbors_of_brute_force(n_atoms):
     positions = np.random.default_rng(2).uniform(0, 8, size=(n_atoms, 3))
-    edges = neighbor_list(positions, np.zeros((3, 3)), np.zeros(3, dtype=bool), 2.5)
-    assert as_set(edges) == brute_force(positions, np.zeros((3, 3)), [False] * 3, 2.5)
+    for find in (neighbor_list, library_list):
+        edges = find(positions, np.zeros((3, 3)), np.zeros(3, dtype=bool), 2.5)
+        assert as_set(edges) == brute_force(positions, np.zeros((3, 3)), [False] * 3, 2.5)
 
 
 def test_one_atom_is_its_own_neighbor_only_in_other_cells():

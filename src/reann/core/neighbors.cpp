@@ -9,6 +9,7 @@ namespace reann {
 namespace {
 
 constexpr double flattest = 1e-6;   // volume of the periodic vectors in units of their lengths
+constexpr double farthest = 1e15;   // of a position, in cutoffs: an index has 64 bits
 constexpr double most_images = 2e9; // an index has 32 bits
 
 double dot(const double *a, const double *b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
@@ -36,8 +37,9 @@ void NeighborList::build(const double *position, int64_t n_atoms, const double *
     if (n_atoms < 0 || n_atoms > INT32_MAX || !(cutoff > 0.0) || !std::isfinite(cutoff))
         throw Error("The number of atoms or the cutoff is impossible.");
     for (int64_t i = 0; i < 3 * n_atoms; ++i)
-        if (!std::isfinite(position[i]))
-            throw Error("The position of atom " + std::to_string(i / 3) + " is not a finite number.");
+        if (!(std::abs(position[i]) < farthest * cutoff))
+            throw Error("The position of atom " + std::to_string(i / 3) +
+                        " is not a finite number, or too large for one.");
     set_lattice(cell, periodic);
     write_images(position, n_atoms, cutoff);
     sort_into_bins(cutoff);
@@ -85,8 +87,7 @@ void NeighborList::write_images(const double *position, int64_t n_atoms, double 
     wrapped_.resize(3 * n_atoms);
     wraps_.assign(3 * n_atoms, 0);
     images_.clear();
-    for (int k = 0; k < 3; ++k) low_[k] = high_[k] = 0.0;
-    double margin[3], expected = double(n_atoms);
+    double low[3] = {}, high[3] = {}, margin[3], expected = double(n_atoms);
     for (int d = 0; d < 3; ++d) { // how far the cutoff reaches, in cells
         const double *b = reciprocal_ + 3 * d;
         margin[d] = periodic_[d] ? cutoff * std::sqrt(dot(b, b)) + 1e-9 : 0.0;
@@ -105,8 +106,8 @@ void NeighborList::write_images(const double *position, int64_t n_atoms, double 
             for (int k = 0; k < 3; ++k) own[k] -= cells * cell_[3 * d + k];
         }
         for (int k = 0; k < 3; ++k) {
-            low_[k] = i ? std::min(low_[k], own[k]) : own[k];
-            high_[k] = i ? std::max(high_[k], own[k]) : own[k];
+            low[k] = i ? std::min(low[k], own[k]) : own[k];
+            high[k] = i ? std::max(high[k], own[k]) : own[k];
         }
     }
     for (int64_t i = 0; i < n_atoms; ++i) {
@@ -123,16 +124,12 @@ void NeighborList::write_images(const double *position, int64_t n_atoms, double 
         for (int a = from[0]; a <= to[0]; ++a)
             for (int b = from[1]; b <= to[1]; ++b)
                 for (int c = from[2]; c <= to[2]; ++c) {
-                    double p[3];
                     bool near = true;
                     for (int k = 0; k < 3; ++k) {
-                        p[k] = own[k] + a * cell_[k] + b * cell_[3 + k] + c * cell_[6 + k];
-                        near = near && p[k] >= low_[k] - cutoff && p[k] <= high_[k] + cutoff;
+                        image.at[k] = own[k] + a * cell_[k] + b * cell_[3 + k] + c * cell_[6 + k];
+                        near = near && image.at[k] >= low[k] - cutoff && image.at[k] <= high[k] + cutoff;
                     }
                     if (!near) continue;
-                    image.x = p[0];
-                    image.y = p[1];
-                    image.z = p[2];
                     image.n[0] = a;
                     image.n[1] = b;
                     image.n[2] = c;
@@ -141,30 +138,32 @@ void NeighborList::write_images(const double *position, int64_t n_atoms, double 
     }
 }
 
+// The first occupied slab of an axis that is not below a coordinate.
 int NeighborList::bin(double x, int axis) const {
-    const double place = std::floor((x - low_[axis]) / size_[axis]);
-    return static_cast<int>(std::min(std::max(place, 0.0), double(n_bins_[axis] - 1)));
+    const std::vector<int64_t> &occupied = slabs_[axis];
+    const int64_t slab = static_cast<int64_t>(std::floor(x / width_));
+    return static_cast<int>(std::lower_bound(occupied.begin(), occupied.end(), slab) - occupied.begin());
 }
 
+// Bins half a cutoff wide, and wider where atoms are so sparse that most would be empty. Slabs
+// without any atom have none, so that one that flew away costs nothing.
 void NeighborList::sort_into_bins(double cutoff) {
-    for (int k = 0; k < 3; ++k) {
-        low_[k] -= cutoff;
-        high_[k] += cutoff;
-    }
-    // Half a cutoff wide, wider where atoms are so sparse that most bins would be empty.
-    for (double wide = 0.5 * cutoff;; wide *= 1.5) {
-        double n = 1.0;
-        for (int k = 0; k < 3; ++k) n *= std::max(1.0, std::floor((high_[k] - low_[k]) / wide));
-        if (n > std::max(64.0, 2.0 * double(images_.size()))) continue;
+    width_ = 0.5 * cutoff;
+    for (double n = 0.0;; width_ *= 1.5) {
         for (int k = 0; k < 3; ++k) {
-            n_bins_[k] = static_cast<int>(std::max(1.0, std::floor((high_[k] - low_[k]) / wide)));
-            size_[k] = (high_[k] - low_[k]) / n_bins_[k];
+            slabs_[k].clear();
+            for (const Image &image : images_)
+                slabs_[k].push_back(static_cast<int64_t>(std::floor(image.at[k] / width_)));
+            std::sort(slabs_[k].begin(), slabs_[k].end());
+            slabs_[k].erase(std::unique(slabs_[k].begin(), slabs_[k].end()), slabs_[k].end());
+            n_bins_[k] = static_cast<int>(slabs_[k].size());
         }
-        break;
+        n = double(n_bins_[0]) * n_bins_[1] * n_bins_[2];
+        if (n <= std::max(64.0, 4.0 * double(images_.size()))) break;
     }
     start_.assign(int64_t(n_bins_[0]) * n_bins_[1] * n_bins_[2] + 1, 0);
     const auto bin_of = [this](const Image &image) {
-        return (int64_t(bin(image.z, 2)) * n_bins_[1] + bin(image.y, 1)) * n_bins_[0] + bin(image.x, 0);
+        return (int64_t(bin(image.at[2], 2)) * n_bins_[1] + bin(image.at[1], 1)) * n_bins_[0] + bin(image.at[0], 0);
     };
     for (const Image &image : images_) ++start_[bin_of(image) + 1];
     for (size_t b = 1; b < start_.size(); ++b) start_[b] += start_[b - 1];
@@ -175,9 +174,9 @@ void NeighborList::sort_into_bins(double cutoff) {
     start_.push_back(int64_t(images_.size()));
     for (std::vector<double> *part : {&x_, &y_, &z_, &squared_}) part->resize(images_.size());
     for (size_t p = 0; p < sorted_.size(); ++p) {
-        x_[p] = sorted_[p].x;
-        y_[p] = sorted_[p].y;
-        z_[p] = sorted_[p].z;
+        x_[p] = sorted_[p].at[0];
+        y_[p] = sorted_[p].at[1];
+        z_[p] = sorted_[p].at[2];
     }
 }
 
@@ -194,12 +193,12 @@ void NeighborList::search(int64_t n_atoms, double cutoff) {
         int from[3], to[3];
         for (int k = 0; k < 3; ++k) {
             from[k] = bin(own[k] - cutoff, k);
-            to[k] = bin(own[k] + cutoff, k);
+            to[k] = bin(own[k] + cutoff + width_, k); // the first that is too far
         }
-        for (int bz = from[2]; bz <= to[2]; ++bz)
-            for (int by = from[1]; by <= to[1]; ++by) {
+        for (int bz = from[2]; bz < to[2]; ++bz)
+            for (int by = from[1]; by < to[1]; ++by) {
                 const int64_t row = (int64_t(bz) * n_bins_[1] + by) * n_bins_[0];
-                const int64_t begin = start_[row + from[0]], end = start_[row + to[0] + 1];
+                const int64_t begin = start_[row + from[0]], end = start_[row + to[0]];
                 for (int64_t p = begin; p < end; ++p) {
                     const double dx = x_[p] - x, dy = y_[p] - y, dz = z_[p] - z;
                     squared[p] = dx * dx + dy * dy + dz * dz;

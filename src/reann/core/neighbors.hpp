@@ -23,7 +23,7 @@ class NeighborList {
 
   private:
     struct Image {
-        double x, y, z;
+        double at[3];
         int32_t atom, n[3];
     };
 
@@ -38,7 +38,8 @@ class NeighborList {
     std::vector<double> wrapped_;        // (atoms, 3)
     std::vector<int32_t> wraps_;         // (atoms, 3) cells between an atom and its wrapped self
     std::vector<Image> images_, sorted_; // wrapped atoms and their images
-    double low_[3], high_[3], size_[3];  // of all, Å; of a bin
+    double width_;                       // of a bin, Å
+    std::vector<int64_t> slabs_[3];      // of bins, those with atoms, ascending
     int n_bins_[3];
     std::vector<int64_t> start_;         // of each bin, in sorted_
     std::vector<double> x_, y_, z_, squared_;

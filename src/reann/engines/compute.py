@@ -17,7 +17,7 @@ from reann import native
 from reann.data.neighbors import checked_neighbor_list
 from reann.engines.skin import SkinList
 from reann.native.engine import refused
-from reann.native.system import System, first_neighbors
+from reann.native.system import System
 from reann.native.weights import Compiled
 from reann.potential import SPREAD, Ensemble, Potential
 
@@ -64,13 +64,13 @@ class Native:
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
         """Lay out a new list."""
-        center, neighbor, shift = neighbors.pairs
+        pairs = neighbors.pairs
         self.system = System(
             element=self.element_index[atoms.numbers].astype(np.int32),
             positions=atoms.positions,
-            first=first_neighbors(center, len(atoms)),
-            neighbor=neighbor.astype(np.int32),
-            shift=np.matmul(shift, atoms.cell.array, dtype=np.float64) if shift.any() else None,
+            first=pairs.first,
+            neighbor=pairs.neighbor,
+            shift=pairs.shift if atoms.pbc.any() else None,
             structure=None,
         )
         self.volume = atoms.get_volume() if atoms.pbc.all() else None

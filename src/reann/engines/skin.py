@@ -7,7 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reann.data.neighbors import SHORTEST_DISTANCE, Edges, checked_neighbor_list
+from reann.data.neighbors import (
+    SHORTEST_DISTANCE,
+    Neighbors,
+    checked_neighbor_list,
+    neighbors_within,
+)
 from reann.errors import UserError
 from reann.graph import Graph
 
@@ -20,10 +25,10 @@ class SkinList:
     n_builds
         How often the list was made.
     pairs
-        Center, neighbor and cells crossed, as `reann.data.neighbors.neighbor_list` gives them.
+        Neighbors within cutoff and skin of the structure that the list was made for.
     """
 
-    pairs: Edges
+    pairs: Neighbors
 
     def __init__(self, cutoff: float, skin: float) -> None:
         if not 0 <= skin < float("inf"):
@@ -42,9 +47,17 @@ class SkinList:
         return bool(farthest < (0.5 * self.skin) ** 2)
 
     def build(self, atoms: ase.Atoms) -> None:
-        """Make the list; `UserError` for impossible geometry."""
+        """Make the list; `UserError` for impossible geometry.
+
+        Atoms that coincide are noticed by what computes with the list.
+        """
         self._made_at = None
-        self.pairs = checked_neighbor_list(atoms, self.cutoff + self.skin)
+        reach = self.cutoff + self.skin
+        try:
+            self.pairs = neighbors_within(atoms.positions, atoms.cell.array, atoms.pbc, reach)
+        except ValueError:
+            checked_neighbor_list(atoms, self.cutoff)  # says which number is not finite
+            raise
         self._made_at, self._made_for = atoms.positions.copy(), _frame(atoms)
         self.n_builds += 1
 
@@ -52,9 +65,8 @@ class SkinList:
         """Return the graph of the structure, with the pairs inside the cutoff only."""
         if not self.holds(atoms):
             self.build(atoms)
-        center, neighbor, shift = self.pairs
-        cell = atoms.cell.array
-        vectors = atoms.positions[neighbor] - atoms.positions[center] + shift @ cell
+        pairs, center = self.pairs, self.pairs.center
+        vectors = atoms.positions[pairs.neighbor] - atoms.positions[center] + pairs.shift
         squared = np.einsum("ex,ex->e", vectors, vectors)
         if squared.min(initial=np.inf) < SHORTEST_DISTANCE**2:
             checked_neighbor_list(atoms, self.cutoff)  # says which atoms coincide
@@ -64,10 +76,10 @@ class SkinList:
             positions=torch.tensor(atoms.positions, dtype=torch.float64),
             atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
             system=torch.zeros(len(atoms), dtype=torch.int64),
-            cell=torch.tensor(cell, dtype=torch.float64)[None],
+            cell=torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
             pbc=torch.tensor(np.asarray(atoms.pbc, dtype=bool))[None],
-            edge_index=torch.from_numpy(np.stack([center[near], neighbor[near]])),
-            edge_shift=torch.from_numpy(shift[near]),
+            edge_index=torch.from_numpy(np.stack([center[near], pairs.neighbor[near]])),
+            edge_shift=torch.from_numpy(pairs.crossed[near]),
         )
 
 

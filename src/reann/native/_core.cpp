@@ -66,7 +66,10 @@ template <class T> class View {
                    (std::is_floating_point_v<T> ? "float" : "int") + std::to_string(8 * sizeof(T)));
         bool fits = array.ndim() == shape.size();
         size_t k = 0;
-        for (int64_t n : shape) fits = fits && (n < 0 || int64_t(array.shape(k++)) == n);
+        for (int64_t n : shape) {
+            fits = fits && (n < 0 || int64_t(array.shape(k)) == n);
+            ++k;
+        }
         if (!fits) refuse(name + ": shape " + shape_of(array) + " does not fit the system");
     }
 
@@ -238,6 +241,34 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
     if (!done) refuse(error.message);
 }
 
+// --- neighbors --------------------------------------------------------------------------------
+
+// A list of its own memory, which lives as long as one of the arrays.
+nb::tuple neighbors(nb::handle position, nb::handle cell, nb::handle periodic, double reach) {
+    const View<const double> p("position", position, {-1, 3});
+    const View<const double> c("cell", cell, {3, 3});
+    const View<const int32_t> along("periodic", periodic, {3});
+    const int64_t n = p.length();
+    auto *workspace = new Workspace;
+    const nb::object owner = nb::cast(workspace, nb::rv_policy::take_ownership);
+    reann_list list = {};
+    reann_error error = {};
+    int done = 0;
+    {
+        nb::gil_scoped_release others_run;
+        done = reann_neighbors(workspace->workspace.get(), p.data(), n, c.data(), along.data(),
+                               reach, &list, &error);
+    }
+    if (!done) refuse(error.message);
+    const size_t found = size_t(list.first[n]);
+    const auto array = [&owner](const auto *data, std::initializer_list<size_t> shape) {
+        using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+        return nb::cast(nb::ndarray<nb::numpy, T>(const_cast<T *>(data), shape, owner));
+    };
+    return nb::make_tuple(array(list.first, {size_t(n) + 1}), array(list.neighbor, {found}),
+                          array(list.shift, {found, 3}), array(list.crossed, {found, 3}));
+}
+
 } // namespace
 
 NB_MODULE(_core, m) {
@@ -256,6 +287,7 @@ NB_MODULE(_core, m) {
     m.def("gradient", &gradient, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a);
+    m.def("neighbors", &neighbors, "position"_a, "cell"_a, "periodic"_a, "reach"_a);
     m.def("interface", &reann_interface);
     m.def("isa", &reann_isa);
     m.def("levels", [] {

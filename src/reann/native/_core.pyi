@@ -55,6 +55,14 @@ def gradient(
     virial: Array | None,
     gradients: dict[str, Any],  # results under the names of arrays of the model, float64
 ) -> None: ...
+
+# first (atoms + 1) int64, neighbor int32, shift (neighbors, 3) Å, crossed (neighbors, 3) int32.
+def neighbors(
+    position: Array,  # (atoms, 3) Å, float64
+    cell: Array,  # (3, 3) Å, float64
+    periodic: Array,  # (3,) int32
+    reach: float,  # Å
+) -> tuple[Array, Array, Array, Array]: ...
 def interface() -> int: ...
 def isa() -> str: ...
 
