@@ -1,5 +1,8 @@
 """The calculator gives what `Potential.predict` gives, whatever happens to the structure."""
 
+import copy
+import pickle
+
 import ase.io
 import numpy as np
 import pytest
@@ -158,6 +161,18 @@ def test_stress_is_refused_where_it_is_not_defined(potential, box):
     box.get_forces()
     with pytest.raises(PropertyNotImplementedError, match="three dimensions"):
         box.get_stress()
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])  # noqa: S301
+def test_a_calculator_is_copied_with_its_structure(potential, box, again):
+    box.calc = Calculator(potential)
+    forces = box.get_forces()
+    other = again(box)
+    assert np.array_equal(other.get_forces(), forces)
+    other.positions[0] += 0.1
+    box.positions[0] += 0.1
+    assert np.array_equal(other.get_forces(), box.get_forces())
+    assert not np.array_equal(other.get_forces(), forces)
 
 
 def test_constraints_are_left_to_ase(potential, box):

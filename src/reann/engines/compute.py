@@ -46,6 +46,7 @@ class Native:
     """
 
     def __init__(self, potential: Potential | Ensemble) -> None:
+        self.potential = potential
         self.element_index = potential.model.element_index.numpy()
         self.models = [Compiled(member.model).model for member in potential.members]
         self.core, self.workspace = native.core(), native.core().Workspace()
@@ -61,6 +62,10 @@ class Native:
         stacked = {name: np.array([one[name] for one in every]) for name in every[0]}
         spread = {f"{k}_std": stacked[k].std(0, ddof=1) for k in SPREAD if k in stacked}
         return {name: x.mean(0) for name, x in stacked.items()} | spread
+
+    def __reduce__(self) -> tuple[type[Native], tuple[Potential | Ensemble]]:
+        """Copy or send it as what it was made from."""
+        return Native, (self.potential,)
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
         """Lay out a new list."""
