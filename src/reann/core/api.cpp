@@ -44,12 +44,18 @@ void check_member(const reann_model *model, int32_t member) {
 
 int32_t reann_interface(void) { return REANN_INTERFACE; }
 
-const char *reann_isa(void) { return reann::level().name; }
+const char *reann_isa(void) {
+    return guarded<const char *>(nullptr, nullptr, [] { return reann::level().name; });
+}
 
 reann_model *reann_open(const char *path, reann_error *error) {
     return guarded<reann_model *>(error, nullptr, [&] {
         reann::File file = reann::read_file(path);
-        return new reann_model{reann::Model(file.header, file.arrays)};
+        try {
+            return new reann_model{reann::Model(file.header, file.arrays)};
+        } catch (const reann::Error &problem) {
+            throw reann::Error(std::string(path) + ": " + problem.what());
+        }
     });
 }
 

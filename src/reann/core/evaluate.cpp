@@ -48,8 +48,9 @@ void check(const Model &model, const reann_system &s) {
         for (int a = 0; a < 3; ++a)
             if (!std::isfinite(s.position[3 * i + a])) fail("Not a finite number is the position", i);
     }
-    for (int64_t i = 0; i < s.n_local; ++i) {
+    for (int64_t i = 0; i < s.n_local; ++i)
         if (s.first[i] < 0 || s.first[i + 1] < s.first[i]) fail("The list has no place for the neighbors", i);
+    for (int64_t i = 0; i < s.n_local; ++i) {
         if (s.system && (s.system[i] < 0 || s.system[i] >= s.n_systems)) fail("There is no system", i);
         for (int64_t p = s.first[i]; p < s.first[i + 1]; ++p)
             if (s.neighbor[p] < 0 || s.neighbor[p] >= s.n_atoms)

@@ -37,7 +37,8 @@ template <> inline const Kernels<double> &kernels_of<double>(const Level &level)
     return level.precise;
 }
 
-// The level in use: the best of this processor, or what REANN_ISA asks for.
+// The level in use: the best of this processor, or what REANN_ISA asks for; throws `Error` if that
+// is none of its levels.
 const Level &level();
 
 // Names of the levels that this processor has, best first; NULL after the last.

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "array.hpp"
 #include "level.hpp"
 
 namespace reann {
@@ -25,7 +26,7 @@ namespace {
 struct Known {
     const Level *levels[4] = {};
     const char *names[5] = {};
-    const Level *chosen = nullptr;
+    const Level *chosen = nullptr; // none if REANN_ISA is not known
 
     Known() {
         int n = 0;
@@ -50,8 +51,8 @@ struct Known {
 #if defined(REANN_HAS_NATIVE)
         add(level_native);
 #endif
-        chosen = levels[0];
         const char *wanted = std::getenv("REANN_ISA");
+        if (!wanted || !*wanted) chosen = levels[0];
         for (int i = 0; wanted && i < n; ++i)
             if (std::strcmp(wanted, names[i]) == 0) chosen = levels[i];
     }
@@ -64,7 +65,12 @@ const Known &known() {
 
 } // namespace
 
-const Level &level() { return *known().chosen; }
+const Level &level() {
+    if (known().chosen) return *known().chosen;
+    std::string there;
+    for (const char *const *name = levels(); *name; ++name) there += std::string(" ") + *name;
+    throw Error("REANN_ISA is no instruction set of this processor; those are:" + there + ".");
+}
 
 const char *const *levels() { return known().names; }
 

@@ -44,7 +44,8 @@ typedef struct {
 int32_t reann_interface(void);
 
 /* Instruction set in use: "v4", "v3" or "baseline" of x86-64, or "native" elsewhere. The best
- * that the processor has, or what the environment variable REANN_ISA asks for, if it has it. */
+ * that the processor has, or what the environment variable REANN_ISA asks for; NULL if it asks for
+ * another, with which no model can be made. */
 const char *reann_isa(void);
 
 /* --- models ----------------------------------------------------------------------------------- */
@@ -124,7 +125,8 @@ typedef struct {         /* derivatives of a loss; NULL where it does not depend
 } reann_loss;
 
 /* Derivatives of a loss with respect to the arrays that the model was built from, in their order:
- * gradients[a] has the size of array a, or is NULL where none is wanted. Systems without ghosts. */
+ * they are added to gradients[a], of the size of array a, or NULL where none is wanted. Systems
+ * without ghosts. */
 int reann_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_loss *loss, double *const *gradients,
                    reann_error *error);

@@ -97,7 +97,8 @@ def neighbors_within(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: fl
                 raise
     center, neighbor, crossed = library_list(positions, cell, pbc, cutoff)
     first = np.searchsorted(center, np.arange(len(positions) + 1)).astype(np.int64)
-    shift = crossed @ np.where(pbc[:, None], cell, 0.0)
+    lattice = np.where(pbc[:, None], cell, 0.0)
+    shift = np.matmul(crossed, lattice, dtype=np.float64)
     return Neighbors(first, neighbor.astype(np.int32), shift, crossed)
 
 

@@ -36,6 +36,8 @@ def core() -> ModuleType:
 
 @cache
 def _loaded() -> tuple[ModuleType | None, str | None]:
+    import torch  # noqa: F401 - first: it brings the OpenMP runtime that both use
+
     try:
         return importlib.import_module(EXTENSION), None
     except ModuleNotFoundError as error:

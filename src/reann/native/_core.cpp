@@ -289,7 +289,7 @@ NB_MODULE(_core, m) {
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a);
     m.def("neighbors", &neighbors, "position"_a, "cell"_a, "periodic"_a, "reach"_a);
     m.def("interface", &reann_interface);
-    m.def("isa", &reann_isa);
+    m.def("isa", [] { return reann::level().name; });
     m.def("levels", [] {
         nb::list names;
         for (const char *const *name = reann::levels(); *name; ++name) names.append(*name);

@@ -34,10 +34,10 @@ template <class Real> struct Scratch {
             tape_width = tape_width > net.tape ? tape_width : net.tape;
         }
         const int pairs = w.radial_per_pair ? w.n_elements * w.n_elements : w.n_elements;
-        Real *at = start;
+        size = 0;
         const auto take = [&](Real *&part, int64_t n) {
-            part = at;
-            at += n + 16; // vectors may reach beyond the end
+            part = start ? start + size : nullptr; // without memory, for the size alone
+            size += n + 16;                        // vectors may reach beyond the end
         };
         take(features, atoms * w.n_features);
         take(features_bar, atoms * w.n_features);
@@ -50,7 +50,6 @@ template <class Real> struct Scratch {
         take(alpha_bar, planes == 2 ? pairs * w.stride : 0);
         take(center_bar, planes == 2 ? pairs * w.stride : 0);
         take(radial, block_edges * row);
-        size = at - start;
     }
 };
 
