@@ -12,13 +12,15 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from ase.constraints import FixAtoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from models import each_engine
 from reann.engines.ase import Calculator
 from reann.errors import UserError
 from reann.potential import Ensemble
 
 
 def assert_as_predicted(atoms, potential, tolerance=1e-10):
-    expected = potential.predict(atoms, ["energy", "energies", "forces", "virial"])
+    names = ["energy", "energies", "forces", "virial"]
+    expected = potential.predict(atoms, names, engine="torch")
     scale = max(1.0, np.abs(expected["forces"]).max())
     assert abs(atoms.get_potential_energy() - expected["energy"]) < tolerance
     assert np.abs(atoms.get_potential_energies() - expected["energies"]).max() < tolerance
@@ -29,9 +31,10 @@ def assert_as_predicted(atoms, potential, tolerance=1e-10):
         assert np.abs(atoms.get_stress(apply_constraint=False) - stress).max() < tolerance
 
 
-@pytest.mark.parametrize("engine", ["auto", "torch"])
+@each_engine
 def test_calculator_equals_predict(potential, box, engine):
     box.calc = Calculator(potential, engine=engine)
+    assert box.calc.engine == engine
     assert_as_predicted(box, potential)
     assert box.get_potential_energy(force_consistent=True) == box.get_potential_energy()
 
@@ -42,9 +45,10 @@ def test_calculator_reads_a_file(potential, box, tmp_path):
     assert_as_predicted(box, potential)
 
 
-def test_a_reused_list_gives_what_a_new_one_gives(potential, box):
+@each_engine
+def test_a_reused_list_gives_what_a_new_one_gives(potential, box, engine):
     # Steps of up to 0.08 Å in each direction: edges enter and leave the cutoff inside one list.
-    box.calc = Calculator(potential, skin=0.5)
+    box.calc = Calculator(potential, engine, skin=0.5)
     rng, steps = np.random.default_rng(1), 60
     start = box.positions.copy()
     edges = set()
@@ -57,8 +61,9 @@ def test_a_reused_list_gives_what_a_new_one_gives(potential, box):
     assert 1 < box.calc.neighbors.n_builds < steps / 2
 
 
-def test_the_list_lasts_until_an_atom_has_moved_half_the_skin(potential, box):
-    box.calc = Calculator(potential, skin=0.6)
+@each_engine
+def test_the_list_lasts_until_an_atom_has_moved_half_the_skin(potential, box, engine):
+    box.calc = Calculator(potential, engine, skin=0.6)
     box.get_forces()
     box.positions[4, 1] += 0.29
     assert_as_predicted(box, potential)
@@ -68,9 +73,12 @@ def test_the_list_lasts_until_an_atom_has_moved_half_the_skin(potential, box):
     assert box.calc.neighbors.n_builds == 2
 
 
-def test_two_atoms_that_approach_from_beyond_the_cutoff_are_seen(new_potential):
+@each_engine
+def test_two_atoms_that_approach_from_beyond_the_cutoff_are_seen(new_potential, engine):
     potential = new_potential(cutoff=3.0)
-    pair = ase.Atoms("OH", [[0, 0, 0], [3.6, 0, 0]], calculator=Calculator(potential, skin=2.0))
+    pair = ase.Atoms(
+        "OH", [[0, 0, 0], [3.6, 0, 0]], calculator=Calculator(potential, engine, skin=2.0)
+    )
     alone = pair.get_potential_energy()
     pair.positions[0, 0] += 0.8
     pair.positions[1, 0] -= 0.8
@@ -109,20 +117,22 @@ def exchanged(atoms):
     atoms.numbers[[0, 1]] = atoms.numbers[[1, 0]]
 
 
+@each_engine
 @pytest.mark.parametrize(
     "change",
     [stretched, cell_alone, open_along_b, one_more, one_less, another_element, exchanged],
 )
-def test_a_change_of_the_structure_is_noticed(potential, box, change):
-    box.calc = Calculator(potential)
+def test_a_change_of_the_structure_is_noticed(potential, box, change, engine):
+    box.calc = Calculator(potential, engine)
     before = box.get_potential_energy()
     change(box)
     assert_as_predicted(box, potential)
     assert abs(box.get_potential_energy() - before) > 1e-6
 
 
-def test_wrapping_changes_nothing_and_positions_stay_untouched(potential, box):
-    box.calc = Calculator(potential)
+@each_engine
+def test_wrapping_changes_nothing_and_positions_stay_untouched(potential, box, engine):
+    box.calc = Calculator(potential, engine)
     energy, forces = box.get_potential_energy(), box.get_forces()
     rng = np.random.default_rng(3)
     box.positions += rng.integers(-2, 3, (9, 3)) @ box.cell.array
@@ -134,22 +144,25 @@ def test_wrapping_changes_nothing_and_positions_stay_untouched(potential, box):
     assert_as_predicted(box, potential)
 
 
-def test_one_calculator_serves_structures_in_turn(potential, box, molecule):
-    calculator = Calculator(potential)
+@each_engine
+def test_one_calculator_serves_structures_in_turn(potential, box, molecule, engine):
+    calculator = Calculator(potential, engine)
     for atoms in (box, molecule, box):
         atoms.calc = calculator
         assert_as_predicted(atoms, potential)
 
 
-def test_forces_are_numerical_derivatives_of_the_energy(potential, box):
-    box.calc = Calculator(potential)
+@each_engine
+def test_forces_are_numerical_derivatives_of_the_energy(potential, box, engine):
+    box.calc = Calculator(potential, engine)
     numerical = calculate_numerical_forces(box, eps=1e-4)
     assert np.abs(box.get_forces()).max() > 0.5
     assert np.abs(numerical - box.get_forces()).max() < 1e-6
 
 
-def test_stress_is_the_numerical_derivative_in_a_triclinic_cell(potential, box):
-    box.calc = Calculator(potential)
+@each_engine
+def test_stress_is_the_numerical_derivative_in_a_triclinic_cell(potential, box, engine):
+    box.calc = Calculator(potential, engine)
     numerical = calculate_numerical_stress(box, eps=1e-5)
     assert np.abs(box.get_stress()).max() > 1e-3
     assert np.abs(numerical - box.get_stress()).max() < 1e-7
@@ -184,14 +197,16 @@ def test_constraints_are_left_to_ase(potential, box):
     assert np.array_equal(box.get_forces(apply_constraint=False), raw)
 
 
-def test_a_single_atom_has_its_reference_energy(potential):
-    atom = ase.Atoms("O", calculator=Calculator(potential))
+@each_engine
+def test_a_single_atom_has_its_reference_energy(potential, engine):
+    atom = ase.Atoms("O", calculator=Calculator(potential, engine))
     assert atom.get_potential_energy() == -430.0
     assert np.all(atom.get_forces() == 0)
 
 
-def test_a_dummy_cell_of_a_molecule_does_not_matter(potential, molecule):
-    molecule.calc = Calculator(potential)
+@each_engine
+def test_a_dummy_cell_of_a_molecule_does_not_matter(potential, molecule, engine):
+    molecule.calc = Calculator(potential, engine)
     energy = molecule.get_potential_energy()
     molecule.cell = [1.0, 1.0, 1.0]
     assert_as_predicted(molecule, potential)
@@ -206,8 +221,9 @@ def test_unknown_elements_are_named_with_their_atoms(potential, molecule):
         molecule.get_potential_energy()
 
 
-def test_atoms_that_meet_inside_a_reused_list_are_named(potential, box):
-    box.calc = Calculator(potential, skin=4.0)
+@each_engine
+def test_atoms_that_meet_inside_a_reused_list_are_named(potential, box, engine):
+    box.calc = Calculator(potential, engine, skin=4.0)
     box.get_forces()
     box.positions[1] = box.positions[0]
     with pytest.raises(UserError, match="Atoms 0 and 1 coincide"):
@@ -215,8 +231,9 @@ def test_atoms_that_meet_inside_a_reused_list_are_named(potential, box):
     assert box.calc.neighbors.n_builds == 1
 
 
-def test_positions_that_are_no_numbers_are_named(potential, box):
-    box.calc = Calculator(potential)
+@each_engine
+def test_positions_that_are_no_numbers_are_named(potential, box, engine):
+    box.calc = Calculator(potential, engine)
     box.get_forces()
     box.positions[5, 0] = np.nan
     with pytest.raises(UserError, match="atom 5"):
@@ -242,9 +259,10 @@ def test_precision_is_chosen_without_touching_the_potential(new_potential, box):
     assert 0 < difference < 1e-4
 
 
-def test_an_ensemble_gives_means_and_spreads(new_potential, box, tmp_path):
+@each_engine
+def test_an_ensemble_gives_means_and_spreads(new_potential, box, tmp_path, engine):
     members = [new_potential(seed) for seed in range(3)]
-    box.calc = Calculator(Ensemble(members))
+    box.calc = Calculator(Ensemble(members), engine)
     energies = [member.predict(box)["energy"] for member in members]
     forces = np.array([member.predict(box)["forces"] for member in members])
     assert box.get_potential_energy() == pytest.approx(np.mean(energies), abs=1e-10)

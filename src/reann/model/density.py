@@ -54,7 +54,8 @@ class Gram(nn.Module):
     ) -> Float[Tensor, "atoms features"]:
         """Return the density of moments."""
         grams = [torch.bmm(s_l.mT, s_l) for s_l in (s[:, a] for a in self.components)]
-        upper = [gram.flatten(1).index_select(1, self.pair) * self.twice for gram in grams]
+        twice = self.twice.to(s.dtype)
+        upper = [gram.flatten(1).index_select(1, self.pair) * twice for gram in grams]
         return torch.cat(upper, dim=1)
 
 
