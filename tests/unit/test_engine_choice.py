@@ -1,5 +1,8 @@
 """One choice of engine everywhere: what each name means, and what is said when it cannot be."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -79,6 +82,16 @@ def test_native_says_everywhere_how_to_install_it(graph, nowhere, tmp_path):
         said = CliRunner().invoke(app, [*words, "--engine", "native"])
         assert said.exit_code == 1
         assert "install a C++ compiler" in said.output
+
+
+@pytest.mark.skipif(not native.available(), reason="no native engine")
+def test_an_instruction_set_that_is_none_is_told(monkeypatch):
+    monkeypatch.setenv("REANN_ISA", "v17")
+    command = [sys.executable, "-m", "reann", "info", "--system"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert "REANN_ISA is no instruction set of this processor" in said.stderr
+    assert "Traceback" not in said.stderr
 
 
 def test_auto_takes_the_reference_in_silence_where_there_is_no_other(graph, nowhere):

@@ -13,6 +13,8 @@ import importlib
 from functools import cache
 from types import ModuleType
 
+from reann.errors import UserError
+
 EXTENSION = "reann.native._core"
 
 
@@ -39,10 +41,17 @@ def _loaded() -> tuple[ModuleType | None, str | None]:
     import torch  # noqa: F401 - first: it brings the OpenMP runtime that both use
 
     try:
-        return importlib.import_module(EXTENSION), None
+        module = importlib.import_module(EXTENSION)
     except ModuleNotFoundError as error:
         if error.name != EXTENSION:
             raise
         return None, "it was not compiled when reann was installed"
     except ImportError as error:
         return None, f"it cannot be loaded ({error})"
+    try:
+        module.isa()
+    except RuntimeError as error:
+        raise UserError(
+            f"{error}", "environment variable REANN_ISA", "Correct or unset it."
+        ) from None
+    return module, None
