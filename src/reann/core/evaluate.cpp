@@ -193,20 +193,6 @@ template <class Real> class Run {
         work_.edges.capacity = edges;
     }
 
-    // The most edges that a block of the kernels can have.
-    int64_t largest_block() const {
-        int64_t most = 0;
-        for (const Chunk<Real> &chunk : chunks_)
-            for (int64_t i = chunk.begin; i < chunk.end;) {
-                const int32_t element = work_.atoms.element[i];
-                int64_t own = 0;
-                for (int n = 0; n < block_atoms && i < chunk.end && work_.atoms.element[i] == element; ++n)
-                    own += candidates(i++);
-                most = std::max(most, own);
-            }
-        return most;
-    }
-
     void make_room() {
         const int64_t n = system_.n_atoms, local = system_.n_local;
         Edges<Real> &edges = work_.edges;
@@ -219,8 +205,7 @@ template <class Real> class Run {
         edges.slope = workspace_.take<Real>(capacity);
         edges.fc = workspace_.take<Real>(capacity);
         if (planes_ == 1 && work_.derivatives) edges.gradient = workspace_.take<Real>(4 * capacity);
-        const bool kept = workspace_.tables != Workspace::Tables::remade;
-        if (kept) edges.radial = workspace_.take<Real>(capacity * row_ + line);
+        edges.radial = workspace_.take<Real>(capacity * row_ + line);
         work_.energies = workspace_.take<double>(local);
 
         const int T = weights_.n_recursions;
@@ -236,8 +221,7 @@ template <class Real> class Run {
         work_.moments = moments_.data();
         work_.tape = tape_.data();
         if (work_.derivatives) work_.coefficients_bar = workspace_.take<Real>(n * row_);
-        const int64_t scratch =
-            kernels_.scratch_size(weights_, planes_, kept ? 0 : largest_block() + line);
+        const int64_t scratch = kernels_.scratch_size(weights_, planes_);
         for (Chunk<Real> &chunk : chunks_) {
             chunk.scratch = workspace_.take<Real>(scratch);
             if (!work_.derivatives) continue;

@@ -18,9 +18,6 @@ class Workspace {
     }
     void begin() { next_ = 0; } // what was taken before is free again
 
-    // How radial functions are kept: for all edges, or made again for each block of atoms.
-    enum class Tables { automatic, kept, remade };
-    Tables tables = Tables::automatic;
     NeighborList neighbors;
 
   private:

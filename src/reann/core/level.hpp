@@ -18,7 +18,7 @@ template <class Real> struct Kernels {
     void (*pack)(const double *W, int rows, int columns, int64_t down, int64_t right, Real *packed);
     void (*multiply)(const Real *x, int64_t x_row, int rows, int depth, const Real *packed,
                      int columns, Real *y, int64_t y_row, const Real *bias, int planes);
-    int64_t (*scratch_size)(const Weights<Real> &, int planes, int64_t block_edges);
+    int64_t (*scratch_size)(const Weights<Real> &, int planes);
     double (*nothing)(const Weights<Real> &, int element, Real *scratch);
     void (*gradient_of_nothing)(const Weights<Real> &, int element, Real *scratch, double count,
                                 double sum, double *parameters);

@@ -34,7 +34,7 @@ Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
     w.reference = folded.reference.data();
     w.n_parameters = static_cast<int64_t>(folded.values.size());
     const Kernels<Real> &kernels = kernels_of<Real>(level());
-    std::vector<Real> scratch(kernels.scratch_size(w, 1, 0));
+    std::vector<Real> scratch(kernels.scratch_size(w, 1));
     for (int z = 0; z < n_elements; ++z) nothing_.push_back(kernels.nothing(w, z, scratch.data()));
     w.nothing = nothing_.data();
 }

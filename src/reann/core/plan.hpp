@@ -94,7 +94,7 @@ template <class Real> struct Edges {
     // Direction (or vector) and distance; log-derivative of the cutoff function; planes
     Real *x = nullptr, *y = nullptr, *z = nullptr, *r = nullptr, *slope = nullptr;
     Real *fc = nullptr;
-    Real *radial = nullptr;   // R_k, (edges, planes, stride); NULL: made for each block
+    Real *radial = nullptr;   // R_k, (edges, planes, stride)
     Real *gradient = nullptr; // dE/d(direction) and dE/dr at fixed direction, (edges, 4)
 };
 

@@ -17,8 +17,8 @@ template <class Real, bool tangents, int l_max> constexpr Passes<Real> passes() 
     return {prepare<F>, forward<F, l_max>, middle<F, l_max>, backward<F, l_max>};
 }
 
-template <class Real> int64_t scratch_size(const Weights<Real> &w, int planes, int64_t block_edges) {
-    return Scratch<Real>(w, planes, block_edges, nullptr).size;
+template <class Real> int64_t scratch_size(const Weights<Real> &w, int planes) {
+    return Scratch<Real>(w, planes, nullptr).size;
 }
 
 template <class Real>

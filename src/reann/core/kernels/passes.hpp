@@ -21,11 +21,10 @@ namespace {
 
 // Scratch of a chunk, one part after the other.
 template <class Real> struct Scratch {
-    Real *features, *features_bar, *out, *layers, *M, *S, *moments, *tape, *alpha_bar, *center_bar,
-        *radial;
+    Real *features, *features_bar, *out, *layers, *M, *S, *moments, *tape, *alpha_bar, *center_bar;
     int64_t size;
 
-    Scratch(const Weights<Real> &w, int planes, int64_t block_edges, Real *start) {
+    Scratch(const Weights<Real> &w, int planes, Real *start) {
         const int64_t row = planes * w.stride, atoms = block_atoms * planes;
         int widest = 0, tape_width = 0;
         for (int i = 0; i < w.n_elements * (w.n_recursions + 1); ++i) {
@@ -49,41 +48,23 @@ template <class Real> struct Scratch {
         take(tape, atoms * tape_width);
         take(alpha_bar, planes == 2 ? pairs * w.stride : 0);
         take(center_bar, planes == 2 ? pairs * w.stride : 0);
-        take(radial, block_edges * row);
     }
 };
 
 // Up to `block_atoms` neighboring atoms of one element.
-template <class Real> struct Block {
+struct Block {
     int64_t first;
     int n, element;
-    const Real *radial; // of the first edge
-
-    const Real *radial_of(const Edges<Real> &edges, int64_t i, int64_t row) const {
-        return radial + (edges.begin[i] - edges.begin[first]) * row;
-    }
 };
 
-template <class F, class Body>
-void each_block(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
-                const Scratch<typename F::Real> &scratch, Body &&body) {
-    using Real = typename F::Real;
-    const Edges<Real> &edges = work.edges;
-    const int64_t row = F::planes * work.weights->stride;
+template <class Real, class Body>
+void each_block(const Work<Real> &work, const Chunk<Real> &chunk, const Body &body) {
     const int32_t *element = work.atoms.element;
     for (int64_t i = chunk.begin; i < chunk.end;) {
-        Block<Real> block{i, 0, element[i], nullptr};
+        Block block{i, 0, element[i]};
         while (block.n < block_atoms && i < chunk.end && element[i] == block.element) {
             ++i;
             ++block.n;
-        }
-        if (edges.radial) {
-            block.radial = edges.radial + edges.begin[block.first] * row;
-        } else {
-            block.radial = scratch.radial;
-            for (int64_t a = block.first; a < block.first + block.n; ++a)
-                radial_functions<F>(
-                    work, a, scratch.radial + (edges.begin[a] - edges.begin[block.first]) * row);
         }
         body(block);
     }
@@ -92,15 +73,15 @@ void each_block(const Work<typename F::Real> &work, const Chunk<typename F::Real
 template <class F>
 void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
     using Real = typename F::Real;
-    const Scratch<Real> scratch(*work.weights, F::planes, 0, chunk.scratch);
+    const Scratch<Real> scratch(*work.weights, F::planes, chunk.scratch);
     for (Real *k = scratch.M; k < scratch.S; ++k) *k = 0;
-    for (Real *k = scratch.alpha_bar; k < scratch.radial; ++k) *k = 0;
+    for (Real *k = scratch.alpha_bar; k < chunk.scratch + scratch.size; ++k) *k = 0;
     find_edges<F>(work, chunk);
     const Edges<Real> &edges = work.edges;
     const int32_t *element = work.atoms.element;
     const int64_t row = F::planes * work.weights->stride;
     for (int64_t i = chunk.begin; i < chunk.end; ++i) {
-        if (edges.radial) radial_functions<F>(work, i, edges.radial + edges.begin[i] * row);
+        radial_functions<F>(work, i, edges.radial + edges.begin[i] * row);
         if constexpr (F::planes == 1) {
             double energy = work.weights->reference[element[i]];
             if (work.zbl)
@@ -117,13 +98,13 @@ void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk)
 
 // rho^(t) of a block
 template <class F, int l_max>
-void embed(const Work<typename F::Real> &work, const Block<typename F::Real> &block, int t,
+void embed(const Work<typename F::Real> &work, const Block &block, int t,
            typename F::Real *moments, typename F::Real *features) {
     const auto &w = *work.weights;
     const auto &edges = work.edges;
     const int64_t row = F::planes * w.stride, size = w.n_components * row;
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
-        sum_moments<F, l_max>(edges, edges.begin[i], edges.end[i], block.radial_of(edges, i, row),
+        sum_moments<F, l_max>(edges, edges.begin[i], edges.end[i], edges.radial + edges.begin[i] * row,
                               work.coefficients[t], w.stride, moments);
         density<F>(moments, l_max, w.n_radial, w.stride, w.n_features, features);
         moments += size;
@@ -135,9 +116,9 @@ template <class F, int l_max>
 void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
     using Real = typename F::Real;
     const Weights<Real> &w = *work.weights;
-    const Scratch<Real> scratch(w, F::planes, 0, chunk.scratch);
+    const Scratch<Real> scratch(w, F::planes, chunk.scratch);
     const int64_t row = F::planes * w.stride;
-    each_block<F>(work, chunk, scratch, [&](const Block<Real> &block) {
+    each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
         embed<F, l_max>(work, block, t, work.moments[t] + block.first * w.n_components * row,
                         scratch.features);
@@ -190,7 +171,7 @@ template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk
 template <class F, int l_max>
 void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
                           const Scratch<typename F::Real> &scratch,
-                          const Block<typename F::Real> &block, int t,
+                          const Block &block, int t,
                           const typename F::Real *moments) {
     using Real = typename F::Real;
     const Weights<Real> &w = *work.weights;
@@ -207,7 +188,7 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
                               scratch.features_bar + i * F::planes * w.n_features, l_max, w.n_radial,
                               w.stride, w.n_features, scratch.M, scratch.S);
         adjoint_of_moments<F, l_max>(edges, edges.begin[atom], edges.end[atom],
-                                     block.radial_of(edges, atom, row), work.coefficients[t],
+                                     edges.radial + edges.begin[atom] * row, work.coefficients[t],
                                      w.stride, scratch.S, rows, c_bar);
         if constexpr (F::planes == 1)
             if (t == 0) add_forces<Real>(work, chunk, atom);
@@ -230,8 +211,8 @@ void middle(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) 
     using Real = typename F::Real;
     const Weights<Real> &w = *work.weights;
     const int t = w.n_recursions;
-    const Scratch<Real> scratch(w, F::planes, 0, chunk.scratch);
-    each_block<F>(work, chunk, scratch, [&](const Block<Real> &block) {
+    const Scratch<Real> scratch(w, F::planes, chunk.scratch);
+    each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &readout = w.readout[block.element];
         const int width = readout.last.n_out;
         embed<F, l_max>(work, block, t, scratch.moments, scratch.features);
@@ -258,9 +239,9 @@ template <class F, int l_max>
 void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
     using Real = typename F::Real;
     const Weights<Real> &w = *work.weights;
-    const Scratch<Real> scratch(w, F::planes, 0, chunk.scratch);
+    const Scratch<Real> scratch(w, F::planes, chunk.scratch);
     const int64_t row = F::planes * w.stride;
-    each_block<F>(work, chunk, scratch, [&](const Block<Real> &block) {
+    each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
         const Real *moments = work.moments[t] + block.first * w.n_components * row;
         if constexpr (F::planes == 2)
@@ -281,7 +262,7 @@ template <class F>
 double nothing(const Weights<typename F::Real> &w, int element, typename F::Real *memory, double count,
                double sum, double *parameters) {
     using Real = typename F::Real;
-    const Scratch<Real> scratch(w, F::planes, 0, memory);
+    const Scratch<Real> scratch(w, F::planes, memory);
     const Network<Real> &readout = w.readout[element];
     const int width = readout.last.n_out;
     for (int k = 0; k < F::planes * w.n_features; ++k) scratch.features[k] = 0;
