@@ -57,6 +57,7 @@ def test_resuming_with_another_engine_says_so(tmp_path, capsys):
     folder = train(small(tmp_path / "run", "torch")).folder
     file = folder / CONFIG
     file.write_text(file.read_text().replace("engine: torch", "engine: native"))
+    assert "engine torch · cpu · threads 1" in " ".join(capsys.readouterr().out.split())
     resume(folder)
     said = " ".join(capsys.readouterr().out.split())
     assert f"engine was torch, is {choice.identity('native')}: not bitwise" in said

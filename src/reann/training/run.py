@@ -183,6 +183,7 @@ def _train_one(
     for line in describe(config, parts, model):
         journal.say(line)
     engine = choice.chosen(config.run.engine, [model], "run.engine")
+    journal.say(f"engine    {choice.identity(engine)} · {device} · threads {config.run.threads}")
     same = identity(config, parts, processes, engine)
     if (folder / FILE).exists():
         for difference in state.load(folder, same):
