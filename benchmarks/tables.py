@@ -63,20 +63,23 @@ def step() -> str:
 def nve() -> str:
     """Return how well energy is conserved."""
     head = [
-        "networks",
-        "drift over 2 ps, meV/atom/ps",
+        "engine, networks",
+        "ps",
+        "drift, meV/atom/ps",
         "temperature, K",
         "RMS at 0.5 / 0.25 fs, meV/atom",
         "ratio",
     ]
-    rows = [f"| {' | '.join(head)} |", "| --- | --: | --: | --: | --: |"]
+    rows = [f"| {' | '.join(head)} |", "| --- | --: | --: | --: | --: | --: |"]
+    results = [json.loads((RESULTS / name).read_text()) for name in ("nve.json", "nve_native.json")]
     rows += [
-        f"| {r['precision']} | {r['drift_meV_per_atom_per_ps']:+.4f} "
+        f"| {r['engine']}, {r['precision']} | {r['time_ps']:.0f} | {r['drift_meV_per_atom_per_ps']:+.4f} "
         f"| {r['temperature_mean_K']:.0f} ({r['temperature_min_K']:.0f} to "
         f"{r['temperature_max_K']:.0f}) "
         f"| {r['rms_0.5fs_meV_per_atom']:.4f} / {r['rms_0.25fs_meV_per_atom']:.4f} "
         f"| {r['ratio']:.2f} |"
-        for r in json.loads((RESULTS / "nve.json").read_text())["results"]
+        for found in results
+        for r in found["results"]
     ]
     return "\n".join(rows)
 
