@@ -73,7 +73,8 @@ def nve() -> str:
     rows = [f"| {' | '.join(head)} |", "| --- | --: | --: | --: | --: | --: |"]
     results = [json.loads((RESULTS / name).read_text()) for name in ("nve.json", "nve_native.json")]
     rows += [
-        f"| {r['engine']}, {r['precision']} | {r['time_ps']:.0f} | {r['drift_meV_per_atom_per_ps']:+.4f} "
+        f"| {r['engine']}, {r['precision']} | {r['time_ps']:.0f} "
+        f"| {r['drift_meV_per_atom_per_ps']:+.4f} "
         f"| {r['temperature_mean_K']:.0f} ({r['temperature_min_K']:.0f} to "
         f"{r['temperature_max_K']:.0f}) "
         f"| {r['rms_0.5fs_meV_per_atom']:.4f} / {r['rms_0.25fs_meV_per_atom']:.4f} "
