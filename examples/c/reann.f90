@@ -17,6 +17,10 @@ module reann
         type(c_ptr) :: context = c_null_ptr
     end type
 
+    type, bind(c) :: reann_list
+        type(c_ptr) :: first, neighbor, shift, crossed
+    end type
+
     type, bind(c) :: reann_result
         type(c_ptr) :: energies, forces = c_null_ptr, virial = c_null_ptr, virials = c_null_ptr
     end type
@@ -56,6 +60,19 @@ module reann
             import :: c_ptr
             type(c_ptr), value :: workspace
         end subroutine
+
+        function reann_neighbors(workspace, position, n_atoms, cell, periodic, reach, list, error) &
+            bind(c) result(ok)
+            import :: c_ptr, c_int, c_int32_t, c_int64_t, c_double, reann_list, reann_error
+            type(c_ptr), value :: workspace
+            real(c_double), intent(in) :: position(3, *), cell(3, 3) ! a column is a vector
+            integer(c_int64_t), value :: n_atoms
+            integer(c_int32_t), intent(in) :: periodic(3)
+            real(c_double), value :: reach
+            type(reann_list), intent(out) :: list
+            type(reann_error), intent(out) :: error
+            integer(c_int) :: ok
+        end function
 
         function reann_evaluate(model, member, workspace, system, result, error) bind(c) result(ok)
             import :: c_ptr, c_int, c_int32_t, reann_system, reann_result, reann_error

@@ -1,13 +1,12 @@
 /* Energy and forces of molecules in a cubic box: a program that uses reann through its C interface.
  *
  *     cmake -B build/library -DREANN_LIBRARY=ON && cmake --build build/library
- *     cc -Isrc/reann/core examples/c/water.c -Lbuild/library -lreann -lm -o water
+ *     cc -Isrc/reann/core examples/c/water.c -Lbuild/library -lreann -o water
  *     LD_LIBRARY_PATH=build/library ./water model.reann examples/c/water.txt
  *
  * water.txt: the number of atoms and the length of the box in Å, then for each atom its atomic
- * number and its position inside the box.
+ * number and its position.
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,32 +38,19 @@ int main(int argc, char **argv) {
         if (element[i] < 0) stop("an element that the potential does not know");
     }
 
-    /* All pairs within the cutoff, with the images of the box. */
-    const int n_images = (int)ceil(reann_cutoff(model) / length), side = 2 * n_images + 1;
-    const size_t most = (size_t)n * n * side * side * side;
-    int64_t *first = malloc((n + 1) * sizeof *first), edges = 0;
-    int32_t *neighbor = malloc(most * sizeof *neighbor);
-    double(*shift)[3] = malloc(most * sizeof *shift);
-    for (int i = 0; i < n; ++i) {
-        first[i] = edges;
-        for (int j = 0; j < n; ++j)
-            for (int image = 0; image < side * side * side; ++image) {
-                const int steps[3] = {image % side, image / side % side, image / side / side};
-                double square = 0.0;
-                for (int k = 0; k < 3; ++k) {
-                    shift[edges][k] = length * (steps[k] - n_images);
-                    square += pow(r[j][k] + shift[edges][k] - r[i][k], 2);
-                }
-                if (square > 0.0 && square < pow(reann_cutoff(model), 2)) neighbor[edges++] = j;
-            }
-    }
-    first[n] = edges;
+    /* All pairs within the cutoff, with the images of the box; with a skin they last some steps. */
+    const double cell[9] = {length, 0, 0, 0, length, 0, 0, 0, length};
+    const int32_t periodic[3] = {1, 1, 1};
+    reann_workspace *workspace = reann_workspace_new();
+    reann_list list;
+    if (!reann_neighbors(workspace, r[0], n, cell, periodic, reann_cutoff(model), &list, &error))
+        stop(error.message);
 
     const reann_system system = {.n_local = n, .n_atoms = n, .element = element,
-                                 .position = r[0], .first = first, .neighbor = neighbor,
-                                 .shift = shift[0], .n_systems = 1, .n_threads = 1};
+                                 .position = r[0], .first = list.first,
+                                 .neighbor = list.neighbor, .shift = list.shift,
+                                 .n_systems = 1, .n_threads = 1};
     const reann_result result = {.energies = energies, .forces = forces[0]};
-    reann_workspace *workspace = reann_workspace_new();
     if (!reann_evaluate(model, 0, workspace, &system, &result, &error)) stop(error.message);
 
     double energy = 0.0;

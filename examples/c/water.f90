@@ -12,12 +12,12 @@ program water
     type(reann_error) :: error
     type(reann_system) :: system
     type(reann_result) :: result
-    integer(c_int32_t), allocatable, target :: element(:), neighbor(:)
-    integer(c_int64_t), allocatable, target :: first(:)
-    real(c_double), allocatable, target :: r(:, :), shift(:, :), energies(:), forces(:, :)
-    real(c_double) :: length, step(3), distance
+    type(reann_list) :: list
+    integer(c_int32_t), allocatable, target :: element(:)
+    real(c_double), allocatable, target :: r(:, :), energies(:), forces(:, :)
+    real(c_double) :: length, cell(3, 3)
     integer(c_int32_t) :: number
-    integer :: i, j, a, b, c, n, images, edges, unit
+    integer :: i, n, unit
 
     if (command_argument_count() /= 2) error stop "usage: water model.reann water.txt"
     call get_command_argument(1, model_file)
@@ -27,47 +27,28 @@ program water
 
     open (newunit=unit, file=trim(structure_file), status="old", action="read")
     read (unit, *) n, length
-    allocate (element(n), r(3, n), energies(n), forces(3, n), first(n + 1))
+    allocate (element(n), r(3, n), energies(n), forces(3, n))
     do i = 1, n
         read (unit, *) number, r(:, i)
         element(i) = reann_element(model, number)
         if (element(i) < 0) error stop "an element that the potential does not know"
     end do
 
-    ! All pairs within the cutoff, with the images of the box; indices begin at 0 in C.
-    images = ceiling(reann_cutoff(model) / length)
-    allocate (neighbor(n**2 * (2 * images + 1)**3), shift(3, n**2 * (2 * images + 1)**3))
-    edges = 0
-    do i = 1, n
-        first(i) = edges
-        do j = 1, n
-            do a = -images, images
-                do b = -images, images
-                    do c = -images, images
-                        step = length * [a, b, c]
-                        distance = norm2(r(:, j) + step - r(:, i))
-                        if (i == j .and. all([a, b, c] == 0)) cycle
-                        if (distance >= reann_cutoff(model)) cycle
-                        edges = edges + 1
-                        neighbor(edges) = j - 1
-                        shift(:, edges) = step
-                    end do
-                end do
-            end do
-        end do
-    end do
-    first(n + 1) = edges
+    ! All pairs within the cutoff, with the images of the box; with a skin they last some steps.
+    cell = reshape([length, 0d0, 0d0, 0d0, length, 0d0, 0d0, 0d0, length], [3, 3])
+    workspace = reann_workspace_new()
+    if (reann_neighbors(workspace, r, int(n, c_int64_t), cell, [1, 1, 1], reann_cutoff(model), &
+                        list, error) == 0) call stop_with(error)
 
     system%n_local = n
     system%n_atoms = n
     system%element = c_loc(element)
     system%position = c_loc(r)
-    system%first = c_loc(first)
-    system%neighbor = c_loc(neighbor)
-    system%shift = c_loc(shift)
+    system%first = list%first
+    system%neighbor = list%neighbor
+    system%shift = list%shift
     result%energies = c_loc(energies)
     result%forces = c_loc(forces)
-    workspace = reann_workspace_new()
     if (reann_evaluate(model, 0_c_int32_t, workspace, system, result, error) == 0) &
         call stop_with(error)
 
