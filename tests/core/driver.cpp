@@ -1,8 +1,9 @@
-// Replays cases through the C interface, for the sanitizers: `driver CASE...`.
+// Replays cases through the C interface, for the sanitizers: `driver CASE_OR_POTENTIAL...`.
 //
 // A case holds named arrays: a model, a system, what the reference says about them, and the
 // derivatives of a loss (see test_sanitizers.py). Each is computed with one thread and with four,
-// again in the memory of the others, and by two callers at once; then it is made impossible.
+// again in the memory of the others, by two callers at once, and with the engine's own list of
+// neighbors; then it is made impossible. Files of potentials are opened.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -148,6 +149,10 @@ class Replay {
         if (!(four == again && four == own && four == other))
             throw std::runtime_error("the same question has another answer");
         refuse_impossible(fresh);
+        if (case_.find("cell")) {
+            find_neighbors(fresh);
+            compare(answer(fresh, 4));
+        }
         reann_workspace_free(fresh);
     }
 
@@ -179,6 +184,18 @@ class Replay {
         if (!reann_gradient(model_, 0, workspace, &system, &loss, gradients.data(), &error))
             throw std::runtime_error(error.message);
         return found;
+    }
+
+    void find_neighbors(reann_workspace *workspace) {
+        reann_list list;
+        reann_error error;
+        if (!reann_neighbors(workspace, system_.position, system_.n_atoms, case_.get<double>("cell"),
+                             case_.get<int32_t>("periodic"), reann_cutoff(model_) + 0.3, &list,
+                             &error))
+            throw std::runtime_error(error.message);
+        system_.first = list.first;
+        system_.neighbor = list.neighbor;
+        system_.shift = list.shift;
     }
 
     // Compares the largest deviation with the largest number that is expected.
@@ -252,6 +269,13 @@ class Replay {
     std::vector<int64_t> sizes_;
 };
 
+void open_potential(const char *path) {
+    reann_error error;
+    reann_model *model = reann_open(path, &error);
+    if (!model) throw std::runtime_error(error.message);
+    reann_close(model);
+}
+
 } // namespace
 
 int main(int n_arguments, char **arguments) {
@@ -260,6 +284,10 @@ int main(int n_arguments, char **arguments) {
     int failures = 0;
     for (int i = 1; i < n_arguments; ++i) {
         try {
+            if (std::strstr(arguments[i], ".reann")) {
+                open_potential(arguments[i]);
+                continue;
+            }
             const Case stored = read_case(arguments[i]);
             Replay(stored).check(workspace);
         } catch (const std::exception &error) {
