@@ -133,8 +133,6 @@ class Replay {
         }
     }
     ~Replay() { reann_close(model_); }
-    Replay(const Replay &) = delete;
-    Replay &operator=(const Replay &) = delete;
 
     void check(reann_workspace *used) {
         const Answer expected = answer(used, 1);
