@@ -50,12 +50,20 @@ void check(const Model &model, const reann_system &s) {
     }
     for (int64_t i = 0; i < s.n_local; ++i)
         if (s.first[i] < 0 || s.first[i + 1] < s.first[i]) fail("The list has no place for the neighbors", i);
-    for (int64_t i = 0; i < s.n_local; ++i) {
-        if (s.system && (s.system[i] < 0 || s.system[i] >= s.n_systems)) fail("There is no system", i);
-        for (int64_t p = s.first[i]; p < s.first[i + 1]; ++p)
-            if (s.neighbor[p] < 0 || s.neighbor[p] >= s.n_atoms)
-                fail("Neighbor " + std::to_string(s.neighbor[p]) + " is no atom: of the list", i);
+    for (int64_t i = 0; s.system && i < s.n_local; ++i)
+        if (s.system[i] < 0 || s.system[i] >= s.n_systems) fail("There is no system", i);
+}
+
+// The first neighbor of a local atom that is no atom; -1 if there is none.
+int64_t impossible_neighbor(const reann_system &s, int64_t i) {
+    int32_t lowest = 0, highest = -1; // no early end: so it is done many at a time
+    for (int64_t p = s.first[i]; p < s.first[i + 1]; ++p) {
+        lowest = std::min(lowest, s.neighbor[p]);
+        highest = std::max(highest, s.neighbor[p]);
     }
+    if (lowest >= 0 && highest < s.n_atoms) return -1;
+    for (int64_t p = s.first[i];; ++p)
+        if (s.neighbor[p] < 0 || s.neighbor[p] >= s.n_atoms) return p;
 }
 
 template <class Real> class Run {
@@ -182,6 +190,7 @@ template <class Real> class Run {
             Chunk<Real> &chunk = chunks_[c];
             chunk.begin = i;
             chunk.edges = edges;
+            chunk.gap = c * line;
             int64_t own = 0;
             while (i < n && (c + 1 == n_chunks || spent * n_chunks < cost * (c + 1))) {
                 spent += candidates(i) + cost_of_atom;
@@ -207,14 +216,15 @@ template <class Real> class Run {
         if (planes_ == 1 && work_.derivatives) edges.gradient = workspace_.take<Real>(4 * capacity);
         edges.radial = workspace_.take<Real>(capacity * row_ + line);
         work_.energies = workspace_.take<double>(local);
+        if (system_.forward || system_.reverse) values_.resize(n * weights_.n_radial);
 
         const int T = weights_.n_recursions;
         coefficients_.resize(T + 1);
         moments_.resize(T);
         tape_.resize(T);
         for (Real *&c : coefficients_) c = workspace_.take<Real>(n * row_ + line);
-        const int64_t size = weights_.n_components * row_;
-        for (Real *&s : moments_) s = workspace_.take<Real>(local * size + line);
+        const int64_t size = weights_.n_components * row_, n_chunks = chunks_.size();
+        for (Real *&s : moments_) s = workspace_.take<Real>(local * size + n_chunks * line);
         for (int t = 0; t < T; ++t)
             tape_[t] = workspace_.take<Real>(local * planes_ * weights_.updates[t * weights_.n_elements].tape);
         work_.coefficients = coefficients_.data();
@@ -235,6 +245,7 @@ template <class Real> class Run {
     void walk() {
         const int n_chunks = static_cast<int>(chunks_.size()), T = weights_.n_recursions;
         bool failed = false;
+        std::vector<int64_t> impossible(n_chunks, -1);
         together(n_chunks, [&](const Team &team) {
             const auto each = [&](const auto &pass) {
                 for (int c = team.rank; c < n_chunks; c += team.size) pass(chunks_[c]);
@@ -249,8 +260,14 @@ template <class Real> class Run {
             each([&](Chunk<Real> &chunk) {
                 const auto [from, to] = share(chunk);
                 for (int64_t i = from; i < to; ++i) start(i);
-                passes_.prepare(work_, chunk);
+                int64_t &at = impossible[&chunk - chunks_.data()];
+                for (int64_t i = chunk.begin; i < chunk.end && at < 0; ++i)
+                    if (impossible_neighbor(system_, work_.atoms.caller[i]) >= 0)
+                        at = work_.atoms.caller[i];
+                if (at < 0) passes_.prepare(work_, chunk);
             });
+            for (int64_t at : impossible)
+                if (at >= 0) return;
             for (int t = 0; t < T; ++t) {
                 each([&](Chunk<Real> &chunk) { passes_.forward(work_, chunk, t); });
                 if (!exchange(system_.forward, coefficients_[t + 1], true)) return;
@@ -264,6 +281,12 @@ template <class Real> class Run {
             }
             if (planes_ == 2) each([&](Chunk<Real> &chunk) { reduce(chunk, T == 0); });
         });
+        for (int64_t i : impossible)
+            if (i >= 0) {
+                const int32_t j = system_.neighbor[impossible_neighbor(system_, i)];
+                throw Error("Neighbor " + std::to_string(j) + " is no atom: of the list of atom " +
+                            std::to_string(i) + ".");
+            }
         if (failed) throw Error("An exchange of the atoms' coefficients failed.");
         for (const Chunk<Real> &chunk : chunks_)
             if (chunk.closest >= 0)
@@ -302,7 +325,6 @@ template <class Real> class Run {
     // Rows in the caller's order and precision, exchanged, and back again.
     bool exchanged(reann_exchange call, Real *rows, bool forward) {
         const int64_t n = system_.n_atoms, local = system_.n_local, K = weights_.n_radial;
-        values_.resize(n * K);
         const int32_t *caller = work_.atoms.caller;
         for (int64_t i = 0; i < n; ++i)
             for (int64_t k = 0; k < K; ++k) values_[caller[i] * K + k] = rows[i * row_ + k];

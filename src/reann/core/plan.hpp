@@ -103,6 +103,7 @@ template <class Real> struct Chunk {
     int64_t begin = 0, end = 0;   // atoms
     int64_t edges = 0;            // where its edges start
     int64_t n_edges = 0;          // inside the cutoff
+    int64_t gap = 0;              // before its moments: vectors may reach beyond the last one
     Real *coefficients_bar = nullptr; // what it adds to the adjoint of c, (atoms, planes, stride)
     double *forces = nullptr;         // (atoms, 3)
     double *virial = nullptr;         // (systems, 9)

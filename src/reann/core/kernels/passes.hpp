@@ -120,7 +120,7 @@ void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
     const int64_t row = F::planes * w.stride;
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
-        embed<F, l_max>(work, block, t, work.moments[t] + block.first * w.n_components * row,
+        embed<F, l_max>(work, block, t, work.moments[t] + block.first * w.n_components * row + chunk.gap,
                         scratch.features);
         network<F>(update, scratch.features, block.n,
                    work.tape[t] + block.first * F::planes * update.tape, scratch.layers, scratch.out);
@@ -243,7 +243,7 @@ void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk
     const int64_t row = F::planes * w.stride;
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
-        const Real *moments = work.moments[t] + block.first * w.n_components * row;
+        const Real *moments = work.moments[t] + block.first * w.n_components * row + chunk.gap;
         if constexpr (F::planes == 2)
             for (int i = 0; i < block.n; ++i)
                 density<F>(moments + i * w.n_components * row, l_max, w.n_radial, w.stride,
