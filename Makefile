@@ -31,6 +31,7 @@ docs: $(STAMP) ## build the documentation in site/, warnings are errors
 
 benchmark: $(STAMP) ## speed beside the original; MODEL=... DATA=... adds energy drift
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py --threads 1
+	$(BIN)/python benchmarks/speed.py
 ifneq ($(and $(MODEL),$(DATA)),)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/nve.py $(MODEL) $(DATA)
 endif

@@ -1,4 +1,4 @@
-"""Tables and plot of the page "How fast, and why", from `results/speed.json`.
+"""Tables and plot of the page "How fast, and why", from `results/`.
 
     python benchmarks/speed/page.py
 
@@ -134,6 +134,36 @@ def machine(measured: dict[str, Any]) -> str:
     )
 
 
+def scaling() -> str:
+    """Return what a second thread gives, from `results/scaling.json`."""
+    rows = [
+        "| model | atoms | 1 thread, µs/atom | 2 threads | ratio |",
+        "| --- | --: | --: | --: | --: |",
+    ]
+    rows += [
+        f"| {r['model']} | {r['atoms']} | {r['one']:.1f} | {r['two']:.1f} | {r['ratio']:.2f} |"
+        for r in json.loads((RESULTS / "scaling.json").read_text())
+    ]
+    return "\n".join(rows)
+
+
+def roofline() -> str:
+    """Return operations, bytes and time of each kernel, from `results/roofline.json`."""
+    measured = json.loads((RESULTS / "roofline.json").read_text())
+    rows = [
+        "| kernel | operations per atom | bytes per atom | at least, µs | takes, µs | of the limit |",
+        "| --- | --: | --: | --: | --: | --: |",
+    ]
+    rows += [
+        f"| {name} | {k['operations_per_atom']:.0f} | {k['bytes_per_atom']:.0f} "
+        f"| {k['bound_us_per_atom']:.2f} | {k['us_per_atom']:.2f} "
+        f"| {100 * k['bound_us_per_atom'] / k['us_per_atom']:.0f} % |"
+        for name, k in measured["kernels"].items()
+    ]
+    peaks = f"{measured['matrix_GFLOP_per_s']:.0f} GFLOP/s, {measured['stream_GB_per_s']:.0f} GB/s"
+    return "\n".join(rows) + f"\n\nMeasured peaks of one thread: {peaks}."
+
+
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
@@ -145,6 +175,8 @@ def main() -> None:
     (folder / "machine.md").write_text(machine(measured) + "\n")
     for name, blocks in measured["figures"].items():
         (folder / f"{name}.md").write_text(table(blocks, COLUMNS[name]) + "\n")
+    (folder / "scaling.md").write_text(scaling() + "\n")
+    (folder / "roofline.md").write_text(roofline() + "\n")
     plot(measured["figures"])
 
 
