@@ -151,7 +151,7 @@ def roofline() -> str:
     """Return operations, bytes and time of each kernel, from `results/roofline.json`."""
     measured = json.loads((RESULTS / "roofline.json").read_text())
     rows = [
-        "| kernel | operations per atom | bytes per atom | at least, µs | takes, µs | of the limit |",
+        "| kernel | operations/atom | bytes/atom | at least, µs | takes, µs | of the limit |",
         "| --- | --: | --: | --: | --: | --: |",
     ]
     rows += [
