@@ -6,9 +6,8 @@
 #include "evaluate.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
+#include "check.hpp"
 #include "team.hpp"
 
 namespace reann {
@@ -18,53 +17,7 @@ constexpr int most_threads = 32;           // a buffer of coefficients for each:
 constexpr int64_t cost_of_atom = 60;       // of the networks, in neighbors
 constexpr int64_t line = 16;               // numbers; parts of threads share no vector
 
-void *Workspace::bytes(size_t size) {
-    if (next_ == parts_.size()) parts_.emplace_back();
-    Part &part = parts_[next_++];
-    if (part.size < size) {
-        part.memory.reset();
-        part.size = 0;
-        const size_t room = (size + size / 8 + 63) / 64 * 64;
-        part.memory.reset(std::aligned_alloc(64, room));
-        if (!part.memory)
-            throw Error("There is not enough memory: " + std::to_string(room >> 20) +
-                        " MiB more are needed. Compute fewer atoms at once.");
-        part.size = room;
-    }
-    return part.memory.get();
-}
-
 namespace {
-
-void check(const Model &model, const reann_system &s) {
-    const auto fail = [](const std::string &what, int64_t i) {
-        throw Error(what + " of atom " + std::to_string(i) + ".");
-    };
-    const int n_elements = static_cast<int>(model.settings().elements.size());
-    if (s.n_local < 0 || s.n_atoms < s.n_local || s.n_systems < 1 || s.n_atoms > INT32_MAX)
-        throw Error("The numbers of atoms and systems are impossible.");
-    for (int64_t i = 0; i < s.n_atoms; ++i) {
-        if (s.element[i] < 0 || s.element[i] >= n_elements) fail("The model does not know the element", i);
-        for (int a = 0; a < 3; ++a)
-            if (!std::isfinite(s.position[3 * i + a])) fail("Not a finite number is the position", i);
-    }
-    for (int64_t i = 0; i < s.n_local; ++i)
-        if (s.first[i] < 0 || s.first[i + 1] < s.first[i]) fail("The list has no place for the neighbors", i);
-    for (int64_t i = 0; s.system && i < s.n_local; ++i)
-        if (s.system[i] < 0 || s.system[i] >= s.n_systems) fail("There is no system", i);
-}
-
-// The first neighbor of a local atom that is no atom; -1 if there is none.
-int64_t impossible_neighbor(const reann_system &s, int64_t i) {
-    int32_t lowest = 0, highest = -1; // no early end: so it is done many at a time
-    for (int64_t p = s.first[i]; p < s.first[i + 1]; ++p) {
-        lowest = std::min(lowest, s.neighbor[p]);
-        highest = std::max(highest, s.neighbor[p]);
-    }
-    if (lowest >= 0 && highest < s.n_atoms) return -1;
-    for (int64_t p = s.first[i];; ++p)
-        if (s.neighbor[p] < 0 || s.neighbor[p] >= s.n_atoms) return p;
-}
 
 template <class Real> class Run {
   public:
