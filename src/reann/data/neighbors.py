@@ -19,6 +19,7 @@ from vesin import NeighborList
 from reann import native
 from reann.errors import UserError, listed
 from reann.graph import Graph
+from reann.native.system import first_neighbors
 
 SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this are the same atom twice."""
@@ -50,6 +51,11 @@ class Neighbors:
         """Index of the center of each edge."""
         return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
 
+    @property
+    def edges(self) -> Edges:
+        """Center, neighbor and cells crossed, as `neighbor_list` returns them."""
+        return self.center, self.neighbor.astype(np.int64), self.crossed
+
 
 def neighbor_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float) -> Edges:
     """Return all pairs closer than the cutoff, both directions, sorted by center.
@@ -78,8 +84,7 @@ def neighbor_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float
     UserError
         If a periodic lattice vector is zero or the periodic vectors are linearly dependent.
     """
-    found = neighbors_within(positions, cell, pbc, cutoff)
-    return found.center, found.neighbor.astype(np.int64), found.crossed
+    return neighbors_within(positions, cell, pbc, cutoff).edges
 
 
 def neighbors_within(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float) -> Neighbors:
@@ -96,7 +101,7 @@ def neighbors_within(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: fl
             if not np.isfinite(positions).all():
                 raise
     center, neighbor, crossed = library_list(positions, cell, pbc, cutoff)
-    first = np.searchsorted(center, np.arange(len(positions) + 1)).astype(np.int64)
+    first = first_neighbors(center, len(positions))
     lattice = np.where(pbc[:, None], cell, 0.0)
     shift = np.matmul(crossed, lattice, dtype=np.float64)
     return Neighbors(first, neighbor.astype(np.int32), shift, crossed)
@@ -142,11 +147,11 @@ def checked_neighbor_list(atoms: ase.Atoms, cutoff: float, where: str = "") -> E
     if not np.isfinite(cell).all():
         raise UserError("The cell is not made of finite numbers.", where, "Repair the cell.")
     try:
-        center, neighbor, shift = neighbor_list(positions, cell, pbc, cutoff)
+        found = neighbors_within(positions, cell, pbc, cutoff)
     except UserError as error:
         raise UserError(error.what, where, error.fix) from None
-    lattice = np.where(pbc[:, None], cell, 0.0)
-    vectors = positions[neighbor] - positions[center] + shift @ lattice
+    center, neighbor, _ = edges = found.edges
+    vectors = positions[neighbor] - positions[center] + found.shift
     squared = np.einsum("ex,ex->e", vectors, vectors)
     if len(squared) and squared.min() < SHORTEST_DISTANCE**2:
         closest = int(squared.argmin())
@@ -157,7 +162,7 @@ def checked_neighbor_list(atoms: ase.Atoms, cutoff: float, where: str = "") -> E
             where,
             "Remove one of them, or correct the lattice vectors or the units of length.",
         )
-    return center, neighbor, shift
+    return edges
 
 
 def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
@@ -168,7 +173,12 @@ def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
     UserError
         As `checked_neighbor_list`.
     """
-    center, neighbor, shift = checked_neighbor_list(atoms, cutoff, where)
+    return graph_of(atoms, checked_neighbor_list(atoms, cutoff, where))
+
+
+def graph_of(atoms: ase.Atoms, edges: Edges) -> Graph:
+    """Return the graph of one structure with these edges, float64, without labels."""
+    center, neighbor, crossed = edges
     return Graph(
         positions=torch.tensor(atoms.positions, dtype=torch.float64),
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
@@ -176,7 +186,7 @@ def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
         cell=torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
         pbc=torch.tensor(np.asarray(atoms.pbc, dtype=bool))[None],
         edge_index=torch.from_numpy(np.stack([center, neighbor])),
-        edge_shift=torch.from_numpy(shift),
+        edge_shift=torch.from_numpy(crossed),
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ase
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from reann.data.neighbors import (
     SHORTEST_DISTANCE,
     Neighbors,
     checked_neighbor_list,
+    graph_of,
     neighbors_within,
 )
 from reann.errors import UserError
@@ -65,22 +65,14 @@ class SkinList:
         """Return the graph of the structure, with the pairs inside the cutoff only."""
         if not self.holds(atoms):
             self.build(atoms)
-        pairs, center = self.pairs, self.pairs.center
-        vectors = atoms.positions[pairs.neighbor] - atoms.positions[center] + pairs.shift
+        center, neighbor, crossed = self.pairs.edges
+        vectors = atoms.positions[neighbor] - atoms.positions[center] + self.pairs.shift
         squared = np.einsum("ex,ex->e", vectors, vectors)
         if squared.min(initial=np.inf) < SHORTEST_DISTANCE**2:
             checked_neighbor_list(atoms, self.cutoff)  # says which atoms coincide
         # The cutoff function would zero the pairs of the skin; without them the model is faster.
         near = squared < self.cutoff**2
-        return Graph(
-            positions=torch.tensor(atoms.positions, dtype=torch.float64),
-            atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
-            system=torch.zeros(len(atoms), dtype=torch.int64),
-            cell=torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
-            pbc=torch.tensor(np.asarray(atoms.pbc, dtype=bool))[None],
-            edge_index=torch.from_numpy(np.stack([center[near], pairs.neighbor[near]])),
-            edge_shift=torch.from_numpy(pairs.crossed[near]),
-        )
+        return graph_of(atoms, (center[near], neighbor[near], crossed[near]))
 
 
 def _frame(atoms: ase.Atoms) -> tuple[bytes, ...]:
