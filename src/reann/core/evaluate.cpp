@@ -108,9 +108,6 @@ template <class Real> class Run {
             element[i] = system_.element[caller[i]];
         }
         Atoms &atoms = work_.atoms;
-        atoms.n_local = system_.n_local;
-        atoms.n_atoms = n;
-        atoms.n_systems = system_.n_systems;
         atoms.position = system_.position;
         atoms.shift = system_.shift;
         atoms.first = system_.first;

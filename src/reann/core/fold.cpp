@@ -54,6 +54,10 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     n_products = static_cast<int>(n_l * K * (K + 1) / 2);
     n_features_ = settings.gram ? n_products
                                 : settings.n_orbitals * (settings.orbitals_per_l ? int(n_l) : 1);
+    for (int64_t l = 0; l < n_l; ++l)
+        for (int64_t k = 0; k < K; ++k)
+            for (int64_t q = k; q < K; ++q)
+                root_.push_back(settings.gram && q != k ? std::sqrt(2.0) : 1.0);
     const int64_t rows = settings.radial_per_pair ? n_elements * n_elements : n_elements;
     center = copy("radial.center", {rows, K}, -1);
     const Raw &width = raw("radial.width", {rows, K});
@@ -206,15 +210,9 @@ void Folded::fold_first(const First &first) {
     }
     if (!settings_.gram)
         w = product(products_of_orbitals(first.t), n_products, n_features_, {w.data(), H, 1}, H);
-    const int K = settings_.n_radial;
-    int64_t row = 0;
-    for (int l = 0; l <= settings_.l_max; ++l)
-        for (int k = 0; k < K; ++k)
-            for (int q = k; q < K; ++q, ++row) {
-                const double factor = settings_.gram && q != k ? std::sqrt(2.0) : 1.0;
-                for (int h = 0; h < H; ++h)
-                    values[first.weight.at + row * first.weight.stride + h] = factor * w[row * H + h];
-            }
+    for (int64_t p = 0; p < n_products; ++p)
+        for (int h = 0; h < H; ++h)
+            values[first.weight.at + p * first.weight.stride + h] = root_[p] * w[p * H + h];
 }
 
 // W_bar = (A^T first_bar - mean bias_bar) / scale,  A_bar = first_bar w^T
@@ -232,14 +230,9 @@ void Folded::unfold_first(const First &first, const std::vector<double> &bar,
         scale = &raws_.at("density_scale").values[first.element * n_features_];
     }
     std::vector<double> first_bar(int64_t(n_products) * H);
-    int64_t row = 0;
-    for (int l = 0; l < n_l; ++l)
-        for (int k = 0; k < K; ++k)
-            for (int q = k; q < K; ++q, ++row) {
-                const double factor = settings_.gram && q != k ? std::sqrt(2.0) : 1.0;
-                for (int h = 0; h < H; ++h)
-                    first_bar[row * H + h] = factor * bar[first.weight.at + row * first.weight.stride + h];
-            }
+    for (int64_t p = 0; p < n_products; ++p)
+        for (int h = 0; h < H; ++h)
+            first_bar[p * H + h] = root_[p] * bar[first.weight.at + p * first.weight.stride + h];
     std::vector<double> w_bar = first_bar;
     if (!settings_.gram) {
         const int M = settings_.n_orbitals;
@@ -262,7 +255,7 @@ void Folded::unfold_first(const First &first, const std::vector<double> &bar,
             const std::vector<double> A_bar =
                 product(first_bar, n_products, H, {w.data(), 1, H}, n_features_);
             const int64_t of_t = settings_.orbitals_per_recursion ? int64_t(first.t) * n_l * K * M : 0;
-            row = 0;
+            int64_t row = 0;
             for (int l = 0; l < n_l; ++l) {
                 const double *d = contraction.values.data() + of_t + int64_t(l) * K * M;
                 double *d_bar = to + of_t + int64_t(l) * K * M;

@@ -84,6 +84,7 @@ class Folded {
     const std::string prefix_;
     const int lanes_;
     int n_features_ = 0; // of the model: products or orbitals
+    std::vector<double> root_; // gram: sqrt(2 - delta_kk') of each product; orbitals: 1
     std::map<std::string, Raw> raws_;
     std::vector<Copy> copies_;
     std::vector<First> firsts_;

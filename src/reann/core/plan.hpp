@@ -76,7 +76,6 @@ struct Zbl {
 
 // The caller's system, and the order of the engine: local atoms by element, ghosts after them.
 struct Atoms {
-    int64_t n_local = 0, n_atoms = 0, n_systems = 1;
     const double *position = nullptr, *shift = nullptr;
     const int64_t *first = nullptr;
     const int32_t *neighbor = nullptr, *system = nullptr;

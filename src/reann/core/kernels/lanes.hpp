@@ -63,8 +63,6 @@ template <class A, class B> REANN_INLINE auto operator-(const Dual<A> &a, const 
     return Dual<decltype(a.value - b)>{a.value - b, a.tangent};
 }
 
-template <class T> REANN_INLINE T tangent_of(const Dual<T> &x) { return x.tangent; }
-
 // What kernels are written in: `Number` and `Lanes` are plain, or carry tangents.
 template <class R, bool tangents> struct Field;
 template <class R> struct Field<R, false> {

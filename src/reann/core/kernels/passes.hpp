@@ -96,6 +96,14 @@ void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk)
                 edges.gradient[k] = 0;
 }
 
+// The moments s^(t) of a block, kept for the way back.
+template <class F>
+typename F::Real *moments_of(const Work<typename F::Real> &work,
+                             const Chunk<typename F::Real> &chunk, const Block &block, int t) {
+    const auto &w = *work.weights;
+    return work.moments[t] + block.first * w.n_components * F::planes * w.stride + chunk.gap;
+}
+
 // rho^(t) of a block
 template <class F, int l_max>
 void embed(const Work<typename F::Real> &work, const Block &block, int t,
@@ -120,8 +128,7 @@ void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
     const int64_t row = F::planes * w.stride;
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
-        embed<F, l_max>(work, block, t, work.moments[t] + block.first * w.n_components * row + chunk.gap,
-                        scratch.features);
+        embed<F, l_max>(work, block, t, moments_of<F>(work, chunk, block, t), scratch.features);
         network<F>(update, scratch.features, block.n,
                    work.tape[t] + block.first * F::planes * update.tape, scratch.layers, scratch.out);
         const Real *c = work.coefficients[t] + block.first * row;
@@ -243,7 +250,7 @@ void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk
     const int64_t row = F::planes * w.stride;
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
-        const Real *moments = work.moments[t] + block.first * w.n_components * row + chunk.gap;
+        const Real *moments = moments_of<F>(work, chunk, block, t);
         if constexpr (F::planes == 2)
             for (int i = 0; i < block.n; ++i)
                 density<F>(moments + i * w.n_components * row, l_max, w.n_radial, w.stride,
