@@ -137,8 +137,13 @@ class ZBLConfig(Section):
         return self
 
 
+_WIDE = {"hidden": [128, 128]}
+
 PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {"n_radial": 8, "n_recursions": 1},
+    "accurate": {"n_radial": 16, "l_max": 3, "readout": _WIDE, "update": _WIDE},
     "upstream": {
+        "n_radial": 8,
         "features": "orbitals",
         "angular": "raw",
         "radial_width": "free",
@@ -162,13 +167,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 class ModelConfig(Section):
     """The potential: density, recursion, readout."""
 
-    preset: Literal["default", "upstream"] = "default"
-    """`upstream`: the choices of the original REANN package."""
-    cutoff: Annotated[Positive, Field(allow_inf_nan=False)] = 5.0
+    preset: Literal["fast", "default", "accurate", "upstream"] = "default"
+    """`fast` takes about half the time of `default`, `accurate` about three times as long;
+    `upstream`: the choices of the original REANN package."""
+    cutoff: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 5.0
     """Å. The squared cosine is small beyond two thirds of it."""
     l_max: Annotated[int, Field(ge=0, le=4)] = 2
     """Highest angular momentum."""
-    n_radial: Count = 8
+    n_radial: Count = 12
     """Radial functions per neighbor element."""
     n_recursions: Annotated[int, Field(ge=0)] = 2
     """T: how often the orbital coefficients are updated; 0 is EANN."""
@@ -217,7 +223,7 @@ class LossConfig(Section):
     """Weight of (dE)^2 / N."""
     forces: NonNegative = 1.0
     """Weight of the mean squared force component."""
-    stress: NonNegative = 1.0
+    stress: NonNegative = 0.03
     """Weight of the mean squared virial component / N, in Å^-2."""
     huber: Positive | None = None
     """Residuals beyond this many force scales count linearly."""
@@ -258,8 +264,11 @@ class TrainingConfig(Section):
     """Structures per step; `auto`: about 256 atoms, at most 32 structures."""
     max_edges: Count | None = None
     """Most neighbor pairs in memory at once: larger batches are split, the result is the same."""
+    optimizer: Literal["soap", "adamw"] = "soap"
+    """SOAP (Adam in the eigenbasis of the gradients) for the networks, AdamW for the rest; or
+    AdamW for all."""
     learning_rate: Positive = 3e-3
-    """Of AdamW, at its highest."""
+    """Of the optimizer, at its highest."""
     weight_decay: NonNegative = 1e-4
     """Of the networks' weights only."""
     clip: Positive | None = 10.0

@@ -23,7 +23,7 @@ from reann.errors import UserError
 from reann.model import build, restore
 from reann.potential import KIND, Ensemble, Potential, load
 from reann.training import state as training_state
-from reann.training.optim import Average, adamw
+from reann.training.optim import Average, optimizer_for
 
 SMALL = {"n_radial": 2, "n_recursions": 1, "readout": {"hidden": [3, 3]}, "update": {"hidden": [3]}}
 CORRUPTIONS = 500
@@ -48,7 +48,7 @@ def last(tmp_path_factory) -> Path:
 
 def _state() -> training_state.TrainingState:
     model, config = random_model([1, 8], dtype=torch.float32, **SMALL), TrainingConfig()
-    optimizer = adamw(model, config)
+    optimizer = optimizer_for(model, config)
     for p in model.parameters():
         p.grad = torch.ones_like(p)
     optimizer.step()
@@ -310,7 +310,10 @@ def test_a_header_that_lies_about_the_architecture_is_refused_and_costs_nothing(
         ({"cutoff": 9.0}, "the cutoff is 9.0 and 3.0 Å"),
         ({"model": {"cutoff": float("nan")}}, "model.cutoff: Input should be a finite number"),
         ({"model": {"cutoff": float("inf")}}, "model.cutoff: Input should be a finite number"),
-        ({"model": {"cutoff": 1e-200}, "cutoff": 1e-200}, "no model of this size"),
+        (
+            {"model": {"cutoff": 1e-200}, "cutoff": 1e-200},
+            "model.cutoff: Input should be greater than or equal to 0.1",
+        ),
         ({"model": {"n_radial": "many"}}, "model.n_radial"),
         ({"model": {"new_field": 1}}, "model.new_field"),
         ({"model": None}, "model: "),

@@ -13,13 +13,13 @@ from torch import nn
 from models import random_model
 from reann.config import CosineSchedule, ModelConfig, TrainingConfig
 from reann.model import build
-from reann.training.optim import Average, adamw, cosine_rate
+from reann.training.optim import Average, cosine_rate, optimizer_for
 
 
 def groups(model: nn.Module, decay: float) -> dict[str, float]:
     """Return the weight decay of every trained parameter by name."""
     names = {p: name for name, p in model.named_parameters()}
-    optimizer = adamw(model, TrainingConfig(weight_decay=decay))
+    optimizer = optimizer_for(model, TrainingConfig(weight_decay=decay))
     return {names[p]: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
 
 

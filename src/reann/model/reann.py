@@ -82,8 +82,9 @@ class Reann(nn.Module):
         )
         self.density = _density(config, generator)
         per_neighbor = max(mean_neighbors, 1.0) ** -0.5
-        noise = torch.randn(n_elements, n_radial, generator=generator)
-        self.orbital_coefficients = nn.Parameter((1.0 + 0.1 * noise) * per_neighbor)
+        # Random signs and sizes: what neighbors of different elements add is told apart at once.
+        start = torch.randn(n_elements, n_radial, generator=generator)
+        self.orbital_coefficients = nn.Parameter(start * per_neighbor)
         self.updates = nn.ModuleList(
             Network(
                 n_elements,

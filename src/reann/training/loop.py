@@ -1,6 +1,6 @@
 """The training loop: steps, epochs, validation, checkpoints.
 
-For each epoch: for each batch the loss of its parts, the gradient summed over the processes, AdamW,
+For each epoch: for each batch the loss of its parts, the gradient summed over processes, a step,
 the average; then validate the averaged weights, keep the best, write a row, save everything.
 """
 

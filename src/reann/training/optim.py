@@ -13,22 +13,26 @@ import torch
 from torch import Tensor, nn
 
 from reann.config import CosineSchedule, TrainingConfig
+from reann.training.soap import Soap
 
 LONG_RUN = 5000
 """Steps above which the average of the weights is slower."""
 
 
-def adamw(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW; only the networks' weight matrices decay."""
+def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """Return SOAP or AdamW; only the networks' weight matrices decay."""
     matrices = [p for n, p in model.named_parameters() if _is_matrix(n) and p.requires_grad]
     others = [p for n, p in model.named_parameters() if not _is_matrix(n) and p.requires_grad]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    rate, decay = config.learning_rate, config.weight_decay
     # On CPUs one kernel for all weights takes a fifth of the time of one for each.
     fused = next(model.parameters()).device.type == "cpu"
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
+    if config.optimizer == "soap":
+        return Soap(matrices, others, rate, decay, fused=fused)
+    groups = [
+        {"params": matrices, "weight_decay": decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, fused=fused)
 
 
 def cosine_rate(schedule: CosineSchedule, progress: float) -> float:

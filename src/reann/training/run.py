@@ -38,7 +38,7 @@ from reann.training.folder import (
 from reann.training.journal import Journal, read_log, tracker
 from reann.training.loop import Interrupted, Trainer
 from reann.training.loss import Loss, label_counts
-from reann.training.optim import Average, adamw
+from reann.training.optim import Average, optimizer_for
 from reann.training.readout import fit_last_layer
 from reann.training.setup import (
     SPLIT,
@@ -177,7 +177,7 @@ def _train_one(
     )
     steps = len(loader) * training.epochs
     average = Average(model, Average.decay_for(training.ema, steps))
-    state = TrainingState(model, adamw(model, training), average, {}, Progress())
+    state = TrainingState(model, optimizer_for(model, training), average, {}, Progress())
     watcher = tracker(config.run.tracker, folder) if processes.leads else None
     journal = Journal(folder, speaks=processes.leads, tracker=watcher)
     for line in describe(config, parts, model):

@@ -103,7 +103,8 @@ class TrainingState:
         for name, p in self.model.named_parameters():
             if name in moments:
                 self.optimizer.state[p] = {
-                    kind: value.to(p.device) if kind != "step" else value
+                    # A copy of its own: products of matrices depend on where in memory they lie.
+                    kind: value.clone().to("cpu" if kind == "step" else p.device)
                     for kind, value in moments[name].items()
                 }
         self.progress = Progress(**header["progress"])
