@@ -1,0 +1,115 @@
+"""How accurate, and what it costs: trainings on public data sets within a stated time.
+
+    python benchmarks/accuracy.py train DATA --sets aspirin si --presets default --seeds 1 2 3
+    python benchmarks/accuracy.py ask DATA --questions n_radial l_max
+    python benchmarks/accuracy.py original DATA --epochs 60 249
+
+DATA is a folder with the sets that `accuracy/sets.py` names. `train` gives each preset its time on
+one core; `ask` changes one setting at a time (`accuracy/questions.py`); `original` repeats what
+the original package was run on (`accuracy/original.py`); `time` measures the time per atom again,
+on a quiet machine. Trainings that were interrupted go on when
+the command is run again, finished ones are not repeated. Results go to `results/accuracy/`, and
+`accuracy/page.py` makes the tables and the figure of the documentation from them. Several commands
+may run side by side, one core each, on different sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
+
+import original  # noqa: E402
+from questions import BASE, QUESTIONS, SYSTEMS  # noqa: E402
+from sets import SETS, draw  # noqa: E402
+from trial import Trial, run, us_per_atom  # noqa: E402
+
+RESULTS = HERE / "results" / "accuracy"
+MINUTES = {"fast": 1.0, "default": 4.0, "accurate": 12.0}
+"""Of one core, per training."""
+
+
+def main() -> None:
+    """Do what is asked for and not done yet."""
+    arguments = parse()
+    data = arguments.data.resolve()
+    if arguments.what == "split":
+        for name in arguments.sets:
+            draw(name, data)
+        return
+    if arguments.what == "time":
+        time_again(data, arguments.runs)
+        return
+    folder = RESULTS / arguments.what
+    folder.mkdir(parents=True, exist_ok=True)
+    for trial in TRIALS[arguments.what](arguments):
+        file = folder / f"{trial.name}.json"
+        if not file.exists():
+            found = run(trial, data, arguments.runs.resolve() / arguments.what)
+            file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def time_again(data: Path, runs: Path) -> None:
+    """Measure the time per atom of all potentials at hand, which wants a quiet machine."""
+    for file in sorted(RESULTS.glob("*/*.json")):
+        run_folder = runs / file.parent.name / file.stem
+        if (run_folder / "model.reann").exists():
+            found = json.loads(file.read_text())
+            found["us_per_atom"] = round(us_per_atom(run_folder, found["set"], data), 2)
+            file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def presets(arguments: argparse.Namespace) -> Iterator[Trial]:
+    """Yield every preset on every set with every seed, the first seeds of all first."""
+    for seed in arguments.seeds:
+        for name in arguments.sets:
+            for preset in arguments.presets:
+                minutes = arguments.minutes or MINUTES[preset]
+                own = (f"model.preset={preset}",)
+                yield Trial(name, preset, own, seed, minutes=minutes)
+
+
+def questions(arguments: argparse.Namespace) -> Iterator[Trial]:
+    """Yield the changes of every question on a molecule, a liquid, a solid and a surface."""
+    for seed in arguments.seeds:
+        for question in arguments.questions:
+            for name, system in SYSTEMS.items():
+                if name not in arguments.sets:
+                    continue
+                for label, settings in QUESTIONS[question].items():
+                    yield Trial(name, label, (*BASE, *settings), seed, epochs=system.epochs)
+
+
+def originals(arguments: argparse.Namespace) -> Iterator[Trial]:
+    """Yield the trainings of the original package, for each number of epochs."""
+    for epochs in arguments.epochs:
+        for trial in original.trials(arguments.seeds, epochs):
+            if trial.set in arguments.sets:
+                yield trial
+
+
+TRIALS = {"train": presets, "ask": questions, "original": originals}
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("split", *TRIALS, "time"))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--presets", nargs="+", choices=list(MINUTES), default=list(MINUTES))
+    parser.add_argument("--questions", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--minutes", type=float, help="instead of the preset's own")
+    parser.add_argument("--epochs", nargs="+", type=int, default=[60])
+    parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

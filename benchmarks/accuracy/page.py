@@ -1,0 +1,192 @@
+"""Tables and figure of the accuracy pages, from `results/accuracy/`.
+
+python benchmarks/accuracy/page.py
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "speed"))
+
+from original import CURVES
+from questions import QUESTIONS, SYSTEMS
+from sets import SETS, DataSet
+
+BENCHMARKS = Path(__file__).parents[1]
+RESULTS = BENCHMARKS / "results" / "accuracy"
+PLOT = BENCHMARKS.parent / "docs" / "explanation" / "accuracy.svg"
+PRESETS = ("fast", "default", "accurate")
+FORCES = "forces_rmse_meV_per_A"
+
+Result = dict[str, Any]
+
+
+def results(folder: str) -> list[Result]:
+    """Return the results of a folder."""
+    return [json.loads(file.read_text()) for file in sorted((RESULTS / folder).glob("*.json"))]
+
+
+def spread(values: Iterable[float]) -> str:
+    """Return the mean over the seeds and, of several, half the range."""
+    found = list(values)
+    mean = statistics.mean(found)
+    digits = 0 if mean >= 100 else 1 if mean >= 10 else 2
+    half = f" ± {(max(found) - min(found)) / 2:.{digits}f}" if len(found) > 1 else ""
+    return f"{mean:.{digits}f}{half}"
+
+
+def errors(one: DataSet, runs: list[Result], test: str) -> list[str]:
+    """Return energy, forces and stress of a test in the units of the set's literature."""
+    found = [run["tests"][test] for run in runs]
+    size = statistics.mean(run["atoms"] for run in runs) if one.energy == "meV" else 1.0
+    cells = [
+        spread(size * f[f"energy_{one.measure}_meV_per_atom"] for f in found),
+        spread(f[f"forces_{one.measure}_meV_per_A"] for f in found),
+    ]
+    stress = f"stress_{one.measure}_meV_per_A3"
+    return [*cells, spread(f[stress] for f in found) if stress in found[0] else "–"]
+
+
+def table(kind: str) -> str:
+    """Return the errors on the tests of all sets of a kind, a row per preset."""
+    head = ["set, test", "", "energy", "forces, meV/Å", "stress, meV/Å³", "µs/atom", "minutes"]
+    head += ["seeds"]
+    rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * 6]
+    every = results("train")
+    for name, one in SETS.items():
+        runs = [run for run in every if run["set"] == name]
+        if one.kind != kind or not runs:
+            continue
+        for test in runs[0]["tests"]:
+            title = one.title if test == "test" else f"{one.title} → {test}"
+            unit = f"{one.measure.upper()}, energy in {one.energy}"
+            for preset in PRESETS:
+                own = [run for run in runs if run["label"] == preset]
+                if own:
+                    cells = [f"**{title}**, {unit}", preset, *errors(one, own, test)]
+                    cells += [f"{statistics.median(run['us_per_atom'] for run in own):.1f}"]
+                    cells += [spread(run["training_seconds"] / 60 for run in own).split(" ")[0]]
+                    rows.append(f"| {' | '.join([*cells, str(len(own))])} |")
+                    title = unit = ""
+        rows += [
+            f"| | *{source}* | {reached} | | | | |" for source, reached in one.published.items()
+        ]
+    return "\n".join(row.replace("| ****, ", "| ") for row in rows)
+
+
+def answers() -> str:
+    """Return what each change does to the errors, relative to the first row of its question."""
+    every = results("ask")
+    head = ["question", "change"]
+    head += [f"{SETS[name].title}: F, E, time" for name in SYSTEMS]
+    rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * len(SYSTEMS)]
+    base = {run["set"]: run for run in every if run["label"] == "base"}
+    cells = [
+        f"{base[n]['tests']['test'][FORCES]:.1f} meV/Å, "
+        f"{base[n]['tests']['test']['energy_rmse_meV_per_atom']:.2f} meV/atom, "
+        f"{base[n]['us_per_atom']:.1f} µs"
+        if n in base
+        else "–"
+        for n in SYSTEMS
+    ]
+    rows.append(f"| **base** | | {' | '.join(cells)} |")
+    for question, changes in QUESTIONS.items():
+        title = f"**{question}**"
+        for label in changes:
+            runs = {n: [r for r in every if (r["set"], r["label"]) == (n, label)] for n in SYSTEMS}
+            if label == "base" or not any(runs.values()):
+                continue
+            cells = [change(runs[n], base.get(n)) for n in SYSTEMS]
+            rows.append(f"| {title} | {label} | {' | '.join(cells)} |")
+            title = ""
+    return "\n".join(rows)
+
+
+def change(runs: list[Result], base: Result | None) -> str:
+    """Return the changes of forces, energy and time in percent."""
+    if not runs or base is None:
+        return "–"
+    test = base["tests"]["test"]
+    parts = []
+    for key in (FORCES, "energy_rmse_meV_per_atom"):
+        mean = statistics.mean(run["tests"]["test"][key] for run in runs)
+        parts.append(f"{100 * (mean / test[key] - 1):+.0f} %")
+    time = statistics.median(run["us_per_atom"] for run in runs) / base["us_per_atom"]
+    return ", ".join([*parts, f"×{time:.2f}"])
+
+
+def beside_the_original() -> str:
+    """Return what the original reached at the same epochs, and the time that it took."""
+    every = results("original")
+    head = ["set", "T", "epochs", "E, meV", "F, meV/Å", "minutes", "original: E", "F", "minutes"]
+    rows = [f"| {' | '.join(head)} |", "| --- |" + " --: |" * 8]
+    for curve in CURVES:
+        for epochs, (energy, forces) in curve.reached.items():
+            runs = [
+                run
+                for run in every
+                if (run["set"], run["label"]) == (curve.set, f"{curve.label}-{epochs}")
+            ]
+            if not runs:
+                continue
+            test = [run["tests"]["test"] for run in runs]
+            cells = [SETS[curve.set].title, curve.label.rpartition("T")[2], str(epochs)]
+            cells += [
+                spread(runs[0]["atoms"] * t["energy_rmse_meV_per_atom"] for t in test),
+                spread(t[FORCES] for t in test),
+                f"{statistics.mean(run['training_seconds'] for run in runs) / 60:.1f}",
+            ]
+            cells += [f"{energy}", f"{forces}"]
+            each = curve.seconds_per_epoch
+            cells.append(f"{each * epochs / 60:.0f}" if each else "–")
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def front() -> None:
+    """Draw the errors of the forces against the time per atom, a panel per kind."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    plt.rcParams |= {"svg.hashsalt": "reann", "svg.fonttype": "none", "font.size": 8}
+    kinds = ("molecule", "liquid", "solid", "surface")
+    figure, every = plt.subplots(2, 2, figsize=(7.2, 6.0), layout="constrained")
+    found = results("train")
+    for kind, axes in zip(kinds, every.flat, strict=True):
+        for name, one in SETS.items():
+            points = [
+                (
+                    statistics.median(run["us_per_atom"] for run in own),
+                    statistics.mean(run["tests"]["test"][FORCES] for run in own),
+                )
+                for preset in PRESETS
+                if (own := [r for r in found if (r["set"], r["label"]) == (name, preset)])
+            ]
+            if one.kind == kind and points:
+                axes.loglog(*zip(*points, strict=True), "o-", label=one.title, ms=4)
+        axes.set(xlabel="µs per atom, one thread", ylabel="forces, RMSE in meV/Å", title=kind)
+        axes.grid(visible=True, which="both", alpha=0.2)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=6, frameon=False)
+    figure.savefig(PLOT, metadata={"Date": None})
+
+
+def main() -> None:
+    """Write everything."""
+    for kind in ("molecule", "liquid", "solid", "surface"):
+        (RESULTS / f"{kind}.md").write_text(table(kind) + "\n")
+    (RESULTS / "questions.md").write_text(answers() + "\n")
+    (RESULTS / "original.md").write_text(beside_the_original() + "\n")
+    front()
+
+
+if __name__ == "__main__":
+    main()
