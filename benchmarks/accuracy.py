@@ -3,10 +3,12 @@
     python benchmarks/accuracy.py train DATA --sets aspirin si --presets default --seeds 1 2 3
     python benchmarks/accuracy.py ask DATA --questions n_radial l_max
     python benchmarks/accuracy.py original DATA --epochs 60 249
+    python benchmarks/accuracy.py peers DATA
 
 DATA is a folder with the sets that `accuracy/sets.py` names. `train` gives each preset its time on
 one core; `ask` changes one setting at a time (`accuracy/questions.py`); `original` repeats what
-the original package was run on (`accuracy/original.py`); `time` measures the time per atom again,
+the original package was run on (`accuracy/original.py`); `peers` trains other packages on the same
+structures (`accuracy/peers.py`); `time` measures the time per atom again,
 on a quiet machine. Trainings that were interrupted go on when
 the command is run again, finished ones are not repeated. Results go to `results/accuracy/`, and
 `accuracy/page.py` makes the tables and the figure of the documentation from them. Several commands
@@ -25,6 +27,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
 
 import original  # noqa: E402
+import peers  # noqa: E402
 from questions import BASE, QUESTIONS, SYSTEMS  # noqa: E402
 from sets import SETS, draw  # noqa: E402
 from trial import Trial, run, us_per_atom  # noqa: E402
@@ -32,6 +35,8 @@ from trial import Trial, run, us_per_atom  # noqa: E402
 RESULTS = HERE / "results" / "accuracy"
 MINUTES = {"fast": 1.0, "default": 4.0, "accurate": 12.0}
 """Of one core, per training."""
+PEER_MINUTES = 12.0
+"""Of one core, for each of the other packages."""
 
 
 def main() -> None:
@@ -45,6 +50,9 @@ def main() -> None:
     if arguments.what == "time":
         time_again(data, arguments.runs)
         return
+    if arguments.what == "peers":
+        beside_peers(data, arguments)
+        return
     folder = RESULTS / arguments.what
     folder.mkdir(parents=True, exist_ok=True)
     for trial in TRIALS[arguments.what](arguments):
@@ -55,12 +63,25 @@ def main() -> None:
 
 
 def time_again(data: Path, runs: Path) -> None:
-    """Measure the time per atom of all potentials at hand, which wants a quiet machine."""
-    for file in sorted(RESULTS.glob("*/*.json")):
-        run_folder = runs / file.parent.name / file.stem
-        if (run_folder / "model.reann").exists():
+    """Measure the time per atom of all results again, which wants a quiet machine."""
+    for kind in TRIALS:
+        for file in sorted((RESULTS / kind).glob("*.json")):
             found = json.loads(file.read_text())
-            found["us_per_atom"] = round(us_per_atom(run_folder, found["set"], data), 2)
+            fields = {key: found[key] for key in ("set", "label", "seed")}
+            trial = Trial(**fields, settings=tuple(found["settings"]))
+            found["us_per_atom"] = round(us_per_atom(trial, data, runs.resolve() / kind), 2)
+            file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def beside_peers(data: Path, arguments: argparse.Namespace) -> None:
+    """Train the other packages."""
+    folder = RESULTS / "peers"
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = arguments.sets, arguments.peers, arguments.minutes or PEER_MINUTES, arguments.device
+    for trial in peers.trials(*chosen):
+        file = folder / f"{trial.name}.json"
+        if not file.exists():
+            found = peers.run(trial, data, arguments.runs / "peers", arguments.environments)
             file.write_text(json.dumps(found, indent=1) + "\n")
 
 
@@ -99,7 +120,7 @@ TRIALS = {"train": presets, "ask": questions, "original": originals}
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("split", *TRIALS, "time"))
+    parser.add_argument("what", choices=("split", *TRIALS, "peers", "time"))
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--presets", nargs="+", choices=list(MINUTES), default=list(MINUTES))
@@ -107,6 +128,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--minutes", type=float, help="instead of the preset's own")
     parser.add_argument("--epochs", nargs="+", type=int, default=[60])
+    parser.add_argument("--peers", nargs="+", choices=list(peers.PEERS), default=list(peers.PEERS))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the peers")
+    parser.add_argument("--environments", type=Path, default=Path("runs/peers"))
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"))
     return parser.parse_args()
 

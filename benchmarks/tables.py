@@ -10,33 +10,6 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 
-ORIGINAL = {
-    ("co2-ni100", 3): (3615, 195.4),
-    ("ch4-random", 0): (1680, 1227.9),
-    ("ch4-random", 1): (1129, 567.4),
-    ("ch4-random", 3): (1008, 598.1),
-}
-"""The original package at epoch 60, same data and batch: E meV/structure, F meV/Å."""
-
-
-def budgets() -> str:
-    """Return what trainings with fixed budgets reached, the seeds side by side."""
-    runs: dict[tuple[str, int], list[dict]] = {}
-    for file in sorted((RESULTS / "budgets").glob("*.json")):
-        found = json.loads(file.read_text())
-        runs.setdefault((found["set"], found["n_recursions"]), []).append(found)
-    rows = [
-        "| set | T | E, meV | F, meV/Å | s/epoch | original: E | F |",
-        "| --- | --: | --: | --: | --: | --: | --: |",
-    ]
-    for (name, t), seeds in runs.items():
-        energy = ", ".join(f"{r['valid_energy_rmse_meV']:.0f}" for r in seeds)
-        forces = ", ".join(f"{r['valid_forces_rmse_meV_per_A']:.1f}" for r in seeds)
-        seconds = seeds[0]["seconds_per_epoch"]
-        theirs = " | ".join(str(x) for x in ORIGINAL.get((name, t), ("–", "–")))
-        rows.append(f"| {name} | {t} | {energy} | {forces} | {seconds:.1f} | {theirs} |")
-    return "\n".join(rows)
-
 
 def readout_start() -> str:
     """Return what the first guess of the readout changes."""
@@ -86,5 +59,5 @@ def nve() -> str:
 
 
 if __name__ == "__main__":
-    for table in (budgets, readout_start, step, nve):
+    for table in (readout_start, step, nve):
         (RESULTS / f"{table.__name__}.md").write_text(table() + "\n")

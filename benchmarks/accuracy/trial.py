@@ -14,14 +14,15 @@ import machine
 import torch
 from sets import SETS, split_file
 
-import reann
 from reann.config import Config
 from reann.config_file import load_config
 from reann.data.dataset import Subset, open_dataset
 from reann.evaluate import evaluate
 from reann.native import choice
+from reann.training.distributed import World
 from reann.training.journal import read_log
 from reann.training.run import Run, resume, train
+from reann.training.setup import open_parts, start_model
 
 HERE = Path(__file__).parent
 CALIBRATION_EPOCHS = 3
@@ -91,29 +92,30 @@ def run(trial: Trial, data: Path, runs: Path) -> dict[str, Any]:
         "processor_seconds": round(_processor_seconds() - before, 1),
         "atoms": statistics.mean(found.evaluations["valid"].n_atoms.tolist()),
         "parameters": sum(p.numel() for p in found.potential.model.parameters()),
-        "us_per_atom": round(us_per_atom(folder, trial.set, data), 2),
+        "us_per_atom": round(us_per_atom(trial, data, runs), 2),
         "valid": found.evaluations["valid"].summary(),
         "tests": _tests(trial, found, data, runs),
         "machine": machine.describe(),
     }
 
 
-def us_per_atom(folder: Path, set_name: str, data: Path) -> float:
-    """Return the time of energies and forces, one thread, without the neighbor list."""
-    potential = reann.load(folder / "model.reann")
-    dataset = open_dataset(
-        SETS[set_name].train_files(data),
-        load_config(folder / "config.yaml").data,
-        potential.cutoff,
-        folder.parent / ".reann-cache",
-    )
+def us_per_atom(trial: Trial, data: Path, runs: Path) -> float:
+    """Return the time of energies and forces, one thread, without the neighbor list.
+
+    The potential is not trained, which makes no difference.
+    """
+    folder = runs / trial.name
+    config = trial.config(data, folder, 1)
+    parts = open_parts(config, folder, World(), lambda _: None, as_split=False)
+    model, _ = start_model(config, parts, None)
+    dataset = parts.train.dataset
     room = max(1, round(ATOMS_AT_ONCE / dataset.n_atoms[0]))
     graph = dataset.graph(torch.arange(min(room, len(dataset))).numpy())
     torch.set_num_threads(1)
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        choice.evaluate(potential.model, graph, ["energy", "forces"], engine="native")
+        choice.evaluate(model, graph, ["energy", "forces"], engine="native")
         times.append(time.perf_counter() - start)
     return 1e6 * statistics.median(times[REPEATS // 4 :]) / graph.n_atoms
 
