@@ -73,7 +73,7 @@ forms = st.fixed_dictionaries(
     {
         "l_max": st.integers(0, 4),
         "n_recursions": st.integers(0, 3),
-        "features": st.sampled_from(["gram", "orbitals"]),
+        "features": st.sampled_from(["gram", "many_body", "orbitals"]),
         "orbitals_per_l": st.booleans(),
         "orbitals_per_recursion": st.booleans(),
         "angular": st.sampled_from(["unit", "raw"]),
@@ -90,5 +90,5 @@ forms = st.fixed_dictionaries(
             }
         ),
     }
-)
+).filter(lambda form: form["features"] != "many_body" or form["l_max"] >= 2)
 """Every choice of the model's form."""

@@ -43,6 +43,7 @@ QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "cutoff function": {"polynomial": ("model.cutoff_function=polynomial",)},
     "features": {
+        "many-body": ("model.features=many_body",),
         "orbitals": ("model.features=orbitals",),
         "orbitals-64": ("model.features=orbitals", "model.n_orbitals=64"),
     },

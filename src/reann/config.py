@@ -178,8 +178,9 @@ class ModelConfig(Section):
     """Radial functions per neighbor element."""
     n_recursions: Annotated[int, Field(ge=0)] = 2
     """T: how often the orbital coefficients are updated; 0 is EANN."""
-    features: Literal["gram", "orbitals"] = "gram"
-    """Products of the moments within each l, or squares of contracted orbitals."""
+    features: Literal["gram", "many_body", "orbitals"] = "gram"
+    """Products of two moments within each l; these and products of three and four with l = 1 and 2;
+    or squares of contracted orbitals."""
     n_orbitals: Count | None = None
     """Contracted orbitals; by default as many as there are products."""
     orbitals_per_l: bool = False
@@ -211,6 +212,12 @@ class ModelConfig(Section):
         if not isinstance(values, dict):
             return values
         return {**PRESETS.get(str(values.get("preset")), {}), **values}
+
+    @model_validator(mode="after")
+    def _matrices_there(self) -> ModelConfig:
+        if self.features == "many_body" and self.l_max < 2:
+            raise ValueError("features: many_body needs l_max of at least 2")
+        return self
 
 
 # --- training ---------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ MODELS = [
     {"features": "orbitals", "orbitals_per_recursion": True, "n_recursions": 3},
     {"features": "orbitals", "orbitals_per_l": True, "orbitals_per_recursion": True},
     {"features": "orbitals", "n_orbitals": 3},
+    {"features": "many_body"},
+    {"features": "many_body", "l_max": 4, "n_radial": 19, "n_recursions": 1, "angular": "raw"},
     {"radial": "pair", "cutoff_function": "polynomial", "zbl": {}},
     {"radial": "pair", "radial_width": "free", "n_radial": 9, "n_recursions": 1},
     {"standardize": False, **networks(hidden=[6, 6], activation="relu_like", layer_norm=True)},

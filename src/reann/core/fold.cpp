@@ -51,13 +51,14 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     : settings_(settings), arrays_(arrays), prefix_(std::to_string(member) + "."), lanes_(lanes) {
     const int64_t n_elements = settings.elements.size(), K = settings.n_radial;
     const int64_t n_l = settings.l_max + 1;
-    n_products = static_cast<int>(n_l * K * (K + 1) / 2);
+    n_products = static_cast<int>(n_l * K * (K + 1) / 2 + (settings.many_body ? 3 * K : 0));
     n_features_ = settings.gram ? n_products
                                 : settings.n_orbitals * (settings.orbitals_per_l ? int(n_l) : 1);
     for (int64_t l = 0; l < n_l; ++l)
         for (int64_t k = 0; k < K; ++k)
             for (int64_t q = k; q < K; ++q)
                 root_.push_back(settings.gram && q != k ? std::sqrt(2.0) : 1.0);
+    root_.resize(n_products, 1.0);
     const int64_t rows = settings.radial_per_pair ? n_elements * n_elements : n_elements;
     center = copy("radial.center", {rows, K}, -1);
     const Raw &width = raw("radial.width", {rows, K});

@@ -122,7 +122,10 @@ std::vector<int> elements(const Section &header) {
 
 // The features of the density: as many contracted orbitals as there are products, if not given.
 void features(const Section &model, Settings &settings) {
-    settings.gram = model.choice("features", {"gram", "orbitals"}) == 0;
+    const int kind = model.choice("features", {"gram", "orbitals", "many_body"});
+    settings.gram = kind != 1;
+    settings.many_body = kind == 2;
+    if (settings.many_body && settings.l_max < 2) model.wrong("l_max");
     settings.orbitals_per_l = model.flag("orbitals_per_l");
     settings.orbitals_per_recursion = model.flag("orbitals_per_recursion");
     const int64_t n = settings.n_radial, products = n * (n + 1) / 2;
@@ -148,7 +151,7 @@ void repulsion(const Json &object, Settings &settings) {
 // numbers than in a file, whose length hence does not bound them.
 void check_size(const Section &model, const Settings &settings) {
     const double n_l = settings.l_max + 1, n = settings.n_radial;
-    const double products = n_l * n * (n + 1) / 2;
+    const double products = n_l * n * (n + 1) / 2 + (settings.many_body ? 3 * n : 0);
     const double n_features = (settings.orbitals_per_l ? n_l : 1.0) * settings.n_orbitals;
     const double n_first = settings.readout.hidden[0] +
                            static_cast<double>(settings.n_recursions) * settings.update.hidden[0];

@@ -1,13 +1,18 @@
-"""The embedded density: squared sums over the neighbors' orbitals.
+"""The embedded density: products of sums over the neighbors' orbitals.
 
 Moments s_i^{a,k} = sum_j c_j^k R_k(r_ij) Y_a(r_ij), then one of
 
 * gram:     G^l_kk' = sum_a s^{a,k} s^{a,k'}, the upper triangle of each l; its diagonal is the
             density of EANN, its content that of every choice of contracted orbitals;
+* many_body: the Gram matrices, and of the vector v^k and the matrix A^k of l = 1 and 2 the products
+            of three and four, v A v, tr A^3 and |A v|^2. With unit vectors they are sums over
+            neighbors of cos(12) cos(23), cos(12) cos(23) cos(31) and cos(12) cos(23) cos(34),
+            as in the n-body terms of NEP (J. Chem. Phys. 157, 114801, 2022) and ACE (Phys. Rev. B
+            99, 014104, 2019), but without their cost: one channel for each radial function;
 * orbitals: rho^m = sum_l sum_a (sum_k d^l_km s^{a,k})^2, REANN (Phys. Rev. Lett. 127, 156002,
             2021; J. Chem. Phys. 156, 114801, 2022), summed over l or kept apart.
 
-Both are zero for an atom without neighbors.
+All are zero for an atom without neighbors.
 """
 
 from __future__ import annotations
@@ -57,6 +62,27 @@ class Gram(nn.Module):
         twice = self.twice.to(s.dtype)
         upper = [gram.flatten(1).index_select(1, self.pair) * twice for gram in grams]
         return torch.cat(upper, dim=1)
+
+
+class ManyBody(Gram):
+    """Products of two moments within each l, and of three and four with l = 1 and 2."""
+
+    def __init__(self, n_radial: int, l_max: int) -> None:
+        super().__init__(n_radial, l_max)
+        self.width += 3 * n_radial
+
+    def forward(
+        self, s: Float[Tensor, "atoms components radial"], t: int
+    ) -> Float[Tensor, "atoms features"]:
+        """Return the density of moments."""
+        v = s[:, self.components[1]].mT.unsqueeze(-1)
+        xx, xy, xz, yy, yz, zz = s[:, self.components[2]].unbind(1)
+        # The square roots of the multinomial weights are those of pairs, not of larger products.
+        xy, xz, yz = (math.sqrt(0.5) * x for x in (xy, xz, yz))
+        A = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], dim=-1).unflatten(-1, (3, 3))
+        Av = A @ v
+        many = [(v * Av).sum((2, 3)), (A @ A * A).sum((2, 3)), (Av * Av).sum((2, 3))]
+        return torch.cat([super().forward(s, t), *many], dim=1)
 
 
 class Orbitals(nn.Module):

@@ -114,7 +114,7 @@ void embed(const Work<typename F::Real> &work, const Block &block, int t,
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
         sum_moments<F, l_max>(edges, edges.begin[i], edges.end[i], edges.radial + edges.begin[i] * row,
                               work.coefficients[t], w.stride, moments);
-        density<F>(moments, l_max, w.n_radial, w.stride, w.n_features, features);
+        density<F>(moments, l_max, w.n_radial, w.many_body, w.stride, w.n_features, features);
         moments += size;
         features += F::planes * w.n_features;
     }
@@ -193,7 +193,7 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
         const int64_t atom = block.first + i;
         adjoint_of_density<F>(moments + i * size,
                               scratch.features_bar + i * F::planes * w.n_features, l_max, w.n_radial,
-                              w.stride, w.n_features, scratch.M, scratch.S);
+                              w.many_body, w.stride, w.n_features, scratch.M, scratch.S);
         adjoint_of_moments<F, l_max>(edges, edges.begin[atom], edges.end[atom],
                                      edges.radial + edges.begin[atom] * row, work.coefficients[t],
                                      w.stride, scratch.S, rows, c_bar);
@@ -253,7 +253,7 @@ void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk
         const Real *moments = moments_of<F>(work, chunk, block, t);
         if constexpr (F::planes == 2)
             for (int i = 0; i < block.n; ++i)
-                density<F>(moments + i * w.n_components * row, l_max, w.n_radial, w.stride,
+                density<F>(moments + i * w.n_components * row, l_max, w.n_radial, w.many_body, w.stride,
                            w.n_features, scratch.features + i * F::planes * w.n_features);
         adjoint_of_network<F>(update, scratch.features, work.coefficients_bar + block.first * row,
                               block.n, work.tape[t] + block.first * F::planes * update.tape,
