@@ -22,6 +22,7 @@ BENCHMARKS = Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results" / "accuracy"
 PLOT = BENCHMARKS.parent / "docs" / "explanation" / "accuracy.svg"
 PRESETS = ("fast", "default", "accurate")
+MEASURES = ("mae", "rmse")
 FORCES = "forces_rmse_meV_per_A"
 
 Result = dict[str, Any]
@@ -149,6 +150,30 @@ def beside_the_original() -> str:
     return "\n".join(rows)
 
 
+def beside_peers() -> str:
+    """Return what other packages reached on the same structures in a stated time of one core."""
+    head = ["set", "", "minutes", "E, meV/atom: MAE, RMSE", "F, meV/Å: MAE, RMSE"]
+    rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * 3]
+    ours, theirs = results("train"), results("peers")
+    for name in dict.fromkeys(run["set"] for run in theirs):
+        lines = []
+        for preset in PRESETS:
+            own = [r for r in ours if (r["set"], r["label"]) == (name, preset)]
+            if own:
+                minutes = statistics.mean(run["training_seconds"] for run in own) / 60
+                lines.append((f"reann, {preset}", minutes, own))
+        lines += [(run["label"], run["minutes"], [run]) for run in theirs if run["set"] == name]
+        title = f"**{SETS[name].title}**"
+        for label, minutes, runs in lines:
+            cells = [title, label, f"{minutes:.1f}"]
+            for error in ("energy_{}_meV_per_atom", "forces_{}_meV_per_A"):
+                both = [[r["tests"]["test"][error.format(m)] for r in runs] for m in MEASURES]
+                cells.append(", ".join(spread(values) for values in both))
+            rows.append(f"| {' | '.join(cells)} |")
+            title = ""
+    return "\n".join(rows)
+
+
 def front() -> None:
     """Draw the errors of the forces against the time per atom, a panel per kind."""
     import matplotlib as mpl
@@ -185,6 +210,7 @@ def main() -> None:
         (RESULTS / f"{kind}.md").write_text(table(kind) + "\n")
     (RESULTS / "questions.md").write_text(answers() + "\n")
     (RESULTS / "original.md").write_text(beside_the_original() + "\n")
+    (RESULTS / "peers.md").write_text(beside_peers() + "\n")
     front()
 
 

@@ -182,7 +182,7 @@ class ModelConfig(Section):
     """Products of two moments within each l; these and products of three and four with l = 1 and 2;
     or squares of contracted orbitals."""
     n_orbitals: Count | None = None
-    """Contracted orbitals; by default as many as there are products."""
+    """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
     orbitals_per_l: bool = False
     """Whether the density of contracted orbitals keeps each l apart."""
     orbitals_per_recursion: bool = False

@@ -51,7 +51,7 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     : settings_(settings), arrays_(arrays), prefix_(std::to_string(member) + "."), lanes_(lanes) {
     const int64_t n_elements = settings.elements.size(), K = settings.n_radial;
     const int64_t n_l = settings.l_max + 1;
-    n_products = static_cast<int>(n_l * K * (K + 1) / 2 + (settings.many_body ? 3 * K : 0));
+    n_products = static_cast<int>(n_l * K * (K + 1) / 2 + (settings.many_body ? 3 * settings.n_orbitals : 0));
     n_features_ = settings.gram ? n_products
                                 : settings.n_orbitals * (settings.orbitals_per_l ? int(n_l) : 1);
     for (int64_t l = 0; l < n_l; ++l)
@@ -71,6 +71,10 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
                 !settings.radial_softplus || x > 20.0 ? x : std::log1p(std::exp(x));
         }
     coefficients = copy("orbital_coefficients", {n_elements, K}, -1);
+    if (settings.many_body) {
+        vector = copy("density.vector", {K, settings.n_orbitals}, -1);
+        matrix = copy("density.matrix", {K, settings.n_orbitals}, -1);
+    }
     if (!settings.gram)
         raw("density.contraction",
             {settings.orbitals_per_recursion ? settings.n_recursions + 1 : 1, n_l, K,

@@ -47,10 +47,11 @@ class Folded {
 
     std::vector<double> values;
     Place alpha, center, coefficients;
+    Place vector, matrix; // contractions for products of many moments
     std::vector<FoldedNetwork> updates, readout; // (recursions * elements), (elements)
     std::vector<double> reference;               // e_Z in eV
     int reference_array = -1;                    // where it stands among the arrays
-    int n_products = 0;                          // numbers in G
+    int n_products = 0;                          // numbers in G, and products of many
 
   private:
     struct Raw {

@@ -22,7 +22,10 @@ Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
     w.unit_vectors = settings.unit_vectors;
     w.polynomial_cutoff = settings.polynomial_cutoff;
     w.radial_per_pair = settings.radial_per_pair;
-    w.many_body = settings.many_body;
+    if (settings.many_body) {
+        w.vector = linear(folded, folded.vector, {});
+        w.matrix = linear(folded, folded.matrix, {});
+    }
     w.cutoff = settings.cutoff;
     w.alpha = numbers(folded, folded.alpha);
     w.center = numbers(folded, folded.center);

@@ -55,7 +55,8 @@ template <class Real> struct Weights {
     int l_max = 0, n_components = 0, n_radial = 0, n_elements = 0, n_recursions = 0;
     int stride = 0;     // n_radial padded
     int n_features = 0; // padded
-    bool unit_vectors = true, polynomial_cutoff = false, radial_per_pair = false, many_body = false;
+    bool unit_vectors = true, polynomial_cutoff = false, radial_per_pair = false;
+    Linear<Real> vector, matrix; // contractions of l = 1 and 2 for products of many; or no columns
     double cutoff = 0.0;
     const Real *alpha = nullptr, *center = nullptr; // (elements or pairs, stride)
     int64_t alpha_at = 0, center_at = 0, coefficients_at = 0;

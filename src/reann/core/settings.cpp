@@ -17,6 +17,7 @@ namespace {
 
 constexpr int largest_count = 100'000;
 constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
+constexpr int orbitals_of_many = 16;   // in products of many moments, if not given
 constexpr double most_weights = 2e8;   // 1.6 GB in double precision
 
 [[noreturn]] void impossible(const std::string &name, const std::string &what) {
@@ -132,7 +133,8 @@ void features(const Section &model, Settings &settings) {
     const int64_t of_all_l = products * (settings.l_max + 1);
     if (of_all_l > largest_count) model.wrong("n_radial");
     const Json &given = model.field("n_orbitals");
-    settings.n_orbitals = static_cast<int>(settings.orbitals_per_l ? products : of_all_l);
+    settings.n_orbitals = settings.many_body ? orbitals_of_many
+                                             : static_cast<int>(settings.orbitals_per_l ? products : of_all_l);
     if (given.kind != Json::Kind::null)
         settings.n_orbitals = model.as_count(given, "n_orbitals", 1, largest_count);
 }
@@ -151,7 +153,7 @@ void repulsion(const Json &object, Settings &settings) {
 // numbers than in a file, whose length hence does not bound them.
 void check_size(const Section &model, const Settings &settings) {
     const double n_l = settings.l_max + 1, n = settings.n_radial;
-    const double products = n_l * n * (n + 1) / 2 + (settings.many_body ? 3 * n : 0);
+    const double products = n_l * n * (n + 1) / 2 + (settings.many_body ? 3.0 * settings.n_orbitals : 0.0);
     const double n_features = (settings.orbitals_per_l ? n_l : 1.0) * settings.n_orbitals;
     const double n_first = settings.readout.hidden[0] +
                            static_cast<double>(settings.n_recursions) * settings.update.hidden[0];

@@ -4,11 +4,11 @@ Moments s_i^{a,k} = sum_j c_j^k R_k(r_ij) Y_a(r_ij), then one of
 
 * gram:     G^l_kk' = sum_a s^{a,k} s^{a,k'}, the upper triangle of each l; its diagonal is the
             density of EANN, its content that of every choice of contracted orbitals;
-* many_body: the Gram matrices, and of the vector v^k and the matrix A^k of l = 1 and 2 the products
-            of three and four, v A v, tr A^3 and |A v|^2. With unit vectors they are sums over
-            neighbors of cos(12) cos(23), cos(12) cos(23) cos(31) and cos(12) cos(23) cos(34),
-            as in the n-body terms of NEP (J. Chem. Phys. 157, 114801, 2022) and ACE (Phys. Rev. B
-            99, 014104, 2019), but without their cost: one channel for each radial function;
+* many_body: the Gram matrices, and of contracted moments of l = 1 and 2, vectors v and symmetric
+            matrices A, the products of three and four v A v, tr A^3 and |A v|^2. With unit
+            vectors they are sums over neighbors of cos(12) cos(23), cos(12) cos(23) cos(31) and
+            cos(12) cos(23) cos(34), terms of four and five bodies as in NEP (J. Chem. Phys. 157,
+            114801, 2022) and ACE (Phys. Rev. B 99, 014104, 2019);
 * orbitals: rho^m = sum_l sum_a (sum_k d^l_km s^{a,k})^2, REANN (Phys. Rev. Lett. 127, 156002,
             2021; J. Chem. Phys. 156, 114801, 2022), summed over l or kept apart.
 
@@ -24,6 +24,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reann.model.angular import components
+
+ORBITALS_OF_MANY = 16
+"""Contracted moments in products of three and four, unless the configuration says otherwise."""
 
 
 def moments(
@@ -65,18 +68,33 @@ class Gram(nn.Module):
 
 
 class ManyBody(Gram):
-    """Products of two moments within each l, and of three and four with l = 1 and 2."""
+    """Products of two moments within each l, and of three and four with l = 1 and 2.
 
-    def __init__(self, n_radial: int, l_max: int) -> None:
+    Attributes
+    ----------
+    vector, matrix
+        Contractions of the moments of l = 1 and of l = 2, (n_radial, n_orbitals).
+    """
+
+    def __init__(
+        self,
+        n_radial: int,
+        l_max: int,
+        n_orbitals: int,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__(n_radial, l_max)
-        self.width += 3 * n_radial
+        self.width += 3 * n_orbitals
+        start = torch.randn(2, n_radial, n_orbitals, generator=generator) / math.sqrt(n_radial)
+        self.vector, self.matrix = (nn.Parameter(x.clone()) for x in start)
 
     def forward(
         self, s: Float[Tensor, "atoms components radial"], t: int
     ) -> Float[Tensor, "atoms features"]:
         """Return the density of moments."""
-        v = s[:, self.components[1]].mT.unsqueeze(-1)
-        xx, xy, xz, yy, yz, zz = s[:, self.components[2]].unbind(1)
+        v = (s[:, self.components[1]] @ self.vector).mT.unsqueeze(-1)
+        xx, xy, xz, yy, yz, zz = (s[:, self.components[2]] @ self.matrix).unbind(1)
         # The square roots of the multinomial weights are those of pairs, not of larger products.
         xy, xz, yz = (math.sqrt(0.5) * x for x in (xy, xz, yz))
         A = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], dim=-1).unflatten(-1, (3, 3))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from reann.config import ModelConfig
 from reann.graph import Graph
 from reann.model.angular import angular
-from reann.model.density import Gram, ManyBody, Orbitals, moments
+from reann.model.density import ORBITALS_OF_MANY, Gram, ManyBody, Orbitals, moments
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.radial import CUTOFF_FUNCTIONS, Gaussians
@@ -187,9 +187,11 @@ class Reann(nn.Module):
 
 
 def _density(config: ModelConfig, generator: torch.Generator | None) -> Gram | ManyBody | Orbitals:
-    if config.features != "orbitals":
-        kind = Gram if config.features == "gram" else ManyBody
-        return kind(config.n_radial, config.l_max)
+    if config.features == "gram":
+        return Gram(config.n_radial, config.l_max)
+    if config.features == "many_body":
+        n_orbitals = config.n_orbitals or ORBITALS_OF_MANY
+        return ManyBody(config.n_radial, config.l_max, n_orbitals, generator=generator)
     products = config.n_radial * (config.n_radial + 1) // 2
     every = products * (config.l_max + 1)
     return Orbitals(

@@ -22,6 +22,7 @@ namespace {
 // Scratch of a chunk, one part after the other.
 template <class Real> struct Scratch {
     Real *features, *features_bar, *out, *layers, *M, *S, *moments, *tape, *alpha_bar, *center_bar;
+    ManyBody<Real> many;
     int64_t size;
 
     Scratch(const Weights<Real> &w, int planes, Real *start) {
@@ -46,6 +47,10 @@ template <class Real> struct Scratch {
         take(S, w.n_components * row);
         take(moments, block_atoms * w.n_components * row);
         take(tape, atoms * tape_width);
+        const int64_t contracted = w.vector.columns ? many_rows * planes * w.vector.n_out : 0;
+        take(many.contracted, contracted);
+        take(many.contracted_bar, contracted);
+        take(many.moments_bar, w.vector.columns ? many_rows * row : 0);
         take(alpha_bar, planes == 2 ? pairs * w.stride : 0);
         take(center_bar, planes == 2 ? pairs * w.stride : 0);
     }
@@ -107,14 +112,15 @@ typename F::Real *moments_of(const Work<typename F::Real> &work,
 // rho^(t) of a block
 template <class F, int l_max>
 void embed(const Work<typename F::Real> &work, const Block &block, int t,
-           typename F::Real *moments, typename F::Real *features) {
+           const ManyBody<typename F::Real> &many, typename F::Real *moments,
+           typename F::Real *features) {
     const auto &w = *work.weights;
     const auto &edges = work.edges;
     const int64_t row = F::planes * w.stride, size = w.n_components * row;
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
         sum_moments<F, l_max>(edges, edges.begin[i], edges.end[i], edges.radial + edges.begin[i] * row,
                               work.coefficients[t], w.stride, moments);
-        density<F>(moments, l_max, w.n_radial, w.many_body, w.stride, w.n_features, features);
+        density<F>(w, moments, many, features);
         moments += size;
         features += F::planes * w.n_features;
     }
@@ -128,7 +134,7 @@ void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
     const int64_t row = F::planes * w.stride;
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
-        embed<F, l_max>(work, block, t, moments_of<F>(work, chunk, block, t), scratch.features);
+        embed<F, l_max>(work, block, t, scratch.many, moments_of<F>(work, chunk, block, t), scratch.features);
         network<F>(update, scratch.features, block.n,
                    work.tape[t] + block.first * F::planes * update.tape, scratch.layers, scratch.out);
         const Real *c = work.coefficients[t] + block.first * row;
@@ -191,9 +197,9 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
     Real *c_bar = t > 0 || F::planes == 2 ? chunk.coefficients_bar : nullptr;
     for (int i = 0; i < block.n; ++i) {
         const int64_t atom = block.first + i;
-        adjoint_of_density<F>(moments + i * size,
-                              scratch.features_bar + i * F::planes * w.n_features, l_max, w.n_radial,
-                              w.many_body, w.stride, w.n_features, scratch.M, scratch.S);
+        adjoint_of_density<F>(w, moments + i * size,
+                              scratch.features_bar + i * F::planes * w.n_features, scratch.many,
+                              scratch.M, scratch.S, chunk.parameters);
         adjoint_of_moments<F, l_max>(edges, edges.begin[atom], edges.end[atom],
                                      edges.radial + edges.begin[atom] * row, work.coefficients[t],
                                      w.stride, scratch.S, rows, c_bar);
@@ -222,7 +228,7 @@ void middle(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) 
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &readout = w.readout[block.element];
         const int width = readout.last.n_out;
-        embed<F, l_max>(work, block, t, scratch.moments, scratch.features);
+        embed<F, l_max>(work, block, t, scratch.many, scratch.moments, scratch.features);
         network<F>(readout, scratch.features, block.n, scratch.tape, scratch.layers, scratch.out);
         for (int i = 0; i < block.n; ++i) {
             Real *out = scratch.out + i * F::planes * width;
@@ -253,8 +259,8 @@ void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk
         const Real *moments = moments_of<F>(work, chunk, block, t);
         if constexpr (F::planes == 2)
             for (int i = 0; i < block.n; ++i)
-                density<F>(moments + i * w.n_components * row, l_max, w.n_radial, w.many_body, w.stride,
-                           w.n_features, scratch.features + i * F::planes * w.n_features);
+                density<F>(w, moments + i * w.n_components * row, scratch.many,
+                           scratch.features + i * F::planes * w.n_features);
         adjoint_of_network<F>(update, scratch.features, work.coefficients_bar + block.first * row,
                               block.n, work.tape[t] + block.first * F::planes * update.tape,
                               scratch.layers, scratch.features_bar, chunk.parameters);
