@@ -90,5 +90,5 @@ forms = st.fixed_dictionaries(
             }
         ),
     }
-).filter(lambda form: form["features"] != "many_body" or form["l_max"] >= 2)
+)
 """Every choice of the model's form."""

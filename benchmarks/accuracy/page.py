@@ -24,6 +24,7 @@ PLOT = BENCHMARKS.parent / "docs" / "explanation" / "accuracy.svg"
 PRESETS = ("fast", "default", "accurate")
 MEASURES = ("mae", "rmse")
 FORCES = "forces_rmse_meV_per_A"
+ENERGY = "energy_rmse_meV_per_atom"
 
 Result = dict[str, Any]
 
@@ -82,44 +83,51 @@ def table(kind: str) -> str:
 
 
 def answers() -> str:
-    """Return what each change does to the errors, relative to the first row of its question."""
+    """Return what each change does to the errors, relative to the base, the mean of its seeds."""
     every = results("ask")
+
+    def runs_of(label: str) -> dict[str, list[Result]]:
+        return {n: [r for r in every if (r["set"], r["label"]) == (n, label)] for n in SYSTEMS}
+
     head = ["question", "change"]
     head += [f"{SETS[name].title}: F, E, time" for name in SYSTEMS]
     rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * len(SYSTEMS)]
-    base = {run["set"]: run for run in every if run["label"] == "base"}
+    base = runs_of("base")
     cells = [
-        f"{base[n]['tests']['test'][FORCES]:.1f} meV/Å, "
-        f"{base[n]['tests']['test']['energy_rmse_meV_per_atom']:.2f} meV/atom, "
-        f"{base[n]['us_per_atom']:.1f} µs"
-        if n in base
-        else "–"
-        for n in SYSTEMS
+        f"{spread(errors_of(runs, FORCES))} meV/Å, {spread(errors_of(runs, ENERGY))} meV/atom, "
+        f"{time_of(runs):.1f} µs"
+        for runs in base.values()
     ]
     rows.append(f"| **base** | | {' | '.join(cells)} |")
     for question, changes in QUESTIONS.items():
         title = f"**{question}**"
         for label in changes:
-            runs = {n: [r for r in every if (r["set"], r["label"]) == (n, label)] for n in SYSTEMS}
-            if label == "base" or not any(runs.values()):
+            found = runs_of(label)
+            if label == "base" or not any(found.values()):
                 continue
-            cells = [change(runs[n], base.get(n)) for n in SYSTEMS]
+            cells = [change(found[n], base[n]) for n in SYSTEMS]
             rows.append(f"| {title} | {label} | {' | '.join(cells)} |")
             title = ""
     return "\n".join(rows)
 
 
-def change(runs: list[Result], base: Result | None) -> str:
-    """Return the changes of forces, energy and time in percent."""
-    if not runs or base is None:
+def errors_of(runs: list[Result], key: str) -> list[float]:
+    """Return an error on the test of each seed."""
+    return [run["tests"]["test"][key] for run in runs]
+
+
+def time_of(runs: list[Result]) -> float:
+    """Return the time per atom in µs."""
+    return statistics.median(run["us_per_atom"] for run in runs)
+
+
+def change(runs: list[Result], base: list[Result]) -> str:
+    """Return the changes of forces, energy and time."""
+    if not runs:
         return "–"
-    test = base["tests"]["test"]
-    parts = []
-    for key in (FORCES, "energy_rmse_meV_per_atom"):
-        mean = statistics.mean(run["tests"]["test"][key] for run in runs)
-        parts.append(f"{100 * (mean / test[key] - 1):+.0f} %")
-    time = statistics.median(run["us_per_atom"] for run in runs) / base["us_per_atom"]
-    return ", ".join([*parts, f"×{time:.2f}"])
+    means = [[statistics.mean(errors_of(r, key)) for r in (runs, base)] for key in (FORCES, ENERGY)]
+    parts = [f"{100 * (after / before - 1):+.0f} %" for after, before in means]
+    return ", ".join([*parts, f"×{time_of(runs) / time_of(base):.2f}"])
 
 
 def beside_the_original() -> str:
@@ -139,7 +147,7 @@ def beside_the_original() -> str:
             test = [run["tests"]["test"] for run in runs]
             cells = [SETS[curve.set].title, curve.label.rpartition("T")[2], str(epochs)]
             cells += [
-                spread(runs[0]["atoms"] * t["energy_rmse_meV_per_atom"] for t in test),
+                spread(runs[0]["atoms"] * t[ENERGY] for t in test),
                 spread(t[FORCES] for t in test),
                 f"{statistics.mean(run['training_seconds'] for run in runs) / 60:.1f}",
             ]

@@ -24,7 +24,7 @@ def _networks(settings: str) -> tuple[str, ...]:
     return f"model.readout.{settings}", f"model.update.{settings}"
 
 
-BASE = ("model.n_radial=8",)
+BASE = ("model.n_radial=8", "model.features=gram")
 """What every change is added to: small, so that many can be tried."""
 
 QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {

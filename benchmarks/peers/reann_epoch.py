@@ -27,7 +27,7 @@ from reann.training.journal import read_log
 
 FRAMES = 48
 EPOCHS = 3
-SIZE = {"cutoff": 6.2, "l_max": 2, "n_radial": 12, "n_recursions": 3}
+SIZE = {"cutoff": 6.2, "l_max": 2, "n_radial": 12, "n_recursions": 3, "features": "gram"}
 
 
 def load(atoms: ase.Atoms, threads: int, engine: str) -> tuple[dict[str, str], dict[str, Task]]:

@@ -140,7 +140,7 @@ class ZBLConfig(Section):
 _WIDE = {"hidden": [128, 128]}
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"n_radial": 8, "n_recursions": 1},
+    "fast": {"n_radial": 8, "n_recursions": 1, "features": "gram"},
     "accurate": {"n_radial": 16, "l_max": 3, "readout": _WIDE, "update": _WIDE},
     "upstream": {
         "n_radial": 8,
@@ -178,9 +178,9 @@ class ModelConfig(Section):
     """Radial functions per neighbor element."""
     n_recursions: Annotated[int, Field(ge=0)] = 2
     """T: how often the orbital coefficients are updated; 0 is EANN."""
-    features: Literal["gram", "many_body", "orbitals"] = "gram"
-    """Products of two moments within each l; these and products of three and four with l = 1 and 2;
-    or squares of contracted orbitals."""
+    features: Literal["gram", "many_body", "orbitals"] = "many_body"
+    """Products of two moments within each l; these and, from l_max 2 on, products of three and four
+    contracted moments; or squares of contracted orbitals."""
     n_orbitals: Count | None = None
     """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
     orbitals_per_l: bool = False
@@ -212,12 +212,6 @@ class ModelConfig(Section):
         if not isinstance(values, dict):
             return values
         return {**PRESETS.get(str(values.get("preset")), {}), **values}
-
-    @model_validator(mode="after")
-    def _matrices_there(self) -> ModelConfig:
-        if self.features == "many_body" and self.l_max < 2:
-            raise ValueError("features: many_body needs l_max of at least 2")
-        return self
 
 
 # --- training ---------------------------------------------------------------------------------

@@ -176,7 +176,6 @@ def test_a_field_in_the_wrong_place_is_sent_to_the_right_one(write, field, sugge
         ("model:\n  cutoff: -1", "model.cutoff cannot be -1", "a number of at least 0.1"),
         ("model:\n  cutoff: true", "model.cutoff cannot be true", "a number of at least 0.1"),
         ("model:\n  features: grams", "Did you mean 'gram'?", "gram, many_body, orbitals"),
-        ("model: {features: many_body, l_max: 1}", "needs l_max of at least 2", "Change one"),
         ("model:\n  zbl: {inner: 2}", "inner 2.0 must be below outer 0.7", "Change one"),
         ("model:\n  readout: {hidden: []}", "model.readout.hidden cannot be []", "a list of"),
         ("training:\n  schedule: cosine", "Did you mean {name: cosine}?", "{name: plateau}"),

@@ -125,8 +125,7 @@ std::vector<int> elements(const Section &header) {
 void features(const Section &model, Settings &settings) {
     const int kind = model.choice("features", {"gram", "orbitals", "many_body"});
     settings.gram = kind != 1;
-    settings.many_body = kind == 2;
-    if (settings.many_body && settings.l_max < 2) model.wrong("l_max");
+    settings.many_body = kind == 2 && settings.l_max >= 2;
     settings.orbitals_per_l = model.flag("orbitals_per_l");
     settings.orbitals_per_recursion = model.flag("orbitals_per_recursion");
     const int64_t n = settings.n_radial, products = n * (n + 1) / 2;

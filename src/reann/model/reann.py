@@ -187,11 +187,11 @@ class Reann(nn.Module):
 
 
 def _density(config: ModelConfig, generator: torch.Generator | None) -> Gram | ManyBody | Orbitals:
-    if config.features == "gram":
-        return Gram(config.n_radial, config.l_max)
-    if config.features == "many_body":
+    if config.features == "many_body" and config.l_max >= 2:
         n_orbitals = config.n_orbitals or ORBITALS_OF_MANY
         return ManyBody(config.n_radial, config.l_max, n_orbitals, generator=generator)
+    if config.features != "orbitals":
+        return Gram(config.n_radial, config.l_max)
     products = config.n_radial * (config.n_radial + 1) // 2
     every = products * (config.l_max + 1)
     return Orbitals(
