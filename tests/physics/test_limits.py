@@ -127,9 +127,9 @@ def test_features_of_gram_hold_those_of_orbitals() -> None:
     atoms = random_atoms(5, 6, (True, True, True))
     graph = graph_from_atoms(atoms, CUTOFF)
     vectors = graph.edge_vectors()
-    gram = random_model(n_recursions=0).embed(graph, vectors).density
+    source = random_model(n_recursions=0, features="gram")
+    gram = source.embed(graph, vectors).density
     model = random_model(n_recursions=0, features="orbitals", n_orbitals=7)
-    source = random_model(n_recursions=0)
     model.radial.load_state_dict(source.radial.state_dict())
     model.orbital_coefficients.data.copy_(source.orbital_coefficients)
     orbitals = model.embed(graph, vectors).density
@@ -138,3 +138,25 @@ def test_features_of_gram_hold_those_of_orbitals() -> None:
     d = model.density.contraction[0]
     linear = torch.cat([twice[:, None] * d_l[row] * d_l[column] for d_l in d])
     torch.testing.assert_close(orbitals, gram @ linear)
+
+
+def test_products_of_many_moments_are_sums_over_chains_and_rings() -> None:
+    """Brute force: cosines along 1 - 2 - 3, around 1 - 2 - 3 - 1, along 1 - 2 - 3 - 4."""
+    atoms = random_atoms(6, 5, (False, False, False))
+    graph = graph_from_atoms(atoms, 20.0)
+    model = random_model(n_recursions=0, features="many_body", cutoff=20.0, n_orbitals=3)
+    rho, order = model.embed(graph, graph.edge_vectors())
+    found = rho[order.rank][:, -9:].unflatten(1, (3, 3))
+    for i in range(len(atoms)):
+        edges = graph.edge_index[0] == i
+        vectors = graph.edge_vectors()[edges]
+        r = vectors.norm(dim=1)
+        z = model.element_index[graph.atomic_numbers[graph.edge_index[1][edges]]]
+        radial = model.radial(r[None], z[:1], z[None])[0] * model.orbital_coefficients[z]
+        orbitals = radial * model.cutoff_function(r, 20.0)[:, None]
+        v, a = orbitals @ model.density.vector, orbitals @ model.density.matrix
+        cos = (vectors @ vectors.T) / r / r[:, None]
+        chain = torch.einsum("ic,jc,kc,ij,jk->c", v, a, v, cos, cos)
+        ring = torch.einsum("ic,jc,kc,ij,jk,ki->c", a, a, a, cos, cos, cos)
+        longer = torch.einsum("ic,jc,kc,lc,ij,jk,kl->c", v, a, a, v, cos, cos, cos)
+        torch.testing.assert_close(found[i], torch.stack([chain, ring, longer]))

@@ -582,7 +582,7 @@ def _nan_in_training(predicted: dict[str, torch.Tensor]) -> float:
 
 
 def test_a_warm_start_goes_on_from_the_errors_of_the_file(tmp_path):
-    first = train(small(tmp_path / "first", epochs=6, learning_rate=1e-2))
+    first = train(small(tmp_path / "first", epochs=12, learning_rate=1e-2))
     old = member(first).metadata["errors"]["valid"]
     again = train(small(tmp_path / "again"), warm_start=first.folder / "model.reann")
     assert log(again)[0][VALID_E] == pytest.approx(old["energy_rmse_meV_per_atom"], rel=1e-6)
