@@ -73,7 +73,7 @@ def table(kind: str) -> str:
                 if own:
                     cells = [f"**{title}**, {unit}", preset, *errors(one, own, test)]
                     cells += [f"{statistics.median(run['us_per_atom'] for run in own):.1f}"]
-                    cells += [spread(run["training_seconds"] / 60 for run in own).split(" ")[0]]
+                    cells += [spread(run["processor_seconds"] / 60 for run in own).split(" ")[0]]
                     rows.append(f"| {' | '.join([*cells, str(len(own))])} |")
                     title = unit = ""
         rows += [
@@ -168,7 +168,7 @@ def beside_peers() -> str:
         for preset in PRESETS:
             own = [r for r in ours if (r["set"], r["label"]) == (name, preset)]
             if own:
-                minutes = statistics.mean(run["training_seconds"] for run in own) / 60
+                minutes = statistics.mean(run["processor_seconds"] for run in own) / 60
                 lines.append((f"reann, {preset}", minutes, own))
         lines += [(run["label"], run["minutes"], [run]) for run in theirs if run["set"] == name]
         title = f"**{SETS[name].title}**"
