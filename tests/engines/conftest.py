@@ -12,10 +12,14 @@ from reann.potential import Potential
 
 
 def make_potential(seed=0, dtype=torch.float64, cutoff=3.5, **settings):
-    """A potential for H and O whose forces are of the order of 1 eV/Å."""
+    """A potential for H and O whose forces are of the order of 1 eV/Å.
+
+    Of products of two moments: with random weights those of many pull water apart.
+    """
     config = ModelConfig(
         cutoff=cutoff,
         n_radial=4,
+        features="gram",
         l_max=2,
         n_recursions=1,
         readout={"hidden": [16, 16]},
