@@ -185,13 +185,14 @@ def beside_peers() -> str:
 def front() -> None:
     """Draw the errors of the forces against the time per atom, a panel per kind."""
     import matplotlib as mpl
+    import matplotlib.ticker
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
     plt.rcParams |= {"svg.hashsalt": "reann", "svg.fonttype": "none", "font.size": 8}
     kinds = ("molecule", "liquid", "solid", "surface")
-    figure, every = plt.subplots(2, 2, figsize=(7.2, 6.0), layout="constrained")
+    figure, every = plt.subplots(2, 2, figsize=(7.2, 7.0), layout="constrained")
     found = results("train")
     for kind, axes in zip(kinds, every.flat, strict=True):
         for name, one in SETS.items():
@@ -206,9 +207,14 @@ def front() -> None:
             if one.kind == kind and points:
                 axes.loglog(*zip(*points, strict=True), "o-", label=one.title, ms=4)
         axes.set(xlabel="µs per atom, one thread", ylabel="forces, RMSE in meV/Å", title=kind)
+        axes.set(xlim=(2.5, 25), ylim=(9, 300))
+        for axis, ticks in ((axes.xaxis, (3, 5, 10, 20)), (axes.yaxis, (10, 20, 50, 100, 200))):
+            axis.set_ticks(ticks, [f"{tick}" for tick in ticks])
+            axis.set_minor_formatter(mpl.ticker.NullFormatter())
         axes.grid(visible=True, which="both", alpha=0.2)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=6, frameon=False)
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
+            axes.legend(fontsize=7, frameon=False, ncols=2, **place)
     figure.savefig(PLOT, metadata={"Date": None})
 
 
