@@ -20,8 +20,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
@@ -55,13 +57,18 @@ def main() -> None:
     if arguments.what == "peers":
         beside_peers(data, arguments)
         return
-    folder = RESULTS / arguments.what
-    folder.mkdir(parents=True, exist_ok=True)
+    runs = arguments.runs.resolve() / arguments.what
     for trial in TRIALS[arguments.what](arguments):
-        file = folder / f"{trial.name}.json"
-        if not file.exists():
-            found = run(trial, data, arguments.runs.resolve() / arguments.what)
-            file.write_text(json.dumps(found, indent=1) + "\n")
+        once(arguments.what, trial.name, partial(run, trial, data, runs))
+
+
+def once(kind: str, name: str, train: Callable[[], dict[str, Any]]) -> None:
+    """Write the result of a training, unless it is there."""
+    file = RESULTS / kind / f"{name}.json"
+    if not file.exists():
+        found = train()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def time_again(data: Path, runs: Path) -> None:
@@ -81,14 +88,10 @@ def time_again(data: Path, runs: Path) -> None:
 
 def beside_peers(data: Path, arguments: argparse.Namespace) -> None:
     """Train the other packages."""
-    folder = RESULTS / "peers"
-    folder.mkdir(parents=True, exist_ok=True)
     chosen = arguments.sets, arguments.peers, arguments.minutes or PEER_MINUTES, arguments.device
     for trial in peers.trials(*chosen):
-        file = folder / f"{trial.name}.json"
-        if not file.exists():
-            found = peers.run(trial, data, arguments.runs / "peers", arguments.environments)
-            file.write_text(json.dumps(found, indent=1) + "\n")
+        places = arguments.runs / "peers", arguments.environments
+        once("peers", trial.name, partial(peers.run, trial, data, *places))
 
 
 def presets(arguments: argparse.Namespace) -> Iterator[Trial]:
