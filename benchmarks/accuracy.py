@@ -35,8 +35,8 @@ from sets import SETS, draw  # noqa: E402
 from trial import Trial, run, us_per_atom  # noqa: E402
 
 RESULTS = HERE / "results" / "accuracy"
-MINUTES = {"fast": 1.0, "default": 4.0, "accurate": 12.0}
-"""Of one core, per training."""
+MINUTES = {"fast": 1.0, "default": 3.0, "accurate": 6.0}
+"""Of processor time on one core, per training."""
 ROUNDS = 3
 """Of the measurements of times."""
 PEER_MINUTES = 12.0

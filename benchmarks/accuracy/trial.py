@@ -45,7 +45,7 @@ class Trial:
     epochs: int | None = None
     """Fixed number of epochs, or as many as the minutes allow."""
     minutes: float | None = None
-    """Wall time of the training on one core."""
+    """Processor time of the training on one core: other work on the machine costs no epochs."""
 
     @property
     def name(self) -> str:
@@ -125,8 +125,10 @@ def _affordable(trial: Trial, data: Path, runs: Path) -> int:
     if trial.minutes is None:
         raise ValueError("a trial needs epochs or minutes")
     own = runs / "calibration" / trial.name
+    before, start = _processor_seconds(), time.monotonic()
     train(trial.config(data, own, CALIBRATION_EPOCHS), overwrite=True)
-    seconds = [row["seconds"] for row in read_log(own / "log.csv")]
+    busy = (_processor_seconds() - before) / (time.monotonic() - start)
+    seconds = [busy * row["seconds"] for row in read_log(own / "log.csv")]
     each = min(after - before for before, after in pairwise(seconds))
     return max(1, int((60.0 * trial.minutes - seconds[0]) / each))
 

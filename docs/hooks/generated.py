@@ -12,7 +12,8 @@ from typing import Any
 import typer
 
 from reann.cli import app
-from reann.config import PRESETS, Config
+from reann.config import Config
+from reann.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from reann.presets import PRESETS
+
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -137,33 +139,6 @@ class ZBLConfig(Section):
         return self
 
 
-_WIDE = {"hidden": [128, 128]}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"n_radial": 8, "n_recursions": 1, "features": "gram"},
-    "accurate": {"n_radial": 16, "l_max": 3, "readout": _WIDE, "update": _WIDE},
-    "upstream": {
-        "n_radial": 8,
-        "features": "orbitals",
-        "angular": "raw",
-        "radial_width": "free",
-        "standardize": False,
-        "coefficient_scale": 1.0,
-        "readout": {
-            "hidden": [64, 64, 64],
-            "activation": "relu_like",
-            "layer_norm": True,
-        },
-        "update": {
-            "hidden": [64, 64, 64],
-            "activation": "relu_like",
-            "layer_norm": True,
-        },
-    },
-}
-"""Named sets of choices for the section `model`; a file's own fields take precedence."""
-
-
 class ModelConfig(Section):
     """The potential: density, recursion, readout."""
 
@@ -270,8 +245,8 @@ class TrainingConfig(Section):
     AdamW for all."""
     learning_rate: Positive = 3e-3
     """Of the optimizer, at its highest."""
-    weight_decay: NonNegative = 1e-4
-    """Of the networks' weights only."""
+    weight_decay: NonNegative = 0.3
+    """Of the networks' weights only: what the data do not ask for is forgotten."""
     clip: Positive | None = 10.0
     """Largest norm of the gradient."""
     schedule: Annotated[CosineSchedule | PlateauSchedule, Field(discriminator="name")] = (
