@@ -74,6 +74,7 @@ forms = st.fixed_dictionaries(
         "l_max": st.integers(0, 4),
         "n_recursions": st.integers(0, 3),
         "features": st.sampled_from(["gram", "many_body", "orbitals"]),
+        "messages": st.sampled_from(["scalar", "directional"]),
         "orbitals_per_l": st.booleans(),
         "orbitals_per_recursion": st.booleans(),
         "angular": st.sampled_from(["unit", "raw"]),

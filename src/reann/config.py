@@ -156,6 +156,9 @@ class ModelConfig(Section):
     features: Literal["gram", "many_body", "orbitals"] = "many_body"
     """Products of two moments within each l; these and, from l_max 2 on, products of three and four
     contracted moments; or squares of contracted orbitals."""
+    messages: Literal["scalar", "directional"] = "scalar"
+    """What the recursion passes on: orbital coefficients, or also gated moments, which carry
+    directions from neighbor to neighbor."""
     n_orbitals: Count | None = None
     """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
     orbitals_per_l: bool = False

@@ -165,8 +165,9 @@ RANKS = {
 
 @pytest.mark.parametrize("n_recursions", [0, 1, 2, 3])
 @pytest.mark.parametrize("ranks", RANKS.values(), ids=RANKS.keys())
-def test_ranks_add_up_to_the_whole(load, crystal, n_recursions, ranks):
-    potential, model = load(n_recursions=n_recursions, zbl={})
+@pytest.mark.parametrize("messages", ["scalar", "directional"])
+def test_ranks_add_up_to_the_whole(load, crystal, n_recursions, ranks, messages):
+    potential, model = load(n_recursions=n_recursions, messages=messages, zbl={})
     numbers = crystal.atomic_numbers.numpy()
     domains = decompose(crystal, np.array(ranks), max(ranks) + 1)
     assert all(domain.n_local == ranks.count(r) for r, domain in enumerate(domains))

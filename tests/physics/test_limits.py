@@ -71,13 +71,14 @@ def test_the_last_neighbor_leaves_smoothly(
     assert measured > 2 * order - 1 - 0.5
 
 
+@pytest.mark.parametrize("messages", ["scalar", "directional"])
 @given(structures)
-def test_recursions_start_as_none(atoms: ase.Atoms) -> None:
+def test_recursions_start_as_none(messages: str, atoms: ase.Atoms) -> None:
     """With its zero last layers T > 0 equals T = 0 before the first step."""
     graph = graph_from_atoms(atoms, CUTOFF)
     densities = []
     for t in (0, 1, 3):
-        config = ModelConfig(cutoff=CUTOFF, n_radial=4, n_recursions=t)
+        config = ModelConfig(cutoff=CUTOFF, n_radial=4, n_recursions=t, messages=messages)
         model = build(config, ELEMENTS, 10.0, seed=1, dtype=torch.float64)
         densities.append(model.embed(graph, graph.edge_vectors()).density)
     torch.testing.assert_close(densities[0], densities[1], rtol=0, atol=1e-14)
@@ -110,12 +111,13 @@ def test_angular_functions_multiply_to_powers_of_the_cosine(l_max: int, seed: in
         torch.testing.assert_close((y[part, 0] * y[part, 1]).sum(), product**l)
 
 
-def test_the_environment_reaches_one_cutoff_further_with_each_recursion() -> None:
+@pytest.mark.parametrize("messages", ["scalar", "directional"])
+def test_the_environment_reaches_one_cutoff_further_with_each_recursion(messages: str) -> None:
     """Atom i feels exactly T + 1 hops (theory: receptive field (T + 1) rc)."""
     chain = ase.Atoms("C6", [[2.5 * i, 0.1 * (i % 2), 0] for i in range(6)])
     graph = graph_from_atoms(chain, CUTOFF)
     for t in range(4):
-        model = random_model(n_recursions=t)
+        model = random_model(n_recursions=t, messages=messages)
         r = graph.edge_vectors().requires_grad_()
         (g,) = torch.autograd.grad(model(graph, r)[0], r)
         felt = graph.edge_index[:, g.abs().sum(1) > 0].max().item()

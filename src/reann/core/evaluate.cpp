@@ -26,7 +26,7 @@ template <class Real> class Run {
         : weights_(model.packed<Real>(member).weights()), kernels_(kernels_of<Real>(level())),
           workspace_(workspace), system_(system), loss_(loss), planes_(loss ? 2 : 1),
           passes_((loss ? kernels_.tangents : kernels_.plain)[weights_.l_max]),
-          row_(int64_t(planes_) * weights_.stride) {
+          row_(int64_t(planes_) * weights_.stride), rows_(weights_.n_rows * row_) {
         workspace.begin();
         work_.weights = &weights_;
         work_.zbl = loss ? nullptr : model.zbl();
@@ -72,7 +72,7 @@ template <class Real> class Run {
             if (loss_->energies) reference_bar[z] += loss_->energies[work_.atoms.caller[i]];
             for (int k = 0; k < weights_.n_radial; ++k)
                 bar[weights_.coefficients_at + int64_t(z) * weights_.stride + k] +=
-                    work_.coefficients_bar[i * row_ + weights_.stride + k];
+                    work_.coefficients_bar[i * rows_ + weights_.stride + k];
         }
         for (int z = 0; z < weights_.n_elements; ++z)
             if (count[z] > 0.0)
@@ -166,27 +166,33 @@ template <class Real> class Run {
         if (planes_ == 1 && work_.derivatives) edges.gradient = workspace_.take<Real>(4 * capacity);
         edges.radial = workspace_.take<Real>(capacity * row_ + line);
         work_.energies = workspace_.take<double>(local);
-        if (system_.forward || system_.reverse) values_.resize(n * weights_.n_radial);
+        if (system_.forward || system_.reverse) values_.resize(n * weights_.n_rows * weights_.n_radial);
 
         const int T = weights_.n_recursions;
         coefficients_.resize(T + 1);
         moments_.resize(T);
         tape_.resize(T);
-        for (Real *&c : coefficients_) c = workspace_.take<Real>(n * row_ + line);
+        changes_.resize(T);
+        for (Real *&c : coefficients_) c = workspace_.take<Real>(n * rows_ + line);
         const int64_t size = weights_.n_components * row_, n_chunks = chunks_.size();
         for (Real *&s : moments_) s = workspace_.take<Real>(local * size + n_chunks * line);
-        for (int t = 0; t < T; ++t)
-            tape_[t] = workspace_.take<Real>(local * planes_ * weights_.updates[t * weights_.n_elements].tape);
+        for (int t = 0; t < T; ++t) {
+            const Network<Real> &update = weights_.updates[t * weights_.n_elements];
+            tape_[t] = workspace_.take<Real>(local * planes_ * update.tape);
+            if (weights_.n_rows > 1)
+                changes_[t] = workspace_.take<Real>(local * planes_ * update.last.n_out);
+        }
         work_.coefficients = coefficients_.data();
         work_.moments = moments_.data();
         work_.tape = tape_.data();
-        if (work_.derivatives) work_.coefficients_bar = workspace_.take<Real>(n * row_);
+        work_.changes = changes_.data();
+        if (work_.derivatives) work_.coefficients_bar = workspace_.take<Real>(n * rows_);
         const int64_t scratch = kernels_.scratch_size(weights_, planes_);
         for (Chunk<Real> &chunk : chunks_) {
             chunk.scratch = workspace_.take<Real>(scratch);
             if (!work_.derivatives) continue;
-            chunk.coefficients_bar = workspace_.take<Real>(n * row_);
-            std::fill_n(chunk.coefficients_bar, n * row_, Real(0));
+            chunk.coefficients_bar = workspace_.take<Real>(n * rows_);
+            std::fill_n(chunk.coefficients_bar, n * rows_, Real(0));
         }
     }
 
@@ -252,18 +258,18 @@ template <class Real> class Run {
 
     void start(int64_t i) {
         const Real *c = weights_.coefficients + int64_t(work_.atoms.element[i]) * weights_.stride;
-        Real *to = coefficients_[0] + i * row_;
+        Real *to = coefficients_[0] + i * rows_;
         std::copy_n(c, weights_.stride, to);
         if (planes_ == 2) std::fill_n(to + weights_.stride, weights_.stride, Real(0));
     }
 
-    // Adds what the chunks gave to the adjoints of the coefficients. They accumulate over t:
-    // c^(t+1) = c^(t) + g_t passes the adjoint on.
+    // Adds what the chunks gave to the adjoints of c and u. Those of c accumulate over t:
+    // c^(t+1) = c^(t) + g_t passes the adjoint on; u^(t) is only read at t.
     void reduce(const Chunk<Real> &own, bool first) {
         const auto [from, to] = share(own);
         Real *bar = work_.coefficients_bar;
-        for (int64_t k = from * row_; k < to * row_; ++k) {
-            Real sum = first ? Real(0) : bar[k];
+        for (int64_t k = from * rows_; k < to * rows_; ++k) {
+            Real sum = first || k % rows_ >= row_ ? Real(0) : bar[k];
             for (Chunk<Real> &chunk : chunks_) {
                 sum += chunk.coefficients_bar[k];
                 chunk.coefficients_bar[k] = 0;
@@ -275,18 +281,21 @@ template <class Real> class Run {
     // Rows in the caller's order and precision, exchanged, and back again.
     bool exchanged(reann_exchange call, Real *rows, bool forward) {
         const int64_t n = system_.n_atoms, local = system_.n_local, K = weights_.n_radial;
+        const int64_t width = weights_.n_rows * K;
         const int32_t *caller = work_.atoms.caller;
-        for (int64_t i = 0; i < n; ++i)
-            for (int64_t k = 0; k < K; ++k) values_[caller[i] * K + k] = rows[i * row_ + k];
-        if (!call(system_.context, values_.data(), static_cast<int32_t>(K))) return false;
-        const int64_t from = forward ? local : 0, to = forward ? n : local;
-        for (int64_t i = from; i < to; ++i)
-            for (int64_t k = 0; k < K; ++k)
-                rows[i * row_ + k] = static_cast<Real>(values_[caller[i] * K + k]);
-        if (!forward) std::fill(rows + local * row_, rows + n * row_, Real(0));
+        const auto each = [&](int64_t begin, int64_t end, const auto &copy) {
+            for (int64_t i = begin; i < end; ++i)
+                for (int64_t r = 0; r < weights_.n_rows; ++r)
+                    copy(rows + i * rows_ + r * row_, values_.data() + caller[i] * width + r * K);
+        };
+        each(0, n, [&](const Real *row, double *to) { std::copy_n(row, K, to); });
+        if (!call(system_.context, values_.data(), static_cast<int32_t>(width))) return false;
         if (forward) // padding is read, and must not be what was there before
-            for (int64_t i = local; i < n; ++i)
-                std::fill(rows + i * row_ + K, rows + (i + 1) * row_, Real(0));
+            std::fill(rows + local * rows_, rows + n * rows_, Real(0));
+        each(forward ? local : 0, forward ? n : local, [&](Real *row, const double *from) {
+            for (int64_t k = 0; k < K; ++k) row[k] = static_cast<Real>(from[k]);
+        });
+        if (!forward) std::fill(rows + local * rows_, rows + n * rows_, Real(0));
         return true;
     }
 
@@ -297,10 +306,10 @@ template <class Real> class Run {
     const reann_loss *loss_;
     const int planes_;
     const Passes<Real> &passes_;
-    const int64_t row_;
+    const int64_t row_, rows_; // numbers in a row of an atom, and in all that neighbors read
     Work<Real> work_;
     std::vector<Chunk<Real>> chunks_;
-    std::vector<Real *> coefficients_, moments_, tape_;
+    std::vector<Real *> coefficients_, moments_, tape_, changes_;
     std::vector<double> values_;
 };
 

@@ -88,10 +88,14 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     const Raw &e = raw("reference_energies", {n_elements});
     reference = e.values;
     reference_array = e.array;
-    for (int t = 0; t < settings.n_recursions; ++t)
+    const int n_directed = settings.directional ? settings.l_max : 0;
+    for (int t = 0; t < settings.n_recursions; ++t) {
         for (int z = 0; z < n_elements; ++z)
             updates.push_back(network("updates." + std::to_string(t), settings.update, z, t,
-                                      settings.n_radial, c_scale));
+                                      settings.n_radial, c_scale, 1 + n_directed));
+        for (int l = 0; l < n_directed; ++l)
+            mixing.push_back(copy("messages." + std::to_string(t) + ".mixing", {n_directed, K, K}, l));
+    }
     for (int z = 0; z < n_elements; ++z)
         readout.push_back(network("readout", settings.readout, z, settings.n_recursions, 1, energy_scale));
     for (const First &first : firsts_) fold_first(first);
@@ -125,23 +129,24 @@ Place Folded::place(int rows, int columns) {
     return p;
 }
 
-// The part of one element, or all of it with element -1, as a matrix of its last axis.
-Place Folded::copy(const std::string &name, std::vector<int64_t> shape, int element, double factor) {
+// The part of one element (the first axis), or all of it with element -1, as a matrix of the last axis.
+Place Folded::copy(const std::string &name, std::vector<int64_t> shape, int element, double factor,
+                   int n_groups) {
     const Raw &from = raw(name, shape);
-    const int64_t columns = shape.back();
+    const int columns = static_cast<int>(shape.back()), group = columns / n_groups;
     const int64_t whole = int64_t(from.values.size()), part = element < 0 ? whole : whole / shape[0];
-    const Copy c{from.array, element < 0 ? 0 : element * part, place(int(part / columns), int(columns)),
-                 factor};
+    const int padded = n_groups == 1 ? group : (group + lanes_ - 1) / lanes_ * lanes_;
+    const Copy c{from.array, element < 0 ? 0 : element * part,
+                 place(int(part / columns), n_groups * padded), factor, columns, group, padded};
     for (int i = 0; i < c.place.rows; ++i)
-        for (int k = 0; k < c.place.columns; ++k)
-            values[c.place.at + int64_t(i) * c.place.stride + k] =
-                factor * from.values[c.from + int64_t(i) * columns + k];
+        for (int k = 0; k < columns; ++k)
+            values[c.at(i, k)] = factor * from.values[c.from + int64_t(i) * columns + k];
     copies_.push_back(c);
     return c.place;
 }
 
 FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &form, int element, int t,
-                              int n_out, double factor) {
+                              int n_out, double factor, int n_groups) {
     const int64_t n_elements = settings_.elements.size();
     const int n_blocks = form.hidden.size() > 1 ? form.blocks : 0;
     const auto neurons = [&](FoldedLayer &layer, const std::string &at, int64_t width) {
@@ -173,8 +178,10 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
         }
     FoldedLayer last;
     neurons(last, name + ".activation", width);
-    last.weight = copy(name + ".last.weight", {n_elements, width, n_out}, element, factor);
-    if (name != "readout") last.bias = copy(name + ".last.bias", {n_elements, n_out}, element, factor);
+    const int64_t n_last = int64_t(n_groups) * n_out;
+    last.weight = copy(name + ".last.weight", {n_elements, width, n_last}, element, factor, n_groups);
+    if (name != "readout")
+        last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, factor, n_groups);
     net.layers.push_back(last);
     return net;
 }
@@ -288,9 +295,8 @@ void Folded::unfold(const std::vector<double> &bar, double *const *gradients) co
     for (const Copy &c : copies_)
         if (double *to = gradients[c.array])
             for (int i = 0; i < c.place.rows; ++i)
-                for (int k = 0; k < c.place.columns; ++k)
-                    to[c.from + int64_t(i) * c.place.columns + k] +=
-                        c.factor * bar[c.place.at + int64_t(i) * c.place.stride + k];
+                for (int k = 0; k < c.columns; ++k)
+                    to[c.from + int64_t(i) * c.columns + k] += c.factor * bar[c.at(i, k)];
     const Raw &width = raws_.at("radial.width");
     if (double *to = gradients[width.array])
         for (int i = 0; i < alpha.rows; ++i)

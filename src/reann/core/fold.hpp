@@ -48,6 +48,7 @@ class Folded {
     std::vector<double> values;
     Place alpha, center, coefficients;
     Place vector, matrix; // contractions for products of many moments
+    std::vector<Place> mixing; // of directional messages, (recursions * l_max)
     std::vector<FoldedNetwork> updates, readout; // (recursions * elements), (elements)
     std::vector<double> reference;               // e_Z in eV
     int reference_array = -1;                    // where it stands among the arrays
@@ -58,11 +59,16 @@ class Folded {
         int array = -1;
         std::vector<double> values;
     };
-    struct Copy { // values[at] = factor * raw
+    struct Copy { // values[at] = factor * raw; columns in groups, each padded to whole vectors
         int array;
         int64_t from;
         Place place;
         double factor;
+        int columns, group, padded; // of raw; of a group there and here
+
+        int64_t at(int i, int k) const {
+            return place.at + int64_t(i) * place.stride + k / group * padded + k % group;
+        }
     };
     struct First {
         int t, element;
@@ -72,9 +78,10 @@ class Folded {
 
     const Raw &raw(const std::string &name, std::vector<int64_t> shape);
     Place place(int rows, int columns);
-    Place copy(const std::string &name, std::vector<int64_t> shape, int element, double factor = 1.0);
+    Place copy(const std::string &name, std::vector<int64_t> shape, int element, double factor = 1.0,
+               int n_groups = 1);
     FoldedNetwork network(const std::string &name, const NetworkSettings &form, int element, int t,
-                          int n_out, double factor);
+                          int n_out, double factor, int n_groups = 1);
     void fold_first(const First &first);
     void unfold_first(const First &first, const std::vector<double> &bar,
                       double *const *gradients) const;

@@ -26,6 +26,9 @@ Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
         w.vector = linear(folded, folded.vector, {});
         w.matrix = linear(folded, folded.matrix, {});
     }
+    for (const Place &place : folded.mixing) mixing_.push_back(linear(folded, place, {}));
+    w.mixing = mixing_.data();
+    if (settings.directional) w.n_rows = w.n_components;
     w.cutoff = settings.cutoff;
     w.alpha = numbers(folded, folded.alpha);
     w.center = numbers(folded, folded.center);

@@ -24,6 +24,7 @@ template <class Real> class Packed {
     std::deque<std::vector<Real>> memory_; // its elements never move
     std::deque<std::vector<Layer<Real>>> layers_;
     std::vector<Network<Real>> updates_, readout_;
+    std::vector<Linear<Real>> mixing_;
     std::vector<double> nothing_;
     Weights<Real> weights_;
 };

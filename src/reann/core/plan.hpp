@@ -55,6 +55,7 @@ template <class Real> struct Weights {
     int l_max = 0, n_components = 0, n_radial = 0, n_elements = 0, n_recursions = 0;
     int stride = 0;     // n_radial padded
     int n_features = 0; // padded
+    int n_rows = 1;     // of an atom that neighbors read: c, then u of the components of l >= 1
     bool unit_vectors = true, polynomial_cutoff = false, radial_per_pair = false;
     Linear<Real> vector, matrix; // contractions of l = 1 and 2 for products of many; or no columns
     double cutoff = 0.0;
@@ -62,6 +63,7 @@ template <class Real> struct Weights {
     int64_t alpha_at = 0, center_at = 0, coefficients_at = 0;
     const Real *coefficients = nullptr;     // c^(0), (elements, stride)
     const Network<Real> *updates = nullptr; // (recursions, elements)
+    const Linear<Real> *mixing = nullptr;   // of directional messages, (recursions, l_max)
     const Network<Real> *readout = nullptr; // (elements)
     const double *nothing = nullptr;        // readout of an empty neighborhood, (elements)
     const double *reference = nullptr;      // e_Z, (elements)
@@ -104,7 +106,7 @@ template <class Real> struct Chunk {
     int64_t edges = 0;            // where its edges start
     int64_t n_edges = 0;          // inside the cutoff
     int64_t gap = 0;              // before its moments: vectors may reach beyond the last one
-    Real *coefficients_bar = nullptr; // what it adds to the adjoint of c, (atoms, planes, stride)
+    Real *coefficients_bar = nullptr; // what it adds to their adjoint, (atoms, rows, planes, stride)
     double *forces = nullptr;         // (atoms, 3)
     double *virial = nullptr;         // (systems, 9)
     double *virials = nullptr;        // (atoms, 9)
@@ -118,10 +120,11 @@ template <class Real> struct Work {
     const Zbl *zbl = nullptr;
     Atoms atoms;
     Edges<Real> edges;
-    Real *const *coefficients = nullptr; // c^(t), each (atoms, planes, stride)
+    Real *const *coefficients = nullptr; // c^(t) and u^(t), each (atoms, rows, planes, stride)
     Real *const *moments = nullptr;      // s^(t), each (local, components, planes, stride), t < T
     Real *const *tape = nullptr;         // of the updates, each (local * planes * tape)
-    Real *coefficients_bar = nullptr;    // adjoint of c^(t+1), summed over the chunks
+    Real *const *changes = nullptr;      // g_t with directional messages, each (local, planes, n_out)
+    Real *coefficients_bar = nullptr;    // adjoint of c^(t+1) and u^(t+1), summed over the chunks
     double *energies = nullptr;          // in the order of the engine
     bool derivatives = false;            // forces or virials are wanted, or tangents are carried
 };

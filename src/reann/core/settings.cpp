@@ -77,6 +77,11 @@ class Section {
         return static_cast<int>(found - words.begin());
     }
 
+    // The same for a field that older files do not have: 0 there.
+    int newer_choice(const char *key, std::initializer_list<std::string_view> words) const {
+        return object_.find(key) ? choice(key, words) : 0;
+    }
+
     // Refuses an object that has other fields than those asked for, each of them once.
     void no_other() const {
         if (object_.keys.size() != n_asked_) impossible(name_, "has an unknown field");
@@ -187,6 +192,8 @@ Settings parse_settings(const std::string &text) {
     settings.n_radial = model.count("n_radial");
     settings.n_recursions = model.count("n_recursions", 0);
     features(model, settings);
+    settings.directional =
+        model.newer_choice("messages", {"scalar", "directional"}) == 1 && settings.l_max > 0;
     settings.unit_vectors = model.choice("angular", {"unit", "raw"}) == 0;
     settings.radial_per_pair = model.choice("radial", {"neighbor", "pair"}) == 1;
     settings.radial_softplus = model.choice("radial_width", {"softplus", "free"}) == 0;

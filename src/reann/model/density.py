@@ -24,18 +24,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reann.model.angular import components
+from reann.model.neighborhood import Neighborhood
 
 ORBITALS_OF_MANY = 16
 """Contracted moments in products of three and four, unless the configuration says otherwise."""
 
 
 def moments(
-    coefficients: Float[Tensor, "atoms slots radial"],
+    atoms: Neighborhood,
     radial: Float[Tensor, "atoms slots radial"],
     angular: Float[Tensor, "atoms components slots"],
+    c: Float[Tensor, "atoms radial"],
+    u: Float[Tensor, "atoms directed radial"] | None = None,
 ) -> Float[Tensor, "atoms components radial"]:
-    """Return s_i^{a,k}, the neighbors' orbitals summed with their coefficients."""
-    return torch.bmm(angular, radial * coefficients)
+    """Return s_i^{a,k}, the neighbors' orbitals summed with their coefficients.
+
+    Neighbors may add directional messages, sum_j R_k(r_ij) u_j^{a,k} for the components of l >= 1.
+    """
+    s = torch.bmm(angular, radial * atoms.of_neighbors(c))
+    if u is None:
+        return s
+    received = torch.einsum("ijk,ijak->iak", radial, atoms.of_neighbors(u))
+    return torch.cat([s[:, :1], s[:, 1:] + received], dim=1)
 
 
 class Gram(nn.Module):

@@ -78,9 +78,7 @@ class Neighborhood:
             vector=padded.view(n_atoms, n_slots, 3),
         )
 
-    def of_neighbors(
-        self, values: Float[Tensor, "atoms width"]
-    ) -> Float[Tensor, "atoms slots width"]:
+    def of_neighbors(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "atoms slots ..."]:
         """Return the values of the neighbors of every atom."""
         chosen = values.index_select(0, self.neighbor.reshape(-1))
-        return chosen.view(*self.neighbor.shape, values.shape[1])
+        return chosen.view(*self.neighbor.shape, *values.shape[1:])

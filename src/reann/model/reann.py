@@ -15,6 +15,7 @@ from reann.config import ModelConfig
 from reann.graph import Graph
 from reann.model.angular import angular
 from reann.model.density import ORBITALS_OF_MANY, Gram, ManyBody, Orbitals, moments
+from reann.model.messages import Directional
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.radial import CUTOFF_FUNCTIONS, Gaussians
@@ -85,11 +86,12 @@ class Reann(nn.Module):
         # Random signs and sizes: what neighbors of different elements add is told apart at once.
         start = torch.randn(n_elements, n_radial, generator=generator)
         self.orbital_coefficients = nn.Parameter(start * per_neighbor)
+        directions = config.l_max if config.messages == "directional" else 0
         self.updates = nn.ModuleList(
             Network(
                 n_elements,
                 self.density.width,
-                n_radial,
+                n_radial * (1 + directions),
                 config.update,
                 bias=True,
                 generator=generator,
@@ -98,6 +100,10 @@ class Reann(nn.Module):
         )
         self.readout = Network(
             n_elements, self.density.width, 1, config.readout, bias=False, generator=generator
+        )
+        self.messages = nn.ModuleList(
+            Directional(n_radial, directions, generator)
+            for _ in range(config.n_recursions if directions else 0)
         )
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
 
@@ -133,7 +139,8 @@ class Reann(nn.Module):
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements.
 
-        c_j^(0) = c_Z,  rho^(t) = density(c^(t)),  c_j^(t+1) = c_j^(t) + g_t(rho_j^(t)).
+        c_j^(0) = c_Z,  rho^(t) = density(c^(t), u^(t)),  c_j^(t+1) = c_j^(t) + g_t(rho_j^(t)), and
+        with directional messages u^(0) = 0, u_j^(t+1) from gates of g_t and the moments of j.
         """
         element = self.element_index[graph.atomic_numbers]
         atoms = Neighborhood.of(graph, vectors, element, len(self.elements), 2.0 * self.cutoff)
@@ -145,12 +152,15 @@ class Reann(nn.Module):
         y = angular(direction, self.config.l_max)
 
         # index_select throughout: the gradient of an indexed tensor adds in no fixed order.
-        c = self.orbital_coefficients.index_select(0, atoms.element)
+        c, u = self.orbital_coefficients.index_select(0, atoms.element), None
         for t, update in enumerate(self.updates):
-            rho = self.density(moments(atoms.of_neighbors(c), radial, y), t)
-            g = update(self.standardize(rho, atoms.counts), atoms.counts)
-            c = c + self.coefficient_scale * g
-        rho = self.density(moments(atoms.of_neighbors(c), radial, y), len(self.updates))
+            s = moments(atoms, radial, y, c, u)
+            rho = self.density(s, t)
+            g = self.coefficient_scale * update(self.standardize(rho, atoms.counts), atoms.counts)
+            c = c + g[:, : c.shape[1]]
+            if self.messages:
+                u = self.messages[t](g[:, c.shape[1] :], s)
+        rho = self.density(moments(atoms, radial, y, c, u), len(self.updates))
         return Embedding(rho, atoms)
 
     def standardize(

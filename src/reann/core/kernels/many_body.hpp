@@ -113,11 +113,7 @@ void adjoint_of_products_of_many(const Weights<typename F::Real> &w, const typen
     adjoint_of_linear<F>(w.vector, s + row, scratch.contracted_bar, 3, scratch.moments_bar, parameters);
     adjoint_of_linear<F>(w.matrix, s + 4 * row, scratch.contracted_bar + 3 * F::planes * n_out, 6,
                          scratch.moments_bar + 3 * row, parameters);
-    for (int k = 0; k < w.stride; k += W, S += w.n_components * F::planes * W)
-        for (int a = 0; a < many_rows; ++a) {
-            Real *to = S + (1 + a) * F::planes * W;
-            store(to, W, load<F>(to, W) + load<F>(scratch.moments_bar + a * row + k, w.stride));
-        }
+    add_to_adjoint<F>(w, scratch.moments_bar, 1, many_rows, S);
 }
 
 } // namespace

@@ -1,11 +1,14 @@
 // Moments of the neighbors' orbitals, and their adjoint.
 //
-//     s_i^{a,k} = sum_j c_j^k R_k(r_ij) Y_a(r_ij)
+//     s_i^{a,k} = sum_j R_k(r_ij) [c_j^k Y_a(r_ij) + u_j^{a,k}]
 //
-// All lanes of a vector are the radial index k, so an edge costs one multiply-add per component.
+// with the directional messages u of l >= 1, if there are any (`directed`). All lanes of a vector are
+// the radial index k, so an edge costs one multiply-add per component, with messages two.
 // With S = dE/ds, P_k = sum_a S_i^{a,k} Y_a and its derivatives along the direction u, an edge gives
 //
 //     dE/dc_j^k += R_k P_k      dE/dR_k = c_j^k P_k      dE/du = sum_k c_j^k R_k dP_k/du
+//
+// and messages add dE/du_j^{a,k} += R_k S_i^{a,k} and sum_a u_j^{a,k} S_i^{a,k} to dE/dR_k.
 #pragma once
 
 #include "../plan.hpp"
@@ -15,10 +18,11 @@
 namespace reann {
 namespace {
 
-// s: (components, planes, stride) of one atom; R: the radial functions of its first edge
-template <class F, int l_max>
+// s: (components, planes, stride) of one atom; R: the radial functions of its first edge; c: (atoms,
+// rows, planes, stride)
+template <class F, int l_max, bool directed>
 void sum_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end,
-                 const typename F::Real *R, const typename F::Real *c, int stride,
+                 const typename F::Real *R, const typename F::Real *c, int n_rows, int stride,
                  typename F::Real *s) {
     using Real = typename F::Real;
     using Lanes = typename F::Lanes;
@@ -30,14 +34,17 @@ void sum_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end
         for (int64_t e = begin; e < end; ++e) {
             const typename F::Number u[3] = {number<F>(edges.x + e, more), number<F>(edges.y + e, more),
                                              number<F>(edges.z + e, more)};
+            const Real *c_j = c + edges.neighbor[e] * (n_rows * row) + k;
+            const Lanes R_k = load<F>(R + (e - begin) * row + k, stride);
             Lanes orbital[n];
-            orbital[0] = load<F>(c + edges.neighbor[e] * row + k, stride) *
-                         load<F>(R + (e - begin) * row + k, stride);
+            orbital[0] = load<F>(c_j, stride) * R_k;
             sum[0] = sum[0] + orbital[0];
             unrolled<1, n>([&](auto a) REANN_LAMBDA {
                 constexpr Monomial m = monomial(a.value);
                 orbital[a.value] = orbital[m.parent] * u[m.coordinate];
                 sum[a.value] = sum[a.value] + orbital[a.value];
+                if constexpr (directed)
+                    sum[a.value] = sum[a.value] + load<F>(c_j + a.value * row, stride) * R_k;
             });
         }
         unrolled<0, n>([&](auto a) REANN_LAMBDA { store(s + a.value * row + k, stride, sum[a.value]); });
@@ -103,9 +110,9 @@ template <class Real> struct RadialRows {
 // S of one atom, vector after vector of k: (stride / lanes, components, planes, lanes). Adds to c_bar
 // of the neighbors if it is given, and to edges.gradient without tangents, or to the adjoints of
 // alpha and center with tangents.
-template <class F, int l_max>
+template <class F, int l_max, bool directed>
 void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end,
-                        const typename F::Real *R, const typename F::Real *c, int stride,
+                        const typename F::Real *R, const typename F::Real *c, int n_rows, int stride,
                         const typename F::Real *S, const RadialRows<typename F::Real> rows,
                         typename F::Real *c_bar) {
     using Real = typename F::Real;
@@ -122,15 +129,22 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
         const Real *S_k = S;
         for (int k = 0; k < stride; k += W, S_k += n * F::planes * W) {
             const auto S_of = [S_k](int a) REANN_LAMBDA { return load<F>(S_k + a * F::planes * W, W); };
-            const Lanes R_k = load<F>(R + k, stride), c_k = load<F>(c + j * row + k, stride);
+            const Real *c_j = c + j * (n_rows * row) + k;
+            const Lanes R_k = load<F>(R + k, stride), c_k = load<F>(c_j, stride);
             Lanes P;
             [[maybe_unused]] Vector<Real> G[3] = {};
             if constexpr (F::planes == 1) P = polynomial_and_slope<Real, l_max>(S_of, u, G);
             else P = polynomial<F, l_max>(S_of, u);
             if (c_bar) {
-                Real *target = c_bar + j * row + k;
+                Real *target = c_bar + j * (n_rows * row) + k;
                 store(target, stride, load<F>(target, stride) + R_k * P);
+                if constexpr (directed)
+                    for (int a = 1; a < n; ++a)
+                        store(target + a * row, stride, load<F>(target + a * row, stride) + R_k * S_of(a));
             }
+            Lanes R_bar = c_k * P;
+            if constexpr (directed)
+                for (int a = 1; a < n; ++a) R_bar = R_bar + load<F>(c_j + a * row, stride) * S_of(a);
             const Vector<Real> alpha = load_vector(rows.alpha + radial_row + k);
             const Vector<Real> center = load_vector(rows.center + radial_row + k);
             if constexpr (F::planes == 1) {
@@ -139,12 +153,12 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
                 gx += orbital * G[0];
                 gy += orbital * G[1];
                 gz += orbital * G[2];
-                gr += orbital * P * (edges.slope[e] - (Real(2) * alpha) * (edges.r[e] - center));
+                gr += R_bar * R_k * (edges.slope[e] - (Real(2) * alpha) * (edges.r[e] - center));
             } else {
                 // dR_k/dalpha_k = -(r - rs_k)^2 R_k    dR_k/drs_k = 2 alpha_k (r - rs_k) R_k
                 const Number r = number<F>(edges.r + e, more);
                 const Lanes d = {r.value - center, splat(r.tangent)};
-                const Lanes along = c_k * P * R_k * d;
+                const Lanes along = R_bar * R_k * d;
                 Real *alpha_bar = rows.alpha_bar + radial_row + k;
                 Real *center_bar = rows.center_bar + radial_row + k;
                 store_vector(alpha_bar, load_vector(alpha_bar) - (along * d).tangent);

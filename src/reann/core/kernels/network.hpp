@@ -151,6 +151,19 @@ void adjoint_of_linear(const Linear<typename F::Real> &f, const typename F::Real
         multiply<Real>(d, f.n_out, rows, f.columns, f.backward, f.rows, x_bar, f.n_in, nullptr, 1);
 }
 
+// Adds rows (n, planes, stride) to the adjoint S of the moments from component `first` on, which lies
+// vector after vector of k: (stride / lanes, components, planes, lanes).
+template <class F>
+void add_to_adjoint(const Weights<typename F::Real> &w, const typename F::Real *rows, int first, int n,
+                    typename F::Real *S) {
+    constexpr int W = lanes<typename F::Real>;
+    for (int k = 0; k < w.stride; k += W, S += w.n_components * F::planes * W)
+        for (int a = 0; a < n; ++a) {
+            typename F::Real *to = S + (first + a) * F::planes * W;
+            store(to, W, load<F>(to, W) + load<F>(rows + a * F::planes * w.stride + k, w.stride));
+        }
+}
+
 // --- the whole network ------------------------------------------------------------------------
 
 // x: (atoms, planes, n_in); out: (atoms, planes, n_out); tape: (atoms * planes * net.tape);

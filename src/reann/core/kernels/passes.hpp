@@ -2,7 +2,7 @@
 // exchanged.
 //
 //     prepare    edges, radial functions, free atoms and nuclear repulsion
-//     forward    t = 0 .. T-1: moments, density, c^(t+1) = c^(t) + g_t(rho^(t))
+//     forward    t = 0 .. T-1: moments, density, c^(t+1) = c^(t) + g_t(rho^(t)) and messages
 //     middle     t = T: moments, density, readout and all their adjoints
 //     backward   t = T-1 .. 0: adjoints of g_t, density and moments
 //
@@ -12,68 +12,14 @@
 
 #include "../zbl.hpp"
 #include "density.hpp"
+#include "messages.hpp"
 #include "moments.hpp"
 #include "network.hpp"
 #include "radial.hpp"
+#include "scratch.hpp"
 
 namespace reann {
 namespace {
-
-// Scratch of a chunk, one part after the other.
-template <class Real> struct Scratch {
-    Real *features, *features_bar, *out, *layers, *M, *S, *moments, *tape, *alpha_bar, *center_bar;
-    ManyBody<Real> many;
-    int64_t size;
-
-    Scratch(const Weights<Real> &w, int planes, Real *start) {
-        const int64_t row = planes * w.stride, atoms = block_atoms * planes;
-        int widest = 0, tape_width = 0;
-        for (int i = 0; i < w.n_elements * (w.n_recursions + 1); ++i) {
-            const Network<Real> &net = i < w.n_elements ? w.readout[i] : w.updates[i - w.n_elements];
-            widest = widest > net.widest ? widest : net.widest;
-            tape_width = tape_width > net.tape ? tape_width : net.tape;
-        }
-        const int pairs = w.radial_per_pair ? w.n_elements * w.n_elements : w.n_elements;
-        size = 0;
-        const auto take = [&](Real *&part, int64_t n) {
-            part = start ? start + size : nullptr; // without memory, for the size alone
-            size += n + 16;                        // vectors may reach beyond the end
-        };
-        take(features, atoms * w.n_features);
-        take(features_bar, atoms * w.n_features);
-        take(out, atoms * (w.stride + lanes<Real>));
-        take(layers, 4 * atoms * widest);
-        take(M, w.n_radial * row);
-        take(S, w.n_components * row);
-        take(moments, block_atoms * w.n_components * row);
-        take(tape, atoms * tape_width);
-        const int64_t contracted = w.vector.columns ? many_rows * planes * w.vector.n_out : 0;
-        take(many.contracted, contracted);
-        take(many.contracted_bar, contracted);
-        take(many.moments_bar, w.vector.columns ? many_rows * row : 0);
-        take(alpha_bar, planes == 2 ? pairs * w.stride : 0);
-        take(center_bar, planes == 2 ? pairs * w.stride : 0);
-    }
-};
-
-// Up to `block_atoms` neighboring atoms of one element.
-struct Block {
-    int64_t first;
-    int n, element;
-};
-
-template <class Real, class Body>
-void each_block(const Work<Real> &work, const Chunk<Real> &chunk, const Body &body) {
-    const int32_t *element = work.atoms.element;
-    for (int64_t i = chunk.begin; i < chunk.end;) {
-        Block block{i, 0, element[i]};
-        while (block.n < block_atoms && i < chunk.end && element[i] == block.element) {
-            ++i;
-            ++block.n;
-        }
-        body(block);
-    }
-}
 
 template <class F>
 void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
@@ -109,6 +55,15 @@ typename F::Real *moments_of(const Work<typename F::Real> &work,
     return work.moments[t] + block.first * w.n_components * F::planes * w.stride + chunk.gap;
 }
 
+// What g_t gave a block: kept for the way back where it gates messages, else in scratch.
+template <class F>
+typename F::Real *changes_of(const Work<typename F::Real> &work, const Block &block, int t,
+                             typename F::Real *scratch) {
+    const auto &w = *work.weights;
+    if (w.n_rows == 1) return scratch;
+    return work.changes[t] + block.first * F::planes * w.updates[t * w.n_elements].last.n_out;
+}
+
 // rho^(t) of a block
 template <class F, int l_max>
 void embed(const Work<typename F::Real> &work, const Block &block, int t,
@@ -117,9 +72,10 @@ void embed(const Work<typename F::Real> &work, const Block &block, int t,
     const auto &w = *work.weights;
     const auto &edges = work.edges;
     const int64_t row = F::planes * w.stride, size = w.n_components * row;
+    const auto sum = w.n_rows > 1 && t > 0 ? sum_moments<F, l_max, true> : sum_moments<F, l_max, false>;
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
-        sum_moments<F, l_max>(edges, edges.begin[i], edges.end[i], edges.radial + edges.begin[i] * row,
-                              work.coefficients[t], w.stride, moments);
+        sum(edges, edges.begin[i], edges.end[i], edges.radial + edges.begin[i] * row,
+            work.coefficients[t], w.n_rows, w.stride, moments);
         density<F>(w, moments, many, features);
         moments += size;
         features += F::planes * w.n_features;
@@ -134,12 +90,15 @@ void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
     const int64_t row = F::planes * w.stride;
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &update = w.updates[t * w.n_elements + block.element];
-        embed<F, l_max>(work, block, t, scratch.many, moments_of<F>(work, chunk, block, t), scratch.features);
+        Real *moments = moments_of<F>(work, chunk, block, t), *g = changes_of<F>(work, block, t, scratch.out);
+        embed<F, l_max>(work, block, t, scratch.many, moments, scratch.features);
         network<F>(update, scratch.features, block.n,
-                   work.tape[t] + block.first * F::planes * update.tape, scratch.layers, scratch.out);
-        const Real *c = work.coefficients[t] + block.first * row;
-        Real *next = work.coefficients[t + 1] + block.first * row;
-        for (int64_t k = 0; k < block.n * row; ++k) next[k] = c[k] + scratch.out[k];
+                   work.tape[t] + block.first * F::planes * update.tape, scratch.layers, g);
+        for (int i = 0; i < block.n; ++i) {
+            const int64_t at = (block.first + i) * w.n_rows * row;
+            pass_on<F>(w, t, moments + i * w.n_components * row, g + i * F::planes * update.last.n_out,
+                       work.coefficients[t] + at, work.coefficients[t + 1] + at);
+        }
     });
 }
 
@@ -190,9 +149,13 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
     const Weights<Real> &w = *work.weights;
     const Edges<Real> &edges = work.edges;
     const int64_t row = F::planes * w.stride, size = w.n_components * row;
+    const int64_t changes = (1 + w.l_max) * row;
     const RadialRows<Real> rows{w.alpha, w.center, scratch.alpha_bar, scratch.center_bar,
                                 work.atoms.element,
                                 w.radial_per_pair ? block.element * w.n_elements : 0};
+    const bool directed = w.n_rows > 1;
+    const auto adjoint = directed && t > 0 ? adjoint_of_moments<F, l_max, true>
+                                           : adjoint_of_moments<F, l_max, false>;
     // Without tangents nobody asks for the adjoint of c^(0).
     Real *c_bar = t > 0 || F::planes == 2 ? chunk.coefficients_bar : nullptr;
     for (int i = 0; i < block.n; ++i) {
@@ -200,9 +163,13 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
         adjoint_of_density<F>(w, moments + i * size,
                               scratch.features_bar + i * F::planes * w.n_features, scratch.many,
                               scratch.M, scratch.S, chunk.parameters);
-        adjoint_of_moments<F, l_max>(edges, edges.begin[atom], edges.end[atom],
-                                     edges.radial + edges.begin[atom] * row, work.coefficients[t],
-                                     w.stride, scratch.S, rows, c_bar);
+        if (directed && t < w.n_recursions)
+            adjoint_of_mixing<F>(w, t, moments + i * size,
+                                 changes_of<F>(work, block, t, nullptr) + i * changes,
+                                 work.coefficients_bar + atom * w.n_rows * row, scratch.messages,
+                                 scratch.S, chunk.parameters);
+        adjoint(edges, edges.begin[atom], edges.end[atom], edges.radial + edges.begin[atom] * row,
+                work.coefficients[t], w.n_rows, w.stride, scratch.S, rows, c_bar);
         if constexpr (F::planes == 1)
             if (t == 0) add_forces<Real>(work, chunk, atom);
     }
@@ -261,8 +228,14 @@ void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk
             for (int i = 0; i < block.n; ++i)
                 density<F>(w, moments + i * w.n_components * row, scratch.many,
                            scratch.features + i * F::planes * w.n_features);
-        adjoint_of_network<F>(update, scratch.features, work.coefficients_bar + block.first * row,
-                              block.n, work.tape[t] + block.first * F::planes * update.tape,
+        const Real *bar = work.coefficients_bar + block.first * w.n_rows * row;
+        if (w.n_rows > 1) {
+            for (int i = 0; i < block.n; ++i)
+                adjoint_of_gates<F>(w, t, moments + i * w.n_components * row, bar + i * w.n_rows * row,
+                                    scratch.messages, scratch.out + i * F::planes * update.last.n_out);
+            bar = scratch.out;
+        }
+        adjoint_of_network<F>(update, scratch.features, bar, block.n, work.tape[t] + block.first * F::planes * update.tape,
                               scratch.layers, scratch.features_bar, chunk.parameters);
         adjoint_of_embedding<F, l_max>(work, chunk, scratch, block, t, moments);
         if constexpr (F::planes == 2) add_radial_gradient(w, scratch, chunk);
