@@ -249,7 +249,8 @@ class TrainingConfig(Section):
     learning_rate: Positive = 3e-3
     """Of the optimizer, at its highest."""
     weight_decay: NonNegative = 0.3
-    """Of the networks' weights only: what the data do not ask for is forgotten."""
+    """Of the networks' weights only, at the highest rate, with which it falls: what the data do not
+    ask for is forgotten."""
     clip: Positive | None = 10.0
     """Largest norm of the gradient."""
     schedule: Annotated[CosineSchedule | PlateauSchedule, Field(discriminator="name")] = (

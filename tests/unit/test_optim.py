@@ -13,7 +13,7 @@ from torch import nn
 from models import random_model
 from reann.config import CosineSchedule, ModelConfig, TrainingConfig
 from reann.model import build
-from reann.training.optim import Average, cosine_rate, optimizer_for
+from reann.training.optim import Average, cosine_rate, optimizer_for, set_rate
 
 
 def groups(model: nn.Module, decay: float) -> dict[str, float]:
@@ -43,6 +43,18 @@ def test_only_weight_matrices_of_the_networks_decay(choices):
     assert len(matrices) >= 6
     for name, decay in found.items():
         assert decay == (0.3 if name in matrices else 0.0), name
+
+
+@pytest.mark.parametrize("name", ["soap", "adamw"])
+def test_the_decay_falls_with_the_rate(name):
+    config = TrainingConfig(optimizer=name, learning_rate=0.01, weight_decay=0.3)
+    optimizer = optimizer_for(build(ModelConfig(cutoff=3.0, n_radial=4), [1]), config)
+    matrices, others = optimizer.param_groups
+    for factor in (1.0, 0.1):
+        set_rate(optimizer, config, factor)
+        assert matrices["lr"] == others["lr"] == pytest.approx(0.01 * factor)
+        assert matrices["weight_decay"] == pytest.approx(0.3 * factor)
+        assert others["weight_decay"] == 0.0
 
 
 def test_frozen_reference_energies_are_not_optimized():

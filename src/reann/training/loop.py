@@ -28,7 +28,7 @@ from reann.native import choice
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
 from reann.training.loss import Counts, Loss
-from reann.training.optim import cosine_rate
+from reann.training.optim import cosine_rate, set_rate
 from reann.training.state import Progress, TrainingState
 
 DIVERGED = 25.0
@@ -114,9 +114,7 @@ class Trainer:
         names = self.loss.wanted(counts)
         if not names:  # structures without labels teach nothing
             return
-        rate = self.config.learning_rate * self._rate(at)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(state.optimizer, self.config, self._rate(at))
         state.optimizer.zero_grad(set_to_none=True)
         for graph in graphs:
             with self._memory_advice(graph):

@@ -29,10 +29,22 @@ def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW
     if config.optimizer == "soap":
         return Soap(matrices, others, rate, decay, fused=fused)
     groups = [
-        {"params": matrices, "weight_decay": decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": decay, "matrices": True},
+        {"params": others, "weight_decay": 0.0, "matrices": False},
     ]
     return torch.optim.AdamW(groups, lr=rate, fused=fused)
+
+
+def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float) -> None:
+    """Set a fraction of the rate, and with it the decay of the networks' weights.
+
+    Each step moves a weight by a part of the rate, however small its gradient: a decay in constant
+    proportion would hold the weights off the best fit to the end. So it ends before the steps do.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = factor * config.learning_rate
+        if group["matrices"]:
+            group["weight_decay"] = factor * config.weight_decay
 
 
 def cosine_rate(schedule: CosineSchedule, progress: float) -> float:

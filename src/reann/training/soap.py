@@ -57,9 +57,9 @@ class Soap(torch.optim.AdamW):
                 "params": list(matrices),
                 "betas": BETAS,
                 "weight_decay": weight_decay,
-                "turn": True,
+                "matrices": True,
             },
-            {"params": list(others), "weight_decay": 0.0, "turn": False},
+            {"params": list(others), "weight_decay": 0.0, "matrices": False},
         ]
         super().__init__([group for group in groups if group["params"]], lr=lr, fused=fused)
 
@@ -67,7 +67,7 @@ class Soap(torch.optim.AdamW):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Move the weights that have a gradient; those of the matrices are used up."""
         for group in self.param_groups:
-            if group["turn"]:
+            if group["matrices"]:
                 for p in group["params"]:
                     if p.grad is not None:
                         self._step(p, p.grad, group)

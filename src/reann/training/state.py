@@ -53,7 +53,7 @@ class TrainingState:
     """The parts of a run that change while it trains."""
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.AdamW
     average: Average
     best: dict[str, Tensor]
     """Averaged weights of the best epoch."""
