@@ -142,9 +142,9 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
                     for (int a = 1; a < n; ++a)
                         store(target + a * row, stride, load<F>(target + a * row, stride) + R_k * S_of(a));
             }
-            Lanes R_bar = c_k * P;
+            [[maybe_unused]] Lanes Q = zero<F>(); // what messages add to dE/dR_k
             if constexpr (directed)
-                for (int a = 1; a < n; ++a) R_bar = R_bar + load<F>(c_j + a * row, stride) * S_of(a);
+                for (int a = 1; a < n; ++a) Q = Q + load<F>(c_j + a * row, stride) * S_of(a);
             const Vector<Real> alpha = load_vector(rows.alpha + radial_row + k);
             const Vector<Real> center = load_vector(rows.center + radial_row + k);
             if constexpr (F::planes == 1) {
@@ -153,12 +153,16 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
                 gx += orbital * G[0];
                 gy += orbital * G[1];
                 gz += orbital * G[2];
-                gr += R_bar * R_k * (edges.slope[e] - (Real(2) * alpha) * (edges.r[e] - center));
+                Vector<Real> along = orbital * P;
+                if constexpr (directed) along += R_k * Q;
+                gr += along * (edges.slope[e] - (Real(2) * alpha) * (edges.r[e] - center));
             } else {
                 // dR_k/dalpha_k = -(r - rs_k)^2 R_k    dR_k/drs_k = 2 alpha_k (r - rs_k) R_k
                 const Number r = number<F>(edges.r + e, more);
                 const Lanes d = {r.value - center, splat(r.tangent)};
-                const Lanes along = R_bar * R_k * d;
+                Lanes along = c_k * P;
+                if constexpr (directed) along = along + Q;
+                along = along * R_k * d;
                 Real *alpha_bar = rows.alpha_bar + radial_row + k;
                 Real *center_bar = rows.center_bar + radial_row + k;
                 store_vector(alpha_bar, load_vector(alpha_bar) - (along * d).tangent);

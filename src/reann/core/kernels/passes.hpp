@@ -72,10 +72,15 @@ void embed(const Work<typename F::Real> &work, const Block &block, int t,
     const auto &w = *work.weights;
     const auto &edges = work.edges;
     const int64_t row = F::planes * w.stride, size = w.n_components * row;
-    const auto sum = w.n_rows > 1 && t > 0 ? sum_moments<F, l_max, true> : sum_moments<F, l_max, false>;
+    const bool directed = w.n_rows > 1 && t > 0;
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
-        sum(edges, edges.begin[i], edges.end[i], edges.radial + edges.begin[i] * row,
-            work.coefficients[t], w.n_rows, w.stride, moments);
+        const auto sum = [&](auto with) REANN_LAMBDA {
+            sum_moments<F, l_max, with.value>(edges, edges.begin[i], edges.end[i],
+                                              edges.radial + edges.begin[i] * row,
+                                              work.coefficients[t], w.n_rows, w.stride, moments);
+        };
+        if (directed) sum(Constant<true>{});
+        else sum(Constant<false>{});
         density<F>(w, moments, many, features);
         moments += size;
         features += F::planes * w.n_features;
@@ -154,8 +159,6 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
                                 work.atoms.element,
                                 w.radial_per_pair ? block.element * w.n_elements : 0};
     const bool directed = w.n_rows > 1;
-    const auto adjoint = directed && t > 0 ? adjoint_of_moments<F, l_max, true>
-                                           : adjoint_of_moments<F, l_max, false>;
     // Without tangents nobody asks for the adjoint of c^(0).
     Real *c_bar = t > 0 || F::planes == 2 ? chunk.coefficients_bar : nullptr;
     for (int i = 0; i < block.n; ++i) {
@@ -168,8 +171,14 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
                                  changes_of<F>(work, block, t, nullptr) + i * changes,
                                  work.coefficients_bar + atom * w.n_rows * row, scratch.messages,
                                  scratch.S, chunk.parameters);
-        adjoint(edges, edges.begin[atom], edges.end[atom], edges.radial + edges.begin[atom] * row,
-                work.coefficients[t], w.n_rows, w.stride, scratch.S, rows, c_bar);
+        const auto adjoint = [&](auto with) REANN_LAMBDA {
+            adjoint_of_moments<F, l_max, with.value>(edges, edges.begin[atom], edges.end[atom],
+                                                     edges.radial + edges.begin[atom] * row,
+                                                     work.coefficients[t], w.n_rows, w.stride,
+                                                     scratch.S, rows, c_bar);
+        };
+        if (directed && t > 0) adjoint(Constant<true>{});
+        else adjoint(Constant<false>{});
         if constexpr (F::planes == 1)
             if (t == 0) add_forces<Real>(work, chunk, atom);
     }
