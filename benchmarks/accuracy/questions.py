@@ -24,7 +24,7 @@ def _networks(settings: str) -> tuple[str, ...]:
     return f"model.readout.{settings}", f"model.update.{settings}"
 
 
-BASE = ("model.n_radial=8", "model.features=gram")
+BASE = ("model.n_radial=8", "model.features=gram", "training.weight_decay=1e-4")
 """What every change is added to: small, so that many can be tried."""
 
 QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -44,15 +44,17 @@ QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "cutoff function": {"polynomial": ("model.cutoff_function=polynomial",)},
     "features": {
         "many-body": ("model.features=many_body",),
+        "many-body-64": ("model.features=many_body", "model.n_orbitals=64"),
         "orbitals": ("model.features=orbitals",),
         "orbitals-64": ("model.features=orbitals", "model.n_orbitals=64"),
     },
+    "messages": {"directional": ("model.messages=directional",)},
     "angular": {"raw": ("model.angular=raw",)},
     "radial": {"pair": ("model.radial=pair",)},
     "standardization": {"none": ("model.standardize=false",)},
     "layer norm": {"layer-norm": _networks("layer_norm=true")},
     "average": {f"average-{x}": (f"training.ema={x}",) for x in (0, 0.999)},
-    "decay": {f"decay-{x}": (f"training.weight_decay={x}",) for x in (0.1, 1)},
+    "decay": {f"decay-{x}": (f"training.weight_decay={x}",) for x in (0.1, 0.3, 1)},
     "energy emphasis": {f"emphasis-{x}": (f"training.loss.energy_emphasis={x}",) for x in (1, 100)},
     "stress": {f"stress-{x}": (f"training.loss.stress={x}",) for x in (0, 0.3)},
     "huber": {"huber-0.1": ("training.loss.huber=0.1",)},

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reann.engines.ase import Calculator
     from reann.errors import UserError
     from reann.graph import Graph
+    from reann.heat_flux import heat_flux
     from reann.potential import Ensemble, Potential, load
     from reann.training.run import train
 
@@ -44,6 +45,7 @@ __all__ = [
     "Potential",
     "UserError",
     "__version__",
+    "heat_flux",
     "load",
     "train",
     "upstream",
@@ -56,6 +58,7 @@ _HOME = {
     "Graph": "reann.graph",
     "Potential": "reann.potential",
     "UserError": "reann.errors",
+    "heat_flux": "reann.heat_flux",
     "load": "reann.potential",
     "train": "reann.training.run",
 }

@@ -122,7 +122,11 @@ class Reann(nn.Module):
 
     def forward(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64, for edge vectors in Å."""
-        rho, atoms = self.embed(graph, vectors)
+        return self.energies(self.neighborhood(graph, vectors))
+
+    def energies(self, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
+        """Return atomic energies in eV, float64, in the order of the graph."""
+        rho = self.density_of(atoms)
         network = self.readout(self.standardize(rho, atoms.counts), atoms.counts)
         # NN_Z(0), and exactly nothing for an atom whose density is zero.
         one_each = [1] * len(self.elements)
@@ -136,14 +140,22 @@ class Reann(nn.Module):
             energies = energies + self.zbl(r, atoms.element, atoms.element[atoms.neighbor])
         return energies.index_select(0, atoms.rank)
 
+    def neighborhood(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Neighborhood:
+        """Lay out a graph for this model."""
+        element = self.element_index[graph.atomic_numbers]
+        return Neighborhood.of(graph, vectors, element, len(self.elements), 2.0 * self.cutoff)
+
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
-        """Return rho^(T), atoms in the order of the elements.
+        """Return rho^(T), atoms in the order of the elements."""
+        atoms = self.neighborhood(graph, vectors)
+        return Embedding(self.density_of(atoms), atoms)
+
+    def density_of(self, atoms: Neighborhood) -> Float[Tensor, "atoms features"]:
+        """Return rho^(T).
 
         c_j^(0) = c_Z,  rho^(t) = density(c^(t), u^(t)),  c_j^(t+1) = c_j^(t) + g_t(rho_j^(t)), and
         with directional messages u^(0) = 0, u_j^(t+1) from gates of g_t and the moments of j.
         """
-        element = self.element_index[graph.atomic_numbers]
-        atoms = Neighborhood.of(graph, vectors, element, len(self.elements), 2.0 * self.cutoff)
         vector = atoms.vector.to(self.orbital_coefficients.dtype)
         r = torch.linalg.vector_norm(vector, dim=-1)
         radial = self.radial(r, atoms.element, atoms.element[atoms.neighbor])
@@ -160,8 +172,7 @@ class Reann(nn.Module):
             c = c + g[:, : c.shape[1]]
             if self.messages:
                 u = self.messages[t](g[:, c.shape[1] :], s)
-        rho = self.density(moments(atoms, radial, y, c, u), len(self.updates))
-        return Embedding(rho, atoms)
+        return self.density(moments(atoms, radial, y, c, u), len(self.updates))
 
     def standardize(
         self, rho: Float[Tensor, "atoms features"], counts: list[int]

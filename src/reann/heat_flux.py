@@ -1,0 +1,104 @@
+"""The heat flux, for thermal conductivities by Green and Kubo.
+
+J = d/dt sum_i r_i E_i, without what the motion of the atoms' own energies adds:
+
+    J = -sum_ij r_ij [ g_ij . v_j + sum_t (dE/dc_ij^(t)) . dc_j^(t)/dt ],     g_ij = dE/dr_ij
+
+The second term is the energy that flows through the recursion: c_ij^(t) are the coefficients (and
+directional messages) of j as i reads them at iteration t, dc_j/dt their change as all atoms move.
+Each passage from j to i carries its energy over r_ij. Without it, which is what virials per atom
+give, the flux of a potential with T >= 1 is wrong by most of its size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import ase
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError
+from reann.model import Reann
+from reann.model.neighborhood import Neighborhood
+from reann.potential import Potential
+
+
+class HeatFlux(NamedTuple):
+    """Two parts of the heat flux, (3,) each, in eV Å per ASE's unit of time."""
+
+    potential: NDArray[np.float64]
+    """What flows from atom to atom."""
+    convective: NDArray[np.float64]
+    """Atoms that carry their energies along, sum_i (E_i + m_i v_i^2 / 2) v_i."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording(Neighborhood):
+    """A neighborhood that remembers what atoms have read of their neighbors."""
+
+    read: list[Tensor] = field(default_factory=list)
+
+    def of_neighbors(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "atoms slots ..."]:
+        """Return the values of the neighbors of every atom."""
+        self.read.append(super().of_neighbors(values))
+        return self.read[-1]
+
+
+def heat_flux(potential: Potential, atoms: ase.Atoms) -> HeatFlux:
+    """Return the heat flux of atoms that have velocities.
+
+    Energies of atoms count from zero, reference energies included; for mixtures, subtract what
+    their diffusion carries, or compare differences only. The PyTorch reference computes it.
+
+    Raises
+    ------
+    UserError
+        If the atoms have no velocities, or the potential cannot describe them.
+    """
+    if not atoms.has("momenta"):
+        raise UserError(
+            "The atoms have no velocities.", "heat_flux", "Set them: atoms.set_velocities(...)."
+        )
+    model = potential.model
+    graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
+    hood = model.neighborhood(graph, graph.edge_vectors())
+    v = torch.from_numpy(atoms.get_velocities()).to(hood.vector)
+    v = torch.empty_like(v).index_copy(0, hood.rank, v)
+    energies, flux = _flows(model, hood, v)
+    kinetic = 0.5 * atoms.get_masses() * (atoms.get_velocities() ** 2).sum(1)
+    carried = (energies.cpu().numpy() + kinetic) @ atoms.get_velocities()
+    return HeatFlux(flux.cpu().numpy(), carried)
+
+
+def _flows(
+    model: Reann, hood: Neighborhood, v: Float[Tensor, "atoms 3"]
+) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
+    """Return energies in the order of the graph, and the flux; `v` in the order of elements."""
+    v_j = hood.of_neighbors(v)
+    with torch.enable_grad():
+        r = hood.vector.detach().requires_grad_()
+        recorded = Recording(hood.element, hood.counts, hood.rank, hood.neighbor, r)
+        energies = model.energies(recorded)
+        _, *later = recorded.read  # c^(0) does not change
+        g, *through = torch.autograd.grad(
+            energies.sum(), [r, *later], retain_graph=True, materialize_grads=True
+        )
+    power = (g * v_j).sum(-1)
+    for slope, rate in zip(through, _rates(later, r, v_j - v[:, None]), strict=True):
+        power = power + (slope * rate).flatten(2).sum(-1)
+    return energies.detach(), -(r.detach() * power[..., None]).sum((0, 1))
+
+
+def _rates(read: list[Tensor], r: Tensor, velocity: Tensor) -> tuple[Tensor, ...]:
+    """Return how fast what was read changes: a derivative forward, by two derivatives backward."""
+    if not read:
+        return ()
+    weights = [torch.zeros_like(x, requires_grad=True) for x in read]
+    (pulled,) = torch.autograd.grad(read, r, weights, create_graph=True)
+    return torch.autograd.grad(pulled, weights, velocity)

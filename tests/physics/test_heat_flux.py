@@ -1,0 +1,79 @@
+"""The heat flux is the motion of the atoms' energies, term by term."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import forms, random_atoms, random_model
+from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError
+from reann.heat_flux import heat_flux
+from reann.potential import Potential
+
+
+def moving(atoms: ase.Atoms, seed: int = 0) -> ase.Atoms:
+    atoms.set_velocities(np.random.default_rng(seed).normal(size=(len(atoms), 3)))
+    return atoms
+
+
+def by_brute_force(potential: Potential, atoms: ase.Atoms) -> np.ndarray:
+    """Return sum_ij (r_i - r_j) dE_i/dr_j . v_j of a cluster, from the Jacobian of all energies."""
+    graph = graph_from_atoms(atoms, potential.cutoff)
+    center, neighbor = graph.edge_index
+
+    def energies(positions: torch.Tensor) -> torch.Tensor:
+        return potential.model(graph, positions[neighbor] - positions[center])
+
+    slopes = torch.autograd.functional.jacobian(energies, graph.positions)
+    power = np.einsum("ija,ja->ij", slopes.numpy(), atoms.get_velocities())
+    return np.einsum("ij,ija->a", power, atoms.positions[:, None] - atoms.positions)
+
+
+@given(st.integers(0, 1000), forms)
+def test_the_flux_of_a_cluster_is_the_double_sum_over_its_atoms(seed: int, form: dict) -> None:
+    potential = Potential(random_model(**form))
+    atoms = moving(random_atoms(seed, 6, (False, False, False)), seed)
+    expected = by_brute_force(potential, atoms)
+    found = heat_flux(potential, atoms).potential
+    size = 1.0 + np.abs(potential.predict(atoms, ["forces"])["forces"]).max()
+    np.testing.assert_allclose(found, expected, atol=1e-12 * size)
+
+
+@pytest.mark.parametrize("messages", ["scalar", "directional"])
+def test_virials_of_atoms_give_the_flux_without_recursion_only(messages: str) -> None:
+    atoms = moving(random_atoms(3, 6, (False, False, False)))
+    for n_recursions in (0, 1, 2):
+        potential = Potential(random_model(n_recursions=n_recursions, messages=messages))
+        found = heat_flux(potential, atoms).potential
+        virials = potential.predict(atoms, ["virials"])["virials"]
+        of_virials = np.einsum("jab,jb->a", virials, atoms.get_velocities())
+        agrees = np.abs(of_virials - found).max() < 1e-9 * np.abs(found).max()
+        assert agrees == (n_recursions == 0)
+
+
+def test_a_supercell_has_the_flux_of_its_parts() -> None:
+    potential = Potential(random_model(n_recursions=2, messages="directional"))
+    atoms = moving(random_atoms(5, 4, (True, True, True)))
+    one, many = heat_flux(potential, atoms), heat_flux(potential, atoms.repeat((2, 1, 3)))
+    np.testing.assert_allclose(many.potential, 6 * one.potential, rtol=1e-9)
+    np.testing.assert_allclose(many.convective, 6 * one.convective, rtol=1e-9)
+
+
+def test_the_convective_part_counts_kinetic_energy() -> None:
+    potential = Potential(random_model())
+    atoms = ase.Atoms("O")
+    atoms.set_velocities([[0.1, 0.0, -0.2]])
+    energy = potential.predict(atoms)["energy"] + atoms.get_kinetic_energy()
+    found = heat_flux(potential, atoms)
+    np.testing.assert_allclose(found.convective, energy * np.array([0.1, 0.0, -0.2]))
+    np.testing.assert_array_equal(found.potential, 0.0)
+
+
+def test_atoms_without_velocities_are_refused() -> None:
+    with pytest.raises(UserError, match="no velocities"):
+        heat_flux(Potential(random_model()), ase.Atoms("O"))
