@@ -52,7 +52,7 @@ def main() -> None:
             draw(name, data)
         return
     if arguments.what == "time":
-        time_again(data, arguments.runs)
+        time_again(data, arguments.runs, arguments.kinds)
         return
     if arguments.what == "peers":
         beside_peers(data, arguments)
@@ -71,9 +71,9 @@ def once(kind: str, name: str, train: Callable[[], dict[str, Any]]) -> None:
         file.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def time_again(data: Path, runs: Path) -> None:
-    """Measure the time per atom of all results again, in rounds; the quietest of each counts."""
-    files = [file for kind in TRIALS for file in sorted((RESULTS / kind).glob("*.json"))]
+def time_again(data: Path, runs: Path, kinds: list[str]) -> None:
+    """Measure the times per atom of some results again, in rounds; the quietest of each counts."""
+    files = [file for kind in kinds for file in sorted((RESULTS / kind).glob("*.json"))]
     times: dict[Path, list[float]] = {file: [] for file in files}
     for _ in range(ROUNDS):
         for file, measured in times.items():
@@ -138,6 +138,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="instead of the preset's own")
     parser.add_argument("--epochs", nargs="+", type=int, default=[60])
     parser.add_argument("--peers", nargs="+", choices=list(peers.PEERS), default=list(peers.PEERS))
+    parser.add_argument("--kinds", nargs="+", choices=list(TRIALS), default=list(TRIALS))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the peers")
     parser.add_argument("--environments", type=Path, default=Path("runs/peers"))
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"))

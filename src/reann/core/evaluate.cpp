@@ -268,13 +268,16 @@ template <class Real> class Run {
     void reduce(const Chunk<Real> &own, bool first) {
         const auto [from, to] = share(own);
         Real *bar = work_.coefficients_bar;
-        for (int64_t k = from * rows_; k < to * rows_; ++k) {
-            Real sum = first || k % rows_ >= row_ ? Real(0) : bar[k];
-            for (Chunk<Real> &chunk : chunks_) {
-                sum += chunk.coefficients_bar[k];
-                chunk.coefficients_bar[k] = 0;
+        for (int64_t row = from * rows_; row < to * rows_; row += row_) {
+            const bool of_c = row % rows_ == 0;
+            for (int64_t k = row; k < row + row_; ++k) {
+                Real sum = first || !of_c ? Real(0) : bar[k];
+                for (Chunk<Real> &chunk : chunks_) {
+                    sum += chunk.coefficients_bar[k];
+                    chunk.coefficients_bar[k] = 0;
+                }
+                bar[k] = sum;
             }
-            bar[k] = sum;
         }
     }
 
