@@ -129,7 +129,7 @@ def _affordable(trial: Trial, data: Path, runs: Path) -> int:
     train(trial.config(data, own, CALIBRATION_EPOCHS), overwrite=True)
     busy = (_processor_seconds() - before) / (time.monotonic() - start)
     seconds = [busy * row["seconds"] for row in read_log(own / "log.csv")]
-    each = min(after - before for before, after in pairwise(seconds))
+    each = statistics.mean(after - before for before, after in pairwise(seconds))
     return max(1, int((60.0 * trial.minutes - seconds[0]) / each))
 
 

@@ -143,7 +143,7 @@ class ModelConfig(Section):
     """The potential: density, recursion, readout."""
 
     preset: Literal["fast", "default", "accurate", "upstream"] = "default"
-    """`fast` takes about half the time of `default`, `accurate` about three times as long;
+    """An evaluation by `fast` takes about half the time of `default`, by `accurate` 1.6 times it;
     `upstream`: the choices of the original REANN package."""
     cutoff: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 5.0
     """Å. The squared cosine is small beyond two thirds of it."""
@@ -180,7 +180,7 @@ class ModelConfig(Section):
     readout: NetworkConfig = NetworkConfig()
     """Density to atomic energy."""
     update: NetworkConfig = NetworkConfig()
-    """Density to change of the orbital coefficients."""
+    """Density to change of the orbital coefficients, and to gates of directional messages."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
 

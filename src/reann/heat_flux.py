@@ -1,6 +1,6 @@
 """The heat flux, for thermal conductivities by Green and Kubo.
 
-J = d/dt sum_i r_i E_i, without what the motion of the atoms' own energies adds:
+J = d/dt sum_i r_i (E_i + m_i v_i^2 / 2), without the energies that atoms carry along:
 
     J = -sum_ij r_ij [ g_ij . v_j + sum_t (dE/dc_ij^(t)) . dc_j^(t)/dt ],     g_ij = dE/dr_ij
 
@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reann.data.neighbors import graph_from_atoms
+from reann.device import memory_advice
 from reann.errors import UserError
+from reann.graph import Graph
 from reann.model import Reann
 from reann.model.neighborhood import Neighborhood
-from reann.potential import Potential
+from reann.potential import Ensemble, Potential, check_elements
 
 
 class HeatFlux(NamedTuple):
@@ -50,8 +52,8 @@ class Recording(Neighborhood):
         return self.read[-1]
 
 
-def heat_flux(potential: Potential, atoms: ase.Atoms) -> HeatFlux:
-    """Return the heat flux of atoms that have velocities.
+def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms) -> HeatFlux:
+    """Return the heat flux of atoms that have velocities, of an ensemble that of its mean.
 
     Energies of atoms count from zero, reference energies included; for mixtures, subtract what
     their diffusion carries, or compare differences only. The PyTorch reference computes it.
@@ -65,21 +67,23 @@ def heat_flux(potential: Potential, atoms: ase.Atoms) -> HeatFlux:
         raise UserError(
             "The atoms have no velocities.", "heat_flux", "Set them: atoms.set_velocities(...)."
         )
-    model = potential.model
+    check_elements(potential, atoms)
+    velocities = atoms.get_velocities()
     graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
-    hood = model.neighborhood(graph, graph.edge_vectors())
-    v = torch.from_numpy(atoms.get_velocities()).to(hood.vector)
-    v = torch.empty_like(v).index_copy(0, hood.rank, v)
-    energies, flux = _flows(model, hood, v)
-    kinetic = 0.5 * atoms.get_masses() * (atoms.get_velocities() ** 2).sum(1)
-    carried = (energies.cpu().numpy() + kinetic) @ atoms.get_velocities()
-    return HeatFlux(flux.cpu().numpy(), carried)
+    v = torch.from_numpy(velocities).to(graph.positions)
+    with memory_advice(graph.n_atoms, graph.n_edges, "Take fewer atoms, or the CPU."):
+        flows = [_flows(member.model, graph, v) for member in potential.members]
+    energies, flux = (torch.stack(each).mean(0).cpu().numpy() for each in zip(*flows, strict=True))
+    kinetic = 0.5 * atoms.get_masses() * (velocities**2).sum(1)
+    return HeatFlux(flux, (energies + kinetic) @ velocities)
 
 
 def _flows(
-    model: Reann, hood: Neighborhood, v: Float[Tensor, "atoms 3"]
+    model: Reann, graph: Graph, v: Float[Tensor, "atoms 3"]
 ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
-    """Return energies in the order of the graph, and the flux; `v` in the order of elements."""
+    """Return the energies of the atoms, and the flux."""
+    hood = model.neighborhood(graph, graph.edge_vectors())
+    v = torch.empty_like(v).index_copy(0, hood.rank, v)
     v_j = hood.of_neighbors(v)
     with torch.enable_grad():
         r = hood.vector.detach().requires_grad_()

@@ -23,4 +23,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         "update": _ORIGINAL,
     },
 }
-"""`default` is what the fields of the section say."""
+"""Those beside `default`, which is what the fields of the section say themselves."""

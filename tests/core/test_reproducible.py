@@ -26,10 +26,15 @@ CUTOFF = 6.0
 TESTS = ROOT / "tests"
 
 
-@pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[(torch.float32, "scalar"), (torch.float64, "scalar"), (torch.float64, "directional")],
+    ids=str,
+)
 def question(request, tmp_path_factory) -> str:
     """A model, and 64 atoms with 10 000 neighbors: work for four threads."""
-    model = random_model(n_recursions=2, cutoff=CUTOFF, dtype=request.param)
+    dtype, messages = request.param
+    model = random_model(n_recursions=2, cutoff=CUTOFF, dtype=dtype, messages=messages)
     atoms = bulk("C", cubic=True).repeat((2, 2, 2))
     atoms.numbers[::3] = 1
     atoms.rattle(0.1, seed=4)

@@ -192,9 +192,10 @@ def cases(tmp_path_factory) -> list[Path]:
             graph = several[-1] if name == "batch" else several[i % 4]
             write_system(folder / f"{i:02}-{name}", model, graph)
     for dtype in (torch.float64, torch.float32):
-        model = random_model(dtype=dtype, **LARGE)
-        write_system(folder / f"large-{dtype}", model, large())
-        write_with_ghosts(folder / f"large-ghosts-{dtype}", model, large())
+        for messages in ("scalar", "directional"):
+            model = random_model(dtype=dtype, messages=messages, **LARGE)
+            write_system(folder / f"large-{messages}-{dtype}", model, large())
+            write_with_ghosts(folder / f"large-ghosts-{messages}-{dtype}", model, large())
         write_with_ghosts(folder / f"ghosts-{dtype}", random_model(dtype=dtype), several[0])
         write_nothing(folder / f"nothing-{dtype}", model)
     return sorted(folder.iterdir())

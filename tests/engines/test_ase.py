@@ -315,7 +315,7 @@ def test_too_little_memory_of_the_gpu_is_said_with_a_way_out(potential, box, mon
     def full(*_):
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr(potential.model, "embed", full)
+    monkeypatch.setattr(potential.model, "density_of", full)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**29, 2**30))
     box.calc = Calculator(potential, engine="torch")
     for compute in (box.get_forces, lambda: Ensemble([potential]).predict(box, engine="torch")):

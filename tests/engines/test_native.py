@@ -83,8 +83,9 @@ def test_gradients_of_the_parameters_are_those_of_the_reference(atoms, form, see
         assert_close(one, other, 1e-7)
 
 
-def test_single_precision_rounds_as_the_reference_does(batch):
-    model = random_model()
+@pytest.mark.parametrize("messages", ["scalar", "directional"])
+def test_single_precision_rounds_as_the_reference_does(batch, messages):
+    model = random_model(messages=messages)
     exact = properties.evaluate(model, batch, PROPERTIES)
     in_precision(model, torch.float32)
     found = evaluate(model, batch, PROPERTIES)

@@ -13,7 +13,8 @@ from models import forms, random_atoms, random_model
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.heat_flux import heat_flux
-from reann.potential import Potential
+from reann.model.reann import in_precision
+from reann.potential import Ensemble, Potential
 
 
 def moving(atoms: ase.Atoms, seed: int = 0) -> ase.Atoms:
@@ -72,6 +73,37 @@ def test_the_convective_part_counts_kinetic_energy() -> None:
     found = heat_flux(potential, atoms)
     np.testing.assert_allclose(found.convective, energy * np.array([0.1, 0.0, -0.2]))
     np.testing.assert_array_equal(found.potential, 0.0)
+
+
+def test_the_flux_of_an_ensemble_is_that_of_its_mean() -> None:
+    members = [Potential(random_model(seed=seed)) for seed in range(3)]
+    atoms = moving(random_atoms(2, 5, (True, True, True)))
+    expected = np.mean([heat_flux(member, atoms) for member in members], axis=0)
+    np.testing.assert_allclose(np.stack(heat_flux(Ensemble(members), atoms)), expected)
+
+
+def test_single_precision_rounds() -> None:
+    atoms = moving(random_atoms(4, 6, (True, True, True)))
+    model = random_model(messages="directional")
+    exact = heat_flux(Potential(model), atoms)
+    rounded = heat_flux(Potential(in_precision(model, torch.float32)), atoms)
+    for found, expected in zip(rounded, exact, strict=True):
+        assert 0 < np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_atoms_carry_their_own_energies() -> None:
+    """In the order of the atoms, whatever their elements."""
+    potential = Potential(random_model())
+    atoms = moving(ase.Atoms("OHCHO", [(0.9 * i, 0.3 * (i % 2), 0) for i in range(5)]))
+    energies = potential.predict(atoms, ["energies"])["energies"]
+    energies = energies + 0.5 * atoms.get_masses() * (atoms.get_velocities() ** 2).sum(1)
+    found = heat_flux(potential, atoms).convective
+    np.testing.assert_allclose(found, energies @ atoms.get_velocities())
+
+
+def test_atoms_of_unknown_elements_are_refused() -> None:
+    with pytest.raises(UserError, match="also has Fe"):
+        heat_flux(Potential(random_model()), moving(ase.Atoms("OFe", [[0, 0, 0], [0, 0, 2]])))
 
 
 def test_atoms_without_velocities_are_refused() -> None:

@@ -27,6 +27,7 @@ def groups(model: nn.Module, decay: float) -> dict[str, float]:
     "choices",
     [
         {"n_recursions": 1},
+        {"messages": "directional"},
         {"preset": "upstream"},
         {"features": "orbitals", "readout": {"hidden": [8, 8], "layer_norm": True}},
     ],

@@ -131,7 +131,8 @@ template <class Real> class Run {
     void deal() {
         const int64_t n = system_.n_local;
         const int64_t neighbors = n ? system_.first[n] - system_.first[0] : 0;
-        const int64_t worth = std::min<int64_t>(neighbors / fewest_neighbors, most_threads);
+        const int64_t most = std::max<int64_t>(most_threads / weights_.n_rows, 4);
+        const int64_t worth = std::min(neighbors / fewest_neighbors, most);
         const int64_t n_chunks = std::max<int64_t>(1, std::min<int64_t>(worth, system_.n_threads));
         const int64_t cost = neighbors + n * cost_of_atom;
         chunks_.assign(n_chunks, Chunk<Real>());
@@ -179,8 +180,8 @@ template <class Real> class Run {
         for (int t = 0; t < T; ++t) {
             const Network<Real> &update = weights_.updates[t * weights_.n_elements];
             tape_[t] = workspace_.take<Real>(local * planes_ * update.tape);
-            if (weights_.n_rows > 1)
-                changes_[t] = workspace_.take<Real>(local * planes_ * update.last.n_out);
+            if (weights_.directional)
+                changes_[t] = workspace_.take<Real>(local * planes_ * weights_.n_changes);
         }
         work_.coefficients = coefficients_.data();
         work_.moments = moments_.data();
@@ -190,9 +191,7 @@ template <class Real> class Run {
         const int64_t scratch = kernels_.scratch_size(weights_, planes_);
         for (Chunk<Real> &chunk : chunks_) {
             chunk.scratch = workspace_.take<Real>(scratch);
-            if (!work_.derivatives) continue;
-            chunk.coefficients_bar = workspace_.take<Real>(n * rows_);
-            std::fill_n(chunk.coefficients_bar, n * rows_, Real(0));
+            if (work_.derivatives) chunk.coefficients_bar = workspace_.take<Real>(n * rows_);
         }
     }
 
@@ -216,6 +215,8 @@ template <class Real> class Run {
             each([&](Chunk<Real> &chunk) {
                 const auto [from, to] = share(chunk);
                 for (int64_t i = from; i < to; ++i) start(i);
+                if (work_.derivatives)
+                    std::fill_n(chunk.coefficients_bar, system_.n_atoms * rows_, Real(0));
                 int64_t &at = impossible[&chunk - chunks_.data()];
                 for (int64_t i = chunk.begin; i < chunk.end && at < 0; ++i)
                     if (impossible_neighbor(system_, work_.atoms.caller[i]) >= 0)

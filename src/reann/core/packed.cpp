@@ -28,7 +28,9 @@ Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
     }
     for (const Place &place : folded.mixing) mixing_.push_back(linear(folded, place, {}));
     w.mixing = mixing_.data();
-    if (settings.directional) w.n_rows = w.n_components;
+    w.directional = settings.directional;
+    if (w.directional) w.n_rows = w.n_components;
+    w.n_changes = (w.directional ? 1 + w.l_max : 1) * w.stride;
     w.cutoff = settings.cutoff;
     w.alpha = numbers(folded, folded.alpha);
     w.center = numbers(folded, folded.center);

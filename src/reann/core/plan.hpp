@@ -55,7 +55,9 @@ template <class Real> struct Weights {
     int l_max = 0, n_components = 0, n_radial = 0, n_elements = 0, n_recursions = 0;
     int stride = 0;     // n_radial padded
     int n_features = 0; // padded
+    bool directional = false; // messages
     int n_rows = 1;     // of an atom that neighbors read: c, then u of the components of l >= 1
+    int n_changes = 0;  // a row of what an update gives: for c, then a gate for each l >= 1, padded
     bool unit_vectors = true, polynomial_cutoff = false, radial_per_pair = false;
     Linear<Real> vector, matrix; // contractions of l = 1 and 2 for products of many; or no columns
     double cutoff = 0.0;

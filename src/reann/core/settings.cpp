@@ -192,8 +192,8 @@ Settings parse_settings(const std::string &text) {
     settings.n_radial = model.count("n_radial");
     settings.n_recursions = model.count("n_recursions", 0);
     features(model, settings);
-    settings.directional =
-        model.newer_choice("messages", {"scalar", "directional"}) == 1 && settings.l_max > 0;
+    const bool directional = model.newer_choice("messages", {"scalar", "directional"}) == 1;
+    settings.directional = directional && settings.l_max > 0 && settings.n_recursions > 0;
     settings.unit_vectors = model.choice("angular", {"unit", "raw"}) == 0;
     settings.radial_per_pair = model.choice("radial", {"neighbor", "pair"}) == 1;
     settings.radial_softplus = model.choice("radial_width", {"softplus", "free"}) == 0;

@@ -24,7 +24,7 @@ struct Settings {
     int n_recursions = 0;
     bool gram = true;   // else contracted orbitals
     bool many_body = false; // products of three and four moments, too; never with l_max < 2
-    bool directional = false; // messages; never with l_max < 1
+    bool directional = false; // messages; only where something is passed on, with l_max > 0
     int n_orbitals = 0; // contracted ones, never 0 after parsing
     bool orbitals_per_l = false;
     bool orbitals_per_recursion = false;

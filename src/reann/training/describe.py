@@ -31,7 +31,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
         f"cutoff {m.cutoff} Å",
         f"l ≤ {m.l_max}",
         f"{m.n_radial} radial",
-        f"{m.n_recursions} recursions, {m.messages} messages",
+        f"{m.n_recursions} recursions" + (", directional messages" if model.messages else ""),
         f"{sum(p.numel() for p in model.parameters())} parameters",
         f"{parts.mean_neighbors:.0f} neighbors/atom",
     ]

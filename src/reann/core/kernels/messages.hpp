@@ -37,18 +37,16 @@ template <class F>
 void pass_on(const Weights<typename F::Real> &w, int t, const typename F::Real *s,
              const typename F::Real *g, const typename F::Real *c, typename F::Real *next) {
     const int stride = w.stride, row = F::planes * stride;
-    const bool directed = w.n_rows > 1;
-    const int n_out = directed ? (1 + w.l_max) * stride : stride;
     for (int k = 0; k < stride; k += lanes<typename F::Real>)
-        store(next + k, stride, load<F>(c + k, stride) + load<F>(g + k, n_out));
-    if (!directed) return;
+        store(next + k, stride, load<F>(c + k, stride) + load<F>(g + k, w.n_changes));
+    if (!w.directional) return;
     mix<F>(w, t, s, next);
     for (int l = 1; l <= w.l_max; ++l) {
         const Shell shell(l);
         for (int a = shell.first; a < shell.first + shell.n; ++a)
             for (int k = 0; k < stride; k += lanes<typename F::Real>) {
                 typename F::Real *u = next + a * row + k;
-                store(u, stride, load<F>(u, stride) * load<F>(g + l * stride + k, n_out));
+                store(u, stride, load<F>(u, stride) * load<F>(g + l * stride + k, w.n_changes));
             }
     }
 }
@@ -57,16 +55,16 @@ void pass_on(const Weights<typename F::Real> &w, int t, const typename F::Real *
 template <class F>
 void adjoint_of_gates(const Weights<typename F::Real> &w, int t, const typename F::Real *s,
                       const typename F::Real *bar, typename F::Real *scratch, typename F::Real *g_bar) {
-    const int stride = w.stride, row = F::planes * stride, n_out = (1 + w.l_max) * stride;
+    const int stride = w.stride, row = F::planes * stride;
     mix<F>(w, t, s, scratch);
     for (int k = 0; k < stride; k += lanes<typename F::Real>) {
-        store(g_bar + k, n_out, load<F>(bar + k, stride));
+        store(g_bar + k, w.n_changes, load<F>(bar + k, stride));
         for (int l = 1; l <= w.l_max; ++l) {
             const Shell shell(l);
             typename F::Lanes sum = zero<F>();
             for (int a = shell.first; a < shell.first + shell.n; ++a)
                 sum = sum + load<F>(bar + a * row + k, stride) * load<F>(scratch + a * row + k, stride);
-            store(g_bar + l * stride + k, n_out, sum);
+            store(g_bar + l * stride + k, w.n_changes, sum);
         }
     }
 }
@@ -77,14 +75,14 @@ template <class F>
 void adjoint_of_mixing(const Weights<typename F::Real> &w, int t, const typename F::Real *s,
                        const typename F::Real *g, const typename F::Real *bar,
                        typename F::Real *scratch, typename F::Real *S, double *parameters) {
-    const int stride = w.stride, row = F::planes * stride, n_out = (1 + w.l_max) * stride;
+    const int stride = w.stride, row = F::planes * stride;
     typename F::Real *m_bar = scratch, *s_bar = scratch + w.n_components * row;
     for (int l = 1; l <= w.l_max; ++l) {
         const Shell shell(l);
         for (int a = shell.first; a < shell.first + shell.n; ++a)
             for (int k = 0; k < stride; k += lanes<typename F::Real>)
                 store(m_bar + a * row + k, stride,
-                      load<F>(bar + a * row + k, stride) * load<F>(g + l * stride + k, n_out));
+                      load<F>(bar + a * row + k, stride) * load<F>(g + l * stride + k, w.n_changes));
         adjoint_of_linear<F>(w.mixing[t * w.l_max + l - 1], s + shell.first * row,
                              m_bar + shell.first * row, shell.n, s_bar + shell.first * row, parameters);
     }

@@ -60,8 +60,7 @@ template <class F>
 typename F::Real *changes_of(const Work<typename F::Real> &work, const Block &block, int t,
                              typename F::Real *scratch) {
     const auto &w = *work.weights;
-    if (w.n_rows == 1) return scratch;
-    return work.changes[t] + block.first * F::planes * w.updates[t * w.n_elements].last.n_out;
+    return w.directional ? work.changes[t] + block.first * F::planes * w.n_changes : scratch;
 }
 
 // rho^(t) of a block
@@ -72,7 +71,7 @@ void embed(const Work<typename F::Real> &work, const Block &block, int t,
     const auto &w = *work.weights;
     const auto &edges = work.edges;
     const int64_t row = F::planes * w.stride, size = w.n_components * row;
-    const bool directed = w.n_rows > 1 && t > 0;
+    const bool directed = w.directional && t > 0;
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
         const auto sum = [&](auto with) REANN_LAMBDA {
             sum_moments<F, l_max, with.value>(edges, edges.begin[i], edges.end[i],
@@ -101,7 +100,7 @@ void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
                    work.tape[t] + block.first * F::planes * update.tape, scratch.layers, g);
         for (int i = 0; i < block.n; ++i) {
             const int64_t at = (block.first + i) * w.n_rows * row;
-            pass_on<F>(w, t, moments + i * w.n_components * row, g + i * F::planes * update.last.n_out,
+            pass_on<F>(w, t, moments + i * w.n_components * row, g + i * F::planes * w.n_changes,
                        work.coefficients[t] + at, work.coefficients[t + 1] + at);
         }
     });
@@ -154,11 +153,9 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
     const Weights<Real> &w = *work.weights;
     const Edges<Real> &edges = work.edges;
     const int64_t row = F::planes * w.stride, size = w.n_components * row;
-    const int64_t changes = (1 + w.l_max) * row;
     const RadialRows<Real> rows{w.alpha, w.center, scratch.alpha_bar, scratch.center_bar,
                                 work.atoms.element,
                                 w.radial_per_pair ? block.element * w.n_elements : 0};
-    const bool directed = w.n_rows > 1;
     // Without tangents nobody asks for the adjoint of c^(0).
     Real *c_bar = t > 0 || F::planes == 2 ? chunk.coefficients_bar : nullptr;
     for (int i = 0; i < block.n; ++i) {
@@ -166,9 +163,9 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
         adjoint_of_density<F>(w, moments + i * size,
                               scratch.features_bar + i * F::planes * w.n_features, scratch.many,
                               scratch.M, scratch.S, chunk.parameters);
-        if (directed && t < w.n_recursions)
+        if (w.directional && t < w.n_recursions)
             adjoint_of_mixing<F>(w, t, moments + i * size,
-                                 changes_of<F>(work, block, t, nullptr) + i * changes,
+                                 changes_of<F>(work, block, t, nullptr) + i * F::planes * w.n_changes,
                                  work.coefficients_bar + atom * w.n_rows * row, scratch.messages,
                                  scratch.S, chunk.parameters);
         const auto adjoint = [&](auto with) REANN_LAMBDA {
@@ -177,7 +174,7 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
                                                      work.coefficients[t], w.n_rows, w.stride,
                                                      scratch.S, rows, c_bar);
         };
-        if (directed && t > 0) adjoint(Constant<true>{});
+        if (w.directional && t > 0) adjoint(Constant<true>{});
         else adjoint(Constant<false>{});
         if constexpr (F::planes == 1)
             if (t == 0) add_forces<Real>(work, chunk, atom);
@@ -238,14 +235,15 @@ void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk
                 density<F>(w, moments + i * w.n_components * row, scratch.many,
                            scratch.features + i * F::planes * w.n_features);
         const Real *bar = work.coefficients_bar + block.first * w.n_rows * row;
-        if (w.n_rows > 1) {
+        if (w.directional) {
             for (int i = 0; i < block.n; ++i)
                 adjoint_of_gates<F>(w, t, moments + i * w.n_components * row, bar + i * w.n_rows * row,
-                                    scratch.messages, scratch.out + i * F::planes * update.last.n_out);
+                                    scratch.messages, scratch.out + i * F::planes * w.n_changes);
             bar = scratch.out;
         }
-        adjoint_of_network<F>(update, scratch.features, bar, block.n, work.tape[t] + block.first * F::planes * update.tape,
-                              scratch.layers, scratch.features_bar, chunk.parameters);
+        adjoint_of_network<F>(update, scratch.features, bar, block.n,
+                              work.tape[t] + block.first * F::planes * update.tape, scratch.layers,
+                              scratch.features_bar, chunk.parameters);
         adjoint_of_embedding<F, l_max>(work, chunk, scratch, block, t, moments);
         if constexpr (F::planes == 2) add_radial_gradient(w, scratch, chunk);
     });

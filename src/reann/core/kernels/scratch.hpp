@@ -30,13 +30,12 @@ template <class Real> struct Scratch {
         };
         take(features, atoms * w.n_features);
         take(features_bar, atoms * w.n_features);
-        const int groups = w.n_rows > 1 ? 1 + w.l_max : 1;
-        take(out, atoms * (groups * w.stride + lanes<Real>));
+        take(out, atoms * (w.n_changes + lanes<Real>));
         take(layers, 4 * atoms * widest);
         take(M, w.n_radial * row);
         take(S, w.n_components * row);
         take(moments, block_atoms * w.n_components * row);
-        take(messages, w.n_rows > 1 ? 2 * w.n_components * row : 0);
+        take(messages, w.directional ? 2 * w.n_components * row : 0);
         take(tape, atoms * tape_width);
         const int64_t contracted = w.vector.columns ? many_rows * planes * w.vector.n_out : 0;
         take(many.contracted, contracted);
