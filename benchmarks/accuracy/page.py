@@ -207,7 +207,7 @@ def front() -> None:
             if one.kind == kind and points:
                 axes.loglog(*zip(*points, strict=True), "o-", label=one.title, ms=4)
         axes.set(xlabel="µs per atom, one thread", ylabel="forces, RMSE in meV/Å", title=kind)
-        axes.set(xlim=(2.5, 25), ylim=(9, 300))
+        axes.set(xlim=(2, 20), ylim=(7, 300))
         for axis, ticks in ((axes.xaxis, (3, 5, 10, 20)), (axes.yaxis, (10, 20, 50, 100, 200))):
             axis.set_ticks(ticks, [f"{tick}" for tick in ticks])
             axis.set_minor_formatter(mpl.ticker.NullFormatter())
