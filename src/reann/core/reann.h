@@ -68,8 +68,8 @@ int32_t reann_element(const reann_model *model, int32_t atomic_number); /* -1: u
 
 /* Exchange of `width` numbers per atom, the same in every exchange of a model and more with
  * directional messages; rows of all atoms in the caller's order. Forward: the rows of owners are
- * copied to their ghosts. Reverse: the rows of ghosts are added to those of their owners. A rank without atoms is called too. Return 0 if it went wrong, which ends the
- * evaluation. */
+ * copied to their ghosts. Reverse: the rows of ghosts are added to those of their owners. A rank
+ * without atoms is called too. Return 0 if it went wrong, which ends the evaluation. */
 typedef int (*reann_exchange)(void *context, double *values, int32_t width);
 
 typedef struct {
