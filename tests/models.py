@@ -47,7 +47,7 @@ def random_model(
         for name, p in model.named_parameters():
             scale = 2.0 if name == "reference_energies" else 0.1
             p.add_(scale * torch.randn(p.shape, generator=generator, dtype=p.dtype))
-        for buffer in (model.density_mean, model.density_scale):
+        for buffer in (model.recursion.feature_mean, model.recursion.feature_scale):
             buffer.add_(0.2 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype))
     return model
 

@@ -2,8 +2,8 @@
 
 The flow of the data is the tree of the folders::
 
-    file -> structures -> neighbors -> Graph -> moments -> density <-> recursion -> readout
-        data.read     data.neighbors  data.loader   model.density   model.recursion  model.readout
+    file -> structures -> neighbors -> Graph -> host (density) <-> recursion -> readout
+        data.read     data.neighbors  data.loader   model.hosts      model.recursion  model.reann
 
     -> energies -> forces, stress, ...
                 properties

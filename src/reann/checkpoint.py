@@ -17,7 +17,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -26,9 +26,38 @@ from torch import Tensor
 
 from reann.errors import UserError
 
-FORMAT_VERSION = 1
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From the header of version n to that of n + 1."""
+FORMAT_VERSION = 2
+
+
+class Upgrade(NamedTuple):
+    """What brings a file of some version to the next."""
+
+    header: Callable[[dict[str, Any]], dict[str, Any]]
+    tensor: Callable[[str], str]
+    """The new name of a tensor."""
+
+
+MOVED = {
+    "orbital_coefficients": "recursion.weights",
+    "coefficient_scale": "recursion.update_scale",
+    "density_mean": "recursion.feature_mean",
+    "density_scale": "recursion.feature_scale",
+    "updates.": "recursion.updates.",
+    "messages.": "recursion.messages.",
+    "radial.": "recursion.host.radial.",
+    "density.": "recursion.host.density.",
+}
+"""Tensors of version 1 that became part of the recursion, by the beginning of their names."""
+
+
+def _moved(name: str) -> str:
+    owner, _, rest = name.partition(".")
+    old = next((old for old in MOVED if rest.startswith(old)), None)
+    return name if old is None else f"{owner}.{MOVED[old]}{rest.removeprefix(old)}"
+
+
+UPGRADES = {1: Upgrade(lambda header: header, _moved)}
+"""From version n to n + 1."""
 
 LARGEST_HEADER = 100_000_000
 """Bytes, as in safetensors."""
@@ -63,7 +92,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     UserError
         If the file is absent, not of this format or kind, damaged, or newer than this program.
     """
-    header, content = _verified(Path(path))
+    header, version, content = _verified(Path(path))
     if header.get("kind") != kind:
         raise UserError(
             f"This file holds a {header.get('kind')}, not a {kind}.",
@@ -71,9 +100,12 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "Give the model.reann of a run, or resume the run folder with `reann resume`.",
         )
     try:
-        return header, load_tensors(content)
+        tensors = load_tensors(content)
     except (SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"The tensors are damaged ({error}).", str(path), REPAIR) from error
+    for n in range(version, FORMAT_VERSION):
+        tensors = {UPGRADES[n].tensor(name): tensor for name, tensor in tensors.items()}
+    return header, tensors
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -84,7 +116,8 @@ def read_header(path: Path) -> dict[str, Any]:
 REPAIR = "Copy the file again, or restore it from a backup; a run can be resumed from its folder."
 
 
-def _verified(path: Path) -> tuple[dict[str, Any], bytes]:
+def _verified(path: Path) -> tuple[dict[str, Any], int, bytes]:
+    """Return the header, up to date, the version that the file has, and all of it."""
     content = _content(path)
     metadata = _metadata(content, path)
     text, digest = metadata.get("reann"), metadata.get("sha256")
@@ -99,7 +132,8 @@ def _verified(path: Path) -> tuple[dict[str, Any], bytes]:
     same = content[start : start + 64] == digest.encode()
     if not same or hashlib.sha256(blank).hexdigest() != digest:
         raise UserError("The file is damaged: its checksum does not match.", str(path), REPAIR)
-    return _up_to_date(_json(text, path), path), content
+    header = _json(text, path)
+    return _up_to_date(header, path), header["format"], content
 
 
 def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -113,7 +147,7 @@ def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
     if type(version) is not int or any(n not in UPGRADES for n in range(version, FORMAT_VERSION)):
         raise UserError(f"The file has format {version}, which never was one.", str(path), REPAIR)
     for n in range(version, FORMAT_VERSION):
-        header = {**UPGRADES[n](header), "format": n + 1}
+        header = {**UPGRADES[n].header(header), "format": n + 1}
     return header
 
 

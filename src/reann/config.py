@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reann.presets import PRESETS
+from reann.presets import of_preset
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -145,6 +145,11 @@ class ModelConfig(Section):
     preset: Literal["fast", "default", "accurate", "upstream"] = "default"
     """An evaluation by `fast` takes about half the time of `default`, by `accurate` 1.6 times it;
     `upstream`: the choices of the original REANN package."""
+    host: str = "density"
+    """What the recursion upgrades: the embedded `density`, `symmetry_functions`, `deep_pot`,
+    `power_spectrum`, or a descriptor of an installed package."""
+    host_options: dict[str, bool | int | float | str | list[int] | list[float]] = {}
+    """What a host other than the density has of its own."""
     cutoff: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 5.0
     """Å. The squared cosine is small beyond two thirds of it."""
     l_max: Annotated[int, Field(ge=0, le=4)] = 2
@@ -152,7 +157,7 @@ class ModelConfig(Section):
     n_radial: Count = 12
     """Radial functions per neighbor element."""
     n_recursions: Annotated[int, Field(ge=0)] = 2
-    """T: how often the orbital coefficients are updated; 0 is EANN."""
+    """T: how often the neighbors' weights are updated; 0 is the host alone, such as EANN."""
     features: Literal["gram", "many_body", "orbitals"] = "many_body"
     """Products of two moments within each l; these and, from l_max 2 on, products of three and four
     contracted moments; or squares of contracted orbitals."""
@@ -189,7 +194,7 @@ class ModelConfig(Section):
     def _apply_preset(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {**PRESETS.get(str(values.get("preset")), {}), **values}
+        return {**of_preset(values, cls.model_fields), **values}
 
 
 # --- training ---------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from reann.checkpoint import read_header
 from reann.config import Config
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential, load
+from reann.training.describe import describe_host
 from reann.training.folder import REPORT
 from reann.training.journal import Row, read_log
 
@@ -74,8 +75,9 @@ def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
     """Describe the model."""
     model, config = potential.model, potential.model.config
     parameters = sum(p.numel() for p in model.parameters())
-    size = f"{config.n_recursions} recursions, l ≤ {config.l_max}, {config.n_radial} radial"
-    yield "model", f"{size}, {config.features}, {parameters} parameters"
+    size = ", ".join([f"{config.n_recursions} recursions", *describe_host(config)])
+    features = f", {config.features}" if config.host == "density" else ""
+    yield "model", f"{size}{features}, {parameters} parameters"
     changed = _flat(config.model_dump(mode="json", exclude_defaults=True))
     if changed:
         yield "", ", ".join(f"{name}={value}" for name, value in changed)

@@ -24,7 +24,7 @@ COLUMN = 34
 """Where the comments begin."""
 
 
-def new_config(file: str | Path, from_file: str) -> str:
+def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
     """Write a configuration for structures and return what was found in them, for printing.
 
     Parameters
@@ -33,18 +33,23 @@ def new_config(file: str | Path, from_file: str) -> str:
         YAML file to write.
     from_file
         File or glob of structures.
+    host
+        What the recursion upgrades.
 
     Raises
     ------
     UserError
-        If the file is there already, or cannot be written, or the data cannot be read.
+        If there is no such host, the file is there already or cannot be written, or the data cannot
+        be read.
     """
     file = Path(file)
     if file.exists():
         fix = "Choose another name, or remove it first."
         raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
+    _check_host(host)
     found, keys = survey(from_file)
-    config = Config.model_validate({"data": {"train": from_file, "keys": keys}})
+    data = {"train": from_file, "keys": keys}
+    config = Config.model_validate({"data": data, "model": {"host": host}})
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(render(config, file.name, found))
@@ -52,6 +57,12 @@ def new_config(file: str | Path, from_file: str) -> str:
         fix = "Write into a folder that exists and is yours."
         raise UserError(f"'{file}' cannot be written: {error.strerror}.", fix=fix) from error
     return f"{file}\n{found}\nTrain with: reann train {file}"
+
+
+def _check_host(name: str) -> None:
+    from reann.model.hosts import kind_of
+
+    kind_of(name)
 
 
 def survey(from_file: str) -> tuple[str, dict[str, str]]:
@@ -83,7 +94,8 @@ def render(config: Config, name: str, found: str) -> str:
     lines = [f"# {line}" for line in [*found.splitlines(), f"Train with: reann train {name}"]]
     for title, field in Config.model_fields.items():
         lines += ["", f"# {field.description}", f"{title}:"]
-        lines += _fields(getattr(config, title), ACTIVE[title])
+        section = getattr(config, title)
+        lines += _fields(section, (*ACTIVE[title], *_chosen(section)))
     return "\n".join([*lines, ""])
 
 
@@ -94,6 +106,12 @@ def _fields(section: Section, active: tuple[str, ...]) -> Iterator[str]:
         entry = f"  {mark}{name}: {_flow(given[name])}"
         comment = " ".join((field.description or "").split())
         yield f"{entry:<{COLUMN}}  # {comment}"
+
+
+def _chosen(section: Section) -> list[str]:
+    """Return the fields whose values are not what they would be without the file."""
+    fields = type(section).model_fields.items()
+    return [n for n, f in fields if not f.is_required() and getattr(section, n) != f.default]
 
 
 def _flow(value: Any) -> str:

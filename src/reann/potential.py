@@ -65,7 +65,7 @@ class Potential:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.model.orbital_coefficients.device
+        return self.model.reference_energies.device
 
     def to(self, device: torch.device | str) -> Potential:
         """Move the model to a device."""
@@ -124,8 +124,8 @@ class Ensemble:
             raise UserError("An ensemble needs at least one potential.")
         first = members[0].model
         if any(
-            (p.model.elements, p.model.config, p.model.orbital_coefficients.dtype)
-            != (first.elements, first.config, first.orbital_coefficients.dtype)
+            (p.model.elements, p.model.config, p.model.recursion.weights.dtype)
+            != (first.elements, first.config, first.recursion.weights.dtype)
             for p in members
         ):
             raise UserError(

@@ -106,6 +106,31 @@ def test_the_commands_of_the_tutorial_work(tmp_path):
         assert (tmp_path / "tutorial" / name).stat().st_size > 0
 
 
+@pytest.mark.slow
+def test_the_how_to_upgrades_a_descriptor_of_ones_own(tmp_path):
+    page = DOCS / "how-to" / "hosts.md"
+    copy_data(tmp_path / "data")
+    (tmp_path / "ethanol.xyz").write_bytes(unpacked(tmp_path / "data" / "ethanol_train.xyz.gz"))
+    text = page.read_text(encoding="utf-8")
+    (code,) = re.findall(
+        r'^```python title="inertia.py"\n(.*?)^```', text, re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "inertia.py").write_text(code)
+    # What an installation of the package leaves behind.
+    ((_, project),) = blocks(page, "toml")
+    assert project.startswith('[project.entry-points."reann.hosts"]\n')
+    installed = tmp_path / "inertia-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: inertia\nVersion: 1\n")
+    points = project.partition("\n")[2].replace('"', "")
+    (installed / "entry_points.txt").write_text(f"[reann.hosts]\n{points}")
+    verbs = [words[1] for words in run_page(page, tmp_path)]
+    assert verbs == ["new", "train", "new", "train", "md"]
+    config = yaml.safe_load((tmp_path / "runs" / "ethanol" / "config.yaml").read_text())
+    assert config["model"]["host"] == "inertia"
+    assert config["model"]["host_options"] == {"powers": 2}
+
+
 def unpacked(path):
     import gzip
 

@@ -30,7 +30,7 @@ def make_potential(seed=0, dtype=torch.float64, cutoff=3.5, **settings):
     generator = torch.Generator().manual_seed(seed + 100)
     with torch.no_grad():
         # The last layers are born zero.
-        for parameter in [*model.readout.parameters(), *model.updates.parameters()]:
+        for parameter in [*model.readout.parameters(), *model.recursion.updates.parameters()]:
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             parameter.add_(0.2 * noise)
         model.reference_energies += torch.tensor([-13.0, -430.0], dtype=torch.float64)

@@ -253,7 +253,7 @@ def test_precision_is_chosen_without_touching_the_potential(new_potential, box):
     single = new_potential(dtype=torch.float32)
     box.calc = Calculator(single, precision="float64")
     more = box.get_forces()
-    assert single.model.orbital_coefficients.dtype == torch.float32
+    assert single.model.recursion.weights.dtype == torch.float32
     assert_as_predicted(box, box.calc.potential)
     difference = np.abs(more - single.predict(box)["forces"]).max()
     assert 0 < difference < 1e-4
@@ -315,7 +315,7 @@ def test_too_little_memory_of_the_gpu_is_said_with_a_way_out(potential, box, mon
     def full(*_):
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr(potential.model, "density_of", full)
+    monkeypatch.setattr(potential.model.recursion, "forward", full)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**29, 2**30))
     box.calc = Calculator(potential, engine="torch")
     for compute in (box.get_forces, lambda: Ensemble([potential]).predict(box, engine="torch")):

@@ -147,7 +147,7 @@ def test_two_forwards_before_one_backward(batch):
 def test_a_second_derivative_is_refused(batch):
     model = random_model()
     total = loss(evaluate(model, batch, DIFFERENTIABLE, create_graph=True))
-    (first,) = torch.autograd.grad(total, model.orbital_coefficients, create_graph=True)
+    (first,) = torch.autograd.grad(total, model.recursion.weights, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import ase
 import numpy as np
@@ -16,7 +17,7 @@ from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import build
-from reann.model.angular import angular, components
+from reann.model.hosts.angular import angular, components
 from reann.potential import Potential
 
 
@@ -132,12 +133,12 @@ def test_features_of_gram_hold_those_of_orbitals() -> None:
     source = random_model(n_recursions=0, features="gram")
     gram = source.embed(graph, vectors).density
     model = random_model(n_recursions=0, features="orbitals", n_orbitals=7)
-    model.radial.load_state_dict(source.radial.state_dict())
-    model.orbital_coefficients.data.copy_(source.orbital_coefficients)
+    model.recursion.host.radial.load_state_dict(source.recursion.host.radial.state_dict())
+    model.recursion.weights.data.copy_(source.recursion.weights)
     orbitals = model.embed(graph, vectors).density
     row, column = torch.triu_indices(4, 4)
     twice = torch.where(row == column, 1.0, 2.0**0.5).to(torch.float64)
-    d = model.density.contraction[0]
+    d = model.recursion.host.density.contraction[0]
     linear = torch.cat([twice[:, None] * d_l[row] * d_l[column] for d_l in d])
     torch.testing.assert_close(orbitals, gram @ linear)
 
@@ -148,15 +149,16 @@ def test_products_of_many_moments_are_sums_over_chains_and_rings() -> None:
     graph = graph_from_atoms(atoms, 20.0)
     model = random_model(n_recursions=0, features="many_body", cutoff=20.0, n_orbitals=3)
     rho, order = model.embed(graph, graph.edge_vectors())
+    host: Any = model.recursion.host
     found = rho[order.rank][:, -9:].unflatten(1, (3, 3))
     for i in range(len(atoms)):
         edges = graph.edge_index[0] == i
         vectors = graph.edge_vectors()[edges]
         r = vectors.norm(dim=1)
         z = model.element_index[graph.atomic_numbers[graph.edge_index[1][edges]]]
-        radial = model.radial(r[None], z[:1], z[None])[0] * model.orbital_coefficients[z]
-        orbitals = radial * model.cutoff_function(r, 20.0)[:, None]
-        v, a = orbitals @ model.density.vector, orbitals @ model.density.matrix
+        radial = host.radial(r[None], z[:1], z[None])[0] * model.recursion.weights[z]
+        orbitals = radial * host.cutoff_function(r, 20.0)[:, None]
+        v, a = orbitals @ host.density.vector, orbitals @ host.density.matrix
         cos = (vectors @ vectors.T) / r / r[:, None]
         chain = torch.einsum("ic,jc,kc,ij,jk->c", v, a, v, cos, cos)
         ring = torch.einsum("ic,jc,kc,ij,jk,ki->c", a, a, a, cos, cos, cos)

@@ -640,7 +640,7 @@ def test_a_warm_start_may_change_the_precision(tmp_path):
     first = train(small(tmp_path / "first", epochs=2))
     config = small(tmp_path / "again", epochs=1, precision="float64")
     again = train(config, warm_start=first.folder / "model.reann")
-    assert member(again).model.orbital_coefficients.dtype == torch.float64
+    assert member(again).model.recursion.weights.dtype == torch.float64
     old = member(first).metadata["errors"]["valid"]["forces_rmse_meV_per_A"]
     assert log(again)[0][VALID_F] == pytest.approx(old, rel=1e-4)
 

@@ -345,15 +345,15 @@ def test_a_header_without_an_entry_is_refused(original, tmp_path, entry):
 @pytest.mark.parametrize(
     ("name", "tensor", "said"),
     [
-        ("0.orbital_coefficients", torch.zeros(2, 3), "expected of orbital_coefficients"),
-        ("0.orbital_coefficients", torch.zeros(4), "expected of orbital_coefficients"),
-        ("0.orbital_coefficients", torch.zeros(2, 2).double(), "expected of orbital_coefficients"),
+        ("0.recursion.weights", torch.zeros(2, 3), "expected of recursion.weights"),
+        ("0.recursion.weights", torch.zeros(4), "expected of recursion.weights"),
+        ("0.recursion.weights", torch.zeros(2, 2).double(), "expected of recursion.weights"),
         ("0.reference_energies", torch.zeros(2), "expected of reference_energies"),
         ("0.readout.first.weight", torch.zeros(0), "expected of readout.first.weight"),
         ("0.element_index", torch.zeros(119).long(), "expected of element_index"),
         ("0.more", torch.zeros(1), "expected of more"),
-        ("1.orbital_coefficients", torch.zeros(2, 2), "the tensors are of 0, 1"),
-        ("orbital_coefficients", torch.zeros(2, 2), "the tensors are of 0, orbital_coefficients"),
+        ("1.recursion.weights", torch.zeros(2, 2), "the tensors are of 0, 1"),
+        ("recursion.weights", torch.zeros(2, 2), "the tensors are of 0, recursion"),
     ],
 )
 def test_tensors_that_are_not_those_of_the_header_are_refused(
@@ -364,9 +364,9 @@ def test_tensors_that_are_not_those_of_the_header_are_refused(
 
 def test_a_missing_tensor_is_named(original, tmp_path):
     header, tensors = checkpoint.read(original, KIND)
-    del tensors["0.radial.center"]
+    del tensors["0.recursion.host.radial.center"]
     checkpoint.write(tmp_path / "a.reann", KIND, header, tensors)
-    assert "radial.center" in refusal(tmp_path / "a.reann").what
+    assert "recursion.host.radial.center" in refusal(tmp_path / "a.reann").what
 
 
 def test_a_file_of_another_kind_is_told_by_its_kind(last):
@@ -481,18 +481,23 @@ def test_an_older_file_is_brought_up_to_date_step_by_step(original, tmp_path, mo
         assert header["format"] == 1
         return {**header, "cutoff": header["model"]["cutoff"]}
 
+    steps = {
+        0: checkpoint.Upgrade(from_0, lambda name: name.replace("e_zero", "e_one")),
+        1: checkpoint.Upgrade(from_1, lambda name: name.replace("e_one", "reference_energies")),
+    }
     header, tensors = checkpoint.read(original, KIND)
+    tensors["0.e_zero"] = tensors.pop("0.reference_energies")
     del header["cutoff"], header["model"]["cutoff"]
     path = tmp_path / "old.reann"
     checkpoint.write(path, KIND, {**header, "format": 0, "rc": 3.0}, tensors)
-    monkeypatch.setattr(checkpoint, "UPGRADES", {0: from_0, 1: from_1})
+    monkeypatch.setattr(checkpoint, "UPGRADES", steps)
     monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
     assert checkpoint.read_header(path)["format"] == 2
     atoms = random_atoms(3, 4, (True, True, True))
     atoms.numbers[:] = [1, 8, 1, 8]
     monkeypatch.undo()
     expected = load(original).predict(atoms)
-    monkeypatch.setattr(checkpoint, "UPGRADES", {0: from_0, 1: from_1})
+    monkeypatch.setattr(checkpoint, "UPGRADES", steps)
     monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
     assert load(path).predict(atoms)["energy"] == expected["energy"]
 

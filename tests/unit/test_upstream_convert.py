@@ -117,7 +117,7 @@ def test_a_checkpoint_of_distributed_training_with_its_para_folder_becomes_a_pot
     potential = reann.load(tmp_path / "water.reann")
     assert sorted(potential.elements) == ["H", "O"]
     assert potential.cutoff == 4.2
-    assert potential.model.orbital_coefficients.dtype == torch.float32
+    assert potential.model.recursion.weights.dtype == torch.float32
     assert potential.predict(water(), ["energy"])["energy"] == energy(state_dict())
 
 
@@ -170,7 +170,7 @@ def test_a_growing_gaussian_of_a_newer_model_is_kept():
     weights = state_dict(dtype=torch.float64)
     weights["density.inta"][0, 0] = 0.01
     model = upstream.potential(weights, SETTINGS).model
-    assert model.radial.width[1, 0] == -0.01  # oxygen comes after hydrogen
+    assert model.recursion.host.radial.width[1, 0] == -0.01  # oxygen comes after hydrogen
 
 
 @pytest.mark.parametrize("declared", [4.2, None])

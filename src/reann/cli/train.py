@@ -30,6 +30,9 @@ def new(
     from_file: Annotated[
         str, typer.Option("--from", metavar="DATA", help="File or glob of structures.")
     ],
+    host: Annotated[
+        str, typer.Option("--host", metavar="HOST", help="What the recursion upgrades.")
+    ] = "density",
 ) -> None:
     """Write a commented configuration for your data.
 
@@ -37,7 +40,7 @@ def new(
     """
     from reann.new import new_config
 
-    typer.echo(new_config(file, from_file))
+    typer.echo(new_config(file, from_file, host))
 
 
 def train(

@@ -19,7 +19,7 @@ namespace reann {
 
 namespace {
 
-constexpr double format_version = 1;
+constexpr double format_version = 2;
 constexpr uint64_t largest_header = 100'000'000; // bytes, as in safetensors
 constexpr size_t most_axes = 8;
 constexpr double largest_exact = 9007199254740992.0; // 2^53
@@ -86,15 +86,39 @@ void verify_digest(std::string &content, size_t n_header, const std::string &dig
     if (!right) damaged("The file is damaged: its checksum does not match.");
 }
 
-void check_kind(const Json &header) {
+// Returns the version of the format.
+int check_kind(const Json &header) {
     const Json *kind = header.find("kind"), *version = header.find("format");
     if (!version || version->kind != Json::Kind::number) damaged("The file has no format.");
     if (version->number > format_version)
         throw Error("The file has a newer format than this program reads. Upgrade with `pip "
                     "install --upgrade reann`.");
-    if (version->number != format_version) damaged("The file has a format that never was one.");
+    if (version->number != 1.0 && version->number != format_version)
+        damaged("The file has a format that never was one.");
     if (!kind || kind->string != "potential")
         throw Error("This file holds no potential. Give the model.reann of a run.");
+    return static_cast<int>(version->number);
+}
+
+// Tensors of version 1 that became part of the recursion, by the beginning of their names.
+constexpr std::pair<std::string_view, std::string_view> moved[] = {
+    {"orbital_coefficients", "recursion.weights"},
+    {"coefficient_scale", "recursion.update_scale"},
+    {"density_mean", "recursion.feature_mean"},
+    {"density_scale", "recursion.feature_scale"},
+    {"updates.", "recursion.updates."},
+    {"messages.", "recursion.messages."},
+    {"radial.", "recursion.host.radial."},
+    {"density.", "recursion.host.density."},
+};
+
+std::string present_name(const std::string &name, int version) {
+    if (version > 1) return name;
+    const size_t begin = name.find('.') + 1; // after the number of the member
+    for (const auto &[before, now] : moved)
+        if (name.compare(begin, before.size(), before) == 0)
+            return std::string(name).replace(begin, before.size(), now);
+    return name;
 }
 
 // A number of elements or bytes; -1 if the value is none.
@@ -149,12 +173,12 @@ File parse_file(std::string content, bool verify) {
     file.header = metadata_entry(header, "reann");
     const std::string &digest = metadata_entry(header, "sha256");
     if (verify) verify_digest(file.content, n_header, digest);
-    check_kind(parse_header(file.header));
+    const int version = check_kind(parse_header(file.header));
 
     for (size_t i = 0; i < header.keys.size(); ++i)
         if (header.keys[i] != "__metadata__")
             file.arrays.push_back(
-                tensor(header.keys[i], header.values[i], all.substr(n_length + n_header)));
+                tensor(present_name(header.keys[i], version), header.values[i], all.substr(n_length + n_header)));
     return file;
 }
 

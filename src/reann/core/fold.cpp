@@ -60,8 +60,8 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
                 root_.push_back(settings.gram && q != k ? std::sqrt(2.0) : 1.0);
     root_.resize(n_products, 1.0);
     const int64_t rows = settings.radial_per_pair ? n_elements * n_elements : n_elements;
-    center = copy("radial.center", {rows, K}, -1);
-    const Raw &width = raw("radial.width", {rows, K});
+    center = copy("recursion.host.radial.center", {rows, K}, -1);
+    const Raw &width = raw("recursion.host.radial.width", {rows, K});
     alpha = place(int(rows), int(K));
     for (int64_t i = 0; i < rows; ++i)
         for (int64_t k = 0; k < K; ++k) {
@@ -70,20 +70,20 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
             values[alpha.at + i * alpha.stride + k] =
                 !settings.radial_softplus || x > 20.0 ? x : std::log1p(std::exp(x));
         }
-    coefficients = copy("orbital_coefficients", {n_elements, K}, -1);
+    coefficients = copy("recursion.weights", {n_elements, K}, -1);
     if (settings.many_body) {
-        vector = copy("density.vector", {K, settings.n_orbitals}, -1);
-        matrix = copy("density.matrix", {K, settings.n_orbitals}, -1);
+        vector = copy("recursion.host.density.vector", {K, settings.n_orbitals}, -1);
+        matrix = copy("recursion.host.density.matrix", {K, settings.n_orbitals}, -1);
     }
     if (!settings.gram)
-        raw("density.contraction",
+        raw("recursion.host.density.contraction",
             {settings.orbitals_per_recursion ? settings.n_recursions + 1 : 1, n_l, K,
              settings.n_orbitals});
     if (settings.standardize) {
-        raw("density_mean", {n_elements, n_features_});
-        raw("density_scale", {n_elements, n_features_});
+        raw("recursion.feature_mean", {n_elements, n_features_});
+        raw("recursion.feature_scale", {n_elements, n_features_});
     }
-    const double c_scale = raw("coefficient_scale", {}).values[0];
+    const double c_scale = raw("recursion.update_scale", {}).values[0];
     const double energy_scale = raw("energy_scale", {}).values[0];
     const Raw &e = raw("reference_energies", {n_elements});
     reference = e.values;
@@ -91,10 +91,10 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     const int n_directed = settings.directional ? settings.l_max : 0;
     for (int t = 0; t < settings.n_recursions; ++t) {
         for (int z = 0; z < n_elements; ++z)
-            updates.push_back(network("updates." + std::to_string(t), settings.update, z, t,
+            updates.push_back(network("recursion.updates." + std::to_string(t), settings.update, z, t,
                                       settings.n_radial, c_scale, 1 + n_directed));
         for (int l = 0; l < n_directed; ++l)
-            mixing.push_back(copy("messages." + std::to_string(t) + ".mixing", {n_directed, K, K}, l));
+            mixing.push_back(copy("recursion.messages." + std::to_string(t) + ".mixing", {n_directed, K, K}, l));
     }
     for (int z = 0; z < n_elements; ++z)
         readout.push_back(network("readout", settings.readout, z, settings.n_recursions, 1, energy_scale));
@@ -188,7 +188,7 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
 
 std::vector<double> Folded::products_of_orbitals(int t) const {
     const int K = settings_.n_radial, M = settings_.n_orbitals, n_l = settings_.l_max + 1;
-    const std::vector<double> &all = raws_.at("density.contraction").values;
+    const std::vector<double> &all = raws_.at("recursion.host.density.contraction").values;
     const double *d = all.data() + (settings_.orbitals_per_recursion ? int64_t(t) * n_l * K * M : 0);
     std::vector<double> A(int64_t(n_products) * n_features_);
     int64_t row = 0;
@@ -212,8 +212,8 @@ void Folded::fold_first(const First &first) {
     std::vector<double> w(W, W + size);
     std::copy_n(b, H, bias);
     if (settings_.standardize) {
-        const double *mean = &raws_.at("density_mean").values[first.element * n_features_];
-        const double *scale = &raws_.at("density_scale").values[first.element * n_features_];
+        const double *mean = &raws_.at("recursion.feature_mean").values[first.element * n_features_];
+        const double *scale = &raws_.at("recursion.feature_scale").values[first.element * n_features_];
         for (int m = 0; m < n_features_; ++m)
             for (int h = 0; h < H; ++h) {
                 w[int64_t(m) * H + h] /= scale[m];
@@ -238,8 +238,8 @@ void Folded::unfold_first(const First &first, const std::vector<double> &bar,
     double *to_bias = gradients[bias.array], *to_weight = gradients[weight.array];
     const double *mean = nullptr, *scale = nullptr;
     if (settings_.standardize) {
-        mean = &raws_.at("density_mean").values[first.element * n_features_];
-        scale = &raws_.at("density_scale").values[first.element * n_features_];
+        mean = &raws_.at("recursion.feature_mean").values[first.element * n_features_];
+        scale = &raws_.at("recursion.feature_scale").values[first.element * n_features_];
     }
     std::vector<double> first_bar(int64_t(n_products) * H);
     for (int64_t p = 0; p < n_products; ++p)
@@ -258,7 +258,7 @@ void Folded::unfold_first(const First &first, const std::vector<double> &bar,
         w_bar.assign(size, 0.0);
         for (int64_t m = 0; m < n_features_; ++m)
             for (int h = 0; h < H; ++h) w_bar[m * H + h] = w_bar_turned[h * int64_t(n_features_) + m];
-        const Raw &contraction = raws_.at("density.contraction");
+        const Raw &contraction = raws_.at("recursion.host.density.contraction");
         if (double *to = gradients[contraction.array]) {
             std::vector<double> w(weight.values.begin() + first.element * size,
                                   weight.values.begin() + (first.element + 1) * size);
@@ -297,7 +297,7 @@ void Folded::unfold(const std::vector<double> &bar, double *const *gradients) co
             for (int i = 0; i < c.place.rows; ++i)
                 for (int k = 0; k < c.columns; ++k)
                     to[c.from + int64_t(i) * c.columns + k] += c.factor * bar[c.at(i, k)];
-    const Raw &width = raws_.at("radial.width");
+    const Raw &width = raws_.at("recursion.host.radial.width");
     if (double *to = gradients[width.array])
         for (int i = 0; i < alpha.rows; ++i)
             for (int k = 0; k < alpha.columns; ++k) {

@@ -82,6 +82,11 @@ class Section {
         return object_.find(key) ? choice(key, words) : 0;
     }
 
+    // A field of no meaning here, which files of an older program lack.
+    void newer(const char *key) const {
+        if (object_.find(key)) field(key);
+    }
+
     // Refuses an object that has other fields than those asked for, each of them once.
     void no_other() const {
         if (object_.keys.size() != n_asked_) impossible(name_, "has an unknown field");
@@ -186,6 +191,8 @@ Settings parse_settings(const std::string &text) {
         if (member.kind != Json::Kind::object) header.wrong("members");
     settings.n_members = static_cast<int>(header.list("members").size());
 
+    model.newer_choice("host", {"density"});
+    model.newer("host_options"); // of other hosts
     settings.cutoff = model.number("cutoff", 1e-3, largest_number);
     header.number("cutoff", settings.cutoff, settings.cutoff); // stands there twice
     settings.l_max = model.count("l_max", 0, 4);

@@ -1,6 +1,6 @@
 """The potential, from neighbor vectors to atomic energies.
 
-neighborhood -> radial, angular -> density <-> recursion -> readout
+neighborhood -> host: radial, angular -> density; host <-> recursion -> readout
 """
 
 from reann.model.reann import Reann, build

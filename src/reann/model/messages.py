@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reann.model.angular import components
+from reann.model.hosts.angular import components
 
 
 class Directional(nn.Module):

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from reann.config import ModelConfig, NetworkConfig
-from reann.errors import listed
+from reann.errors import UserError, listed
+from reann.model.hosts import GROUP, kind_of
 from reann.model.reann import PRECISIONS, Reann, build
 
 UNITS = {"energy": "eV", "length": "Ang"}
@@ -49,13 +50,26 @@ def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
 
 
 def description(model: Reann) -> dict[str, Any]:
-    """Return what the header of a file says of a model."""
+    """Return what the header of a file says of a model.
+
+    Raises
+    ------
+    UserError
+        If the model has another host than its configuration says: nobody could read such a file.
+    """
+    host = type(model.recursion.host)
+    if kind_of(model.config.host) is not host:
+        raise UserError(
+            f"The host of this model is {host.__name__}, not {model.config.host}.",
+            "model.host",
+            f"Give it a name in an entry point of the group {GROUP}, and that to `model.host`.",
+        )
     return {
         "elements": [chemical_symbols[z] for z in model.elements],
         "cutoff": model.cutoff,
         "model": model.config.model_dump(mode="json"),
         "units": UNITS,
-        "precision": str(model.orbital_coefficients.dtype).removeprefix("torch."),
+        "precision": str(model.recursion.weights.dtype).removeprefix("torch."),
     }
 
 

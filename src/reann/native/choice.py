@@ -54,7 +54,7 @@ def chosen(engine: str, models: Iterable[Reann], where: str = "engine") -> str:
         if (why := native_engine.unsupported(model)) is not None:
             if engine == "native":
                 raise native_engine.UnsupportedError(why, where)
-            _tell(why, model.orbital_coefficients)
+            _tell(why, model.reference_energies)
             return "torch"
     return "native"
 

@@ -12,6 +12,7 @@ from reann import native
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
+from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.native.function import Differentiable, compute
 from reann.native.system import System
 from reann.native.weights import compiled
@@ -56,8 +57,11 @@ def unsupported(
     # Private, and the only way to ask.
     forward = forward_ad._current_level >= 0  # noqa: SLF001
     transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
+    host = type(model.recursion.host)
+    if host is not EmbeddedDensity:
+        return f"it knows the host EmbeddedDensity, not {host.__name__}"
     obstacles = {
-        "it runs on CPUs only": model.orbital_coefficients.device.type != "cpu",
+        "it runs on CPUs only": model.reference_energies.device.type != "cpu",
         "it has no gradients of positions and cells": moved,
         "it has no gradients of buffers": any(b.requires_grad for b in model.buffers(False)),
         "it has no gradients of per-atom virials": create_graph and "virials" in names,

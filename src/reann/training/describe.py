@@ -10,7 +10,7 @@ import torch
 from ase.data import chemical_symbols
 
 from reann import metrics
-from reann.config import Config
+from reann.config import Config, ModelConfig
 from reann.data.dataset import Dataset
 from reann.data.statistics import ReferenceEnergies
 from reann.graph import LABELS
@@ -27,11 +27,11 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
     data, m = parts.train.dataset, config.model
     shown = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     sizes = [f"{name} {len(part)}" for name, part in shown.items() if part is not None]
+    directional = len(model.recursion.messages) > 0
     size = [
         f"cutoff {m.cutoff} Å",
-        f"l ≤ {m.l_max}",
-        f"{m.n_radial} radial",
-        f"{m.n_recursions} recursions" + (", directional messages" if model.messages else ""),
+        *describe_host(m),
+        f"{m.n_recursions} recursions" + (", directional messages" if directional else ""),
         f"{sum(p.numel() for p in model.parameters())} parameters",
         f"{parts.mean_neighbors:.0f} neighbors/atom",
     ]
@@ -45,6 +45,14 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
         *(f"note      {note}" for note in data.notes),
         *_neighbor_warning(parts.mean_neighbors),
     ]
+
+
+def describe_host(config: ModelConfig) -> list[str]:
+    """Return what an atom sees of its neighbors."""
+    if config.host == "density":
+        return [f"l ≤ {config.l_max}", f"{config.n_radial} radial"]
+    options = [f"{name} {value}" for name, value in config.host_options.items()]
+    return [" ".join([config.host, *options]), f"{config.n_radial} radial"]
 
 
 def sentence(errors: dict[str, float]) -> str:

@@ -29,9 +29,9 @@ def fit_last_layer(model: Reann, train: Subset, seed: int) -> None:
         return
     hidden, energies = [], []
     for graph, embedding in densities(model, train, STRUCTURES, seed):
-        atoms, n_elements = embedding.atoms, len(model.elements)
-        x = model.standardize(embedding.density, atoms.counts).split(atoms.counts)
-        nothing = model.standardize(torch.zeros_like(model.density_mean), [1] * n_elements)
+        atoms = embedding.atoms
+        x = model.recursion.standardize(embedding.density, atoms.counts).split(atoms.counts)
+        nothing = model.recursion.nothing()
         system = torch.empty_like(graph.system)
         system[atoms.rank] = graph.system
         parts = []

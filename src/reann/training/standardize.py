@@ -30,7 +30,8 @@ def set_standardization(model: Reann, train: Subset, seed: int) -> None:
     """Set mean and scale of the density per element from some training structures."""
     if not model.config.standardize:
         return
-    n, total, squares = (torch.zeros_like(model.density_mean, dtype=torch.float64) for _ in "123")
+    old = model.recursion.feature_mean
+    n, total, squares = (torch.zeros_like(old, dtype=torch.float64) for _ in "123")
     for _, (rho, atoms) in densities(model, train, STATISTICS_STRUCTURES, seed):
         for z, rho_z in enumerate(rho.to(torch.float64).split(atoms.counts)):
             n[z] += len(rho_z)
@@ -39,8 +40,9 @@ def set_standardization(model: Reann, train: Subset, seed: int) -> None:
     n = n.clamp(min=1.0)
     mean = total / n
     deviation = (squares / n - mean.square()).clamp(min=0.0).sqrt()
-    model.density_mean.copy_(mean)
-    model.density_scale.copy_((deviation + MEAN_SHARE * mean.abs()).clamp(min=LEAST_SCALE))
+    model.recursion.feature_mean.copy_(mean)
+    scale = (deviation + MEAN_SHARE * mean.abs()).clamp(min=LEAST_SCALE)
+    model.recursion.feature_scale.copy_(scale)
 
 
 @torch.no_grad()
@@ -68,5 +70,5 @@ def densities(
     if at_most is not None:
         indices = np.random.default_rng(seed).permutation(indices)[:at_most]
     for batch in pieces(indices, dataset.n_edges, STATISTICS_EDGES):
-        graph = dataset.graph(batch).to(model.density_mean.device)
+        graph = dataset.graph(batch).to(model.recursion.feature_mean.device)
         yield graph, model.embed(graph, graph.edge_vectors())

@@ -56,13 +56,13 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
     model = build(config, [atomic_numbers[s] for s in symbols], dtype=torch.float64)
     with torch.no_grad():
         shape = (len(atomtype), config.n_radial)
-        model.radial.center.copy_(arrays.take("density.rs", shape)[rows])
-        model.radial.width.copy_(-arrays.take("density.inta", shape)[rows])
-        model.orbital_coefficients.copy_(arrays.take("density.params", shape)[rows])
+        host: Any = model.recursion.host
+        host.radial.center.copy_(arrays.take("density.rs", shape)[rows])
+        host.radial.width.copy_(-arrays.take("density.inta", shape)[rows])
+        model.recursion.weights.copy_(arrays.take("density.params", shape)[rows])
         hyper = arrays.take("density.hyper")
-        contraction: Any = model.density.contraction
-        contraction.copy_(hyper.reshape(contraction.shape))
-        updates: list[Any] = list(model.updates)
+        host.density.contraction.copy_(hyper.reshape(host.density.contraction.shape))
+        updates: list[Any] = list(model.recursion.updates)
         for t, update in enumerate(updates):
             prefix = f"density.ocmod.memssage_{t}"
             arrays.drop(f"{prefix}.initpot")  # there in the original, but never added

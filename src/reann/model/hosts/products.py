@@ -1,6 +1,4 @@
-"""The embedded density: products of sums over the neighbors' orbitals.
-
-Moments s_i^{a,k} = sum_j c_j^k R_k(r_ij) Y_a(r_ij), then one of
+"""Products of the moments of an atom: what does not change when it is turned.
 
 * gram:     G^l_kk' = sum_a s^{a,k} s^{a,k'}, the upper triangle of each l; its diagonal is the
             density of EANN, its content that of every choice of contracted orbitals;
@@ -23,29 +21,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reann.model.angular import components
-from reann.model.neighborhood import Neighborhood
+from reann.model.hosts.angular import components
 
 ORBITALS_OF_MANY = 16
 """Contracted moments in products of three and four, unless the configuration says otherwise."""
-
-
-def moments(
-    atoms: Neighborhood,
-    radial: Float[Tensor, "atoms slots radial"],
-    angular: Float[Tensor, "atoms components slots"],
-    c: Float[Tensor, "atoms radial"],
-    u: Float[Tensor, "atoms directed radial"] | None = None,
-) -> Float[Tensor, "atoms components radial"]:
-    """Return s_i^{a,k}, the neighbors' orbitals summed with their coefficients.
-
-    Neighbors may add directional messages, sum_j R_k(r_ij) u_j^{a,k} for the components of l >= 1.
-    """
-    s = torch.bmm(angular, radial * atoms.of_neighbors(c))
-    if u is None:
-        return s
-    received = torch.einsum("ijk,ijak->iak", radial, atoms.of_neighbors(u))
-    return torch.cat([s[:, :1], s[:, 1:] + received], dim=1)
 
 
 class Gram(nn.Module):

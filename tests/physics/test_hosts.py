@@ -1,0 +1,278 @@
+"""Every host keeps what holds for the embedded density, with any recursion and message."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import ase
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from models import CUTOFF, ELEMENTS, random_atoms, random_model
+from reann import properties
+from reann.config import ModelConfig, NetworkConfig
+from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError
+from reann.model import Reann, build
+from reann.model.hosts import HOSTS, MomentHost
+from reann.model.hosts.power_spectrum import PowerSpectrum
+from reann.model.recursion import Recursion
+from reann.potential import Potential, load
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "density": {},
+    "symmetry_functions": {"eta": [0.1], "zeta": [1.0, 4.0]},
+    "deep_pot": {"n_axis": 2, "n_type": 3, "hidden": 6},
+    "power_spectrum": {"n_basis": 5},
+}
+RECURSIONS = (0, 1, 2)
+FORMS = [
+    {"host": host, "n_recursions": t, "messages": messages}
+    for host, kind in HOSTS.items()
+    for t in RECURSIONS
+    for messages in ("scalar", "directional")
+    if messages == "scalar" or issubclass(kind, MomentHost)
+]
+every_form = pytest.mark.parametrize(
+    "form", FORMS, ids=["-".join(map(str, form.values())) for form in FORMS]
+)
+every_host = pytest.mark.parametrize("host", HOSTS)
+
+
+def model_of(form: dict[str, Any], **more: Any) -> Reann:
+    return random_model(host_options=OPTIONS[form["host"]], **form, **more)
+
+
+def predict(model: Reann, atoms: ase.Atoms) -> dict[str, Any]:
+    names = ["energy", "energies", "forces", "virial"]
+    return Potential(model).predict(atoms, names, "torch")
+
+
+@every_form
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_depends_on_frame_order_or_cell(form: dict[str, Any], seed: int) -> None:
+    model = model_of(form)
+    pbc = [(True, True, True), (False, False, False), (True, True, False), (True, False, False)]
+    atoms = random_atoms(seed, 5, pbc[seed])
+    before = predict(model, atoms)
+    size = 1.0 + np.abs(before["forces"]).max()
+
+    rng = np.random.default_rng(seed)
+    turn, order = Rotation.random(rng=rng).as_matrix() * (-1) ** seed, rng.permutation(5)
+    turned = atoms[order]
+    turned.set_cell(atoms.cell.array @ turn.T)
+    turned.positions = atoms.positions[order] @ turn.T + [0.3, -7.0, 11.0]
+    after = predict(model, turned)
+    np.testing.assert_allclose(after["energies"], before["energies"][order], atol=1e-9 * size)
+    np.testing.assert_allclose(after["forces"], before["forces"][order] @ turn.T, atol=1e-9 * size)
+    np.testing.assert_allclose(after["virial"], turn @ before["virial"] @ turn.T, atol=1e-8 * size)
+
+    repeats = tuple(2 if periodic else 1 for periodic in atoms.pbc)
+    many = predict(model, atoms.repeat(repeats))
+    copies = (int(np.prod(repeats)), 1)
+    energies, forces = before["energies"][None], before["forces"]
+    np.testing.assert_allclose(
+        many["energies"], np.tile(energies, copies).ravel(), atol=1e-9 * size
+    )
+    np.testing.assert_allclose(many["forces"], np.tile(forces, copies), atol=1e-9 * size)
+
+
+@every_form
+def test_forces_and_virial_are_slopes(form: dict[str, Any]) -> None:
+    potential = Potential(model_of(form))
+    atoms = random_atoms(5, 4, (True, True, True))
+    rng = np.random.default_rng(1)
+    direction, strain = rng.normal(size=(4, 3)), rng.normal(size=(3, 3))
+    found = potential.predict(atoms, ["forces", "virial"], "torch")
+    expected = float((found["forces"] * direction).sum() + (found["virial"] * strain).sum())
+
+    def energy(step: float) -> float:
+        moved = atoms.copy()
+        moved.set_cell(atoms.cell.array @ (np.eye(3) + 0.5 * step * (strain + strain.T)))
+        deformed = atoms.positions @ (np.eye(3) + 0.5 * step * (strain + strain.T))
+        moved.positions = deformed + step * direction
+        return float(potential.predict(moved, ["energy"], "torch")["energy"])
+
+    h = 1e-4
+    slope = (8.0 * (energy(h) - energy(-h)) - (energy(2 * h) - energy(-2 * h))) / (12.0 * h)
+    size = 1.0 + np.abs(found["virial"]).max()
+    assert -slope == pytest.approx(expected, abs=2e-6 * size)
+
+
+@every_form
+def test_gradients_of_a_force_loss_are_right(form: dict[str, Any]) -> None:
+    model = model_of(form)
+    graph = graph_from_atoms(random_atoms(3, 5, (True, True, False)), CUTOFF)
+
+    def loss() -> torch.Tensor:
+        found = properties.evaluate(model, graph, ["energy", "forces"], create_graph=True)
+        return found["energy"].sum() + found["forces"].square().sum()
+
+    parameters = dict(model.named_parameters())
+    gradients = torch.autograd.grad(loss(), list(parameters.values()), materialize_grads=True)
+    generator = torch.Generator().manual_seed(0)
+    for (name, p), gradient in zip(parameters.items(), gradients, strict=True):
+        direction = torch.randn(p.shape, generator=generator, dtype=p.dtype)
+        ends = []
+        for step in (1e-5, -2e-5):
+            with torch.no_grad():
+                p.add_(step * direction)
+            ends.append(loss().item())
+        with torch.no_grad():
+            p.add_(1e-5 * direction)
+        slope = (ends[0] - ends[1]) / 2e-5
+        assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-5, abs=1e-5), name
+
+
+@every_form
+def test_a_free_atom_has_its_reference_energy_exactly(form: dict[str, Any]) -> None:
+    model = model_of(form, dtype=torch.float32)
+    for z, energy in zip(ELEMENTS, model.reference_energies.tolist(), strict=True):
+        found = predict(model, ase.Atoms([z]))
+        assert found["energy"] == energy
+        assert not found["forces"].any()
+
+
+@every_host
+@pytest.mark.parametrize(("name", "order"), [("squared_cosine", 4), ("polynomial", 3)])
+@pytest.mark.parametrize("n_recursions", RECURSIONS)
+def test_the_last_neighbor_leaves_smoothly(
+    host: str, name: str, order: int, n_recursions: int
+) -> None:
+    """A third atom leaves the last of the others; features are linear in fc ~ x^order, or more."""
+    form = {"host": host, "n_recursions": n_recursions}
+    potential = Potential(model_of(form, cutoff_function=name))
+
+    def with_third(gap: float) -> dict[str, Any]:
+        triple = ase.Atoms("COH", [[0, 0, 0], [0, 0, 1.1], [0, CUTOFF - gap, 0]])
+        return potential.predict(triple, ["energy", "forces"], "torch")
+
+    gaps = np.array([0.2, 0.1, 0.05, 0.02, 0.01])
+    slopes = [np.abs(with_third(gap)["forces"][2]).max() for gap in gaps]
+    assert with_third(gaps[-1])["energy"] == pytest.approx(with_third(-1.0)["energy"], abs=1e-6)
+    assert all(later < earlier for earlier, later in pairwise(slopes))
+    measured = np.log(slopes[2] / slopes[4]) / np.log(gaps[2] / gaps[4])
+    assert measured > order - 1 - 0.3
+
+
+@every_host
+def test_a_pair_beyond_the_cutoff_does_not_exist(host: str) -> None:
+    model = model_of({"host": host})
+    atoms = ase.Atoms("OHH", [[0, 0, 0], [0, 0, 1.0], [0.9, 0, CUTOFF + 0.05]])
+    found = [
+        properties.evaluate(model, graph_from_atoms(atoms, reach), ["energy", "forces"])
+        for reach in (CUTOFF, CUTOFF + 1.0)
+    ]
+    for name in ("energy", "forces"):
+        torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-13, atol=1e-13)
+
+
+@every_form
+def test_the_environment_reaches_one_cutoff_further_with_each_recursion(
+    form: dict[str, Any],
+) -> None:
+    chain = ase.Atoms("C6", [[2.5 * i, 0.1 * (i % 2), 0] for i in range(6)])
+    graph = graph_from_atoms(chain, CUTOFF)
+    r = graph.edge_vectors().requires_grad_()
+    (g,) = torch.autograd.grad(model_of(form)(graph, r)[0], r)
+    felt = graph.edge_index[:, g.abs().sum(1) > 0].max().item()
+    assert felt == form["n_recursions"] + 1
+
+
+@every_host
+def test_without_recursion_it_is_the_host_itself(host: str) -> None:
+    """Bitwise; and at the start any recursion is none."""
+    graph = graph_from_atoms(random_atoms(2, 6, (True, True, True)), CUTOFF)
+    choices = {"host": host, "host_options": OPTIONS[host], "cutoff": CUTOFF, "n_radial": 4}
+    found = []
+    for t in (0, 1, 3):
+        config = ModelConfig(**choices, n_recursions=t)
+        model = build(config, ELEMENTS, 10.0, seed=1, dtype=torch.float64)
+        found.append(model.embed(graph, graph.edge_vectors()).density)
+        if t == 0:
+            atoms, bare = model.neighborhood(graph, graph.edge_vectors()), model.recursion.host
+            features = bare(bare.prepare(atoms), model.recursion.weights[atoms.element])
+            assert torch.equal(found[0], features)
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-14)
+    torch.testing.assert_close(found[2], found[0], rtol=0, atol=1e-14)
+
+
+def test_the_power_spectrum_is_the_sum_of_legendre_polynomials_over_pairs() -> None:
+    model = model_of({"host": "power_spectrum", "n_recursions": 0}, l_max=3)
+    graph = graph_from_atoms(random_atoms(4, 5, (False,) * 3), CUTOFF)
+    atoms = model.neighborhood(graph, graph.edge_vectors())
+    host, w = model.recursion.host, model.recursion.weights[atoms.element]
+    assert isinstance(host, PowerSpectrum)
+    seen = host.prepare(atoms)
+    a = seen.radial * atoms.of_neighbors(w)
+    unit = atoms.vector / atoms.vector.norm(dim=-1, keepdim=True)
+    cos = unit @ unit.mT
+    powers = [torch.ones_like(cos), cos, 1.5 * cos**2 - 0.5, 2.5 * cos**3 - 1.5 * cos]
+    n, m = torch.triu_indices(4, 4)
+    twice = torch.where(n == m, 1.0, 2.0**0.5).to(torch.float64)
+    brute = [torch.einsum("ijn,ikn,ijk->in", a[..., n], a[..., m], P) * twice for P in powers]
+    torch.testing.assert_close(host(seen, w), torch.cat(brute, dim=1))
+
+
+def test_symmetry_functions_are_the_sums_they_are_said_to_be() -> None:
+    model = model_of({"host": "symmetry_functions", "n_recursions": 0})
+    structure = random_atoms(4, 5, (False,) * 3)
+    graph = graph_from_atoms(structure, CUTOFF)
+    found, order = model.embed(graph, graph.edge_vectors())
+    w = model.recursion.weights[model.element_index[graph.atomic_numbers]].detach().numpy()
+    d, x = structure.get_all_distances(), structure.positions
+    fc = np.where(d < CUTOFF, (0.5 + 0.5 * np.cos(np.pi * d / CUTOFF)) ** 2, 0.0)
+    shapes = [(0.1, zeta, sign) for zeta in (1.0, 4.0) for sign in (1.0, -1.0)]
+    expected = np.zeros((5, 4))
+    for i in range(5):
+        for j in range(5):
+            for k in range(j):
+                if i in (j, k):
+                    continue
+                cos = (x[j] - x[i]) @ (x[k] - x[i]) / (d[i, j] * d[i, k])
+                for m, (eta, zeta, sign) in enumerate(shapes):
+                    expected[i, m] += (
+                        w[j, 4 + m] * w[k, 4 + m] * 2 ** (1 - zeta) * (1 + sign * cos) ** zeta
+                        * np.exp(-eta * (d[i, j] ** 2 + d[i, k] ** 2 + d[j, k] ** 2))
+                        * fc[i, j] * fc[i, k] * fc[j, k]
+                    )  # fmt: skip
+    np.testing.assert_allclose(found[order.rank][:, 4:].detach().numpy(), expected, atol=1e-13)
+
+
+@every_host
+def test_a_potential_comes_back_from_its_file(host: str, tmp_path) -> None:
+    potential = Potential(model_of({"host": host}))
+    potential.save(tmp_path / "a.reann")
+    atoms = random_atoms(1, 4, (True, True, True))
+    again = load(tmp_path / "a.reann").predict(atoms, ["energy"], "torch")
+    assert again["energy"] == potential.predict(atoms, ["energy"], "torch")["energy"]
+
+
+def test_hosts_that_are_not_there_and_options_they_do_not_have_are_named() -> None:
+    def refusal(**choices: Any) -> str:
+        with pytest.raises(UserError) as caught:
+            build(ModelConfig(**choices), [1])
+        return str(caught.value)
+
+    assert "Did you mean 'deep_pot'?" in refusal(host="deep_pott")
+    said = refusal(host="deep_pot", host_options={"n_axes": 3})
+    assert "no option 'n_axes'" in said
+    assert "n_axis" in said
+    assert "refuses" in refusal(host="deep_pot", host_options={"n_axis": "x"})
+    assert "has no moments" in refusal(host="deep_pot", messages="directional")
+    with pytest.raises(ValueError, match="n_orbitals belongs to the host density"):
+        ModelConfig(host="deep_pot", n_orbitals=4)
+    assert ModelConfig(host="deep_pot", preset="upstream").n_radial == 8
+
+
+def test_a_recursion_takes_a_host_that_nobody_foresaw() -> None:
+    """And a file says no to it, because nobody could read it again."""
+    host = PowerSpectrum(ModelConfig(cutoff=CUTOFF, n_radial=3), 2)
+    model = Reann(ModelConfig(cutoff=CUTOFF, n_radial=3), [1, 6], host=host)
+    assert isinstance(model.recursion, Recursion)
+    assert Recursion(host, 2, 1, NetworkConfig()).host is host
+    with pytest.raises(UserError, match="The host of this model is PowerSpectrum, not density"):
+        Potential(model).save("never.reann")
