@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import product
 from typing import Any
 
 import torch
@@ -27,11 +26,13 @@ SEEDS = (1, 2, 3)
 
 
 def rows(_: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """Yield a row for each length, number of recursions and message."""
-    for k, t, messages in product((2, 3, 4), range(4), ("scalar", "directional")):
-        yield f"k={k} T={t} {messages}", partial(row, k, t, messages, "soap")
-        if messages == "directional" and t >= k // 2:
-            yield f"k={k} T={t} {messages} adamw", partial(row, k, t, messages, "adamw")
+    """Yield rows for each length: directional messages, scalar ones, another optimizer."""
+    for k in (2, 3, 4):
+        cases = [(t, "directional", "soap") for t in range(4)]
+        cases += [(3, "scalar", "soap"), (k // 2, "directional", "adamw")]
+        for t, messages, optimizer in cases:
+            name = f"k={k} T={t} {messages} {optimizer}"
+            yield name, partial(row, k, t, messages, optimizer)
 
 
 def row(k: int, t: int, messages: str, optimizer: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import typer
 
 from reann.cli import app
 from reann.config import Config
-from reann.presets import PRESETS
+from reann.config.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)

@@ -276,3 +276,67 @@ def test_a_recursion_takes_a_host_that_nobody_foresaw() -> None:
     assert Recursion(host, 2, 1, NetworkConfig()).host is host
     with pytest.raises(UserError, match="The host of this model is PowerSpectrum, not density"):
         Potential(model).save("never.reann")
+
+
+class LinearUpdate(torch.nn.Module):
+    """What the update would be without its network."""
+
+    def __init__(self, width: int, n_weights: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(7)
+        self.matrix = torch.randn(width, n_weights, generator=generator, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        assert sum(counts) == len(x)
+        return 3.0 * x @ self.matrix
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "bodies"),
+    [
+        ("symmetry_functions", {"zeta": []}, [2, 3, 4]),
+        ("symmetry_functions", {"eta": [0.02], "zeta": [1.0]}, [3, 7]),
+        ("power_spectrum", {}, [3, 7]),
+        ("density", {}, [3, 7]),
+    ],
+)
+def test_linear_updates_multiply_the_body_order(
+    host: str, options: dict[str, Any], bodies: list[int]
+) -> None:
+    """1 + (b_0 - 1) b_t, by inclusion and exclusion of the atoms around the first one.
+
+    The part of the features that needs n other atoms is their alternating sum over all subsets.
+    """
+    others = 7
+    rng = np.random.default_rng(3)
+    directions = rng.normal(size=(40, 3))
+    points = 1.1 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    chosen = [points[0]]
+    for point in points[1:]:
+        if len(chosen) < others and min(np.linalg.norm(point - c) for c in chosen) > 0.7:
+            chosen.append(point)
+    structure = ase.Atoms(f"C{others + 1}", np.concatenate([np.zeros((1, 3)), chosen]))
+    for t, expected in enumerate(bodies):
+        form = {"host": host, "n_recursions": t, "features": "gram"}
+        if host != "density":
+            del form["features"]
+        model = random_model([6], host_options=options, **form)
+        recursion = model.recursion
+        recursion.updates = torch.nn.ModuleList(
+            LinearUpdate(recursion.host.width, recursion.host.n_weights) for _ in range(t)
+        )
+
+        def part_of(n: int, model: Reann = model) -> float:
+            """Return the size of the n + 1 body part, relative to the whole."""
+            total, largest = torch.zeros(model.recursion.host.width, dtype=torch.float64), 0.0
+            for mask in range(2**n):
+                there = [0, *(i + 1 for i in range(n) if mask >> i & 1)]
+                graph = graph_from_atoms(structure[there], CUTOFF)
+                found, atoms = model.embed(graph, graph.edge_vectors())
+                features = found[atoms.rank[0]].detach()
+                total += (-1) ** (n - len(there) + 1) * features
+                largest = max(largest, features.abs().max().item())
+            return total.abs().max().item() / largest
+
+        assert part_of(expected - 1) > 1e-9
+        assert part_of(expected) < 1e-13

@@ -33,7 +33,7 @@ typedef struct {
 typedef enum { REANN_FLOAT32 = 0, REANN_FLOAT64 = 1 } reann_type;
 
 typedef struct {
-    const char *name; /* as in the file, with the member first: "0.radial.center" */
+    const char *name; /* as in the file, with the member first: "0.recursion.host.radial.center" */
     reann_type type;
     int32_t n_axes; /* 0 for a number */
     const int64_t *shape;

@@ -1,0 +1,105 @@
+"""The section `model`: host, recursion, networks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from reann.config.presets import of_preset
+from reann.config.section import Count, NonNegative, Positive, Section
+
+
+class NetworkConfig(Section):
+    """A network per element: linear, residual blocks, activation, linear."""
+
+    hidden: list[Count] = Field(default=[64, 64], min_length=1)
+    """Width of the first layer, then of the layers of a block, which returns to the first."""
+    blocks: Annotated[int, Field(ge=0)] = 1
+    """How often the block is repeated."""
+    residual: bool = True
+    """Whether a block adds its input to its output."""
+    activation: Literal["silu", "relu_like", "tanh_like"] = "silu"
+    """`relu_like` a SiLU(b x) and `tanh_like` a x / sqrt(1 + (b x)^2) have learned a and b."""
+    layer_norm: bool = False
+    """Layer normalization after the activations of the blocks; never on the density itself."""
+
+    @model_validator(mode="after")
+    def _block_returns(self) -> NetworkConfig:
+        repeated = self.residual or self.blocks > 1
+        if self.blocks and repeated and self.hidden[-1] != self.hidden[0]:
+            raise ValueError(f"such a block must end at its first width, unlike {self.hidden}")
+        return self
+
+
+class ZBLConfig(Section):
+    """Screened nuclear repulsion at short range, part of the model while training."""
+
+    inner: NonNegative = 0.35
+    """Full repulsion below this fraction of the sum of the covalent radii."""
+    outer: Positive = 0.7
+    """No repulsion beyond this fraction of the sum of the covalent radii."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ZBLConfig:
+        if self.inner >= self.outer:
+            raise ValueError(f"inner {self.inner} must be below outer {self.outer}")
+        return self
+
+
+class ModelConfig(Section):
+    """The potential: density, recursion, readout."""
+
+    preset: Literal["fast", "default", "accurate", "upstream"] = "default"
+    """An evaluation by `fast` takes about half the time of `default`, by `accurate` 1.6 times it;
+    `upstream`: the choices of the original REANN package."""
+    host: str = "density"
+    """What the recursion upgrades: the embedded `density`, `symmetry_functions`, `deep_pot`,
+    `power_spectrum`, or a descriptor of an installed package."""
+    host_options: dict[str, bool | int | float | str | list[int] | list[float]] = Field(default={})
+    """What a host other than the density has of its own."""
+    cutoff: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 5.0
+    """Å. The squared cosine is small beyond two thirds of it."""
+    l_max: Annotated[int, Field(ge=0, le=4)] = 2
+    """Highest angular momentum."""
+    n_radial: Count = 12
+    """Radial functions per neighbor element."""
+    n_recursions: Annotated[int, Field(ge=0)] = 2
+    """T: how often the neighbors' weights are updated; 0 is the host alone, such as EANN."""
+    features: Literal["gram", "many_body", "orbitals"] = "many_body"
+    """Products of two moments within each l; these and, from l_max 2 on, products of three and four
+    contracted moments; or squares of contracted orbitals."""
+    messages: Literal["scalar", "directional"] = "scalar"
+    """What the recursion passes on: orbital coefficients, or also gated moments, which carry
+    directions from neighbor to neighbor."""
+    n_orbitals: Count | None = None
+    """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
+    orbitals_per_l: bool = False
+    """Whether the density of contracted orbitals keeps each l apart."""
+    orbitals_per_recursion: bool = False
+    """Whether each recursion has a contraction of its own."""
+    angular: Literal["unit", "raw"] = "unit"
+    """Unit vectors, or raw components, which carry r^l."""
+    radial: Literal["neighbor", "pair"] = "neighbor"
+    """Radial functions per neighbor element or per pair of elements."""
+    radial_width: Literal["softplus", "free"] = "softplus"
+    """Whether the width of a Gaussian is kept positive."""
+    cutoff_function: Literal["squared_cosine", "polynomial"] = "squared_cosine"
+    """Squared cosine (energy is C3 at the cutoff) or polynomial of order 6 (C2)."""
+    standardize: bool = True
+    """Fixed standardization of the density, per element, from the training structures."""
+    coefficient_scale: Positive | None = None
+    """Factor of the updates; by default 1/sqrt(mean number of neighbors)."""
+    readout: NetworkConfig = NetworkConfig()
+    """Density to atomic energy."""
+    update: NetworkConfig = NetworkConfig()
+    """Density to change of the orbital coefficients, and to gates of directional messages."""
+    zbl: ZBLConfig | None = None
+    """Screened nuclear repulsion; `{}` switches it on."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {**of_preset(values, cls.model_fields), **values}

@@ -1,0 +1,29 @@
+"""The section `run`: where and how it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from reann.config.section import Count, NonNegative, Section
+
+
+class RunConfig(Section):
+    """Where and how it runs."""
+
+    folder: Path | None = None
+    """Folder of the run; by default `runs/` and the name of the configuration or data file."""
+    seed: int = 1
+    """Of the split, the initial weights and the order of the structures."""
+    seeds: Count = 1
+    """Train so many potentials with consecutive seeds and save them as one ensemble."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    engine: Literal["auto", "torch", "native"] = "auto"
+    """What computes; auto: the native engine on CPUs, where it is installed."""
+    threads: Count | None = None
+    """Threads of the CPU; by default as many cores as the neighbor pairs of a step keep busy."""
+    tracker: Literal["none", "tensorboard", "wandb"] = "none"
+    """Where metrics are sent besides `log.csv`."""
+    checkpoint_minutes: NonNegative = 10.0
+    """Time between checkpoints inside an epoch; there is one after every epoch."""

@@ -1,0 +1,81 @@
+"""The section `training`: loss, optimizer, schedule."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reann.config.section import Count, Fraction, NonNegative, Positive, Section
+
+
+class LossConfig(Section):
+    """Weights of the parts of the loss, all in units of the force scale."""
+
+    energy: NonNegative = 1.0
+    """Weight of (dE)^2 / N."""
+    forces: NonNegative = 1.0
+    """Weight of the mean squared force component."""
+    stress: NonNegative = 0.03
+    """Weight of the mean squared virial component / N, in Å^-2."""
+    huber: Positive | None = None
+    """Residuals beyond this many force scales count linearly."""
+    energy_emphasis: Positive = 20.0
+    """Factor of the energy weight at the end of the training, and in every validation loss."""
+    emphasis_start: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """Progress at which the energy emphasis begins to grow."""
+
+
+class CosineSchedule(Section):
+    """Warm-up, then a cosine down to a fraction of the rate over the stated epochs."""
+
+    name: Literal["cosine"] = "cosine"
+    final: Fraction = 0.01
+    """Fraction of the learning rate at the end."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Part of the training with a rising rate."""
+
+
+class PlateauSchedule(Section):
+    """The rate falls when the validation loss has not."""
+
+    name: Literal["plateau"] = "plateau"
+    factor: Fraction = 0.5
+    """Factor of each fall."""
+    patience: Count = 20
+    """Epochs without improvement before a fall."""
+    minimum: Positive = 1e-5
+    """Training stops when the rate has fallen below."""
+
+
+class TrainingConfig(Section):
+    """How the weights are found."""
+
+    epochs: Count = 300
+    """Passes over the training structures."""
+    batch_size: Count | Literal["auto"] = "auto"
+    """Structures per step; `auto`: about 256 atoms, at most 32 structures."""
+    max_edges: Count | None = None
+    """Most neighbor pairs in memory at once: larger batches are split, the result is the same."""
+    optimizer: Literal["soap", "adamw"] = "soap"
+    """SOAP (Adam in the eigenbasis of the gradients) for the networks, AdamW for the rest; or
+    AdamW for all."""
+    learning_rate: Positive = 3e-3
+    """Of the optimizer, at its highest."""
+    weight_decay: NonNegative = 0.3
+    """Of the networks' weights only, at the highest rate, with which it falls: what the data do not
+    ask for is forgotten."""
+    clip: Positive | None = 10.0
+    """Largest norm of the gradient."""
+    schedule: Annotated[CosineSchedule | PlateauSchedule, Field(discriminator="name")] = (
+        CosineSchedule()
+    )
+    """`{name: cosine}` or `{name: plateau}`."""
+    ema: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
+    """Decay of the averaged weights that are saved; `auto`: 0.99, above 5000 steps 0.999."""
+    loss: LossConfig = LossConfig()
+    """Weights of the loss."""
+    precision: Literal["mixed", "float64"] = "mixed"
+    """`mixed`: geometry and energy sums in float64, networks in float32."""
+    patience: Count | None = None
+    """Stop after so many epochs without a better validation loss."""
