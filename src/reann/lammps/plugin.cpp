@@ -1,0 +1,44 @@
+// What LAMMPS calls when it loads the plugin. LAMMPS itself does not refuse a plugin that was
+// compiled for another version, which would run with a wrong layout of its classes: this does.
+
+#include <cstdint>
+#include <cstdio>
+
+#include "library.h"
+#include "pair_reann.h"
+
+namespace {
+
+// As in lammpsplugin.h, which is not among the installed headers.
+struct Plugin {
+    const char *version, *style, *name, *info, *author;
+    void *(*creator)(void *lmp);
+    void *handle;
+};
+using Register = void (*)(Plugin *, void *lmp);
+
+void *create(void *lmp) {
+    return new LAMMPS_NS::PairReann(static_cast<LAMMPS_NS::LAMMPS *>(lmp));
+}
+
+} // namespace
+
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
+                                                                          void *registers) {
+    const int version = lammps_version(lmp), bytes = lammps_extract_setting(lmp, "tagint");
+    const bool fits = version == REANN_LAMMPS && bytes == int(sizeof(LAMMPS_NS::tagint)) &&
+                      reann_interface() == REANN_INTERFACE;
+    if (!fits) {
+        if (lammps_extract_setting(lmp, "world_rank") == 0)
+            std::fprintf(stderr,
+                         "reann: the plugin was compiled for LAMMPS %d with tags of %d bytes, not "
+                         "for this one, %d with %d: there is no pair_style reann. Run `reann lammps "
+                         "install`.\n",
+                         REANN_LAMMPS, int(sizeof(LAMMPS_NS::tagint)), version, bytes);
+        return;
+    }
+    static Plugin plugin = {"", "pair", "reann", "Recursively embedded atom neural networks",
+                            "the reann developers", create, nullptr};
+    plugin.handle = handle;
+    reinterpret_cast<Register>(registers)(&plugin, lmp);
+}

