@@ -403,3 +403,21 @@ def test_an_export_runs(tmp_path, pbc):
     if pbc:
         printed = lammps(tmp_path / "run", "variable ensemble index npt\n" + script, 2)
         assert "Loop time" in printed
+
+
+def test_the_way_without_a_compiler_works_as_the_page_says(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "lammps.md"
+    script = page.read_text().partition("```python\n")[2].partition("```")[0]
+    assert "run 10" in script
+    potential, atoms = Potential(random_model([1, 8])), water(2)
+    potential.save(tmp_path / "water.reann")
+    with (tmp_path / "start.data").open("w") as file:
+        write_lammps_data(file, atoms, specorder=["H", "O"], masses=True, atom_style="atomic")
+    command = [sys.executable, "-c", script.replace("run 10", "run 0")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    energy, _, pressure, _ = done.stdout.split()
+    found = potential.predict(atoms, ["energy", "stress"])
+    assert float(energy) == pytest.approx(float(found["energy"]), abs=1e-8)
+    wanted = -np.trace(np.reshape(found["stress"], (3, 3))) / 3.0 / BAR
+    assert float(pressure) == pytest.approx(wanted, rel=1e-5)

@@ -12,7 +12,7 @@ import pytest
 
 tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
 ROOT = Path(__file__).parents[2]
-OPTIONAL = {"wandb", "tensorboard"}
+OPTIONAL = {"ipi", "wandb", "tensorboard"}
 
 
 def imported() -> set[str]:

@@ -12,12 +12,12 @@ from typing import Annotated
 
 import typer
 
-from reann.cli import data, lammps, train, use
+from reann.cli import data, export, lammps, train, use
 from reann.cli.group import Verbs
 
 PANELS = {
     "Train": (train.demo, train.new, train.train, train.resume),
-    "Use a potential": (use.evaluate, use.md, use.relax, lammps.lammps, lammps.export),
+    "Use a potential": (use.evaluate, use.md, use.relax, export.export, lammps.lammps),
     "Data and files": (data.check, data.convert, data.info),
 }
 """The verbs under the headings of the help."""

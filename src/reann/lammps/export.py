@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ase
-import ase.io
 import numpy as np
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.lammpsdata import write_lammps_data
 
+from reann.engines.files import at_start, read_start
 from reann.errors import UserError
 from reann.lammps.doctor import run
 from reann.potential import Ensemble, Potential, Prediction, load
@@ -80,8 +79,10 @@ def export(model: Path, start: Path, folder: Path) -> Difference | str:
         If the structure or the potential cannot be read or do not fit, or LAMMPS and Python differ.
     """
     potential = load(model)
-    atoms = _structure(start)
-    expected = potential.predict(atoms, ["energy", "forces"])  # says what does not fit, too
+    atoms, origin = read_start(start)
+    atoms = _with_room(atoms)
+    with at_start(origin):
+        expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(model, folder / model.name)
@@ -103,14 +104,8 @@ def export(model: Path, start: Path, folder: Path) -> Difference | str:
     return difference
 
 
-def _structure(file: Path) -> ase.Atoms:
-    try:
-        atoms = ase.io.read(file, index=-1)
-    except Exception as error:
-        raise UserError(f"The structure cannot be read: {error}.", str(file)) from error
-    assert isinstance(atoms, ase.Atoms)
-    if atoms.calc is not None and isinstance(atoms.calc, SinglePointCalculator):
-        atoms.calc = None
+def _with_room(atoms: ase.Atoms) -> ase.Atoms:
+    """Give atoms a box along axes that have none, as LAMMPS needs one."""
     for axis in np.flatnonzero(~atoms.pbc):
         if not atoms.cell.array[axis].any():
             atoms.center(vacuum=5.0, axis=int(axis))

