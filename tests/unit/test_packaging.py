@@ -12,7 +12,7 @@ import pytest
 
 tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
 ROOT = Path(__file__).parents[2]
-OPTIONAL = {"ipi", "wandb", "tensorboard"}
+OPTIONAL = {"ipi", "openmm", "torch_sim", "wandb", "tensorboard"}
 
 
 def imported() -> set[str]:

@@ -1,0 +1,59 @@
+"""OpenMM: a potential as one of its forces, of all particles or of some.
+
+import openmm
+from reann.engines.openmm import system_of
+
+system = system_of("water.reann", atoms)        # particles, cell and force
+context = openmm.Context(system, openmm.LangevinMiddleIntegrator(...))
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ase
+import openmm
+from ase.units import kJ, mol, nm
+from openmm import unit
+
+from reann.potential import Ensemble, Potential, load
+
+Reann = Potential | Ensemble | str | Path
+
+
+def force_of(potential: Reann, atoms: ase.Atoms) -> openmm.PythonForce:
+    """Return the force of a potential, or of its file, on all particles of a system.
+
+    `atoms` tells the elements, in the order of the particles, and which axes are periodic. The mean
+    of an ensemble counts. For some particles of a system only: `force.setParticles(indices)`, and
+    `atoms` of those.
+    """
+    known = load(potential) if isinstance(potential, str | Path) else potential
+    structure = atoms.copy()
+    structure.calc = None
+
+    def compute(state: Any) -> tuple[float, Any]:
+        structure.positions[:] = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+        if structure.pbc.any():
+            box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)
+            structure.set_cell(box)
+        found = known.predict(structure, ["energy", "forces"])
+        assert isinstance(found, dict)
+        return float(found["energy"]) * mol / kJ, found["forces"] * (mol / kJ * nm)
+
+    force = openmm.PythonForce(compute)
+    force.setUsesPeriodicBoundaryConditions(bool(structure.pbc.all()))
+    return force
+
+
+def system_of(potential: Reann, atoms: ase.Atoms) -> openmm.System:
+    """Return a system of these atoms, with their cell, that only a potential moves."""
+    system = openmm.System()
+    for mass in atoms.get_masses():
+        system.addParticle(float(mass))
+    if atoms.pbc.all():
+        vectors = [openmm.Vec3(*map(float, row)) for row in atoms.cell.array / nm]
+        system.setDefaultPeriodicBoxVectors(*vectors)
+    system.addForce(force_of(potential, atoms))
+    return system
