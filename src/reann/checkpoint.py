@@ -103,6 +103,12 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         tensors = load_tensors(content)
     except (SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"The tensors are damaged ({error}).", str(path), REPAIR) from error
+    if version < FORMAT_VERSION and kind != "potential":
+        raise UserError(
+            f"This {kind} was begun by an earlier version of reann, and cannot go on.",
+            str(path),
+            "Start a new one from its potential: `reann train CONFIG --from model.reann`.",
+        )
     for n in range(version, FORMAT_VERSION):
         tensors = {UPGRADES[n].tensor(name): tensor for name, tensor in tensors.items()}
     return header, tensors

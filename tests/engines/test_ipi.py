@@ -19,6 +19,8 @@ import pytest
 
 from models import random_model
 from reann.cli import app
+from reann.errors import UserError
+from reann.ipi.export import export
 from reann.potential import Ensemble, Potential, load
 
 HERE = Path(sys.executable).parent
@@ -93,6 +95,11 @@ def test_path_integrals_through_a_socket(folder):
     assert server.wait(300) == 0, (folder / "i-pi.log").read_text()
     assert driver.wait(60) == 0
     check(folder)
+
+
+def test_a_structure_is_not_overwritten(folder):
+    with pytest.raises(UserError, match="would be overwritten"):
+        export(folder / "water.reann", folder / "start.xyz", folder)
 
 
 def test_an_ensemble_says_how_far_its_members_lie_apart(tmp_path):

@@ -187,6 +187,39 @@ def test_it_computes_what_python_computes(tmp_path, name, form):
         np.testing.assert_allclose(-found["centroid"] * BAR, w, atol=1e-7 * size)
 
 
+def test_ranks_that_see_no_atom_take_part(tmp_path):
+    """With tiles they get messages, too: whoever left the evaluation early would block the rest."""
+    potential = Potential(random_model([1, 6, 8, 28], n_recursions=2, messages="directional"))
+    atoms = ase.Atoms("CO", [[0.5, 0.5, 0.5], [1.2, 1.3, 0.8]], cell=[40.0, 10.0, 10.0])
+    expected = potential.predict(atoms, ["energy", "forces"])
+    setup = prepare(tmp_path, potential, atoms, before="processors 2 1 1\ncomm_style tiled")
+    found = asked(tmp_path, setup, 2)
+    assert found["energy"] == pytest.approx(float(expected["energy"]), abs=1e-9)
+    np.testing.assert_allclose(found["forces"], expected["forces"], atol=1e-9)
+
+
+def test_the_pressure_is_there_also_where_it_is_wanted_pair_by_pair(tmp_path):
+    setup = prepare(tmp_path, Potential(some_model()), triclinic())
+    usual, other = asked(tmp_path, setup), asked(tmp_path, setup + "pair_modify nofdotr\n")
+    np.testing.assert_allclose(other["pressure"], usual["pressure"], rtol=1e-9, atol=1e-6)
+
+
+def test_types_that_change_between_lists_count(tmp_path):
+    molecule = ase.build.molecule("CH3CH2OH", vacuum=8.0)  # without ghosts, which nobody told
+    setup = prepare(tmp_path, Potential(some_model()), molecule)
+    script = setup + (
+        "timestep 1e-9\nfix 1 all nve\nthermo 1\nthermo_style custom step pe\n"
+        "thermo_modify format float %.12g\nrun 1\nset group all type 3\n"
+        "run 1 pre no\nrun 0\n"
+    )
+    tables = lammps(tmp_path, script).split("PotEng")[1:]
+    before, without, fresh = (
+        float(t.partition("Loop")[0].splitlines()[-1].split()[1]) for t in tables
+    )
+    assert without == pytest.approx(fresh, rel=1e-9)
+    assert without != pytest.approx(before, rel=1e-3)
+
+
 def test_any_grid_of_processors_and_empty_ranks(tmp_path):
     potential = Potential(some_model(n_recursions=2, messages="directional"))
     atoms = ase.Atoms("CO", [[0.5, 0.5, 0.5], [1.2, 1.3, 0.8]], cell=[30.0] * 3, pbc=True)
@@ -281,6 +314,7 @@ def test_an_ensemble_tells_how_far_its_members_lie_apart(tmp_path):
         "fix spread all pair 1 reann spread 1\ncompute worst all reduce max f_spread\n"
         "dump 1 all custom 1 a.dump id fx fy fz f_spread\n"
         "dump_modify 1 sort id format float %.15g\n"
+        "variable worst equal c_worst\nfix stop all halt 1 v_worst > 1e6\n"
         "thermo_style custom pe c_worst\nthermo_modify format float %.12g\nfix 1 all nve\nrun 1\n"
     )
     for ranks in (1, 2):
@@ -331,6 +365,26 @@ def test_what_is_wrong_is_said_on_every_rank(tmp_path, change, said):
         done = attempt(tmp_path, setup.replace(*change) + "run 0\n", ranks)
         assert done.returncode != 0
         assert said in " ".join((done.stdout + done.stderr).split())
+
+
+def test_after_a_wrong_file_there_is_no_potential_and_no_crash(tmp_path):
+    setup = prepare(tmp_path, Potential(some_model()), water(2))
+    script = setup.replace("pair_coeff * * a.reann H C O Ni", "")
+    done = attempt(tmp_path, script + "run 0\n")
+    assert "coeff" in done.stdout
+    assert done.returncode == 1
+
+
+def test_only_the_density_is_exported(tmp_path):
+    potential = Potential(random_model([1, 8], host="power_spectrum"))
+    potential.save(tmp_path / "a.reann")
+    ase.io.write(tmp_path / "a.xyz", water(2))
+    with pytest.raises(UserError, match="the host density only, not power_spectrum"):
+        export(tmp_path / "a.reann", tmp_path / "a.xyz", tmp_path / "run")
+    with (tmp_path / "a.data").open("w") as file:
+        write_lammps_data(file, water(2), specorder=["H", "O"], masses=True)
+    setup = SETUP.format(before="", boundary="p p p").replace("H C O Ni", "H O")
+    assert "not power_spectrum" in attempt(tmp_path, setup + "run 0\n").stdout
 
 
 def test_atoms_that_coincide_end_the_run(tmp_path):
@@ -391,9 +445,9 @@ def test_an_export_runs(tmp_path, pbc):
     potential, atoms = Potential(some_model(dtype=torch.float32, zbl={})), water(2)
     if not pbc:
         atoms = ase.build.molecule("CH3CH2OH")
-    potential.save(tmp_path / "water.reann")
+    potential.save(tmp_path / "my water.reann")
     ase.io.write(tmp_path / "start.xyz", atoms)
-    found = export(tmp_path / "water.reann", tmp_path / "start.xyz", tmp_path / "run")
+    found = export(tmp_path / "my water.reann", tmp_path / "start.xyz", tmp_path / "run")
     assert not isinstance(found, str), found
     assert found.energy < 1e-6
     script = (tmp_path / "run" / "in.lammps").read_text()

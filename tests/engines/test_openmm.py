@@ -43,7 +43,17 @@ def context_of(system: openmm.System, atoms: ase.Atoms, dt: float) -> openmm.Con
     return context
 
 
-@pytest.mark.parametrize("atoms", [crystal(), ase.build.molecule("CH3CH2OH")], ids=["cell", "free"])
+def slab() -> ase.Atoms:
+    atoms = crystal()
+    atoms.set_pbc((True, True, False))
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [crystal(), slab(), ase.build.molecule("CH3CH2OH")],
+    ids=["cell", "slab", "free"],
+)
 def test_energies_and_forces_are_those_of_python(atoms, tmp_path):
     potential = Potential(random_model())
     potential.save(tmp_path / "a.reann")

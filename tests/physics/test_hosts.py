@@ -127,6 +127,21 @@ def test_gradients_of_a_force_loss_are_right(form: dict[str, Any]) -> None:
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-5, abs=1e-5), name
 
 
+@every_host
+@pytest.mark.parametrize("zeta", [[1.0], [2.0, 4.0]])
+def test_third_derivatives_of_a_straight_chain_are_finite(host: str, zeta: list[float]) -> None:
+    """A Hessian that is trained on."""
+    options = {"zeta": zeta} if host == "symmetry_functions" else OPTIONS[host]
+    model = random_model(host=host, host_options=options, n_recursions=1)
+    chain = ase.Atoms("OCOCO", [[1.2 * i, 0, 0] for i in range(5)])
+    graph = graph_from_atoms(chain, CUTOFF)
+    r = graph.edge_vectors().requires_grad_()
+    (first,) = torch.autograd.grad(model(graph, r).sum(), r, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), r, create_graph=True)
+    third = torch.autograd.grad(second.square().sum(), [*model.parameters()], allow_unused=True)
+    assert all(g.isfinite().all() for g in third if g is not None)
+
+
 @every_form
 def test_a_free_atom_has_its_reference_energy_exactly(form: dict[str, Any]) -> None:
     model = model_of(form, dtype=torch.float32)
@@ -262,6 +277,9 @@ def test_hosts_that_are_not_there_and_options_they_do_not_have_are_named() -> No
     assert "no option 'n_axes'" in said
     assert "n_axis" in said
     assert "refuses" in refusal(host="deep_pot", host_options={"n_axis": "x"})
+    assert "not smooth" in refusal(host="symmetry_functions", host_options={"zeta": [1.5]})
+    many = {"eta": [0.1] * 40, "zeta": [1.0] * 40}
+    assert "too many" in refusal(host="symmetry_functions", host_options=many)
     assert "has no moments" in refusal(host="deep_pot", messages="directional")
     with pytest.raises(ValueError, match="n_orbitals belongs to the host density"):
         ModelConfig(host="deep_pot", n_orbitals=4)

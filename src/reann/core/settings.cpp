@@ -82,6 +82,14 @@ class Section {
         return object_.find(key) ? choice(key, words) : 0;
     }
 
+    // The word of a field, `otherwise` where older files do not have it.
+    std::string newer_word(const char *key, const char *otherwise) const {
+        if (!object_.find(key)) return otherwise;
+        const Json &value = field(key);
+        if (value.kind != Json::Kind::string) wrong(key);
+        return value.string.substr(0, 80);
+    }
+
     // A field of no meaning here, which files of an older program lack.
     void newer(const char *key) const {
         if (object_.find(key)) field(key);
@@ -191,7 +199,8 @@ Settings parse_settings(const std::string &text) {
         if (member.kind != Json::Kind::object) header.wrong("members");
     settings.n_members = static_cast<int>(header.list("members").size());
 
-    model.newer_choice("host", {"density"});
+    if (const std::string host = model.newer_word("host", "density"); host != "density")
+        throw Error("The native engine computes the host density only, not " + host + ".");
     model.newer("host_options"); // of other hosts
     settings.cutoff = model.number("cutoff", 1e-3, largest_number);
     header.number("cutoff", settings.cutoff, settings.cutoff); // stands there twice

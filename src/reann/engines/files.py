@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +37,15 @@ def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
     if len(atoms) == 0:
         raise UserError("The structure to start from has no atoms.", where)
     return atoms, where
+
+
+def copy_of(model: Path, folder: Path) -> str:
+    """Copy a potential into a folder, unless it is there, and return a name without blanks."""
+    plain = re.fullmatch(r"[A-Za-z0-9_.+-]+", model.name) is not None
+    name = model.name if plain else "model.reann"
+    if not ((folder / name).exists() and (folder / name).samefile(model)):
+        shutil.copy(model, folder / name)
+    return name
 
 
 @contextmanager

@@ -25,9 +25,9 @@ Reann = Potential | Ensemble | str | Path
 def force_of(potential: Reann, atoms: ase.Atoms) -> openmm.PythonForce:
     """Return the force of a potential, or of its file, on all particles of a system.
 
-    `atoms` tells the elements, in the order of the particles, and which axes are periodic. The mean
-    of an ensemble counts. For some particles of a system only: `force.setParticles(indices)`, and
-    `atoms` of those.
+    `atoms` tells the elements, in the order of the particles, and which axes are periodic: the cell
+    is that of OpenMM where all are, else that of `atoms`. The mean of an ensemble counts. For some
+    particles of a system only: `force.setParticles(indices)`, and `atoms` of those.
     """
     known = load(potential) if isinstance(potential, str | Path) else potential
     structure = atoms.copy()
@@ -35,7 +35,7 @@ def force_of(potential: Reann, atoms: ase.Atoms) -> openmm.PythonForce:
 
     def compute(state: Any) -> tuple[float, Any]:
         structure.positions[:] = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-        if structure.pbc.any():
+        if structure.pbc.all():
             box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)
             structure.set_cell(box)
         found = known.predict(structure, ["energy", "forces"])

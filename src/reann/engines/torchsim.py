@@ -58,7 +58,8 @@ class Model(ModelInterface):
         if isinstance(state, dict):
             from torch_sim.state import SimState
 
-            state = SimState(**state, masses=torch.ones_like(state["positions"][:, 0]))
+            ones = torch.ones_like(state["positions"][:, 0])
+            state = SimState(**{"masses": ones, **state})
         graph = Graph.batch([graph_from_atoms(a, self.potential.cutoff) for a in _systems(state)])
         periodic = bool(graph.pbc.all())
         names = ["energy", "forces", *(["stress"] if self._compute_stress and periodic else [])]

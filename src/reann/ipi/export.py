@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import ase.io
 import numpy as np
 
-from reann.engines.files import at_start, read_start
+from reann.engines.files import at_start, copy_of, read_start
+from reann.errors import UserError
 from reann.potential import load
 
 BEADS, STEPS = 8, 2000
@@ -74,10 +75,16 @@ def export(model: Path, start: Path, folder: Path) -> None:
     for axis in np.flatnonzero(~atoms.cell.array.any(1)):
         atoms.cell.array[axis, axis] = FREE
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(model, folder / model.name)
+    mine = folder / "start.xyz"
+    if mine.exists() and mine.samefile(start):
+        raise UserError(
+            "The structure would be overwritten.", str(start), "Choose another folder with -o."
+        )
+    name = copy_of(model, folder)
     ase.io.write(folder / "start.xyz", atoms, format="extxyz")
     (folder / "driver.py").write_text(DRIVER)
     light = atoms.get_masses().min() < LIGHT
-    words = {"title": f"{model.name}, {start}", "model": model.name, "beads": BEADS, "steps": STEPS}
+    title = escape(f"{model.name}, {start}").replace("--", "- -")
+    words = {"title": title, "model": name, "beads": BEADS, "steps": STEPS}
     text = INPUT.format(**words, timestep=0.5 if light else 1.0)
     (folder / "input.xml").write_text(text)

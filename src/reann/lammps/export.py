@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import ase
 import numpy as np
 from ase.io.lammpsdata import write_lammps_data
 
-from reann.engines.files import at_start, read_start
+from reann.engines.files import at_start, copy_of, read_start
 from reann.errors import UserError
 from reann.lammps.doctor import run
+from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.potential import Ensemble, Potential, Prediction, load
 
 LIGHT = 2.5
@@ -81,12 +81,18 @@ def export(model: Path, start: Path, folder: Path) -> Difference | str:
     potential = load(model)
     atoms, origin = read_start(start)
     atoms = _with_room(atoms)
+    if type(potential.model.recursion.host) is not EmbeddedDensity:
+        raise UserError(
+            f"The pair style computes the host density only, not {potential.model.config.host}.",
+            str(model),
+            "Run it with `reann md`, ASE, i-PI, torch-sim or OpenMM.",
+        )
     with at_start(origin):
         expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(model, folder / model.name)
-    words = _write(potential, atoms, folder, model.name, f"{model.name}, {start}")
+    name = copy_of(model, folder)
+    words = _write(potential, atoms, folder, name, f"{model.name}, {start}")
     (folder / "in.check").write_text(CHECK.format(**words))
     done = run(["-in", "in.check", "-log", "check.log"], folder)
     (folder / "in.check").unlink()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +35,10 @@ def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: boo
     UserError
         If something that is needed is missing, or the compiler fails.
     """
+    if sys.platform != "linux":
+        raise UserError(
+            f"The plugin is not compiled on {sys.platform} yet.", fix="`fix external` works there."
+        )
     lammps = chosen(headers, mpi, bigbig=bigbig)
     if not ENGINE.exists():
         raise UserError(
@@ -42,8 +48,8 @@ def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: boo
         )
     if lammps.mpi is None:
         raise UserError("There is no mpi.h.", fix=f"`{GET_LAMMPS}`, or name its folder with --mpi.")
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CXX", "")) or _found("g++") or _found("c++")
+    if not compiler:
         raise UserError(
             "There is no C++ compiler.", fix="Install one, such as g++, or name it in CXX."
         )
@@ -83,14 +89,22 @@ def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:
     return Lammps(number, headers, mpi or mpi_headers(), bigbig)
 
 
-def _compile(compiler: str, lammps: Lammps, folder: Path) -> None:
+def _found(program: str) -> list[str]:
+    place = shutil.which(program)
+    return [] if place is None else [place]
+
+
+def _compile(compiler: list[str], lammps: Lammps, folder: Path) -> None:
     size = "LAMMPS_BIGBIG" if lammps.bigbig else "LAMMPS_SMALLBIG"
-    command = [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
+    command = [*compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-D{size}", f"-DREANN_LAMMPS={lammps.version}"]
     command += [f"-I{place}" for place in (lammps.headers, lammps.mpi, CORE, SOURCES)]
     command += [str(SOURCES / "pair_reann.cpp"), str(SOURCES / "plugin.cpp")]
     command += [f"-L{folder}", "-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(folder / PLUGIN)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError as error:
+        raise UserError(f"The compiler cannot be run: {error}.", "CXX") from error
     if done.returncode:
         said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
-        raise UserError(f"The compiler fails: {said}", compiler, f"Try: {' '.join(command)}")
+        raise UserError(f"The compiler fails: {said}", compiler[0], f"Try: {' '.join(command)}")

@@ -64,8 +64,8 @@ void PairReann::coeff(int narg, char **arg) {
     }
     if (narg != 3 + n)
         error->all(FLERR, "pair_coeff * * FILE.reann needs an element, or NULL, for each of the {} types", n);
-    map_element2type(narg - 3, arg + 3);
     open(arg[2]);
+    map_element2type(narg - 3, arg + 3);
     element_of_type_.assign(n + 1, -1);
     for (int type = 1; type <= n; ++type) {
         if (map[type] < 0) continue;
@@ -96,9 +96,10 @@ void PairReann::open(const char *file) {
     content.resize(size);
     MPI_Bcast(&content[0], static_cast<int>(size), MPI_CHAR, 0, world);
     reann_error why;
+    reann_model *found = reann_parse(content.data(), size, &why);
+    if (!found) error->all(FLERR, "{}: {}", file, why.message);
     reann_close(model_);
-    model_ = reann_parse(content.data(), size, &why);
-    if (!model_) error->all(FLERR, "{}: {}", file, why.message);
+    model_ = found;
 }
 
 void PairReann::init_style() {
@@ -106,28 +107,44 @@ void PairReann::init_style() {
     if (std::strcmp(update->unit_style, "metal") && std::strcmp(update->unit_style, "real"))
         error->all(FLERR, "pair_style reann needs units metal or real, not {}", update->unit_style);
     unit_ = std::strcmp(update->unit_style, "real") ? 1.0 : kcal_mol;
-    for (int k = 1; k <= 3 && atom->molecular; ++k)
-        if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
-            error->all(FLERR, "pair_style reann needs all pairs, bonded ones too: `special_bonds lj/coul 1 1 1`");
+    if (!model_) error->all(FLERR, "pair_style reann has no potential: name one in pair_coeff");
+    check_bonds();
     neighbor->add_request(this, full_list);
+}
+
+// Pairs of bonded atoms may be missing in the list. In a hybrid they may belong to others.
+void PairReann::check_bonds() const {
+    bool all = true;
+    for (int k = 1; k <= 3; ++k)
+        all &= force->special_lj[k] != 0.0 || force->special_coul[k] != 0.0;
+    if (all || !atom->molecular || atom->nbonds == 0) return;
+    const char *what = "pair_style reann needs all pairs of its atoms, bonded ones too: `special_bonds "
+                       "lj/coul 1 1 1`";
+    if (force->pair == this)
+        error->all(FLERR, what);
+    else if (comm->me == 0)
+        error->warning(FLERR, what);
 }
 
 double PairReann::init_one(int, int) { return reann_cutoff(model_); }
 
 void PairReann::compute(int eflag, int vflag) {
     ev_init(eflag, vflag);
-    if (neighbor->ago == 0 || row_.size() != size_t(atom->nlocal + atom->nghost)) lay_out();
+    if (neighbor->ago == 0 || !fits()) lay_out();
     const size_t n_rows = atom_.size();
-    for (size_t r = 0; r < n_rows; ++r)
+    for (size_t r = 0; r < n_rows; ++r) {
         std::copy_n(atom->x[atom_[r]], 3, &position_[3 * r]);
+        element_[r] = element_of_type_[atom->type[atom_[r]]]; // a fix may swap types
+    }
 
     const int members = reann_n_members(model_);
-    const bool virials = vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
+    const bool global = vflag_global && !vflag_fdotr; // wanted pair by pair
+    const bool virials = global || vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
     if (spread) of_members_.assign(3 * n_rows * members, 0.0);
     const double share = unit_ / members;
     for (int m = 0; m < members; ++m) {
         evaluate(m, virials);
-        if (spread) std::copy(forces_.begin(), forces_.end(), &of_members_[3 * n_rows * m]);
+        if (spread) std::copy_n(forces_.begin(), 3 * n_rows, of_members_.begin() + 3 * n_rows * m);
         for (int64_t r = 0; r < n_local_ && eflag_either; ++r) {
             if (eflag_global) eng_vdwl += share * energies_[r];
             if (eflag_atom) eatom[atom_[r]] += share * energies_[r];
@@ -141,6 +158,10 @@ void PairReann::compute(int eflag, int vflag) {
             const int i = atom_[r];
             for (int a = 0; a < 3; ++a) {
                 const int b = a == 2 ? 1 : 0, c = a == 0 ? 1 : 2; // xy, xz, yz
+                if (global) {
+                    virial[a] += share * w[4 * a];
+                    virial[3 + a] += 0.5 * share * (w[3 * b + c] + w[3 * c + b]);
+                }
                 if (vflag_atom) {
                     vatom[i][a] += share * w[4 * a];
                     vatom[i][3 + a] += 0.5 * share * (w[3 * b + c] + w[3 * c + b]);
@@ -155,6 +176,14 @@ void PairReann::compute(int eflag, int vflag) {
     }
     if (spread) add_spread();
     if (vflag_fdotr) virial_fdotr_compute();
+}
+
+// Whether the rows are still those of the atoms: their number, and who is of this style.
+bool PairReann::fits() const {
+    bool same = row_.size() == size_t(atom->nlocal + atom->nghost);
+    for (size_t i = 0; same && i < row_.size(); ++i)
+        same = (row_[i] >= 0) == (element_of_type_[atom->type[i]] >= 0);
+    return same;
 }
 
 // Rows and neighbors, after every change of the neighbor list.
@@ -186,9 +215,10 @@ void PairReann::lay_out() {
         }
         first_.push_back(static_cast<int64_t>(neighbor_.size()));
     }
-    position_.resize(3 * atom_.size());
-    forces_.resize(3 * atom_.size());
-    energies_.resize(n_local_);
+    // One more: where there are no atoms, the engine still has to know what is wanted.
+    position_.resize(3 * atom_.size() + 1);
+    forces_.resize(3 * atom_.size() + 1);
+    energies_.resize(n_local_ + 1);
     spread_.assign(n, 0.0);
 }
 
@@ -208,7 +238,7 @@ void PairReann::evaluate(int member, bool virials) {
     reann_result result = {};
     result.energies = energies_.data();
     result.forces = forces_.data();
-    if (virials) virials_.resize(9 * atom_.size());
+    if (virials) virials_.resize(9 * atom_.size() + 1);
     result.virials = virials ? virials_.data() : nullptr;
     reann_error why;
     if (!reann_evaluate(model_, member, workspace_, &system, &result, &why))
@@ -218,9 +248,8 @@ void PairReann::evaluate(int member, bool virials) {
 // The standard deviation of the members' forces, |F - mean| of each atom: their shares at ghosts
 // must be with their owners before they are compared.
 void PairReann::add_spread() {
-    const size_t size = 3 * atom_.size(), members = of_members_.size() / std::max<size_t>(size, 1);
-    const int known = reann_n_members(model_);
-    for (int m = 0; m < known; ++m) exchange(of_members_.data() + size * m, 3, false);
+    const size_t size = 3 * atom_.size(), members = reann_n_members(model_);
+    for (size_t m = 0; m < members; ++m) exchange(of_members_.data() + size * m, 3, false);
     for (int64_t r = 0; r < n_local_; ++r) {
         double squares = 0.0;
         for (int a = 0; a < 3; ++a) {

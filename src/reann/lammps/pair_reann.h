@@ -32,6 +32,8 @@ class PairReann : public Pair {
 
   private:
     void open(const char *file);
+    void check_bonds() const;
+    bool fits() const;
     void lay_out();
     void evaluate(int member, bool virials);
     void add_spread();

@@ -20,8 +20,6 @@ CORE = SOURCES.parent / "core"
 ENGINE = SOURCES.parent / "native" / "libreann_serial.so"
 """The native engine without threads of its own; ranks are the parallelism of LAMMPS."""
 PLUGIN = "reannplugin.so"
-SENSITIVE = ("pair.h", "atom.h", "comm.h", "neighbor.h", "neigh_list.h", "lmptype.h")
-"""Headers whose change makes another plugin necessary."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class Lammps:
         digest = hashlib.sha256(repr((self.bigbig, platform.machine())).encode())
         own = [SOURCES / "pair_reann.h", SOURCES / "pair_reann.cpp", SOURCES / "plugin.cpp"]
         own += [CORE / "reann.h", CORE / "elements.hpp", ENGINE]
-        for file in [*own, *(self.headers / name for name in SENSITIVE)]:
+        theirs = sorted(self.headers.glob("*.h"))
+        for file in [*own, *theirs, *([self.mpi / "mpi.h"] if self.mpi else [])]:
             digest.update(file.read_bytes() if file.exists() else b"")
         return cache() / f"{self.version}-{digest.hexdigest()[:16]}"
 

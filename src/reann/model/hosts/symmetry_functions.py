@@ -23,6 +23,9 @@ from reann.model.hosts.host import Host
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS, Gaussians
 from reann.model.neighborhood import Neighborhood
 
+MOST = 1000
+"""Angular functions."""
+
 
 class Seen(NamedTuple):
     """Functions of all neighbors, and of all pairs of them."""
@@ -55,6 +58,11 @@ class SymmetryFunctions(Host):
         self.radial = Gaussians(
             n_elements, config.n_radial, config.cutoff, per_pair=False, free=False
         )
+        if any(z not in (1.0, 2.0) and z < 3.0 for z in zeta):  # of force loss and Hessian
+            raise ValueError(f"zeta {zeta} is not smooth: take 1, 2, or 3 and more")
+        if len(eta) * len(zeta) > MOST:
+            raise ValueError(f"{len(eta)} eta and {len(zeta)} zeta are too many")
+        self.zeta = [float(z) for _, z, _ in product(eta, zeta, (1, -1))]
         shape = torch.tensor([*product(eta, zeta, (1.0, -1.0))], dtype=torch.float64)
         self.register_buffer("shape", shape.view(-1, 3), persistent=False)
         self.width = self.n_weights = config.n_radial + len(shape)
@@ -65,7 +73,7 @@ class SymmetryFunctions(Host):
         r = r2.sqrt()
         fc = self.cutoff_function(r, self.cutoff)
         radial = self.radial(r, atoms.element, atoms.element[atoms.neighbor]) * fc[..., None]
-        eta, zeta, sign = self.shape.to(r.dtype).unbind(1)
+        eta, _, sign = self.shape.to(r.dtype).unbind(1)
         slots = r.shape[1] if len(eta) else 0
         j, k = torch.triu_indices(slots, slots, 1, device=r.device)
         r2_jk = (atoms.vector[:, k] - atoms.vector[:, j]).square().sum(-1)
@@ -74,7 +82,10 @@ class SymmetryFunctions(Host):
         cos = (atoms.vector[:, j] * atoms.vector[:, k]).sum(-1) / (r[:, j] * r[:, k])
         inside = fc[:, j] * fc[:, k] * self.cutoff_function(r_jk, self.cutoff)
         near = torch.exp(-eta * (r2[:, j] + r2[:, k] + r2_jk)[..., None])
-        angle = 2.0 * (0.5 + 0.5 * sign * cos[..., None]).clamp(min=0.0).pow(zeta)
+        half = (0.5 + 0.5 * sign * cos[..., None]).clamp(min=0.0)
+        # Numbers as exponents: the derivatives of a power with a tensor are not finite at zero.
+        powers = [half[..., m].pow(z) for m, z in enumerate(self.zeta)]
+        angle = 2.0 * torch.stack(powers, dim=-1) if powers else half
         return Seen(atoms, radial, angle * near * inside[..., None], j, k)
 
     def forward(
