@@ -91,7 +91,7 @@ def water(rows: list[Row], file: Path) -> None:
             own = matching(rows, cutoff=cutoff, T=t, messages=messages)
             if own:
                 error = statistics.mean(r["tests"]["test"][FORCES] for r in own)
-                points.append((cutoff, statistics.median(r["us_per_atom"] for r in own), error))
+                points.append((cutoff, min(r["us_per_atom"] for r in own), error))
         if points:
             cutoffs, times, errors = zip(*points, strict=True)
             axes[0].semilogy(cutoffs, errors, style, marker=".", color=f"C{t}", label=label)
