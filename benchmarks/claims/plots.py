@@ -12,7 +12,9 @@ from curves import CASES as SIZED
 from curves import SIZES
 from manifold import EVERY
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from water import CASES as WATERS
 from water import CUTOFFS
 
@@ -32,6 +34,12 @@ def _figure(columns: int, height: float) -> tuple[Figure, list[Axes]]:
     for ax in axes.flat:
         ax.grid(visible=True, alpha=0.2)
     return figure, list(axes.flat)
+
+
+def _plain(axis: Axis, ticks: list[float]) -> None:
+    """Write these numbers along a logarithmic axis, without powers of ten."""
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _save(figure: Figure, file: Path) -> None:
@@ -76,6 +84,8 @@ def curves(rows: list[Row], file: Path) -> None:
                     *zip(*points, strict=True), style, marker=".", color=f"C{color}", label=case
                 )
         ax.set(xlabel="structures", ylabel=unit)
+        _plain(ax.xaxis, list(SIZES))
+        _plain(ax.yaxis, [100, 200, 500, 1000, 2000] if key == FORCES else [50, 100, 200, 500])
     axes[0].legend(frameon=False, fontsize=7)
     _save(figure, file)
 
@@ -96,6 +106,10 @@ def water(rows: list[Row], file: Path) -> None:
             cutoffs, times, errors = zip(*points, strict=True)
             axes[0].semilogy(cutoffs, errors, style, marker=".", color=f"C{t}", label=label)
             axes[1].loglog(times, errors, style, marker=".", color=f"C{t}", label=label)
+    for ax in axes:
+        _plain(ax.yaxis, [20, 30, 50, 80])
+    _plain(axes[1].xaxis, [2.5, 5, 10, 20])
+    axes[0].set_xticks(CUTOFFS)
     axes[0].set(xlabel="cutoff, Å", ylabel="forces, meV/Å")
     axes[1].set(xlabel="µs per atom, one thread", ylabel="forces, meV/Å")
     axes[0].legend(frameon=False, fontsize=7)
