@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ase
@@ -50,6 +51,25 @@ def random_model(
         for buffer in (model.recursion.feature_mean, model.recursion.feature_scale):
             buffer.add_(0.2 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype))
     return model
+
+
+def check_gradients(model: Reann, loss: Callable[[], torch.Tensor]) -> None:
+    """Compare the gradients of a loss with its slopes, one direction for each parameter."""
+    parameters = dict(model.named_parameters())
+    gradients = torch.autograd.grad(loss(), list(parameters.values()), materialize_grads=True)
+    generator = torch.Generator().manual_seed(0)
+    for (name, p), gradient in zip(parameters.items(), gradients, strict=True):
+        direction = torch.randn(p.shape, generator=generator, dtype=p.dtype)
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                p.add_(sign * 1e-5 * direction)
+            ends.append(loss().item())
+            with torch.no_grad():
+                p.sub_(sign * 1e-5 * direction)
+        slope = (ends[0] - ends[1]) / 2e-5
+        expected = float((gradient * direction).sum())
+        assert slope == pytest.approx(expected, rel=1e-5, abs=1e-5), name
 
 
 def random_atoms(seed: int, n_atoms: int, pbc: tuple[bool, bool, bool]) -> ase.Atoms:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from models import CUTOFF, ELEMENTS, random_atoms, random_model
+from models import CUTOFF, ELEMENTS, check_gradients, random_atoms, random_model
 from reann import properties
 from reann.config import ModelConfig, NetworkConfig
 from reann.data.neighbors import graph_from_atoms
@@ -111,20 +111,7 @@ def test_gradients_of_a_force_loss_are_right(form: dict[str, Any]) -> None:
         found = properties.evaluate(model, graph, ["energy", "forces"], create_graph=True)
         return found["energy"].sum() + found["forces"].square().sum()
 
-    parameters = dict(model.named_parameters())
-    gradients = torch.autograd.grad(loss(), list(parameters.values()), materialize_grads=True)
-    generator = torch.Generator().manual_seed(0)
-    for (name, p), gradient in zip(parameters.items(), gradients, strict=True):
-        direction = torch.randn(p.shape, generator=generator, dtype=p.dtype)
-        ends = []
-        for step in (1e-5, -2e-5):
-            with torch.no_grad():
-                p.add_(step * direction)
-            ends.append(loss().item())
-        with torch.no_grad():
-            p.add_(1e-5 * direction)
-        slope = (ends[0] - ends[1]) / 2e-5
-        assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-5, abs=1e-5), name
+    check_gradients(model, loss)
 
 
 @every_host

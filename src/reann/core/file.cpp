@@ -175,10 +175,10 @@ File parse_file(std::string content, bool verify) {
     if (verify) verify_digest(file.content, n_header, digest);
     const int version = check_kind(parse_header(file.header));
 
+    const std::string_view data = all.substr(n_length + n_header);
     for (size_t i = 0; i < header.keys.size(); ++i)
         if (header.keys[i] != "__metadata__")
-            file.arrays.push_back(
-                tensor(present_name(header.keys[i], version), header.values[i], all.substr(n_length + n_header)));
+            file.arrays.push_back(tensor(present_name(header.keys[i], version), header.values[i], data));
     return file;
 }
 

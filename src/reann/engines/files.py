@@ -48,6 +48,11 @@ def copy_of(model: Path, folder: Path) -> str:
     return name
 
 
+def time_step(atoms: ase.Atoms) -> float:
+    """Return a time step that the atoms can follow, in fs: half as long with hydrogen."""
+    return 0.5 if 1 in atoms.numbers else 1.0
+
+
 @contextmanager
 def at_start(origin: str) -> Iterator[None]:
     """Let errors of the first computation name the structure to start from."""

@@ -15,7 +15,7 @@ from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
 
 from reann.engines.ase import Calculator
-from reann.engines.files import Trail, at_start, read_start
+from reann.engines.files import Trail, at_start, read_start, time_step
 from reann.engines.relax import relax
 from reann.engines.table import GrowingTable
 from reann.engines.watch import Watch
@@ -114,7 +114,7 @@ def run_md(
         atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
     calculator = Calculator(model, engine=engine, device=device)
     atoms.calc = calculator
-    timestep = timestep or (0.5 if 1 in atoms.numbers else 1.0)
+    timestep = timestep or time_step(atoms)
     n_steps = max(1, round(time / timestep))
     rng = np.random.default_rng(seed)
     freedom = degrees_of_freedom(atoms, ensemble)

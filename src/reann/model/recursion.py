@@ -9,6 +9,7 @@ neighbors. With T = 0 it is the descriptor itself; each recursion reaches one cu
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -111,7 +112,7 @@ class Recursion(nn.Module):
         return self._features(seen, w, u, len(self.updates))[0]
 
     def _features(
-        self, seen: object, w: Tensor, u: Tensor | None, t: int
+        self, seen: Any, w: Tensor, u: Tensor | None, t: int
     ) -> tuple[Float[Tensor, "atoms features"], Tensor | None]:
         """Return the features and, of a host that has them, the moments."""
         if isinstance(self.host, MomentHost):

@@ -7,26 +7,16 @@ EANN (J. Phys. Chem. Lett. 10, 4962, 2019); the weights are the orbital coeffici
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from reann.config import ModelConfig
 from reann.model.hosts.angular import angular
-from reann.model.hosts.host import MomentHost, moments
+from reann.model.hosts.host import MomentHost, Seen
 from reann.model.hosts.products import ORBITALS_OF_MANY, Gram, ManyBody, Orbitals
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS, Gaussians
 from reann.model.neighborhood import Neighborhood
-
-
-class Seen(NamedTuple):
-    """Radial and angular functions of all neighbors."""
-
-    atoms: Neighborhood
-    radial: Float[Tensor, "atoms slots weights"]
-    angular: Float[Tensor, "atoms components slots"]
 
 
 class EmbeddedDensity(MomentHost):
@@ -55,15 +45,6 @@ class EmbeddedDensity(MomentHost):
         radial = radial * self.cutoff_function(r, self.cutoff)[..., None]
         direction = atoms.vector / r[..., None] if self.unit else atoms.vector
         return Seen(atoms, radial, angular(direction, self.l_max))
-
-    def moments(
-        self,
-        seen: Seen,
-        weights: Float[Tensor, "atoms weights"],
-        directed: Float[Tensor, "atoms directed weights"] | None,
-    ) -> Float[Tensor, "atoms components weights"]:
-        """Return the neighbors' orbitals summed with their coefficients."""
-        return moments(*seen, weights, directed)
 
     def invariants(
         self, s: Float[Tensor, "atoms components weights"], t: int

@@ -8,7 +8,7 @@ an atom without neighbors has features of zero.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -42,22 +42,35 @@ class Host(nn.Module):
         raise NotImplementedError
 
 
+class Seen(NamedTuple):
+    """Radial and angular functions of all neighbors."""
+
+    atoms: Neighborhood
+    radial: Float[Tensor, "atoms slots weights"]
+    angular: Float[Tensor, "atoms components slots"]
+
+
 class MomentHost(Host):
     """A host whose features are invariants of moments s_i^{a,k} = sum_j w_j^k R_k(r_ij) Y_a(r_ij).
 
-    Its neighbors can bring along vectors and tensors, too: `reann.model.messages`.
+    It overrides `prepare`, for R and Y, and `invariants`. Its neighbors can bring along vectors and
+    tensors, too: `reann.model.messages`.
     """
 
     l_max: int
 
     def moments(
         self,
-        seen: Any,
+        seen: Seen,
         weights: Float[Tensor, "atoms weights"],
         directed: Float[Tensor, "atoms directed weights"] | None,
     ) -> Float[Tensor, "atoms components weights"]:
         """Return the moments; the components of l >= 1 also have sum_j R_k(r_ij) u_j^{a,k}."""
-        raise NotImplementedError
+        s = torch.bmm(seen.angular, seen.radial * seen.atoms.of_neighbors(weights))
+        if directed is None:
+            return s
+        received = torch.einsum("ijk,ijak->iak", seen.radial, seen.atoms.of_neighbors(directed))
+        return torch.cat([s[:, :1], s[:, 1:] + received], dim=1)
 
     def invariants(
         self, s: Float[Tensor, "atoms components weights"], t: int
@@ -70,18 +83,3 @@ class MomentHost(Host):
     ) -> Float[Tensor, "atoms features"]:
         """Return the features without any recursion."""
         return self.invariants(self.moments(seen, weights, None), 0)
-
-
-def moments(
-    atoms: Neighborhood,
-    radial: Float[Tensor, "atoms slots weights"],
-    angular: Float[Tensor, "atoms components slots"],
-    weights: Float[Tensor, "atoms weights"],
-    directed: Float[Tensor, "atoms directed weights"] | None,
-) -> Float[Tensor, "atoms components weights"]:
-    """Sum the neighbors' radial and angular functions, and their directional messages."""
-    s = torch.bmm(angular, radial * atoms.of_neighbors(weights))
-    if directed is None:
-        return s
-    received = torch.einsum("ijk,ijak->iak", radial, atoms.of_neighbors(directed))
-    return torch.cat([s[:, :1], s[:, 1:] + received], dim=1)

@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from reann.config import ModelConfig
 from reann.model.hosts.angular import angular
-from reann.model.hosts.embedded_density import Seen
-from reann.model.hosts.host import MomentHost, moments
+from reann.model.hosts.host import MomentHost, Seen
 from reann.model.hosts.products import Gram
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS
 from reann.model.neighborhood import Neighborhood
@@ -72,15 +71,6 @@ class PowerSpectrum(MomentHost):
         own = functional.one_hot(atoms.element[atoms.neighbor], len(self.basis)).to(f.dtype)
         radial = torch.einsum("ijz,ijk,zkn->ijn", own, f, self.basis)
         return Seen(atoms, radial, angular(atoms.vector / r[..., None], self.l_max))
-
-    def moments(
-        self,
-        seen: Seen,
-        weights: Float[Tensor, "atoms weights"],
-        directed: Float[Tensor, "atoms directed weights"] | None,
-    ) -> Float[Tensor, "atoms components weights"]:
-        """Return A, in Cartesian components."""
-        return moments(*seen, weights, directed)
 
     def invariants(
         self, s: Float[Tensor, "atoms components weights"], t: int

@@ -63,8 +63,9 @@ class SymmetryFunctions(Host):
         if len(eta) * len(zeta) > MOST:
             raise ValueError(f"{len(eta)} eta and {len(zeta)} zeta are too many")
         self.zeta = [float(z) for _, z, _ in product(eta, zeta, (1, -1))]
-        shape = torch.tensor([*product(eta, zeta, (1.0, -1.0))], dtype=torch.float64)
-        self.register_buffer("shape", shape.view(-1, 3), persistent=False)
+        shapes = [(e, sign) for e, _, sign in product(eta, zeta, (1.0, -1.0))]
+        shape = torch.tensor(shapes, dtype=torch.float64).view(-1, 2)
+        self.register_buffer("shape", shape, persistent=False)
         self.width = self.n_weights = config.n_radial + len(shape)
 
     def prepare(self, atoms: Neighborhood) -> Seen:
@@ -73,7 +74,7 @@ class SymmetryFunctions(Host):
         r = r2.sqrt()
         fc = self.cutoff_function(r, self.cutoff)
         radial = self.radial(r, atoms.element, atoms.element[atoms.neighbor]) * fc[..., None]
-        eta, _, sign = self.shape.to(r.dtype).unbind(1)
+        eta, sign = self.shape.to(r.dtype).unbind(1)
         slots = r.shape[1] if len(eta) else 0
         j, k = torch.triu_indices(slots, slots, 1, device=r.device)
         r2_jk = (atoms.vector[:, k] - atoms.vector[:, j]).square().sum(-1)
