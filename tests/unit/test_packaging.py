@@ -12,7 +12,8 @@ import pytest
 
 tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
 ROOT = Path(__file__).parents[2]
-OPTIONAL = {"ipi", "openmm", "torch_sim", "wandb", "tensorboard"}
+METATOMIC = {"metatensor", "metatomic", "metatomic_ase"}
+OPTIONAL = {"ipi", "openmm", "torch_sim", "wandb", "tensorboard"} | METATOMIC
 
 
 def imported() -> set[str]:

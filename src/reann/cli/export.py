@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from reann.errors import UserError
+
 
 class Target(str, Enum):
     """Programs that `reann export` writes for."""
 
     lammps = "lammps"
     ipi = "i-pi"
+    metatomic = "metatomic"
 
 
 def export(
@@ -26,7 +29,7 @@ def export(
 ) -> None:
     """Write everything that another program needs to start with a potential.
 
-    LAMMPS computes the first step at once, and what differs from Python is told.
+    LAMMPS and metatomic compute the structure at once, and what differs from Python is told.
 
     Example: reann export water.reann start.xyz --to lammps
     """
@@ -37,6 +40,19 @@ def export(
         for_ipi(model, start, folder)
         typer.echo(f"{folder}/input.xml\nRun it with: cd {folder} && i-pi input.xml")
         return
+    if to is Target.metatomic:
+        try:
+            from reann.metatomic.export import export as for_metatomic
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"The package {error.name} is not installed.",
+                "--to metatomic",
+                "pip install metatomic-torch metatomic-ase",
+            ) from error
+
+        file, found = for_metatomic(model, start, folder)
+        typer.echo(f"{file}\nmetatomic computes the same: {found}.")
+        return
     from reann.lammps.export import export as for_lammps
 
     found = for_lammps(model, start, folder)
@@ -44,8 +60,5 @@ def export(
     if isinstance(found, str):
         typer.echo(f"LAMMPS did not compute it: {found}\nAsk `reann lammps doctor`.")
     else:
-        typer.echo(
-            f"LAMMPS computes the same: energies within {found.energy:.0e} eV per atom, forces"
-            f" within {found.forces:.0e} eV/Å."
-        )
+        typer.echo(f"LAMMPS computes the same: {found}.")
     typer.echo(f"Run it with: cd {folder} && mpirun -n 2 lmp -in in.lammps")

@@ -9,12 +9,13 @@ radial function is exactly zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from reann.graph import Graph
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
+from torch.nn import functional
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +35,18 @@ class Neighborhood:
     @classmethod
     def of(
         cls,
-        graph: Graph,
+        edge_index: Int[Tensor, "two edges"],
         vectors: Float[Tensor, "edges 3"],
         element: Int[Tensor, " atoms"],
         n_elements: int,
         beyond: float,
     ) -> Neighborhood:
-        """Lay out a graph.
+        """Lay out the edges of a graph.
 
         Parameters
         ----------
+        edge_index
+            Row 0 the center, ascending, row 1 the neighbor.
         vectors
             Edge vectors in Å, the variables of the derivatives.
         element
@@ -51,17 +54,18 @@ class Neighborhood:
         beyond
             Length in Å of the vectors of empty slots, larger than the cutoff.
         """
-        n_atoms = graph.n_atoms
+        n_atoms = element.shape[0]
         order = torch.argsort(element, stable=True)
         rank = torch.empty_like(order)
         rank[order] = torch.arange(n_atoms, device=order.device)
-        counts = torch.bincount(element, minlength=n_elements).tolist()
 
-        center, neighbor = graph.edge_index
+        center, neighbor = edge_index.unbind()
         degree = torch.bincount(center, minlength=n_atoms)
         first = degree.cumsum(0) - degree
-        slot = torch.arange(graph.n_edges, device=center.device) - first[center]
-        n_slots = int(degree.max()) if graph.n_edges else 0
+        slot = torch.arange(center.shape[0], device=center.device) - first[center]
+        of_elements = torch.bincount(element, minlength=n_elements)
+        largest = functional.pad(degree, (0, 1)).amax(0, keepdim=True)
+        *counts, n_slots = _numbers(torch.cat([of_elements, largest]))
         row = rank[center]
 
         own = torch.arange(n_atoms, device=center.device)
@@ -82,3 +86,8 @@ class Neighborhood:
         """Return the values of the neighbors of every atom."""
         chosen = values.index_select(0, self.neighbor.reshape(-1))
         return chosen.view(*self.neighbor.shape, *values.shape[1:])
+
+
+def _numbers(sizes: Int[Tensor, " sizes"]) -> list[Any]:
+    """Return sizes as numbers; while a trace is recorded, as what it computes of other inputs."""
+    return list(sizes.unbind()) if is_tracing() else sizes.tolist()

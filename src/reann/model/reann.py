@@ -115,7 +115,8 @@ class Reann(nn.Module):
     def neighborhood(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Neighborhood:
         """Lay out a graph for this model."""
         element = self.element_index[graph.atomic_numbers]
-        return Neighborhood.of(graph, vectors, element, len(self.elements), 2.0 * self.cutoff)
+        beyond = 2.0 * self.cutoff
+        return Neighborhood.of(graph.edge_index, vectors, element, len(self.elements), beyond)
 
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements."""

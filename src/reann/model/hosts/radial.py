@@ -70,5 +70,6 @@ class Gaussians(nn.Module):
         row = neighbor + center[:, None] * self.n_elements if self.per_pair else neighbor
         alpha = self.width if self.free else functional.softplus(self.width)
         table = torch.cat([alpha, self.center], dim=1)
-        alpha_ij, rs_ij = functional.embedding(row, table).chunk(2, dim=-1)
+        each = table.index_select(0, row.reshape(-1)).view(*row.shape, table.shape[1])
+        alpha_ij, rs_ij = each.chunk(2, dim=-1)
         return torch.exp(-alpha_ij * (r[..., None] - rs_ij).square())

@@ -1,0 +1,35 @@
+"""Whether another program computes what Python does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reann.errors import UserError
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of another program from Python, largest."""
+
+    energy: float
+    """eV per atom."""
+    forces: float
+    """eV/Å."""
+
+    def __str__(self) -> str:
+        return (
+            f"energies within {self.energy:.0e} eV per atom, forces within {self.forces:.0e} eV/Å"
+        )
+
+
+def checked(difference: Difference, program: str, folder: Path) -> Difference:
+    """Return a difference that rounding explains; `UserError` for a larger one."""
+    if difference.energy < 1e-6 and difference.forces < 1e-4:
+        return difference
+    raise UserError(
+        f"{program} and Python differ: by {difference.energy:.1e} eV per atom and"
+        f" {difference.forces:.1e} eV/Å.",
+        str(folder),
+        "Please report this, with the folder.",
+    )

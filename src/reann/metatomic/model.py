@@ -1,0 +1,134 @@
+"""A potential as metatomic wants it: TorchScript that needs no reann.
+
+The model is recorded while it computes a few atoms, so that nothing is written twice: what runs is
+the PyTorch reference, with any host. Around it stands what metatomic's interface asks for.
+"""
+
+# The compiler of TorchScript reads annotations as typing has them, and needs them at once.
+# ruff: noqa: UP006, UP035, UP045
+
+import warnings
+from typing import Dict, List, Optional
+
+import torch
+from ase.data import covalent_radii
+from metatensor.torch import (
+    Labels,  # pyright: ignore[reportAttributeAccessIssue]
+    TensorBlock,  # pyright: ignore[reportAttributeAccessIssue]
+    TensorMap,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from metatomic.torch import ModelOutput, NeighborListOptions, System
+from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
+
+from reann.model.neighborhood import Neighborhood
+from reann.potential import Ensemble, Potential
+
+
+class Energies(nn.Module):
+    """Atomic energies of all members, from what the neighbor list of an engine holds."""
+
+    element_index: Tensor
+
+    def __init__(self, potential: Potential | Ensemble) -> None:
+        super().__init__()
+        self.models = [member.model for member in potential.members]
+        self.members = nn.ModuleList(self.models)  # so that their weights are recorded as such
+        self.n_elements, self.cutoff = len(potential.elements), potential.cutoff
+        self.register_buffer("element_index", potential.model.element_index)
+
+    def forward(self, vectors: Tensor, edge_index: Tensor, atomic_numbers: Tensor) -> Tensor:
+        """Return (atoms, members) in eV, for vectors (edges, 3) in Å, sorted by their centers."""
+        element = self.element_index[atomic_numbers]
+        beyond = 2.0 * self.cutoff
+        atoms = Neighborhood.of(edge_index, vectors, element, self.n_elements, beyond)
+        return torch.stack([model.energies(atoms) for model in self.models], dim=1)
+
+
+class Model(nn.Module):
+    """Energies of structures, or of some of their atoms.
+
+    Its outputs are `energy`, and of ensembles `energy_ensemble` and `energy_uncertainty`, the
+    standard deviation, all in eV, of structures or atoms. Forces and stresses are derivatives that
+    the engine takes.
+    """
+
+    def __init__(self, energies: nn.Module, cutoff: float) -> None:
+        super().__init__()
+        self.energies = energies
+        self.neighbors = NeighborListOptions(cutoff=cutoff, full_list=True, strict=True)
+
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        """Return the list that engines make: all pairs within the cutoff, in both directions."""
+        return [self.neighbors]
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels],
+    ) -> Dict[str, TensorMap]:
+        """Return what is asked for, of the selected atoms or all."""
+        vectors: List[Tensor] = []
+        pairs: List[Tensor] = []
+        types: List[Tensor] = []
+        places: List[Tensor] = []
+        n_atoms = 0
+        for i, system in enumerate(systems):
+            found = system.get_neighbor_list(self.neighbors)
+            vectors.append(found.values.reshape(-1, 3))
+            pairs.append(found.samples.values[:, :2].to(torch.int64) + n_atoms)
+            types.append(system.types.to(torch.int64))
+            own = torch.arange(len(system), dtype=torch.int32, device=system.positions.device)
+            places.append(torch.stack([torch.full_like(own, i), own], dim=1))
+            n_atoms += len(system)
+        every_pair = torch.cat(pairs)
+        by_center = torch.argsort(every_pair[:, 0], stable=True)
+        edge_index = every_pair[by_center].t()
+        energies = self.energies(torch.cat(vectors)[by_center], edge_index, torch.cat(types))
+
+        atoms = Labels(["system", "atom"], torch.cat(places))
+        if selected_atoms is not None:
+            kept = atoms.select(selected_atoms)
+            energies = energies[kept]
+            atoms = Labels(["system", "atom"], atoms.values[kept])
+        structures = torch.arange(len(systems), dtype=torch.int32, device=energies.device)
+        of_structures = energies.new_zeros(len(systems), energies.shape[1])
+        of_structures = of_structures.index_add(0, atoms.values[:, 0].to(torch.int64), energies)
+
+        results: Dict[str, TensorMap] = {}
+        for name, output in outputs.items():
+            values, samples = of_structures, Labels(["system"], structures[:, None])
+            if output.sample_kind == "atom":
+                values, samples = energies, atoms
+            if name == "energy":
+                values = values.mean(1, keepdim=True)
+            elif name == "energy_uncertainty":
+                values = values.std(1, keepdim=True)
+            members = torch.arange(values.shape[1], dtype=torch.int32, device=values.device)
+            components: List[Labels] = []
+            block = TensorBlock(values, samples, components, Labels(["energy"], members[:, None]))
+            results[name] = TensorMap(Labels(["_"], structures[:1, None] * 0), [block])
+        return results
+
+
+def recorded(potential: Potential | Ensemble) -> Model:
+    """Return the model of a potential, recorded from a chain with an atom of each element."""
+    numbers = torch.tensor(potential.model.elements)
+    apart = min(2.0 * float(covalent_radii[numbers.numpy()].max()), 0.9 * potential.cutoff)
+    n = len(numbers)
+    first = torch.arange(n)
+    center = torch.cat([first[:-1], first[1:]])
+    neighbor = torch.cat([first[1:], first[:-1]])
+    by_center = torch.argsort(center, stable=True)
+    edge_index = torch.stack([center, neighbor])[:, by_center]
+    along = (edge_index[1] - edge_index[0]).to(torch.float64) * apart
+    vectors = torch.stack([along, torch.zeros_like(along), torch.zeros_like(along)], dim=1)
+    with warnings.catch_warnings():
+        # That TorchScript has no future, and of loops over weights, whose number is fixed.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", TracerWarning)
+        example = (vectors, edge_index, numbers)
+        traced = torch.jit.trace(Energies(potential).eval(), example, check_trace=False)
+    assert isinstance(traced, nn.Module)
+    return Model(traced, potential.cutoff).eval()
