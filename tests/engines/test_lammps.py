@@ -20,6 +20,7 @@ import torch
 from ase import units
 from ase.io.lammpsdata import write_lammps_data
 
+import reann
 from c_interface import needs
 from models import random_model
 from reann import native
@@ -32,6 +33,7 @@ from reann.model import Reann
 from reann.potential import Ensemble, Potential
 
 BAR = units.bar
+PS = 1000.0 * units.fs
 SPECIES = ["H", "C", "O", "Ni"]
 SETUP = """units metal
 atom_modify map array
@@ -102,7 +104,10 @@ def prepare(
     """Write potential and structure, and return the beginning of an input."""
     potential.save(folder / "a.reann")
     with (folder / "a.data").open("w") as file:
-        write_lammps_data(file, atoms, specorder=SPECIES, masses=True, atom_style="atomic")
+        moving = atoms.has("momenta")
+        write_lammps_data(
+            file, atoms, specorder=SPECIES, masses=True, atom_style="atomic", velocities=moving
+        )
     boundary = " ".join("p" if periodic else "f" for periodic in atoms.pbc)
     return SETUP.format(before=before, boundary=boundary)
 
@@ -332,6 +337,104 @@ def test_an_ensemble_tells_how_far_its_members_lie_apart(tmp_path):
         assert worst == pytest.approx(spread.max(), abs=1e-8)
 
 
+FLUX = """compute flux all reann/flux
+thermo_style custom step c_flux[*]
+thermo_modify format float %.15g
+"""
+
+
+def moving(atoms: ase.Atoms) -> ase.Atoms:
+    draw = np.random.default_rng(1)
+    atoms.set_velocities(0.05 * draw.normal(size=(len(atoms), 3)))
+    return atoms
+
+
+def last_flux(printed: str) -> np.ndarray:
+    """Return the potential and the convective part, eV Å per ASE's unit of time."""
+    lines = printed.splitlines()
+    last = next(i for i, line in enumerate(lines) if line.startswith("Loop time")) - 1
+    total, convective = np.array(lines[last].split()[1:], float).reshape(2, 3) / PS
+    return np.array([total - convective, convective])
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_heat_flux_is_that_of_python(tmp_path, name, form):
+    potential, atoms = Potential(some_model(**FORMS[form])), moving(STRUCTURES[name]())
+    expected = np.array(reann.heat_flux(potential, atoms, "torch"))
+    setup = prepare(tmp_path, potential, atoms)
+    for ranks in (1, 2, 4):
+        found = last_flux(lammps(tmp_path, setup + FLUX + "run 0\n", ranks))
+        np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
+
+
+def test_ranks_without_atoms_take_part_in_the_heat_flux(tmp_path):
+    potential = Potential(random_model([1, 6, 8, 28], n_recursions=2, messages="directional"))
+    cell, close = [40.0, 10.0, 10.0], [[0.5, 0.5, 0.5], [1.2, 1.3, 0.8]]
+    atoms = moving(ase.Atoms("CO", close, cell=cell))
+    setup = prepare(tmp_path, potential, atoms, before="processors 2 1 1\ncomm_style tiled")
+    expected = np.array(reann.heat_flux(potential, atoms))
+    found = last_flux(lammps(tmp_path, setup + FLUX + "run 0\n", 2))
+    np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
+
+
+def test_the_heat_flux_follows_the_dynamics_of_an_ensemble(tmp_path):
+    members = [some_model(seed=s, messages="directional", n_recursions=2) for s in (0, 1)]
+    ensemble, atoms = Ensemble([Potential(m) for m in members]), moving(water())
+    setup = prepare(tmp_path, ensemble, atoms)
+    script = f"""{setup}
+timestep 0.0002
+fix 1 all nve
+neigh_modify every 1 delay 0 check yes
+neighbor 0.05 bin
+{FLUX}
+dump 1 all custom 20 a.dump id x y z vx vy vz
+dump_modify 1 sort id format float %.15g
+thermo 20
+run 40
+"""
+    printed = lammps(tmp_path, script, 2)
+    assert int(re.findall(r"Neighbor list builds = (\d+)", printed)[-1]) > 2
+    table = (tmp_path / "a.dump").read_text().split("ITEM: ATOMS")[-1].splitlines()[1:]
+    rows = np.array([line.split()[1:] for line in table], float)
+    atoms.positions[:] = rows[:, :3]
+    atoms.set_velocities(rows[:, 3:] / PS)
+    expected = np.array(reann.heat_flux(ensemble, atoms))
+    np.testing.assert_allclose(last_flux(printed), expected, atol=1e-8 * np.abs(expected).max())
+
+
+def test_the_heat_flux_counts_in_units_real_and_beside_other_styles(tmp_path):
+    potential, atoms = Potential(some_model()), moving(water(2))
+    setup = prepare(tmp_path, potential, atoms)
+    with (tmp_path / "a.data").open("w") as file:
+        write_lammps_data(
+            file, atoms, specorder=SPECIES, masses=True, units="real", velocities=True
+        )
+    real = setup.replace("units metal", "units real")
+    real = real.replace("pair_style reann", "pair_style hybrid/overlay reann zero 3.0")
+    real = real.replace("pair_coeff * * a", "pair_coeff * * zero\npair_coeff * * reann a")
+    found = last_flux(lammps(tmp_path, real + FLUX + "run 0\n", 2))
+    expected = np.array(reann.heat_flux(potential, atoms))
+    scale = (units.kcal / units.mol) * 1000.0  # of kcal/mol Å/fs, in eV Å/ps
+    np.testing.assert_allclose(found * scale, expected, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("all reann/flux", "some reann/flux"), "the group must be all"),
+        (("all reann/flux", "all reann/flux 1"), "has no arguments"),
+        (("pair_style reann\npair_coeff", "pair_style zero 3.0\npair_coeff * * #"), "needs pair_s"),
+    ],
+)
+def test_a_heat_flux_of_something_else_is_refused(tmp_path, change, said):
+    setup = prepare(tmp_path, Potential(some_model()), moving(water(1)))
+    script = f"{setup}group some id 1 2\n{FLUX}run 0\n".replace(*change)
+    done = attempt(tmp_path, script)
+    assert done.returncode
+    assert said in done.stdout
+
+
 def test_units_real_are_kilocalories(tmp_path):
     potential, atoms = Potential(some_model()), water(2)
     metal = asked(tmp_path, prepare(tmp_path, potential, atoms))
@@ -487,7 +590,7 @@ def test_the_widest_exchange_is_clean_under_the_address_sanitizer(tmp_path, rank
     command = ["g++", "-std=c++17", "-O1", "-g", "-fsanitize=address", "-shared", "-fPIC"]
     command += ["-DLAMMPS_SMALLBIG", f"-DREANN_LAMMPS={found.version}", f"-L{tmp_path}"]
     command += [f"-I{p}" for p in (found.headers, found.mpi, places.CORE, places.SOURCES)]
-    command += [str(places.SOURCES / name) for name in ("pair_reann.cpp", "plugin.cpp")]
+    command += [str(source) for source in places.SOURCES.glob("*.cpp")]
     command += ["-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(tmp_path / places.PLUGIN)]
     subprocess.run(command, check=True)
     wide = {"messages": "directional", "n_recursions": 3, "l_max": 3, "n_radial": 20}
@@ -497,7 +600,8 @@ def test_the_widest_exchange_is_clean_under_the_address_sanitizer(tmp_path, rank
     ).replace("* * a.reann", "* * reann a.reann")
     script += (
         "pair_coeff * * zero\ncompute atomic all pe/atom\n"
-        "velocity all create 3000 1\ntimestep 0.00001\nneighbor 0.02 bin\nfix 1 all nve\nrun 30\n"
+        "velocity all create 3000 1\ntimestep 0.00001\nneighbor 0.02 bin\nfix 1 all nve\n"
+        f"{FLUX}thermo 10\nrun 30\n"
     )
     (tmp_path / "in.lammps").write_text(script + ASK)
     asked_for = [shutil.which("g++") or "g++", "-print-file-name=libasan.so"]

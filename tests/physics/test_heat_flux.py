@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import forms, random_atoms, random_model
+from models import each_engine, forms, random_atoms, random_model
+from reann import native
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
-from reann.heat_flux import heat_flux
+from reann.flux import heat_flux
 from reann.model.reann import in_precision
 from reann.potential import Ensemble, Potential
 
@@ -35,12 +36,15 @@ def by_brute_force(potential: Potential, atoms: ase.Atoms) -> np.ndarray:
     return np.einsum("ij,ija->a", power, atoms.positions[:, None] - atoms.positions)
 
 
-@given(st.integers(0, 1000), forms)
-def test_the_flux_of_a_cluster_is_the_double_sum_over_its_atoms(seed: int, form: dict) -> None:
+@each_engine
+@given(seed=st.integers(0, 1000), form=forms)
+def test_the_flux_of_a_cluster_is_the_double_sum_over_its_atoms(
+    engine: str, seed: int, form: dict
+) -> None:
     potential = Potential(random_model(**form))
     atoms = moving(random_atoms(seed, 6, (False, False, False)), seed)
     expected = by_brute_force(potential, atoms)
-    found = heat_flux(potential, atoms).potential
+    found = heat_flux(potential, atoms, engine).potential
     size = 1.0 + np.abs(potential.predict(atoms, ["forces"])["forces"]).max()
     np.testing.assert_allclose(found, expected, atol=1e-12 * size)
 
@@ -55,6 +59,28 @@ def test_virials_of_atoms_give_the_flux_without_recursion_only(messages: str) ->
         of_virials = np.einsum("jab,jb->a", virials, atoms.get_velocities())
         agrees = np.abs(of_virials - found).max() < 1e-9 * np.abs(found).max()
         assert agrees == (n_recursions == 0)
+
+
+@pytest.mark.skipif(not native.available(), reason="no native engine")
+@given(seed=st.integers(0, 1000), form=forms)
+def test_engines_agree_on_periodic_structures(seed: int, form: dict) -> None:
+    potential = Potential(random_model(**form))
+    atoms = moving(random_atoms(seed, 5, (True, True, seed % 2 == 0)), seed)
+    expected = np.stack(heat_flux(potential, atoms, "torch"))
+    found = np.stack(heat_flux(potential, atoms, "native"))
+    np.testing.assert_allclose(found, expected, atol=1e-11 * (1.0 + np.abs(expected).max()))
+
+
+@pytest.mark.skipif(not native.available(), reason="no native engine")
+def test_threads_share_the_work() -> None:
+    potential = Potential(random_model(messages="directional"))
+    atoms = moving(random_atoms(1, 5, (True, True, True)).repeat(5))
+    expected = np.stack(heat_flux(potential, atoms, "torch"))
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    found = np.stack(heat_flux(potential, atoms, "native"))
+    torch.set_num_threads(before)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
 
 
 def test_a_supercell_has_the_flux_of_its_parts() -> None:

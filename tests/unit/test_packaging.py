@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -36,3 +37,12 @@ def test_every_import_is_a_declared_dependency_and_the_other_way_round():
         distributions.get(name, [name])[0].lower() for name in imported() if name not in OPTIONAL
     }
     assert needed == declared
+
+
+def test_a_public_name_stays_what_it_is_after_its_first_use():
+    """A module of the same name would take its place once it is imported."""
+    program = """import reann
+for name in reann.__all__:
+    assert getattr(reann, name) == getattr(reann, name), name
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -121,6 +121,16 @@ int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *wo
     });
 }
 
+int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *workspace,
+                    const reann_system *system, const double *velocity, double *energies,
+                    double *flux, reann_error *error) {
+    return guarded(error, 0, [&] {
+        check_member(model, member);
+        reann::heat_flux(model->model, member, workspace->workspace, *system, velocity, energies, flux);
+        return 1;
+    });
+}
+
 int reann_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_loss *loss, double *const *gradients,
                    reann_error *error) {

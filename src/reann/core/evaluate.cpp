@@ -56,6 +56,25 @@ template <class Real> class Run {
         if (result.virial) add_up(result.virial, 9 * system_.n_systems, &Chunk<Real>::virial, 0);
     }
 
+    // J = -sum_ij r_ij sum_t (dE/dc_ij^(t)) . dc_j^(t) along the tangents, what flows through the
+    // recursion; for atoms that move by `-loss.forces`.
+    void add_flux(double *flux) {
+        Edges<Real> &edges = work_.edges;
+        edges.power = workspace_.take<Real>(edges.capacity);
+        for (Chunk<Real> &chunk : chunks_) { // nobody asks for it, but it is computed beside
+            chunk.parameters = workspace_.take<double>(weights_.n_parameters);
+            fill(chunk.parameters, weights_.n_parameters);
+        }
+        walk();
+        for (int64_t i = 0; i < system_.n_local; ++i)
+            for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
+                const double scale = (weights_.unit_vectors ? edges.r[e] : Real(1)) * edges.power[e];
+                flux[0] -= edges.x[e] * scale;
+                flux[1] -= edges.y[e] * scale;
+                flux[2] -= edges.z[e] * scale;
+            }
+    }
+
     // The gradient with respect to the folded weights, and that of the reference energies.
     std::vector<double> gradient(std::vector<double> &reference_bar) {
         for (Chunk<Real> &chunk : chunks_) {
@@ -167,7 +186,7 @@ template <class Real> class Run {
         if (planes_ == 1 && work_.derivatives) edges.gradient = workspace_.take<Real>(4 * capacity);
         edges.radial = workspace_.take<Real>(capacity * row_ + line);
         work_.energies = workspace_.take<double>(local);
-        if (system_.forward || system_.reverse) values_.resize(n * weights_.n_rows * weights_.n_radial);
+        if (system_.forward || system_.reverse) values_.resize(n * weights_.n_rows * planes_ * weights_.n_radial);
 
         const int T = weights_.n_recursions;
         coefficients_.resize(T + 1);
@@ -285,12 +304,12 @@ template <class Real> class Run {
     // Rows in the caller's order and precision, exchanged, and back again.
     bool exchanged(reann_exchange call, Real *rows, bool forward) {
         const int64_t n = system_.n_atoms, local = system_.n_local, K = weights_.n_radial;
-        const int64_t width = weights_.n_rows * K;
+        const int64_t n_rows = weights_.n_rows * planes_, width = n_rows * K;
         const int32_t *caller = work_.atoms.caller;
         const auto each = [&](int64_t begin, int64_t end, const auto &copy) {
             for (int64_t i = begin; i < end; ++i)
-                for (int64_t r = 0; r < weights_.n_rows; ++r)
-                    copy(rows + i * rows_ + r * row_, values_.data() + caller[i] * width + r * K);
+                for (int64_t r = 0; r < n_rows; ++r)
+                    copy(rows + i * rows_ + r * weights_.stride, values_.data() + caller[i] * width + r * K);
         };
         each(0, n, [&](const Real *row, double *to) { std::copy_n(row, K, to); });
         if (!call(system_.context, values_.data(), static_cast<int32_t>(width))) return false;
@@ -319,12 +338,16 @@ template <class Real> class Run {
 
 } // namespace
 
-void evaluate(const Model &model, int member, Workspace &workspace, const reann_system &system,
-              const reann_result &result) {
-    check(model, system);
+static void check_exchange(const Model &model, const reann_system &system) {
     if (system.n_atoms > system.n_local && model.settings().n_recursions > 0 &&
         !(system.forward && system.reverse))
         throw Error("Ghost atoms need callbacks that exchange their coefficients.");
+}
+
+void evaluate(const Model &model, int member, Workspace &workspace, const reann_system &system,
+              const reann_result &result) {
+    check(model, system);
+    check_exchange(model, system);
     const bool derivatives = result.forces || result.virial || result.virials;
     if (model.settings().float64)
         Run<double>(model, member, workspace, system, derivatives, nullptr).evaluate(result);
@@ -345,6 +368,31 @@ void gradient(const Model &model, int member, Workspace &workspace, const reann_
     folded.unfold(bar, gradients);
     if (double *to = gradients[folded.reference_array])
         for (size_t z = 0; z < reference_bar.size(); ++z) to[z] += reference_bar[z];
+}
+
+// What virials at the neighbors and their velocities give, and what flows through the recursion.
+void heat_flux(const Model &model, int member, Workspace &workspace, const reann_system &system,
+               const double *velocity, double *energies, double *flux) {
+    const int64_t n = system.n_atoms;
+    // One more: without atoms, too, this rank takes part in what the others exchange.
+    std::vector<double> virials(9 * n + 1), displaced(3 * n + 1);
+    reann_result result = {};
+    result.energies = energies;
+    result.virials = virials.data();
+    evaluate(model, member, workspace, system, result);
+    for (int64_t k = 0; k < 3 * n; ++k) displaced[k] = -velocity[k];
+    for (int a = 0; a < 3; ++a) {
+        flux[a] = 0.0;
+        for (int64_t j = 0; j < n; ++j)
+            for (int b = 0; b < 3; ++b) flux[a] += virials[9 * j + 3 * a + b] * velocity[3 * j + b];
+    }
+    if (model.settings().n_recursions == 0) return;
+    reann_loss along = {};
+    along.forces = displaced.data();
+    if (model.settings().float64)
+        Run<double>(model, member, workspace, system, true, &along).add_flux(flux);
+    else
+        Run<float>(model, member, workspace, system, true, &along).add_flux(flux);
 }
 
 } // namespace reann

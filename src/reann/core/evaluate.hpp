@@ -1,4 +1,4 @@
-// Energies, forces and virials of a system, and the gradient of a loss of them.
+// Energies, forces and virials of a system, the gradient of a loss of them, and the heat flux.
 #pragma once
 
 #include "model.hpp"
@@ -6,10 +6,12 @@
 
 namespace reann {
 
-// Both throw `Error` if the system is impossible or an exchange failed.
+// All throw `Error` if the system is impossible or an exchange failed.
 void evaluate(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_result &result);
 void gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_loss &loss, double *const *gradients);
+void heat_flux(const Model &model, int member, Workspace &workspace, const reann_system &system,
+               const double *velocity, double *energies, double *flux);
 
 } // namespace reann

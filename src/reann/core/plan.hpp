@@ -100,6 +100,7 @@ template <class Real> struct Edges {
     Real *fc = nullptr;
     Real *radial = nullptr;   // R_k, (edges, planes, stride)
     Real *gradient = nullptr; // dE/d(direction) and dE/dr at fixed direction, (edges, 4)
+    Real *power = nullptr;    // dE/dc_ij . dc_j of the tangents, summed over t > 0; NULL: not wanted
 };
 
 // What a chunk, the atoms of one thread, owns.

@@ -69,8 +69,8 @@ int32_t reann_element(const reann_model *model, int32_t atomic_number); /* -1: u
 
 /* --- evaluation ------------------------------------------------------------------------------- */
 
-/* Exchange of `width` numbers per atom, the same in every exchange of a model and more with
- * directional messages; rows of all atoms in the caller's order. Forward: the rows of owners are
+/* Exchange of `width` numbers per atom, more with directional messages and for the heat flux, the
+ * same on every rank; rows of all atoms in the caller's order. Forward: the rows of owners are
  * copied to their ghosts. Reverse: the rows of ghosts are added to those of their owners. A rank
  * without atoms is called too. Return 0 if it went wrong, which ends the evaluation. */
 typedef int (*reann_exchange)(void *context, double *values, int32_t width);
@@ -119,6 +119,14 @@ int reann_neighbors(reann_workspace *workspace, const double *position, int64_t 
  * closer than 1e-3 Å, a callback that failed, or not enough memory. */
 int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_result *result, reann_error *error);
+
+/* The heat flux without what atoms carry along, J = -sum_ij r_ij [dE/dr_ij . v_j + sum_t dE/dc_ij^(t)
+ * . dc_j^(t)/dt], eV Å per unit of time: that of this rank, which adds those of the others. Takes the
+ * time of a step of training. `velocity` is (n_atoms, 3) with those of ghosts, `energies` (n_local),
+ * and `flux` has 3 numbers. */
+int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *workspace,
+                    const reann_system *system, const double *velocity, double *energies,
+                    double *flux, reann_error *error);
 
 /* --- training --------------------------------------------------------------------------------- */
 

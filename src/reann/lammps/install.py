@@ -100,7 +100,7 @@ def _compile(compiler: list[str], lammps: Lammps, folder: Path) -> None:
     command = [*compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-D{size}", f"-DREANN_LAMMPS={lammps.version}"]
     command += [f"-I{place}" for place in (lammps.headers, lammps.mpi, CORE, SOURCES)]
-    command += [str(SOURCES / "pair_reann.cpp"), str(SOURCES / "plugin.cpp")]
+    command += [str(source) for source in sorted(SOURCES.glob("*.cpp"))]
     command += [f"-L{folder}", "-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(folder / PLUGIN)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603

@@ -12,7 +12,6 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
-#include "neigh_list.h"
 #include "neighbor.h"
 #include "update.h"
 
@@ -20,8 +19,7 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-constexpr int full_list = 1;   // NeighConst::REQ_FULL
-constexpr int at_once = 16;    // doubles per atom in one message: must not change after the start
+constexpr int full_list = 1; // NeighConst::REQ_FULL
 constexpr double kcal_mol = 23.060547830619026; // per eV
 
 int atomic_number(const char *symbol) {
@@ -38,7 +36,7 @@ PairReann::PairReann(LAMMPS *lmp) : Pair(lmp), workspace_(reann_workspace_new())
     single_enable = restartinfo = 0;
     centroidstressflag = CENTROID_AVAIL;
     unit_convert_flag = 0;
-    comm_forward = comm_reverse = at_once;
+    comm_forward = comm_reverse = at_once; // must not change after the start
 }
 
 PairReann::~PairReann() {
@@ -130,6 +128,7 @@ double PairReann::init_one(int, int) { return reann_cutoff(model_); }
 
 void PairReann::compute(int eflag, int vflag) {
     ev_init(eflag, vflag);
+    computed_ = update->ntimestep;
     if (neighbor->ago == 0 || !fits()) lay_out();
     const size_t n_rows = atom_.size();
     for (size_t r = 0; r < n_rows; ++r) {
@@ -178,62 +177,8 @@ void PairReann::compute(int eflag, int vflag) {
     if (vflag_fdotr) virial_fdotr_compute();
 }
 
-// Whether the rows are still those of the atoms: their number, and who is of this style.
-bool PairReann::fits() const {
-    bool same = row_.size() == size_t(atom->nlocal + atom->nghost);
-    for (size_t i = 0; same && i < row_.size(); ++i)
-        same = (row_[i] >= 0) == (element_of_type_[atom->type[i]] >= 0);
-    return same;
-}
-
-// Rows and neighbors, after every change of the neighbor list.
-void PairReann::lay_out() {
-    const int n = atom->nlocal + atom->nghost;
-    atom_.clear();
-    row_.assign(n, -1);
-    for (int i = 0; i < n; ++i) {
-        if (i == atom->nlocal) n_local_ = static_cast<int64_t>(atom_.size());
-        if (element_of_type_[atom->type[i]] < 0) continue;
-        row_[i] = static_cast<int32_t>(atom_.size());
-        atom_.push_back(i);
-    }
-    if (atom->nghost == 0) n_local_ = static_cast<int64_t>(atom_.size());
-
-    // A list of a hybrid style may lack atoms and have another order.
-    std::vector<bool> listed(n_local_, false);
-    for (int ii = 0; ii < list->inum; ++ii)
-        if (const int32_t r = row_[list->ilist[ii]]; r >= 0) listed[r] = true;
-    neighbor_.clear();
-    first_.assign(1, 0);
-    for (int64_t r = 0; r < n_local_; ++r) {
-        const int i = atom_[r], n_neighbors = listed[r] ? list->numneigh[i] : 0;
-        for (int jj = 0; jj < n_neighbors; ++jj) {
-            const int32_t j = row_[list->firstneigh[i][jj] & NEIGHMASK];
-            if (j >= 0) neighbor_.push_back(j);
-        }
-        first_.push_back(static_cast<int64_t>(neighbor_.size()));
-    }
-    // One more: where there are no atoms, the engine still has to know what is wanted.
-    element_.resize(atom_.size());
-    position_.resize(3 * atom_.size() + 1);
-    forces_.resize(3 * atom_.size() + 1);
-    energies_.resize(n_local_ + 1);
-    spread_.assign(n, 0.0);
-}
-
 void PairReann::evaluate(int member, bool virials) {
-    reann_system system = {};
-    system.n_local = n_local_;
-    system.n_atoms = static_cast<int64_t>(atom_.size());
-    system.element = element_.data();
-    system.position = position_.data();
-    system.first = first_.data();
-    system.neighbor = neighbor_.data();
-    system.n_systems = 1;
-    system.n_threads = 1;
-    system.forward = forward;
-    system.reverse = reverse;
-    system.context = this;
+    const reann_system system = rows();
     reann_result result = {};
     result.energies = energies_.data();
     result.forces = forces_.data();
@@ -265,6 +210,35 @@ void PairReann::add_spread() {
     }
 }
 
+// The energies of atoms flow between them, and move with them.
+void PairReann::heat_flux(double *flux) {
+    if (computed_ != update->ntimestep)
+        error->all(FLERR, "compute reann/flux needs forces of the same step");
+    const reann_system system = rows();
+    const int members = reann_n_members(model_);
+    std::vector<double> velocity(3 * atom_.size() + 1);
+    for (int64_t r = 0; r < n_local_; ++r) std::copy_n(atom->v[atom_[r]], 3, &velocity[3 * r]);
+    exchange(velocity.data(), 3, true);
+    std::fill_n(flux, 6, 0.0);
+    for (int m = 0; m < members; ++m) {
+        double between[3];
+        reann_error why;
+        if (!reann_heat_flux(model_, m, workspace_, &system, velocity.data(), energies_.data(), between,
+                             &why))
+            error->one(FLERR, "compute reann/flux: {}", why.message);
+        for (int a = 0; a < 3; ++a) flux[a] += unit_ / members * between[a];
+        for (int64_t r = 0; r < n_local_; ++r)
+            for (int a = 0; a < 3; ++a) flux[3 + a] += unit_ / members * energies_[r] * velocity[3 * r + a];
+    }
+    for (int64_t r = 0; r < n_local_; ++r) {
+        const double *v = &velocity[3 * r], squared = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
+        const int i = atom_[r];
+        const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
+        for (int a = 0; a < 3; ++a) flux[3 + a] += 0.5 * force->mvv2e * mass * squared * v[a];
+    }
+    for (int a = 0; a < 3; ++a) flux[a] += flux[3 + a];
+}
+
 // --- for `fix pair` ---------------------------------------------------------------------------------
 
 void *PairReann::extract(const char *name, int &dimensions) {
@@ -276,61 +250,6 @@ void *PairReann::extract_peratom(const char *name, int &columns) {
     columns = 0;
     if (std::strcmp(name, "spread")) return nullptr;
     return spread_.data();
-}
-
-// --- exchange between owners and ghosts -------------------------------------------------------------
-
-int PairReann::forward(void *pair, double *values, int32_t width) {
-    static_cast<PairReann *>(pair)->exchange(values, width, true);
-    return 1;
-}
-
-int PairReann::reverse(void *pair, double *values, int32_t width) {
-    static_cast<PairReann *>(pair)->exchange(values, width, false);
-    return 1;
-}
-
-void PairReann::exchange(double *values, int width, bool forward) {
-    values_ = values;
-    width_ = width;
-    for (column_ = 0; column_ < width; column_ += at_once) {
-        columns_ = std::min(at_once, width - column_);
-        if (forward)
-            comm->forward_comm(this, columns_);
-        else
-            comm->reverse_comm(this, columns_);
-    }
-}
-
-int PairReann::pack_forward_comm(int n, int *list, double *buffer, int, int *) {
-    for (int k = 0; k < n; ++k) {
-        const int32_t row = row_[list[k]];
-        for (int c = 0; c < columns_; ++c)
-            *buffer++ = row < 0 ? 0.0 : values_[int64_t(row) * width_ + column_ + c];
-    }
-    return n * columns_;
-}
-
-void PairReann::unpack_forward_comm(int n, int first, double *buffer) {
-    for (int k = 0; k < n; ++k, buffer += columns_)
-        if (const int32_t row = row_[first + k]; row >= 0)
-            std::copy_n(buffer, columns_, &values_[int64_t(row) * width_ + column_]);
-}
-
-int PairReann::pack_reverse_comm(int n, int first, double *buffer) {
-    for (int k = 0; k < n; ++k) {
-        const int32_t row = row_[first + k];
-        for (int c = 0; c < columns_; ++c)
-            *buffer++ = row < 0 ? 0.0 : values_[int64_t(row) * width_ + column_ + c];
-    }
-    return n * columns_;
-}
-
-void PairReann::unpack_reverse_comm(int n, int *list, double *buffer) {
-    for (int k = 0; k < n; ++k, buffer += columns_)
-        if (const int32_t row = row_[list[k]]; row >= 0)
-            for (int c = 0; c < columns_; ++c)
-                values_[int64_t(row) * width_ + column_ + c] += buffer[c];
 }
 
 double PairReann::memory_usage() {

@@ -30,11 +30,17 @@ class PairReann : public Pair {
     void unpack_reverse_comm(int n, int *list, double *buffer) override;
     double memory_usage() override;
 
+    // Of the atoms of this rank: Jx Jy Jz, and what of it atoms carry along.
+    void heat_flux(double *flux);
+
   private:
+    static constexpr int at_once = 16; // doubles per atom in one message
+
     void open(const char *file);
     void check_bonds() const;
     bool fits() const;
     void lay_out();
+    reann_system rows();
     void evaluate(int member, bool virials);
     void add_spread();
     void exchange(double *values, int width, bool forward);
@@ -52,6 +58,7 @@ class PairReann : public Pair {
     std::vector<int32_t> element_, neighbor_;
     std::vector<int64_t> first_;
     int64_t n_local_ = 0;
+    bigint computed_ = -1; // the step of what is below
 
     std::vector<double> position_, energies_, forces_, virials_;
 

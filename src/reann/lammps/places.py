@@ -38,7 +38,7 @@ class Lammps:
     def folder(self) -> Path:
         """Where the plugin for it lies, or will."""
         digest = hashlib.sha256(repr((self.bigbig, platform.machine())).encode())
-        own = [SOURCES / "pair_reann.h", SOURCES / "pair_reann.cpp", SOURCES / "plugin.cpp"]
+        own = sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp")])
         own += [CORE / "reann.h", CORE / "elements.hpp", ENGINE]
         theirs = sorted(self.headers.glob("*.h"))
         for file in [*own, *theirs, *([self.mpi / "mpi.h"] if self.mpi else [])]:

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "compute_flux.h"
 #include "library.h"
 #include "pair_reann.h"
 
@@ -12,13 +13,17 @@ namespace {
 // As in lammpsplugin.h, which is not among the installed headers.
 struct Plugin {
     const char *version, *style, *name, *info, *author;
-    void *(*creator)(void *lmp);
+    void *creator; // of pairs called with lmp, of computes also with the words of their command
     void *handle;
 };
 using Register = void (*)(Plugin *, void *lmp);
 
-void *create(void *lmp) {
+void *pair(void *lmp) {
     return new LAMMPS_NS::PairReann(static_cast<LAMMPS_NS::LAMMPS *>(lmp));
+}
+
+void *flux(void *lmp, int narg, char **arg) {
+    return new LAMMPS_NS::ComputeReannFlux(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
 } // namespace
@@ -37,8 +42,12 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
                          REANN_LAMMPS, int(sizeof(LAMMPS_NS::tagint)), version, bytes);
         return;
     }
-    static Plugin plugin = {"", "pair", "reann", "Recursively embedded atom neural networks",
-                            "the reann developers", create, nullptr};
-    plugin.handle = handle;
-    reinterpret_cast<Register>(registers)(&plugin, lmp);
+    const char *authors = "the reann developers";
+    static Plugin plugins[] = {
+        {"", "pair", "reann", "Recursively embedded atom neural networks", authors,
+         reinterpret_cast<void *>(pair), handle},
+        {"", "compute", "reann/flux", "Exact heat flux of pair_style reann", authors,
+         reinterpret_cast<void *>(flux), handle},
+    };
+    for (Plugin &plugin : plugins) reinterpret_cast<Register>(registers)(&plugin, lmp);
 }

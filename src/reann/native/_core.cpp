@@ -205,6 +205,24 @@ void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::hand
     if (!done) refuse(error.message);
 }
 
+void heat_flux(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
+               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
+               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle velocity,
+               nb::handle energies, nb::handle flux) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
+    const View<const double> v("velocity", velocity, {s.n_atoms, 3});
+    const View<double> e("energies", energies, {s.n_atoms}), j("flux", flux, {3});
+    const Use use(workspace);
+    reann_error error = {};
+    int done = 0;
+    {
+        nb::gil_scoped_release others_run;
+        done = reann_heat_flux(model.model.get(), member, use.get(), &s.c, v.data(), e.data(),
+                               j.data(), &error);
+    }
+    if (!done) refuse(error.message);
+}
+
 void gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
@@ -287,6 +305,9 @@ NB_MODULE(_core, m) {
     m.def("gradient", &gradient, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a);
+    m.def("heat_flux", &heat_flux, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
+          "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
+          "n_threads"_a, "velocity"_a, "energies"_a, "flux"_a);
     m.def("neighbors", &neighbors, "position"_a, "cell"_a, "periodic"_a, "reach"_a);
     m.def("interface", &reann_interface);
     m.def("isa", [] { return reann::level().name; });

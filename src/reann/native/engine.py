@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -15,7 +16,7 @@ from reann.model import Reann
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.native.function import Differentiable, compute
 from reann.native.system import System
-from reann.native.weights import compiled
+from reann.native.weights import compiled, workspace
 from reann.properties import PROPERTIES, AtomicEnergies, of_strain, wanted_of
 
 INSTALL = (
@@ -111,6 +112,29 @@ def evaluate(
     if w is not None:
         found |= of_strain(graph, w)
     return {name: found[name] for name in PROPERTIES if name in wanted}
+
+
+def heat_flux(
+    model: Reann, graph: Graph, velocities: Float[Tensor, "atoms 3"]
+) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
+    """Return energies of the atoms of one structure in eV, and their flow in eV Å per unit of time.
+
+    Raises
+    ------
+    UserError
+        For coincident atoms, and positions that are no finite numbers.
+    """
+    packed, system = compiled(model), System.of(graph, model.element_index)
+    energies, flux = velocities.new_empty(graph.n_atoms), velocities.new_empty(3)
+    arrays = (velocities.contiguous().numpy(), energies.numpy(), flux.numpy())
+    n_threads = torch.get_num_threads()
+    try:
+        native.core().heat_flux(
+            packed.model, 0, workspace(), *system.arguments(), n_threads, *arrays
+        )
+    except (ValueError, RuntimeError) as error:
+        raise refused(error) from error
+    return energies, flux
 
 
 def refused(error: Exception) -> UserError:

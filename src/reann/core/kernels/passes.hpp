@@ -41,10 +41,13 @@ void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk)
             work.energies[i] = energy;
         }
     }
-    if constexpr (F::planes == 1)
+    if constexpr (F::planes == 1) {
         if (work.derivatives)
             for (int64_t k = 4 * chunk.edges; k < 4 * (chunk.edges + chunk.n_edges); ++k)
                 edges.gradient[k] = 0;
+    } else if (edges.power) {
+        for (int64_t e = chunk.edges; e < chunk.edges + chunk.n_edges; ++e) edges.power[e] = 0;
+    }
 }
 
 // The moments s^(t) of a block, kept for the way back.

@@ -28,6 +28,8 @@ from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.neighborhood import Neighborhood
+from reann.native import choice
+from reann.native import engine as native_engine
 from reann.potential import Ensemble, Potential, check_elements
 
 
@@ -52,16 +54,21 @@ class Recording(Neighborhood):
         return self.read[-1]
 
 
-def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms) -> HeatFlux:
+def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms, engine: str = "auto") -> HeatFlux:
     """Return the heat flux of atoms that have velocities, of an ensemble that of its mean.
 
     Energies of atoms count from zero, reference energies included; for mixtures, subtract what
-    their diffusion carries, or compare differences only. The PyTorch reference computes it.
+    their diffusion carries, or compare differences only.
+
+    Parameters
+    ----------
+    engine
+        `native`, `torch`, or `auto`: the native engine where it can.
 
     Raises
     ------
     UserError
-        If the atoms have no velocities, or the potential cannot describe them.
+        If the atoms have no velocities, the potential cannot describe them, or the engine cannot.
     """
     if not atoms.has("momenta"):
         raise UserError(
@@ -71,8 +78,10 @@ def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms) -> HeatFlux:
     velocities = atoms.get_velocities()
     graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
     v = torch.from_numpy(velocities).to(graph.positions)
+    native = choice.chosen(engine, (member.model for member in potential.members)) == "native"
+    flows_of = native_engine.heat_flux if native else _flows
     with memory_advice(graph.n_atoms, graph.n_edges, "Take fewer atoms, or the CPU."):
-        flows = [_flows(member.model, graph, v) for member in potential.members]
+        flows = [flows_of(member.model, graph, v) for member in potential.members]
     energies, flux = (torch.stack(each).mean(0).cpu().numpy() for each in zip(*flows, strict=True))
     kinetic = 0.5 * atoms.get_masses() * (velocities**2).sum(1)
     return HeatFlux(flux, (energies + kinetic) @ velocities)

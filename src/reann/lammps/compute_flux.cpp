@@ -1,0 +1,30 @@
+#include "compute_flux.h"
+
+#include "error.h"
+#include "force.h"
+#include "pair_reann.h"
+#include "update.h"
+
+using namespace LAMMPS_NS;
+
+ComputeReannFlux::ComputeReannFlux(LAMMPS *lmp, int narg, char **arg) : Compute(lmp, narg, arg) {
+    if (narg != 3) error->all(FLERR, "compute {} reann/flux has no arguments", id);
+    if (igroup) error->all(FLERR, "compute {} reann/flux is of all atoms: the group must be all", id);
+    vector_flag = extvector = 1;
+    size_vector = 6;
+    vector = new double[size_vector];
+}
+
+ComputeReannFlux::~ComputeReannFlux() { delete[] vector; }
+
+void ComputeReannFlux::init() {
+    pair_ = dynamic_cast<PairReann *>(force->pair_match("reann", 1));
+    if (!pair_) error->all(FLERR, "compute {} reann/flux needs pair_style reann, once", id);
+}
+
+void ComputeReannFlux::compute_vector() {
+    invoked_vector = update->ntimestep;
+    double own[6];
+    pair_->heat_flux(own);
+    MPI_Allreduce(own, vector, 6, MPI_DOUBLE, MPI_SUM, world);
+}

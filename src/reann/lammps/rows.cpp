@@ -1,0 +1,125 @@
+// The atoms of the pair style as rows, local ones first, and the exchange of what they hold between
+// owners and ghosts.
+
+#include <algorithm>
+
+#include "atom.h"
+#include "comm.h"
+#include "neigh_list.h"
+#include "pair_reann.h"
+
+using namespace LAMMPS_NS;
+
+// Whether the rows are still those of the atoms: their number, and who is of this style.
+bool PairReann::fits() const {
+    bool same = row_.size() == size_t(atom->nlocal + atom->nghost);
+    for (size_t i = 0; same && i < row_.size(); ++i)
+        same = (row_[i] >= 0) == (element_of_type_[atom->type[i]] >= 0);
+    return same;
+}
+
+// Rows and neighbors, after every change of the neighbor list.
+void PairReann::lay_out() {
+    const int n = atom->nlocal + atom->nghost;
+    atom_.clear();
+    row_.assign(n, -1);
+    for (int i = 0; i < n; ++i) {
+        if (i == atom->nlocal) n_local_ = static_cast<int64_t>(atom_.size());
+        if (element_of_type_[atom->type[i]] < 0) continue;
+        row_[i] = static_cast<int32_t>(atom_.size());
+        atom_.push_back(i);
+    }
+    if (atom->nghost == 0) n_local_ = static_cast<int64_t>(atom_.size());
+
+    // A list of a hybrid style may lack atoms and have another order.
+    std::vector<bool> listed(n_local_, false);
+    for (int ii = 0; ii < list->inum; ++ii)
+        if (const int32_t r = row_[list->ilist[ii]]; r >= 0) listed[r] = true;
+    neighbor_.clear();
+    first_.assign(1, 0);
+    for (int64_t r = 0; r < n_local_; ++r) {
+        const int i = atom_[r], n_neighbors = listed[r] ? list->numneigh[i] : 0;
+        for (int jj = 0; jj < n_neighbors; ++jj) {
+            const int32_t j = row_[list->firstneigh[i][jj] & NEIGHMASK];
+            if (j >= 0) neighbor_.push_back(j);
+        }
+        first_.push_back(static_cast<int64_t>(neighbor_.size()));
+    }
+    // One more: where there are no atoms, the engine still has to know what is wanted.
+    element_.resize(atom_.size());
+    position_.resize(3 * atom_.size() + 1);
+    forces_.resize(3 * atom_.size() + 1);
+    energies_.resize(n_local_ + 1);
+    spread_.assign(n, 0.0);
+}
+
+reann_system PairReann::rows() {
+    reann_system system = {};
+    system.n_local = n_local_;
+    system.n_atoms = static_cast<int64_t>(atom_.size());
+    system.element = element_.data();
+    system.position = position_.data();
+    system.first = first_.data();
+    system.neighbor = neighbor_.data();
+    system.n_systems = 1;
+    system.n_threads = 1;
+    system.forward = forward;
+    system.reverse = reverse;
+    system.context = this;
+    return system;
+}
+
+// --- exchange between owners and ghosts -------------------------------------------------------------
+
+int PairReann::forward(void *pair, double *values, int32_t width) {
+    static_cast<PairReann *>(pair)->exchange(values, width, true);
+    return 1;
+}
+
+int PairReann::reverse(void *pair, double *values, int32_t width) {
+    static_cast<PairReann *>(pair)->exchange(values, width, false);
+    return 1;
+}
+
+void PairReann::exchange(double *values, int width, bool forward) {
+    values_ = values;
+    width_ = width;
+    for (column_ = 0; column_ < width; column_ += at_once) {
+        columns_ = std::min(at_once, width - column_);
+        if (forward)
+            comm->forward_comm(this, columns_);
+        else
+            comm->reverse_comm(this, columns_);
+    }
+}
+
+int PairReann::pack_forward_comm(int n, int *list, double *buffer, int, int *) {
+    for (int k = 0; k < n; ++k) {
+        const int32_t row = row_[list[k]];
+        for (int c = 0; c < columns_; ++c)
+            *buffer++ = row < 0 ? 0.0 : values_[int64_t(row) * width_ + column_ + c];
+    }
+    return n * columns_;
+}
+
+void PairReann::unpack_forward_comm(int n, int first, double *buffer) {
+    for (int k = 0; k < n; ++k, buffer += columns_)
+        if (const int32_t row = row_[first + k]; row >= 0)
+            std::copy_n(buffer, columns_, &values_[int64_t(row) * width_ + column_]);
+}
+
+int PairReann::pack_reverse_comm(int n, int first, double *buffer) {
+    for (int k = 0; k < n; ++k) {
+        const int32_t row = row_[first + k];
+        for (int c = 0; c < columns_; ++c)
+            *buffer++ = row < 0 ? 0.0 : values_[int64_t(row) * width_ + column_ + c];
+    }
+    return n * columns_;
+}
+
+void PairReann::unpack_reverse_comm(int n, int *list, double *buffer) {
+    for (int k = 0; k < n; ++k, buffer += columns_)
+        if (const int32_t row = row_[list[k]]; row >= 0)
+            for (int c = 0; c < columns_; ++c)
+                values_[int64_t(row) * width_ + column_ + c] += buffer[c];
+}
