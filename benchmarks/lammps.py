@@ -1,6 +1,6 @@
 """The pair style in LAMMPS: beside the engine called from Python, on ranks, and as systems grow.
 
-    python benchmarks/lammps.py DATA MODEL [--only python ranks sizes memory snap halo deepmd]
+    python benchmarks/lammps.py DATA MODEL [--only python ranks sizes memory snap halo flux deepmd]
 
 DATA is a folder with the data sets, MODEL a potential of water. On a quiet machine; needs
 `reann lammps install`, and for `deepmd` the environment of that name that
@@ -197,6 +197,16 @@ class Bench:
         found["reann"] = self.step((2, 2, 2), 100)
         return found
 
+    def flux(self) -> dict[str, float]:
+        """Return the times of a step, and of one that also computes the heat flux."""
+        ask = "compute flux all reann/flux\nthermo 1\nthermo_style custom step c_flux[1]"
+        times: dict[str, list[float]] = {"without": [], "with": []}
+        for _ in range(REPEATS):
+            times["without"].append(self.run((4, 4, 4), 20)[0])
+            with_flux = f"{self.usual['coeff']}\n{ask}"
+            times["with"].append(self.run((4, 4, 4), 20, coeff=with_flux)[0])
+        return {name: statistics.median(measured) for name, measured in times.items()}
+
     def deepmd(self) -> dict[str, float]:
         """Return the times of DeePMD's pair style with a compressed model, which has 6 Å, and ours.
 
@@ -244,6 +254,12 @@ class Bench:
 
 def table(found: dict[str, Any]) -> str:
     """Return the results as a table."""
+    rows = [*own(found), *beside(found)]
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def own(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return rows of the pair style alone."""
     rows = []
     if "python" in found:
         one = found["python"]
@@ -259,7 +275,7 @@ def table(found: dict[str, Any]) -> str:
         rows.append(("one rank, two ranks", f"{one:.2f}, {two:.2f} µs/atom: {one / two:.2f} times"))
     if "sizes" in found:
         text = ", ".join(f"{t:.2f} ({int(n):,} atoms)" for n, t in found["sizes"].items())
-        rows.append(("one rank, µs/atom", text.replace(",", " ", 0)))
+        rows.append(("one rank, µs/atom", text))
     if "memory" in found:
         one = found["memory"]
         rows.append((f"memory, {one['atoms']:,} atoms, one rank", f"{one['GB']:.1f} GB"))
@@ -273,6 +289,16 @@ def table(found: dict[str, Any]) -> str:
                 f"{one[key]:.0f}; with a halo of T + 1 cutoffs {one[f'{key} of T + 1 cutoffs']:.0f}"
             )
             rows.append((name, f"{both} kB" if key.startswith("kB") else both))
+    return rows
+
+
+def beside(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return rows of the pair style and something else."""
+    rows = []
+    if "flux" in found:
+        one, two = found["flux"]["without"], found["flux"]["with"]
+        title = "12 288 atoms, a step, and one with the exact heat flux"
+        rows.append((title, f"{one:.2f}, {two:.2f} µs/atom"))
     if "snap" in found:
         text = ", ".join(
             f"{found['snap'][str(j)]:.1f} (twojmax {j})" for j in TWOJMAX if str(j) in found["snap"]
@@ -287,13 +313,12 @@ def table(found: dict[str, Any]) -> str:
             one, two = (found["deepmd"][f"{name}, {ranks}"] for ranks in (1, 2))
             text = f"{one:.2f}, {two:.2f} µs/atom"
             rows.append((f"{title}: 12 288 atoms, one rank, two ranks", text))
-    lines = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
-    return "\n".join(lines)
+    return rows
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    every = ["python", "ranks", "sizes", "memory", "snap", "halo", "deepmd"]
+    every = ["python", "ranks", "sizes", "memory", "snap", "halo", "flux", "deepmd"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("model", type=Path)

@@ -1,0 +1,272 @@
+// The driver: puts atoms in the order of their elements, deals them to threads, and walks through the
+// passes (kernels/passes.hpp). What threads add to the same atom goes to a buffer of each, and the
+// buffers are summed in their order: the result depends on how many threads were asked for, never
+// on which was first.
+
+#pragma once
+
+#include <algorithm>
+
+#include "check.hpp"
+#include "model.hpp"
+#include "team.hpp"
+#include "workspace.hpp"
+
+namespace reann {
+
+constexpr int64_t fewest_neighbors = 2000; // per thread: below, waking one costs more
+constexpr int most_threads = 32;           // a buffer of coefficients for each: memory
+constexpr int64_t cost_of_atom = 60;       // of the networks, in neighbors
+constexpr int64_t line = 16;               // numbers; parts of threads share no vector
+
+namespace {
+
+template <class Real> struct Run {
+    Run(const Model &model, int member, Workspace &workspace, const reann_system &system,
+        bool derivatives, const reann_loss *loss)
+        : weights(model.packed<Real>(member).weights()), kernels(kernels_of<Real>(level())),
+          workspace(workspace), system(system), loss(loss), planes(loss ? 2 : 1),
+          passes((loss ? kernels.tangents : kernels.plain)[weights.l_max]),
+          row_size(int64_t(planes) * weights.stride), rows_size(weights.n_rows * row_size) {
+        workspace.begin();
+        work.weights = &weights;
+        work.zbl = loss ? nullptr : model.zbl();
+        work.derivatives = derivatives;
+        order();
+        deal();
+        make_room();
+    }
+
+    void add_up(double *to, int64_t n, double *Chunk<Real>::*part, int64_t from) const {
+        for (int64_t k = 0; k < n; ++k) {
+            double sum = 0.0;
+            for (const Chunk<Real> &chunk : chunks) sum += (chunk.*part)[from + k];
+            to[k] = sum;
+        }
+    }
+
+    void order() {
+        const int64_t n = system.n_atoms;
+        int32_t *caller = workspace.take<int32_t>(n), *rank = workspace.take<int32_t>(n);
+        int32_t *element = workspace.take<int32_t>(n);
+        int64_t at = 0;
+        for (int z = 0; z < weights.n_elements; ++z)
+            for (int64_t i = 0; i < system.n_local; ++i)
+                if (system.element[i] == z) caller[at++] = static_cast<int32_t>(i);
+        for (int64_t i = system.n_local; i < n; ++i) caller[i] = static_cast<int32_t>(i);
+        for (int64_t i = 0; i < n; ++i) {
+            rank[caller[i]] = static_cast<int32_t>(i);
+            element[i] = system.element[caller[i]];
+        }
+        Atoms &atoms = work.atoms;
+        atoms.position = system.position;
+        atoms.shift = system.shift;
+        atoms.first = system.first;
+        atoms.neighbor = system.neighbor;
+        atoms.system = system.system;
+        atoms.caller = caller;
+        atoms.rank = rank;
+        atoms.element = element;
+        if (!loss) return;
+        atoms.energy_bar = loss->energies;
+        atoms.force_bar = loss->forces;
+        atoms.virial_bar = loss->virial;
+    }
+
+    int64_t candidates(int64_t i) const {
+        const int64_t at = work.atoms.caller[i];
+        return system.first[at + 1] - system.first[at];
+    }
+
+    // Cuts the atoms into as many chunks of equal cost as threads are worth while.
+    void deal() {
+        const int64_t n = system.n_local;
+        const int64_t neighbors = n ? system.first[n] - system.first[0] : 0;
+        const int64_t most = std::max<int64_t>(most_threads / weights.n_rows, 4);
+        const int64_t worth = std::min(neighbors / fewest_neighbors, most);
+        const int64_t n_chunks = std::max<int64_t>(1, std::min<int64_t>(worth, system.n_threads));
+        const int64_t cost = neighbors + n * cost_of_atom;
+        chunks.assign(n_chunks, Chunk<Real>());
+        int64_t i = 0, spent = 0, edges = 0;
+        for (int64_t c = 0; c < n_chunks; ++c) {
+            Chunk<Real> &chunk = chunks[c];
+            chunk.begin = i;
+            chunk.edges = edges;
+            chunk.gap = c * line;
+            int64_t own = 0;
+            while (i < n && (c + 1 == n_chunks || spent * n_chunks < cost * (c + 1))) {
+                spent += candidates(i) + cost_of_atom;
+                own += candidates(i++);
+            }
+            chunk.end = i;
+            edges += (own + line - 1) / line * line;
+        }
+        work.edges.capacity = edges;
+    }
+
+    void make_room() {
+        const int64_t n = system.n_atoms, local = system.n_local;
+        Edges<Real> &edges = work.edges;
+        const int64_t capacity = edges.capacity;
+        edges.begin = workspace.take<int64_t>(local);
+        edges.end = workspace.take<int64_t>(local);
+        edges.neighbor = workspace.take<int32_t>(capacity);
+        for (Real **part : {&edges.x, &edges.y, &edges.z, &edges.r})
+            *part = workspace.take<Real>(planes * capacity);
+        edges.slope = workspace.take<Real>(capacity);
+        edges.fc = workspace.take<Real>(capacity);
+        if (planes == 1 && work.derivatives) edges.gradient = workspace.take<Real>(4 * capacity);
+        edges.radial = workspace.take<Real>(capacity * row_size + line);
+        work.energies = workspace.take<double>(local);
+        if (system.forward || system.reverse) values.resize(n * weights.n_rows * planes * weights.n_radial);
+
+        const int T = weights.n_recursions;
+        coefficients.resize(T + 1);
+        moments.resize(T);
+        tape.resize(T);
+        changes.resize(T);
+        for (Real *&c : coefficients) c = workspace.take<Real>(n * rows_size + line);
+        const int64_t size = weights.n_components * row_size, n_chunks = chunks.size();
+        for (Real *&s : moments) s = workspace.take<Real>(local * size + n_chunks * line);
+        for (int t = 0; t < T; ++t) {
+            const Network<Real> &update = weights.updates[t * weights.n_elements];
+            tape[t] = workspace.take<Real>(local * planes * update.tape);
+            if (weights.directional)
+                changes[t] = workspace.take<Real>(local * planes * weights.n_changes);
+        }
+        work.coefficients = coefficients.data();
+        work.moments = moments.data();
+        work.tape = tape.data();
+        work.changes = changes.data();
+        if (work.derivatives) work.coefficients_bar = workspace.take<Real>(n * rows_size);
+        const int64_t scratch = kernels.scratch_size(weights, planes);
+        for (Chunk<Real> &chunk : chunks) {
+            chunk.scratch = workspace.take<Real>(scratch);
+            if (work.derivatives) chunk.coefficients_bar = workspace.take<Real>(n * rows_size);
+        }
+    }
+
+    // --- the walk -----------------------------------------------------------------------------
+
+    void walk() {
+        const int n_chunks = static_cast<int>(chunks.size()), T = weights.n_recursions;
+        bool failed = false;
+        std::vector<int64_t> impossible(n_chunks, -1);
+        together(n_chunks, [&](const Team &team) {
+            const auto each = [&](const auto &pass) {
+                for (int c = team.rank; c < n_chunks; c += team.size) pass(chunks[c]);
+                team.meet();
+            };
+            const auto exchange = [&](reann_exchange call, Real *rows, bool forward) {
+                if (!call) return true;
+                if (team.rank == 0 && !failed) failed = !exchanged(call, rows, forward);
+                team.meet();
+                return !failed;
+            };
+            each([&](Chunk<Real> &chunk) {
+                const auto [from, to] = share(chunk);
+                for (int64_t i = from; i < to; ++i) start(i);
+                if (work.derivatives)
+                    std::fill_n(chunk.coefficients_bar, system.n_atoms * rows_size, Real(0));
+                int64_t &at = impossible[&chunk - chunks.data()];
+                for (int64_t i = chunk.begin; i < chunk.end && at < 0; ++i)
+                    if (impossible_neighbor(system, work.atoms.caller[i]) >= 0)
+                        at = work.atoms.caller[i];
+                if (at < 0) passes.prepare(work, chunk);
+            });
+            for (int64_t at : impossible)
+                if (at >= 0) return;
+            for (int t = 0; t < T; ++t) {
+                each([&](Chunk<Real> &chunk) { passes.forward(work, chunk, t); });
+                if (!exchange(system.forward, coefficients[t + 1], true)) return;
+            }
+            each([&](Chunk<Real> &chunk) { passes.middle(work, chunk); });
+            if (!work.derivatives) return;
+            for (int t = T - 1; t >= 0; --t) {
+                each([&](Chunk<Real> &chunk) { reduce(chunk, t == T - 1); });
+                if (!exchange(system.reverse, work.coefficients_bar, false)) return;
+                each([&](Chunk<Real> &chunk) { passes.backward(work, chunk, t); });
+            }
+            if (planes == 2) each([&](Chunk<Real> &chunk) { reduce(chunk, T == 0); });
+        });
+        for (int64_t i : impossible)
+            if (i >= 0) {
+                const int32_t j = system.neighbor[impossible_neighbor(system, i)];
+                throw Error("Neighbor " + std::to_string(j) + " is no atom: of the list of atom " +
+                            std::to_string(i) + ".");
+            }
+        if (failed) throw Error("An exchange of the atoms' coefficients failed.");
+        for (const Chunk<Real> &chunk : chunks)
+            if (chunk.closest >= 0)
+                throw Error("Atom " + std::to_string(chunk.closest) +
+                            " and another coincide: they are closer than 1e-3 Å.");
+    }
+
+    // The atoms, ghosts included, that a chunk prepares and sums up.
+    std::pair<int64_t, int64_t> share(const Chunk<Real> &chunk) const {
+        const int64_t n = system.n_atoms, size = chunks.size(), c = &chunk - chunks.data();
+        return {n * c / size, n * (c + 1) / size};
+    }
+
+    void start(int64_t i) {
+        const Real *c = weights.coefficients + int64_t(work.atoms.element[i]) * weights.stride;
+        Real *to = coefficients[0] + i * rows_size;
+        std::copy_n(c, weights.stride, to);
+        if (planes == 2) std::fill_n(to + weights.stride, weights.stride, Real(0));
+    }
+
+    // Adds what the chunks gave to the adjoints of c and u. Those of c accumulate over t:
+    // c^(t+1) = c^(t) + g_t passes the adjoint on; u^(t) is only read at t.
+    void reduce(const Chunk<Real> &own, bool first) {
+        const auto [from, to] = share(own);
+        Real *bar = work.coefficients_bar;
+        for (int64_t row = from * rows_size; row < to * rows_size; row += row_size) {
+            const bool of_c = row % rows_size == 0;
+            for (int64_t k = row; k < row + row_size; ++k) {
+                Real sum = first || !of_c ? Real(0) : bar[k];
+                for (Chunk<Real> &chunk : chunks) {
+                    sum += chunk.coefficients_bar[k];
+                    chunk.coefficients_bar[k] = 0;
+                }
+                bar[k] = sum;
+            }
+        }
+    }
+
+    // Rows in the caller's order and precision, exchanged, and back again.
+    bool exchanged(reann_exchange call, Real *rows, bool forward) {
+        const int64_t n = system.n_atoms, local = system.n_local, K = weights.n_radial;
+        const int64_t n_rows = weights.n_rows * planes, width = n_rows * K;
+        const int32_t *caller = work.atoms.caller;
+        const auto each = [&](int64_t begin, int64_t end, const auto &copy) {
+            for (int64_t i = begin; i < end; ++i)
+                for (int64_t r = 0; r < n_rows; ++r)
+                    copy(rows + i * rows_size + r * weights.stride, values.data() + caller[i] * width + r * K);
+        };
+        each(0, n, [&](const Real *row, double *to) { std::copy_n(row, K, to); });
+        if (!call(system.context, values.data(), static_cast<int32_t>(width))) return false;
+        if (forward) // padding is read, and must not be what was there before
+            std::fill(rows + local * rows_size, rows + n * rows_size, Real(0));
+        each(forward ? local : 0, forward ? n : local, [&](Real *row, const double *from) {
+            for (int64_t k = 0; k < K; ++k) row[k] = static_cast<Real>(from[k]);
+        });
+        if (!forward) std::fill(rows + local * rows_size, rows + n * rows_size, Real(0));
+        return true;
+    }
+
+    const Weights<Real> &weights;
+    const Kernels<Real> &kernels;
+    Workspace &workspace;
+    const reann_system &system;
+    const reann_loss *loss;
+    const int planes;
+    const Passes<Real> &passes;
+    const int64_t row_size, rows_size; // numbers in a row of an atom, and in all that neighbors read
+    Work<Real> work;
+    std::vector<Chunk<Real>> chunks;
+    std::vector<Real *> coefficients, moments, tape, changes;
+    std::vector<double> values;
+};
+
+} // namespace
+} // namespace reann
