@@ -8,8 +8,7 @@
 //
 //     dE/dc_j^k += R_k P_k      dE/dR_k = c_j^k P_k      dE/du = sum_k c_j^k R_k dP_k/du
 //
-// and messages add dE/du_j^{a,k} += R_k S_i^{a,k} and sum_a u_j^{a,k} S_i^{a,k} to dE/dR_k. With
-// tangents, an edge also tells what the energy gains by it as c_j and u_j change, its power.
+// and messages add dE/du_j^{a,k} += R_k S_i^{a,k} and sum_a u_j^{a,k} S_i^{a,k} to dE/dR_k.
 #pragma once
 
 #include "../plan.hpp"
@@ -110,7 +109,7 @@ template <class Real> struct RadialRows {
 
 // S of one atom, vector after vector of k: (stride / lanes, components, planes, lanes). Adds to c_bar
 // of the neighbors if it is given, and to edges.gradient without tangents, or to the adjoints of
-// alpha and center, and to edges.power if it is given, with tangents.
+// alpha and center with tangents.
 template <class F, int l_max, bool directed>
 void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end,
                         const typename F::Real *R, const typename F::Real *c, int n_rows, int stride,
@@ -126,7 +125,7 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
                              number<F>(edges.z + e, more)};
         const int64_t j = edges.neighbor[e];
         const int64_t radial_row = (rows.row_of_center + rows.element[j]) * int64_t(stride);
-        [[maybe_unused]] Vector<Real> gx{}, gy{}, gz{}, gr{}, power{};
+        [[maybe_unused]] Vector<Real> gx{}, gy{}, gz{}, gr{};
         const Real *S_k = S;
         for (int k = 0; k < stride; k += W, S_k += n * F::planes * W) {
             const auto S_of = [S_k](int a) REANN_LAMBDA { return load<F>(S_k + a * F::planes * W, W); };
@@ -161,13 +160,6 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
                 // dR_k/dalpha_k = -(r - rs_k)^2 R_k    dR_k/drs_k = 2 alpha_k (r - rs_k) R_k
                 const Number r = number<F>(edges.r + e, more);
                 const Lanes d = {r.value - center, splat(r.tangent)};
-                if (edges.power) {
-                    Vector<Real> gained = P.value * c_k.tangent;
-                    if constexpr (directed)
-                        for (int a = 1; a < n; ++a)
-                            gained += S_of(a).value * load<F>(c_j + a * row, stride).tangent;
-                    power += R_k.value * gained;
-                }
                 Lanes along = c_k * P;
                 if constexpr (directed) along = along + Q;
                 along = along * R_k * d;
@@ -178,8 +170,29 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
             }
         }
         if constexpr (F::planes == 1) add_sums<Real>(edges.gradient + 4 * e, gx, gy, gz, gr);
-        else if (edges.power)
-            for (int k = 0; k < W; ++k) edges.power[e] += power[k];
+    }
+}
+
+// What the energy gains by each edge as c_j and u_j change along the tangents, added to edges.power;
+// S as above, with tangents, which do not count here.
+template <class Real, int l_max, bool directed>
+void add_power(const Edges<Real> edges, int64_t begin, int64_t end, const Real *R, const Real *c,
+               int n_rows, int stride, const Real *S) {
+    constexpr int n = n_components(l_max), W = lanes<Real>;
+    const int64_t row = 2 * stride;
+    for (int64_t e = begin; e < end; ++e, R += row) {
+        const Real u[3] = {edges.x[e], edges.y[e], edges.z[e]};
+        const Real *tangents = c + edges.neighbor[e] * (n_rows * row) + stride;
+        Vector<Real> power{};
+        for (int k = 0; k < stride; k += W) {
+            const auto S_of = [S, k](int a) REANN_LAMBDA { return load_vector(S + (k * n + a * W) * 2); };
+            Vector<Real> gained =
+                polynomial<Field<Real, false>, l_max>(S_of, u) * load_vector(tangents + k);
+            if constexpr (directed)
+                for (int a = 1; a < n; ++a) gained += S_of(a) * load_vector(tangents + a * row + k);
+            power += load_vector(R + k) * gained;
+        }
+        for (int k = 0; k < W; ++k) edges.power[e] += power[k];
     }
 }
 

@@ -172,6 +172,12 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
                                  work.coefficients_bar + atom * w.n_rows * row, scratch.messages,
                                  scratch.S, chunk.parameters);
         const auto adjoint = [&](auto with) REANN_LAMBDA {
+            if constexpr (F::planes == 2)
+                if (edges.power && t > 0) // c^(0) does not change
+                    add_power<Real, l_max, with.value>(edges, edges.begin[atom], edges.end[atom],
+                                                       edges.radial + edges.begin[atom] * row,
+                                                       work.coefficients[t], w.n_rows, w.stride,
+                                                       scratch.S);
             adjoint_of_moments<F, l_max, with.value>(edges, edges.begin[atom], edges.end[atom],
                                                      edges.radial + edges.begin[atom] * row,
                                                      work.coefficients[t], w.n_rows, w.stride,
