@@ -39,7 +39,7 @@ class HeatFlux(NamedTuple):
     potential: NDArray[np.float64]
     """What flows from atom to atom."""
     convective: NDArray[np.float64]
-    """Atoms that carry their energies along, sum_i (E_i + m_i v_i^2 / 2) v_i."""
+    """Atoms that carry their energies along, sum_i (E_i - e_Z + m_i v_i^2 / 2) v_i."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,8 @@ class Recording(Neighborhood):
 def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms, engine: str = "auto") -> HeatFlux:
     """Return the heat flux of atoms that have velocities, of an ensemble that of its mean.
 
-    Energies of atoms count from zero, reference energies included; for mixtures, subtract what
-    their diffusion carries, or compare differences only.
+    Energies of atoms count from those of free atoms: what is constant does not conduct, and would
+    only add noise where elements move against each other.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms, engine: str = "
 def _flows(
     model: Reann, graph: Graph, v: Float[Tensor, "atoms 3"]
 ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
-    """Return the energies of the atoms, and the flux."""
+    """Return the energies of the atoms above those of free atoms, and the flux."""
     hood = model.neighborhood(graph, graph.edge_vectors())
     v = torch.empty_like(v).index_copy(0, hood.rank, v)
     v_j = hood.of_neighbors(v)
@@ -105,7 +105,8 @@ def _flows(
     power = (g * v_j).sum(-1)
     for slope, rate in zip(through, _rates(later, r, v_j - v[:, None]), strict=True):
         power = power + (slope * rate).flatten(2).sum(-1)
-    return energies.detach(), -(r.detach() * power[..., None]).sum((0, 1))
+    free = model.reference_energies[model.element_index[graph.atomic_numbers]]
+    return (energies - free).detach(), -(r.detach() * power[..., None]).sum((0, 1))
 
 
 def _rates(read: list[Tensor], r: Tensor, velocity: Tensor) -> tuple[Tensor, ...]:

@@ -131,6 +131,8 @@ void heat_flux(const Model &model, int member, Workspace &workspace, const reann
         for (int64_t j = 0; j < n; ++j)
             for (int b = 0; b < 3; ++b) flux[a] += virials[9 * j + 3 * a + b] * velocity[3 * j + b];
     }
+    const std::vector<double> &free_atom = model.folded(member).reference;
+    for (int64_t i = 0; i < system.n_local; ++i) energies[i] -= free_atom[system.element[i]];
     if (model.settings().n_recursions == 0) return;
     reann_loss along = {};
     along.forces = displaced.data();

@@ -122,8 +122,8 @@ int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *wo
 
 /* The heat flux without what atoms carry along, J = -sum_ij r_ij [dE/dr_ij . v_j + sum_t dE/dc_ij^(t)
  * . dc_j^(t)/dt], eV Å per unit of time: that of this rank, which adds those of the others. Takes the
- * time of a step of training. `velocity` is (n_atoms, 3) with those of ghosts, `energies` (n_local),
- * and `flux` has 3 numbers. */
+ * time of a step of training. `velocity` is (n_atoms, 3) with those of ghosts, `energies` (n_local)
+ * without those of the free atoms, `flux` has 3 numbers. */
 int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *workspace,
                     const reann_system *system, const double *velocity, double *energies,
                     double *flux, reann_error *error);

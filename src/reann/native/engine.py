@@ -117,7 +117,7 @@ def evaluate(
 def heat_flux(
     model: Reann, graph: Graph, velocities: Float[Tensor, "atoms 3"]
 ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
-    """Return energies of the atoms of one structure in eV, and their flow in eV Å per unit of time.
+    """Return energies above free atoms of one structure, eV, and their flow, eV Å per unit of time.
 
     Raises
     ------
