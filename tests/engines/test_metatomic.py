@@ -49,30 +49,37 @@ FORMS = {
 EXPORT = """import sys
 from pathlib import Path
 from reann.metatomic.export import export
-for name in sys.argv[2:]:
-    export(Path(name), Path(sys.argv[1]), Path("."))
+for name in sys.argv[1:]:
+    export(Path(name), Path("silicon.xyz" if "silicon" in name else "start.xyz"), Path("."))
 """
 
 
 def potential_of(name: str) -> Potential | Ensemble:
     if name == "ensemble":
         return Ensemble([Potential(random_model(seed=s)) for s in range(3)])
+    if name == "silicon":
+        return Potential(random_model([14], cutoff=4.0))
     return Potential(random_model(**FORMS[name]))
+
+
+def silicon() -> ase.Atoms:
+    atoms = ase.build.bulk("Si", cubic=True)
+    atoms.rattle(0.1, seed=1)
+    return atoms
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Export every form; in a program of its own, as TorchScript cannot read checked functions."""
     home = tmp_path_factory.mktemp("metatomic")
-    every = [*FORMS, "ensemble"]
+    every = [*FORMS, "ensemble", "silicon"]
     for name in every:
         potential_of(name).save(home / f"{name}.reann")
     ase.io.write(home / "start.xyz", ase.build.molecule("CH3CH2OH"))
+    ase.io.write(home / "silicon.xyz", silicon())
     command = [sys.executable, "-c", EXPORT]
     files = [f"{name}.reann" for name in every]
-    done = subprocess.run(
-        [*command, "start.xyz", *files], cwd=home, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, *files], cwd=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return home
 
@@ -103,6 +110,17 @@ def test_energies_forces_and_stresses_are_those_of_python(folder, name):
         if "stress" in names:
             found = atoms.get_stress(voigt=False)
             np.testing.assert_allclose(found, expected["stress"], atol=rounding)
+
+
+def test_one_element_is_enough(folder):
+    atoms = silicon()
+    expected = potential_of("silicon").predict(atoms, ["energy", "forces", "stress"])
+    atoms.calc = calculator(folder, "silicon")
+    for _ in range(3):
+        assert atoms.get_potential_energy() == pytest.approx(float(expected["energy"]))
+        np.testing.assert_allclose(atoms.get_forces(), expected["forces"], atol=1e-10)
+        np.testing.assert_allclose(atoms.get_stress(voigt=False), expected["stress"], atol=1e-10)
+        atoms.calc.reset()
 
 
 def test_atoms_of_several_structures_are_selected(folder):

@@ -10,6 +10,7 @@ the PyTorch reference, with any host. Around it stands what metatomic's interfac
 import warnings
 from typing import Dict, List, Optional
 
+import ase
 import torch
 from ase.data import covalent_radii
 from metatensor.torch import (
@@ -21,6 +22,7 @@ from metatomic.torch import ModelOutput, NeighborListOptions, System
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
+from reann.data.neighbors import graph_from_atoms
 from reann.model.neighborhood import Neighborhood
 from reann.potential import Ensemble, Potential
 
@@ -113,22 +115,16 @@ class Model(nn.Module):
 
 
 def recorded(potential: Potential | Ensemble) -> Model:
-    """Return the model of a potential, recorded from a chain with an atom of each element."""
-    numbers = torch.tensor(potential.model.elements)
-    apart = min(2.0 * float(covalent_radii[numbers.numpy()].max()), 0.9 * potential.cutoff)
-    n = len(numbers)
-    first = torch.arange(n)
-    center = torch.cat([first[:-1], first[1:]])
-    neighbor = torch.cat([first[1:], first[:-1]])
-    by_center = torch.argsort(center, stable=True)
-    edge_index = torch.stack([center, neighbor])[:, by_center]
-    along = (edge_index[1] - edge_index[0]).to(torch.float64) * apart
-    vectors = torch.stack([along, torch.zeros_like(along), torch.zeros_like(along)], dim=1)
+    """Return the model of a potential, recorded from a chain with two atoms of each element."""
+    numbers = 2 * potential.model.elements
+    apart = min(2.0 * max(covalent_radii[numbers]), 0.9 * potential.cutoff)  # Å: neighbors
+    chain = ase.Atoms(numbers, [(i * apart, 0.0, 0.0) for i in range(len(numbers))])
+    graph = graph_from_atoms(chain, potential.cutoff)
+    example = (graph.edge_vectors(), graph.edge_index, graph.atomic_numbers)
     with warnings.catch_warnings():
         # That TorchScript has no future, and of loops over weights, whose number is fixed.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
-        example = (vectors, edge_index, numbers)
         traced = torch.jit.trace(Energies(potential).eval(), example, check_trace=False)
     assert isinstance(traced, nn.Module)
     return Model(traced, potential.cutoff).eval()

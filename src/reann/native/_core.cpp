@@ -185,6 +185,18 @@ struct System {
     }
 };
 
+// Calls the engine while other threads of Python run, and raises what it says.
+template <class Call> void compute(Workspace &workspace, const Call &call) {
+    const Use use(workspace);
+    reann_error error = {};
+    int done = 0;
+    {
+        nb::gil_scoped_release others_run;
+        done = call(use.get(), &error);
+    }
+    if (!done) refuse(error.message);
+}
+
 void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
@@ -195,14 +207,9 @@ void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::hand
     const auto w = view_or_none<double>("virial", virial, {s.n_systems, 3, 3});
     const auto each = view_or_none<double>("virials", virials, {s.n_atoms, 3, 3});
     const reann_result result = {e.data(), f.data(), w.data(), each.data()};
-    const Use use(workspace);
-    reann_error error = {};
-    int done = 0;
-    {
-        nb::gil_scoped_release others_run;
-        done = reann_evaluate(model.model.get(), member, use.get(), &s.c, &result, &error);
-    }
-    if (!done) refuse(error.message);
+    compute(workspace, [&](reann_workspace *memory, reann_error *error) {
+        return reann_evaluate(model.model.get(), member, memory, &s.c, &result, error);
+    });
 }
 
 void heat_flux(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
@@ -212,15 +219,10 @@ void heat_flux(const Model &model, int32_t member, Workspace &workspace, nb::han
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
     const View<const double> v("velocity", velocity, {s.n_atoms, 3});
     const View<double> e("energies", energies, {s.n_atoms}), j("flux", flux, {3});
-    const Use use(workspace);
-    reann_error error = {};
-    int done = 0;
-    {
-        nb::gil_scoped_release others_run;
-        done = reann_heat_flux(model.model.get(), member, use.get(), &s.c, v.data(), e.data(),
-                               j.data(), &error);
-    }
-    if (!done) refuse(error.message);
+    compute(workspace, [&](reann_workspace *memory, reann_error *error) {
+        return reann_heat_flux(model.model.get(), member, memory, &s.c, v.data(), e.data(), j.data(),
+                               error);
+    });
 }
 
 void gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
@@ -248,15 +250,9 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
     if (outputs.size() != gradients.size())
         refuse("gradients: names that are not those of the arrays the model was built from");
 
-    const Use use(workspace);
-    reann_error error = {};
-    int done = 0;
-    {
-        nb::gil_scoped_release others_run;
-        done = reann_gradient(model.model.get(), member, use.get(), &s.c, &loss, pointers.data(),
-                              &error);
-    }
-    if (!done) refuse(error.message);
+    compute(workspace, [&](reann_workspace *memory, reann_error *error) {
+        return reann_gradient(model.model.get(), member, memory, &s.c, &loss, pointers.data(), error);
+    });
 }
 
 // --- neighbors --------------------------------------------------------------------------------
