@@ -420,6 +420,26 @@ def test_the_heat_flux_counts_in_units_real_and_beside_other_styles(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        "displace_atoms all random 0.1 0.1 0.1 1",
+        "replicate 2 1 1",
+        "delete_atoms group some",
+        "pair_style zero 3.0",
+        "comm_style tiled",
+    ],
+)
+def test_a_heat_flux_of_what_has_changed_is_refused(tmp_path, change):
+    setup = prepare(tmp_path, Potential(some_model()), moving(water(2)))
+    asks = f"compute flux all reann/flux\nrun 0\n{change}\nprint $(c_flux[1])\n"
+    script = f"{setup}group some id 1 2\n{asks}"
+    done = attempt(tmp_path, script, 2)
+    assert done.returncode > 0
+    said = "needs pair_style" if "pair" in change else "has not computed these atoms at step 0"
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (("all reann/flux", "some reann/flux"), "the group must be all"),

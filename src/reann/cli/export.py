@@ -43,12 +43,9 @@ def export(
     if to is Target.metatomic:
         try:
             from reann.metatomic.export import export as for_metatomic
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"The package {error.name} is not installed.",
-                "--to metatomic",
-                "pip install metatomic-torch metatomic-ase",
-            ) from error
+        except ImportError as error:
+            fix = "pip install metatomic-torch metatomic-ase, and a PyTorch that they allow"
+            raise UserError(f"metatomic is not there: {error}.", "--to metatomic", fix) from error
 
         file, found = for_metatomic(model, start, folder)
         typer.echo(f"{file}\nmetatomic computes the same: {found}.")

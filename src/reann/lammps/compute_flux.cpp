@@ -18,13 +18,18 @@ ComputeReannFlux::ComputeReannFlux(LAMMPS *lmp, int narg, char **arg) : Compute(
 ComputeReannFlux::~ComputeReannFlux() { delete[] vector; }
 
 void ComputeReannFlux::init() {
-    pair_ = dynamic_cast<PairReann *>(force->pair_match("reann", 1));
-    if (!pair_) error->all(FLERR, "compute {} reann/flux needs pair_style reann, once", id);
+    if (utils::strmatch(force->pair_style, "^hybrid/scaled"))
+        error->all(FLERR, "compute {} reann/flux does not know the factors of pair_style hybrid/scaled", id);
+    if (!force->pair_match("reann", 1))
+        error->all(FLERR, "compute {} reann/flux needs pair_style reann, once", id);
 }
 
 void ComputeReannFlux::compute_vector() {
     invoked_vector = update->ntimestep;
+    // Between runs another pair style may have taken its place.
+    auto *pair = dynamic_cast<PairReann *>(force->pair_match("reann", 1));
+    if (!pair) error->all(FLERR, "compute {} reann/flux needs pair_style reann, once", id);
     double own[6];
-    pair_->heat_flux(own);
+    pair->heat_flux(own);
     MPI_Allreduce(own, vector, 6, MPI_DOUBLE, MPI_SUM, world);
 }

@@ -8,17 +8,12 @@
 
 namespace LAMMPS_NS {
 
-class PairReann;
-
 class ComputeReannFlux : public Compute {
   public:
     ComputeReannFlux(LAMMPS *lmp, int narg, char **arg);
     ~ComputeReannFlux() override;
     void init() override;
     void compute_vector() override;
-
-  private:
-    PairReann *pair_ = nullptr;
 };
 
 } // namespace LAMMPS_NS

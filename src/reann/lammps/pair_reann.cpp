@@ -129,6 +129,7 @@ double PairReann::init_one(int, int) { return reann_cutoff(model_); }
 void PairReann::compute(int eflag, int vflag) {
     ev_init(eflag, vflag);
     computed_ = update->ntimestep;
+    comm_ = comm;
     if (neighbor->ago == 0 || !fits()) lay_out();
     const size_t n_rows = atom_.size();
     for (size_t r = 0; r < n_rows; ++r) {
@@ -212,8 +213,11 @@ void PairReann::add_spread() {
 
 // The energies of atoms flow between them, and move with them.
 void PairReann::heat_flux(double *flux) {
-    if (computed_ != update->ntimestep)
-        error->all(FLERR, "compute reann/flux needs forces of the same step");
+    int mine = current(), all = 0;
+    MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, world);
+    if (!all)
+        error->all(FLERR, "pair_style reann has not computed these atoms at step {}: ask for the flux "
+                          "during a run, or after `run 0`", update->ntimestep);
     const reann_system system = rows();
     const int members = reann_n_members(model_);
     std::vector<double> velocity(3 * atom_.size() + 1);

@@ -39,6 +39,7 @@ class PairReann : public Pair {
     void open(const char *file);
     void check_bonds() const;
     bool fits() const;
+    bool current() const;
     void lay_out();
     reann_system rows();
     void evaluate(int member, bool virials);
@@ -58,7 +59,8 @@ class PairReann : public Pair {
     std::vector<int32_t> element_, neighbor_;
     std::vector<int64_t> first_;
     int64_t n_local_ = 0;
-    bigint computed_ = -1; // the step of what is below
+    bigint computed_ = -1;       // the step of what is below
+    const Comm *comm_ = nullptr; // whose atoms these are
 
     std::vector<double> position_, energies_, forces_, virials_;
 

@@ -7,6 +7,7 @@
 #include "comm.h"
 #include "neigh_list.h"
 #include "pair_reann.h"
+#include "update.h"
 
 using namespace LAMMPS_NS;
 
@@ -15,6 +16,14 @@ bool PairReann::fits() const {
     bool same = row_.size() == size_t(atom->nlocal + atom->nghost);
     for (size_t i = 0; same && i < row_.size(); ++i)
         same = (row_[i] >= 0) == (element_of_type_[atom->type[i]] >= 0);
+    return same;
+}
+
+// Whether the last computation was of these atoms, where they are: between runs they may change.
+bool PairReann::current() const {
+    bool same = computed_ == update->ntimestep && comm_ == comm && fits();
+    for (size_t r = 0; same && r < atom_.size(); ++r)
+        same = std::equal(&position_[3 * r], &position_[3 * r] + 3, atom->x[atom_[r]]);
     return same;
 }
 

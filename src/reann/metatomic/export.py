@@ -32,21 +32,23 @@ def export(model: Path, start: Path, folder: Path) -> tuple[Path, Difference]:
         expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{model.stem}.pt"
+    file, unchecked = folder / f"{model.stem}.pt", folder / f"{model.stem}.unchecked.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
-        atomistic(potential, model.stem).save(str(file))
+        atomistic(potential, model.stem).save(str(unchecked))
         atoms.calc = MetatomicCalculator(
-            file,
+            unchecked,
             check_consistency=True,
             uncertainty_threshold=None,  # pyright: ignore[reportArgumentType]
         )
-        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
     difference = Difference(
         abs(energy - float(expected["energy"])) / len(atoms),
         float(np.abs(forces - expected["forces"]).max()),
     )
-    return file, checked(difference, "metatomic", folder)
+    checked(difference, "metatomic", folder)
+    unchecked.replace(file)
+    return file, difference
 
 
 def atomistic(potential: Potential | Ensemble, name: str) -> AtomisticModel:
