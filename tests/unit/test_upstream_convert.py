@@ -1,5 +1,6 @@
 """Files of the original are read, never executed, and contradictions are named."""
 
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -292,6 +293,41 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, kept):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(UserError, match="damaged"):
         upstream.convert(path, tmp_path / "x.reann")
+
+
+def packed(path: Path) -> None:
+    """Compress the entries of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+
+
+def extended(path: Path) -> None:
+    """Append two GiB that no disk stores."""
+    os.truncate(path, 2**31)
+
+
+@pytest.mark.parametrize(
+    ("array", "change", "message"),
+    [
+        (lambda: torch.ones(1).expand(10**9), None, "larger than its bytes"),
+        (lambda: torch.ones(2, 1).expand(2, 10**9), None, "larger than its bytes"),
+        (lambda: torch.eye(2).to_sparse(), None, "larger than its bytes"),
+        (lambda: torch.zeros(10**6), packed, "unpacks to more"),
+        (lambda: torch.ones(4), extended, "2.0 GiB"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_arrays_larger_than_what_the_file_stores_are_refused(tmp_path, array, change, message):
+    path = training(tmp_path / "run")
+    torch.save({"reannparam": {"density.rs": array()}}, path)
+    if change is not None:
+        change(path)
+    with pytest.raises(UserError, match=message):
+        upstream.convert(path, tmp_path / "x.reann")
+    assert not (tmp_path / "x.reann").exists()
 
 
 def test_a_damaged_exported_model_is_refused_with_what_to_give_instead(tmp_path):

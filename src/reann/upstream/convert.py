@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ CHECKPOINT, DATA = "REANN.pth", "configuration"
 TOLD = ("activate", "oc_activate", "cutoff")
 """Settings that an exported model tells besides the order of its elements."""
 DATA_SUFFIXES = (".xyz", ".extxyz")
+LARGEST_CHECKPOINT = 2**30
+"""Bytes; a checkpoint of 10 elements with 3 recursions has 3 MB, optimizer included."""
 
 
 def convert(src: Path, dst: Path) -> None:
@@ -139,6 +142,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     UserError
         For damaged files, and pickles of more than arrays.
     """
+    _check_size(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that no torch wrote
@@ -159,7 +163,44 @@ def read_weights(path: Path) -> dict[str, Any]:
             str(path),
             f"Give the {CHECKPOINT} that the training wrote.",
         )
+    for name, array in content.items():
+        _check_stored(str(name), array, path)
     return dict(content)
+
+
+def _check_size(path: Path) -> None:
+    """Raise `UserError` for a file that is too large, or larger once unpacked."""
+    size = path.stat().st_size
+    if size > LARGEST_CHECKPOINT:
+        raise UserError(
+            f"The file has {size / 2**30:.1f} GiB; a checkpoint of REANN has less than 1 GiB.",
+            str(path),
+            f"Give the {CHECKPOINT} that the training wrote.",
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except Exception:  # noqa: BLE001 - not an archive, or a damaged one, which PyTorch refuses
+        return
+    # PyTorch stores its entries uncompressed.
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed or sum(entry.file_size for entry in entries) > size:
+        raise UserError(
+            "The archive unpacks to more than the size of the file.",
+            str(path),
+            f"Give the {CHECKPOINT} that the training wrote; PyTorch does not compress it.",
+        )
+
+
+def _check_stored(name: str, array: torch.Tensor, path: Path) -> None:
+    """Raise `UserError` for an array with more numbers than the file stores, as a stride of 0."""
+    dense = array.layout == torch.strided
+    if not dense or array.numel() * array.element_size() > array.untyped_storage().nbytes():
+        raise UserError(
+            f"The array '{name}' of shape {tuple(array.shape)} is larger than its bytes.",
+            str(path),
+            f"Give the {CHECKPOINT} that the training wrote.",
+        )
 
 
 def _unreadable(path: Path, error: Exception) -> str:
