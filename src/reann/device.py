@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from reann.errors import UserError
+from reann.errors import UserError, counted
 
 
 def device_named(name: str, where: str = "run.device") -> torch.device:
@@ -50,7 +50,8 @@ def memory_advice(n_atoms: int, n_edges: int, advice: str) -> Iterator[None]:
     except torch.cuda.OutOfMemoryError as error:
         free, total = (x / 2**30 for x in torch.cuda.mem_get_info())
         raise UserError(
-            f"The GPU has no memory for {n_atoms} atoms with {n_edges} neighbor pairs at once.",
+            f"The GPU has no memory for {counted(n_atoms, 'atom')} with "
+            f"{counted(n_edges, 'neighbor pair')} at once.",
             f"{free:.1f} of {total:.1f} GiB free",
             advice,
         ) from error

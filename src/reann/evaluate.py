@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import Progress
 
 from reann import checkpoint
@@ -35,6 +34,7 @@ from reann.graph import LABELS, Graph
 from reann.native import choice
 from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
+from reann.terminal import Terminal
 
 WANTED = ("energy", "forces", "stress")
 MAX_EDGES = 200_000
@@ -179,7 +179,7 @@ def evaluate_command(
     units: Units | None = None,
     as_trained: bool = True,
     device: str = "cpu",
-    console: Console | None = None,
+    console: Terminal | None = None,
 ) -> Evaluation:
     """Print error tables, and write them as JSON and the predictions as extended XYZ.
 
@@ -200,7 +200,7 @@ def evaluate_command(
     """
     choice.check(engine, f"--engine {engine}")
     predictions.check_name(output)
-    console = console or Console()
+    console = console or Terminal()
     potential = load(model, device_named(choice.device_for(engine, device), "--device"))
     names = [str(file) for file in files]
     metadata = potential.metadata if as_trained else {}
@@ -213,7 +213,7 @@ def evaluate_command(
     )
     quiet = not sys.stderr.isatty()
     with ExitStack() as stack:
-        bar = Progress(console=Console(stderr=True), transient=True, disable=quiet)
+        bar = Progress(console=Terminal(stderr=True), transient=True, disable=quiet)
         task = stack.enter_context(bar).add_task("predicting", total=None)
 
         def tell(n: int) -> None:
@@ -234,11 +234,11 @@ def evaluate_command(
             found = evaluate_unlabeled(potential, structures, progress=tell, engine=engine)
             structures = (atoms for atoms, _ in angstrom(iter_atoms(names), data.units))
         bar.stop()
-        console.print(f"Labels: {labels}", highlight=False, markup=False, soft_wrap=True)
+        console.say(f"Labels: {labels}")
         tables.show(found, console)
         if output is not None:
             predictions.write(output, found, structures)
-            console.print(f"Predictions: {output}", highlight=False)
+            console.say(f"Predictions: {output}")
     if json_path is not None:
         about = {"model": str(model), "files": names}
         text = json.dumps(about | found.as_json(), indent=2, ensure_ascii=False) + "\n"

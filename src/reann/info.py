@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
 from reann.checkpoint import read_header
 from reann.config import Config
-from reann.errors import UserError
+from reann.errors import UserError, counted
 from reann.potential import Ensemble, Potential, load
+from reann.terminal import Terminal
 from reann.training.describe import describe_host
 from reann.training.folder import REPORT
 from reann.training.journal import Row, read_log
@@ -50,7 +50,7 @@ def show(lines: Iterator[Line]) -> None:
     table.add_column(overflow="fold")
     for name, value in lines:
         table.add_row(name, value)
-    Console(highlight=False, markup=False).print(table)
+    Terminal(markup=False).print(table)
 
 
 # --- a potential ------------------------------------------------------------------------------
@@ -75,9 +75,9 @@ def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
     """Describe the model."""
     model, config = potential.model, potential.model.config
     parameters = sum(p.numel() for p in model.parameters())
-    size = ", ".join([f"{config.n_recursions} recursions", *describe_host(config)])
+    size = ", ".join([counted(config.n_recursions, "recursion"), *describe_host(config)])
     features = f", {config.features}" if config.host == "density" else ""
-    yield "model", f"{size}{features}, {parameters} parameters"
+    yield "model", f"{size}{features}, {counted(parameters, 'parameter')}"
     changed = _flat(config.model_dump(mode="json", exclude_defaults=True))
     if changed:
         yield "", ", ".join(f"{name}={value}" for name, value in changed)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from reann.config import Config, DataConfig, Keys, Section
-from reann.errors import UserError
+from reann.errors import UserError, counted
 
 ACTIVE = {
     "data": ("train", "valid", "keys", "units", "reference_energies"),
@@ -80,7 +80,7 @@ def survey(from_file: str) -> tuple[str, dict[str, str]]:
         structures += 1
     total = elements.total()
     shares = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(elements.items()))
-    found = f"{from_file}: {structures} structures, {total} atoms, {shares}"
+    found = f"{from_file}: {counted(structures, 'structure')}, {counted(total, 'atom')}, {shares}"
     try:
         resolved = census.resolve(DataConfig(train=from_file, missing="allow"), from_file)
     except UserError as error:

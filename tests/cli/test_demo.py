@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rich.console import Console
 from typer import Exit
 from typer.testing import CliRunner
 
@@ -16,6 +15,7 @@ from reann.config_file import load_config
 from reann.data.read import iter_atoms
 from reann.demo import DATA, commands, copy_data, demo, perform
 from reann.errors import UserError
+from reann.terminal import Terminal
 
 
 def execute(words):
@@ -73,7 +73,7 @@ def test_a_file_in_place_of_the_folder_is_an_error_of_the_user(tmp_path):
 def test_a_step_that_fails_ends_the_demo(capsys):
     steps = [["info", "nowhere.reann"], ["info", "--system"]]
     with pytest.raises(Exit) as stop:
-        perform(steps, Console(), execute)
+        perform(steps, Terminal(), execute)
     assert stop.value.exit_code == 1
     assert "$ reann info --system" not in capsys.readouterr().out
 

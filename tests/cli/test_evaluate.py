@@ -10,7 +10,6 @@ import ase.units
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from typer.testing import CliRunner
 
 from reann.cli import app
@@ -19,6 +18,7 @@ from reann.errors import UserError
 from reann.evaluate import evaluate_command
 from reann.model import build
 from reann.potential import Potential, load
+from reann.terminal import Terminal
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def ethanol(tmp_path) -> Path:
     return path
 
 
-def quiet() -> Console:
-    return Console(width=140, record=True, quiet=True)
+def quiet() -> Terminal:
+    return Terminal(width=140, record=True, quiet=True)
 
 
 def test_the_command_prints_units_and_writes_json_and_predictions(model, ethanol, tmp_path):

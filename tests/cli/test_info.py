@@ -31,7 +31,7 @@ def test_the_header_tells_elements_cutoff_settings_and_units(tmp_path):
     text = told(model_lines(file))
     assert "elements: H, O" in text
     assert "cutoff: 4 Å" in text
-    assert "1 recursions, l ≤ 1, 3 radial" in text
+    assert "1 recursion, l ≤ 1, 3 radial" in text
     assert "n_radial=3" in text
     assert "units: eV, Ang" in text
 

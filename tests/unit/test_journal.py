@@ -107,9 +107,10 @@ def test_a_process_that_does_not_lead_is_silent(tmp_path: Path, capsys) -> None:
 
 def test_plain_lines_have_one_header_and_a_column_per_label(tmp_path: Path, capsys) -> None:
     write(tmp_path, 3)
-    header, *lines = capsys.readouterr().out.splitlines()
+    caption, header, *lines = capsys.readouterr().out.splitlines()
     titles = ("epoch", "lr", "train E", "valid E", "valid F", "best", "time")
     assert all(title in header for title in titles)
+    assert caption == "RMSE: E meV/atom · F meV/Å"
     assert "train F" not in header
     assert "valid S" not in header
     assert [line.split()[0] for line in lines] == ["0", "1", "2"]

@@ -8,12 +8,14 @@ exit code 1; 2 for wrong usage; 130 after Ctrl-C.
 from __future__ import annotations
 
 import sys
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
 
 from reann.cli import data, export, lammps, train, use
 from reann.cli.group import Verbs
+from reann.terminal import replace_unknown_characters
 
 PANELS = {
     "Train": (train.demo, train.new, train.train, train.resume),
@@ -31,13 +33,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _paragraphs(docstring: str | None) -> str:
+    """Return a docstring with one line for each paragraph, which the terminal breaks."""
+    return "\n\n".join(" ".join(p.split()) for p in cleandoc(docstring or "").split("\n\n"))
+
+
 for panel, verbs in PANELS.items():
     for verb in verbs:
-        app.command(rich_help_panel=panel)(verb)
+        app.command(rich_help_panel=panel, help=_paragraphs(verb.__doc__))(verb)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; `--debug` may stand anywhere."""
+    replace_unknown_characters()
     given = list(sys.argv[1:] if arguments is None else arguments)
     given.sort(key=lambda word: word != "--debug")
     app(given, prog_name="reann")

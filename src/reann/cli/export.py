@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reann.errors import UserError
+from reann.terminal import say
 
 
 class Target(str, Enum):
@@ -38,7 +39,7 @@ def export(
         from reann.ipi.export import export as for_ipi
 
         for_ipi(model, start, folder)
-        typer.echo(f"{folder}/input.xml\nRun it with: cd {folder} && i-pi input.xml")
+        say(f"{folder}/input.xml\nRun it with: cd {folder} && i-pi input.xml")
         return
     if to is Target.metatomic:
         try:
@@ -48,14 +49,14 @@ def export(
             raise UserError(f"metatomic is not there: {error}.", "--to metatomic", fix) from error
 
         file, found = for_metatomic(model, start, folder)
-        typer.echo(f"{file}\nmetatomic computes the same: {found}.")
+        say(f"{file}\nmetatomic computes the same: {found}.")
         return
     from reann.lammps.export import export as for_lammps
 
     found = for_lammps(model, start, folder)
-    typer.echo(f"{folder}/in.lammps")
+    say(f"{folder}/in.lammps")
     if isinstance(found, str):
-        typer.echo(f"LAMMPS did not compute it: {found}\nAsk `reann lammps doctor`.")
+        say(f"LAMMPS did not compute it: {found}\nAsk `reann lammps doctor`.")
     else:
-        typer.echo(f"LAMMPS computes the same: {found}.")
-    typer.echo(f"Run it with: cd {folder} && mpirun -n 2 lmp -in in.lammps")
+        say(f"LAMMPS computes the same: {found}.")
+    say(f"Run it with: cd {folder} && mpirun -n 2 lmp -in in.lammps")

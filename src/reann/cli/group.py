@@ -28,8 +28,7 @@ class Verbs(TyperGroup):
 
 
 def complain(message: str) -> None:
-    """Print an error as it is: square brackets are no markup."""
-    from rich.console import Console
-    from rich.text import Text
+    """Print an error on standard error."""
+    from reann.terminal import Terminal
 
-    Console(stderr=True).print(Text(message), style="red", soft_wrap=True)
+    Terminal(stderr=True).say(message, style="red")

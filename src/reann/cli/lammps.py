@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from reann.terminal import say
+
 
 class Task(str, Enum):
     """What can be asked of `reann lammps`."""
@@ -40,11 +42,11 @@ def lammps(
 
         lines, works = doctor()
         for name, said in lines:
-            typer.echo(f"{name:<18}{said}")
+            say(f"{name:<18}{said}")
         raise typer.Exit(0 if works else 1)
     from reann.lammps.install import install
 
     plugin = install(headers, mpi, bigbig=bigbig)
-    typer.echo(f"{plugin}")
+    say(f"{plugin}")
     if headers is not None:
-        typer.echo(f"Load it in LAMMPS with: plugin load {plugin}")
+        say(f"Load it in LAMMPS with: plugin load {plugin}")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from reann.cli.group import complain
+from reann.terminal import say
 
 
 def demo(
@@ -40,7 +41,7 @@ def new(
     """
     from reann.new import new_config
 
-    typer.echo(new_config(file, from_file, host))
+    say(new_config(file, from_file, host))
 
 
 def train(

@@ -10,6 +10,7 @@ import typer
 
 from reann.cli.arguments import ConfigFile, DataFiles, JsonFile, Keys, Units, label_options, told
 from reann.errors import UserError
+from reann.terminal import say
 
 
 class Ensemble(str, Enum):
@@ -189,7 +190,7 @@ def relax(
         device=device,
     )
     if output is None:
-        typer.echo("The structure was not written: name a file with -o relaxed.xyz.")
+        say("The structure was not written: name a file with -o relaxed.xyz.")
     if not done.converged:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from reann import units
 from reann.config import DataConfig
-from reann.errors import UserError, did_you_mean, listed
+from reann.errors import UserError, counted, did_you_mean, listed
 
 _METHOD = r"(?:dft|ref|reference|target|true|qm|total|tot|label|pbe|pbe0|scan|cc|ccsdt?)"
 _STEMS = {
@@ -155,7 +155,8 @@ class KeyCensus:
             return names[0]
         rare = self._counts[names[0]] < max(self._counts[name] for name in names)
         if label in self._conflicts or rare:
-            several = listed(f"'{name}' (in {self._counts[name]} structures)" for name in names)
+            in_how_many = ((name, counted(self._counts[name], "structure")) for name in names)
+            several = listed(f"'{name}' (in {structures})" for name, structures in in_how_many)
             raise UserError(
                 f"Several keys could be the {label}: {several}.",
                 where,

@@ -22,7 +22,7 @@ import ase.io
 from ase.io.extxyz import read_xyz
 from ase.io.formats import UnknownFileTypeError, filetype
 
-from reann.errors import UserError, did_you_mean, listed
+from reann.errors import UserError, counted, did_you_mean, listed
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 XYZ_SUFFIXES = (".xyz", ".extxyz")
@@ -141,7 +141,7 @@ def _read_xyz(path: Path, name: str) -> Iterator[ase.Atoms]:
                     if text is None:
                         raise UserError(
                             f"The file is truncated: it ends after {max(len(frame) - 2, 0)} of"
-                            f" {n_atoms} atoms.",
+                            f" {counted(n_atoms, 'atom')}.",
                             f"{name}#{number}, line {line}",
                             "Copy it again, or remove the last structure.",
                         )

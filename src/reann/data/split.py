@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reann.checkpoint import replacing
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
-from reann.errors import UserError, did_you_mean, listed
+from reann.errors import UserError, counted, did_you_mean, listed
 
 SPLIT_VERSION = 1
 OpenFiles = Callable[[list[str]], Dataset]
@@ -68,8 +68,8 @@ def split(train: Dataset, data: DataConfig, seed: int, open_files: OpenFiles) ->
             n_drawn = max(1, round(part * len(train)))
             if n_drawn >= len(rest):
                 raise UserError(
-                    f"A fraction of {part} for {name} is {n_drawn} structures, but only {len(rest)}"
-                    " are left, and some must remain for training.",
+                    f"A fraction of {part} for {name} is {counted(n_drawn, 'structure')}, but only"
+                    f" {len(rest)} are left, and some must remain for training.",
                     f"data.{name}",
                     "Give more structures or a smaller fraction.",
                 )
@@ -192,7 +192,8 @@ def _checked(indices: NDArray[np.int64], dataset: Dataset, where: str) -> NDArra
     outside = indices[(indices < 0) | (indices >= len(dataset))]
     if len(outside):
         raise UserError(
-            f"The index {listed(outside)} is out of range: there are {len(dataset)} structures.",
+            f"The index {listed(outside)} is out of range: the data have"
+            f" {counted(len(dataset), 'structure')}.",
             where,
             f"Count from 0 to {len(dataset) - 1}, in the order of the files.",
         )

@@ -11,9 +11,9 @@ from importlib import resources
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from reann.errors import UserError
+from reann.terminal import Terminal
 
 DATA = ("ethanol_train.xyz.gz", "ethanol_unseen.xyz.gz", "ethanol.yaml")
 """300 structures of ethanol to train on, 100 to judge by, and the settings."""
@@ -48,12 +48,12 @@ def demo(folder: str | Path, execute: Execute) -> None:
         fix = "Name a folder that is new or empty: reann demo FOLDER"
         raise UserError("The demo writes into a folder of its own.", str(folder), fix)
     copy_data(folder)
-    console = Console()
-    console.print("A potential for ethanol from 300 structures (rMD17, PBE), in a minute or two.")
+    console = Terminal()
+    console.say("A potential for ethanol from 300 structures (rMD17, PBE), in a minute or two.")
     perform(commands(folder), console, execute)
     report = folder / RUN / "report.html"
-    console.print(f"\nThe potential is [bold]{folder / RUN / 'model.reann'}[/], open {report}.")
-    console.print(f"Your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
+    console.say(f"\nThe potential is {folder / RUN / 'model.reann'}, open {report}.")
+    console.say(f"Your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
 
 
 def copy_data(folder: str | Path) -> None:
@@ -86,10 +86,10 @@ def commands(folder: Path) -> list[list[str]]:
     ]
 
 
-def perform(steps: Sequence[Sequence[str]], console: Console, execute: Execute) -> None:
+def perform(steps: Sequence[Sequence[str]], console: Terminal, execute: Execute) -> None:
     """Print and execute commands; `typer.Exit` after the first that fails."""
     for words in steps:
-        console.print(f"\n[bold green]$ reann {shlex.join(words)}[/]", soft_wrap=True)
+        console.say(f"\n$ reann {shlex.join(words)}", style="bold green")
         code = execute(list(words))
         if code:
             raise typer.Exit(code)

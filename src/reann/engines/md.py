@@ -19,7 +19,7 @@ from reann.engines.files import Trail, at_start, read_start, time_step
 from reann.engines.relax import relax
 from reann.engines.table import GrowingTable
 from reann.engines.watch import Watch
-from reann.errors import UserError, did_you_mean
+from reann.errors import UserError, counted, did_you_mean
 from reann.potential import Ensemble, Potential
 
 ENSEMBLES = ("langevin", "nve", "npt")
@@ -202,7 +202,7 @@ def make_dynamics(
     if atoms.constraints:
         raise UserError(
             "Constraints do not go with constant pressure: scaling the cell moves all atoms.",
-            f"{len(atoms.constraints)} constraints",
+            counted(len(atoms.constraints), "constraint"),
             "Use langevin, or remove the constraints.",
         )
     if temperature == 0 or friction == 0:

@@ -13,7 +13,7 @@ from ase.optimize import FIRE, LBFGS
 from reann.engines.ase import Calculator
 from reann.engines.files import Trail, at_start, read_start
 from reann.engines.table import GrowingTable
-from reann.errors import UserError
+from reann.errors import UserError, counted
 from reann.potential import Ensemble, Potential
 
 HEADINGS = ("step", "energy eV", "max force eV/Å", "volume Å^3")
@@ -123,8 +123,9 @@ def _row(atoms: ase.Atoms, step: int, largest: float) -> list[str]:
 
 def _verdict(done: bool, steps: int, largest: float, fmax: float) -> str:
     if done:
-        return f"Relaxed in {steps} steps: largest force {largest:.4f} eV/Å."
+        return f"Relaxed in {counted(steps, 'step')}: largest force {largest:.4f} eV/Å."
     return (
-        f"Not relaxed after {steps} steps: largest force {largest:.4f} eV/Å, wanted {fmax}."
-        " Options of `reann relax`: more --max-steps, --optimizer fire, or a larger --fmax."
+        f"Not relaxed after {counted(steps, 'step')}: largest force {largest:.4f} eV/Å,"
+        f" wanted {fmax}. Options of `reann relax`: more --max-steps, --optimizer fire, or"
+        " a larger --fmax."
     )

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import final
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from reann.terminal import Terminal
 
 SHOWN_ROWS = 20
 
@@ -28,14 +29,14 @@ class GrowingTable:
     def __init__(self, headings: Sequence[str], *, quiet: bool = False) -> None:
         self.headings = list(headings)
         self.rows: list[list[str]] = []
-        self.console = Console(quiet=quiet, highlight=False)
+        self.console = Terminal(quiet=quiet)
         self.live = (
             Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
         )
 
     def say(self, text: str) -> None:
         """Print a line outside the table."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.say(text)
 
     def add(self, row: Sequence[str]) -> None:
         """Show one more row."""

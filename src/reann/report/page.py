@@ -19,6 +19,7 @@ from ase.data import chemical_symbols
 
 from reann import checkpoint
 from reann.config import Config
+from reann.errors import counted
 from reann.evaluation import Evaluation, Outlier
 from reann.report import plots
 from reann.report.scene import scene
@@ -124,7 +125,8 @@ def _numbers(
         outside = f"{100 * evaluation.extrapolating.mean():.2g} % outside the range of the training"
     cards.append(
         f'<div class="card"><div class="name">Structures in the {PARTS[part].lower()} set</div>'
-        f'<div class="value">{evaluation.n_structures} <small>with {atoms} atoms</small></div>'
+        f'<div class="value">{evaluation.n_structures} <small>with '
+        f"{counted(atoms, 'atom')}</small></div>"
         f'<div class="more">{outside}</div></div>'
     )
     return f'<div class="numbers">{"".join(cards)}</div>'

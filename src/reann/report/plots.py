@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reann.errors import counted
 from reann.evaluation import Evaluation
 from reann.graph import LABELS
 from reann.report.svg import Axes
@@ -117,7 +118,8 @@ def parity(evaluation: Evaluation, name: str) -> str:
         xlabel=f"reference {shown}{WORDS[name]}, {UNIT[name]}",
         ylabel=f"predicted, {UNIT[name]}",
         title=f"Parity of the {name}",
-        description=f"{len(x)} values; RMSE {number(rmse)}, MAE {number(mae)} {READABLE[name]}.",
+        description=f"{counted(len(x), 'value')}; RMSE {number(rmse)}, MAE {number(mae)}"
+        f" {READABLE[name]}.",
     )
     axes.line(limits, limits, "diagonal")
     if len(x) <= MOST_DOTS:
@@ -167,7 +169,7 @@ def histogram(evaluation: Evaluation, name: str) -> str:
         ylabel="values, %",
         title=f"Errors of the {name}",
         description=(
-            f"Histogram of {len(errors)} errors; mean {number(float(errors.mean()))}, "
+            f"Histogram of {counted(len(errors), 'error')}; mean {number(float(errors.mean()))}, "
             f"median of the absolute value {number(float(np.median(size)))} {READABLE[name]}."
         ),
     )

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from reann.errors import counted
 from reann.evaluation import Evaluation
 from reann.graph import LABELS
 from reann.metrics import UNITS
+from reann.terminal import Terminal
 
 READABLE = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 """Units of the errors of each label."""
@@ -44,12 +46,13 @@ def number(value: float) -> str:
     return f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
-def show(evaluation: Evaluation, console: Console) -> None:
+def show(evaluation: Evaluation, console: Terminal) -> None:
     """Print the errors, or say that there is nothing to compare with."""
     summary = evaluation.summary()
-    counts = f"{evaluation.n_structures} structures, {int(evaluation.n_atoms.sum())} atoms"
+    counts = counted(evaluation.n_structures, "structure")
+    counts += f", {counted(int(evaluation.n_atoms.sum()), 'atom')}"
     if not columns({"all": summary}):
-        console.print(f"{counts}: no labels to compare with, predictions only.")
+        console.say(f"{counts}: no labels to compare with, predictions only.")
     else:
         console.print(_table(f"Errors of {counts}", "", {"all": summary}, "n_structures"))
         if len(evaluation.by_element()) > 1:
@@ -58,19 +61,21 @@ def show(evaluation: Evaluation, console: Console) -> None:
             console.print(_table("Per group", "group", evaluation.by_group(), "n_structures"))
     if evaluation.extrapolating is not None and evaluation.extrapolating.any():
         fraction = 100 * evaluation.extrapolating.mean()
-        console.print(f"{fraction:.2g} % of the atoms are outside the range of the training data.")
+        console.say(f"{fraction:.2g} % of the atoms are outside the range of the training data.")
     if "forces" in evaluation.std:
         spread = 1e3 * np.sqrt(np.mean(evaluation.std["forces"] ** 2))
-        console.print(f"The members of the ensemble disagree by {number(spread)} meV/Å (rms).")
+        console.say(f"The members of the ensemble disagree by {number(spread)} meV/Å (rms).")
 
 
 def _table(title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column(first)
-    table.add_column(count.removeprefix("n_"), justify="right")
+    # Without frames, so that all errors and their units fit 80 columns.
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column(first, overflow="fold")
+    table.add_column(count.removeprefix("n_"), justify="right", no_wrap=True)
     found = columns(rows)
     for name, measure in found:
-        table.add_column(f"{name} {measure.upper()}\n{READABLE[name]}", justify="right")
+        heading = f"{name}\n{measure.upper()}\n{READABLE[name]}"
+        table.add_column(heading, justify="right", no_wrap=True)
     for label, row in rows.items():
         values = [number(row.get(key(*column), np.nan)) for column in found]
         table.add_row(escape(label or "(no group)"), str(int(row[count])), *values)

@@ -13,6 +13,7 @@ from reann import metrics
 from reann.config import Config, ModelConfig
 from reann.data.dataset import Dataset
 from reann.data.statistics import ReferenceEnergies
+from reann.errors import counted
 from reann.graph import LABELS
 from reann.model import Reann
 from reann.training.setup import Parts
@@ -31,12 +32,13 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
     size = [
         f"cutoff {m.cutoff} Å",
         *describe_host(m),
-        f"{m.n_recursions} recursions" + (", directional messages" if directional else ""),
-        f"{sum(p.numel() for p in model.parameters())} parameters",
+        counted(m.n_recursions, "recursion") + (", directional messages" if directional else ""),
+        counted(sum(p.numel() for p in model.parameters()), "parameter"),
         f"{parts.mean_neighbors:.0f} neighbors/atom",
     ]
+    counts = f"{counted(len(data), 'structure')} · {counted(int(data.n_atoms.sum()), 'atom')}"
     return [
-        f"data      {len(data)} structures · {int(data.n_atoms.sum())} atoms · {_elements(data)}",
+        f"data      {counts} · {_elements(data)}",
         f"labels    {_labels(data)} · force scale {parts.scale:.3f} eV/Å",
         "split     " + " · ".join(sizes),
         *_reference(parts.reference),

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from reann.checkpoint import replacing
 from reann.errors import UserError
+from reann.terminal import Terminal
 
 Row = dict[str, float]
 """One epoch: epoch, learning_rate, errors with units in their names, seconds."""
@@ -33,7 +33,9 @@ COLUMNS = {
     "valid_forces_rmse_meV_per_A": "valid F",
     "valid_stress_rmse_meV_per_A3": "valid S",
 }
-CAPTION = "RMSE: E meV/atom · F meV/Å · S meV/Å³"
+UNITS = {"E": "meV/atom", "F": "meV/Å", "S": "meV/Å³"}
+WIDTHS = {"epoch": 5, "lr": 7, "best": 4, "time": 7}
+"""Of columns; those of errors have eight characters, and all of them fit 80."""
 
 
 @runtime_checkable
@@ -104,7 +106,7 @@ class Journal:
 
     def __init__(self, folder: Path, *, speaks: bool, tracker: Tracker | None = None) -> None:
         self.path, self.speaks, self.tracker = folder / "log.csv", speaks, tracker
-        self.console = Console(quiet=not speaks, highlight=False)
+        self.console = Terminal(quiet=not speaks)
         self.rows: list[Row] = []
         self.live: Live | None = None
         self.names: list[str] = []
@@ -112,7 +114,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.say(text)
 
     def open(self, last_epoch: int) -> None:
         """Take up `log.csv` after an epoch: later rows are cut."""
@@ -136,11 +138,11 @@ class Journal:
         if self.tracker:
             self.tracker.log(row, int(row["epoch"]))
         if self.live:
-            self.live.update(_table(self.rows[-SHOWN_ROWS:]), refresh=True)
+            self._show_live()
         else:
             if self.rows[0] is row or not self.names:
-                self.names = [name for name in COLUMNS if name in self.rows[-1] or name in row]
-                self.say(_line(["epoch", "lr", *(COLUMNS[n] for n in self.names), "best", "time"]))
+                self.names = _errors_in([row])
+                self.say(f"{_caption(self.names)}\n{_headings(self.names)}")
             self.say(_line(_cells(row, self.names)))
 
     def tick(self, epoch: int, step: int, steps: int) -> None:
@@ -148,7 +150,7 @@ class Journal:
         if self.live and time.monotonic() - self.ticked >= TICK:
             self.ticked = time.monotonic()
             note = f"epoch {epoch}: step {step} of {steps}"
-            self.live.update(_table(self.rows[-SHOWN_ROWS:], note), refresh=True)
+            self._show_live(note)
 
     def close(self) -> None:
         """Leave the terminal in order."""
@@ -157,6 +159,14 @@ class Journal:
             self.live = None
         if self.tracker:
             self.tracker.close()
+
+    def _show_live(self, note: str = "") -> None:
+        rows = self.rows[-SHOWN_ROWS:]
+        names = _errors_in(rows)
+        lines = [_headings(names), *(_line(_cells(row, names)) for row in rows)]
+        text = "\n".join([*lines, f"{_caption(names)}   {note}".rstrip()])
+        assert self.live is not None
+        self.live.update(Text(text, no_wrap=True, overflow="crop"), refresh=True)
 
     def _append(self, row: Row) -> None:
         new = not self.path.exists() or self.path.stat().st_size == 0
@@ -189,24 +199,42 @@ def read_log(path: Path) -> list[Row]:
     ]
 
 
-def _cells(row: Row, names: list[str]) -> list[str]:
+def _errors_in(rows: list[Row]) -> list[str]:
+    """Return the errors of `COLUMNS` that some row has."""
+    return [name for name in COLUMNS if any(name in row for row in rows)]
+
+
+def _caption(names: list[str]) -> str:
+    """Return the units of the errors that are shown."""
+    labels = {COLUMNS[name][-1] for name in names}
+    return "RMSE: " + " · ".join(f"{x} {unit}" for x, unit in UNITS.items() if x in labels)
+
+
+def _headings(names: list[str]) -> str:
+    errors = {name: COLUMNS[name] for name in names}
+    return _line({"epoch": "epoch", "lr": "lr", **errors, "best": "best", "time": "time"})
+
+
+def _cells(row: Row, names: list[str]) -> dict[str, str]:
+    """Return the text of each column."""
     minutes, seconds = divmod(int(row["seconds"]), 60)
-    values = [row.get(name, math.nan) for name in names]
-    errors = [f"{value:.2f}" if math.isfinite(value) else "–" for value in values]
-    rate = f"{row['learning_rate']:.1e}"
-    best = "*" if row.get("best") else ""
-    return [f"{row['epoch']:.0f}", rate, *errors, best, f"{minutes:02d}:{seconds:02d}"]
+    # Before the first epoch every validation is the best one.
+    best = "*" if row.get("best") and row["epoch"] > 0 else ""
+    return {
+        "epoch": f"{row['epoch']:.0f}",
+        "lr": f"{row['learning_rate']:.1e}",
+        **{name: _error(row.get(name, math.nan)) for name in names},
+        "best": best,
+        "time": f"{minutes:02d}:{seconds:02d}",
+    }
 
 
-def _line(cells: list[str]) -> str:
-    return "  ".join(cell.rjust(9 if i > 1 else 7) for i, cell in enumerate(cells))
+def _error(value: float) -> str:
+    """Return an error in at most eight characters."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.2f}" if abs(value) < 1e5 else f"{value:.2e}"
 
 
-def _table(rows: list[Row], note: str = "") -> Table:
-    names = [name for name in COLUMNS if any(name in row for row in rows)]
-    table = Table(caption=f"{CAPTION}   {note}", box=None, min_width=72)
-    for title in ["epoch", "lr", *(COLUMNS[name] for name in names), "best", "time"]:
-        table.add_column(title, justify="right")
-    for row in rows:
-        table.add_row(*_cells(row, names))
-    return table
+def _line(cells: dict[str, str]) -> str:
+    return " ".join(cell.rjust(WIDTHS.get(name, 8)) for name, cell in cells.items())

@@ -21,7 +21,7 @@ import torch
 from reann.config import CosineSchedule, TrainingConfig
 from reann.data.loader import Loader
 from reann.device import memory_advice
-from reann.errors import UserError
+from reann.errors import UserError, counted
 from reann.graph import Graph
 from reann.metrics import UNITS, Errors, residuals
 from reann.native import choice
@@ -218,7 +218,7 @@ class Trainer:
         progress: Progress = self.state.progress
         if progress.best_epoch < 0 or progress.rollbacks >= MOST_ROLLBACKS:
             raise UserError(
-                f"The training diverges: {why} after {progress.rollbacks} rollbacks.",
+                f"The training diverges: {why} after {counted(progress.rollbacks, 'rollback')}.",
                 f"{self.folder}, epoch {progress.epoch + 1}",
                 "Lower training.learning_rate, or look for wrong labels with `reann check`.",
             )

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from reann.config import DataConfig
 from reann.data.check.finding import Finding
 from reann.data.check.report import as_json, show, write_json
 from reann.data.check.survey import FileSummary, Survey, survey
+from reann.terminal import Terminal
 
 __all__ = ["FileSummary", "Finding", "Survey", "as_json", "check_command", "survey"]
 
@@ -52,7 +51,7 @@ def check_command(
         When the JSON file cannot be written. A file that cannot be read is a finding.
     """
     result = survey(files, data, cutoff)
-    show(result, Console())
+    show(result, Terminal())
     if json_path is not None:
         write_json(result, json_path)
     return int(result.worst() == "error" or (strict and result.worst() == "warning"))

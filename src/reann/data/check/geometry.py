@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 
 from reann.data.check.finding import Finding, about
 from reann.data.check.record import Record
-from reann.errors import listed
+from reann.errors import counted, listed
 
 COINCIDENT = 0.05
 """Å; closer than any two nuclei of a calculation."""
@@ -115,7 +115,7 @@ def lonely_atoms(records: Sequence[Record]) -> Finding | None:
         bad,
         "no-neighbors",
         "note",
-        f"{sum(r.n_lonely for r in bad)} atoms have no neighbor within the cutoff",
+        f"{counted(sum(r.n_lonely for r in bad), 'atom')} without a neighbor within the cutoff",
         "The model gives them the energy of the isolated atom and no force; "
         "a longer cutoff reaches farther.",
         lambda r: f" (atom {', '.join(map(str, r.lonely))}{', …' if r.n_lonely > 3 else ''})",

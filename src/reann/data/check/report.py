@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from reann.data.check.survey import FileSummary, Survey
-from reann.errors import UserError, listed
+from reann.errors import UserError, counted, listed
+from reann.terminal import Terminal
 
 FILES_CAPTION = (
     "n structures · E lowest and highest, eV/atom · |F| typical (rms) and largest, eV/Å"
@@ -22,20 +22,20 @@ FILES_CAPTION = (
 STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
-def show(result: Survey, console: Console) -> None:
+def show(result: Survey, console: Terminal) -> None:
     """Print the files, their keys and the findings."""
     if result.files:
         console.print(_files(result.files))
-        console.print(FILES_CAPTION, style="dim", soft_wrap=True)
+        console.say(FILES_CAPTION, style="dim")
         console.print(_keys(result.files))
-        console.print(_labels(result.files), style="dim", highlight=False, soft_wrap=True)
+        console.say(_labels(result.files), style="dim")
     if result.findings:
         console.print(_findings(result))
     counts = {s: sum(f.severity == s for f in result.findings) for s in STYLE}
     total, n_files = sum(f.structures for f in result.files), len(result.files)
-    words = ", ".join(f"{n} {s}{'s' * (n != 1)}" for s, n in counts.items() if n)
-    where = f"{n_files} file{'s' * (n_files != 1)}"
-    console.print(f"{total} structures in {where}: {words or 'nothing to report'}.")
+    words = ", ".join(counted(n, s) for s, n in counts.items() if n)
+    where = f"{counted(total, 'structure')} in {counted(n_files, 'file')}"
+    console.say(f"{where}: {words or 'nothing to report'}.")
 
 
 def as_json(result: Survey) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _keys(files: list[FileSummary]) -> Table:
     total = sum(f.structures for f in files)
     table = Table(title="Keys")
     for name in ("place", "key", "shape", "structures"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for place, name in sorted(counts):
         shape = listed(shapes[place, name], limit=3)
         table.add_row(place, escape(name), shape, f"{counts[place, name]} of {total}")
