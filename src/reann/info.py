@@ -19,6 +19,7 @@ from reann.terminal import Terminal
 from reann.training.describe import describe_host
 from reann.training.folder import REPORT
 from reann.training.journal import Row, read_log
+from reann.training.warm_start import RECORD
 
 Line = tuple[str, str]
 """What it is, and its value."""
@@ -101,7 +102,7 @@ def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
 def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
     """Give everything else that was written into the file."""
     for name, value in metadata.items():
-        if name.startswith("reference_energies"):
+        if name.startswith("reference_energies") or name == RECORD:
             continue
         if isinstance(value, Mapping):
             if name == "settings":

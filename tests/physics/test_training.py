@@ -19,7 +19,7 @@ from ase.constraints import FixAtoms
 
 from models import random_model
 from reann import checkpoint
-from reann.config import Config
+from reann.config import Config, ModelConfig
 from reann.config_file import load_config
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
@@ -43,6 +43,8 @@ MODEL = {
     "readout": NETWORK,
     "update": NETWORK,
 }
+VALID = [8, 9, 14, 19]
+"""Structures of ethanol whose errors fall early."""
 VALID_E, VALID_F = "valid_energy_rmse_meV_per_atom", "valid_forces_rmse_meV_per_A"
 VALID_S = "valid_stress_rmse_meV_per_A3"
 
@@ -65,6 +67,11 @@ def small(folder: Path, data: Path = DATA, **changes: Any) -> Config:
         (section,) = [s for s, kind in Config.model_fields.items() if _has(kind.annotation, name)]
         sections[section][name] = value
     return Config(**sections)
+
+
+def unset_model(folder: Path, data: Path) -> Config:
+    """Return a configuration that leaves the settings of the model to a potential."""
+    return small(folder, data).model_copy(update={"model": ModelConfig()})
 
 
 def _has(section: Any, name: str) -> bool:
@@ -229,6 +236,7 @@ def learned(tmp_path_factory) -> Run:
         l_max=2,
         readout=wide,
         update=wide,
+        valid={"indices": VALID},
         test={"indices": [3, 7]},
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -356,7 +364,8 @@ def test_stress_without_a_weight_is_not_trained_on(tmp_path):
 @pytest.mark.parametrize("kept", ["energy", "forces"])
 def test_one_kind_of_label_is_enough(tmp_path, kept):
     path = relabeled(tmp_path / "some.xyz", lambda _, labels: {kept: labels[kept]})
-    run = train(small(tmp_path / "run", path, epochs=20, learning_rate=1e-2))
+    valid = {"indices": VALID}
+    run = train(small(tmp_path / "run", path, epochs=20, learning_rate=1e-2, valid=valid))
     rows = log(run)
     (name,) = [name for name in rows[0] if name.startswith("valid_") and "rmse" in name]
     assert kept in name
@@ -373,7 +382,8 @@ def test_missing_forces_must_be_allowed(tmp_path):
     path = relabeled(tmp_path / "half.xyz", drop_half)
     with pytest.raises(UserError, match="forces"):
         train(small(tmp_path / "refused", path))
-    run = train(small(tmp_path / "run", path, missing="allow", epochs=6, batch_size=2))
+    fields = {"missing": "allow", "epochs": 6, "batch_size": 2, "valid": {"indices": VALID}}
+    run = train(small(tmp_path / "run", path, **fields))
     rows = log(run)
     assert all(math.isfinite(row["valid_loss"]) for row in rows)
     assert rows[-1][VALID_F] < rows[0][VALID_F]
@@ -412,7 +422,8 @@ def test_a_perfect_start_is_no_divergence(tmp_path):
         atom.calc = SinglePointCalculator(atom, energy=-13.5, forces=np.zeros((1, 3)))
     path = write(tmp_path / "atoms.xyz", structures)
     known = {"H": -13.5}
-    config = small(tmp_path / "run", path, epochs=MOST_ROLLBACKS + 3, reference_energies=known)
+    fields = {"reference_energies": known, "valid": {"indices": [0]}}
+    config = small(tmp_path / "run", path, epochs=MOST_ROLLBACKS + 3, **fields)
     assert member(train(config)).predict(Atoms("H"))["energy"] == -13.5
 
 
@@ -594,7 +605,7 @@ def test_a_warm_start_goes_on_from_the_errors_of_the_file(tmp_path):
 
 def test_a_warm_start_refuses_what_the_file_cannot_do(tmp_path):
     start = train(small(tmp_path / "first", epochs=1)).folder / "model.reann"
-    with pytest.raises(UserError, match=r"cutoff of 3\.0 Å.*2\.5 Å"):
+    with pytest.raises(UserError, match=r"model\.cutoff 3\.0 \(not 2\.5\)"):
         train(small(tmp_path / "cutoff", cutoff=2.5), warm_start=start)
     structures = ase.io.read(DATA, ":")
     for atoms in structures[:9]:
@@ -616,11 +627,11 @@ def test_a_warm_start_of_another_form_is_resumed_exactly(tmp_path, monkeypatch):
     wide = train(small(tmp_path / "wide", epochs=1, n_radial=5, n_recursions=0))
     path = write(tmp_path / "more.xyz", structures[:12])
     start, runs = wide.folder / "model.reann", {n: tmp_path / n for n in ("whole", "broken")}
-    train(small(runs["whole"], path), warm_start=start)
+    train(unset_model(runs["whole"], path), warm_start=start)
     with monkeypatch.context() as patch:
         stop_in(patch, epoch=2)
         with pytest.raises(StoppedError):
-            train(small(runs["broken"], path), warm_start=start)
+            train(unset_model(runs["broken"], path), warm_start=start)
     start.unlink()
     done = resume(runs["broken"])
     assert member(done).model.config.n_radial == 5

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from reann.config import DataConfig
 from reann.data.dataset import open_dataset
-from reann.data.split import load_split, save_split, split
+from reann.data.fingerprint import shortened
+from reann.data.split import NONE_LEARNED, known_structures, load_split, save_split, split
 from reann.errors import UserError
 
 GROUPS = ["liquid", "ice", "gas", "liquid", "ice"]
@@ -34,6 +35,7 @@ def structures(n=20, element="H"):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("split")
     ase.io.write(folder / "train.traj", structures())
+    ase.io.write(folder / "many.traj", structures(400))
     ase.io.write(folder / "other.traj", structures(7))
     ase.io.write(folder / "helium.traj", structures(3, "He"))
     bare = structures(3)
@@ -50,9 +52,9 @@ def opener(folder):
     )
 
 
-def parts_of(folder, seed=1, train="train.traj", **fields):
+def parts_of(folder, seed=1, train="train.traj", learned=NONE_LEARNED, **fields):
     open_files = opener(folder)
-    return split(open_files([train]), DataConfig(train=train, **fields), seed, open_files)
+    return split(open_files([train]), DataConfig(train=train, **fields), seed, open_files, learned)
 
 
 def indices_of(parts):
@@ -65,12 +67,104 @@ def error_of(folder, **fields):
     return info.value
 
 
-@given(valid=st.floats(0.01, 0.45), test=st.floats(0.01, 0.45), seed=st.integers(0, 1000))
-def test_fractions_are_drawn_from_all_and_the_rest_trains(folder, valid, test, seed):
+@given(valid=st.floats(0.01, 0.4), test=st.floats(0.01, 0.4), seed=st.integers(0, 1000))
+def test_fractions_leave_the_rest_for_training_and_no_part_is_empty(folder, valid, test, seed):
     parts = indices_of(parts_of(folder, seed, valid=valid, test=test))
     assert sorted(parts["train"] + parts["valid"] + parts["test"]) == list(range(20))
-    assert len(parts["valid"]) == max(1, round(20 * valid))
-    assert len(parts["test"]) == max(1, round(20 * test))
+    assert all(parts.values())
+
+
+def test_a_fraction_is_that_of_many_structures(folder):
+    parts = parts_of(folder, train="many.traj", valid=0.2, test=0.1)
+    sizes = {name: len(part) / 400 for name, part in parts.items()}
+    assert sizes == pytest.approx({"train": 0.7, "valid": 0.2, "test": 0.1}, abs=0.05)
+
+
+@given(valid=st.floats(0.05, 0.4), test=st.floats(0.01, 0.4), seed=st.integers(0, 1000))
+def test_a_test_set_does_not_move_the_validation_set(folder, valid, test, seed):
+    alone, both = (
+        parts_of(folder, seed, valid=valid),
+        parts_of(folder, seed, valid=valid, test=test),
+    )
+    assert indices_of(both)["valid"] == indices_of(alone)["valid"]
+
+
+@given(seed=st.integers(0, 1000), valid=st.floats(0.1, 0.4))
+def test_no_structure_changes_sides_when_the_data_grow(folder, seed, valid):
+    small = sides(parts_of(folder, seed, train="train.traj", valid=valid, test=0.1))
+    large = sides(parts_of(folder, seed, train="many.traj", valid=valid, test=0.1))
+    moved = {(small[one], large[one]) for one in small if small[one] != large[one]}
+    # The nearest structure stands in for a part that would be empty, until the part has its own.
+    substitutes = {(name, "train") for name in ("valid", "test")} | {("test", "valid")}
+    assert moved <= substitutes
+    for name in {before for before, _ in moved}:
+        assert list(small.values()).count(name) == 1
+
+
+def sides(parts):
+    return {int(f): name for name, part in parts.items() for f in part.fingerprints}
+
+
+@pytest.mark.parametrize("change", ["order", "labels", "names", "twice", "files"])
+@pytest.mark.parametrize("fields", [{"valid": 0.3, "test": 0.2}, {"valid": {"groups": 0.4}}])
+def test_sides_do_not_depend_on_what_is_no_geometry(folder, tmp_path, change, fields):
+    frames = structures()
+    if change == "order":
+        frames = [frames[i] for i in np.random.default_rng(0).permutation(20)]
+    elif change == "labels":
+        for atoms in frames:
+            atoms.calc = SinglePointCalculator(atoms, energy=-7.0, forces=np.ones((2, 3)))
+    elif change == "twice":
+        frames = [atoms for atoms in frames for _ in range(2)]
+    pieces = [frames[:7], frames[7:]] if change == "files" else [frames]
+    names = [tmp_path / f"{change}{i}.traj" for i in range(len(pieces))]
+    for name, piece in zip(names, pieces, strict=True):
+        ase.io.write(name, piece)
+    data = DataConfig(train="", **fields)
+    found = split(
+        open_dataset([str(n) for n in names], data, 3.0, tmp_path), data, 1, opener(folder)
+    )
+    assert sides(found) == sides(parts_of(folder, **fields))
+
+
+def test_learned_structures_are_drawn_for_no_part(folder):
+    alone = parts_of(folder, valid=0.4, test=0.3)
+    learned = shortened(alone["valid"].fingerprints[::2])
+    parts = parts_of(folder, learned=learned, valid=0.4, test=0.3)
+    known = set(alone["valid"].indices[::2].tolist())
+    assert known <= set(parts["train"].indices.tolist())
+    assert set(alone["valid"].indices.tolist()) - known == set(parts["valid"].indices.tolist())
+    assert indices_of(parts)["test"] == indices_of(alone)["test"]
+
+
+def test_a_group_with_a_learned_structure_is_drawn_for_no_part(folder):
+    alone = parts_of(folder, valid={"groups": 0.3})
+    learned = shortened(alone["valid"].fingerprints[:1])
+    parts = parts_of(folder, learned=learned, valid={"groups": 0.3})
+    assert not set(parts["valid"].indices) & set(alone["valid"].indices)
+
+
+@pytest.mark.parametrize("fields", [{"valid": 0.1}, {"valid": {"groups": 0.1}}])
+def test_no_structure_that_was_not_learned_is_an_error(folder, fields):
+    learned = shortened(opener(folder)(["train.traj"]).fingerprints)
+    error = error_of(folder, learned=learned, **fields)
+    assert "were in the training of the potential" in error.what
+    assert "data.valid" in error.fix
+
+
+def test_validation_structures_that_are_trained_on_are_counted(folder):
+    parts = parts_of(folder, valid="other.traj", test=0.2)
+    (note,) = known_structures(parts, NONE_LEARNED)
+    in_test = sum(i < 7 for i in parts["test"].indices)
+    assert note.startswith(f"{7 - in_test} of 7 validation structures are in the training set")
+    assert not known_structures(parts_of(folder, test=0.2), NONE_LEARNED)
+
+
+def test_structures_that_are_all_alike_are_an_error_that_says_so(folder, tmp_path):
+    ase.io.write(folder / "alike.traj", structures(1) * 5)
+    error = error_of(folder, train="alike.traj")
+    assert "No structure is left for training" in error.what
+    assert "the same geometry" in error.fix
 
 
 def test_the_seed_decides_and_nothing_else(folder):
@@ -105,11 +199,11 @@ def test_groups_are_kept_whole(folder):
     assert parts["test"] == [i for i in range(20) if GROUPS[i % 5] == "gas"]
 
 
-@given(seed=st.integers(0, 100))
+@given(seed=st.integers(0, 20))
 def test_a_fraction_of_the_groups_is_whole_groups(folder, seed):
-    parts = indices_of(parts_of(folder, seed, valid={"groups": 0.3}))
+    parts = indices_of(parts_of(folder, seed, valid={"groups": 0.1}))
     chosen = {GROUPS[i % 5] for i in parts["valid"]}
-    assert len(chosen) == 1
+    assert chosen
     assert parts["valid"] == [i for i in range(20) if GROUPS[i % 5] in chosen]
 
 
@@ -117,8 +211,8 @@ def test_given_parts_are_taken_out_before_fractions_are_drawn(folder):
     for seed in range(5):
         parts = indices_of(parts_of(folder, seed, valid=0.5, test={"indices": [0, 1, 2]}))
         assert parts["test"] == [0, 1, 2]
-        assert len(parts["valid"]) == 10
-        assert not {0, 1, 2} & set(parts["valid"])
+        alone = indices_of(parts_of(folder, seed, valid=0.5))
+        assert parts["valid"] == [i for i in alone["valid"] if i > 2]
 
 
 def test_an_index_out_of_range_is_an_error(folder):
@@ -158,7 +252,11 @@ def test_groups_without_groups_in_the_data_are_an_error(folder):
 
 
 def test_nothing_left_for_training_is_an_error(folder):
-    assert "left" in error_of(folder, valid=0.5, test=0.5).what
+    assert "leaves no structures for training" in error_of(folder, valid=0.7, test=0.3).what
+    error = error_of(folder, valid={"groups": 0.5}, test={"groups": 0.5})
+    assert "leaves no groups for training" in error.what
+    error = error_of(folder, valid={"indices": list(range(20))}, test=0.1)
+    assert error.what == "No structures are left for test."
     error = error_of(folder, valid={"groups": ["ice", "gas", "liquid"]})
     assert error.what == "No structure is left for training: all 20 are in valid."
 
@@ -195,5 +293,6 @@ def test_a_split_that_cannot_be_read_is_an_error(folder, tmp_path, text):
 
 
 def test_a_subset_has_the_length_of_its_indices(folder):
-    assert len(parts_of(folder, valid=0.25)["valid"]) == 5
+    parts = parts_of(folder, valid=0.25)
+    assert sum(len(part) for part in parts.values()) == 20
     assert np.issubdtype(parts_of(folder)["train"].indices.dtype, np.int64)

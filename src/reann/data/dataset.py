@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from reann.config import DataConfig
 from reann.data.build import Progress, build_cache
 from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
+from reann.data.fingerprint import fingerprints
 from reann.data.keys import ResolvedKeys
 from reann.data.read import display_name, file_hash, find_files
 from reann.graph import LABELS, PER_ATOM_LABELS, Graph
@@ -115,6 +117,13 @@ class Dataset:
             pbc=self._arrays["pbc"][index].astype(bool),
         )
 
+    @cached_property
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """(structures,) hashes of the geometries; see `reann.data.fingerprint`."""
+        arrays = self._arrays
+        geometry = {name: arrays[name] for name in ("positions", "numbers", "cell", "pbc")}
+        return fingerprints(**geometry, first_atom=self._atoms)
+
     def composition(self) -> NDArray[np.int64]:
         """Return how many atoms of each element every structure has, (structures, elements)."""
         counts = np.zeros((len(self), len(self.elements)), dtype=np.int64)
@@ -133,6 +142,11 @@ class Subset:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """(structures,) hashes of the geometries."""
+        return self.dataset.fingerprints[self.indices]
 
 
 def open_dataset(

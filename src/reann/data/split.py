@@ -1,4 +1,4 @@
-"""Which structures train, validate and test: drawn by seed, or given by files, indices, groups."""
+"""Which structures train, validate and test: drawn by hash, or given by files, indices, groups."""
 
 from __future__ import annotations
 
@@ -14,78 +14,94 @@ from numpy.typing import NDArray
 from reann.checkpoint import replacing
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
+from reann.data.draw import Drawing, group_names
+from reann.data.fingerprint import shortened
 from reann.errors import UserError, counted, did_you_mean, listed
 
 SPLIT_VERSION = 1
+NONE_LEARNED = np.empty(0, dtype=np.uint64)
 OpenFiles = Callable[[list[str]], Dataset]
 
 
-def split(train: Dataset, data: DataConfig, seed: int, open_files: OpenFiles) -> dict[str, Subset]:
+def split(
+    train: Dataset,
+    data: DataConfig,
+    seed: int,
+    open_files: OpenFiles,
+    learned: NDArray[np.uint64] = NONE_LEARNED,
+) -> dict[str, Subset]:
     """Return the parts train, valid and, where it is configured, test.
 
-    Parts given by indices or groups are taken out first, then fractions (of all structures in the
-    training files) are drawn from the rest, which remains for training.
+    Parts given by files, indices or names of groups are taken first. Fractions of the groups are
+    then drawn from the groups that are left, and fractions of the structures from the structures
+    that are left. What remains is for training.
+
+    A structure (or group) is drawn when the hash of its geometry (or name) and the seed, as a
+    number between 0 and 1, is below the fraction. So it stays on its side when structures are
+    added, and equal geometries are on the same side. Where no hash is below, the smallest is taken.
 
     Parameters
     ----------
     train
         All structures of the training files.
     seed
-        Of the random draws; the same seed gives the same split.
+        Enters the hashes; the same seed gives the same split.
     open_files
         Opens the files of a part that has its own, with the settings of the training files.
+    learned
+        Shortened fingerprints of structures that are never drawn, because the training starts from
+        a potential that was trained on them.
 
     Raises
     ------
     UserError
-        For an empty part, an index out of range or in two parts, an unknown group, and an element
-        that no training structure has.
+        For an empty part, an index out of range or in two parts, an unknown group, parts that leave
+        nothing for training, and an element that no training structure has.
     """
     wanted: dict[str, Part] = {"valid": data.valid}
     if data.test is not None:
         wanted["test"] = data.test
     free = np.ones(len(train), dtype=bool)
-    parts: dict[str, Subset] = {}
-    random = np.random.default_rng(seed)
+    parts = _given_parts(train, wanted, open_files, free)
+    drawing = Drawing(train, seed, free, np.isin(shortened(train.fingerprints), learned))
     for name, part in wanted.items():
-        if isinstance(part, str | list):
-            other = open_files([part] if isinstance(part, str) else part)
-            parts[name] = Subset(other, np.arange(len(other)))
-        elif isinstance(part, IndexSplit | GroupSplit):
-            chosen = _indices(train, name, part, random)
-            if not free[chosen].all():
-                twice = chosen[~free[chosen]]
-                raise UserError(
-                    f"Structures {listed(twice)} are both in valid and in test.",
-                    f"data.{name}",
-                    "Give each structure to one part.",
-                )
-            free[chosen] = False
-            parts[name] = Subset(train, chosen)
+        if isinstance(part, GroupSplit) and isinstance(part.groups, float):
+            parts[name] = Subset(train, drawing.of_groups(name, part.groups))
     for name, part in wanted.items():
         if isinstance(part, float):
-            rest = np.flatnonzero(free)
-            n_drawn = max(1, round(part * len(train)))
-            if n_drawn >= len(rest):
-                raise UserError(
-                    f"A fraction of {part} for {name} is {counted(n_drawn, 'structure')}, but only"
-                    f" {len(rest)} are left, and some must remain for training.",
-                    f"data.{name}",
-                    "Give more structures or a smaller fraction.",
-                )
-            drawn = np.sort(random.choice(rest, n_drawn, replace=False))
-            free[drawn] = False
-            parts[name] = Subset(train, drawn)
+            parts[name] = Subset(train, drawing.of_structures(name, part))
     rest = np.flatnonzero(free)
     if len(rest) == 0:
+        alike = len(np.unique(train.fingerprints)) == 1
         raise UserError(
             f"No structure is left for training: all {len(train)} are in {' and '.join(wanted)}.",
             "data",
-            "Make the other parts smaller.",
+            "All structures have the same geometry, and equal geometries stay together."
+            if alike
+            else "Make the other parts smaller, give more structures, or change run.seed.",
         )
-    parts = {"train": Subset(train, rest), **parts}
+    parts = {"train": Subset(train, rest), **{name: parts[name] for name in wanted}}
     _check_elements(parts)
     return parts
+
+
+def known_structures(parts: dict[str, Subset], learned: NDArray[np.uint64]) -> list[str]:
+    """Return a note for each part with structures that are in the training set, too.
+
+    They can only be in parts that were given by files, indices or groups.
+    """
+    notes = []
+    known = np.concatenate([shortened(parts["train"].fingerprints), learned])
+    for name, title in (("valid", "validation"), ("test", "test")):
+        if name in parts and (n := int(np.isin(shortened(parts[name].fingerprints), known).sum())):
+            notes.append(
+                f"{n} of {len(parts[name])} {title} structures were trained on as well, here or in"
+                " the potential that the run starts from: their errors are too small"
+                if len(learned)
+                else f"{n} of {len(parts[name])} {title} structures are in the training set as"
+                " well: their errors are too small"
+            )
+    return notes
 
 
 def save_split(path: Path, parts: dict[str, Subset], seed: int | None = None) -> None:
@@ -135,9 +151,33 @@ def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, S
     return parts
 
 
-def _indices(
-    train: Dataset, name: str, part: IndexSplit | GroupSplit, random: np.random.Generator
-) -> NDArray[np.int64]:
+def _given_parts(
+    train: Dataset, wanted: dict[str, Part], open_files: OpenFiles, free: NDArray[np.bool_]
+) -> dict[str, Subset]:
+    """Return the parts that are given by files, indices or names; what they take is not free."""
+    parts: dict[str, Subset] = {}
+    for name, part in wanted.items():
+        if isinstance(part, str | list):
+            other = open_files([part] if isinstance(part, str) else part)
+            parts[name] = Subset(other, np.arange(len(other)))
+        elif isinstance(part, IndexSplit) or (
+            isinstance(part, GroupSplit) and isinstance(part.groups, list)
+        ):
+            chosen = _chosen(train, name, part)
+            if not free[chosen].all():
+                twice = chosen[~free[chosen]]
+                raise UserError(
+                    f"Structures {listed(twice)} are both in valid and in test.",
+                    f"data.{name}",
+                    "Give each structure to one part.",
+                )
+            free[chosen] = False
+            parts[name] = Subset(train, chosen)
+    return parts
+
+
+def _chosen(train: Dataset, name: str, part: IndexSplit | GroupSplit) -> NDArray[np.int64]:
+    """Return the structures that are given by indices or by names of groups."""
     if isinstance(part, IndexSplit):
         given = part.indices
         where = f"data.{name}.indices"
@@ -145,26 +185,16 @@ def _indices(
             where += f" ({given})"
             given = _read_indices(given)
         return _checked(np.array(given, dtype=np.int64), train, where)
-    names = sorted({group for group in train.groups if group})
-    if not names:
-        raise UserError(
-            "The structures have no groups.",
-            f"data.{name}.groups",
-            "Name the key of the group in data.keys.group, or split by a fraction.",
-        )
-    if not isinstance(part.groups, list):
-        n_drawn = max(1, round(part.groups * len(names)))
-        chosen = set(random.choice(names, n_drawn, replace=False).tolist())
-    else:
-        chosen = set(part.groups)
-        for group in part.groups:
-            if group not in names:
-                raise UserError(
-                    f"There is no group '{group}'.{did_you_mean(group, names)}",
-                    f"data.{name}.groups",
-                    f"The groups are {listed(names, 20)}.",
-                )
-    member = np.array([group in chosen for group in train.groups])
+    assert isinstance(part.groups, list)
+    names = group_names(train, name)
+    for group in part.groups:
+        if group not in names:
+            raise UserError(
+                f"There is no group '{group}'.{did_you_mean(group, names)}",
+                f"data.{name}.groups",
+                f"The groups are {listed(names, 20)}.",
+            )
+    member = np.isin(train.groups, part.groups)
     if not member.any():
         raise UserError(f"The part {name} is empty.", f"data.{name}.groups", "Name a group.")
     return np.flatnonzero(member)

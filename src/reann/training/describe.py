@@ -17,6 +17,7 @@ from reann.errors import counted
 from reann.graph import LABELS
 from reann.model import Reann
 from reann.training.setup import Parts
+from reann.training.warm_start import RECORD
 
 FEW_NEIGHBORS, MANY_NEIGHBORS = 6, 150
 """Mean numbers outside of which a cutoff is worth a second thought."""
@@ -44,7 +45,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
         *_reference(parts.reference),
         f"baseline  {sentence(parts.baseline)} without a network, on valid",
         "model     " + " · ".join(size),
-        *(f"note      {note}" for note in data.notes),
+        *(f"note      {note}" for note in [*data.notes, *parts.notes]),
         *_neighbor_warning(parts.mean_neighbors),
     ]
 
@@ -113,6 +114,7 @@ def metadata(
         "reference_energies_source": source,
         "reference_energies_rank": parts.reference.rank,
         "n_train": len(parts.train.indices),
+        RECORD: parts.record,
         "epoch": best_epoch,
         "errors": {"valid": valid, "baseline": parts.baseline},
         "settings": config.model_dump(mode="json"),

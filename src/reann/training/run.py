@@ -47,10 +47,10 @@ from reann.training.setup import (
     open_parts,
     start_model,
     useful_threads,
-    with_model_of,
 )
 from reann.training.standardize import record_ranges
 from reann.training.state import FILE, Progress, TrainingState
+from reann.training.warm_start import with_model_of
 
 Begin = Callable[[Config, Parts], None]
 VALID_BATCH, VALID_EDGES = 32, 100_000
@@ -100,7 +100,8 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
         save_split(folder / SPLIT, parts.by_name(), config.run.seed)
         save_config(config, folder / CONFIG, provenance(config))
 
-    return _train(config, begin, overwrite=overwrite)
+    source = None if warm_start is None else Path(warm_start)
+    return _train(config, source, begin, overwrite=overwrite)
 
 
 def resume(folder: str | Path) -> Run:
@@ -116,11 +117,17 @@ def resume(folder: str | Path) -> Run:
         raise UserError(
             "There is no run in this folder.", str(folder), "A run folder holds config.yaml."
         )
-    return _train(_with_run(load_config(folder / CONFIG), folder=folder))
+    config = _with_run(load_config(folder / CONFIG), folder=folder)
+    return _train(config, folder / START if (folder / START).exists() else None)
 
 
-def _train(config: Config, begin: Begin | None = None, *, overwrite: bool = False) -> Run:
-    """Begin a run, or without `begin` go on with one, and finish it."""
+def _train(
+    config: Config, source: Path | None, begin: Begin | None = None, *, overwrite: bool = False
+) -> Run:
+    """Begin a run, or without `begin` go on with one, and finish it.
+
+    `source` is the potential of a warm start.
+    """
     folder = folder_of(config)
     choice.check(config.run.engine, "run.engine")
     device = device_named(choice.device_for(config.run.engine, config.run.device))
@@ -128,7 +135,9 @@ def _train(config: Config, begin: Begin | None = None, *, overwrite: bool = Fals
         journal = Journal(folder, speaks=processes.leads)
         if processes.leads and begin and not overwrite:
             refuse_another_run(folder)
-        parts = open_parts(config, folder, processes, journal.say, as_split=begin is None)
+        parts = open_parts(
+            config, folder, processes, journal.say, as_split=begin is None, warm_start=source
+        )
         config = _with_run(config, threads=config.run.threads or useful_threads(config, parts))
         torch.set_num_threads(config.run.threads or 1)
         if processes.leads and begin:

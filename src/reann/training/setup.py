@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from ase.data import chemical_symbols
 
 from reann.config import Config
 from reann.data.dataset import Dataset, Subset, open_dataset
 from reann.data.loader import automatic_batch_size
-from reann.data.split import load_split, split
+from reann.data.split import known_structures, load_split, split
 from reann.data.statistics import (
     ReferenceEnergies,
     baseline_errors,
@@ -20,12 +20,20 @@ from reann.data.statistics import (
     mean_neighbors,
     reference_energies,
 )
-from reann.errors import UserError
 from reann.model import Reann, build
 from reann.model.reann import in_precision
-from reann.potential import Potential, load
 from reann.training.distributed import World
 from reann.training.standardize import set_standardization
+from reann.training.warm_start import (
+    NOTHING,
+    learned_by,
+    record_of,
+    reference_of,
+    require_elements,
+    single,
+    start_of,
+    warm_start_notes,
+)
 
 EDGES_PER_THREAD = 10_000
 """Neighbor pairs of a step for each thread; fewer make a second thread no faster."""
@@ -46,6 +54,10 @@ class Parts:
     scale: float
     """s, eV/Å."""
     mean_neighbors: float
+    record: dict[str, Any]
+    """Fingerprints of the training structures, for the file of the potential."""
+    notes: list[str]
+    """What the user should know about the parts."""
 
     def by_name(self) -> dict[str, Subset]:
         """Return the parts that there are."""
@@ -53,8 +65,20 @@ class Parts:
         return {name: part for name, part in every.items() if part is not None}
 
 
-def open_parts(config: Config, folder: Path, world: World, say: Say, *, as_split: bool) -> Parts:
-    """Read the data, split it (as `split.json` says when a run goes on) and describe it."""
+def open_parts(
+    config: Config,
+    folder: Path,
+    world: World,
+    say: Say,
+    *,
+    as_split: bool,
+    warm_start: Path | None = None,
+) -> Parts:
+    """Read the data, split it (as `split.json` says when a run goes on) and describe it.
+
+    The structures that the potential of `warm_start` was trained on are drawn for no other part.
+    """
+    parent = single(warm_start) if warm_start else None
     cache = config.data.cache or folder.parent / ".reann-cache"
 
     def open_files(files: str | list[str]) -> Dataset:
@@ -71,12 +95,18 @@ def open_parts(config: Config, folder: Path, world: World, say: Say, *, as_split
             say(f"  {done} structures {note}")
 
     data = open_files(config.data.train)
+    learned = learned_by(parent) if parent else NOTHING
     if as_split:
         parts = load_split(folder / SPLIT, data, open_files)
     else:
-        parts = split(data, config.data, config.run.seed, open_files)
+        parts = split(data, config.data, config.run.seed, open_files, learned.fingerprints)
     train, valid = parts["train"], parts["valid"]
+    notes = known_structures(parts, learned.fingerprints)
     reference = reference_energies(train, config.data.reference_energies)
+    if parent and warm_start:
+        require_elements(parent, data.elements, warm_start)
+        reference = reference_of(parent, reference, config.data.reference_energies, warm_start)
+        notes += warm_start_notes(learned, config.run.seeds)
     return Parts(
         train=train,
         valid=valid,
@@ -85,6 +115,8 @@ def open_parts(config: Config, folder: Path, world: World, say: Say, *, as_split
         baseline=baseline_errors(valid, reference),
         scale=force_scale(train),
         mean_neighbors=mean_neighbors(train),
+        record=record_of(train, learned),
+        notes=notes,
     )
 
 
@@ -94,7 +126,8 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     The model is new, or that of a `.reann` file.
     """
     if warm_start is not None:
-        return _continued(config, parts, warm_start)
+        model = start_of(single(warm_start), parts.reference)
+        return in_precision(model, _dtype(config)), parts.reference.source
     model = build(
         config.model,
         parts.train.dataset.elements,
@@ -110,54 +143,6 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
     model.reference_energies.requires_grad_(parts.reference.source == "fit")
     return model, parts.reference.source
-
-
-def with_model_of(config: Config, path: Path) -> Config:
-    """Return the configuration with the model's settings of the file that training starts from.
-
-    Raises
-    ------
-    UserError
-        If the file holds an ensemble, or the configuration asks for another cutoff.
-    """
-    potential = _single(path)
-    cutoff, asked = potential.cutoff, config.model.cutoff
-    if "cutoff" in config.model.model_fields_set and cutoff != asked:
-        raise UserError(
-            f"The potential has a cutoff of {cutoff} Å, the configuration asks for {asked} Å.",
-            str(path),
-            "Leave out model.cutoff: the settings of the model come from the file.",
-        )
-    return config.model_copy(update={"model": potential.model.config})
-
-
-def _continued(config: Config, parts: Parts, path: Path) -> tuple[Reann, str]:
-    potential = _single(path)
-    model, source = potential.model, parts.reference.source
-    missing = [z for z in parts.train.dataset.elements if z not in model.elements]
-    if missing:
-        raise UserError(
-            f"The potential does not know {', '.join(chemical_symbols[z] for z in missing)}.",
-            str(path),
-            "Train a new potential on all the data.",
-        )
-    # Energies of free atoms that are known now replace those of the file; fitted ones do not.
-    if source in ("isolated", "given"):
-        with torch.no_grad():
-            for row, z in enumerate(model.elements):
-                if z in parts.reference.values:
-                    model.reference_energies[row] = parts.reference.values[z]
-    else:
-        source = str(potential.metadata.get("reference_energies_source", "given"))
-    model.reference_energies.requires_grad_(source == "fit")
-    return in_precision(model, _dtype(config)), source
-
-
-def _single(path: Path) -> Potential:
-    potential = load(path)
-    if not isinstance(potential, Potential):
-        raise UserError("An ensemble cannot be trained further.", str(path), "Give one potential.")
-    return potential
 
 
 def _dtype(config: Config) -> torch.dtype:

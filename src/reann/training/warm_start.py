@@ -1,0 +1,187 @@
+"""Warm starts: what a run takes from the potential that it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from reann.config import Config, Section
+from reann.data import fingerprint
+from reann.data.dataset import Subset
+from reann.data.split import NONE_LEARNED
+from reann.data.statistics import ReferenceEnergies
+from reann.errors import UserError, listed
+from reann.model import Reann
+from reann.potential import Potential, load
+
+RECORD = "training_structures"
+"""Entry of a potential's metadata: fingerprints of the structures that it was trained on."""
+
+
+def single(path: Path) -> Potential:
+    """Return the potential of a file; `UserError` if it holds an ensemble."""
+    potential = load(path)
+    if not isinstance(potential, Potential):
+        raise UserError("An ensemble cannot be trained further.", str(path), "Give one potential.")
+    return potential
+
+
+def with_model_of(config: Config, path: Path) -> Config:
+    """Return the configuration with the model's settings of the file that training starts from.
+
+    Raises
+    ------
+    UserError
+        If the file holds an ensemble, or the configuration sets a field of the model, directly or
+        by a preset, to another value.
+    """
+    potential = single(path)
+    different = list(_differences(config.model, potential.model.config, "model"))
+    if different:
+        raise UserError(
+            f"The potential was made with {listed(different)}.",
+            str(path),
+            "Leave these fields out, as the settings of the model come from the file; or train a"
+            " new potential without --from.",
+        )
+    return config.model_copy(update={"model": potential.model.config})
+
+
+def _differences(asked: Section, has: Section, above: str) -> Iterator[str]:
+    """Yield the fields that are set in one section and have another value in the other."""
+    for name in type(asked).model_fields:
+        wanted, value = getattr(asked, name), getattr(has, name)
+        path = f"{above}.{name}"
+        if name not in asked.model_fields_set:
+            continue
+        if isinstance(wanted, Section) and isinstance(value, Section):
+            yield from _differences(wanted, value, path)
+        elif wanted != value:
+            yield f"{path} {_shown(value)} (not {_shown(wanted)})"
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else "set" if isinstance(value, Section) else str(value)
+
+
+def require_elements(potential: Potential, elements: list[int], path: Path) -> None:
+    """Raise `UserError` where the potential does not know one of the elements."""
+    missing = [
+        chemical_symbols[z] for z in elements if chemical_symbols[z] not in potential.elements
+    ]
+    if missing:
+        raise UserError(
+            f"The potential does not know {', '.join(missing)}.",
+            str(path),
+            "Train a new potential on all the data.",
+        )
+
+
+def reference_of(
+    potential: Potential, reference: ReferenceEnergies, setting: object, path: Path
+) -> ReferenceEnergies:
+    """Return the reference energies that training starts with.
+
+    Energies of free atoms that are given, or are in the data, replace those of the file. Energies
+    that were fitted to the data do not.
+
+    Parameters
+    ----------
+    reference
+        Of the data.
+    setting
+        `data.reference_energies`.
+
+    Raises
+    ------
+    UserError
+        If a fit is asked for, and the energies of the file are those of free atoms.
+    """
+    model, about = potential.model, potential.metadata
+    values = dict(zip(model.elements, model.reference_energies.tolist(), strict=True))
+    n_elements = len(values)
+    if reference.source in ("isolated", "given"):
+        values |= reference.values
+        return ReferenceEnergies(values, reference.source, n_elements, n_elements)
+    source = about.get("reference_energies_source", "given")
+    if setting == "fit" and source != "fit":
+        raise UserError(
+            f"The reference energies of the potential are fixed (source: {source}), so a fit would"
+            " have no effect.",
+            f"data.reference_energies: fit; {path}",
+            "Leave data.reference_energies out, or give an energy for each element.",
+        )
+    rank = about.get("reference_energies_rank", n_elements)
+    return ReferenceEnergies(values, source, rank, n_elements)
+
+
+def start_of(potential: Potential, reference: ReferenceEnergies) -> Reann:
+    """Return the model of the potential with the reference energies, fixed unless fitted."""
+    model = potential.model
+    with torch.no_grad():
+        for row, z in enumerate(model.elements):
+            model.reference_energies[row] = reference.values[z]
+    model.reference_energies.requires_grad_(reference.source == "fit")
+    return model
+
+
+# --- training structures ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The structures that a potential was trained on, as far as its file records them."""
+
+    fingerprints: NDArray[np.uint64]
+    """Shortened."""
+    complete: bool
+    """Whether these are all, those of the potential that its training started from included."""
+
+
+NOTHING = Learned(NONE_LEARNED, complete=True)
+"""What a new potential has learned before its training."""
+
+
+def learned_by(potential: Potential) -> Learned:
+    """Return what the file of a potential records; nothing where it is older than the record."""
+    record = potential.metadata.get(RECORD)
+    if isinstance(record, dict) and record.get("version") == fingerprint.VERSION:
+        try:
+            found = fingerprint.decoded(str(record.get("fingerprints")))
+        except ValueError:
+            return Learned(NONE_LEARNED, complete=False)
+        return Learned(found, record.get("complete") is True)
+    return Learned(NONE_LEARNED, complete=False)
+
+
+def record_of(train: Subset, before: Learned) -> dict[str, Any]:
+    """Return the record of training structures and of those that were learned before."""
+    every = np.concatenate([fingerprint.shortened(train.fingerprints), before.fingerprints])
+    return {
+        "version": fingerprint.VERSION,
+        "complete": before.complete,
+        "fingerprints": fingerprint.encoded(every),
+    }
+
+
+def warm_start_notes(learned: Learned, n_seeds: int) -> list[str]:
+    """Return what the user should know about a run that starts from a potential."""
+    notes = []
+    if not learned.complete:
+        notes.append(
+            "the potential does not record all its training structures: the validation set may"
+            " have some of them"
+        )
+    if n_seeds > 1:
+        notes.append(
+            "all members of the ensemble start from the same weights: their spread underestimates"
+            " the uncertainty"
+        )
+    return notes
