@@ -82,9 +82,10 @@ def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -
     """
     header = "".join(f"# {name} {version}\n" for name, version in versions.items())
     values = config.model_dump(mode="json")
-    # Of the keys, null means not used and absence means to be found.
-    given = config.data.keys.model_fields_set
-    values["data"]["keys"] = {k: v for k, v in values["data"]["keys"].items() if k in given}
+    # Absent keys are found, null keys are not used; absent units are those that the files state.
+    for name in ("keys", "units"):
+        given = getattr(config.data, name).model_fields_set
+        values["data"][name] = {k: v for k, v in values["data"][name].items() if k in given}
     body = yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
     from reann.checkpoint import replacing
 

@@ -13,10 +13,12 @@ from typing import Any
 import ase
 from pydantic import ValidationError
 
-from reann import units as sizes
-from reann.config import Keys, Units
-from reann.data.keys import ResolvedKeys, names_of, values_of
+from reann.config import DataConfig, Keys, Units
+from reann.data.keys import KeyCensus, ResolvedKeys
+from reann.data.names import names_of
 from reann.data.read import iter_atoms
+from reann.data.stated import factors, stated_units, to_angstrom
+from reann.data.values import values_of
 
 LABELS = ("energy", "forces", "stress", "virial")
 
@@ -48,20 +50,27 @@ def conventions(
     Raises
     ------
     UserError
-        For files that cannot be read.
+        For files that cannot be read, and for numbers that look like labels under keys that are
+        not recognized.
     """
     given = keys.model_fields_set & set(LABELS)
-    otherwise = Conventions(keys, units, bool(given) or _labeled(files))
+    is_named = any(getattr(keys, label) for label in given)
     trained = _trained(metadata)
     if trained is None:
-        return otherwise
+        return Conventions(keys, units, is_named or _labeled(files, keys))
     named = trained[0].model_dump(exclude_none=True, exclude=keys.model_fields_set)
     labels = {label: named.pop(label) for label in LABELS if label in named}
     chosen = _found(files, labels) if labels else {}
-    # Keys that were found by their names were so in the training; one that was given was not.
-    if not chosen and (labels or given or not otherwise.labeled):
-        return otherwise
-    same = trained[1].model_copy(update=units.model_dump(include=units.model_fields_set))
+    if not chosen:
+        labeled = is_named or _labeled(files, keys)
+        # Keys that were found by their names were so in the training; one that was given was not.
+        if labels or given or not labeled:
+            return Conventions(keys, units, labeled)
+    # Units of the training do not count as set: what the files state goes before them.
+    same = Units.model_construct(
+        units.model_fields_set,
+        **trained[1].model_dump() | units.model_dump(include=units.model_fields_set),
+    )
     return Conventions(
         keys.model_copy(update=chosen | _found(files, named)),
         same,
@@ -74,13 +83,16 @@ def angstrom(
     structures: Iterator[tuple[ase.Atoms, str]], units: Units
 ) -> Iterator[tuple[ase.Atoms, str]]:
     """Yield structures of files with positions and cell in Å, without labels."""
-    length = sizes.length(units.length)
     for atoms, origin in structures:
-        if length != 1.0:
-            atoms.calc = None
-            atoms.set_cell(atoms.cell.array * length)
-            atoms.positions *= length
+        atoms.calc = None
+        to_angstrom(atoms, units, origin)
         yield atoms, origin
+
+
+def position_unit(files: list[str], units: Units) -> str:
+    """Return the unit of the positions of the first structure."""
+    atoms, origin = next(iter_atoms(files))
+    return factors(stated_units(atoms.info), {}, units, origin).names["length"]
 
 
 def described(keys: ResolvedKeys, units: Units) -> str:
@@ -91,16 +103,26 @@ def described(keys: ResolvedKeys, units: Units) -> str:
         "forces": units.forces or f"{energy}/{length}",
         "stress": units.stress or f"{energy}/{length}^3",
         "virial": energy,
+        **keys.units,
     }
     chosen = ((label, getattr(keys, label)) for label in LABELS)
     return " · ".join(f"{label} '{key}' in {unit[label]}" for label, key in chosen if key)
 
 
-def _labeled(files: list[str]) -> bool:
-    """Whether any structure has a label; the first one usually answers that."""
-    return any(
-        names_of(label, values_of(atoms)) for atoms, _ in iter_atoms(files) for label in LABELS
-    )
+def _labeled(files: list[str], keys: Keys) -> bool:
+    """Whether any structure has a label; the first one usually answers that.
+
+    `UserError` where none has, but some have what looks like one.
+    """
+    census = KeyCensus()
+    for atoms, origin in iter_atoms(files):
+        values = values_of(atoms)
+        if "free_energy" in values or any(names_of(label, values) for label in LABELS):
+            return True
+        census.add(atoms, origin)
+    data = DataConfig(train=files, keys=keys)
+    census.check_unclaimed(data, ", ".join(files), {}, ("energy", "forces", "stress"))
+    return False
 
 
 def _trained(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | None:

@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 from reann import checkpoint
 from reann.config import DataConfig, Keys, Units
-from reann.conventions import angstrom, conventions, described
+from reann.conventions import angstrom, conventions, described, position_unit
 from reann.data.dataset import Subset, open_dataset
 from reann.data.loader import pieces
 from reann.data.neighbors import graph_from_atoms
@@ -226,15 +226,17 @@ def evaluate_command(
             subset = Subset(dataset, np.arange(len(dataset)))
             labels = described(dataset.keys, data.units)
             labels += ", as in the training" if known.as_trained else ""
+            notes = dataset.notes
             found = evaluate(potential, subset, progress=tell, engine=engine)
             structures = (dataset.atoms(i) for i in range(len(dataset)))
         else:
-            labels = f"none; positions in {data.units.length}"
+            labels, notes = f"none; positions in {position_unit(names, data.units)}", []
             structures = angstrom(iter_atoms(names), data.units)
             found = evaluate_unlabeled(potential, structures, progress=tell, engine=engine)
             structures = (atoms for atoms, _ in angstrom(iter_atoms(names), data.units))
         bar.stop()
-        console.say(f"Labels: {labels}")
+        for line in [f"Labels: {labels}", *(f"Note: {note}" for note in notes)]:
+            console.say(line)
         tables.show(found, console)
         if output is not None:
             predictions.write(output, found, structures)

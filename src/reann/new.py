@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from reann.config import Config, DataConfig, Keys, Section
+from reann.config import Config, DataConfig, Keys, Section, Units
 from reann.errors import UserError, counted
 
 ACTIVE = {
-    "data": ("train", "valid", "keys", "units", "reference_energies"),
+    "data": ("train", "valid", "keys", "reference_energies"),
     "model": ("cutoff", "l_max", "n_radial", "n_recursions"),
     "training": ("epochs", "batch_size", "learning_rate"),
     "run": ("seed", "device"),
@@ -47,8 +47,8 @@ def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
         fix = "Choose another name, or remove it first."
         raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
     _check_host(host)
-    found, keys = survey(from_file)
-    data = {"train": from_file, "keys": keys}
+    found, labels = survey(from_file)
+    data = {"train": from_file, **labels}
     config = Config.model_validate({"data": data, "model": {"host": host}})
     try:
         with file.open("x", encoding="utf-8") as stream:
@@ -65,8 +65,8 @@ def _check_host(name: str) -> None:
     kind_of(name)
 
 
-def survey(from_file: str) -> tuple[str, dict[str, str]]:
-    """Read the data once; return lines that describe them, and the keys of their labels.
+def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
+    """Read the data once; return lines that describe them, and keys and units of their labels.
 
     Where the keys are ambiguous, the lines say so and no keys are returned.
     """
@@ -86,7 +86,11 @@ def survey(from_file: str) -> tuple[str, dict[str, str]]:
     except UserError as error:
         return f"{found}\n{error}", {}
     every = {name: getattr(resolved, name, None) for name in Keys.model_fields}
-    return found, {name: key for name, key in every.items() if key is not None}
+    units = {name: unit for name, unit in resolved.units.items() if name in Units.model_fields}
+    return "\n".join([found, *resolved.notes]), {
+        "keys": {name: key for name, key in every.items() if key is not None},
+        "units": units,
+    }
 
 
 def render(config: Config, name: str, found: str) -> str:

@@ -3,12 +3,18 @@
 Inside the package everything is in eV and Å. Conventions, stated once:
 
 * forces are -dE/dr, eV/Å;
-* stress is +dE/d(strain) / volume, eV/Å^3, positive under tension's opposite as in ASE
-  (a compressed crystal has a negative diagonal, as ``Atoms.get_stress`` gives it);
+* stress is +dE/d(strain) / volume, eV/Å^3, as ``Atoms.get_stress`` gives it: its diagonal is
+  negative in a compressed crystal and positive in a stretched one;
 * virial is -volume * stress = -dE/d(strain), eV, as the extended XYZ key ``virial`` has it.
+
+Names are read without regard to case, with common aliases, and as products of powers:
+``kcal/mol/Ang``, ``kcal mol^-1 Å^-1`` and ``kcal/(mol Angstrom)`` are one unit.
 """
 
 from __future__ import annotations
+
+import re
+import unicodedata
 
 from ase import units as ase_units
 
@@ -37,43 +43,113 @@ PRESSURE = {
 }
 """Stress units in eV/Å^3 (besides any energy per length cubed)."""
 
+Dimension = tuple[int, int, int]
+"""Powers of energy, length and amount of substance."""
+
+_DIMENSIONS: dict[str, Dimension] = {
+    "energy": (1, 0, 0),
+    "length": (0, 1, 0),
+    "force": (1, -1, 0),
+    "stress": (1, -3, 0),
+}
+_BASE: dict[str, tuple[float, Dimension]] = {
+    **{name.lower(): (x, (1, 0, 0)) for name, x in ENERGY.items() if "/" not in name},
+    **{name.lower(): (x, (0, 1, 0)) for name, x in LENGTH.items()},
+    **{name.lower(): (x, (1, -3, 0)) for name, x in PRESSURE.items() if "/" not in name},
+    "kcal": (ase_units.kcal, (1, 0, 1)),
+    "kj": (ase_units.kJ, (1, 0, 1)),
+    "mol": (ase_units.mol, (0, 0, 1)),
+    "mpa": (1e-3 * ase_units.GPa, (1, -3, 0)),
+    "pa": (1e-9 * ase_units.GPa, (1, -3, 0)),
+    "atm": (101325e-9 * ase_units.GPa, (1, -3, 0)),
+}
+_ALIASES = {
+    "electronvolt": "ev",
+    "electronvolts": "ev",
+    "hartrees": "hartree",
+    "eh": "hartree",
+    "rydbergs": "rydberg",
+    "angstrom": "ang",
+    "angstroms": "ang",
+    "angström": "ang",
+    "ångström": "ang",
+    "ångstrom": "ang",
+    "a0": "bohr",
+    "bohrs": "bohr",
+    "bohrradius": "bohr",
+    "nanometer": "nm",
+    "nanometers": "nm",
+    "kb": "kbar",
+    "kbars": "kbar",
+    "bars": "bar",
+    "mole": "mol",
+}
+_ATOMIC_UNITS = {"au", "a.u.", "a.u", "atomic", "atomicunits"}
+_TOKEN = re.compile(r"([^\W\d_]+0?\.?(?:[^\W\d_]\.?)*)(?:\^?([+-]?\d))?|([/()])|([·*\s]+)")
+
 
 def energy(name: str) -> float:
     """Return the size of an energy unit in eV; `UserError` for an unknown name."""
-    return _look_up(name, ENERGY, "energy")
+    return _size(name, "energy", f"Use one of {', '.join(ENERGY)}.", ENERGY)
 
 
 def length(name: str) -> float:
     """Return the size of a length unit in Å; `UserError` for an unknown name."""
-    return _look_up(name, LENGTH, "length")
+    return _size(name, "length", f"Use one of {', '.join(LENGTH)}.", LENGTH)
 
 
 def force(name: str) -> float:
     """Return the size of a force unit such as ``Ha/Bohr`` in eV/Å."""
-    numerator, slash, denominator = name.rpartition("/")
-    if not slash:
-        raise UserError(f"'{name}' is not a force unit.", fix="Write energy/length, as eV/Ang.")
-    return energy(numerator) / length(denominator)
+    return _size(name, "force", "Write energy/length, as eV/Ang.", {})
 
 
 def stress(name: str) -> float:
     """Return the size of a stress unit such as ``GPa`` or ``Ha/Bohr^3`` in eV/Å^3."""
-    if name in PRESSURE:
-        return PRESSURE[name]
-    numerator, slash, denominator = name.rpartition("/")
-    if not slash or not denominator.endswith("^3"):
-        hint = did_you_mean(name, PRESSURE)
-        raise UserError(
-            f"'{name}' is not a stress unit.{hint}",
-            fix=f"Use one of {', '.join(PRESSURE)} or energy/length^3.",
-        )
-    return energy(numerator) / length(denominator.removesuffix("^3")) ** 3
+    fix = f"Use one of {', '.join(PRESSURE)} or energy/length^3."
+    return _size(name, "stress", fix, PRESSURE)
 
 
-def _look_up(name: str, table: dict[str, float], kind: str) -> float:
-    if name not in table:
+def _size(name: str, quantity: str, fix: str, table: dict[str, float]) -> float:
+    if name in table:
+        return table[name]
+    wanted = _DIMENSIONS[quantity]
+    if "".join(name.lower().split()) in _ATOMIC_UNITS:
+        return ase_units.Hartree ** wanted[0] * ase_units.Bohr ** wanted[1]
+    size, dimension = _parse(name)
+    if dimension != wanted:
         hint = did_you_mean(name, table)
-        raise UserError(
-            f"'{name}' is not a known {kind} unit.{hint}", fix=f"Use one of {', '.join(table)}."
-        )
-    return table[name]
+        raise UserError(f"'{name}' is not a known {quantity} unit.{hint}", fix=fix)
+    return size
+
+
+def _parse(name: str) -> tuple[float, Dimension | None]:
+    """Return the size and the dimension of a product of powers; no dimension if not understood."""
+    text = re.sub(r"[⁻⁰¹²³⁴-⁹]+", lambda match: f"^{match[0]}", name.strip())
+    text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("**", "^").lower()
+    size, powers, end = 1.0, [0, 0, 0], 0
+    signs = [1]  # of the powers, one for each open parenthesis
+    divided = False
+    while end < len(text):
+        token = _TOKEN.match(text, end)
+        if token is None:
+            return 1.0, None
+        end = token.end()
+        word, power, mark, _ = token.groups()
+        if mark == "/":
+            divided = True
+        elif mark == "(":
+            signs.append(-signs[-1] if divided else signs[-1])
+            divided = False
+        elif mark == ")" and len(signs) > 1:
+            signs.pop()
+        elif word is not None:
+            base = _BASE.get(_ALIASES.get(word, word))
+            if base is None:
+                return 1.0, None
+            exponent = int(power or 1) * signs[-1] * (-1 if divided else 1)
+            size *= base[0] ** exponent
+            powers = [n + exponent * m for n, m in zip(powers, base[1], strict=True)]
+            divided = False
+        elif mark is not None:
+            return 1.0, None
+    return size, (powers[0], powers[1], powers[2])

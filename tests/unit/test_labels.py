@@ -77,7 +77,7 @@ def test_a_key_that_is_not_the_usual_one_is_told():
     assert keys.notes == ("The energy is read from 'REF_energy'.",)
 
 
-@pytest.mark.parametrize("key", ["energies", "free_energy_of_water", "kinetic_energy", "my_energy"])
+@pytest.mark.parametrize("key", ["energy_std", "energy_cutoff", "kinetic_energy", "Fermi_energy"])
 def test_keys_that_only_resemble_a_label_are_not_taken(key):
     keys = resolve_keys([dimer({key: 1.0}, forces=FORCES)], config(), "a.xyz")
     assert keys.energy is None

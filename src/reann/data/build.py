@@ -10,13 +10,13 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from reann import units
 from reann.config import DataConfig
 from reann.data.cache import CacheWriter
 from reann.data.keys import KeyCensus, ResolvedKeys
 from reann.data.labels import extract
 from reann.data.neighbors import checked_neighbor_list
 from reann.data.read import display_name, read_file
+from reann.data.stated import to_angstrom
 from reann.errors import UserError
 
 Progress = Callable[[int, str], None]
@@ -60,7 +60,7 @@ def build_cache(
     guess was wrong, everything is read once more.
     """
     where = ", ".join(display_name(path) for path in paths[:3]) + (", …" if len(paths) > 3 else "")
-    keys = _guess(paths, data)
+    keys = _guess(paths, data, where)
     while True:
         build = _Build(keys, data, cutoff)
         with CacheWriter(folder, build.arrays) as writer:
@@ -79,7 +79,7 @@ def build_cache(
         keys = found
 
 
-def _guess(paths: list[Path], data: DataConfig) -> ResolvedKeys:
+def _guess(paths: list[Path], data: DataConfig, where: str) -> ResolvedKeys:
     frames = chain.from_iterable(read_file(path, display_name(path)) for path in paths)
     census = KeyCensus()
     for atoms, origin in islice(frames, N_FIRST):
@@ -88,11 +88,13 @@ def _guess(paths: list[Path], data: DataConfig) -> ResolvedKeys:
         return census.resolve(data.model_copy(update={"missing": "allow"}))
     except UserError:
         # Perhaps only the later structures have what was asked for: count them all first.
-        return ResolvedKeys()
+        for atoms, origin in frames:
+            census.add(atoms, origin)
+        return census.resolve(data, where)
 
 
 def _same(one: ResolvedKeys, other: ResolvedKeys) -> bool:
-    blank = {"counts": {}, "n_structures": 0, "notes": ()}
+    blank = {"counts": {}, "n_structures": 0, "notes": (), "units": {}}
     return replace(one, **blank) == replace(other, **blank)
 
 
@@ -109,7 +111,6 @@ class _Build:
         }
         self.labels = [name for name, is_used in used.items() if is_used]
         self.arrays = {name: spec for name, spec in ARRAYS.items() if used.get(name, True)}
-        self._length = units.length(data.units.length)
         self._elements: set[int] = set()
         self._groups: dict[str, int] = {"": 0}
         self._atoms = self._edges = self._n = self._with_zero_forces = self._constrained = 0
@@ -119,14 +120,7 @@ class _Build:
     ) -> None:
         self.census.add(atoms, origin)
         labels = extract(atoms, self.keys, self.data, origin)
-        if self._length != 1.0:
-            atoms = ase.Atoms(
-                atoms.numbers,
-                positions=atoms.positions * self._length,
-                cell=atoms.cell.array * self._length,
-                pbc=atoms.pbc,
-                constraint=atoms.constraints,
-            )
+        to_angstrom(atoms, self.data.units, origin)
         center, neighbor, shift = checked_neighbor_list(atoms, self.cutoff, origin)
         writer.append(
             positions=atoms.positions,

@@ -183,6 +183,7 @@ def open_dataset(
         cutoff=float(cutoff),
         keys=data.keys.model_dump(exclude_unset=True),
         units=data.units.model_dump(),
+        units_set=sorted(data.units.model_fields_set),
         missing=data.missing,
         ignore_forces_of=data.ignore_forces_of,
     )

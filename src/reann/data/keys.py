@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import ase
 import numpy as np
 
 from reann import units
 from reann.config import DataConfig
+from reann.data.candidates import Missed, Unclaimed
+from reann.data.kinds import KeySets
+from reann.data.names import LABELS, STEMS, label_read, names_of
+from reann.data.stated import Statements, states_unit
+from reann.data.values import differ, number, values_of
+from reann.data.weights import LabelWeights
 from reann.errors import UserError, counted, did_you_mean, listed
 
-_METHOD = r"(?:dft|ref|reference|target|true|qm|total|tot|label|pbe|pbe0|scan|cc|ccsdt?)"
-_STEMS = {
-    "energy": r"energy|etot|e_tot|toten|potential_energy",
-    "forces": r"forces?",
-    "stress": r"stress",
-    "virial": r"virials?",
-}
-_PATTERNS = {
-    label: re.compile(rf"(?:{_METHOD}[_-]?)*(?:{stem})(?:[_-]?{_METHOD})*", re.IGNORECASE)
-    for label, stem in _STEMS.items()
-}
-_NAMED = {"weight": ("weight", "config_weight"), "group": ("config_type", "group")}
 FREE_ENERGY_GAP = 1e-3
 """eV/atom; beyond it the free energy, which the forces belong to, is not the energy."""
-_SAME = 1e-4
-"""Two keys that differ less, in the units of the file, hold the same label."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +38,8 @@ class ResolvedKeys:
     n_structures: int = 0
     notes: tuple[str, ...] = ()
     """What the user should hear about the choice."""
-
-
-def values_of(atoms: ase.Atoms) -> dict[str, Any]:
-    """Return everything a structure carries by key; results of its calculator go first."""
-    results = atoms.calc.results if atoms.calc is not None else {}
-    arrays = {k: v for k, v in atoms.arrays.items() if k not in ("numbers", "positions")}
-    return {**arrays, **atoms.info, **{k: v for k, v in results.items() if v is not None}}
-
-
-def names_of(label: str, keys: Iterable[str]) -> list[str]:
-    """Return the keys that may hold a label, the canonical name first."""
-    if label in _NAMED:
-        return [name for name in _NAMED[label] if name in keys]
-    return sorted((k for k in keys if _PATTERNS[label].fullmatch(k)), key=lambda k: (k != label, k))
+    units: dict[str, str] = field(default_factory=dict)
+    """Units of the labels that the files state, where all structures state the same."""
 
 
 class KeyCensus:
@@ -69,24 +47,43 @@ class KeyCensus:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._kinds: dict[tuple[bool, bool], _Kind] = {}
+        self._labels: dict[str, str | None] = {}
+        self._kinds: dict[tuple[bool, bool], KeySets] = {}
         self._conflicts: set[str] = set()
         self._free_energy_gap = 0.0
+        self._unclaimed = Unclaimed()
+        self._weights = LabelWeights()
+        self._statements = Statements()
 
     def add(self, atoms: ase.Atoms, origin: str) -> None:
         """Count the keys of one structure."""
         values = values_of(atoms)
         self._counts.update(values.keys())
         isolated = len(atoms) == 1 and not atoms.pbc.any()
-        kind = self._kinds.setdefault((isolated, bool(atoms.pbc.all())), _Kind(origin))
-        kind.add(values, origin)
-        for label in _STEMS:
-            names = names_of(label, values)
-            if any(_differ(values[names[0]], values[other]) for other in names[1:]):
+        kind = self._kinds.setdefault((isolated, bool(atoms.pbc.all())), KeySets())
+        kind.add(values, self._weights.add(atoms, values), origin)
+        several: dict[str, list[str]] = {}
+        unclaimed = {}
+        for key, value in values.items():
+            label = self._label_of(key)
+            if label is None:
+                unclaimed[key] = value
+            else:
+                several.setdefault(label, []).append(key)
+        self._unclaimed.add(atoms, unclaimed)
+        for label, (first, *others) in several.items():
+            if label != "group" and any(differ(values[first], values[key]) for key in others):
                 self._conflicts.add(label)
         if "energy" in values and "free_energy" in values:
-            gap = np.abs(_number(values["free_energy"]) - _number(values["energy"])) / len(atoms)
+            gap = np.abs(number(values["free_energy"]) - number(values["energy"])) / len(atoms)
             self._free_energy_gap = max(self._free_energy_gap, float(np.nan_to_num(gap)))
+        self._statements.add(atoms.info, origin)
+
+    def _label_of(self, key: str) -> str | None:
+        """Return the label that is read under a key, None if there is none."""
+        if key not in self._labels:
+            self._labels[key] = label_read(key)
+        return self._labels[key]
 
     @property
     def n_structures(self) -> int:
@@ -99,15 +96,16 @@ class KeyCensus:
         Raises
         ------
         UserError
-            If a key that was asked for is in no structure, several keys could be meant, a label is
-            missing in some structures and the configuration does not allow it, or there is
-            neither energy nor forces nor stress.
+            If a key that was asked for is in no structure, several keys could be meant, numbers
+            that look like a label are under a key that is not recognized, a label is missing in
+            some structures and the configuration does not allow it, there is neither energy nor
+            forces nor stress, or a unit that the files state cannot be used.
         """
         chosen: dict[str, str | None] = {
-            label: self._choose(label, data, where) for label in (*_STEMS, *_NAMED)
+            label: self._choose(label, data, where) for label in LABELS
         }
         asked = data.keys.model_fields_set
-        if "virial" not in asked and (chosen["stress"] is not None or "stress" in asked):
+        if "virial" not in asked and "stress" in asked:
             chosen["virial"] = None
         notes = []
         for label in ("stress", "virial"):
@@ -123,19 +121,81 @@ class KeyCensus:
         notes += self._prefer_free_energy(chosen, data, where)
         notes += [
             f"The {label} is read from '{chosen[label]}'."
-            for label in _STEMS
+            for label in STEMS
             if chosen[label] not in (None, label, "free_energy") and label not in asked
         ]
-        if not any(chosen[label] for label in _STEMS):
+        notes += self.check_unclaimed(data, where, chosen)
+        if not any(chosen[label] for label in STEMS):
             raise UserError(
                 "No energies, forces or stresses were found.",
                 where,
                 f"Name their keys in data.keys. {self._existing()}",
             )
         counts = self._check_missing(chosen, data, where)
+        units, lines = self._statements.resolve(chosen, data.units)
+        used = [label for label in STEMS if chosen[label] is not None]
+        notes += [*lines, *self._weights.notes(used, masks=data.ignore_forces_of is None)]
+        notes += self._not_used(chosen, data)
         return ResolvedKeys(
-            **chosen, counts=counts, n_structures=self.n_structures, notes=tuple(notes)
+            **chosen, counts=counts, n_structures=self.n_structures, notes=tuple(notes), units=units
         )
+
+    def check_unclaimed(
+        self,
+        data: DataConfig,
+        where: str,
+        chosen: Mapping[str, str | None],
+        labels: Collection[str] = ("energy", "forces", "stress", "weight", "group"),
+    ) -> list[str]:
+        """Look for labels in structures that lack them under the chosen keys.
+
+        Returns
+        -------
+        list
+            Notes about labels whose key was asked for.
+
+        Raises
+        ------
+        UserError
+            For labels that nothing was said about.
+        """
+        asked = data.keys.model_fields_set
+        missed = {label: self._missed(label, chosen) for label in labels}
+        silent = {k: m for k, m in missed.items() if m is not None and k not in asked}
+        if silent:
+            what = " ".join(m.sentence() for m in silent.values())
+            raise UserError(what, where, " ".join(m.fix() for m in silent.values()))
+        return [m.sentence() for k, m in missed.items() if m is not None and chosen.get(k)]
+
+    def _missed(self, label: str, chosen: Mapping[str, str | None]) -> Missed | None:
+        candidates = self._unclaimed.of(label)
+        labels = ("stress", "virial") if label == "stress" else (label,)
+        named = {key for key in self._counts if self._label_of(key) in labels}
+        named |= {"free_energy"} if label == "energy" else set()
+        used = [(name, key) for name in labels if (key := chosen.get(name)) is not None]
+        counts: Counter[str] = Counter()
+        n, first = 0, ""
+        for kind in self._relevant(label):
+            for keys, n_kind, origin in kind.lacking(used, labels):
+                others = keys & (named | candidates.keys())
+                counts.update(dict.fromkeys(others, n_kind))
+                n, first = (n + n_kind, first or origin) if others else (n, first)
+        if not counts:
+            return None
+        return Missed(
+            label, [key for _, key in used], dict(counts.most_common()), candidates, n, first
+        )
+
+    def _relevant(self, label: str) -> list[KeySets]:
+        """Return the structures that can have a label.
+
+        The force on an isolated atom is zero; only a full cell has a stress.
+        """
+        return [
+            kind
+            for (isolated, full), kind in self._kinds.items()
+            if (label != "forces" or not isolated) and (label != "stress" or full)
+        ]
 
     def _choose(self, label: str, data: DataConfig, where: str) -> str | None:
         if label in data.keys.model_fields_set:
@@ -151,16 +211,16 @@ class KeyCensus:
         names = names_of(label, self._counts)
         if not names:
             return None
-        if label in _NAMED:
-            return names[0]
-        rare = self._counts[names[0]] < max(self._counts[name] for name in names)
-        if label in self._conflicts or rare:
+        together = sum(k.count([(label, name) for name in names]) for k in self._kinds.values())
+        alone = sum(k.count([(label, names[0])]) for k in self._kinds.values())
+        if label in self._conflicts or alone < together:
             in_how_many = ((name, counted(self._counts[name], "structure")) for name in names)
             several = listed(f"'{name}' (in {structures})" for name, structures in in_how_many)
             raise UserError(
                 f"Several keys could be the {label}: {several}.",
                 where,
-                f"Set data.keys.{label} to the right one.",
+                f"Set data.keys.{label} to the right one; where the files name the {label}"
+                " differently, give it one name.",
             )
         return names[0]
 
@@ -192,72 +252,40 @@ class KeyCensus:
     ) -> dict[str, int]:
         counts = {}
         for label in ("energy", "forces", "stress"):
-            keys = [chosen[label]] + ([chosen["virial"]] if label == "stress" else [])
-            used = [key for key in keys if key is not None]
+            labels = ("stress", "virial") if label == "stress" else (label,)
+            used = [(name, key) for name in labels if (key := chosen[name]) is not None]
             if not used:
                 continue
-            # The force on an isolated atom is zero; only a full cell has a stress.
-            kinds = [
-                kind
-                for (isolated, full), kind in self._kinds.items()
-                if (label != "forces" or not isolated) and (label != "stress" or full)
-            ]
             counts[label] = sum(kind.count(used) for kind in self._kinds.values())
-            lacking = [(kind.n - kind.count(used), kind.first_without(used)) for kind in kinds]
-            n_lacking = sum(n for n, _ in lacking)
-            if n_lacking and data.missing == "error":
-                first = next(origin for n, origin in lacking if n)
+            kinds = self._relevant(label)
+            lacking = [(n, first) for kind in kinds for _, n, first in kind.lacking(used, labels)]
+            if lacking and data.missing == "error":
                 verb = "are" if label == "forces" else "is"
-                names = " or ".join(f"'{key}'" for key in used)
+                names = " or ".join(f"'{key}'" for _, key in used)
                 raise UserError(
-                    f"The {label} ({names}) {verb} missing in {n_lacking} of"
-                    f" {sum(kind.n for kind in kinds)} structures; the first is {first}.",
+                    f"The {label} ({names}) {verb} missing in {sum(n for n, _ in lacking)} of"
+                    f" {sum(kind.n for kind in kinds)} structures; the first is {lacking[0][1]}.",
                     where,
                     "Set data.missing to allow (missing labels are then left out of the loss), or"
                     f" data.keys.{label} to another key or null. {self._existing()}",
                 )
         return counts
 
+    def _not_used(self, chosen: dict[str, str | None], data: DataConfig) -> list[str]:
+        """Return a line that names the keys that have no part in anything."""
+        named = {x for x in data.keys.model_fields_set if getattr(data.keys, x) is not None}
+        quiet = {*chosen.values(), "free_energy", data.ignore_forces_of, *self._weights.keys()}
+        names = [
+            key
+            for key in self._counts
+            if key not in quiet
+            and not states_unit(key)
+            and (self._label_of(key) is None or self._label_of(key) in named)
+        ]
+        return [f"Not used: {listed(sorted(names))}."] if names else []
+
     def _existing(self) -> str:
         if not self._counts:
             return "The structures carry no key at all."
         found = (f"'{key}' ({n})" for key, n in self._counts.most_common())
         return f"Keys and numbers of structures: {listed(found, 20)}."
-
-
-class _Kind:
-    """Keys of the structures of one kind, and the first structure that lacks each."""
-
-    def __init__(self, first: str) -> None:
-        self.n = 0
-        self._first = first
-        self._sets: Counter[frozenset[str]] = Counter()
-        self._example: dict[frozenset[str], str] = {}
-
-    def add(self, values: dict[str, Any], origin: str) -> None:
-        self.n += 1
-        keys = frozenset(values)
-        self._sets[keys] += 1
-        self._example.setdefault(keys, origin)
-
-    def count(self, keys: list[str]) -> int:
-        return sum(n for have, n in self._sets.items() if not have.isdisjoint(keys))
-
-    def first_without(self, keys: list[str]) -> str:
-        lacking = (self._example[have] for have in self._sets if have.isdisjoint(keys))
-        return next(lacking, self._first)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(np.asarray(value, dtype=np.float64).reshape(()))
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _differ(first: Any, second: Any) -> bool:
-    try:
-        one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    except (TypeError, ValueError):
-        return True
-    return one.size != two.size or bool((np.abs(one.ravel() - two.ravel()) > _SAME).any())

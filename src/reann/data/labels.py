@@ -14,9 +14,12 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from reann import units
 from reann.config import DataConfig
-from reann.data.keys import KeyCensus, ResolvedKeys, names_of, values_of
+from reann.data.keys import KeyCensus, ResolvedKeys
+from reann.data.names import LABELS, names_of
+from reann.data.stated import factors, stated_units
+from reann.data.values import values_of
+from reann.data.weights import masked_atoms, without_weight
 from reann.errors import UserError, did_you_mean, listed
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
@@ -55,36 +58,40 @@ def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str)
     given = read_labels(atoms, keys, data, origin)
     for name in labels.keys() & given.keys():
         _check_finite(name, given[name], data.missing == "allow", origin)
-    if data.ignore_forces_of is not None and "forces" in given:
-        given["forces"][ignored_atoms(atoms, data.ignore_forces_of, origin)] = np.nan
+    if "forces" in given:
+        choice = data.ignore_forces_of
+        mask = masked_atoms(atoms) if choice is None else ignored_atoms(atoms, choice, origin)
+        if mask is not None:
+            given["forces"][mask] = np.nan
     return {**labels, **given}
 
 
 def read_labels(
     atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str
 ) -> dict[str, Any]:
-    """Return the labels that a structure has, in eV and Å, not checked to be finite."""
+    """Return the labels that a structure has, in eV and Å, not checked to be finite.
+
+    A label with a weight of zero is left out.
+    """
     values = values_of(atoms)
-    energy, length = units.energy(data.units.energy), units.length(data.units.length)
+    names = {label: getattr(keys, label) for label in LABELS}
+    size = factors(stated_units(atoms.info), names, data.units, origin)
+    without = without_weight(values)
     labels: dict[str, Any] = {"weight": np.array(1.0), "group": ""}
-    if keys.energy in values:
-        labels["energy"] = np.asarray(_array(values, keys.energy, [()], origin) * energy)
-    if keys.forces in values:
-        named = data.units.forces
-        factor = units.force(named) if named else energy / length
-        labels["forces"] = _array(values, keys.forces, [(len(atoms), 3)], origin) * factor
+    if keys.energy in values and "energy" not in without:
+        labels["energy"] = np.asarray(_array(values, keys.energy, [()], origin) * size.energy)
+    if keys.forces in values and "forces" not in without:
+        labels["forces"] = _array(values, keys.forces, [(len(atoms), 3)], origin) * size.forces
     if atoms.pbc.all():
-        named = data.units.stress
-        factor = units.stress(named) if named else energy / length**3
-        if keys.stress in values:
-            labels["stress"] = _symmetric(values, keys.stress, origin) * factor
-        elif keys.virial in values:
-            volume = abs(np.linalg.det(atoms.cell.array)) * length**3
+        if keys.stress in values and "stress" not in without:
+            labels["stress"] = _symmetric(values, keys.stress, origin) * size.stress
+        elif keys.virial in values and "virial" not in without:
+            volume = abs(np.linalg.det(atoms.cell.array)) * size.length**3
             if volume == 0:
                 raise UserError(
                     "A virial needs a volume, but the cell is flat.", origin, "Repair the cell."
                 )
-            labels["stress"] = -_symmetric(values, keys.virial, origin) * energy / volume
+            labels["stress"] = -_symmetric(values, keys.virial, origin) * size.virial / volume
     if keys.weight in values:
         labels["weight"] = _array(values, keys.weight, [()], origin)
         if not (np.isfinite(labels["weight"]) and labels["weight"] >= 0):
@@ -106,7 +113,7 @@ class Extractor:
         """Return the labels that are there, in eV and Å, finite or not."""
         values, asked = values_of(atoms), self._data.keys.model_fields_set
         found: dict[str, str | None] = {}
-        for label in ("energy", "forces", "stress", "virial", "weight", "group"):
+        for label in LABELS:
             names = names_of(label, values)
             named: str | None = getattr(self._data.keys, label)
             found[label] = named if label in asked else (names[0] if names else None)

@@ -22,6 +22,7 @@ import ase.io
 from ase.io.extxyz import read_xyz
 from ase.io.formats import UnknownFileTypeError, filetype
 
+from reann.data.stated import units_of_database
 from reann.errors import UserError, counted, did_you_mean, listed
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
@@ -207,9 +208,11 @@ def _read_any(path: Path, name: str) -> Iterator[ase.Atoms]:
 
 def _read_database(path: Path) -> Iterator[ase.Atoms]:
     """Yield rows with what the user added to them, which `ase.io` leaves out."""
-    for row in ase.db.connect(path, serial=True).select():
+    database = ase.db.connect(path, serial=True)
+    units = units_of_database(database.metadata)
+    for row in database.select():
         atoms = row.toatoms()
-        atoms.info.update({**row.data, **row.key_value_pairs})
+        atoms.info.update({**row.data, **row.key_value_pairs, **units})
         yield atoms
 
 

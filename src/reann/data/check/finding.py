@@ -35,9 +35,10 @@ class Finding:
 
 
 def with_option(fix: str) -> str:
-    """Name beside a field of the configuration the option of the command line that does it."""
-    field = re.search(r"data\.keys\.(\w+)", fix)
-    return fix if field is None else f"{fix} On the command line: --key {field[1]}=KEY."
+    """Name beside fields of the configuration the options of the command line that do the same."""
+    fields = dict.fromkeys(re.findall(r"data\.keys\.(\w+)", fix))
+    options = " ".join(f"--key {field}=KEY" for field in fields)
+    return f"{fix} On the command line: {options}." if fields else fix
 
 
 Rule = Callable[[Sequence[Record]], Finding | None]

@@ -28,7 +28,7 @@ def show(result: Survey, console: Terminal) -> None:
         console.print(_files(result.files))
         console.say(FILES_CAPTION, style="dim")
         console.print(_keys(result.files))
-        console.say(_labels(result.files), style="dim")
+        console.say("\n".join([_labels(result.files), *result.notes]) + "\n", style="dim")
     if result.findings:
         console.print(_findings(result))
     counts = {s: sum(f.severity == s for f in result.findings) for s in STYLE}
@@ -50,6 +50,7 @@ def as_json(result: Survey) -> dict[str, Any]:
         "n_structures": sum(f.structures for f in result.files),
         "files": files,
         "findings": [asdict(f) for f in result.findings],
+        "notes": list(result.notes),
     }
 
 
@@ -117,7 +118,7 @@ def _labels(files: list[FileSummary]) -> str:
         for label, n in f.labels.items():
             labels[label] += n
     used = ", ".join(f"{label} ({n} of {total})" for label, n in labels.items())
-    return f"Labels found: {used or 'none'}\n"
+    return f"Labels found: {used or 'none'}"
 
 
 def _findings(result: Survey) -> Table:

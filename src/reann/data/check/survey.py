@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from reann import units
 from reann.config import DataConfig
 from reann.data.check import duplicates, geometry, values
 from reann.data.check.finding import MOST_EXAMPLES, Finding, Rule, with_option
@@ -21,6 +21,7 @@ from reann.data.keys import KeyCensus
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
 from reann.data.read import iter_atoms
+from reann.data.stated import to_angstrom
 from reann.errors import UserError
 
 RULES: tuple[Rule, ...] = (
@@ -77,6 +78,8 @@ class Survey:
 
     files: list[FileSummary]
     findings: list[Finding]
+    notes: tuple[str, ...] = ()
+    """How the labels are read, and which keys are not used."""
 
     def worst(self) -> str:
         """Return the gravest severity, `none` without findings."""
@@ -98,14 +101,15 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
     records: list[Record] = []
     findings: list[Finding | None] = []
     recorder, work, census = Recorder(neighbor_list, cutoff), Work(), KeyCensus()
-    extract = Extractor(data)
+    extract, config = Extractor(data), data or DataConfig(train=[])
     refused: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pattern in patterns:
         try:
             for atoms, origin in iter_atoms(pattern):
                 census.add(atoms, origin)
                 labels = _labels(extract, atoms, origin, refused)
-                _to_angstrom(atoms, data)
+                with suppress(UserError):  # a unit that is wrong was refused with the labels
+                    to_angstrom(atoms, config.units, origin)
                 work.add(atoms, labels)
                 records.append(recorder(atoms, origin, labels))
         except UserError as error:  # noqa: PERF203 - the other files are still checked
@@ -113,8 +117,14 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
     for (what, fix), origins in refused.items():
         shown = tuple(origins[:MOST_EXAMPLES])
         findings.append(Finding("bad-label", "error", what, fix, len(origins), shown))
+    notes: tuple[str, ...] = ()
     if records and not refused:
-        findings.append(_ambiguity(census, data))
+        try:
+            notes = census.resolve(
+                config.model_copy(update={"missing": "allow"}), "the files together"
+            ).notes
+        except UserError as error:
+            findings.append(_from_error(error, "keys", ""))
     findings += [rule(records) for rule in RULES]
     pairs = duplicates.twins(records)
     findings += [rule(pairs) for rule in PAIR_RULES]
@@ -125,6 +135,7 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
     return Survey(
         [summarize(name, members) for name, members in by_file.items()],
         sorted(found, key=lambda f: ORDER[f.severity]),
+        notes,
     )
 
 
@@ -137,23 +148,6 @@ def _labels(
     except UserError as error:
         refused[error.what, error.fix].append(origin)
         return {}
-
-
-def _to_angstrom(atoms: Atoms, data: DataConfig | None) -> None:
-    factor = 1.0 if data is None else units.length(data.units.length)
-    if factor != 1.0:
-        atoms.set_cell(atoms.cell.array * factor)
-        atoms.positions *= factor
-
-
-def _ambiguity(census: KeyCensus, data: DataConfig | None) -> Finding | None:
-    """Return what a training would say about the keys, missing labels aside."""
-    config = data or DataConfig(train=[])
-    try:
-        census.resolve(config.model_copy(update={"missing": "allow"}), "the files together")
-    except UserError as error:
-        return _from_error(error, "keys", "")
-    return None
 
 
 def _from_error(error: UserError, name: str, where: str) -> Finding:

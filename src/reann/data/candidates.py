@@ -1,0 +1,217 @@
+"""Numbers of a file that no key claims: which of them may be labels, by name or by value.
+
+A label under a name that is not recognized would be left out of the training without a word. An
+array is a candidate for a label when it has the label's shape and its name speaks for it, or its
+numbers do: total energies are large, negative and grow with the number of atoms, and the forces on
+all atoms add up to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.data.names import has_opposite_sign, is_per_atom, label_meant, word_set, words_of
+from reann.errors import listed
+
+_TENSORS = ((6,), (9,), (3, 3))
+_COLUMNS = ("fx", "fy", "fz")
+_SHAPES = {
+    "energy": "scalar",
+    "forces": "vectors",
+    "stress": "tensor",
+    "virial": "tensor",
+    "weight": "scalar",
+}
+_EMPTY = np.empty(0)
+_LEAST_ENERGY = 1.0
+"""Per atom; total energies are larger in every unit."""
+_MOST_SPREAD = 0.5
+"""Of energies per atom, relative to their mean."""
+_MOST_NET_FORCE = 0.05
+"""|sum of F| / sqrt(sum of F²): the value of random vectors is about 1."""
+_LEAST_STRUCTURES = 3
+"""From which the values speak."""
+_UNNAMED = word_set(
+    "momenta momentum velocity velocities vel v magmom magmoms moments spin spins dipole dipoles"
+    " displacement displacements disp position positions pos mode eigenvector homo lumo fermi mu"
+    " charge charges pred prediction predicted reann std var committee uncertainty"
+)
+"""Words of names whose values are never taken for energies or forces."""
+
+
+@dataclass
+class Candidate:
+    """What the values under one key look like, over all structures that have it."""
+
+    name: str
+    shape: str
+    """`scalar`, `vectors` (atoms, 3), `column` (atoms,), `tensor`, `text`."""
+    n: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    squares: float = 0.0
+    n_values: int = 0
+    whole: bool = True
+    """Whether all values are whole numbers."""
+    per_atom: float = 0.0
+    per_atom_squares: float = 0.0
+    net: float = np.nan
+    """Largest |sum over the atoms| / sqrt(sum of squares); NaN without two atoms anywhere."""
+
+    def add(self, array: NDArray[np.float64], n_atoms: int) -> None:
+        """Count the values of one structure."""
+        self.n += 1
+        flat = array.ravel()
+        squares = float(flat @ flat)
+        if not np.isfinite(squares) or not flat.size:
+            return
+        self.n_values += flat.size
+        self.squares += squares
+        self.low, self.high = min(self.low, flat.min()), max(self.high, flat.max())
+        if self.shape == "scalar":
+            value = float(flat[0])
+            self.whole = self.whole and value.is_integer()
+            self.per_atom += value / n_atoms
+            self.per_atom_squares += (value / n_atoms) ** 2
+        elif self.shape == "vectors" and n_atoms > 1 and squares > 0:
+            net = float(np.linalg.norm(flat.reshape(-1, 3).sum(axis=0))) / squares**0.5
+            self.net = float(np.fmax(self.net, net))
+
+    def label(self) -> str | None:
+        """Return the label that the values may be, None if they are none."""
+        if self.shape == "column":
+            return "forces" if self.name.lower() in _COLUMNS else None
+        meant = label_meant(self.name)
+        if meant is not None and self.shape == "text":
+            return "group" if meant == "group" else None
+        if meant is not None and self.n_values and self.shape == _SHAPES.get(meant):
+            negative_weight = meant == "weight" and self.low < 0
+            return None if negative_weight else {"virial": "stress"}.get(meant, meant)
+        return self._label_of_values()
+
+    def _label_of_values(self) -> str | None:
+        if self.n < _LEAST_STRUCTURES or set(words_of(self.name)) & _UNNAMED:
+            return None
+        if self.shape == "scalar" and self.high < 0 and not self.whole:
+            mean = self.per_atom / self.n
+            variance = self.per_atom_squares / self.n - mean**2
+            if mean <= -_LEAST_ENERGY and 0 < variance <= (_MOST_SPREAD * mean) ** 2:
+                return "energy"
+        return "forces" if self.shape == "vectors" and self.net < _MOST_NET_FORCE else None
+
+    def described(self, n: int) -> str:
+        """Return the key, in how many structures it is asked about, and its values."""
+        values = "text"
+        if self.shape == "scalar":
+            values = f"{self.low:.6g}"
+            values += f" to {self.high:.6g}" if self.high > self.low else ""
+        elif self.shape != "text":
+            size = (self.squares / max(self.n_values, 1)) ** 0.5
+            values = f"root mean square {size:.3g}"
+        return f"'{self.name}' ({n} structure{'s' * (n != 1)}: {values})"
+
+    def caution(self) -> str:
+        """Return why the values cannot be read as they are; empty if nothing speaks against it."""
+        if self.shape == "column":
+            return "Forces must be under one key: write fx, fy and fz as one column forces:R:3."
+        if is_per_atom(self.name):
+            return f"By its name, '{self.name}' is per atom: if so, write the total energy instead."
+        if has_opposite_sign(self.name) and self.shape in ("vectors", "tensor"):
+            kind = "gradient" if self.shape == "vectors" else "pressure"
+            return f"By its name, '{self.name}' is a {kind}: if so, write its negative instead."
+        return ""
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Structures that lack a label and have something like it under other keys."""
+
+    label: str
+    used: list[str]
+    """Keys under which the label is read."""
+    counts: dict[str, int]
+    """In how many of these structures each other key is."""
+    candidates: Mapping[str, Candidate]
+    n: int
+    first: str
+
+    def sentence(self) -> str:
+        """Return what was found and how often."""
+        keys = listed(
+            self.candidates[key].described(n)
+            if key in self.candidates
+            else f"'{key}' ({n} structures)"
+            for key, n in self.counts.items()
+        )
+        if not self.used:
+            return f"The {self.label} may be under a key that is not recognized: {keys}."
+        used = " or ".join(f"'{key}'" for key in self.used)
+        return (
+            f"{self.n} structures have no {self.label} under {used}, where it is read, but"
+            f" {keys}; the first is {self.first}."
+        )
+
+    def fix(self) -> str:
+        """Return what to write."""
+        if self.used:
+            return (
+                f"Give the {self.label} one key in all files, or set data.keys.{self.label} to one"
+                " key and data.missing to allow."
+            )
+        key = next(iter(self.counts))
+        cautions = [c.caution() for k, c in self.candidates.items() if k in self.counts]
+        them = "them" if self.label == "forces" else "it"
+        fix = f"Write `data.keys.{self.label}: {key}`, or `{self.label}: null` to leave {them} out."
+        return " ".join([fix, *dict.fromkeys(filter(None, cautions))])
+
+
+class Unclaimed:
+    """Collects the values that no key claims, over structures that stream by."""
+
+    def __init__(self) -> None:
+        self._candidates: dict[tuple[str, str], Candidate] = {}
+        self._meant: dict[str, str | None] = {}
+
+    def add(self, atoms: ase.Atoms, values: Mapping[str, Any]) -> None:
+        """Count the values of one structure."""
+        for name, value in values.items():
+            if name not in self._meant:
+                self._meant[name] = label_meant(name)
+            if isinstance(value, str):
+                shape, array = "text", _EMPTY
+            else:
+                array = np.asarray(value)
+                shape = _shape(array, len(atoms), self._meant[name], name in atoms.arrays)
+            if shape is not None:
+                candidate = self._candidates.get((name, shape))
+                if candidate is None:
+                    candidate = self._candidates[name, shape] = Candidate(name, shape)
+                candidate.add(array.astype(np.float64, copy=False), len(atoms))
+
+    def of(self, label: str) -> dict[str, Candidate]:
+        """Return the candidates for a label (stress and virial are one) by their keys."""
+        return {c.name: c for c in self._candidates.values() if c.label() == label}
+
+
+def _shape(
+    array: NDArray[Any], n_atoms: int, meant: str | None, per_atom: bool
+) -> Literal["scalar", "vectors", "column", "tensor"] | None:
+    """Return the shape of the label that an array may be; its name decides between two."""
+    if array.dtype.kind not in "iuf":
+        return None
+    if per_atom and array.ndim == 1:
+        return "column"
+    if array.size == 1:
+        return "scalar"
+    if not per_atom and array.shape in _TENSORS and meant in ("stress", "virial"):
+        return "tensor"
+    is_flat = meant == "forces" and array.size == 3 * n_atoms
+    if array.dtype.kind == "f" and (array.shape == (n_atoms, 3) or is_flat):
+        return "vectors"
+    return None

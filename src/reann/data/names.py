@@ -1,0 +1,149 @@
+"""What the name of a key speaks of: the label that is read there, or that probably is there.
+
+Few names are read without asking; many others speak for a label, which is then asked about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+_METHOD = r"(?:dft|ref|reference|target|true|qm|total|tot|label|pbe|pbe0|scan|cc|ccsdt?)"
+STEMS = {
+    "energy": r"energy|etot|e_tot|toten|potential_energy",
+    "forces": r"forces?",
+    "stress": r"stress",
+    "virial": r"virials?",
+}
+_PATTERNS = {
+    label: re.compile(rf"(?:{_METHOD}[_-]?)*(?:{stem})(?:[_-]?{_METHOD})*", re.IGNORECASE)
+    for label, stem in STEMS.items()
+}
+_NAMED = {"weight": ("weight", "config_weight"), "group": ("config_type", "group")}
+"""Names that are read whatever the case of their letters."""
+LABELS = (*STEMS, *_NAMED)
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_FILLERS = word_set(
+    "dft ref reference target true qm total tot label labels pbe pbe0 pbesol scan rscan r2scan"
+    " blyp b3lyp wb97 wb97x wb97m revpbe rpbe lda gga hf mp2 cc ccsd ccsdt casscf xtb dftb ani vasp"
+    " cp2k qe orca psi4 gaussian castep aims abinit gpaw siesta ab initio calc calculated computed"
+    " scf final new old raw all free corrected el elec electronic d3 d4 level high low x y z xyz"
+    " mean system sys structure per cell internal real value val"
+)
+"""Words beside which a short name such as `E` still stands for a label."""
+_LONG = {
+    "energy": word_set(
+        "energy energies ener nrg enrg etot etotal totale epot poteng pe0 toten toteng edft eref"
+        " escf efinal hamiltonian"
+    ),
+    "forces": word_set(
+        "force forces frc fxyz fdft fref ftot grad grads gradient gradients egrad engrad"
+    ),
+    "virial": frozenset({"virial", "virials", "vir"}),
+    "stress": frozenset({"stress", "stresses"}),
+    "weight": frozenset({"weight", "weights", "wgt"}),
+    "group": frozenset({"group", "groups", "configtype"}),
+}
+"""Words that speak for a label whatever stands beside them."""
+_INNER = {"energy": "energy", "forces": "force", "virial": "virial", "stress": "stress"}
+_SHORT = {
+    "energy": frozenset({"e", "en", "ene", "u", "u0", "pe", "pot"}),
+    "forces": frozenset({"f", "fs"}),
+    "stress": frozenset({"str", "sigma", "pressure", "press", "tensor", "p"}),
+    "weight": frozenset({"w", "wt"}),
+}
+"""Words that speak for a label only alone or beside fillers."""
+_OTHER = {
+    "energy": word_set(
+        "kinetic kin ke zero zpe point fermi gap band homo lumo cutoff cut ecut encut smearing"
+        " dispersion disp vdw coulomb electrostatic nuclear repulsion ewald xc exchange"
+        " correlation correction ionization excitation excited hull level density decomposition"
+        " difference diff shift offset conserved drift range step threshold tolerance tol"
+        " convergence barrier surface thermal field atom atoms atomic"
+    ),
+    "forces": word_set(
+        "constant constants density charge electric magnetic mag spin field random friction"
+        " constraint fmax max rms norm threshold tolerance tol convergence"
+    ),
+    "stress": frozenset({"strain"}),
+    "virial": frozenset({"coefficient"}),
+    "weight": word_set("molecular molar mol atomic mass percent fraction kpt kpts kpoint kpoints"),
+    "group": word_set("space spacegroup point pointgroup symmetry number functional"),
+}
+"""Words that make of each another quantity."""
+_NO_LABEL = word_set(
+    "committee std stdev stddev var variance unc uncertainty uncert error err errors rmse mae"
+    " sigma mask unit units pred preds predicted prediction predictions reann hessian momenta"
+    " momentum velocity velocities vel position positions displacement displacements magmom"
+    " magmoms dipole dipoles polarizability charges temperature temp time"
+)
+"""Words that speak against any label."""
+_DERIVATIVE = re.compile(r"(?:^|[^a-z])d(?:e|energy)[_/ ]?d(?:r|x|q|pos|xyz)(?:[^a-z]|$)")
+_OPPOSITE = word_set("grad grads gradient gradients egrad engrad pressure press p")
+
+
+def names_of(label: str, keys: Iterable[str]) -> list[str]:
+    """Return the keys that may hold a label, the canonical name first."""
+    if label in _NAMED:
+        order = _NAMED[label]
+        return sorted((k for k in keys if k.lower() in order), key=lambda k: order.index(k.lower()))
+    return sorted((k for k in keys if _PATTERNS[label].fullmatch(k)), key=lambda k: (k != label, k))
+
+
+def label_read(key: str) -> str | None:
+    """Return the label that is read under a key without asking, None if there is none."""
+    return next((label for label in LABELS if names_of(label, [key])), None)
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a name in lower case: ``TotEnergy_dft`` is tot, energy, dft."""
+    return tuple(word.lower() for word in _WORD.findall(name))
+
+
+def label_meant(name: str) -> str | None:
+    """Return the label that a key speaks for by its name, None if for none.
+
+    One of energy, forces, stress, virial, weight, group. A weight or a deviation of one label
+    (`energy_weight`, `force_sigma`) is neither that label nor the weight of a structure.
+    """
+    words = set(words_of(name))
+    if _DERIVATIVE.search(name.lower()):
+        return "forces"
+    if {"config", "type"} <= words:
+        return "group"
+    long = [label for label in _LONG if words & _LONG[label] or _holds_stem(label, words)]
+    if long in (["energy", "forces"], ["virial", "stress"]):  # energy_gradient, virial_stress
+        del long[0]
+    if long:
+        label = long[0]
+        excluded = _OTHER[label] - ({"atom"} if "per" in words else set()) | _NO_LABEL
+        return None if len(long) > 1 or words & excluded else label
+    if words & (_NO_LABEL - {"sigma"}):
+        return None
+    for label, short in _SHORT.items():
+        if words & short and all(word.isdigit() for word in words - short - _FILLERS):
+            return label
+    return None
+
+
+def is_per_atom(name: str) -> bool:
+    """Whether the name speaks of a quantity divided by the number of atoms."""
+    return {"per", "atom"} <= set(words_of(name))
+
+
+def _holds_stem(label: str, words: set[str]) -> bool:
+    """Whether a word without separators holds the label, as ``dftenergy`` does."""
+    stem = _INNER.get(label)
+    return stem is not None and any(stem in word for word in words)
+
+
+def has_opposite_sign(name: str) -> bool:
+    """Whether the name speaks of a gradient or a pressure: minus the forces, minus the stress."""
+    return bool(_DERIVATIVE.search(name.lower()) or set(words_of(name)) & _OPPOSITE)

@@ -1,0 +1,124 @@
+"""Weights and masks that other programs keep with each label.
+
+A structure has one weight in the loss, for all its labels. A weight of zero for one label, as MACE
+writes `config_energy_weight`, leaves that label out, as if it were missing; so does the
+`force_mask` of GAP for the atoms where it is true. Other weights of single labels are not used, and
+a note says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.data.names import words_of
+from reann.data.values import number
+
+FORCE_MASK = "force_mask"
+"""Of GAP: true for atoms whose forces are left out."""
+_LABELS = {
+    **dict.fromkeys(("energy", "energies"), "energy"),
+    **dict.fromkeys(("force", "forces"), "forces"),
+    "stress": "stress",
+    **dict.fromkeys(("virial", "virials"), "virial"),
+}
+
+
+def label_weighted(key: str) -> str | None:
+    """Return the label whose weight a key holds, as `config_energy_weight` does, else None."""
+    if "weight" not in key.lower():
+        return None
+    words = [word for word in words_of(key) if word != "config"]
+    if len(words) != 2 or words[1] not in ("weight", "weights"):
+        return None
+    return _LABELS.get(words[0])
+
+
+def without_weight(values: Mapping[str, Any]) -> frozenset[str]:
+    """Return which of energy, forces, stress and virial have a weight of zero in a structure."""
+    weighted = ((label_weighted(key), value) for key, value in values.items())
+    return frozenset(label for label, value in weighted if label and number(value) == 0.0)
+
+
+def masked_atoms(atoms: ase.Atoms) -> NDArray[np.bool_] | None:
+    """Return a mask (atoms,) of the forces that the file leaves out; None without one."""
+    mask = atoms.arrays.get(FORCE_MASK)
+    if mask is None or mask.ndim != 1 or mask.dtype.kind not in "biu":
+        return None
+    return mask.astype(bool)
+
+
+@dataclass
+class _Range:
+    label: str
+    n: int = 0
+    n_zero: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+
+
+class LabelWeights:
+    """Counts weights of single labels and masks over structures that stream by."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[str, _Range] = {}
+        self._masked_atoms = self._masked_structures = 0
+
+    def add(self, atoms: ase.Atoms, values: Mapping[str, Any]) -> frozenset[str]:
+        """Count one structure; return which labels have a weight of zero."""
+        without = set()
+        for key, value in values.items():
+            label = label_weighted(key)
+            if label is None:
+                continue
+            weight = number(value)
+            known = self._ranges.setdefault(key, _Range(label))
+            known.n += 1
+            if weight == 0.0:
+                known.n_zero += 1
+                without.add(label)
+            else:
+                known.low, known.high = min(known.low, weight), max(known.high, weight)
+        mask = masked_atoms(atoms)
+        if mask is not None and mask.any():
+            self._masked_atoms += int(mask.sum())
+            self._masked_structures += 1
+        return frozenset(without)
+
+    def keys(self) -> set[str]:
+        """Return the keys that the notes speak of."""
+        return {*self._ranges, *([FORCE_MASK] if self._masked_atoms else [])}
+
+    def notes(self, used: Iterable[str], *, masks: bool) -> list[str]:
+        """Return sentences about the labels that are used.
+
+        Parameters
+        ----------
+        masks
+            Whether masks of the files count.
+        """
+        used, lines = set(used), []
+        for key, weights in self._ranges.items():
+            if weights.label not in used:
+                continue
+            if weights.n_zero:
+                lines.append(
+                    f"The {weights.label} is left out of {weights.n_zero} structures,"
+                    f" where '{key}' is 0."
+                )
+            if weights.n_zero < weights.n and (weights.low, weights.high) != (1.0, 1.0):
+                lines.append(
+                    f"'{key}' ({weights.low:g} to {weights.high:g}) is not used where it is not 0:"
+                    " a structure has one weight for all labels (data.keys.weight)."
+                )
+        if masks and self._masked_atoms and "forces" in used:
+            lines.append(
+                f"The forces on {self._masked_atoms} atoms in {self._masked_structures} structures"
+                f" are left out, where '{FORCE_MASK}' is true."
+            )
+        return lines
