@@ -86,8 +86,35 @@ def random_atoms(seed: int, n_atoms: int, pbc: tuple[bool, bool, bool]) -> ase.A
     raise AssertionError("no room for the atoms")
 
 
+def around_the_cutoff(cutoff: float = CUTOFF) -> list[float]:
+    """Return distances at the cutoff, and the next ones in double and in single precision."""
+    found = {cutoff}
+    for number in (np.float32, np.float64):
+        for end in (0.0, 10.0):
+            distance = number(cutoff)
+            for _ in range(3):
+                distance = np.nextafter(distance, number(end))
+                found.add(float(distance))
+    return sorted(found)
+
+
+def with_a_pair_at(atoms: ase.Atoms, distance: float, seed: int) -> ase.Atoms:
+    """Return atoms and one more, at a distance from the first and 0.7 Å or more from all."""
+    rng = np.random.default_rng(seed)
+    for _ in range(100):
+        direction = rng.normal(size=3)
+        direction /= np.linalg.norm(direction)
+        added = ase.Atoms([rng.choice(ELEMENTS)], [atoms.positions[0] + distance * direction])
+        more = atoms + added
+        if more.get_distances(-1, range(len(atoms)), mic=any(atoms.pbc)).min() > 0.7:
+            return more
+    return atoms
+
+
 masks = st.tuples(st.booleans(), st.booleans(), st.booleans())
-structures = st.builds(random_atoms, st.integers(0, 10_000), st.integers(1, 6), masks)
+anywhere = st.builds(random_atoms, st.integers(0, 10_000), st.integers(1, 6), masks)
+distances = st.sampled_from(around_the_cutoff())
+structures = anywhere | st.builds(with_a_pair_at, anywhere, distances, st.integers(0, 1000))
 
 forms = st.fixed_dictionaries(
     {

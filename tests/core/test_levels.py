@@ -12,6 +12,7 @@ from reann import native
 PARITY = [
     "tests/engines/test_native.py",
     "tests/golden/test_file_format.py",
+    "tests/physics/test_cutoff.py",
     "tests/physics/test_derivatives.py",
 ]
 RUN = "import sys, pytest, reann.native as n; print(n.core().isa()); sys.exit(pytest.main())"

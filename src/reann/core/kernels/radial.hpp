@@ -1,7 +1,8 @@
 // Edges inside the cutoff, and radial functions R_k(r) = exp(-alpha_k (r - rs_k)^2) fc(r).
 //
 // Lengths are differences of positions in double precision. The cutoff function is kept as fc and
-// its log-derivative fc'/fc, so that R_k' = R_k (fc'/fc - 2 alpha_k (r - rs_k)).
+// its log-derivative fc'/fc, so that R_k' = R_k (fc'/fc - 2 alpha_k (r - rs_k)). Towards the cutoff
+// fc'/fc grows as 1 / (rc - r), and is finite inside; fc may be too small for single precision.
 #pragma once
 
 #include "../plan.hpp"
@@ -20,10 +21,11 @@ REANN_INLINE void cutoff_function(bool polynomial, double cutoff, Vector<Real> i
                                   Vector<Real> &fc, Vector<Real> &slope) {
     if (polynomial) {
         const Vector<Real> y = inside * Real(1.0 / cutoff), x = Real(1) - y;
-        fc = y * y * y *
-             (Real(1) + x * (Real(3) + x * (Real(6) + x * (Real(10) + x * (Real(15) + Real(21) * x)))));
+        const Vector<Real> p =
+            Real(1) + x * (Real(3) + x * (Real(6) + x * (Real(10) + x * (Real(15) + Real(21) * x))));
+        fc = y * y * y * p;
         const Vector<Real> x2 = x * x;
-        slope = Real(-168.0 / cutoff) * (x2 * x2 * x * y * y) / fc;
+        slope = Real(-168.0 / cutoff) * (x2 * x2 * x) / (y * p); // not by fc, which may be zero
     } else {
         Vector<Real> s, c;
         sine_cosine<Real>(inside * Real(pi / (2.0 * cutoff)), s, c);
@@ -58,6 +60,7 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
             if (!(squared < cutoff * cutoff)) continue;
             if (squared < closest_distance * closest_distance) chunk.closest = at;
             const double r = __builtin_sqrt(squared), scale = weights.unit_vectors ? 1.0 / r : 1.0;
+            if (!(r < cutoff)) continue; // the root may round to the cutoff
             edges.neighbor[e] = atoms.rank[other];
             edges.x[e] = static_cast<Real>(x * scale);
             edges.y[e] = static_cast<Real>(y * scale);
