@@ -28,9 +28,11 @@ from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.neighborhood import Neighborhood
+from reann.model.reann import without_inference
 from reann.native import choice
 from reann.native import engine as native_engine
 from reann.potential import Ensemble, Potential, check_elements
+from reann.torch_state import differentiable
 
 
 class HeatFlux(NamedTuple):
@@ -54,6 +56,7 @@ class Recording(Neighborhood):
         return self.read[-1]
 
 
+@differentiable()
 def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms, engine: str = "auto") -> HeatFlux:
     """Return the heat flux of atoms that have velocities, of an ensemble that of its mean.
 
@@ -81,7 +84,9 @@ def heat_flux(potential: Potential | Ensemble, atoms: ase.Atoms, engine: str = "
     native = choice.chosen(engine, (member.model for member in potential.members)) == "native"
     flows_of = native_engine.heat_flux if native else _flows
     with memory_advice(graph.n_atoms, graph.n_edges, "Take fewer atoms, or the CPU."):
-        flows = [flows_of(member.model, graph, v) for member in potential.members]
+        flows = [
+            flows_of(without_inference(member.model), graph, v) for member in potential.members
+        ]
     energies, flux = (torch.stack(each).mean(0).cpu().numpy() for each in zip(*flows, strict=True))
     kinetic = 0.5 * atoms.get_masses() * (velocities**2).sum(1)
     return HeatFlux(flux, (energies + kinetic) @ velocities)

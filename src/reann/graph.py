@@ -5,7 +5,7 @@ A single system is a batch of one. Everything the model needs is here, everythin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -76,16 +76,20 @@ class Graph:
 
     def to(self, device: torch.device | str) -> Graph:
         """Return the same graph on another device."""
+        return self.each(lambda tensor: tensor.to(device))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Graph:
+        """Return the graph with every tensor changed."""
         return replace(
             self,
-            positions=self.positions.to(device),
-            atomic_numbers=self.atomic_numbers.to(device),
-            system=self.system.to(device),
-            cell=self.cell.to(device),
-            pbc=self.pbc.to(device),
-            edge_index=self.edge_index.to(device),
-            edge_shift=self.edge_shift.to(device),
-            labels={name: label.to(device) for name, label in self.labels.items()},
+            positions=change(self.positions),
+            atomic_numbers=change(self.atomic_numbers),
+            system=change(self.system),
+            cell=change(self.cell),
+            pbc=change(self.pbc),
+            edge_index=change(self.edge_index),
+            edge_shift=change(self.edge_shift),
+            labels={name: change(label) for name, label in self.labels.items()},
         )
 
     @staticmethod

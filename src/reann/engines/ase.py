@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import ase
 import torch
@@ -18,6 +21,7 @@ from reann.errors import UserError, did_you_mean
 from reann.model.reann import PRECISIONS, Reann, in_precision
 from reann.native import choice
 from reann.potential import Ensemble, Potential, check_elements, load
+from reann.torch_state import differentiable
 
 
 class Calculator(ase_calculator.Calculator):
@@ -26,7 +30,8 @@ class Calculator(ase_calculator.Calculator):
     Offers energy, free_energy (the same), energies (eV), forces (eV/Å) and, where the cell is
     periodic in three dimensions, stress (eV/Å^3, Voigt order, ASE's sign). An ensemble gives
     means, and `energy_std`, `forces_std`, `stress_std` beside them. Positions are never changed;
-    forces are those of the potential, and ASE applies the constraints.
+    forces are those of the potential, and ASE applies the constraints. Threads may share a
+    calculator: they compute one after the other.
 
     Parameters
     ----------
@@ -73,11 +78,54 @@ class Calculator(ase_calculator.Calculator):
             potential = _on(potential, device_named(place, "device"))
         self.potential = potential if precision is None else _converted(potential, precision)
         self.engine = choice.chosen(engine, (member.model for member in self.potential.members))
-        self.compute = (Native if self.engine == "native" else Reference)(self.potential)
-        self.neighbors = SkinList(potential.cutoff, skin)
+        self.skin = skin
+        self._prepare()
         if len(self.potential.members) > 1:
             spreads = ["energy_std", "forces_std", "stress_std"]
             self.implemented_properties = [*self.implemented_properties, *spreads]
+
+    def _prepare(self) -> None:
+        """Make what belongs to this process and is not copied: lock, engine, neighbor list."""
+        self._process, self._lock = os.getpid(), threading.RLock()
+        self.compute = (Native if self.engine == "native" else Reference)(self.potential)
+        self.neighbors = SkinList(self.potential.cutoff, self.skin)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other threads out: atoms, results and neighbor list belong together."""
+        if self._process != os.getpid():
+            # A fork copies the lock as it is, perhaps held by a thread that the fork does not have.
+            self._prepare()
+        with self._lock, differentiable():
+            yield
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs, as of one moment."""
+        made_anew = ("_process", "_lock", "compute", "neighbors")
+        with self._locked():
+            return {name: x for name, x in vars(self).items() if name not in made_anew}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
+
+    def get_property(
+        self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """Return a property; ASE computes it and reads it from the results in two steps."""
+        with self._locked():
+            return super().get_property(name, atoms, allow_calculation)
+
+    def get_potential_energy(
+        self, atoms: ase.Atoms | None = None, force_consistent: bool = False
+    ) -> float:
+        """Return the energy in eV, which is consistent with the forces."""
+        return self.get_property("free_energy" if force_consistent else "energy", atoms)
+
+    def calculate_properties(self, atoms: ase.Atoms, properties: Sequence[str]) -> Any:
+        """Return several properties at once."""
+        with self._locked():
+            return super().calculate_properties(atoms, properties)
 
     def calculate(
         self,
@@ -87,6 +135,10 @@ class Calculator(ase_calculator.Calculator):
     ) -> None:
         """Compute everything that the structure has, whatever was asked for; called by ASE."""
         del system_changes  # the neighbor list finds out by itself
+        with self._locked():
+            self._calculate(atoms, properties)
+
+    def _calculate(self, atoms: ase.Atoms | None, properties: Sequence[str]) -> None:
         if atoms is not None and self.check_state(atoms):
             self.atoms = atoms.copy()
         atoms = self.atoms
@@ -99,8 +151,8 @@ class Calculator(ase_calculator.Calculator):
         if not self.neighbors.holds(atoms):
             check_elements(self.potential, atoms)
             self.neighbors.build(atoms)
-        self.results = self.compute(atoms, self.neighbors)
-        self.results["free_energy"] = self.results["energy"]
+        results = self.compute(atoms, self.neighbors)
+        self.results = results | {"free_energy": results["energy"]}
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
         """Return what has changed since the last structure; ASE's way takes longer than a step."""
@@ -126,9 +178,10 @@ class Calculator(ase_calculator.Calculator):
         potential did not record its range.
         """
         models = [member.model for member in self.potential.members]
-        if self.atoms is None or not all(model.has_range for model in models):
-            return float("nan")
-        graph = self.neighbors.graph(self.atoms).to(self.potential.device)
+        with self._locked():
+            if self.atoms is None or not all(model.has_range for model in models):
+                return float("nan")
+            graph = self.neighbors.graph(self.atoms).to(self.potential.device)
         outside = torch.stack([model.extrapolates(graph) for model in models]).any(0)
         return float(outside.double().mean())
 
@@ -150,6 +203,7 @@ def _on(potential: Potential | Ensemble, device: torch.device) -> Potential | En
     return _changed(potential, lambda model: model.to(device))
 
 
+@differentiable()
 def _changed(
     potential: Potential | Ensemble, change: Callable[[Reann], Reann]
 ) -> Potential | Ensemble:

@@ -46,8 +46,8 @@ class Native:
     """
 
     def __init__(self, potential: Potential | Ensemble) -> None:
-        self.potential = potential
-        self.element_index = potential.model.element_index.numpy()
+        # A copy: PyTorch moves the memory of a tensor when the potential is sent to a process.
+        self.element_index = potential.model.element_index.numpy().copy()
         self.models = [Compiled(member.model).model for member in potential.members]
         self.core, self.workspace = native.core(), native.core().Workspace()
         self.of_list = 0
@@ -62,10 +62,6 @@ class Native:
         stacked = {name: np.array([one[name] for one in every]) for name in every[0]}
         spread = {f"{k}_std": stacked[k].std(0, ddof=1) for k in SPREAD if k in stacked}
         return {name: x.mean(0) for name, x in stacked.items()} | spread
-
-    def __reduce__(self) -> tuple[type[Native], tuple[Potential | Ensemble]]:
-        """Copy or send it as what it was made from."""
-        return Native, (self.potential,)
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
         """Lay out a new list."""

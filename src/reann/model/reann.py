@@ -5,6 +5,7 @@ Zhang, Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021). `Reann.forward` is the p
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.recursion import Recursion
 from reann.model.zbl import ZBL
+from reann.torch_state import differentiable
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 """Of the networks, by name."""
@@ -137,7 +139,7 @@ class Reann(nn.Module):
         An atom extrapolates when one feature lies outside by more than `margin` times the width
         of its range, or when the training had no atom of its element.
         """
-        with torch.no_grad():
+        with differentiable(), torch.no_grad():
             rho, atoms = self.embed(graph, graph.edge_vectors())
         low, high = self.density_min[atoms.element], self.density_max[atoms.element]
         # A feature that never changed in the training still has rounding.
@@ -147,6 +149,7 @@ class Reann(nn.Module):
         return outside[atoms.rank]
 
 
+@differentiable()
 def build(
     config: ModelConfig,
     elements: list[int],
@@ -160,6 +163,7 @@ def build(
     return in_precision(Reann(config, elements, mean_neighbors, generator), dtype)
 
 
+@differentiable()
 def in_precision(model: Reann, dtype: torch.dtype) -> Reann:
     """Convert the networks to `dtype`; reference energies, energy scale and ZBL stay float64."""
     kept = ("reference_energies", "energy_scale")
@@ -168,3 +172,9 @@ def in_precision(model: Reann, dtype: torch.dtype) -> Reann:
         if tensor.is_floating_point() and name not in kept:
             tensor.data = tensor.data.to(dtype)
     return model
+
+
+def without_inference(model: Reann) -> Reann:
+    """Return the model, or a copy that can be differentiated if it was made in inference mode."""
+    with differentiable():
+        return copy.deepcopy(model) if model.reference_energies.is_inference() else model

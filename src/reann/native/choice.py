@@ -11,8 +11,10 @@ from reann import native, properties
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.model import Reann
+from reann.model.reann import without_inference
 from reann.native import engine as native_engine
 from reann.properties import AtomicEnergies
+from reann.torch_state import differentiable, ordinary
 
 ENGINES = ("auto", "torch", "native")
 """`auto`: the native engine where it can, else the reference."""
@@ -70,6 +72,7 @@ def evaluate(
     """Return properties by an engine; see `reann.properties.evaluate`.
 
     Where `auto` has to take the reference on a CPU that has the native engine, it warns once.
+    Inside `torch.inference_mode`, too, the results are ordinary tensors.
 
     Raises
     ------
@@ -77,15 +80,19 @@ def evaluate(
         For an unknown engine, and where `native` is impossible.
     """
     check(engine)
-    if engine != "torch":
-        names = list(names)
-        try:
-            return native_engine.evaluate(model, graph, names, create_graph=create_graph)
-        except native_engine.UnsupportedError as error:
-            if engine == "native":
-                raise
-            _tell(error.why, graph.positions)
-    return properties.evaluate(model, graph, names, create_graph=create_graph)
+    with differentiable():
+        if isinstance(model, Reann):
+            model = without_inference(model)
+        graph = graph.each(ordinary)
+        if engine != "torch":
+            names = list(names)
+            try:
+                return native_engine.evaluate(model, graph, names, create_graph=create_graph)
+            except native_engine.UnsupportedError as error:
+                if engine == "native":
+                    raise
+                _tell(error.why, graph.positions)
+        return properties.evaluate(model, graph, names, create_graph=create_graph)
 
 
 def identity(engine: str) -> str:

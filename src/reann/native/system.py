@@ -1,4 +1,4 @@
-"""Atoms and neighbors as the arrays that the native engine reads without a copy."""
+"""Atoms and neighbors as the arrays that the native engine reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from reann.graph import Graph
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """One structure or a batch of them; `arguments` has the order of the C interface."""
+    """One structure or a batch of them; `arguments` has the order of the C interface.
+
+    The arrays are its own: PyTorch frees the memory of a tensor that is sent to another process,
+    and positions may change before the gradient of a loss is asked for.
+    """
 
     element: NDArray[np.int32]
     """Index into the elements of the model, (atoms,)."""
@@ -41,7 +45,7 @@ class System:
         shift = _cartesian(graph.edge_shift.numpy(), graph.cell.numpy(), first[first_atom])
         return cls(
             element=element_index[graph.atomic_numbers].numpy().astype(np.int32),
-            positions=np.ascontiguousarray(graph.positions.detach().numpy(), dtype=np.float64),
+            positions=np.array(graph.positions.detach().numpy(), dtype=np.float64, order="C"),
             first=first,
             neighbor=neighbor.astype(np.int32),
             shift=shift,

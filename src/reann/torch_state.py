@@ -1,0 +1,34 @@
+"""A state in which PyTorch can compute, whatever the program around has done.
+
+Inside `torch.inference_mode` nothing can be differentiated, and the tensors made there never can.
+A forked process has the thread pool of its parent without the threads, and waits for them for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+IMPORTED_IN = os.getpid()
+"""The process that imported this module; a fork of it has another number."""
+
+
+@contextmanager
+def differentiable() -> Iterator[None]:
+    """Compute outside of inference mode, and with one thread in a forked process."""
+    if os.getpid() != IMPORTED_IN and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    with torch.inference_mode(mode=False):
+        yield
+
+
+def ordinary(tensor: Tensor) -> Tensor:
+    """Return the tensor, or a copy if it was made in inference mode."""
+    return tensor.clone() if tensor.is_inference() else tensor
