@@ -8,7 +8,6 @@ anywhere. The folder of the run is relative to the current working folder and de
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from reann.config_errors import (
     unknown_field,
 )
 from reann.config_yaml import Dumper, Loader
+from reann.data.files import located
 from reann.errors import UserError, did_you_mean
 
 DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
@@ -98,13 +98,8 @@ def anchored(config: Config, folder: str | Path = ".") -> Config:
 
     def place(name: str) -> str:
         for base in (Path.cwd(), Path(folder).absolute()):
-            file = base / Path(name).expanduser()
-            if file.exists():
-                return str(file)
-            if not file.is_relative_to(base) or not glob.has_magic(name):
-                continue
-            if next(base.glob(name), None):
-                return str(Path(glob.escape(str(base))) / name)
+            if found := located(name, base):
+                return found
         return name
 
     def part(value: Any) -> Any:

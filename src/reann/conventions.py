@@ -17,6 +17,7 @@ from reann.config import DataConfig, Keys, Units
 from reann.data.keys import KeyCensus, ResolvedKeys
 from reann.data.names import names_of
 from reann.data.read import iter_atoms
+from reann.data.remarks import ignore
 from reann.data.stated import factors, stated_units, to_angstrom
 from reann.data.values import values_of
 
@@ -115,7 +116,7 @@ def _labeled(files: list[str], keys: Keys) -> bool:
     `UserError` where none has, but some have what looks like one.
     """
     census = KeyCensus()
-    for atoms, origin in iter_atoms(files):
+    for atoms, origin in iter_atoms(files, remarks=ignore):
         values = values_of(atoms)
         if "free_energy" in values or any(names_of(label, values) for label in LABELS):
             return True
@@ -139,7 +140,7 @@ def _found(files: list[str], named: Mapping[str, str]) -> dict[str, str]:
     missing, rivals = dict(named), set()
     if not named:
         return {}
-    for atoms, _ in iter_atoms(files):
+    for atoms, _ in iter_atoms(files, remarks=ignore):
         values, full = values_of(atoms), bool(atoms.pbc.all())
         for label, key in list(missing.items()):
             if label in ("stress", "virial") and not full:

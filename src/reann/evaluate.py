@@ -27,6 +27,7 @@ from reann.data.dataset import Subset, open_dataset
 from reann.data.loader import pieces
 from reann.data.neighbors import graph_from_atoms
 from reann.data.read import iter_atoms
+from reann.data.remarks import ignore, print_notes
 from reann.device import device_named
 from reann.errors import UserError, listed
 from reann.evaluation import Evaluation
@@ -222,6 +223,7 @@ def evaluate_command(
         if known.labeled:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reann-"))
             dataset = open_dataset(names, data, potential.cutoff, Path(folder))
+            print_notes(dataset.remarks)
             bar.update(task, total=len(dataset))
             subset = Subset(dataset, np.arange(len(dataset)))
             labels = described(dataset.keys, data.units)
@@ -233,7 +235,8 @@ def evaluate_command(
             labels, notes = f"none; positions in {position_unit(names, data.units)}", []
             structures = angstrom(iter_atoms(names), data.units)
             found = evaluate_unlabeled(potential, structures, progress=tell, engine=engine)
-            structures = (atoms for atoms, _ in angstrom(iter_atoms(names), data.units))
+            again = iter_atoms(names, remarks=ignore)
+            structures = (atoms for atoms, _ in angstrom(again, data.units))
         bar.stop()
         for line in [f"Labels: {labels}", *(f"Note: {note}" for note in notes)]:
             console.say(line)

@@ -72,15 +72,18 @@ def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
     """
     from reann.data.keys import KeyCensus
     from reann.data.read import iter_atoms
+    from reann.data.remarks import Remark, summarized
 
     census, elements, structures = KeyCensus(), Counter[str](), 0
-    for atoms, origin in iter_atoms(from_file):
+    remarks: list[Remark] = []
+    for atoms, origin in iter_atoms(from_file, remarks=remarks.append):
         census.add(atoms, origin)
         elements.update(atoms.symbols)
         structures += 1
     total = elements.total()
     shares = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(elements.items()))
     found = f"{from_file}: {counted(structures, 'structure')}, {counted(total, 'atom')}, {shares}"
+    found = "\n".join([found, *summarized(remarks)])
     try:
         resolved = census.resolve(DataConfig(train=from_file, missing="allow"), from_file)
     except UserError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import tracemalloc
 from pathlib import Path
 
 import ase
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from reann.data.read import file_hash, find_files, iter_atoms
+from reann.data.files import file_hash, find_files
+from reann.data.read import iter_atoms
+from reann.data.remarks import Remark
 from reann.errors import UserError
 
 ETHANOL = Path(__file__).parents[1] / "data" / "ethanol.xyz"
@@ -152,11 +155,37 @@ def test_an_empty_compressed_file_is_an_error(tmp_path):
     assert error_of("a.xyz.gz", tmp_path).what == "The file holds no structure."
 
 
-def test_a_truncated_file_is_an_error_with_frame_and_line(tmp_path):
-    (tmp_path / "a.xyz").write_text(frames(3)[: -len("H 0.0 0.0 0.8 -0.1 0.0 0.0\n")])
+LAST_LINE = len("H 0.0 0.0 0.8 -0.1 0.0 0.0\n")
+
+
+@pytest.mark.parametrize("missing", [LAST_LINE, 2 * LAST_LINE, LAST_LINE + 40, 10, 4])
+def test_a_file_that_ends_within_a_structure_gives_the_ones_before_it_and_says_so(
+    tmp_path, missing, capsys
+):
+    (tmp_path / "a.xyz").write_text(frames(3)[:-missing])
+    remarks: list[Remark] = []
+    assert len(list(iter_atoms("a.xyz", tmp_path, remarks.append))) == 2
+    ((kind, origin),) = [(remark.kind, remark.origin) for remark in remarks]
+    assert (kind, origin) == ("cut-structure", "a.xyz#2")
+    assert len(list(iter_atoms("a.xyz", tmp_path))) == 2
+    assert "note: a.xyz#2: The file ends within this structure, after " in capsys.readouterr().err
+
+
+def test_a_number_that_is_cut_is_not_read_as_a_shorter_one(tmp_path):
+    ase.io.write(tmp_path / "a.xyz", [labeled(), labeled()], format="extxyz")
+    text = (tmp_path / "a.xyz").read_text().rstrip()
+    for missing, whole in [(0, 2), (1, 1), (5, 1), (8, 1)]:
+        (tmp_path / "a.xyz").write_text(text[: len(text) - missing])
+        assert len(list(iter_atoms("a.xyz", tmp_path))) == whole
+
+
+def test_a_file_that_ends_within_its_first_structure_is_an_error(tmp_path):
+    (tmp_path / "a.xyz").write_text(frames(1)[:-LAST_LINE])
     error = error_of("a.xyz", tmp_path)
-    assert error.what == "The file is truncated: it ends after 1 of 2 atoms."
-    assert error.where == "a.xyz#2, line 11"
+    assert error.what == (
+        "The file is truncated: it ends within its first structure, after 1 of 2 atoms."
+    )
+    assert error.where == "a.xyz#0, line 3"
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.9])
@@ -168,8 +197,8 @@ def test_a_truncated_archive_is_an_error_with_the_frame(tmp_path, keep):
     assert error.where.startswith("a.xyz.gz#")
 
 
-def test_a_line_cut_in_the_middle_is_an_error_with_the_line(tmp_path):
-    (tmp_path / "a.xyz").write_text(frames(2)[:-10])
+def test_a_line_that_lacks_a_column_is_an_error_with_the_line(tmp_path):
+    (tmp_path / "a.xyz").write_text(frames(2)[:-9] + "\n")
     error = error_of("a.xyz", tmp_path)
     assert "cannot be parsed" in error.what
     assert error.where == "a.xyz#1, line 8"
@@ -224,6 +253,113 @@ def test_the_hash_of_a_file_follows_its_content(tmp_path):
         (tmp_path / name).write_text(text)
     a, b, c = (file_hash(tmp_path / name) for name in "abc")
     assert a == b != c
+
+
+# --- other ways to write numbers and lines ----------------------------------------------------
+
+
+def read_as(tmp_path, content: bytes) -> ase.Atoms:
+    (tmp_path / "a.xyz").write_bytes(content)
+    ((atoms, _),) = iter_atoms("a.xyz", tmp_path)
+    return atoms
+
+
+@pytest.mark.parametrize("letter", ["D", "d"])
+def test_exponents_of_fortran_are_numbers_in_columns_and_values(tmp_path, letter):
+    text = FRAME.format(energy='-1.50D+01 stress="1.D-1 0 0 0 .2D0 0 0 0 3.0D-01" note=3d2')
+    text = text.replace("-0.1 0.0 0.0", "-1.0D-01 1.25-101 0.5").replace("D", letter)
+    atoms = read_as(tmp_path, text.encode())
+    assert atoms.calc.results["energy"] == -15.0
+    assert atoms.calc.results["stress"][:3].tolist() == [0.1, 0.2, 0.3]
+    assert atoms.calc.results["forces"][1].tolist() == [-0.1, 1.25e-101, 0.5]
+    assert atoms.info["note"] == "3d2"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda text: b"\xef\xbb\xbf" + text, lambda text: text.replace(b"\n", b"\r\n")]
+)
+def test_a_byte_order_mark_and_line_ends_of_windows_change_nothing(tmp_path, change):
+    plain, changed = (read_as(tmp_path, f(frames(1).encode())) for f in (bytes, change))
+    assert changed == plain
+    assert changed.info == plain.info
+    assert changed.calc.results["energy"] == plain.calc.results["energy"]
+
+
+def test_utf16_is_named_with_the_way_to_convert_it(tmp_path):
+    (tmp_path / "a.xyz").write_text(frames(1), encoding="utf-16")
+    error = error_of("a.xyz", tmp_path)
+    assert "UTF-16" in error.what
+    assert "iconv -f UTF-16 -t UTF-8" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("number", "line"), [(" 0.8 ", 4), ("energy=-0.0", 2), ('Lattice="5.0 0 0 0 5 0 0 0 5"', 2)]
+)
+def test_decimal_commas_are_named_with_their_line(tmp_path, number, line):
+    text = frames(1).replace("energy", 'Lattice="5.0 0 0 0 5 0 0 0 5" energy')
+    (tmp_path / "a.xyz").write_text(text.replace(number, number.replace(".", ",")))
+    error = error_of("a.xyz", tmp_path)
+    assert "decimal comma" in error.what
+    assert error.where == f"a.xyz#0, line {line}"
+
+
+def test_an_unknown_element_is_an_error_at_its_line(tmp_path):
+    (tmp_path / "a.xyz").write_text("3\nwords\nH 0 0 0\nQq 0 0 1\nH 0 0 2\n")
+    error = error_of("a.xyz", tmp_path)
+    assert error.where == "a.xyz#0, line 4"
+    assert "Qq" in error.what
+
+
+# --- memory -----------------------------------------------------------------------------------
+
+
+def hostile(folder: Path, kind: str) -> str:
+    """Write a small file that asks for much memory; return its name."""
+    if kind == "endless line":
+        with (folder / "a.xyz").open("wb") as stream:
+            stream.truncate(1 << 36)
+        return "a.xyz"
+    if kind == "sparse trajectory":
+        with (folder / "a.traj").open("wb") as stream:
+            stream.write(b"- of UlmASE-Trajectory  ")
+            stream.truncate(1 << 36)
+        return "a.traj"
+    if kind == "false number of atoms":
+        (folder / "a.xyz").write_text(frames(1).replace("2\n", "999999999\n", 1))
+        return "a.xyz"
+    if kind in ("zeros", "one line"):
+        with gzip.open(folder / "a.xyz.gz", "wb", compresslevel=1) as stream:
+            stream.write(b"2\n")
+            for _ in range(40):
+                stream.write((b"\0" if kind == "zeros" else b"x") * (1 << 20))
+        return "a.xyz.gz"
+    ase.io.write(folder / "a.traj", labeled())
+    content = (folder / "a.traj").read_bytes()
+    old, new = b'"ndarray": [[2, 3]', b'"ndarray": [[9999999999, 3]'
+    at = content.index(old)
+    size = content.rindex(b"{", 0, at)
+    while not content[size - 8 : size].endswith(b"\0\0\0\0\0"):
+        size = content.rindex(b"{", 0, size)
+    length = int.from_bytes(content[size - 8 : size], "little") + len(new) - len(old)
+    head = content[: size - 8] + length.to_bytes(8, "little") + content[size:at]
+    (folder / "a.traj").write_bytes(head + new + content[at + len(old) :])
+    return "a.traj"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["endless line", "sparse trajectory", "false number of atoms", "zeros", "one line", "shape"],
+)
+def test_a_file_that_asks_for_much_memory_is_refused_with_little(tmp_path, kind):
+    name = hostile(tmp_path, kind)
+    tracemalloc.start()
+    try:
+        error = error_of(name, tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100e6
+    assert error.where.startswith(name)
 
 
 VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>

@@ -12,12 +12,14 @@ import numpy as np
 
 from reann.config import DataConfig
 from reann.data.cache import CacheWriter
+from reann.data.files import display_name
 from reann.data.keys import KeyCensus, ResolvedKeys
 from reann.data.labels import extract
 from reann.data.neighbors import checked_neighbor_list
-from reann.data.read import display_name, read_file
+from reann.data.read import read_file
+from reann.data.remarks import Remark, ignore, summarized
 from reann.data.stated import to_angstrom
-from reann.errors import UserError
+from reann.errors import UserError, counted, listed
 
 Progress = Callable[[int, str], None]
 
@@ -67,11 +69,13 @@ def build_cache(
             done = 0
             for file, path in enumerate(paths):
                 name = display_name(path)
-                for frame, (atoms, origin) in enumerate(read_file(path, name)):
+                structures = read_file(path, name, build.remarks.append)
+                for frame, (atoms, origin) in enumerate(structures):
                     build.add(writer, atoms, origin, (file, frame))
                     done += 1
                     if progress is not None:
                         progress(done, name)
+            _check_converged(build.remarks, data)
             found = build.census.resolve(data, where)
             if _same(found, keys):
                 build.finish(writer, found)
@@ -80,7 +84,7 @@ def build_cache(
 
 
 def _guess(paths: list[Path], data: DataConfig, where: str) -> ResolvedKeys:
-    frames = chain.from_iterable(read_file(path, display_name(path)) for path in paths)
+    frames = chain.from_iterable(read_file(path, display_name(path), ignore) for path in paths)
     census = KeyCensus()
     for atoms, origin in islice(frames, N_FIRST):
         census.add(atoms, origin)
@@ -91,6 +95,18 @@ def _guess(paths: list[Path], data: DataConfig, where: str) -> ResolvedKeys:
         for atoms, origin in frames:
             census.add(atoms, origin)
         return census.resolve(data, where)
+
+
+def _check_converged(remarks: list[Remark], data: DataConfig) -> None:
+    origins = [remark.origin for remark in remarks if remark.kind == "not-converged"]
+    if origins and data.missing == "error":
+        raise UserError(
+            f"The electronic steps of {counted(len(origins), 'structure')} did not"
+            " converge, so energies and forces are not what the method gives.",
+            listed(origins),
+            "Converge them, or remove the structures. With data.missing: allow the training goes on"
+            " without their labels.",
+        )
 
 
 def _same(one: ResolvedKeys, other: ResolvedKeys) -> bool:
@@ -104,6 +120,7 @@ class _Build:
     def __init__(self, keys: ResolvedKeys, data: DataConfig, cutoff: float) -> None:
         self.keys, self.data, self.cutoff = keys, data, cutoff
         self.census = KeyCensus()
+        self.remarks: list[Remark] = []
         used = {
             "energy": keys.energy is not None,
             "forces": keys.forces is not None,
@@ -164,5 +181,6 @@ class _Build:
                 "elements": sorted(self._elements),
                 "groups": list(self._groups),
                 "notes": notes,
+                "remarks": summarized(self.remarks),
             }
         )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from reann.errors import UserError
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Part of the key of a cache: raised when its content changes its meaning."""
 
 INDEX = "index.json"

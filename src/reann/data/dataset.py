@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from reann.config import DataConfig
 from reann.data.build import Progress, build_cache
 from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
+from reann.data.file_types import check_file
+from reann.data.files import display_name, file_hash, find_files
 from reann.data.fingerprint import fingerprints
 from reann.data.keys import ResolvedKeys
-from reann.data.read import display_name, file_hash, find_files
 from reann.graph import LABELS, PER_ATOM_LABELS, Graph
 
 Index = int | np.integer
@@ -45,7 +46,9 @@ class Dataset:
         """Atomic numbers that are there, ascending."""
         keys = dict(about["keys"])
         self.keys = ResolvedKeys(**{**keys, "notes": tuple(keys["notes"])})
-        self.notes: list[str] = [*notes, *self.keys.notes, *about["notes"]]
+        self.remarks: list[str] = about["remarks"]
+        """What the files hold and is left out."""
+        self.notes: list[str] = [*notes, *self.remarks, *self.keys.notes, *about["notes"]]
         """What the user should hear."""
         self._arrays = arrays
         self._atoms, self._edges = arrays["first_atom"], arrays["first_edge"]
@@ -177,6 +180,8 @@ def open_dataset(
         For files, labels or structures that cannot be used.
     """
     paths = find_files(files)
+    for path in paths:
+        check_file(path, display_name(path))  # before a huge file is hashed
     named = [(display_name(path), file_hash(path)) for path in paths]
     folder = Path(cache_folder) / cache_key(
         files=[digest for _, digest in named],

@@ -15,12 +15,14 @@ from ase.data import chemical_symbols
 from reann.config import DataConfig
 from reann.data.check import duplicates, geometry, values
 from reann.data.check.finding import MOST_EXAMPLES, Finding, Rule, with_option
+from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.work import Work
 from reann.data.keys import KeyCensus
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
 from reann.data.read import iter_atoms
+from reann.data.remarks import Remark
 from reann.data.stated import to_angstrom
 from reann.errors import UserError
 
@@ -99,13 +101,14 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
         Å; atoms without a neighbor within it are reported.
     """
     records: list[Record] = []
+    remarks: list[Remark] = []
     findings: list[Finding | None] = []
     recorder, work, census = Recorder(neighbor_list, cutoff), Work(), KeyCensus()
     extract, config = Extractor(data), data or DataConfig(train=[])
     refused: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pattern in patterns:
         try:
-            for atoms, origin in iter_atoms(pattern):
+            for atoms, origin in iter_atoms(pattern, remarks=remarks.append):
                 census.add(atoms, origin)
                 labels = _labels(extract, atoms, origin, refused)
                 with suppress(UserError):  # a unit that is wrong was refused with the labels
@@ -114,6 +117,7 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
                 records.append(recorder(atoms, origin, labels))
         except UserError as error:  # noqa: PERF203 - the other files are still checked
             findings.append(_from_error(error, "unreadable", pattern))
+    findings += left_out(remarks, data is not None and data.missing == "allow")
     for (what, fix), origins in refused.items():
         shown = tuple(origins[:MOST_EXAMPLES])
         findings.append(Finding("bad-label", "error", what, fix, len(origins), shown))

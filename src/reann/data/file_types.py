@@ -1,0 +1,156 @@
+"""What a file or folder is, where it is no file of structures: the message says how to convert it.
+
+Only the first bytes are looked at, so that a wrong or a huge file is refused at once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import zipfile
+from pathlib import Path
+
+from reann.errors import UserError, listed
+
+HDF5, NUMPY, ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK\x03\x04"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+SAMPLED = 1 << 26
+"""Bytes; a larger file is looked at in several places before it is read."""
+N_PLACES, PLACE = 32, 4096
+
+ARRAYS = {
+    "numbers": ("nuclear_charges", "z", "Z", "numbers", "atomic_numbers"),
+    "positions": ("coords", "R", "positions", "xyz"),
+    "energies": ("energies", "E", "energy"),
+    "forces": ("forces", "F", "force"),
+}
+"""Names of the arrays of rMD17, MD17 and their like in .npz files."""
+
+NPZ_SCRIPT = """Convert it in Python:
+    import numpy, ase, ase.io
+    data = numpy.load({file!r})
+    numbers, structures = data[{numbers!r}], []
+    for r, e, f in zip(data[{positions!r}], data[{energies!r}], data[{forces!r}]):
+        atoms = ase.Atoms(numbers, r)
+        atoms.info["REF_energy"], atoms.arrays["REF_forces"] = e.item(), f
+        structures.append(atoms)
+    ase.io.write({target!r}, structures, format="extxyz")
+  MD17 and rMD17 are in kcal/mol and kcal/mol/Å: `data: {{units: {{energy: kcal/mol}}}}`."""
+
+HOW_TO_WRITE = (
+    "Write extended XYZ with ASE: energies into atoms.info['REF_energy'], forces into"
+    " atoms.arrays['REF_forces'], then ase.io.write('train.xyz', structures, format='extxyz')."
+)
+
+
+def check_file(path: Path, name: str) -> None:
+    """Refuse a file that cannot be opened, or whose first bytes show that it holds no structures.
+
+    Raises
+    ------
+    UserError
+        With the way to convert the file where there is one.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(PLACE)
+            size = os.fstat(stream.fileno()).st_size
+            places = range(0, size, size // N_PLACES) if size > SAMPLED else range(0)
+            blank = len(places) > 0
+            for place in places:
+                stream.seek(place)
+                blank = blank and not stream.read(PLACE).strip(b"\0")
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"The file cannot be read: {reason}.", name) from error
+    if not start:
+        raise UserError("The file is empty.", name)
+    if blank:
+        what = f"The file is {size / 1e9:.1f} GB of zeros: a copy that did not finish."
+        raise UserError(what, name, "Copy it again.")
+    if start.startswith(UTF16):
+        fix = f"Convert it: iconv -f UTF-16 -t UTF-8 '{name}' > utf8.xyz"
+        raise UserError("The file is text in UTF-16, not in UTF-8.", name, fix)
+    if start.startswith(HDF5):
+        what = "This is an HDF5 file; each data set names its arrays in its own way."
+        raise UserError(what, name, f"Look with `h5ls -r` and read it with h5py. {HOW_TO_WRITE}")
+    if start.startswith(NUMPY):
+        raise _numpy_array(path, name)
+    if start.startswith(ZIP):
+        raise _archive(path, name)
+    if path.suffix == ".aselmdb":
+        _check_lmdb(name)
+
+
+def folder_error(path: Path, pattern: str) -> UserError:
+    """Return the error that says what to name instead of a folder."""
+    systems = [path, *(p for p in sorted(path.iterdir()) if p.is_dir())] if _opens(path) else []
+    if any(map(_is_deepmd, systems)):
+        single = _is_deepmd(path)
+        what = "a system" if single else "a folder of systems"
+        return UserError(
+            f"'{pattern}' is {what} of DeePMD-kit.", fix=_dpdata(path, pattern, single)
+        )
+    what = f"'{pattern}' is a folder, not a file."
+    files = sorted(p.name for p in path.iterdir() if p.is_file()) if _opens(path) else []
+    likely = [n for n in ("vasprun.xml", "OUTCAR") if n in files] or ["*.xyz"]
+    where = f"files there: {listed(files)}" if files else ""
+    return UserError(what, where, f"Name the files in it, as '{Path(pattern) / likely[0]}'.")
+
+
+def _opens(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
+
+
+def _is_deepmd(folder: Path) -> bool:
+    if not _opens(folder):
+        return False
+    return (folder / "type.raw").is_file() or any(folder.glob("set.*/"))
+
+
+def _dpdata(path: Path, pattern: str, single: bool) -> str:
+    """Return the command that converts systems of DeePMD-kit; dpdata is installed with pip."""
+    arrays = "deepmd/npy" if any(path.glob("**/set.*/")) else "deepmd/raw"
+    kind = "deepmd/npy/mixed" if any(path.glob("**/real_atom_types.npy")) else arrays
+    if single and kind != "deepmd/npy/mixed":
+        structures = f"dpdata.LabeledSystem({pattern!r}, {kind!r}).to('ase/structure')"
+    else:
+        systems = f"dpdata.MultiSystems().load_systems_from_file({pattern!r}, {kind!r})"
+        structures = f"[a for s in {systems} for a in s.to('ase/structure')]"
+    target = f"{Path(pattern).name}.xyz"
+    code = f"import dpdata, ase.io; ase.io.write({target!r}, {structures})"
+    return f'Convert it (pip install dpdata): python -c "{code}"'
+
+
+def _numpy_array(path: Path, name: str) -> UserError:
+    what = "This is a single array of NumPy, not a file of structures."
+    system = path.parent.parent
+    if _is_deepmd(system):
+        what = "This is an array of a system of DeePMD-kit."
+        return UserError(what, name, _dpdata(system, str(system), single=True))
+    return UserError(what, name, HOW_TO_WRITE)
+
+
+def _archive(path: Path, name: str) -> UserError:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except (zipfile.BadZipFile, OSError) as error:
+        return UserError(f"The file is a damaged zip archive: {error}.", name, "Copy it again.")
+    keys = [member.removesuffix(".npy") for member in members]
+    if not members or not all(member.endswith(".npy") for member in members):
+        fix = "Unpack it and name the files in it."
+        return UserError(f"This is a zip archive with {listed(members, 4)}.", name, fix)
+    roles = {role: [n for n in names if n in keys] for role, names in ARRAYS.items()}
+    what = f"This is a .npz file of NumPy with the arrays {listed(keys)}."
+    if not all(roles.values()):
+        return UserError(what, name, HOW_TO_WRITE)
+    chosen = {role: names[0] for role, names in roles.items()}
+    script = NPZ_SCRIPT.format(file=name, target=f"{path.stem}.xyz", **chosen)
+    return UserError(what, name, script)
+
+
+def _check_lmdb(name: str) -> None:
+    if importlib.util.find_spec("ase_db_backends") is None:
+        what = "This is an LMDB database of ASE (fairchem), which ASE reads with an extension."
+        raise UserError(what, name, "Install it: pip install ase-db-backends")
