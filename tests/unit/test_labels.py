@@ -122,7 +122,7 @@ def test_several_keys_for_one_label_are_an_error_with_counts():
     samples = [dimer({"REF_energy": -1.0, "DFT_energy": -2.0}), dimer({"REF_energy": -1.0})]
     error = error_of(samples)
     assert error.what == (
-        "Several keys could be the energy: 'DFT_energy' (in 1 structures),"
+        "Several keys could be the energy: 'DFT_energy' (in 1 structure),"
         " 'REF_energy' (in 2 structures)."
     )
     assert "data.keys.energy" in error.fix

@@ -217,7 +217,7 @@ def test_given_parts_are_taken_out_before_fractions_are_drawn(folder):
 
 def test_an_index_out_of_range_is_an_error(folder):
     error = error_of(folder, valid={"indices": [0, 20, -1]})
-    assert error.what == "The index 20, -1 is out of range: there are 20 structures."
+    assert error.what == "The index 20, -1 is out of range: the data have 20 structures."
     assert error.where == "data.valid.indices"
 
 
