@@ -17,8 +17,8 @@ from ase.md.bussi import Bussi
 from bench import Bench, extrapolating, mean_and_error, rounded
 from numpy.typing import NDArray
 
-from reann.engines.files import Trail
 from reann.engines.md import degrees_of_freedom, run_md
+from reann.engines.trail import Trail
 from reann.engines.watch import Watch
 
 TEMPERATURE = 300.0

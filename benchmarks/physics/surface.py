@@ -13,8 +13,8 @@ from ase.constraints import FixAtoms
 from bench import Bench, extrapolating, rms, rounded
 
 from reann.engines.ase import Calculator
-from reann.engines.files import Trail
 from reann.engines.md import degrees_of_freedom, draw_velocities, drift, make_dynamics
+from reann.engines.trail import Trail
 from reann.engines.watch import ExplosionError, Watch
 from reann.potential import Ensemble, Potential
 

@@ -33,6 +33,7 @@ from reann.errors import UserError, listed
 from reann.evaluation import Evaluation
 from reann.graph import LABELS, Graph
 from reann.native import choice
+from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
 from reann.terminal import Terminal
@@ -197,11 +198,13 @@ def evaluate_command(
     Raises
     ------
     UserError
-        For unreadable files, unknown elements, and outputs that cannot be written.
+        For unreadable files, unknown elements, and outputs that cannot be written, or would replace
+        an input.
     """
     choice.check(engine, f"--engine {engine}")
     predictions.check_name(output)
     console = console or Terminal()
+    check_outputs({"--output": output, "--json": json_path}, [model, *files])
     potential = load(model, device_named(choice.device_for(engine, device), "--device"))
     names = [str(file) for file in files]
     metadata = potential.metadata if as_trained else {}

@@ -11,6 +11,7 @@ import yaml
 
 from reann.config import Config, DataConfig, Keys, Section, Units
 from reann.errors import UserError, counted
+from reann.output_files import check_outputs
 
 ACTIVE = {
     "data": ("train", "valid", "keys", "reference_energies"),
@@ -46,6 +47,7 @@ def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
     if file.exists():
         fix = "Choose another name, or remove it first."
         raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
+    check_outputs({"FILE.yaml": file}, [from_file])
     _check_host(host)
     found, labels = survey(from_file)
     data = {"train": from_file, **labels}

@@ -94,5 +94,5 @@ def test_a_doubtful_key_is_answered_by_an_option(
 
 
 def test_json_that_cannot_be_written_is_a_user_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="Cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         check_command([str(ETHANOL)], json_path=tmp_path / "absent" / "out.json")

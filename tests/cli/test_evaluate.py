@@ -122,7 +122,7 @@ def test_predictions_in_another_format_are_refused_before_the_work(model, ethano
 
 def test_an_output_that_cannot_be_written_is_an_error(model, ethanol, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="could not be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         evaluate_command(
             model, [str(ethanol)], output=tmp_path / "file" / "out.xyz", console=quiet()
         )

@@ -98,8 +98,9 @@ def test_path_integrals_through_a_socket(folder):
 
 
 def test_a_structure_is_not_overwritten(folder):
-    with pytest.raises(UserError, match="would be overwritten"):
-        export(folder / "water.reann", folder / "start.xyz", folder)
+    ase.io.write(folder / "start.xyz", ase.io.read(folder / "start.xyz"))  # with fewer digits
+    with pytest.raises(UserError, match="would overwrite an input"):
+        export(folder / "water.reann", folder / "start.xyz", folder, overwrite=True)
 
 
 def test_an_ensemble_says_how_far_its_members_lie_apart(tmp_path):

@@ -222,9 +222,12 @@ def test_a_start_from_a_file_is_its_last_structure(potential, box, tmp_path):
 def test_plain_lines_show_the_table(potential, molecule, capsys):
     run_md(potential, molecule, temperature=100.0, time=5.0, ensemble="nve")
     lines = capsys.readouterr().out.splitlines()
-    assert "drift meV/atom" in lines[0]
-    assert len(lines) == 1 + 11 + 1
-    assert lines[-1].startswith("0.005 ps")
+    assert "Velocities are drawn" in lines[0]
+    assert lines[1].split()[:3] == ["time", "T", "drift"]
+    assert lines[2].split()[:3] == ["ps", "K", "meV/atom"]
+    assert len(lines) == 1 + 2 + 11 + 2
+    assert lines[-2].startswith("0.005 ps in ")
+    assert "No trajectory was kept: name a file with -o" in lines[-1]
 
 
 def test_wrong_settings_say_what_is_right(potential, molecule, tmp_path):
@@ -232,9 +235,9 @@ def test_wrong_settings_say_what_is_right(potential, molecule, tmp_path):
         ({"ensemble": "nvt"}, "nve"),
         ({"temperature": -1.0}, "temperature"),
         ({"time": 0.0}, "time"),
-        ({"timestep": -1.0}, "timestep"),
+        ({"timestep": -1.0}, "time step"),
         ({"output": tmp_path / "md.pdb"}, r"\.traj"),
-        ({"output": tmp_path / "absent" / "md.xyz"}, "Cannot write"),
+        ({"output": tmp_path / "absent" / "md.xyz"}, "cannot be written"),
     ]:
         with pytest.raises(UserError, match=message):
             run_md(potential, molecule, quiet=True, **({"temperature": 300.0} | settings))

@@ -25,7 +25,9 @@ def check(
     Example: reann check train.xyz valid.xyz
     """
     from reann.data.check import check_command
+    from reann.output_files import check_outputs
 
+    check_outputs({"--json": json_path}, [config])
     labels = label_options(config, key, unit)
     with told():
         code = check_command(files, json_path, data=labels, strict=strict, cutoff=cutoff)

@@ -27,10 +27,14 @@ def export(
     folder: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="By default its name.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that differ from the new ones.")
+    ] = False,
 ) -> None:
     """Write everything that another program needs to start with a potential.
 
-    LAMMPS and metatomic compute the structure at once, and what differs from Python is told.
+    Masses, velocities and fixed atoms go along. LAMMPS and metatomic compute the structure, and
+    what differs from Python is printed.
 
     Example: reann export water.reann start.xyz --to lammps
     """
@@ -38,8 +42,10 @@ def export(
     if to is Target.ipi:
         from reann.ipi.export import export as for_ipi
 
-        for_ipi(model, start, folder)
-        say(f"{folder}/input.xml\nRun it with: cd {folder} && i-pi input.xml")
+        dropped = for_ipi(model, start, folder, overwrite=overwrite)
+        say(f"{folder}/input.xml")
+        _say_dropped(dropped)
+        say(f"Run it with: cd {folder} && i-pi input.xml")
         return
     if to is Target.metatomic:
         try:
@@ -48,15 +54,22 @@ def export(
             fix = "pip install metatomic-torch metatomic-ase, and a PyTorch that they allow"
             raise UserError(f"metatomic is not there: {error}.", "--to metatomic", fix) from error
 
-        file, found = for_metatomic(model, start, folder)
+        file, found = for_metatomic(model, start, folder, overwrite=overwrite)
         say(f"{file}\nmetatomic computes the same: {found}.")
         return
     from reann.lammps.export import export as for_lammps
 
-    found = for_lammps(model, start, folder)
+    exported = for_lammps(model, start, folder, overwrite=overwrite)
     say(f"{folder}/in.lammps")
-    if isinstance(found, str):
-        say(f"LAMMPS did not compute it: {found}\nAsk `reann lammps doctor`.")
+    if isinstance(exported.difference, str):
+        say(f"LAMMPS did not compute it: {exported.difference}\nAsk `reann lammps doctor`.")
     else:
-        say(f"LAMMPS computes the same: {found}.")
-    say(f"Run it with: cd {folder} && mpirun -n 2 lmp -in in.lammps")
+        say(f"LAMMPS computes the same: {exported.difference}.")
+    _say_dropped(exported.dropped)
+    say(f"Run it with: cd {folder} && {exported.command}")
+
+
+def _say_dropped(names: list[str]) -> None:
+    """Name what of the structure the other program does not get."""
+    for name in names:
+        say(f"Not exported: {name}.")

@@ -85,7 +85,9 @@ def evaluate(
     Example: reann evaluate runs/water/model.reann test.xyz --json errors.json
     """
     from reann.evaluate import evaluate_command
+    from reann.output_files import check_outputs
 
+    check_outputs({"--output": output, "--json": json_path}, [config])
     labels = label_options(config, key, unit)
     with told():
         evaluate_command(
@@ -107,7 +109,9 @@ def md(
     start: StartFile,
     *,
     temperature: Annotated[float, typer.Option(min=0, help="K.")],
-    time: Annotated[str, typer.Option(help="Such as 10ps or 500fs.")],
+    time: Annotated[
+        str, typer.Option(help="Such as 10ps or 500fs; with --continue that of all runs together.")
+    ],
     ensemble: Annotated[Ensemble, typer.Option(help="Kind of dynamics.")] = Ensemble.langevin,
     timestep: Annotated[
         float | None, typer.Option(min=1e-6, help="fs; by default 0.5 with hydrogen, else 1.")
@@ -120,17 +124,29 @@ def md(
     interval: Annotated[
         int | None, typer.Option(min=1, help="Steps between structures that are written.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the velocities and the thermostat.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the velocities and the thermostat.")] = 1,
     relax_first: Annotated[
         bool, typer.Option("--relax-first", help="Relax the positions before.")
+    ] = False,
+    new_velocities: Annotated[
+        bool, typer.Option("--new-velocities", help="Draw them, also if START has velocities.")
+    ] = False,
+    append: Annotated[
+        bool, typer.Option("--continue", help="Continue the run that wrote the trajectory -o.")
     ] = False,
     max_extrapolating: Annotated[
         float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
     ] = 1.0,
+    max_spread: Annotated[
+        float | None,
+        typer.Option(help="eV/Å; stop when members of an ensemble disagree more on a force."),
+    ] = None,
     engine: ComputedBy = Engine.auto,
     device: Device = "auto",
 ) -> None:
     """Run short molecular dynamics with a live table.
+
+    Velocities are those of START, or drawn where it has none.
 
     Example: reann md model.reann start.xyz --temperature 300 --time 10ps
     """
@@ -150,7 +166,10 @@ def md(
         interval=interval,
         seed=seed,
         relax_first=relax_first,
+        new_velocities=new_velocities,
+        append=append,
         max_extrapolating=max_extrapolating,
+        max_spread=max_spread,
         engine=engine.value,
         device=device,
     )

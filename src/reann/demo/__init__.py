@@ -38,7 +38,8 @@ def demo(folder: str | Path, execute: Execute) -> None:
     Raises
     ------
     UserError
-        If the folder holds something else, or cannot be written.
+        If the folder holds something else, or files of an earlier demo that were edited, or cannot
+        be written.
     typer.Exit
         If a step failed; it has printed why.
     """
@@ -47,6 +48,8 @@ def demo(folder: str | Path, execute: Execute) -> None:
     if folder.exists() and not again and (not folder.is_dir() or any(folder.iterdir())):
         fix = "Name a folder that is new or empty: reann demo FOLDER"
         raise UserError("The demo writes into a folder of its own.", str(folder), fix)
+    if again:
+        _check_unchanged(folder)
     copy_data(folder)
     console = Terminal()
     console.say("A potential for ethanol from 300 structures (rMD17, PBE), in a minute or two.")
@@ -70,6 +73,18 @@ def copy_data(folder: str | Path) -> None:
     except OSError as error:
         what = f"The data of the demo cannot be written: {error.strerror}."
         raise UserError(what, str(folder), "Name another folder: reann demo FOLDER") from error
+
+
+def _check_unchanged(folder: Path) -> None:
+    """Raise `UserError` if a file that the demo writes was edited since an earlier demo."""
+    for name in DATA:
+        path, bundled = folder / name, resources.files("reann.demo") / name
+        if path.exists() and (not path.is_file() or path.read_bytes() != bundled.read_bytes()):
+            raise UserError(
+                f"'{name}' is not as the demo writes it; it was not touched.",
+                str(folder),
+                "Name another folder: reann demo FOLDER",
+            )
 
 
 def commands(folder: Path) -> list[list[str]]:

@@ -1,27 +1,29 @@
-"""The structure a run starts from, and the file its structures go to."""
+"""The structure that a run or an export starts from."""
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, final
 
 import ase
-import ase.io
-from ase.io.trajectory import Trajectory
 
+from reann.conventions import LABELS
+from reann.data.keys import names_of, values_of
 from reann.data.read import iter_atoms
 from reann.errors import UserError
+from reann.report.predictions import PREFIX
 
-SUFFIXES = (".xyz", ".extxyz", ".traj")
+OF_RUNS = ("step", "time_fs")
+"""What a run writes into `info`; another run does not inherit it."""
 
 
 def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
-    """Return a copy of a structure without calculator, or the last one of a file, and its origin.
+    """Return a copy of a structure, or the last one of a file, and its origin.
+
+    The copy has neither calculator nor labels, which belong to the start alone: a trajectory would
+    repeat them in each of its structures.
 
     Raises
     ------
@@ -34,18 +36,16 @@ def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
         for atoms, where in iter_atoms(str(start)):  # noqa: B007 - the last one is wanted
             pass
         atoms.calc = None
+    _drop_labels(atoms)
     if len(atoms) == 0:
         raise UserError("The structure to start from has no atoms.", where)
     return atoms, where
 
 
-def copy_of(model: Path, folder: Path) -> str:
-    """Copy a potential into a folder, unless it is there, and return a name without blanks."""
+def plain_name(model: Path) -> str:
+    """Return the name of a potential, or `model.reann` where it has blanks and the like."""
     plain = re.fullmatch(r"[A-Za-z0-9_.+-]+", model.name) is not None
-    name = model.name if plain else "model.reann"
-    if not ((folder / name).exists() and (folder / name).samefile(model)):
-        shutil.copy(model, folder / name)
-    return name
+    return model.name if plain else "model.reann"
 
 
 def time_step(atoms: ase.Atoms) -> float:
@@ -63,55 +63,10 @@ def at_start(origin: str) -> Iterator[None]:
         raise UserError(error.what, where, error.fix) from error
 
 
-@final
-class Trail:
-    """Writes structures with their energies and forces, one after the other; without path, nothing.
-
-    `.xyz` and `.extxyz` become extended XYZ, `.traj` ASE's trajectory. A file of that name is
-    replaced. What was written stays readable when the run is stopped.
-    """
-
-    def __init__(self, path: str | Path | None) -> None:
-        self.path = None if path is None else Path(path)
-        self._file: Any = None
-        if self.path is None:
-            return
-        if self.path.suffix not in SUFFIXES:
-            raise UserError(
-                f"'{self.path.suffix}' is not a kind of trajectory.",
-                str(self.path),
-                f"End the name in one of {', '.join(SUFFIXES)}.",
-            )
-        try:
-            self._file = (
-                Trajectory(str(self.path), "w")
-                if self.path.suffix == ".traj"
-                else self.path.open("w", encoding="utf-8")
-            )
-        except OSError as error:
-            raise UserError("Cannot write the trajectory.", str(self.path), str(error)) from error
-
-    def write(self, atoms: ase.Atoms) -> None:
-        """Append a structure."""
-        if self.path is None:
-            return
-        try:
-            if self.path.suffix == ".traj":
-                self._file.write(atoms)
-            else:
-                ase.io.write(self._file, atoms, format="extxyz")
-                self._file.flush()
-        except OSError as error:
-            raise UserError("Cannot write the trajectory.", str(self.path), str(error)) from error
-
-    def __enter__(self) -> Trail:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
+def _drop_labels(atoms: ase.Atoms) -> None:
+    names = values_of(atoms)
+    labels = {key for label in LABELS for key in names_of(label, names)}
+    labels |= {key for key in names if key.startswith(PREFIX) or key in OF_RUNS}
+    for key in labels:
+        atoms.info.pop(key, None)
+        atoms.arrays.pop(key, None)

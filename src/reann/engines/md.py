@@ -8,23 +8,30 @@ from pathlib import Path
 
 import ase
 import numpy as np
-from ase import units
-from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
-from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
 
+from reann.engines import md_table
 from reann.engines.ase import Calculator
-from reann.engines.files import Trail, at_start, read_start, time_step
+from reann.engines.continuation import Beginning, beginning
+from reann.engines.dynamics import (
+    check_ensemble,
+    degrees_of_freedom,
+    draw_velocities,
+    has_velocities,
+    make_dynamics,
+    temperature_of,
+)
+from reann.engines.files import at_start, time_step
 from reann.engines.relax import relax
+from reann.engines.settings import check_dynamics
 from reann.engines.table import GrowingTable
+from reann.engines.trail import Trail
 from reann.engines.watch import Watch
-from reann.errors import UserError, counted, did_you_mean
+from reann.errors import UserError
+from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 
-ENSEMBLES = ("langevin", "nve", "npt")
-BAROSTAT_TIME = 1000.0
-"""fs, of the fluctuations of the volume."""
 N_ROWS, N_FRAMES = 20, 500
 
 
@@ -43,6 +50,10 @@ class Trajectory:
     extrapolating: float
     """Largest fraction of extrapolating atoms among the rows of the table; NaN if unknown."""
     steps_per_second: float
+    pressure: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """bar, with the part of the velocities; npt only."""
+    volume: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """Å^3; npt only."""
     drift: float = field(init=False)
     """Slope of a linear fit of the total energy, meV/atom/ps; an error only in NVE."""
 
@@ -64,17 +75,21 @@ def run_md(
     interval: int | None = None,
     seed: int = 1,
     relax_first: bool = False,
+    new_velocities: bool = False,
+    append: bool = False,
     max_extrapolating: float = 1.0,
+    max_spread: float | None = None,
     engine: str = "auto",
     device: str | None = None,
     quiet: bool = False,
 ) -> Trajectory:
     """Run molecular dynamics; constraints hold, and the given structure stays as it is.
 
-    Velocities are drawn from the Maxwell-Boltzmann distribution. Langevin dynamics thermalizes
-    all degrees of freedom, those of the center of mass too; NVE starts with the center of mass
-    at rest. NPT is Langevin dynamics with a stochastic barostat that scales the cell alike in all
-    directions (Quigley and Probert, J. Chem. Phys. 120, 11432 (2004)).
+    Velocities are those of the start; where it has none, they are drawn from the Maxwell-Boltzmann
+    distribution. Langevin dynamics thermalizes all degrees of freedom, those of the center of mass
+    too; NVE with drawn velocities has the center of mass at rest. NPT is Langevin dynamics with a
+    stochastic barostat that scales the cell alike in all directions (Quigley and Probert, J. Chem.
+    Phys. 120, 11432 (2004)).
 
     Parameters
     ----------
@@ -91,36 +106,64 @@ def run_md(
     friction
         1/fs, for langevin and npt.
     output
-        Trajectory to write: `.xyz`, `.extxyz` or `.traj`.
+        Trajectory to write: `.xyz`, `.extxyz` or `.traj`. An existing one is replaced after the
+        first step.
     interval
         Steps between structures written; by default about 500 structures.
     relax_first
-        Relax the positions before, to 0.05 eV/Å.
+        Relax the positions before, to 0.05 eV/Å; velocities are drawn then.
+    new_velocities
+        Draw velocities also for a start that has some.
+    append
+        Continue the run that wrote `output`, where there is one: from its last whole structure and
+        with its step and time, until `time` is reached in all. `start` gives constraints and
+        masses. NVE continues to rounding. Random numbers are others than without the break, the
+        same in each repetition; the barostat starts anew.
     max_extrapolating
-        Stop when more than this fraction of the atoms extrapolates; 1 never stops.
+        Stop when more than this fraction of the atoms extrapolates, which the rows of the table
+        tell; 1 never stops.
+    max_spread
+        eV/Å; stop when the members of an ensemble disagree more on the force on any atom, by the
+        length of the vector of standard deviations. Every step is looked at.
     engine, device
         As for `Calculator`.
 
     Raises
     ------
     UserError
-        For input that cannot be used.
+        For input that cannot be used, and outputs that cannot be written or would replace an input.
     ExplosionError
-        A `UserError`, when energy or temperature run away or atoms jump.
+        A `UserError`, when energy or temperature run away, atoms jump, or the run leaves what the
+        potential knows.
     """
-    _check(ensemble, temperature, time, timestep, friction)
-    atoms, origin = read_start(start)
-    if relax_first:
+    check_ensemble(ensemble)
+    check_outputs({"--output": output}, [model] if append else [model, start])
+    trail = Trail(output, append=append)
+    first = beginning(start, output, append=append)
+    timestep = time_step(first.atoms) if timestep is None else timestep
+    check_dynamics(
+        temperature=temperature,
+        time=time,
+        timestep=timestep,
+        pressure=pressure,
+        friction=friction,
+        interval=interval,
+        seed=seed,
+        max_extrapolating=max_extrapolating,
+        max_spread=max_spread,
+    )
+    atoms = first.atoms
+    if relax_first and not first.continued:
         atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
     calculator = Calculator(model, engine=engine, device=device)
+    _check_members(calculator, max_spread)
     atoms.calc = calculator
-    timestep = timestep or time_step(atoms)
-    n_steps = max(1, round(time / timestep))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, first.step])
+    drawn = not first.continued and (new_velocities or not has_velocities(atoms))
+    if drawn:
+        draw_velocities(atoms, temperature, rng, at_rest=ensemble == "nve")
     freedom = degrees_of_freedom(atoms, ensemble)
-    draw_velocities(atoms, temperature, rng, at_rest=ensemble == "nve")
-
-    with at_start(origin):  # errors that come later are explosions
+    with at_start(first.origin):  # errors that come later are explosions
         atoms.get_forces()
     dynamics = make_dynamics(
         atoms,
@@ -131,28 +174,27 @@ def run_md(
         friction=friction,
         rng=rng,
     )
-    watch = Watch(atoms, calculator, freedom, timestep, temperature)
-    row_every, frame_every = max(1, n_steps // N_ROWS), interval or max(1, n_steps // N_FRAMES)
-    change = "drift" if ensemble == "nve" else "energy"
-    headings = ("time ps", "T K", f"{change} meV/atom", "extrap. %", "steps/s", "ns/day", "µs/atom")
-    table = GrowingTable(headings, quiet=quiet)
-    most = float("nan")
-    with Trail(output) as trail, table:
-        begun = before = clock.perf_counter()
-        last = 0
-        for _ in watch.steps(dynamics, n_steps, trail):
-            step = dynamics.nsteps
-            if step % frame_every == 0:
-                trail.write(atoms)
-            if step % row_every == 0 or step == n_steps:
-                outside, now = calculator.fraction_extrapolating(), clock.perf_counter()
-                most = float(np.fmax(most, outside))
-                speed = (step - last) / (now - before) if step else float("nan")
-                table.add(watch.row(step, outside, speed))
-                before, last = now, step
-                if outside > max_extrapolating:
-                    raise watch.explosion(step, f"{outside:.0%} of the atoms extrapolate")
-    took = clock.perf_counter() - begun
+    dynamics.nsteps = first.step
+    watch = Watch(
+        atoms,
+        calculator,
+        freedom,
+        timestep,
+        temperature,
+        first_step=first.step,
+        first_time=first.time,
+        pressures=ensemble == "npt",
+        max_spread=np.inf if max_spread is None else max_spread,
+    )
+    members = len(calculator.potential.members) > 1
+    table = GrowingTable(md_table.headings(ensemble, members=members), quiet=quiet)
+    table.say(_about_start(first, watch, drawn=drawn))
+    n_steps = max(0 if first.continued else 1, round((time - first.time) / timestep))
+    plan = _Plan(n_steps, interval or max(1, round(time / timestep) // N_FRAMES), max_extrapolating)
+    with trail, table:
+        begun = clock.perf_counter()
+        most = _run(dynamics, watch, plan, trail, table)
+        took = clock.perf_counter() - begun
     done = Trajectory(
         atoms,
         timestep,
@@ -160,92 +202,15 @@ def run_md(
         np.array(watch.total_energy),
         most,
         n_steps / took,
+        np.array(watch.pressure),
+        np.array(watch.volume),
     )
-    slope = f", drift {done.drift:.4f} meV/atom/ps" if ensemble == "nve" else ""
+    slope = f" Drift {done.drift:.4f} meV/atom/ps." if ensemble == "nve" else ""
     table.say(
-        f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s:"
-        f" mean temperature {done.temperature.mean():.0f} K{slope}."
+        f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s. {md_table.averages(watch)}{slope}"
     )
+    table.say(_about_output(output, trail.n_written))
     return done
-
-
-def make_dynamics(
-    atoms: ase.Atoms,
-    *,
-    ensemble: str,
-    timestep: float,
-    temperature: float,
-    pressure: float,
-    friction: float,
-    rng: np.random.Generator,
-) -> MolecularDynamics:
-    """Return ASE's integrator; units as in `run_md`."""
-    step = timestep * units.fs
-    if ensemble == "nve":
-        return VelocityVerlet(atoms, step)
-    if ensemble == "langevin":
-        # Removing the motion of the center of mass would not sample NVT exactly.
-        return Langevin(
-            atoms,
-            step,
-            temperature_K=temperature,
-            friction=friction / units.fs,
-            fixcm=False,
-            rng=rng,
-        )
-    if not atoms.pbc.all():
-        raise UserError(
-            "Constant pressure needs a cell that is periodic in three dimensions.",
-            f"pbc is {atoms.pbc.tolist()}",
-            "Use langevin, or set pbc and the cell.",
-        )
-    if atoms.constraints:
-        raise UserError(
-            "Constraints do not go with constant pressure: scaling the cell moves all atoms.",
-            counted(len(atoms.constraints), "constraint"),
-            "Use langevin, or remove the constraints.",
-        )
-    if temperature == 0 or friction == 0:
-        raise UserError("npt needs a temperature and a friction.", fix="Give both, or use nve.")
-    from ase.md.langevinbaoab import LangevinBAOAB  # not in early versions that else work
-
-    # ASE's own estimate of a mass, which it gives only with a warning.
-    mass = (BAROSTAT_TIME / 4 / 1.66) ** 2 * len(atoms) ** (1 / 3)
-    return LangevinBAOAB(
-        atoms,
-        step,
-        temperature_K=temperature,
-        externalstress=-pressure * units.bar,
-        hydrostatic=True,
-        T_tau=units.fs / friction,
-        P_tau=BAROSTAT_TIME * units.fs,
-        P_mass=mass,
-        rng=rng,
-    )
-
-
-def degrees_of_freedom(atoms: ase.Atoms, ensemble: str) -> int:
-    """Return how many momenta carry kinetic energy, constraints and a resting center counted."""
-    freedom = int(atoms.get_number_of_degrees_of_freedom())
-    if ensemble == "nve" and _center_is_conserved(atoms):
-        freedom -= 3
-    if freedom <= 0:
-        raise UserError("No atom can move.", "constraints of the start", "Free some atoms.")
-    return freedom
-
-
-def draw_velocities(
-    atoms: ase.Atoms, temperature: float, rng: np.random.Generator, *, at_rest: bool = False
-) -> None:
-    """Draw momenta from the Maxwell-Boltzmann distribution, under the constraints.
-
-    `at_rest` takes the momentum of the center of mass away, where it is conserved.
-    """
-    masses = atoms.get_masses()[:, None]
-    momenta = rng.standard_normal((len(atoms), 3)) * np.sqrt(masses * units.kB * temperature)
-    if at_rest and _center_is_conserved(atoms):
-        momenta -= masses * momenta.sum(axis=0) / masses.sum()
-    atoms.set_momenta(momenta)
 
 
 def drift(total_energy: NDArray[np.float64], timestep: float, n_atoms: int) -> float:
@@ -257,22 +222,56 @@ def drift(total_energy: NDArray[np.float64], timestep: float, n_atoms: int) -> f
     return float(1e3 * slope / n_atoms)
 
 
-def _center_is_conserved(atoms: ase.Atoms) -> bool:
-    return len(atoms) > 1 and not atoms.constraints
+@dataclass(frozen=True)
+class _Plan:
+    n_steps: int
+    frame_every: int
+    max_extrapolating: float
 
 
-def _check(
-    ensemble: str, temperature: float, time: float, timestep: float | None, friction: float
-) -> None:
-    if ensemble not in ENSEMBLES:
+def _run(
+    dynamics: MolecularDynamics, watch: Watch, plan: _Plan, trail: Trail, table: GrowingTable
+) -> float:
+    """Run all steps; return the largest fraction of extrapolating atoms that was noticed."""
+    first, last = watch.first_step, watch.first_step + plan.n_steps
+    row_every = max(1, plan.n_steps // N_ROWS)
+    most, row_step, row_time = float("nan"), first, clock.perf_counter()
+    for _ in watch.steps(dynamics, plan.n_steps, trail):
+        step = dynamics.nsteps
+        # The first structure of a continued run is in the trajectory already.
+        if step % plan.frame_every == 0 and (step > first or first == 0):
+            trail.write(watch.atoms, watch.about(step))
+        if (step - first) % row_every == 0 or step == last:
+            outside, now = watch.calculator.fraction_extrapolating(), clock.perf_counter()
+            most = float(np.fmax(most, outside))
+            speed = (step - row_step) / (now - row_time) if step > first else float("nan")
+            table.add(md_table.row(watch, step, outside, speed))
+            row_step, row_time = step, now
+            if outside > plan.max_extrapolating:
+                if step % plan.frame_every:
+                    trail.write(watch.atoms, watch.about(step))
+                raise watch.stop(step, f"{outside:.0%} of the atoms extrapolate")
+    return most
+
+
+def _check_members(calculator: Calculator, max_spread: float | None) -> None:
+    if max_spread is not None and len(calculator.potential.members) == 1:
         raise UserError(
-            f"'{ensemble}' is not an ensemble.{did_you_mean(ensemble, ENSEMBLES)}",
-            fix=f"Use one of {', '.join(ENSEMBLES)}.",
+            "A single potential has no spread.", "--max-spread", "Give the file of an ensemble."
         )
-    limits = {"temperature": (temperature, 0.0), "friction": (friction, 0.0)}
-    for name, (value, lowest) in limits.items():
-        if not lowest <= value < float("inf"):
-            raise UserError(f"The {name} is {value}.", "run_md", "Give zero or more.")
-    for name, value in {"time": time, "timestep": timestep}.items():
-        if value is not None and not 0 < value < float("inf"):
-            raise UserError(f"The {name} is {value} fs.", "run_md", "Give more than zero.")
+
+
+def _about_start(first: Beginning, watch: Watch, *, drawn: bool) -> str:
+    """Say which velocities the run starts with."""
+    if first.continued:
+        return f"Continuing {first.origin}, {1e-3 * first.time:g} ps."
+    temperature = temperature_of(watch.atoms, watch.freedom)
+    if drawn:
+        return f"Velocities are drawn at random: {temperature:.0f} K."
+    return f"Velocities are those of the start: {temperature:.0f} K. --new-velocities draws others."
+
+
+def _about_output(output: str | Path | None, n_written: int) -> str:
+    if output is None:
+        return "No trajectory was kept: name a file with -o md.xyz."
+    return f"Trajectory: {output}, {n_written} structures written."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from reann.errors import UserError
 
@@ -23,13 +22,13 @@ class Difference:
         )
 
 
-def checked(difference: Difference, program: str, folder: Path) -> Difference:
+def checked(difference: Difference, program: str, where: str) -> Difference:
     """Return a difference that rounding explains; `UserError` for a larger one."""
     if difference.energy < 1e-6 and difference.forces < 1e-4:
         return difference
     raise UserError(
         f"{program} and Python differ: by {difference.energy:.1e} eV per atom and"
         f" {difference.forces:.1e} eV/Å.",
-        str(folder),
-        "Please report this, with the folder.",
+        where,
+        "Please report this, with the potential and the structure; nothing was written.",
     )

@@ -7,16 +7,22 @@ from pathlib import Path
 
 import ase
 import numpy as np
+from ase import units
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE, LBFGS
+from numpy.typing import NDArray
 
 from reann.engines.ase import Calculator
-from reann.engines.files import Trail, at_start, read_start
+from reann.engines.files import at_start, read_start
+from reann.engines.settings import check_number
 from reann.engines.table import GrowingTable
+from reann.engines.trail import Trail
 from reann.errors import UserError, counted
+from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 
-HEADINGS = ("step", "energy eV", "max force eV/Å", "volume Å^3")
+HEADINGS = ("step\n", "      energy\n          eV", "max force\neV/Å", "    volume\n        Å³")
+OF_CELL = ("pressure\nGPa", "  pressure\n     eV/Å³")
 OPTIMIZERS = {"lbfgs": LBFGS, "fire": FIRE}
 
 
@@ -50,6 +56,8 @@ def relax(
 ) -> Relaxation:
     """Relax a structure; constraints hold, and the given structure stays as it is.
 
+    The relaxed structure has no velocities.
+
     Parameters
     ----------
     start
@@ -59,7 +67,10 @@ def relax(
     cell
         Relax the cell, too; it must be periodic in three dimensions.
     output
-        File of all steps: `.xyz`, `.extxyz` or `.traj`. The last one is the relaxed structure.
+        File of all steps: `.xyz`, `.extxyz` or `.traj`. The last one is the relaxed structure. An
+        existing file is replaced after the first step.
+    max_steps
+        Give up after so many steps.
     optimizer
         `lbfgs`, or the slower and more robust `fire`.
     engine, device
@@ -68,14 +79,19 @@ def relax(
     Raises
     ------
     UserError
-        For files, structures and elements that cannot be used, and when energy or forces
-        become infinite.
+        For files, structures, elements and settings that cannot be used, for outputs that cannot
+        be written or would replace an input, and when energy or forces become infinite.
     """
     if optimizer not in OPTIMIZERS:
         raise UserError(
             f"'{optimizer}' is not an optimizer.", fix=f"Use one of {', '.join(OPTIMIZERS)}."
         )
+    check_number("largest force", fmax, "eV/Å", above=0.0)
+    check_number("number of steps", float(max_steps), least=1.0)
+    check_outputs({"--output": output}, [model, start])
+    trail = Trail(output)
     atoms, origin = read_start(start)
+    atoms.arrays.pop("momenta", None)
     if cell and not atoms.pbc.all():
         raise UserError(
             "The cell can be relaxed where it is periodic in three dimensions.",
@@ -88,20 +104,25 @@ def relax(
     moving = FrechetCellFilter(atoms) if cell else atoms
     every = max(1, max_steps // 200)
 
-    with Trail(output) as trail, GrowingTable(HEADINGS, quiet=quiet) as table:
+    table = GrowingTable([*HEADINGS, *(OF_CELL if cell else ())], quiet=quiet)
+    with trail, table:
         with OPTIMIZERS[optimizer](moving, logfile=None) as search:
             largest = np.inf
             for _ in search.irun(fmax=fmax, steps=max_steps):
                 largest = _largest_force(moving, search.nsteps)
-                trail.write(atoms)
+                trail.write(atoms, {"step": search.nsteps})
+                if search.nsteps > 0:
+                    trail.confirm()
                 if search.nsteps % every == 0 or largest < fmax:
-                    table.add(_row(atoms, search.nsteps, largest))
+                    table.add(_row(atoms, search.nsteps, largest, cell=cell))
             steps = search.nsteps
         done = bool(largest < fmax)
         if not done and steps % every:
-            table.add(_row(atoms, steps, largest))
+            table.add(_row(atoms, steps, largest, cell=cell))
     energy = atoms.get_potential_energy()
     table.say(_verdict(done, steps, largest, fmax))
+    if (deviations := atoms.calc.results.get("forces_std")) is not None:
+        table.say(_spread(atoms, deviations))
     return Relaxation(atoms, done, steps, energy, largest)
 
 
@@ -109,16 +130,29 @@ def _largest_force(moving: ase.Atoms | FrechetCellFilter, step: int) -> float:
     largest = float(np.linalg.norm(moving.get_forces(), axis=1).max())
     if not np.isfinite(largest):
         raise UserError(
-            "The forces are no finite numbers any more.",
+            "The forces are not finite any more.",
             f"step {step} of the relaxation",
             "Start from a structure closer to the training data, or use --optimizer fire.",
         )
     return largest
 
 
-def _row(atoms: ase.Atoms, step: int, largest: float) -> list[str]:
+def _row(atoms: ase.Atoms, step: int, largest: float, *, cell: bool) -> list[str]:
     volume = f"{atoms.get_volume():.2f}" if atoms.pbc.all() else "–"
-    return [str(step), f"{atoms.get_potential_energy():.5f}", f"{largest:.4f}", volume]
+    cells = [str(step), f"{atoms.get_potential_energy():.5f}", f"{largest:.4f}", volume]
+    if cell:
+        pressure = -float(atoms.get_stress()[:3].sum()) / 3.0
+        cells += [f"{pressure / units.GPa:.3f}", f"{pressure:.6f}"]
+    return cells
+
+
+def _spread(atoms: ase.Atoms, deviations: NDArray[np.float64]) -> str:
+    lengths = np.linalg.norm(deviations, axis=1)
+    atom = int(lengths.argmax())
+    return (
+        f"The members of the ensemble disagree most on the force on atom {atom}"
+        f" ({atoms.symbols[atom]}): by {lengths[atom]:.3f} eV/Å."
+    )
 
 
 def _verdict(done: bool, steps: int, largest: float, fmax: float) -> str:

@@ -12,6 +12,8 @@ from rich.table import Table
 from reann.terminal import Terminal
 
 SHOWN_ROWS = 20
+NARROWEST = 6
+"""Characters, of a column."""
 
 
 @final
@@ -21,7 +23,8 @@ class GrowingTable:
     Parameters
     ----------
     headings
-        One per column; a column is as wide as its heading, at least eight characters.
+        One per column: its name, and on a second line its unit. A column is as wide as its
+        heading, at least `NARROWEST`.
     quiet
         Print nothing.
     """
@@ -55,7 +58,8 @@ class GrowingTable:
         if self.live:
             self.live.start()
         else:
-            self.say(self._line(self.headings))
+            for line in zip(*(heading.split("\n") for heading in self.headings), strict=True):
+                self.say(self._line(line))
         return self
 
     def __exit__(
@@ -68,5 +72,6 @@ class GrowingTable:
             self.live.stop()
 
     def _line(self, cells: Sequence[str]) -> str:
-        widths = [max(len(heading), 8) for heading in self.headings]
+        lines = (heading.split("\n") for heading in self.headings)
+        widths = [max(NARROWEST, *map(len, names)) for names in lines]
         return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))

@@ -8,6 +8,7 @@ ts.integrate(systems, Model("water.reann"), integrator=ts.Integrator.nvt_langevi
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Model(ModelInterface):
     Parameters
     ----------
     potential
-        Or its file.
+        Or its file. A potential that is elsewhere than `device` is copied, never moved.
     device
         `auto`, `cpu` or `cuda`; on the CPU the native engine computes.
     dtype
@@ -47,9 +48,11 @@ class Model(ModelInterface):
         compute_stress: bool = True,
     ) -> None:
         super().__init__()
+        self._device = device_named(str(device))
         if isinstance(potential, str | Path):
             potential = load(potential)
-        self._device = device_named(str(device))
+        elif potential.device != self._device:
+            potential = copy.deepcopy(potential)  # the given one stays where it is
         self.potential = potential.to(self._device)
         self._dtype, self._compute_stress, self._compute_forces = dtype, compute_stress, True
 

@@ -1,4 +1,4 @@
-"""Watches molecular dynamics: temperature and total energy of every step, and the alarm."""
+"""Watches molecular dynamics: what every step gives, and when the dynamics has to stop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from ase import units
 from ase.md.md import MolecularDynamics
 
 from reann.engines.ase import Calculator
-from reann.engines.files import Trail
+from reann.engines.dynamics import temperature_of
+from reann.engines.trail import Trail
 from reann.errors import UserError
 
 HOTTEST = 10.0
-"""A temperature above this many times the wanted one, or 300 K if that is more, is an explosion."""
+"""A temperature above this many times the highest of the wanted one, that of the start and 300 K is
+an explosion."""
 LONGEST_STEP = 0.3
 """Å; an atom that moves farther within one step has exploded."""
 
@@ -25,7 +27,23 @@ class ExplosionError(UserError):
 
 
 class Watch:
-    """Temperature and total energy of every step, and the alarm."""
+    """Temperature, total energy and more of every step, and the alarm.
+
+    Parameters
+    ----------
+    freedom
+        Degrees of freedom that carry the kinetic energy.
+    timestep
+        fs.
+    temperature
+        K, the wanted one.
+    first_step, first_time
+        Where an earlier run ended, which this one continues; time in fs.
+    pressures
+        Whether pressure and volume are recorded; the structure is periodic in three dimensions.
+    max_spread
+        eV/Å; the run stops when the members of an ensemble disagree more on the force on an atom.
+    """
 
     def __init__(
         self,
@@ -34,48 +52,76 @@ class Watch:
         freedom: int,
         timestep: float,
         temperature: float,
+        *,
+        first_step: int = 0,
+        first_time: float = 0.0,
+        pressures: bool = False,
+        max_spread: float = float("inf"),
     ) -> None:
         self.atoms, self.calculator = atoms, calculator
         self.freedom, self.timestep = freedom, timestep
-        self.limit = HOTTEST * max(temperature, 300.0)
+        self.first_step, self.first_time = first_step, first_time
+        self.pressures, self.max_spread = pressures, max_spread
+        self.limit = HOTTEST * max(temperature, 300.0, temperature_of(atoms, freedom))
         self.temperature: list[float] = []
         self.total_energy: list[float] = []
+        self.pressure: list[float] = []
+        self.volume: list[float] = []
+        self.spread = float("nan")
+        """Largest disagreement of the members about the force on an atom, eV/Å, of this step."""
 
     def look(self, step: int) -> None:
         """Record a step; raise `ExplosionError` where it makes no sense."""
+        potential_energy = self.atoms.get_potential_energy()
         kinetic = self.atoms.get_kinetic_energy()
-        temperature = 2.0 * kinetic / (self.freedom * units.kB)
-        energy = self.atoms.get_potential_energy() + kinetic
+        temperature = temperature_of(self.atoms, self.freedom)
+        energy = potential_energy + kinetic
         self.temperature.append(temperature)
         self.total_energy.append(energy)
+        if self.pressures:
+            volume = self.atoms.get_volume()
+            virial = -volume * float(self.calculator.results["stress"][:3].sum())
+            self.volume.append(volume)
+            self.pressure.append((virial + 2.0 * kinetic) / (3.0 * volume) / units.bar)
         speed = np.linalg.norm(self.atoms.get_velocities(), axis=1) * units.fs
         if not np.isfinite(energy):
-            raise self.explosion(step, "the energy is no finite number")
+            raise self.explosion(step, "the energy is not finite")
         if not temperature <= self.limit:
             raise self.explosion(step, f"the temperature is {temperature:.0f} K")
         if not speed.max() * self.timestep <= LONGEST_STEP:
             raise self.explosion(
                 step, f"an atom moves {speed.max() * self.timestep:.2f} Å in one step"
             )
+        self._compare_members(step)
 
     def steps(self, dynamics: MolecularDynamics, n_steps: int, trail: Trail) -> Iterator[None]:
-        """Run the dynamics; the structure that exploded is the last one written."""
+        """Run the dynamics; the structure at which it stops is the last one written."""
         run = dynamics.irun(n_steps)
         while True:
             try:
                 next(run)
                 self.look(dynamics.nsteps)
+                if dynamics.nsteps > self.first_step:
+                    trail.confirm()
             except StopIteration:
                 return
             except ExplosionError:
-                trail.write(self.atoms)
+                trail.write(self.atoms, self.about(dynamics.nsteps))
                 raise
             except UserError as error:  # of a structure that no start would have
                 if isinstance(error.__cause__, torch.cuda.OutOfMemoryError):
                     raise
-                trail.write(self.atoms)
+                trail.write(self.atoms, self.about(dynamics.nsteps + 1))
                 raise self.explosion(dynamics.nsteps + 1, error.what) from error
             yield
+
+    def time(self, step: int) -> float:
+        """Return the time of a step in fs."""
+        return self.first_time + (step - self.first_step) * self.timestep
+
+    def about(self, step: int) -> dict[str, int | float]:
+        """Return what the trajectory says about a structure, so that a run can continue from it."""
+        return {"step": step, "time_fs": self.time(step)}
 
     def explosion(self, step: int, what: str) -> ExplosionError:
         """Return the error: what happened, when, which atom is the fastest, what to do."""
@@ -83,26 +129,38 @@ class Watch:
         atom = int(np.nanargmax(speed)) if np.isfinite(speed).any() else 0
         try:
             outside = self.calculator.fraction_extrapolating()
-        except UserError:  # coincident atoms, or positions that are no numbers
+        except UserError:  # coincident atoms, or positions that are not finite
             outside = float("nan")
         known = "" if np.isnan(outside) else f"; {outside:.0%} of all atoms extrapolate"
         return ExplosionError(
             f"The dynamics exploded: {what}.",
-            f"step {step} ({step * self.timestep * 1e-3:.4f} ps); the fastest atom is {atom}"
+            f"{self._place(step)}; the fastest atom is {atom}"
             f" ({self.atoms.symbols[atom]}), {speed[atom]:.3f} Å/fs{known}",
             "Relax the start first, take a shorter time step, or train on structures like the"
             " last ones of the trajectory.",
         )
 
-    def row(self, step: int, outside: float, speed: float) -> list[str]:
-        """Return the cells of the table."""
-        change = 1e3 * (self.total_energy[-1] - self.total_energy[0]) / len(self.atoms)
-        per_day = speed * self.timestep * 86400e-6
-        cells = [f"{step * self.timestep * 1e-3:.3f}", f"{self.temperature[-1]:.0f}"]
-        cells += [f"{change:.3f}", _or_dash(f"{1e2 * outside:.1f}", outside)]
-        cells += [_or_dash(f"{speed:.1f}", speed), _or_dash(f"{per_day:.3f}", per_day)]
-        return [*cells, _or_dash(f"{1e6 / speed / len(self.atoms):.1f}", speed)]
+    def stop(self, step: int, what: str) -> ExplosionError:
+        """Return the error of a run that leaves what the potential knows."""
+        return ExplosionError(
+            f"The dynamics stopped: {what}.",
+            self._place(step),
+            "Train on structures like the last one of the trajectory, or allow more.",
+        )
 
+    def _compare_members(self, step: int) -> None:
+        deviations = self.calculator.results.get("forces_std")
+        if deviations is None:
+            return
+        lengths = np.linalg.norm(deviations, axis=1)
+        atom = int(lengths.argmax())
+        self.spread = float(lengths[atom])
+        if not self.spread <= self.max_spread:
+            raise self.stop(
+                step,
+                f"the members of the ensemble disagree by {self.spread:.3f} eV/Å on the force on"
+                f" atom {atom} ({self.atoms.symbols[atom]})",
+            )
 
-def _or_dash(text: str, value: float) -> str:
-    return "–" if np.isnan(value) else text
+    def _place(self, step: int) -> str:
+        return f"step {step} ({1e-3 * self.time(step):.4f} ps)"

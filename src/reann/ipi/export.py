@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-import ase.io
+import ase
 import numpy as np
 
-from reann.engines.files import at_start, copy_of, read_start, time_step
-from reann.errors import UserError
+from reann.engines.constraints import fixed_directions
+from reann.engines.dynamics import has_velocities
+from reann.engines.files import at_start, plain_name, read_start, time_step
+from reann.engines.trail import xyz_frame
+from reann.output_files import check_folder, write_folder
 from reann.potential import load
 
 BEADS, STEPS = 8, 2000
@@ -23,7 +26,7 @@ __DRIVER_NAME__, __DRIVER_CLASS__ = "reann", Driver.__name__
 INPUT = """<!-- {title}
      i-pi input.xml
      Path integrals at constant volume. With nbeads='1' and <thermostat mode='svr'> the atoms are
-     classical; with <dynamics mode='npt'> the pressure is constant. -->
+     classical{npt}. -->
 <simulation verbosity='medium'>
   <output prefix='run'>
     <properties stride='10' filename='out'> [ step, time{{picosecond}}, conserved{{electronvolt}},
@@ -47,7 +50,7 @@ INPUT = """<!-- {title}
     </initialize>
     <forces><force forcefield='reann'/></forces>
     <ensemble><temperature units='kelvin'> 300 </temperature></ensemble>
-    <motion mode='dynamics'>
+    <motion mode='dynamics'>{fixed}
       <dynamics mode='nvt'>
         <timestep units='femtosecond'> {timestep} </timestep>
         <thermostat mode='pile_g'><tau units='femtosecond'> 100 </tau></thermostat>
@@ -58,30 +61,57 @@ INPUT = """<!-- {title}
 """
 
 
-def export(model: Path, start: Path, folder: Path) -> None:
+NPT = "; with <dynamics mode='npt'> the pressure is constant"
+FIXED = """
+      <fixcom> False </fixcom>
+      <fixatoms_dof> [{numbers}] </fixatoms_dof>"""
+
+
+def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -> list[str]:
     """Write `input.xml`, `driver.py`, `start.xyz` and the potential into a folder.
+
+    Masses and fixed atoms of the structure go along; what does not is returned.
 
     Raises
     ------
     UserError
-        If the structure or the potential cannot be read, or do not fit.
+        If the structure or the potential cannot be read, or do not fit, and as `write_folder`.
     """
+    check_folder(folder)
     potential = load(model)
     atoms, origin = read_start(start)
     with at_start(origin):
         potential.predict(atoms, ["energy"])
     for axis in np.flatnonzero(~atoms.cell.array.any(1)):
         atoms.cell.array[axis, axis] = FREE
-    folder.mkdir(parents=True, exist_ok=True)
-    mine = folder / "start.xyz"
-    if mine.exists() and mine.samefile(start):
-        raise UserError(
-            "The structure would be overwritten.", str(start), "Choose another folder with -o."
-        )
-    name = copy_of(model, folder)
-    ase.io.write(mine, atoms, format="extxyz")
-    (folder / "driver.py").write_text(DRIVER)
+    fixed, dropped = fixed_directions(atoms, turned=_turned(atoms))
+    if has_velocities(atoms):
+        dropped.append("velocities, as i-PI draws those of the beads")
+        del atoms.arrays["momenta"]
+    name = plain_name(model)
     title = escape(f"{model.name}, {start}").replace("--", "- -")
-    words = {"title": title, "model": name, "beads": BEADS, "steps": STEPS}
-    text = INPUT.format(**words, timestep=time_step(atoms))
-    (folder / "input.xml").write_text(text)
+    numbers = ", ".join(str(n) for n in np.flatnonzero(fixed))
+    text = INPUT.format(
+        title=title,
+        model=name,
+        beads=BEADS,
+        steps=STEPS,
+        timestep=time_step(atoms),
+        npt=NPT if atoms.pbc.all() and not fixed.any() else "",
+        fixed=FIXED.format(numbers=numbers) if fixed.any() else "",
+    )
+    files = {
+        "input.xml": text.encode("utf-8"),
+        "driver.py": DRIVER.encode("utf-8"),
+        "start.xyz": xyz_frame(atoms).encode("utf-8"),
+        name: model.read_bytes(),
+    }
+    write_folder(folder, files, [model, start], overwrite=overwrite)
+    return dropped
+
+
+def _turned(atoms: ase.Atoms) -> bool:
+    """Whether i-PI turns the structure: the first vector of a cell along x, the second into xy."""
+    first, second, _ = atoms.cell.array
+    along = first[0] > 0 and not first[1:].any() and second[1] > 0 and second[2] == 0
+    return bool(atoms.pbc.all()) and not along

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,43 +15,68 @@ from metatomic_ase import MetatomicCalculator
 from reann.engines.files import at_start, read_start
 from reann.engines.parity import Difference, checked
 from reann.metatomic.model import recorded
+from reann.output_files import check_folder, write_folder
 from reann.potential import Ensemble, Potential, load
 
 PAPER = "Zhang, Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021)"
 
 
-def export(model: Path, start: Path, folder: Path) -> tuple[Path, Difference]:
+OF_EACH_WRITING = ("export-metadata", "serialization_id")
+"""Parts of a file that differ whenever it is written."""
+
+
+def export(
+    model: Path, start: Path, folder: Path, *, overwrite: bool = False
+) -> tuple[Path, Difference]:
     """Write the file of a potential, and compare metatomic's calculator with Python for `start`.
+
+    The file holds the potential alone, nothing of the structure.
 
     Raises
     ------
     UserError
-        If the structure or the potential cannot be read or do not fit, or metatomic and Python
-        differ.
+        If the structure or the potential cannot be read or do not fit, if metatomic and Python
+        differ, and as `write_folder`.
     """
+    check_folder(folder)
     potential = load(model)
     atoms, origin = read_start(start)
     with at_start(origin):
         expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
-    folder.mkdir(parents=True, exist_ok=True)
-    file, unchecked = folder / f"{model.stem}.pt", folder / f"{model.stem}.unchecked.pt"
-    with warnings.catch_warnings():
+    name = f"{model.stem}.pt"
+    with tempfile.TemporaryDirectory(prefix="reann-") as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
-        atomistic(potential, model.stem).save(str(unchecked))
+        file = Path(temporary) / name
+        atomistic(potential, model.stem).save(str(file))
         atoms.calc = MetatomicCalculator(
-            unchecked,
+            file,
             check_consistency=True,
             uncertainty_threshold=None,  # pyright: ignore[reportArgumentType]
         )
         energy, forces = atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
+        content = file.read_bytes()
     difference = Difference(
         abs(energy - float(expected["energy"])) / len(atoms),
-        float(np.abs(forces - expected["forces"]).max()),
+        float(np.linalg.norm(forces - expected["forces"], axis=1).max()),
     )
-    checked(difference, "metatomic", folder)
-    unchecked.replace(file)
-    return file, difference
+    checked(difference, "metatomic", str(model))
+    write_folder(folder, {name: content}, [model, start], overwrite=overwrite, same=_same)
+    return folder / name, difference
+
+
+def _same(old: bytes, new: bytes) -> bool:
+    parts = _parts(old)
+    return parts is not None and parts == _parts(new)
+
+
+def _parts(content: bytes) -> dict[str, bytes] | None:
+    """Return what a file of TorchScript holds, without marks of its writing; None for others."""
+    if not zipfile.is_zipfile(BytesIO(content)):
+        return None
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        names = [n for n in archive.namelist() if not n.endswith(OF_EACH_WRITING)]
+        return {name: archive.read(name) for name in names}
 
 
 def atomistic(potential: Potential | Ensemble, name: str) -> AtomisticModel:

@@ -17,6 +17,7 @@ import torch
 
 from reann.checkpoint import replacing
 from reann.errors import UserError, listed
+from reann.output_files import check_outputs
 from reann.upstream import settings as inputs
 from reann.upstream.configuration import read_configuration, write_extxyz
 from reann.upstream.torchscript import is_exported, read_exported
@@ -44,7 +45,8 @@ def convert(src: Path, dst: Path) -> None:
     Raises
     ------
     UserError
-        If there is nothing to convert, or it cannot be read without running code.
+        If there is nothing to convert, or it cannot be read without running code; if the output is
+        what is converted, or cannot be written.
     """
     src, dst = Path(src), Path(dst)
     to_model = dst.suffix == ".reann"
@@ -62,6 +64,9 @@ def convert(src: Path, dst: Path) -> None:
             str(src.parent),
             f"Give {CHECKPOINT} with para/ beside it, or a file '{DATA}'.",
         )
+    para = _para(src)
+    settings = [] if para is None else sorted(para.iterdir())
+    check_outputs({"--output": dst}, [src, *settings])
     if to_model:
         convert_model(src, dst)
     else:

@@ -12,6 +12,7 @@ from reann.config import DataConfig
 from reann.data.check.finding import Finding
 from reann.data.check.report import as_json, show, write_json
 from reann.data.check.survey import FileSummary, Survey, survey
+from reann.output_files import check_outputs
 from reann.terminal import Terminal
 
 __all__ = ["FileSummary", "Finding", "Survey", "as_json", "check_command", "survey"]
@@ -48,8 +49,10 @@ def check_command(
     Raises
     ------
     UserError
-        When the JSON file cannot be written. A file that cannot be read is a finding.
+        When the JSON file cannot be written, or is one of the files to check. A file that cannot be
+        read is a finding.
     """
+    check_outputs({"--json": json_path}, files)
     result = survey(files, data, cutoff)
     show(result, Terminal())
     if json_path is not None:

@@ -11,8 +11,9 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from reann.checkpoint import replacing
 from reann.data.check.survey import FileSummary, Survey
-from reann.errors import UserError, counted, listed
+from reann.errors import counted, listed
 from reann.terminal import Terminal
 
 FILES_CAPTION = (
@@ -56,12 +57,9 @@ def as_json(result: Survey) -> dict[str, Any]:
 
 def write_json(result: Survey, path: Path) -> None:
     """Write `as_json` to a file; `UserError` when it cannot be written."""
-    try:
-        path.write_text(json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror}.", fix="Choose another path."
-        ) from error
+    text = json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n"
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _files(files: list[FileSummary]) -> Table:

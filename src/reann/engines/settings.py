@@ -1,0 +1,67 @@
+"""Numbers that molecular dynamics and relaxation take: finite, and within their limits."""
+
+from __future__ import annotations
+
+import math
+
+from reann.errors import UserError
+
+LONGEST_TIMESTEP = 100.0
+"""fs; no atom can be followed with a longer one."""
+MOST_STEPS = 1e10
+
+
+def check_number(
+    name: str, value: float, unit: str = "", *, above: float = -math.inf, least: float = -math.inf,
+    most: float = math.inf,
+) -> None:  # fmt: skip
+    """Raise `UserError` for a number that is not finite, or out of limits.
+
+    Parameters
+    ----------
+    above, least, most
+        The number must be greater than the first, at least the second, at most the third.
+    """
+    if math.isfinite(value) and above < value and least <= value <= most:
+        return
+    words = [
+        f"more than {above:g}" if above > -math.inf else "",
+        f"at least {least:g}" if least > -math.inf else "",
+        f"at most {most:g}" if most < math.inf else "",
+    ]
+    limits = " and ".join(word for word in words if word) or "a finite number"
+    raise UserError(
+        f"The {name} is {f'{value:g} {unit}'.strip()}.",
+        fix=f"Give {limits}{f' {unit}' if unit else ''}.",
+    )
+
+
+def check_dynamics(
+    *,
+    temperature: float,
+    time: float,
+    timestep: float,
+    pressure: float,
+    friction: float,
+    interval: int | None,
+    seed: int,
+    max_extrapolating: float,
+    max_spread: float | None,
+) -> None:
+    """Check the settings of `run_md`, with its units; `UserError` for the first that is wrong."""
+    check_number("temperature", temperature, "K", least=0.0)
+    check_number("time step", timestep, "fs", above=0.0, most=LONGEST_TIMESTEP)
+    check_number("time", time, "fs", above=0.0)
+    check_number("pressure", pressure, "bar")
+    check_number("friction", friction, "1/fs", least=0.0, most=1.0 / timestep)
+    check_number("fraction of extrapolating atoms", max_extrapolating, least=0.0, most=1.0)
+    check_number("seed", float(seed), least=0.0)
+    if interval is not None:
+        check_number("interval", float(interval), "steps", least=1.0)
+    if max_spread is not None:
+        check_number("largest spread", max_spread, "eV/Å", above=0.0)
+    if time / timestep > MOST_STEPS:
+        raise UserError(
+            f"The time {time:g} fs is {time / timestep:.1g} steps of {timestep:g} fs.",
+            fix=f"Give a time of at most {MOST_STEPS:g} steps.",
+        )

@@ -1,0 +1,77 @@
+"""A structure as LAMMPS reads it: in its own frame, with a type for each element and mass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from ase import units
+from ase.calculators.lammps import Prism
+from numpy.typing import NDArray
+
+from reann.engines.dynamics import has_velocities
+
+
+@dataclass(frozen=True)
+class System:
+    """A structure in the frame of LAMMPS, whose first cell vector is along x."""
+
+    atoms: ase.Atoms
+    prism: Prism
+    """Turns vectors between the frames of LAMMPS and of ASE."""
+    elements: list[str]
+    """Of each type of atom."""
+    masses: list[float]
+    """Of each type of atom, in g/mol."""
+    types: NDArray[np.int64]
+    """Of each atom, from 1 on."""
+
+    @property
+    def turned(self) -> bool:
+        """Whether the frame of LAMMPS is another than that of the structure."""
+        return not np.allclose(self.prism.rot_mat, np.eye(3), atol=1e-9)
+
+
+def system_of(atoms: ase.Atoms, order: Sequence[str]) -> System:
+    """Return a structure with its types: elements in the given order, isotopes by their masses."""
+    symbols, masses = atoms.get_chemical_symbols(), atoms.get_masses()
+    of_atoms = [(order.index(s), float(m)) for s, m in zip(symbols, masses, strict=True)]
+    kinds = sorted(set(of_atoms))
+    return System(
+        atoms,
+        Prism(atoms.cell.array),
+        [order[element] for element, _ in kinds],
+        [mass for _, mass in kinds],
+        np.array([kinds.index(kind) + 1 for kind in of_atoms]),
+    )
+
+
+def data_file(system: System, title: str) -> str:
+    """Return the data file, `atom_style atomic`, `units metal`, and velocities if there are any."""
+    return "\n".join([*_lines(system, title), ""])
+
+
+def _lines(system: System, title: str) -> Iterator[str]:
+    atoms = system.atoms
+    xhi, yhi, zhi, xy, xz, yz = (float(x) for x in system.prism.get_lammps_prism())
+    yield f"# {title}\n"
+    yield f"{len(atoms)} atoms\n{len(system.masses)} atom types\n"
+    for name, high in zip("xyz", (xhi, yhi, zhi), strict=True):
+        yield f"0.0 {high:.17g}  {name}lo {name}hi"
+    if system.prism.is_skewed():
+        yield f"{xy:.17g} {xz:.17g} {yz:.17g}  xy xz yz"
+    yield "\nMasses\n"
+    for i, (element, mass) in enumerate(zip(system.elements, system.masses, strict=True), 1):
+        yield f"{i} {mass:.10g}  # {element}"
+    yield "\nAtoms # atomic\n"
+    positions = system.prism.vector_to_lammps(atoms.positions)
+    for i, (kind, (x, y, z)) in enumerate(zip(system.types, positions, strict=True), 1):
+        yield f"{i} {kind} {x:.17g} {y:.17g} {z:.17g}"
+    if has_velocities(atoms):
+        yield "\nVelocities\n"
+        per_picosecond = 1000.0 * units.fs * atoms.get_velocities()
+        velocities = system.prism.vector_to_lammps(per_picosecond)
+        for i, (x, y, z) in enumerate(velocities, 1):
+            yield f"{i} {x:.17g} {y:.17g} {z:.17g}"

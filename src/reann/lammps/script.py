@@ -1,0 +1,157 @@
+"""The input of LAMMPS for a structure: dynamics with what is fixed, or one step for a check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.engines.constraints import fixed_directions
+from reann.engines.dynamics import has_velocities
+from reann.engines.files import time_step
+from reann.lammps.data import System
+
+SETUP = """units metal
+boundary {boundary}
+read_data start.data
+pair_style reann
+pair_coeff * * {model} {elements}
+"""
+CHECK = """thermo_style custom pe
+thermo_modify format float %.12g
+dump 1 all custom 1 check.dump id fx fy fz
+dump_modify 1 sort id format float %.12g
+run 0
+"""
+ENSEMBLES = """variable ensemble index nvt
+variable temperature index 300   # K
+variable pressure index 1        # bar, with npt
+variable steps index 2000
+"""
+CONSTANT_VOLUME = """variable ensemble index nvt
+variable temperature index 300   # K
+variable steps index 2000
+if "${ensemble} != nvt" then "print 'Only nvt: the structure is not periodic or has fixed atoms.'" &
+    "quit 1"
+"""
+EITHER = """variable heat string "temp ${temperature} ${temperature} 0.1"
+if "${ensemble} == npt" then &
+    "fix md all npt ${heat} aniso ${pressure} ${pressure} 1.0" &
+else &
+    "fix md all nvt ${heat}"
+"""
+OUTPUT = """thermo 100
+thermo_style custom step temp pe etotal{press}
+{thermal}dump trajectory all custom 100 trajectory.dump id element x y z fx fy fz
+dump_modify trajectory element {elements} sort id
+run ${{steps}}
+"""
+ATOMS_PER_RANK = 50
+"""Fewer give a rank nothing to do."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Which atoms and directions LAMMPS holds, in its own frame."""
+
+    directions: NDArray[np.bool_]
+    """(atoms, 3)"""
+    dropped: list[str]
+    """Names of the constraints that it does not hold."""
+
+    @property
+    def groups(self) -> dict[str, NDArray[np.int64]]:
+        """Numbers of atoms, from 1 on, by the axes along which they are fixed, such as `xyz`."""
+        names = ["".join(np.array(list("xyz"))[row]) for row in self.directions]
+        return {
+            name: np.flatnonzero([other == name for other in names]) + 1
+            for name in sorted(set(names) - {""}, key=len, reverse=True)
+        }
+
+
+def fixed_in(system: System) -> Fixed:
+    """Return what the constraints of a structure fix in LAMMPS."""
+    return Fixed(*fixed_directions(system.atoms, turned=system.turned))
+
+
+def command(n_atoms: int) -> str:
+    """Return the command that runs the input, on no more ranks than make sense."""
+    ranks = min(2, n_atoms // ATOMS_PER_RANK)
+    return f"mpirun -n {ranks} lmp -in in.lammps" if ranks > 1 else "lmp -in in.lammps"
+
+
+def check_input(system: System, model: str) -> str:
+    """Return an input that computes the energy and the forces of the start."""
+    return _setup(system, model) + CHECK
+
+
+def dynamics_input(system: System, fixed: Fixed, model: str, title: str) -> str:
+    """Return an input for molecular dynamics."""
+    constant_volume = bool(fixed.groups) or not system.atoms.pbc.all()
+    run = command(len(system.atoms))
+    lines = [f"# {title}", f"#   {run}"]
+    if not constant_volume:
+        lines.append(f"#   {run} -var ensemble npt -var temperature 350")
+    lines += [f"# This constraint of the structure is not in here: {n}" for n in fixed.dropped]
+    head = "\n".join([*lines, CONSTANT_VOLUME if constant_volume else ENSEMBLES])
+    step = f"timestep {1e-3 * time_step(system.atoms):g}   # ps\nneighbor 1.0 bin\n"
+    body = _held(fixed) + _velocities(system, fixed)
+    body += _constant_volume(fixed) if constant_volume else EITHER
+    output = OUTPUT.format(
+        press=" press vol" if system.atoms.pbc.all() else "",
+        thermal="thermo_modify temp thermal\n" if fixed.groups else "",
+        elements=" ".join(system.elements),
+    )
+    return f"{head}\n{_setup(system, model)}\n{step}{body}{output}"
+
+
+def _setup(system: System, model: str) -> str:
+    return SETUP.format(
+        boundary=" ".join("p" if periodic else "s" for periodic in system.atoms.pbc),
+        model=model,
+        elements=" ".join(system.elements),
+    )
+
+
+def _held(fixed: Fixed) -> str:
+    """Return groups of what is fixed, their forces set to zero, and the temperature of the rest."""
+    if not fixed.groups:
+        return ""
+    lines = []
+    for axes, atoms in fixed.groups.items():
+        zeros = _components(axes)
+        lines.append(f"group fixed_{axes} id {_ranges(atoms)}")
+        lines.append(f"fix hold_{axes} fixed_{axes} setforce {zeros}")
+    still = " fixed_xyz" if "xyz" in fixed.groups else ""
+    partly = sum(len(axes) * len(atoms) for axes, atoms in fixed.groups.items() if axes != "xyz")
+    lines.append(f"group mobile subtract all{still}" if still else "group mobile union all")
+    # The center of mass is not at rest: only what is fixed holds no kinetic energy.
+    lines += ["compute thermal mobile temp", f"compute_modify thermal extra/dof {partly}", ""]
+    return "\n".join(lines)
+
+
+def _velocities(system: System, fixed: Fixed) -> str:
+    if has_velocities(system.atoms):
+        return "# The velocities are those of the structure, in start.data.\n"
+    if not fixed.groups:
+        return "velocity all create ${temperature} 4711 mom yes rot yes\n"
+    lines = ["velocity mobile create ${temperature} 4711 mom no rot no"]
+    lines += [f"velocity fixed_{axes} set {_components(axes)}" for axes in fixed.groups]
+    return "\n".join([*lines, "velocity mobile scale ${temperature} temp thermal", ""])
+
+
+def _constant_volume(fixed: Fixed) -> str:
+    if not fixed.groups:
+        return "fix md all nvt temp ${temperature} ${temperature} 0.1\n"
+    return "fix md mobile nvt temp ${temperature} ${temperature} 0.1\nfix_modify md temp thermal\n"
+
+
+def _components(axes: str) -> str:
+    return " ".join("0.0" if axis in axes else "NULL" for axis in "xyz")
+
+
+def _ranges(atoms: NDArray[np.int64]) -> str:
+    """Return numbers such as `1:8 12`."""
+    parts = np.split(atoms, np.flatnonzero(np.diff(atoms) != 1) + 1)
+    return " ".join(f"{p[0]}:{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in parts)

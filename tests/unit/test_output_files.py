@@ -1,0 +1,158 @@
+"""No output replaces an input, and what cannot be written is said before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import ase.io
+import pytest
+from typer.testing import CliRunner
+
+from models import random_model
+from reann.cli import app
+from reann.errors import UserError
+from reann.output_files import check_folder, check_outputs, write_folder
+from reann.potential import Potential
+
+
+def itself(path: Path) -> Path:
+    return path
+
+
+def symbolic_link(path: Path) -> Path:
+    link = path.with_name(f"link-{path.name}")
+    link.symlink_to(path)
+    return link
+
+
+def hard_link(path: Path) -> Path:
+    link = path.with_name(f"hard-{path.name}")
+    link.hardlink_to(path)
+    return link
+
+
+def through_a_parent(path: Path) -> Path:
+    return path.parent / "folder" / ".." / path.name
+
+
+WAYS = [itself, symbolic_link, hard_link, through_a_parent]
+MODEL, DATA, SETTINGS = "run/model.reann", "data.xyz", "settings.yaml"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """Write a run folder, data, a configuration and files of an original model."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("run/folder", "folder", "original"):
+        (tmp_path / folder).mkdir(parents=True)
+    Potential(random_model([1, 8])).save(tmp_path / MODEL)
+    water = ase.Atoms("OH2", [[0.0, 0.0, 0.0], [0.96, 0.05, 0.0], [-0.24, 0.93, 0.1]])
+    ase.io.write(tmp_path / DATA, water)
+    (tmp_path / SETTINGS).write_text("data: {train: data.xyz}\n")
+    return tmp_path
+
+
+MD = ["--temperature", "300", "--time", "1fs"]
+VERBS = {
+    "evaluate --json": (["evaluate", "run", "*.xyz", "--json"], [MODEL, DATA]),
+    "evaluate --config": (
+        ["evaluate", "run", DATA, "--config", SETTINGS, "--json"],
+        [SETTINGS],
+    ),
+    "evaluate -o": (["evaluate", "run", "d*.xyz", "-o"], [DATA]),
+    "check --json": (["check", "*.xyz", "--json"], [DATA]),
+    "check --config": (["check", DATA, "--config", SETTINGS, "--json"], [SETTINGS]),
+    "md -o": (["md", "run", DATA, *MD, "-o"], [DATA]),
+    "relax -o": (["relax", "run", DATA, "-o"], [DATA]),
+    "convert -o": (["convert", DATA, "-o"], [DATA]),
+}
+CASES = [(verb, name) for verb, (_, inputs) in VERBS.items() for name in inputs]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("verb", "name"), CASES)
+def test_no_verb_writes_over_its_input(place, verb, name, way):
+    before = (place / name).read_bytes()
+    result = CliRunner().invoke(app, [*VERBS[verb][0], str(way(place / name))])
+    assert result.exit_code == 1, result.output
+    assert "would overwrite an input" in result.stderr
+    assert (place / name).read_bytes() == before
+
+
+UNWRITABLE = {
+    "a folder": ("folder", "it is a folder"),
+    "no folder": ("absent/out.xyz", "there is no folder 'absent'"),
+    "a file as folder": (f"{DATA}/out.xyz", "is not a folder"),
+    "no regular file": ("/dev/null", "not a regular file"),
+}
+
+
+@pytest.mark.parametrize("case", UNWRITABLE)
+@pytest.mark.parametrize("verb", ["evaluate --json", "check --json"])
+def test_what_cannot_be_written_is_said_before_any_work(place, verb, case):
+    (place / "run" / "model.reann").write_text("never read")
+    path, reason = UNWRITABLE[case]
+    result = CliRunner().invoke(app, [*VERBS[verb][0], path])
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["evaluate -o", "md -o", "relax -o", "convert -o"])
+def test_a_folder_that_is_not_there_is_said_before_any_work(place, verb):
+    (place / "run" / "model.reann").write_text("never read")
+    result = CliRunner().invoke(app, [*VERBS[verb][0], "absent/out.xyz"])
+    assert result.exit_code == 1
+    assert "there is no folder 'absent'" in result.stderr
+
+
+def test_read_only_files_and_folders_are_named(tmp_path, monkeypatch):
+    (tmp_path / "old.json").touch()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path / "old.json")
+    with pytest.raises(UserError, match="it is read-only"):
+        check_outputs({"--json": tmp_path / "old.json"}, [])
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UserError, match=r"folder '.*' is read-only"):
+        check_outputs({"--json": tmp_path / "new.json"}, [])
+    with pytest.raises(UserError, match=r"folder '.*' is read-only"):
+        check_folder(tmp_path / "new" / "folder")
+
+
+@pytest.mark.parametrize(
+    ("way", "exists"), [*((way, True) for way in WAYS), (itself, False), (through_a_parent, False)]
+)
+def test_two_outputs_are_two_files(tmp_path, way, exists):
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "out.xyz"
+    if exists:
+        path.touch()
+    with pytest.raises(UserError, match="name the same file"):
+        check_outputs({"--json": path, "--output": way(path)}, [])
+    check_outputs({"--json": path, "--output": tmp_path / "other.xyz"}, [])
+
+
+def test_an_export_replaces_no_edited_file(tmp_path):
+    folder, files = tmp_path / "out", {"in.txt": b"new", "b.txt": b"b"}
+    write_folder(folder, files)
+    (folder / "in.txt").write_bytes(b"edited")
+    (folder / "b.txt").unlink()
+    with pytest.raises(UserError, match=r"another content: in\.txt"):
+        write_folder(folder, files)
+    assert (folder / "in.txt").read_bytes() == b"edited"
+    assert not (folder / "b.txt").exists(), "half of an export was written"
+    write_folder(folder, files, overwrite=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    write_folder(folder, files)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_export_never_replaces_an_input(tmp_path, way):
+    (tmp_path / "folder").mkdir()
+    start = tmp_path / "start.xyz"
+    start.write_bytes(b"mine")
+    name = way(start).relative_to(tmp_path)
+    with pytest.raises(UserError, match="would overwrite an input"):
+        write_folder(tmp_path, {str(name): b"new"}, [start], overwrite=True)
+    assert start.read_bytes() == b"mine"
+    write_folder(tmp_path, {str(name): b"mine"}, [start])
