@@ -9,7 +9,7 @@ from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
 
-from reann.errors import UserError, did_you_mean
+from reann.errors import UserError, counted, did_you_mean
 
 ENSEMBLES = ("langevin", "nve", "npt")
 BAROSTAT_TIME = 1000.0
