@@ -52,3 +52,8 @@ def listed(items: Iterable[object], limit: int = 8) -> str:
     every = [str(item) for item in items]
     rest = f", … ({len(every)} in all)" if len(every) > limit else ""
     return ", ".join(every[:limit]) + rest
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number and a noun, as ``1 structure`` or ``2 structures``."""
+    return f"{n} {noun}{'s' * (n != 1)}"

@@ -152,4 +152,4 @@ def _parse(name: str) -> tuple[float, Dimension | None]:
             divided = False
         elif mark is not None:
             return 1.0, None
-    return size, (powers[0], powers[1], powers[2])
+    return size, None if len(signs) > 1 else (powers[0], powers[1], powers[2])

@@ -228,6 +228,74 @@ def test_unlabeled_positions_in_bohr_are_predicted_as_in_angstrom(model, ethanol
     summary(model, tmp_path / "bohr.xyz", "--unit", "length=Bohr", "-o", str(output))
     found = [atoms.info["reann_energy"] for atoms in ase.io.read(output, ":")]
     assert found == pytest.approx(energies, abs=1e-3)
+    for atoms in bare:
+        atoms.info["length_unit"] = "bohr"
+    ase.io.write(tmp_path / "stated.xyz", bare, format="extxyz")
+    _, shown = summary(model, tmp_path / "stated.xyz", "-o", str(output))
+    assert shown == "Labels: none; positions in bohr"
+    found = [atoms.info["reann_energy"] for atoms in ase.io.read(output, ":")]
+    assert found == pytest.approx(energies, abs=1e-3)
+
+
+@pytest.mark.parametrize("as_trained", [False, True])
+@pytest.mark.parametrize(
+    ("keys", "named", "options"),
+    [
+        ({"energy": "DFT_E", "forces": "my_grad"}, "energy forces", ["energy=null", "forces=null"]),
+        ({"energy": "energy", "forces": "my_grad"}, "forces", ["forces=null"]),
+        ({"energy": "E_kcal", "forces": "my_grad"}, "forces", ["energy=E_kcal", "forces=null"]),
+    ],
+)
+def test_labels_that_would_not_be_compared_are_an_error(
+    model, ethanol, tmp_path, *, keys, named, options, as_trained
+):
+    if as_trained:
+        trained_on(model, OWN, {"energy": "kcal/mol"})
+    file = renamed(ethanol, tmp_path / "other.xyz", keys, KCAL)
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(file)])
+    assert result.exit_code == 1
+    for label in named.split():
+        assert f"The {label} may be under a key that is not recognized" in result.stderr
+        assert f"--key {label}=KEY" in result.stderr
+    summary(model, file, *(word for option in options for word in ("--key", option)))
+
+
+def test_labels_under_two_keys_are_never_compared_in_part_without_a_word(model, ethanol, tmp_path):
+    own = renamed(ethanol, tmp_path / "own.xyz", OWN, KCAL)
+    usual = tmp_path / "five.xyz"
+    ase.io.write(usual, ase.io.read(ethanol, ":5"), format="extxyz")
+    trained_on(model, OWN, {"energy": "kcal/mol"})
+    words = ["evaluate", str(model), str(own), str(usual)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    assert "Note: 5 structures have no energy under 'E_kcal'" in result.output
+    assert "Note: 5 structures have no forces under 'F_kcal'" in result.output
+
+
+def test_units_that_the_file_states_go_before_those_of_the_training(
+    model, ethanol, tmp_path, expected
+):
+    structures = ase.io.read(renamed(ethanol, tmp_path / "own.xyz", OWN, 1.0), ":")
+    for atoms in structures:
+        atoms.info |= {"energy-unit": "eV", "force_unit": "eV/Angstrom"}
+    ase.io.write(tmp_path / "stated.xyz", structures, format="extxyz")
+    trained_on(model, OWN, {"energy": "kcal/mol"})
+    found, shown = summary(model, tmp_path / "stated.xyz")
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert "energy 'E_kcal' in eV · forces 'F_kcal' in eV/Angstrom" in shown
+    words = ["evaluate", str(model), str(tmp_path / "stated.xyz"), "--unit", "energy=kcal/mol"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "'eV' of the energy, but data.units.energy is 'kcal/mol'" in result.stderr
+
+
+def test_a_free_energy_alone_is_compared(model, ethanol, tmp_path):
+    structures = ase.io.read(ethanol, ":3")
+    for atoms in structures:
+        atoms.info["free_energy"] = atoms.get_potential_energy()
+        atoms.calc = None
+    ase.io.write(tmp_path / "free.xyz", structures, format="extxyz")
+    assert "energy_rmse_meV_per_atom" in summary(model, tmp_path / "free.xyz")[0]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,26 @@ def test_a_folder_that_is_not_there_is_an_error_of_the_user(data):
         new_config("nowhere/a.yaml", "train.xyz")
 
 
+def test_labels_under_keys_that_are_not_recognized_are_asked_about(data):
+    frames = ase.io.read("train.xyz", ":")
+    for atoms in frames:
+        atoms.info["my_energy"] = atoms.info.pop("DFT_energy")
+    ase.io.write("other.xyz", frames)
+    said = new_config("a.yaml", "other.xyz")
+    assert "The energy may be under a key that is not recognized: 'my_energy'" in said
+    assert "data.keys.energy: my_energy" in (data / "a.yaml").read_text()
+
+
+def test_what_is_not_used_is_said_and_written_above_the_configuration(data):
+    frames = ase.io.read("train.xyz", ":")
+    for step, atoms in enumerate(frames):
+        atoms.info |= {"step": step, "energy_sigma": 0.1, "config_forces_weight": 5.0}
+    ase.io.write("other.xyz", frames)
+    for text in (new_config("a.yaml", "other.xyz"), (data / "a.yaml").read_text()):
+        assert "Not used: energy_sigma, step." in text
+        assert "'config_forces_weight' (5) is not used where it is not 0" in text
+
+
 def test_every_field_is_there_with_its_documentation_and_its_default(tmp_path):
     config = Config(data={"train": "a.xyz"})
     text = render(config, "a.yaml", "a.xyz: 3 structures")

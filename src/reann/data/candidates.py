@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.data.names import has_opposite_sign, is_per_atom, label_meant, word_set, words_of
-from reann.errors import listed
+from reann.errors import counted, listed
 
 _TENSORS = ((6,), (9,), (3, 3))
 _COLUMNS = ("fx", "fy", "fz")
@@ -114,7 +114,7 @@ class Candidate:
         elif self.shape != "text":
             size = (self.squares / max(self.n_values, 1)) ** 0.5
             values = f"root mean square {size:.3g}"
-        return f"'{self.name}' ({n} structure{'s' * (n != 1)}: {values})"
+        return f"'{self.name}' ({counted(n, 'structure')}: {values})"
 
     def caution(self) -> str:
         """Return why the values cannot be read as they are; empty if nothing speaks against it."""
@@ -146,15 +146,16 @@ class Missed:
         keys = listed(
             self.candidates[key].described(n)
             if key in self.candidates
-            else f"'{key}' ({n} structures)"
+            else f"'{key}' ({counted(n, 'structure')})"
             for key, n in self.counts.items()
         )
         if not self.used:
             return f"The {self.label} may be under a key that is not recognized: {keys}."
         used = " or ".join(f"'{key}'" for key in self.used)
+        lacking = f"{counted(self.n, 'structure')} {'has' if self.n == 1 else 'have'}"
         return (
-            f"{self.n} structures have no {self.label} under {used}, where it is read, but"
-            f" {keys}; the first is {self.first}."
+            f"{lacking} no {self.label} under {used}, where it is read, but {keys};"
+            f" the first is {self.first}."
         )
 
     def fix(self) -> str:

@@ -274,7 +274,8 @@ class KeyCensus:
     def _not_used(self, chosen: dict[str, str | None], data: DataConfig) -> list[str]:
         """Return a line that names the keys that have no part in anything."""
         named = {x for x in data.keys.model_fields_set if getattr(data.keys, x) is not None}
-        quiet = {*chosen.values(), "free_energy", data.ignore_forces_of, *self._weights.keys()}
+        spoken_of = self._weights.keys(masks=data.ignore_forces_of is None)
+        quiet = {*chosen.values(), "free_energy", data.ignore_forces_of, *spoken_of}
         names = [
             key
             for key in self._counts

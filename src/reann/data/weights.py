@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from reann.data.names import words_of
 from reann.data.values import number
+from reann.errors import counted
 
 FORCE_MASK = "force_mask"
 """Of GAP: true for atoms whose forces are left out."""
@@ -90,9 +91,9 @@ class LabelWeights:
             self._masked_structures += 1
         return frozenset(without)
 
-    def keys(self) -> set[str]:
+    def keys(self, *, masks: bool) -> set[str]:
         """Return the keys that the notes speak of."""
-        return {*self._ranges, *([FORCE_MASK] if self._masked_atoms else [])}
+        return {*self._ranges, *([FORCE_MASK] if masks and self._masked_atoms else [])}
 
     def notes(self, used: Iterable[str], *, masks: bool) -> list[str]:
         """Return sentences about the labels that are used.
@@ -107,18 +108,22 @@ class LabelWeights:
             if weights.label not in used:
                 continue
             if weights.n_zero:
+                verb = "are" if weights.label == "forces" else "is"
                 lines.append(
-                    f"The {weights.label} is left out of {weights.n_zero} structures,"
-                    f" where '{key}' is 0."
+                    f"The {weights.label} {verb} left out of"
+                    f" {counted(weights.n_zero, 'structure')}, where '{key}' is 0."
                 )
             if weights.n_zero < weights.n and (weights.low, weights.high) != (1.0, 1.0):
+                values = f"{weights.low:g}"
+                values += f" to {weights.high:g}" if weights.high > weights.low else ""
                 lines.append(
-                    f"'{key}' ({weights.low:g} to {weights.high:g}) is not used where it is not 0:"
+                    f"'{key}' ({values}) is not used where it is not 0:"
                     " a structure has one weight for all labels (data.keys.weight)."
                 )
         if masks and self._masked_atoms and "forces" in used:
+            where = counted(self._masked_structures, "structure")
             lines.append(
-                f"The forces on {self._masked_atoms} atoms in {self._masked_structures} structures"
-                f" are left out, where '{FORCE_MASK}' is true."
+                f"The forces on {counted(self._masked_atoms, 'atom')} in {where} are left out,"
+                f" where '{FORCE_MASK}' is true."
             )
         return lines

@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
+from reann.data.weights import without_weight
 from reann.errors import UserError
 
 T = TypeVar("T", bound=Hashable)
@@ -53,6 +54,8 @@ class Record:
     keys: tuple[Key, ...]
     labels: tuple[str, ...]
     """Which of energy, forces, stress and so on the structure has."""
+    left_out: tuple[str, ...]
+    """Which of them the file gives a weight of zero."""
     not_finite: tuple[str, ...]
     """Names of everything that holds NaN or infinity."""
     cell_missing: bool
@@ -108,6 +111,7 @@ class Recorder:
             pbc=self._shared((bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))),
             keys=self._shared(keys),
             labels=self._shared(tuple(present)),
+            left_out=self._shared(tuple(sorted(without_weight(atoms.info)))),
             not_finite=self._shared(not_finite),
             cell_missing=missing,
             projections=self._project(positions, cell),

@@ -39,6 +39,7 @@ def labels_mixed(records: Sequence[Record]) -> Finding | None:
             for r in records
             if (label != "forces" or r.n_atoms > 1) and (label != "stress" or all(r.pbc))
         ]
+        relevant = [r for r in relevant if label in r.labels or label not in r.left_out]
         without = [r for r in relevant if label not in r.labels]
         if 0 < len(without) < len(relevant):
             parts.append(f"{label} in {len(relevant) - len(without)} of {len(relevant)}")
