@@ -1,4 +1,4 @@
-"""Labels that no program has computed never become labels: unconverged electrons, invented zeros."""
+"""Labels that no program has computed never become labels: unconverged steps, invented zeros."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ase.units import Hartree
 from reann.config import DataConfig
 from reann.data.check.survey import survey
 from reann.data.dataset import open_dataset
+from reann.data.program_outputs import _energies_of_gaussian, as_computed
 from reann.data.read import iter_atoms
 from reann.data.remarks import Remark
 from reann.errors import UserError
@@ -35,7 +36,7 @@ def frames_without_labels(path: Path) -> list[int]:
 
 OUTCAR_HEADER = """ POTCAR:    PAW_PBE H 15Jun2001
  POTCAR:    PAW_PBE H 15Jun2001
-   k-points           NKPTS =      1   k-points in BZ     NKDIM =      1   number of bands    NBANDS=      4
+   k-points           NKPTS =      1   k-points in BZ   NKDIM =  1   number of bands  NBANDS=  4
    NELM   =     40;   NELMIN=  2; NELMDL= -5     # of ELM steps
    EDIFF  = 0.1E-03   stopping-criterion for ELM
    ISPIN  =      1    spin polarized calculation?
@@ -192,14 +193,12 @@ def test_a_step_of_orca_that_did_not_converge_has_no_labels(tmp_path, words):
     assert frames_without_labels(tmp_path / "h2.out") == [1]
 
 
-def test_a_phrase_of_other_programs_leaves_out_the_labels_of_the_file(tmp_path, monkeypatch):
-    from reann.data import program_outputs
-
+def test_a_phrase_of_other_programs_leaves_out_the_labels_of_the_file(tmp_path):
     path = outcar(tmp_path, (12, REACHED))
     path.write_text(path.read_text() + "Calculation failed to converge\n")
     structures = [atoms for atoms, _ in iter_atoms(str(path))]
     remarks: list[Remark] = []
-    found = program_outputs.as_computed(structures, path, "nw.out", "nwchem-out", remarks.append)
+    found = as_computed(structures, path, "nw.out", "nwchem-out", remarks.append)
     assert [atoms.calc for atoms in found] == [None]
     assert [remark.origin for remark in remarks] == ["nw.out#0"]
 
@@ -301,7 +300,5 @@ def test_check_lists_what_did_not_converge(unconverged, missing, grade):
 
 
 def test_energies_of_outputs_are_compared_in_ev():
-    from reann.data.program_outputs import _energies_of_gaussian
-
     lines = [b" >>>>>>>>>> Convergence criterion not met.", b" SCF Done:  E(UHF) =  -0.5D0 A.U."]
     assert list(_energies_of_gaussian(lines)) == [-0.5 * Hartree]

@@ -28,6 +28,8 @@ BROKEN_STREAM = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
 LONGEST_LINE, LONGEST_FRAME = 1 << 24, 1 << 31
 """Bytes."""
+SAMPLED, MOST_GROWTH = 1 << 26, 200
+"""Bytes that are uncompressed as a sample, and how much more they may be than in the file."""
 MOST_ATOMS = 10_000_000
 """In a structure."""
 FORMATTED = 40
@@ -89,6 +91,26 @@ def read_frames(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
                 return
             yield _parse(text, origin, line)
             number, line = number + 1, line + len(frame)
+
+
+def check_compression(path: Path, name: str) -> None:
+    """Refuse a compressed file that grows as no file of structures does, where it is read at once.
+
+    Raises
+    ------
+    UserError
+        For more than `MOST_GROWTH` times the size.
+    """
+    opener = COMPRESSIONS.get(path.suffix.lower())
+    if opener is None:
+        return
+    grown = 0
+    with path.open("rb") as raw, opener(raw) as stream:
+        while grown < SAMPLED and (chunk := stream.read(1 << 20)):
+            grown += len(chunk)
+        if grown >= SAMPLED and grown > MOST_GROWTH * raw.tell():
+            what = f"Uncompressed, the file is more than {MOST_GROWTH} times as large."
+            raise UserError(what, name, "Uncompress it, and check that it is what it should be.")
 
 
 def damaged(error: Exception, where: str) -> UserError:

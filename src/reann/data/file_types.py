@@ -56,17 +56,17 @@ def check_file(path: Path, name: str) -> None:
             start = stream.read(PLACE)
             size = os.fstat(stream.fileno()).st_size
             places = range(0, size, size // N_PLACES) if size > SAMPLED else range(0)
-            blank = len(places) > 0
+            blank = 0
             for place in places:
                 stream.seek(place)
-                blank = blank and not stream.read(PLACE).strip(b"\0")
+                blank += not stream.read(PLACE).strip(b"\0")
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"The file cannot be read: {reason}.", name) from error
     if not start:
         raise UserError("The file is empty.", name)
-    if blank:
-        what = f"The file is {size / 1e9:.1f} GB of zeros: a copy that did not finish."
+    if blank > N_PLACES // 2:
+        what = f"Most of the {size / 1e9:.1f} GB of the file are zeros: a copy did not finish."
         raise UserError(what, name, "Copy it again.")
     if start.startswith(UTF16):
         fix = f"Convert it: iconv -f UTF-16 -t UTF-8 '{name}' > utf8.xyz"
@@ -82,42 +82,34 @@ def check_file(path: Path, name: str) -> None:
         _check_lmdb(name)
 
 
-def folder_error(path: Path, pattern: str) -> UserError:
-    """Return the error that says what to name instead of a folder."""
-    systems = [path, *(p for p in sorted(path.iterdir()) if p.is_dir())] if _opens(path) else []
-    if any(map(_is_deepmd, systems)):
-        single = _is_deepmd(path)
-        what = "a system" if single else "a folder of systems"
-        return UserError(
-            f"'{pattern}' is {what} of DeePMD-kit.", fix=_dpdata(path, pattern, single)
-        )
-    what = f"'{pattern}' is a folder, not a file."
-    files = sorted(p.name for p in path.iterdir() if p.is_file()) if _opens(path) else []
-    likely = [n for n in ("vasprun.xml", "OUTCAR") if n in files] or ["*.xyz"]
-    where = f"files there: {listed(files)}" if files else ""
-    return UserError(what, where, f"Name the files in it, as '{Path(pattern) / likely[0]}'.")
-
-
-def _opens(folder: Path) -> bool:
-    return os.access(folder, os.R_OK | os.X_OK)
+def deepmd_error(folder: Path, name: str) -> UserError | None:
+    """Return the error for a system of DeePMD-kit, or a folder of systems and of no files."""
+    if _is_deepmd(folder):
+        what = f"'{name}' is a system of DeePMD-kit."
+        return UserError(what, fix=_dpdata(folder, name, single=True))
+    entries = list(folder.iterdir()) if os.access(folder, os.R_OK | os.X_OK) else []
+    if any(map(_is_deepmd, entries)) and not any(entry.is_file() for entry in entries):
+        what = f"'{name}' is a folder of systems of DeePMD-kit."
+        return UserError(what, fix=_dpdata(folder, name, single=False))
+    return None
 
 
 def _is_deepmd(folder: Path) -> bool:
-    if not _opens(folder):
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         return False
     return (folder / "type.raw").is_file() or any(folder.glob("set.*/"))
 
 
-def _dpdata(path: Path, pattern: str, single: bool) -> str:
+def _dpdata(path: Path, name: str, single: bool) -> str:
     """Return the command that converts systems of DeePMD-kit; dpdata is installed with pip."""
     arrays = "deepmd/npy" if any(path.glob("**/set.*/")) else "deepmd/raw"
     kind = "deepmd/npy/mixed" if any(path.glob("**/real_atom_types.npy")) else arrays
     if single and kind != "deepmd/npy/mixed":
-        structures = f"dpdata.LabeledSystem({pattern!r}, {kind!r}).to('ase/structure')"
+        structures = f"dpdata.LabeledSystem({name!r}, {kind!r}).to('ase/structure')"
     else:
-        systems = f"dpdata.MultiSystems().load_systems_from_file({pattern!r}, {kind!r})"
+        systems = f"dpdata.MultiSystems().load_systems_from_file({name!r}, {kind!r})"
         structures = f"[a for s in {systems} for a in s.to('ase/structure')]"
-    target = f"{Path(pattern).name}.xyz"
+    target = f"{path.resolve().name}.xyz"
     code = f"import dpdata, ase.io; ase.io.write({target!r}, {structures})"
     return f'Convert it (pip install dpdata): python -c "{code}"'
 

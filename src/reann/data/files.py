@@ -6,12 +6,15 @@ import errno
 import glob
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from reann.data.file_types import folder_error
+from reann.data.file_types import deepmd_error
 from reann.errors import UserError, did_you_mean, listed
+
+_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
 def find_files(patterns: str | list[str], base: Path = Path()) -> list[Path]:
@@ -26,7 +29,7 @@ def find_files(patterns: str | list[str], base: Path = Path()) -> list[Path]:
         path that the system refuses.
     """
     names = [patterns] if isinstance(patterns, str) else patterns
-    paths = [path for name in names for path in _files(name, base)]
+    paths = [path for name in names for path in _files(printable(name), base)]
     if not paths:
         raise UserError("No file of structures was given.", fix="Name one, as train.xyz.")
     return paths
@@ -37,23 +40,28 @@ def located(pattern: str, base: Path) -> str | None:
     path = base / expanded(pattern)
     try:
         if path.exists():
-            return str(path)
+            return printable(path)
     except OSError:
         return None
     if next(_matches(pattern, base), None) is None:
         return None
-    given = expanded(pattern)
-    return str(given if given.is_absolute() else Path(glob.escape(str(base))) / given)
+    given = _glob(pattern)
+    return printable(given if given.is_absolute() else Path(glob.escape(str(base))) / given)
 
 
 def expanded(pattern: str) -> Path:
-    """Return the path with the home folder in the place of `~`."""
-    return Path(os.path.expanduser(pattern))  # noqa: PTH111, an unknown ~user is a plain name
+    """Return the path of a name as `printable` gives it, with the home folder for `~`."""
+    return Path(os.path.expanduser(_with_bytes(pattern)))  # noqa: PTH111, ~x may be no user
+
+
+def printable(path: str | Path) -> str:
+    r"""Return a path as text that can be printed and saved; a byte not UTF-8 is as `\xe9`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def display_name(path: Path, base: Path = Path()) -> str:
-    """Return the path relative to the base folder where it lies inside."""
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+    """Return the path relative to the base folder where it lies inside, `printable`."""
+    return printable(path.relative_to(base) if path.is_relative_to(base) else path)
 
 
 def file_hash(path: Path) -> str:
@@ -80,18 +88,42 @@ def _files(pattern: str, base: Path) -> list[Path]:
     if stat.S_ISREG(mode):
         return [path]
     if stat.S_ISDIR(mode):
-        raise folder_error(path, pattern)
+        raise deepmd_error(path, pattern) or _folder_error(path, pattern)
     raise UserError(
         f"'{pattern}' is a pipe or a device, not a file.",
         fix="Structures are read several times: write them into a file first.",
     )
 
 
+def _folder_error(folder: Path, pattern: str) -> UserError:
+    entries = sorted(folder.iterdir()) if os.access(folder, os.R_OK | os.X_OK) else []
+    files = [printable(entry.name) for entry in entries if entry.is_file()]
+    likely = [name for name in ("vasprun.xml", "OUTCAR") if name in files] or ["*.xyz"]
+    return UserError(
+        f"'{pattern}' is a folder, not a file.",
+        f"files there: {listed(files)}" if files else "",
+        f"Name the files in it, as '{Path(pattern) / likely[0]}'.",
+    )
+
+
 def _matches(pattern: str, base: Path) -> Iterator[Path]:
     """Yield what a glob matches; brackets in the name of the base folder are no pattern."""
     if glob.has_magic(pattern):
-        found = glob.iglob(str(expanded(pattern)), root_dir=base, recursive=True)  # noqa: PTH207
+        found = glob.iglob(str(_glob(pattern)), root_dir=base, recursive=True)  # noqa: PTH207
         yield from (base / match for match in found)
+
+
+def _glob(pattern: str) -> Path:
+    """Return a glob with the home folder for `~`, whose brackets are no pattern either."""
+    home, slash, rest = _with_bytes(pattern).partition("/")
+    if home.startswith("~"):
+        home = glob.escape(os.path.expanduser(home))  # noqa: PTH111, ~x may be no user
+    return Path(home + slash + rest)
+
+
+def _with_bytes(name: str) -> str:
+    raw = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), os.fsencode(name))
+    return os.fsdecode(raw)
 
 
 def _no_file(pattern: str, path: Path, error: OSError | ValueError) -> UserError:
@@ -120,7 +152,7 @@ def _absent(pattern: str, path: Path) -> UserError:
     folder = path.parent
     if not folder.is_dir():
         return UserError(f"'{pattern}' does not exist: there is no folder {folder.resolve()}.")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    names = sorted(printable(entry.name) for entry in folder.iterdir() if entry.is_file())
     hint = did_you_mean(path.name, names)
     there = f"files there: {listed(names)}" if names else "the folder is empty"
     return UserError(f"'{pattern}' does not exist.{hint}", f"folder {folder.resolve()}; {there}")

@@ -13,7 +13,14 @@ import ase.io
 from ase.io import ulm
 from ase.io.formats import UnknownFileTypeError, filetype
 
-from reann.data.extended_xyz import BROKEN_STREAM, MOST_ATOMS, damaged, is_extended_xyz, read_frames
+from reann.data.extended_xyz import (
+    BROKEN_STREAM,
+    MOST_ATOMS,
+    check_compression,
+    damaged,
+    is_extended_xyz,
+    read_frames,
+)
 from reann.data.file_types import check_file
 from reann.data.files import display_name, find_files
 from reann.data.program_outputs import as_computed
@@ -89,10 +96,11 @@ def _read_any(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
     try:
         kind = filetype(str(path))
         if kind in DATABASES:
-            structures = _read_database(path, kind)
+            structures = _read_database(path, name, kind)
         else:
+            check_compression(path, name)
             if kind == "traj":
-                _check_trajectory(path)
+                _check_trajectory(path, name)
             structures = ase.io.iread(path, ":", kind, do_not_split_by_at_sign=True)
             structures = as_computed(structures, path, name, kind, remarks)
         for atoms in structures:
@@ -104,7 +112,7 @@ def _read_any(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
         raise _unreadable(error, kind, f"{name}#{number}") from error
 
 
-def _read_database(path: Path, kind: str) -> Iterator[ase.Atoms]:
+def _read_database(path: Path, name: str, kind: str) -> Iterator[ase.Atoms]:
     """Yield rows with what the user added to them, which `ase.io` leaves out."""
     if kind == "db" and path.suffix != ".aselmdb":
         columns = "numbers, positions, cell, data, key_value_pairs, forces, stress"
@@ -114,7 +122,7 @@ def _read_database(path: Path, kind: str) -> Iterator[ase.Atoms]:
             too_large = database.execute(query, [LARGEST]).fetchone()
         database.close()
         if too_large:
-            raise ValueError(f"the row {too_large[0]} has an array of more than 1 GB")
+            raise _too_large(f"{name}, row {too_large[0]}")
     database = ase.db.connect(path, serial=True)
     units = units_of_database(database.metadata)
     for row in database.select():
@@ -123,19 +131,24 @@ def _read_database(path: Path, kind: str) -> Iterator[ase.Atoms]:
         yield atoms
 
 
-def _check_trajectory(path: Path) -> None:
-    """Raise `ValueError` for an array that no structure has, before memory is taken for it."""
+def _check_trajectory(path: Path, name: str) -> None:
+    """Raise `UserError` for an array that no structure has, before memory is taken for it."""
     with ulm.Reader(path) as frames:
-        for frame in frames:
-            _check_arrays(frame)
+        for number, frame in enumerate(frames):
+            _check_arrays(frame, f"{name}#{number}")
 
 
-def _check_arrays(frame: Any) -> None:
+def _check_arrays(frame: Any, origin: str) -> None:
     for value in frame._data.values():  # noqa: SLF001 - attributes of the frame read the arrays
         if isinstance(value, ulm.NDArrayReader) and value.nbytes > LARGEST:
-            raise ValueError("it has an array of more than 1 GB")
+            raise _too_large(origin)
         if isinstance(value, ulm.Reader):
-            _check_arrays(value)
+            _check_arrays(value, origin)
+
+
+def _too_large(where: str) -> UserError:
+    what = f"The structure has an array of more than {LARGEST / 1e9:.0f} GB."
+    return UserError(what, where, "The file is damaged: copy or write it again.")
 
 
 def _unreadable(error: Exception, kind: str, where: str) -> UserError:

@@ -18,6 +18,7 @@ from reann.data.check.finding import MOST_EXAMPLES, Finding, Rule, with_option
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.work import Work
+from reann.data.files import printable
 from reann.data.keys import KeyCensus
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
@@ -116,7 +117,7 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
                 work.add(atoms, labels)
                 records.append(recorder(atoms, origin, labels))
         except UserError as error:  # noqa: PERF203 - the other files are still checked
-            findings.append(_from_error(error, "unreadable", pattern))
+            findings.append(_from_error(error, "unreadable", printable(pattern)))
     findings += left_out(remarks, data is not None and data.missing == "allow")
     for (what, fix), origins in refused.items():
         shown = tuple(origins[:MOST_EXAMPLES])
