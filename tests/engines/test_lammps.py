@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -25,11 +26,12 @@ from c_interface import needs
 from models import random_model
 from reann import native
 from reann.cli import app
+from reann.config import ModelConfig
 from reann.errors import UserError
 from reann.lammps import doctor, places
 from reann.lammps.export import export
 from reann.lammps.install import install
-from reann.model import Reann
+from reann.model import Reann, build
 from reann.potential import Ensemble, Potential
 
 BAR = units.bar
@@ -310,6 +312,80 @@ def test_it_shares_with_other_styles(tmp_path):
     assert found["energy"] == pytest.approx(float(expected["energy"]))
     np.testing.assert_allclose(found["forces"][atoms.numbers == 8], expected["forces"], atol=1e-9)
     assert not found["forces"][atoms.numbers == 1].any()
+
+
+def test_the_nuclear_repulsion_is_that_of_lammps(tmp_path):
+    """Below the switching, and without a network: pairs of all elements, 50 Å from each other."""
+    repulsion = {"inner": 10.0, "outer": 20.0}  # from 0.9 times the cutoff on
+    model = build(ModelConfig(cutoff=3.0, n_radial=4, zbl=repulsion), [1, 6, 8, 28], seed=0)
+    atoms = ase.Atoms(cell=[60.0, 60.0, 1000.0])
+    for i, pair in enumerate(itertools.combinations_with_replacement(SPECIES, 2)):
+        height, distance = 50.0 + 60.0 * i, 0.2 + 0.2 * i
+        atoms += ase.Atoms(pair, [[30.0, 30.0, height], [30.0, 30.0, height + distance]])
+    setup = prepare(tmp_path, Potential(model), atoms)
+    pairs = itertools.combinations_with_replacement(enumerate([1, 6, 8, 28], 1), 2)
+    lines = [f"pair_coeff {i} {j} {z_i} {z_j}" for (i, z_i), (j, z_j) in pairs]
+    zbl = setup.partition("pair_style")[0] + "\n".join(["pair_style zbl 20.0 21.0", *lines, ""])
+    known = asked(tmp_path, zbl)
+    assert np.abs(known["forces"]).max() > 100.0
+    for engine in ("torch", "native"):
+        found = Potential(model).predict(atoms, ["energies", "forces"], engine)
+        np.testing.assert_allclose(found["energies"], known["energies"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(found["forces"], known["forces"], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("groups", ["gone all", "all gone"])
+@pytest.mark.parametrize("style", ["reann", "hybrid/overlay"])
+def test_atoms_excluded_from_all_interactions_are_as_deleted(tmp_path, groups, style):
+    potential, atoms = Potential(some_model(n_recursions=2, messages="directional")), water(2)
+    kept = np.arange(len(atoms)) % 7 != 2
+    expected = potential.predict(atoms[kept], ["energy", "energies", "forces"])
+    setup = prepare(tmp_path, potential, atoms)
+    if style != "reann":
+        setup = setup.replace("pair_style reann", "pair_style hybrid/overlay reann zero 4.0")
+        setup = setup.replace("* * a.reann", "* * reann a.reann") + "pair_coeff * * zero\n"
+    gone = " ".join(str(i + 1) for i in np.flatnonzero(~kept))
+    setup += f"group gone id {gone}\nneigh_modify exclude group {groups}\n"
+    for ranks in (1, 2):
+        found = asked(tmp_path, setup, ranks)
+        assert found["energy"] == pytest.approx(float(expected["energy"]), abs=1e-9)
+        assert found["sum"] == pytest.approx(found["energy"])
+        for name in ("energies", "forces"):
+            np.testing.assert_allclose(found[name][kept], expected[name], atol=1e-9)
+            assert not found[name][~kept].any()
+
+
+@pytest.mark.parametrize("pairs", ["type 1 3", "group some some", "group some others"])
+def test_pairs_that_are_left_out_are_warned_of(tmp_path, pairs):
+    setup = prepare(tmp_path, Potential(some_model()), water(1))
+    script = f"{setup}group some id 1\ngroup others id 2\n"
+    assert "leaves pairs out" not in lammps(tmp_path, script + "run 0\n")
+    done = lammps(tmp_path, f"{script}neigh_modify exclude {pairs}\nrun 0\n")
+    assert "leaves pairs out that pair_style reann needs" in " ".join(done.split())
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_gcmc_deletes_atoms_where_that_is_favorable_and_nowhere_else(tmp_path, ranks):
+    """All atoms of a crystal are alike: at 100 K the sign of dE + mu decides."""
+    potential, atoms = Potential(some_model()), ase.build.bulk("Ni", a=3.1, cubic=True) * (3, 3, 3)
+    with torch.no_grad():
+        potential.model.reference_energies.fill_(-5.0)
+        potential.model.energy_scale.fill_(3000.0)
+    energies = [potential.predict(a, ["energy"])["energy"] for a in (atoms, atoms[1:])]
+    cost = float(energies[1] - energies[0])
+    assert abs(cost - 5.0) > 0.6  # not that of a free atom
+    setup = prepare(tmp_path, potential, atoms)
+    for offset, succeeds in ((-0.3, True), (0.3, False)):
+        script = setup + (
+            f"fix 1 all gcmc 1 10 0 4 123 100 {-cost + offset} 0.1 full_energy overlap_cutoff 2.0\n"
+            "thermo_style custom step atoms pe f_1[5] f_1[6]\nrun 1\n"
+        )
+        rows = [line.split() for line in lammps(tmp_path, script, ranks).splitlines()]
+        *_, tried, deleted = map(
+            float, rows[rows.index(["Step", "Atoms", "PotEng", "f_1[5]", "f_1[6]"]) + 2]
+        )
+        assert tried > 0
+        assert (deleted > 0) is succeeds
 
 
 def test_an_ensemble_tells_how_far_its_members_lie_apart(tmp_path):

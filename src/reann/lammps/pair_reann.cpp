@@ -107,6 +107,7 @@ void PairReann::init_style() {
     unit_ = std::strcmp(update->unit_style, "real") ? 1.0 : kcal_mol;
     if (!model_) error->all(FLERR, "pair_style reann has no potential: name one in pair_coeff");
     check_bonds();
+    check_exclusions();
     neighbor->add_request(this, full_list);
 }
 
@@ -122,6 +123,16 @@ void PairReann::check_bonds() const {
         error->all(FLERR, what);
     else if (comm->me == 0)
         error->warning(FLERR, what);
+}
+
+// Without some of its neighbors an atom has another energy, which its other neighbors feel.
+void PairReann::check_exclusions() const {
+    bool some = neighbor->nex_type > 0 || neighbor->nex_mol > 0;
+    for (int k = 0; k < neighbor->nex_group; ++k)
+        some |= neighbor->ex1_group[k] != 0 && neighbor->ex2_group[k] != 0; // 0: all
+    if (some && comm->me == 0)
+        error->warning(FLERR, "neigh_modify exclude leaves pairs out that pair_style reann needs: exclude "
+                              "atoms from everything, `neigh_modify exclude group GROUP all`, or not at all");
 }
 
 double PairReann::init_one(int, int) { return reann_cutoff(model_); }

@@ -38,6 +38,8 @@ class PairReann : public Pair {
 
     void open(const char *file);
     void check_bonds() const;
+    void check_exclusions() const;
+    bool of_style(int i) const;
     bool fits() const;
     bool current() const;
     void lay_out();

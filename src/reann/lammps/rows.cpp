@@ -6,16 +6,29 @@
 #include "atom.h"
 #include "comm.h"
 #include "neigh_list.h"
+#include "neighbor.h"
 #include "pair_reann.h"
 #include "update.h"
 
 using namespace LAMMPS_NS;
 
+// Whether an atom belongs to this style. One that is excluded from interactions with all others, as
+// by fix gcmc to try a deletion, counts as deleted: it has no energy, not even that of a free atom.
+bool PairReann::of_style(int i) const {
+    if (element_of_type_[atom->type[i]] < 0) return false;
+    constexpr int all = 0;
+    for (int k = 0; k < neighbor->nex_group; ++k) {
+        if (neighbor->ex2_group[k] == all && (atom->mask[i] & neighbor->ex1_bit[k])) return false;
+        if (neighbor->ex1_group[k] == all && (atom->mask[i] & neighbor->ex2_bit[k])) return false;
+    }
+    return true;
+}
+
 // Whether the rows are still those of the atoms: their number, and who is of this style.
 bool PairReann::fits() const {
     bool same = row_.size() == size_t(atom->nlocal + atom->nghost);
     for (size_t i = 0; same && i < row_.size(); ++i)
-        same = (row_[i] >= 0) == (element_of_type_[atom->type[i]] >= 0);
+        same = (row_[i] >= 0) == of_style(static_cast<int>(i));
     return same;
 }
 
@@ -34,7 +47,7 @@ void PairReann::lay_out() {
     row_.assign(n, -1);
     for (int i = 0; i < n; ++i) {
         if (i == atom->nlocal) n_local_ = static_cast<int64_t>(atom_.size());
-        if (element_of_type_[atom->type[i]] < 0) continue;
+        if (!of_style(i)) continue;
         row_[i] = static_cast<int32_t>(atom_.size());
         atom_.push_back(i);
     }
