@@ -209,9 +209,28 @@ def _digest_position(content: bytes) -> int:
     return start + len(key) if start >= 0 else 8
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, completely or not at all; `UserError` as of `replacing`.
+
+    Bytes of file names that are no text become escape sequences, as JSON and YAML read them.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def open_no_link(path: Path, flags: int) -> int:
+    """Return the descriptor of a file, made if it is absent; `OSError` for a symbolic link.
+
+    In a folder where others may write, a link could lead to any file of this user.
+    """
+    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that replaces it, flushed to disk, at the end.
+    """Yield an empty temporary file beside `path` that replaces it, flushed to disk, at the end.
+
+    Nothing is written through a link that somebody else put in its place.
 
     Raises
     ------
@@ -222,6 +241,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # of an earlier process of this number
+        temporary.touch(exist_ok=False)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())

@@ -87,10 +87,9 @@ def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -
         given = getattr(config.data, name).model_fields_set
         values["data"][name] = {k: v for k, v in values["data"][name].items() if k in given}
     body = yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
-    from reann.checkpoint import replacing
+    from reann.checkpoint import write_text
 
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(header + body, encoding="utf-8")
+    write_text(Path(path), header + body)
 
 
 def anchored(config: Config, folder: str | Path = ".") -> Config:

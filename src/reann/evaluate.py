@@ -250,7 +250,5 @@ def evaluate_command(
     if json_path is not None:
         about = {"model": str(model), "files": names}
         text = json.dumps(about | found.as_json(), indent=2, ensure_ascii=False) + "\n"
-        with checkpoint.replacing(Path(json_path)) as temporary:
-            # Bytes of a file name that are not UTF-8 become the escapes that JSON has for them.
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        checkpoint.write_text(Path(json_path), text)
     return found

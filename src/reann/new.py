@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from reann.checkpoint import write_text
 from reann.config import Config, DataConfig, Keys, Section, Units
 from reann.errors import UserError, counted
 from reann.output_files import check_outputs
@@ -55,12 +56,7 @@ def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
     found, labels = survey(from_file)
     data = {"train": from_file, **labels}
     config = Config.model_validate({"data": data, "model": {"host": host}})
-    try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(render(config, file.name, found))
-    except OSError as error:
-        fix = "Write into a folder that exists and is yours."
-        raise UserError(f"'{file}' cannot be written: {error.strerror}.", fix=fix) from error
+    write_text(file, render(config, file.name, found))
     return f"{file}\n{found}\nTrain with: reann train {file}"
 
 

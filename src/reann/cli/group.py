@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from reann.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, an exhausted quota, a limit on the size of files."""
 
 
 class Verbs(TyperGroup):
@@ -21,6 +25,11 @@ class Verbs(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             complain(str(error))
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if ctx.params.get("debug") or error.errno not in FULL:
+                raise
+            complain(f"Nothing more can be written: {error.strerror}.\n  fix:   Free some space.")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             complain("Stopped.")

@@ -1,21 +1,25 @@
-"""A folder of raw arrays: written as a stream, opened as memory maps, checked for damage.
+"""A folder of raw arrays: written as a stream, mapped into memory, checked for damage.
 
 Arrays are appended piece by piece, so that no data set needs to fit into memory; integers start in
 their smallest type and are widened when a value needs it. The folder gets its name when it is
-complete, so a reader never sees half of it.
+complete, so a reader never sees half of it. A file that somebody cuts while it is in use is an
+error: reading past the end of what is mapped would kill the process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import mmap
+import os
+import secrets
 import shutil
-import tempfile
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,15 +70,14 @@ class ArrayWriter:
     def close(self) -> dict[str, Any]:
         """Return the entry of the index."""
         self._stream.close()
-        return {
-            "dtype": self._types[0].str,
-            "shape": [self.rows, *self.row],
-            "crc32": _checksum(self.path),
-        }
+        with self.path.open("rb") as stream:
+            crc32 = _checksum(stream)
+        return {"dtype": self._types[0].str, "shape": [self.rows, *self.row], "crc32": crc32}
 
     def abandon(self) -> None:
         """Close without an entry."""
-        self._stream.close()
+        with contextlib.suppress(OSError):  # what is buffered does not fit a full disk
+            self._stream.close()
 
     def _widen(self) -> None:
         self._stream.close()
@@ -94,16 +97,17 @@ class CacheWriter:
 
     def __init__(self, folder: Path, arrays: Mapping[str, Rows]) -> None:
         self._target = folder
+        self._folder = folder.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
+        self._writers: dict[str, ArrayWriter] = {}
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(folder.parent)
-            self._folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
+            self._folder.mkdir()  # others may read it as they may read what this user makes
+            for name, (row, types) in arrays.items():
+                self._writers[name] = ArrayWriter(self._folder / f"{name}.raw", row, types)
         except OSError as error:
+            self.__exit__()
             raise _not_writable(folder.parent, error) from error
-        self._writers = {
-            name: ArrayWriter(self._folder / f"{name}.raw", row, types)
-            for name, (row, types) in arrays.items()
-        }
 
     def __enter__(self) -> CacheWriter:  # noqa: PYI034, beartype needs the class
         return self
@@ -139,8 +143,51 @@ class CacheWriter:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def open_cache(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return the arrays of a cache as read-only memory maps, and what was written about them.
+class Arrays(Mapping[str, NDArray[Any]]):
+    """The arrays of a cache, mapped and read-only; each access looks whether its file is whole.
+
+    A file that was removed or replaced stays as it is for those who have it open.
+    """
+
+    def __init__(self) -> None:
+        self._mapped: dict[str, tuple[NDArray[Any], mmap.mmap | None, Path]] = {}
+
+    def add(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], crc32: int) -> None:
+        """Map a file; `DamagedCacheError` if it does not hold what was written."""
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != dtype.itemsize * int(np.prod(shape)):
+                raise DamagedCacheError(f"{path.name} has another size")
+            if _checksum(file) != crc32:
+                raise DamagedCacheError(f"{path.name} has another checksum")
+            # An empty file cannot be mapped.
+            content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else None
+        array = np.frombuffer(content or b"", dtype).reshape(shape)
+        self._mapped[path.stem] = array, content, path
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        array, content, path = self._mapped[name]
+        # This takes a microsecond; reading what is not there any more would be a bus error.
+        if content is not None and content.size() < array.nbytes:
+            raise UserError(
+                "The cache of neighbor lists was cut while it was in use.",
+                str(path),
+                "Leave the cache to reann. A training goes on with `reann resume`.",
+            )
+        return array
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._mapped
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapped)
+
+    def __len__(self) -> int:
+        return len(self._mapped)
+
+
+def open_cache(folder: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays of a cache and what was written about them.
 
     Raises
     ------
@@ -158,19 +205,13 @@ def open_cache(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         index = json.loads(checked["index"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedCacheError("its index cannot be read") from error
-    arrays = {}
+    arrays = Arrays()
     for name, entry in index["arrays"].items():
-        path, dtype, shape = folder / f"{name}.raw", np.dtype(entry["dtype"]), entry["shape"]
-        if not path.is_file() or path.stat().st_size != dtype.itemsize * int(np.prod(shape)):
-            raise DamagedCacheError(f"{path.name} has another size")
-        if _checksum(path) != entry["crc32"]:
-            raise DamagedCacheError(f"{path.name} has another checksum")
-        # An empty file cannot be mapped. A plain view of the map is faster to slice.
-        empty = path.stat().st_size == 0
-        mapped = (
-            np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", shape=tuple(shape))
-        )
-        arrays[name] = mapped.view(np.ndarray)
+        path = folder / f"{name}.raw"
+        try:
+            arrays.add(path, np.dtype(entry["dtype"]), tuple(entry["shape"]), entry["crc32"])
+        except (OSError, ValueError) as error:
+            raise DamagedCacheError(f"{path.name} cannot be read") from error
     return arrays, index["about"]
 
 
@@ -190,24 +231,25 @@ def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
-def _checksum(path: Path) -> int:
+def _checksum(stream: BinaryIO) -> int:
     checksum = 0
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            checksum = zlib.crc32(chunk, checksum)
+    while chunk := stream.read(CHUNK):
+        checksum = zlib.crc32(chunk, checksum)
     return checksum
 
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed more than a day ago left behind."""
     for leftover in folder.glob(f"{UNFINISHED}*"):
-        if time.time() - leftover.stat().st_mtime > 86400:
-            shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its process may finish meanwhile
+            if time.time() - leftover.stat().st_mtime > 86400:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _not_writable(folder: Path, error: OSError) -> UserError:
     return UserError(
         f"The cache of neighbor lists cannot be written: {error.strerror or error}.",
         f"folder {folder}",
-        "Make room or allow writing there, or set data.cache to another folder.",
+        "Make room or allow writing there, or choose another folder: data.cache for a training,"
+        " the variable TMPDIR for an evaluation.",
     )

@@ -6,7 +6,7 @@ what stays in memory is the system's page cache, which it may drop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ class Dataset:
 
     def __init__(
         self,
-        arrays: dict[str, NDArray[Any]],
+        arrays: Mapping[str, NDArray[Any]],
         about: dict[str, Any],
         files: list[tuple[str, str]],
         notes: Sequence[str] = (),
@@ -51,7 +51,8 @@ class Dataset:
         self.notes: list[str] = [*notes, *self.remarks, *self.keys.notes, *about["notes"]]
         """What the user should hear."""
         self._arrays = arrays
-        self._atoms, self._edges = arrays["first_atom"], arrays["first_edge"]
+        self._atoms: NDArray[np.int64] = np.array(arrays["first_atom"])
+        self._edges: NDArray[np.int64] = np.array(arrays["first_edge"])
         self.n_atoms: NDArray[np.int64] = np.diff(self._atoms)
         """(structures,)"""
         self.n_edges: NDArray[np.int64] = np.diff(self._edges)

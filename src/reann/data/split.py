@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from reann.checkpoint import replacing
+from reann.checkpoint import write_text
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
 from reann.data.draw import Drawing, group_names
@@ -117,8 +117,7 @@ def save_split(path: Path, parts: dict[str, Subset], seed: int | None = None) ->
             for name, part in parts.items()
         },
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+    write_text(path, json.dumps(content))
 
 
 def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, Subset]:

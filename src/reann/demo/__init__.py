@@ -12,6 +12,7 @@ from pathlib import Path
 
 import typer
 
+from reann.checkpoint import replacing
 from reann.errors import UserError
 from reann.terminal import Terminal
 
@@ -69,7 +70,8 @@ def copy_data(folder: str | Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in DATA:
             bundled = resources.files("reann.demo") / name
-            (folder / name).write_bytes(bundled.read_bytes())
+            with replacing(folder / name) as temporary:
+                temporary.write_bytes(bundled.read_bytes())
     except OSError as error:
         what = f"The data of the demo cannot be written: {error.strerror}."
         raise UserError(what, str(folder), "Name another folder: reann demo FOLDER") from error

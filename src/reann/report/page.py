@@ -24,6 +24,7 @@ from reann.evaluation import Evaluation, Outlier
 from reann.report import plots
 from reann.report.scene import scene
 from reann.report.tables import READABLE, columns, key, number
+from reann.terminal import printable
 
 PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 N_WORST = 6
@@ -78,8 +79,7 @@ def write_report(
         f"<body><main>{''.join(sections)}</main><script>{_resource('viewer.js')}</script>"
         "</body></html>\n"
     )
-    with checkpoint.replacing(Path(path)) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    checkpoint.write_text(Path(path), printable(page))
 
 
 def _resource(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 
+from reann.checkpoint import open_no_link
 from reann.config import Config
 from reann.errors import UserError
 from reann.native import choice
@@ -72,7 +74,7 @@ def locked(folder: Path, processes: World) -> Iterator[None]:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = os.fdopen(open_no_link(folder / ".lock", os.O_RDWR), "w")
     except OSError as error:
         raise UserError(
             f"The run folder cannot be written ({error.strerror}).",

@@ -5,8 +5,10 @@ Only the leading process speaks and writes.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from rich.live import Live
 from rich.text import Text
 
-from reann.checkpoint import replacing
+from reann.checkpoint import open_no_link, replacing
 from reann.errors import UserError
 from reann.terminal import Terminal
 
@@ -169,14 +171,17 @@ class Journal:
         self.live.update(Text(text, no_wrap=True, overflow="crop"), refresh=True)
 
     def _append(self, row: Row) -> None:
-        new = not self.path.exists() or self.path.stat().st_size == 0
+        size = self.path.stat().st_size if self.path.exists() else 0
         try:
-            with self.path.open("a", newline="") as file:
+            file = os.fdopen(open_no_link(self.path, os.O_WRONLY | os.O_APPEND), "a", newline="")
+            with file:
                 writer = csv.writer(file)
-                if new:
+                if size == 0:
                     writer.writerow(row)
                 writer.writerow(row.values())
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)  # half a row would be left
             raise UserError(
                 f"log.csv could not be written: {error.strerror}.",
                 str(self.path),

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from reann.checkpoint import replacing
+from reann.checkpoint import write_text
 from reann.data.check.survey import FileSummary, Survey
 from reann.errors import counted, listed
 from reann.terminal import Terminal
@@ -57,9 +57,7 @@ def as_json(result: Survey) -> dict[str, Any]:
 
 def write_json(result: Survey, path: Path) -> None:
     """Write `as_json` to a file; `UserError` when it cannot be written."""
-    text = json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n"
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n")
 
 
 def _files(files: list[FileSummary]) -> Table:
