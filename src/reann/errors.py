@@ -42,11 +42,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is one: `1 atom`, `2 atoms`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def listed(items: Iterable[object], limit: int = 8) -> str:
     """Join items for a message and say how many were left out."""
     every = [str(item) for item in items]
