@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -17,6 +19,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Verbs(TyperGroup):
     """Runs a verb; 1 after an error of the user, 130 after Ctrl-C."""
 
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
+        """Run the command line; a full disk, where no writer has said so, is one message."""
+        try:
+            return super().main(args, *rest, **more)
+        except OSError as error:
+            if error.errno not in FULL or "--debug" in (sys.argv if args is None else args):
+                raise
+            complain(f"Nothing more can be written: {error.strerror}.\n  fix:   Free some space.")
+            sys.exit(1)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
         try:
@@ -25,11 +37,6 @@ class Verbs(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             complain(str(error))
-            raise typer.Exit(1) from None
-        except OSError as error:
-            if ctx.params.get("debug") or error.errno not in FULL:
-                raise
-            complain(f"Nothing more can be written: {error.strerror}.\n  fix:   Free some space.")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             complain("Stopped.")
