@@ -62,6 +62,15 @@ def test_the_demo_does_not_write_into_a_folder_of_other_things(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("name", DATA)
+def test_files_that_were_edited_since_an_earlier_demo_are_not_replaced(tmp_path, name):
+    copy_data(tmp_path)
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(UserError, match=f"'{name}' is not as the demo writes it"):
+        demo(tmp_path, execute)
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
 def test_a_file_in_place_of_the_folder_is_an_error_of_the_user(tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(UserError, match="a folder of its own"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -16,6 +17,7 @@ import ase.build
 import ase.io
 import numpy as np
 import pytest
+from ase.constraints import FixAtoms
 
 from models import random_model
 from reann.cli import app
@@ -25,6 +27,7 @@ from reann.potential import Ensemble, Potential, load
 
 HERE = Path(sys.executable).parent
 HARTREE = 27.211386
+FIXED, MASS = [0, 5], 2.0141017778
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,15 +40,18 @@ def _there():
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Export a potential and some water, for ten steps."""
+    """Export a potential and some water with fixed atoms and an isotope, for ten steps."""
     atoms = ase.build.molecule("H2O", vacuum=1.2, pbc=True).repeat(2)
     atoms.rattle(0.05, seed=1)
+    atoms.set_masses([MASS if i == 1 else m for i, m in enumerate(atoms.get_masses())])
+    atoms.set_constraint(FixAtoms(FIXED))
     Potential(random_model([1, 8], seed=2)).save(tmp_path / "water.reann")
-    ase.io.write(tmp_path / "start.xyz", atoms)
-    arguments = [str(tmp_path / "water.reann"), str(tmp_path / "start.xyz"), "--to", "i-pi"]
+    ase.io.write(tmp_path / "start.traj", atoms)
+    arguments = [str(tmp_path / "water.reann"), str(tmp_path / "start.traj"), "--to", "i-pi"]
     app(["export", *arguments, "-o", str(tmp_path / "run")], standalone_mode=False)
     change(tmp_path / "run", "<total_steps>2000", "<total_steps>10")
     change(tmp_path / "run", "stride='10'", "stride='1'")
+    change(tmp_path / "run", "stride='100'", "stride='10'")
     change(tmp_path / "run", "'femtosecond'> 0.5 ", "'femtosecond'> 0.02 ")
     return tmp_path / "run"
 
@@ -74,6 +80,15 @@ def check(folder: Path) -> None:
     mean = np.mean([float(one["energy"]) for one in found])
     assert out[0, 5] == pytest.approx(mean, rel=1e-6)
     assert np.ptp(out[:, 2]) < 0.05 * np.ptp(out[:, 5]) + 1e-3
+    for i, first in enumerate(beads):
+        last = ase.io.read(folder / f"run.pos_{i}.extxyz", -1)
+        moved = np.abs(last.positions - first.positions).max(axis=1)
+        assert sorted(np.flatnonzero(moved == 0.0)) == FIXED
+    masses = re.search(r"<m [^>]*>\s*\[([^\]]*)\]", (folder / "RESTART").read_text())[1]
+    expected = ase.io.read(folder / "start.xyz").get_masses()
+    assert expected[1] == MASS
+    in_dalton = np.array(masses.split(","), dtype=float) / 1822.888486
+    np.testing.assert_allclose(in_dalton, expected, rtol=1e-6)
 
 
 def test_path_integrals_of_water_in_one_process(folder):

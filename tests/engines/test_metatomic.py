@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -47,11 +48,26 @@ FORMS = {
     "deep_pot": {"host": "deep_pot"},
     "float32": {"dtype": torch.float32},
 }
-EXPORT = """import sys
+EXPORT = """import json, sys
 from pathlib import Path
+from reann.errors import UserError
 from reann.metatomic.export import export
+def run(name, folder):
+    start = Path("silicon.xyz" if "silicon" in name else "start.xyz")
+    try:
+        export(Path(name), start, Path(folder))
+    except UserError as error:
+        return error.what
+    return "written"
+
 for name in sys.argv[1:]:
-    export(Path(name), Path("silicon.xyz" if "silicon" in name else "start.xyz"), Path("."))
+    assert run(name, ".") == "written", name
+again = [run("density.reann", ".")]
+Path("density.pt").rename("kept.pt")
+Path("density.pt").write_bytes(Path("silicon.pt").read_bytes())
+again.append(run("density.reann", "."))
+Path("kept.pt").replace("density.pt")
+Path("repeated.json").write_text(json.dumps(again))
 """
 
 
@@ -197,3 +213,10 @@ def test_the_command_tells_the_file_and_how_exact_it_is(folder):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("out/density.pt\nmetatomic computes the same: energies within")
     assert done.stderr == ""
+    assert [path.name for path in (folder / "out").iterdir()] == ["density.pt"]
+
+
+def test_the_same_potential_is_exported_again_and_another_one_is_not(folder):
+    """Though no two files of TorchScript have the same bytes."""
+    done = json.loads((folder / "repeated.json").read_text())
+    assert done == ["written", "A file exists with another content: density.pt."]

@@ -54,6 +54,18 @@ def test_torch_sim_accepts_the_model(tmp_path):
     validate_model_outputs(Model(tmp_path / "a.reann"), CPU, torch.float64)
 
 
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_given_potential_stays_where_it_is(members, monkeypatch):
+    """Also when torch-sim computes elsewhere; `meta` stands for a GPU."""
+    every = [Potential(random_model(seed=s)) for s in range(members)]
+    potential = every[0] if members == 1 else Ensemble(every)
+    monkeypatch.setattr("reann.engines.torchsim.device_named", torch.device)
+    model = Model(potential, "meta")
+    assert model.potential.device.type == "meta"
+    assert potential.device.type == "cpu"
+    assert all(p.device.type == "cpu" for m in every for p in m.model.parameters())
+
+
 def test_molecules_have_no_stress():
     state = ts.io.atoms_to_state([ase.build.molecule("CH4")], CPU, torch.float32)
     found = Model(Potential(random_model()), dtype=torch.float32)(state)

@@ -162,6 +162,8 @@ def run_md(
     drawn = not first.continued and (new_velocities or not has_velocities(atoms))
     if drawn:
         draw_velocities(atoms, temperature, rng, at_rest=ensemble == "nve")
+    else:
+        atoms.set_momenta(atoms.get_momenta())  # what is fixed does not move
     freedom = degrees_of_freedom(atoms, ensemble)
     with at_start(first.origin):  # errors that come later are explosions
         atoms.get_forces()

@@ -210,12 +210,18 @@ class _TrajFile:
 
     def __init__(self, path: Path, *, append: bool) -> None:
         self.writer: Any = Trajectory(str(path), "a" if append and path.exists() else "w")
+        self.whole = True
 
     def write(self, atoms: ase.Atoms) -> None:
+        self.whole = False
         self.writer.write(atoms)
+        self.whole = True
 
     def close(self) -> None:
-        self.writer.close()
+        if self.whole:
+            self.writer.close()
+        else:  # closing the writer would count the half structure
+            self.writer.backend.fd.close()
 
 
 def _last_frame(path: Path) -> tuple[int, int]:

@@ -64,7 +64,7 @@ def _lines(system: System, title: str) -> Iterator[str]:
         yield f"{xy:.17g} {xz:.17g} {yz:.17g}  xy xz yz"
     yield "\nMasses\n"
     for i, (element, mass) in enumerate(zip(system.elements, system.masses, strict=True), 1):
-        yield f"{i} {mass:.10g}  # {element}"
+        yield f"{i} {mass!r}  # {element}"
     yield "\nAtoms # atomic\n"
     positions = system.prism.vector_to_lammps(atoms.positions)
     for i, (kind, (x, y, z)) in enumerate(zip(system.types, positions, strict=True), 1):
