@@ -7,14 +7,26 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from reann import checkpoint
+from reann.config import Config
 from reann.training.journal import read_log
+from reann.training.loop import Trainer
 from reann.training.state import FILE, KIND
 
 DATA = Path(__file__).parent / "data" / "ethanol.xyz"
+NETWORK = {"hidden": [6, 6]}
+MODEL = {
+    "cutoff": 3.0,
+    "n_radial": 3,
+    "l_max": 1,
+    "n_recursions": 1,
+    "readout": NETWORK,
+    "update": NETWORK,
+}
 SMALL = {
     "data.train": str(DATA),
     "data.valid": "0.2",
@@ -80,3 +92,37 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert first.keys() == second.keys()
         for name, tensor in first.items():
             assert torch.equal(tensor, second[name]), name
+
+
+def small(folder: Path, data: Path = DATA, **changes: Any) -> Config:
+    """Return a configuration; `changes` are of the section that has a field of that name."""
+    sections: dict[str, dict[str, Any]] = {
+        "data": {"train": str(data), "valid": 0.2, "cache": folder.parent / "cache"},
+        "model": dict(MODEL),
+        "training": {"epochs": 3, "batch_size": 4},
+        "run": {"folder": folder, "threads": 1},
+    }
+    for name, value in changes.items():
+        (section,) = [s for s, kind in Config.model_fields.items() if _has(kind.annotation, name)]
+        sections[section][name] = value
+    return Config(**sections)
+
+
+def _has(section: Any, name: str) -> bool:
+    return name in section.model_fields
+
+
+class StoppedError(Exception):
+    """The power went off."""
+
+
+def stop_in(monkeypatch, epoch: int, seed: int | None = None) -> None:
+    """Let the run end abruptly at the validation of an epoch, of one member of an ensemble."""
+    validate = Trainer.validate
+
+    def stopping(self: Trainer):
+        if self.state.progress.epoch + 1 == epoch and seed in (None, self.seed):
+            raise StoppedError
+        return validate(self)
+
+    monkeypatch.setattr(Trainer, "validate", stopping)

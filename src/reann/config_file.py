@@ -34,6 +34,12 @@ from reann.errors import UserError, did_you_mean
 DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
 """Endings by which a file of structures is told from a configuration."""
 
+INSTEAD_OF = {
+    ("training", "time"): ("training", "epochs"),
+    ("training", "epochs"): ("training", "time"),
+}
+"""Fields of which one is given: an override of the first replaces the second of the file."""
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration file.
@@ -81,15 +87,22 @@ def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -
     (see `anchored`). `UserError` if the file cannot be written.
     """
     header = "".join(f"# {name} {version}\n" for name, version in versions.items())
+    body = yaml.dump(
+        values_of(config), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+    from reann.checkpoint import write_text
+
+    write_text(Path(path), header + body)
+
+
+def values_of(config: Config) -> dict[str, Any]:
+    """Return all fields, defaults too, as the plain values from which an equal `Config` is made."""
     values = config.model_dump(mode="json")
     # Absent keys are found, null keys are not used; absent units are those that the files state.
     for name in ("keys", "units"):
         given = getattr(config.data, name).model_fields_set
         values["data"][name] = {k: v for k, v in values["data"][name].items() if k in given}
-    body = yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
-    from reann.checkpoint import write_text
-
-    write_text(Path(path), header + body)
+    return values
 
 
 def anchored(config: Config, folder: str | Path = ".") -> Config:
@@ -230,6 +243,10 @@ def _apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, 
             inside = inside[part]
         inside[path[-1]] = value
         given[path] = override
+    for path in set(given) & set(INSTEAD_OF):
+        other = INSTEAD_OF[path]
+        if other not in given and isinstance(values.get(other[0]), dict):
+            values[other[0]].pop(other[1], None)
     return given
 
 

@@ -1,4 +1,4 @@
-"""Where to compute: a device by name, one GPU for each process of a node."""
+"""Where to compute: a device by name, one GPU for each process of a node, threads of the CPU."""
 
 from __future__ import annotations
 
@@ -40,6 +40,17 @@ def device_named(name: str, where: str = "run.device") -> torch.device:
         )
     torch.cuda.set_device(device)
     return device
+
+
+@contextmanager
+def cpu_threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads of the CPU, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

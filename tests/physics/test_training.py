@@ -32,17 +32,8 @@ from reann.training.loop import MOST_ROLLBACKS, Trainer
 from reann.training.loss import Loss
 from reann.training.run import Run, resume, train
 from reann.training.state import FILE, KIND, TrainingState
-from runs import DATA, assert_same_run, log_without_time
+from runs import DATA, StoppedError, assert_same_run, log_without_time, small, stop_in
 
-NETWORK = {"hidden": [6, 6]}
-MODEL = {
-    "cutoff": 3.0,
-    "n_radial": 3,
-    "l_max": 1,
-    "n_recursions": 1,
-    "readout": NETWORK,
-    "update": NETWORK,
-}
 VALID = [8, 9, 14, 19]
 """Structures of ethanol whose errors fall early."""
 VALID_E, VALID_F = "valid_energy_rmse_meV_per_atom", "valid_forces_rmse_meV_per_A"
@@ -55,27 +46,9 @@ def no_report(monkeypatch):
     monkeypatch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
 
 
-def small(folder: Path, data: Path = DATA, **changes: Any) -> Config:
-    """Return a configuration; `changes` are of the section that has a field of that name."""
-    sections: dict[str, dict[str, Any]] = {
-        "data": {"train": str(data), "valid": 0.2, "cache": folder.parent / "cache"},
-        "model": dict(MODEL),
-        "training": {"epochs": 3, "batch_size": 4},
-        "run": {"folder": folder, "threads": 1},
-    }
-    for name, value in changes.items():
-        (section,) = [s for s, kind in Config.model_fields.items() if _has(kind.annotation, name)]
-        sections[section][name] = value
-    return Config(**sections)
-
-
 def unset_model(folder: Path, data: Path) -> Config:
     """Return a configuration that leaves the settings of the model to a potential."""
     return small(folder, data).model_copy(update={"model": ModelConfig()})
-
-
-def _has(section: Any, name: str) -> bool:
-    return name in section.model_fields
 
 
 def log(run: Run | Path) -> list[dict[str, float]]:
@@ -116,22 +89,6 @@ def crystals(path: Path, n: int = 24) -> Path:
         atoms.calc = SinglePointCalculator(atoms, **labels)
         structures.append(atoms)
     return write(path, structures)
-
-
-class StoppedError(Exception):
-    """The power went off."""
-
-
-def stop_in(monkeypatch, epoch: int, seed: int | None = None) -> None:
-    """Let the run end abruptly at the validation of an epoch, of one member of an ensemble."""
-    validate = Trainer.validate
-
-    def stopping(self: Trainer):
-        if self.state.progress.epoch + 1 == epoch and seed in (None, self.seed):
-            raise StoppedError
-        return validate(self)
-
-    monkeypatch.setattr(Trainer, "validate", stopping)
 
 
 # --- the start --------------------------------------------------------------------------------
@@ -722,7 +679,7 @@ def test_a_stopped_ensemble_says_which_folder_to_resume(tmp_path, monkeypatch, c
 
     def asked_to_stop(self: Trainer):
         found = validate(self)
-        self.stop = True
+        self.stop.asked = True
         return found
 
     monkeypatch.setattr(Trainer, "validate", asked_to_stop)

@@ -59,7 +59,7 @@ def train(
 ) -> None:
     """Train a potential; Ctrl-C saves and says how to go on.
 
-    Example: reann train water.yaml training.epochs=20 model.cutoff=5
+    Example: reann train water.yaml training.time=10min model.cutoff=5
     """
     from reann.config_file import load_config
 
@@ -72,25 +72,28 @@ def train(
 
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="More epochs for a finished run, and the like."),
+    ] = None,
 ) -> None:
-    """Continue a run exactly where it stopped or was killed.
+    """Continue a run exactly where it stopped or was killed, or a finished run for longer.
 
-    Example: reann resume runs/water
+    Example: reann resume runs/water training.epochs=600
     """
     with resumable(run):
         from reann.training.run import resume
 
-        resume(run)
+        resume(run, overrides or [])
 
 
 @contextmanager
 def resumable(folder: Path | None) -> Iterator[None]:
-    """Say after Ctrl-C how to go on, when something was saved in the folder of the run."""
+    """Say after Ctrl-C how to go on, when the run was saved."""
+    from reann.training.signals import Interrupted
+
     try:
         yield
-    except KeyboardInterrupt:
-        # The members of an ensemble have folders of their own.
-        if folder is None or not any(folder.glob("**/last.ckpt.safetensors")):
-            raise
+    except Interrupted:
         complain(f"Stopped. Go on with: reann resume {folder}")
         raise typer.Exit(130) from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from reann.config.section import Count, NonNegative, Section
 
@@ -13,7 +15,7 @@ class RunConfig(Section):
 
     folder: Path | None = None
     """Folder of the run; by default `runs/` and the name of the configuration or data file."""
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """Of the split, the initial weights and the order of the structures."""
     seeds: Count = 1
     """Train so many potentials with consecutive seeds and save them as one ensemble."""

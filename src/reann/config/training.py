@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reann.config.section import Count, Fraction, NonNegative, Positive, Section
+
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class LossConfig(Section):
@@ -53,6 +56,9 @@ class TrainingConfig(Section):
 
     epochs: Count = 300
     """Passes over the training structures."""
+    time: str | None = None
+    """Instead of `epochs`: how long the run lasts, such as 90s, 10min or 2h, all members of an
+    ensemble together. The speed is measured once; `config.yaml` records the number of epochs."""
     batch_size: Count | Literal["auto"] = "auto"
     """Structures per step; `auto`: about 256 atoms, at most 32 structures."""
     max_edges: Count | None = None
@@ -79,3 +85,20 @@ class TrainingConfig(Section):
     """`mixed`: geometry and energy sums in float64, networks in float32."""
     patience: Count | None = None
     """Stop after so many epochs without a better validation loss."""
+
+    @model_validator(mode="after")
+    def _time_or_epochs(self) -> TrainingConfig:
+        if self.time is not None:
+            seconds(self.time)
+            if "epochs" in self.model_fields_set:
+                raise ValueError("epochs and time are both given: leave out one of them")
+        return self
+
+
+def seconds(time: str) -> float:
+    """Return a time such as `90s`, `10min`, `2h` or `1d` in seconds; `ValueError` if it is none."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?) ?(s|min|h|d)", time.strip())
+    value = float(match[1]) * SECONDS[match[2]] if match else 0.0
+    if value <= 0:
+        raise ValueError(f"'{time}' is not a time: write 90s, 10min, 2h or 1d")
+    return value

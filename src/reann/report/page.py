@@ -41,6 +41,7 @@ def write_report(
     baseline: Mapping[str, float],
     provenance: Mapping[str, str],
     atoms_of: AtomsOf,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Write the page of a run.
 
@@ -56,6 +57,8 @@ def write_report(
         What a reader needs to judge and repeat the run, in the order to show.
     atoms_of
         Returns a structure of a part by its position in the evaluation.
+    warnings
+        What a reader must know before the numbers.
 
     Raises
     ------
@@ -64,7 +67,9 @@ def write_report(
     """
     parts = [name for name in PARTS if name in evaluations]
     name = config.run.folder.name if config.run.folder else "REANN run"
-    sections = [_header(name, config, evaluations), _numbers(parts, evaluations, baseline)]
+    sections = [_header(name, config, evaluations)]
+    sections += [f'<p role="alert"><strong>{escape(warning)}</strong></p>' for warning in warnings]
+    sections.append(_numbers(parts, evaluations, baseline))
     sections.append(_learning_curves(history, baseline))
     sections += [_part(part, evaluations[part]) for part in parts]
     if parts:

@@ -25,6 +25,7 @@ NO_METALS = tuple(
 """Bonds between two metals are not drawn: they hide the crystal."""
 ATOM, METAL = 0.42, 0.75
 """Size of a sphere in covalent radii."""
+NO_COLOR = [128, 128, 128]
 MOST_ATOMS = 1500
 """Of larger structures, the atoms nearest to the worst one are shown."""
 
@@ -41,7 +42,7 @@ def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[st
             {
                 "symbol": chemical_symbols[z],
                 "radius": round(float(covalent_radii[z]) * (ATOM if z in NO_METALS else METAL), 2),
-                "color": [round(255 * float(c)) for c in jmol_colors[z]],
+                "color": _color(z),
             }
             for z in elements
         ],
@@ -63,6 +64,13 @@ def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[st
             own = source["forces"][rows][shown]
             result["forces"][name] = _rounded(np.nan_to_num(own))
     return result
+
+
+def _color(z: int) -> list[int]:
+    """Return red, green and blue; the table ends before the last elements, which are gray."""
+    if z >= len(jmol_colors):
+        return NO_COLOR
+    return [round(255 * float(c)) for c in jmol_colors[z]]
 
 
 def _nearest(atoms: ase.Atoms, center: int) -> NDArray[np.int64]:

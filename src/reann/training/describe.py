@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import textwrap
 from importlib.metadata import version
 from typing import Any
 
@@ -62,6 +63,18 @@ def sentence(errors: dict[str, float]) -> str:
     """Return the RMSE of each label with its unit."""
     found = ((name, errors.get(f"{name}_rmse_{unit}")) for name, unit in metrics.UNITS.items())
     return " · ".join(f"{name} {x:.2f} {UNITS[name]}" for name, x in found if x is not None)
+
+
+def paragraph(title: str, text: str) -> str:
+    """Return a text under a title, wrapped for a terminal of 80 columns."""
+    return textwrap.fill(
+        text,
+        width=79,
+        initial_indent=f"{title:9} ",
+        subsequent_indent=10 * " ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _elements(data: Dataset) -> str:

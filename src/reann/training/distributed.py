@@ -73,10 +73,15 @@ class World:
             distributed.barrier()
 
 
+def n_processes() -> int:
+    """Return how many processes torchrun has started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def world(device: torch.device) -> Iterator[World]:
     """Join the processes that torchrun started; gloo on CPUs, nccl on GPUs."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = n_processes()
     if size == 1:
         yield World()
         return

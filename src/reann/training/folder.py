@@ -1,4 +1,4 @@
-"""The folder of a run: its files, its lock, and what a continued run must have in common.
+"""The folder of a run: its files, its lock, and when it may be used for a new run.
 
 `config.yaml` (resolved), `start.reann` (of a warm start), `split.json`, `log.csv`, `model.reann`
 (best), `last.ckpt.safetensors` (to continue from) and `report.html`.
@@ -7,28 +7,24 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from reann.checkpoint import open_no_link
 from reann.config import Config
-from reann.errors import UserError
-from reann.native import choice
+from reann.errors import UserError, listed
 from reann.training.distributed import World
-from reann.training.journal import read_log
-from reann.training.setup import SPLIT, Parts
+from reann.training.setup import SPLIT
 from reann.training.state import FILE
 
 CONFIG, START, MODEL = "config.yaml", "start.reann", "model.reann"
 REPORT, LOG = "report.html", "log.csv"
+MEMBER = "seed-"
+"""Beginning of the names of the folders of an ensemble's members."""
+WRITTEN_BY = b"# reann "
+"""Beginning of every `config.yaml` of a run."""
 
 
 def folder_of(config: Config) -> Path:
@@ -41,22 +37,76 @@ def folder_of(config: Config) -> Path:
     return Path("runs") / (stem or "run")
 
 
+def members_of(config: Config) -> list[Config]:
+    """Return the configuration itself, or one of each member of an ensemble."""
+    run = config.run
+    if run.seeds == 1:
+        return [config]
+    return [
+        with_run(config, folder=folder_of(config) / f"{MEMBER}{seed}", seed=seed, seeds=1)
+        for seed in range(run.seed, run.seed + run.seeds)
+    ]
+
+
+def with_run(config: Config, **changes: object) -> Config:
+    """Return the configuration with other values in the section `run`."""
+    return config.model_copy(update={"run": config.run.model_copy(update=changes)})
+
+
+def run_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a run in a folder, those of the members of an ensemble included."""
+    for name in (FILE, CONFIG, START, MODEL, SPLIT, REPORT, LOG):
+        yield from (f for f in (folder / name, *folder.glob(f"{MEMBER}*/{name}")) if f.is_file())
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Return whether the run, or a member of the ensemble, can be continued."""
+    return any(file.name == FILE for file in run_files(folder))
+
+
 def refuse_another_run(folder: Path) -> None:
-    """Raise `UserError` when the folder already holds a run."""
-    if (folder / CONFIG).exists():
+    """Raise `UserError` when the folder already holds files of a run."""
+    files = [str(file.relative_to(folder)) for file in run_files(folder)]
+    if files and has_checkpoint(folder):
         raise UserError(
             "There already is a run in this folder.",
             str(folder),
             f"Continue it with `reann resume {folder}`, choose another run.folder, "
             "or give --overwrite.",
         )
+    if files:
+        raise UserError(
+            f"This folder already holds files of a run: {listed(files)}.",
+            str(folder),
+            "Choose another run.folder, or give --overwrite to replace these files.",
+        )
 
 
-def clear(folder: Path) -> None:
-    """Remove an earlier run, or what is left of one that never began."""
-    for name in (CONFIG, START, MODEL, SPLIT, REPORT, FILE, LOG):
-        for file in (folder / name, *folder.glob(f"seed-*/{name}")):
-            file.unlink(missing_ok=True)
+def refuse_foreign_files(folder: Path) -> None:
+    """Raise `UserError` when a run here would replace what no finished or stopped run wrote.
+
+    This is a `config.yaml` of the user, or the run of a member of an ensemble.
+    """
+    config = folder / CONFIG
+    if config.is_file() and not config.read_bytes().startswith(WRITTEN_BY):
+        raise UserError(
+            "The run would replace a config.yaml that was not written by `reann train`.",
+            str(config),
+            "Rename the file, or choose another run.folder.",
+        )
+    if ensemble_of(folder) is not None:
+        raise UserError(
+            f"This folder belongs to a member of the ensemble in {folder.parent}.",
+            str(folder),
+            "Choose another run.folder.",
+        )
+
+
+def ensemble_of(folder: Path) -> Path | None:
+    """Return the folder of the ensemble that has a member in this folder."""
+    parent = folder.absolute().parent
+    is_member = folder.name.startswith(MEMBER) and (parent / CONFIG).is_file()
+    return folder.parent if is_member and (parent / SPLIT).is_file() else None
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -72,6 +122,8 @@ def locked(folder: Path, processes: World) -> Iterator[None]:
     if not processes.leads:
         yield
         return
+    if folder.exists() and not folder.is_dir():
+        raise UserError("The run folder is a file.", str(folder), "Choose another run.folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.fdopen(open_no_link(folder / ".lock", os.O_RDWR), "w")
@@ -84,42 +136,10 @@ def locked(folder: Path, processes: World) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UserError(
                 "Another process is training in this folder.",
                 str(folder),
                 "Wait for it, stop it, or choose another run.folder.",
             ) from error
         yield
-
-
-def identity(config: Config, parts: Parts, processes: World, engine: str) -> dict[str, Any]:
-    """Return what must be the same, and what should be, for a run to go on."""
-    split = [part.indices.tolist() for part in (parts.train, parts.valid)]
-    return {
-        "model": _digest(config.model_dump(mode="json", include={"model", "training"})),
-        "data": [digest for _, digest in parts.train.dataset.files],
-        "split": _digest(split),
-        "device": config.run.device,
-        "engine": choice.identity(engine),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "processes": processes.size,
-        "machine": platform.machine(),
-        "torch": torch.__version__.split("+")[0],
-    }
-
-
-def errors_of(folder: Path, epoch: int) -> dict[str, float]:
-    """Return the validation errors that `log.csv` has for an epoch."""
-    rows = [row for row in read_log(folder / LOG) if row["epoch"] == epoch]
-    return {
-        name.removeprefix("valid_"): value
-        for row in rows[-1:]
-        for name, value in row.items()
-        if name.startswith("valid_") and "rmse" in name
-    }
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,7 +10,8 @@ import csv
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -38,6 +39,7 @@ COLUMNS = {
 UNITS = {"E": "meV/atom", "F": "meV/Å", "S": "meV/Å³"}
 WIDTHS = {"epoch": 5, "lr": 7, "best": 4, "time": 7}
 """Of columns; those of errors have eight characters, and all of them fit 80."""
+REPAIR_LOG = "Restore the file or the line, or move log.csv away: a run also goes on without it."
 
 
 @runtime_checkable
@@ -88,18 +90,35 @@ class WandB:
         self.run.finish()
 
 
-def tracker(name: str, folder: Path) -> Tracker | None:
-    """Return the named tracker; `UserError` when its package is missing."""
-    kinds = {"tensorboard": TensorBoard, "wandb": WandB}
-    if name not in kinds:
-        return None
+PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb"}
+
+
+def require_tracker(name: str) -> None:
+    """Raise `UserError` when the package of a tracker is missing."""
     try:
-        return kinds[name](folder)
+        if name in PACKAGES:
+            import_module(PACKAGES[name])
     except ImportError as error:
         raise UserError(
             f"The tracker {name} is not installed ({error}).",
             "run.tracker",
             f"pip install {name}, or set run.tracker to none.",
+        ) from error
+
+
+def tracker(name: str, folder: Path) -> Tracker | None:
+    """Return the named tracker; `UserError` when it is missing or cannot start."""
+    kinds = {"tensorboard": TensorBoard, "wandb": WandB}
+    if name not in kinds:
+        return None
+    require_tracker(name)
+    try:
+        return kinds[name](folder)
+    except Exception as error:
+        raise UserError(
+            f"The tracker {name} cannot start ({error}).",
+            "run.tracker",
+            "Mend its account or connection, or set run.tracker to none.",
         ) from error
 
 
@@ -113,6 +132,8 @@ class Journal:
         self.live: Live | None = None
         self.names: list[str] = []
         self.ticked = 0.0
+        self.remaining: float | None = None
+        """Seconds until the last epoch, as far as they are known."""
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -138,7 +159,8 @@ class Journal:
             return
         self._append(row)
         if self.tracker:
-            self.tracker.log(row, int(row["epoch"]))
+            watcher = self.tracker
+            self._careful(lambda: watcher.log(row, int(row["epoch"])))
         if self.live:
             self._show_live()
         else:
@@ -160,7 +182,15 @@ class Journal:
             self.live.stop()
             self.live = None
         if self.tracker:
-            self.tracker.close()
+            self._careful(self.tracker.close)
+
+    def _careful(self, send: Callable[[], None]) -> None:
+        """Send something to the tracker; the training goes on without a tracker that fails."""
+        try:
+            send()
+        except Exception as error:  # noqa: BLE001 - whatever a network or an account does
+            self.tracker = None
+            self.say(f"warning   The tracker failed and gets no more numbers: {error}")
 
     def _show_live(self, note: str = "") -> None:
         rows = self.rows[-SHOWN_ROWS:]
@@ -190,18 +220,33 @@ class Journal:
 
 
 def read_log(path: Path) -> list[Row]:
-    """Return the rows of a `log.csv`; a last line that was cut off is left out."""
+    """Return the rows of a `log.csv`; a last line that was cut off is left out.
+
+    Raises
+    ------
+    UserError
+        If another line is damaged.
+    """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
-    if not rows:
-        return []
-    return [
-        {name: float(value) for name, value in zip(rows[0], row, strict=True)}
-        for row in rows[1:]
-        if len(row) == len(rows[0]) and all(row)
-    ]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            names, *lines = list(csv.reader(file)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"The log cannot be read: {error}.", str(path), REPAIR_LOG) from error
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=2):
+        whole = len(line) == len(names) and all(line)
+        try:
+            if whole:
+                rows.append({name: float(x) for name, x in zip(names, line, strict=True)})
+        except ValueError:
+            whole = False
+        if not whole and number <= len(lines):
+            raise UserError("A line of the log is damaged.", f"{path}, line {number}", REPAIR_LOG)
+    if rows and not {"epoch", "seconds", "learning_rate"} <= set(names):
+        raise UserError("The log has no names of columns.", f"{path}, line 1", REPAIR_LOG)
+    return rows
 
 
 def _errors_in(rows: list[Row]) -> list[str]:

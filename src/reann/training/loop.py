@@ -7,10 +7,9 @@ the average; then validate the averaged weights, keep the best, write a row, sav
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,9 @@ from reann.native import choice
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
 from reann.training.loss import Counts, Loss
-from reann.training.optim import cosine_rate, set_rate
-from reann.training.state import Progress, TrainingState
+from reann.training.optim import Average, cosine_rate, set_rate
+from reann.training.signals import Interrupted, StopRequest, stop_requests
+from reann.training.state import Progress, TrainingState, is_over
 
 DIVERGED = 25.0
 """A validation loss so many times the best one is a divergence."""
@@ -38,10 +38,6 @@ NEGLIGIBLE = 1e-6
 MOST_ROLLBACKS = 8
 SHORTEST_INTERVAL = 1.0
 """Seconds between checkpoints at the ends of very short epochs."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop, and has been saved."""
 
 
 @dataclass
@@ -68,26 +64,45 @@ class Trainer:
     """Prepares the weights after the validation of epoch 0."""
     save_best: Callable[[TrainingState], None]
     """Writes the potential with the best weights."""
+    after_save: Callable[[], None]
+    """Called by the leading process after each checkpoint."""
+    new_schedule: bool = False
+    """Whether a finished run goes on with a new schedule."""
+
+    def __post_init__(self) -> None:
+        self.stop = StopRequest()
+        self.steps_done = 0
 
     def run(self) -> None:
         """Train until the last epoch, an early stop, or an interruption."""
-        self._require_labels()
-        progress = self.state.progress
-        self.started = time.monotonic() - progress.seconds
         self.saved = time.monotonic()
-        self.saved_best = progress.best_epoch
-        self.stop = False
-        self.journal.open(progress.epoch)
+        self.started = self.saved - self.state.progress.seconds
+        self.saved_best = self.state.progress.best_epoch
+        self.journal.open(self.state.progress.epoch)
         try:
-            with self._signals():
+            with stop_requests() as self.stop:
+                if self.new_schedule:
+                    self._begin_schedule()
+                progress, config = self.state.progress, self.config
+                steps = len(self.train) * (config.epochs - progress.start)
+                self.state.average.decay = Average.decay_for(config.ema, steps)
                 if progress.epoch < 0:
                     self._finish_epoch(Errors())
                 if (progress.epoch, progress.step) == (0, 0):
                     self.begin()
-                while progress.epoch < self.config.epochs and not self._is_over():
+                self.first_step = time.monotonic()
+                while not is_over(config, progress):
                     self._train_epoch()
+                if self.world.any(self.stop.asked):  # while the last epoch was validated
+                    raise Interrupted
         finally:
             self.journal.close()
+
+    def _begin_schedule(self) -> None:
+        """Start again from the best weights, whose loss may now have other weights."""
+        self.state.begin_schedule()
+        self.state.progress.best_loss, _ = self.validate()
+        self._save(Errors())
 
     # --- an epoch -----------------------------------------------------------------------------
 
@@ -97,17 +112,22 @@ class Trainer:
         batches = self.train.batches(self.seed, epoch)[progress.step :]
         self.state.model.train()
         for batch, graphs in self.train.graphs(batches):
-            self._step(batch, graphs, errors)
+            self.step(batch, graphs, errors)
             progress.step += 1
+            self.steps_done += 1
+            self.journal.remaining = self._remaining()
             self.journal.tick(epoch, progress.step, len(self.train))
-            stop = self.world.any(self.stop)
+            stop = self.world.any(self.stop.asked)
             if stop or self._checkpoint_is_due(self.checkpoint_seconds):
                 self._save(errors)
             if stop:
+                # The launcher stops all processes as soon as one of them has ended.
+                self.world.wait()
                 raise Interrupted
         self._finish_epoch(errors)
 
-    def _step(self, batch: np.ndarray, graphs: list[Graph], errors: Errors) -> None:
+    def step(self, batch: np.ndarray, graphs: list[Graph], errors: Errors) -> None:
+        """Take one step of the optimizer and add the errors before it."""
         state = self.state
         at = self._at()
         counts = {name: float(n[batch].sum()) for name, n in self.counts["train"].items()}
@@ -143,20 +163,27 @@ class Trainer:
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.errors = Errors().table().tolist()
         progress.seconds = time.monotonic() - self.started
+        valid_columns = _rmse("valid", valid_errors, self.loss.wanted(self._totals("valid")))
         better = valid_loss < progress.best_loss
         if better:
             progress.best_loss, progress.best_epoch = valid_loss, progress.epoch
+            progress.best_errors = {
+                name.removeprefix("valid_"): error for name, error in valid_columns.items()
+            }
             state.keep_best()
         row: Row = {"epoch": float(progress.epoch), "learning_rate": rate}
         row |= _rmse("train", errors, self.loss.wanted(self._totals("train")))
-        row |= _rmse("valid", valid_errors, self.loss.wanted(self._totals("valid")))
-        row |= {"valid_loss": valid_loss, "best": float(better), "seconds": progress.seconds}
+        row |= valid_columns | {
+            "valid_loss": valid_loss,
+            "best": float(better),
+            "seconds": progress.seconds,
+        }
         self.journal.add(row)
         if not valid_loss <= DIVERGED * max(progress.best_loss, NEGLIGIBLE):  # nor is NaN
             self._roll_back(f"the validation loss is {valid_loss:.3g}")
         self._follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
-        if due or progress.epoch == 0 or self._is_over():
+        if due or progress.epoch == 0 or is_over(self.config, progress):
             self._save(Errors())
 
     @torch.no_grad()
@@ -179,9 +206,16 @@ class Trainer:
     # --- rates and stops ----------------------------------------------------------------------
 
     def _at(self) -> float:
-        """Return the progress of the training between 0 and 1."""
+        """Return the progress of the present schedule between 0 and 1."""
         progress, steps = self.state.progress, len(self.train)
-        return (max(progress.epoch, 0) * steps + progress.step) / (self.config.epochs * steps)
+        done = (max(progress.epoch, 0) - progress.start) * steps + progress.step
+        return done / ((self.config.epochs - progress.start) * steps)
+
+    def _remaining(self) -> float:
+        """Return the seconds until the last epoch, at the speed since the first step."""
+        progress, steps = self.state.progress, len(self.train)
+        left = (self.config.epochs - progress.epoch) * steps - progress.step
+        return left * (time.monotonic() - self.first_step) / self.steps_done
 
     def _rate(self, at: float) -> float:
         schedule = self.config.schedule
@@ -200,19 +234,6 @@ class Trainer:
         elif progress.stale >= schedule.patience:
             progress.rate_factor *= schedule.factor
             progress.stale = 0
-
-    def _is_over(self) -> bool:
-        """Return whether nothing is left to do: last epoch, no progress, or no rate."""
-        progress, schedule = self.state.progress, self.config.schedule
-        patience = self.config.patience
-        return (
-            progress.epoch >= self.config.epochs
-            or (patience is not None and progress.epoch - progress.best_epoch >= patience)
-            or (
-                not isinstance(schedule, CosineSchedule)
-                and self.config.learning_rate * progress.rate_factor < schedule.minimum
-            )
-        )
 
     def _roll_back(self, why: str) -> None:
         progress: Progress = self.state.progress
@@ -236,6 +257,7 @@ class Trainer:
             if self.saved_best != progress.best_epoch:
                 self.save_best(self.state)
             self.state.save(self.folder, self.identity)
+            self.after_save()
         self.saved_best = progress.best_epoch
         self.saved = time.monotonic()
 
@@ -247,35 +269,6 @@ class Trainer:
     def _checkpoint_is_due(self, interval: float) -> bool:
         """Return the leading process' answer on all of them."""
         return self.world.any(self.world.leads and time.monotonic() - self.saved >= interval)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn the first Ctrl-C or SIGTERM into a request to save and stop."""
-
-        def request(number: int, _frame: object) -> None:
-            self.stop = True
-            signal.signal(number, previous[signal.Signals(number)])
-
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        try:
-            previous = {number: signal.signal(number, request) for number in numbers}
-        except ValueError:  # not the main thread: the caller handles signals
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-    def _require_labels(self) -> None:
-        for part in ("train", "valid"):
-            if not self.loss.wanted(self._totals(part)):
-                raise UserError(
-                    f"No structure of {part} has a label with a weight in the loss.",
-                    f"data.{part}",
-                    "Give other structures, or the labels that are there a weight.",
-                )
 
     def _totals(self, part: str) -> Counts:
         loader = self.train if part == "train" else self.valid

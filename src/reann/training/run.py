@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,51 +10,49 @@ import torch
 
 from reann.checkpoint import replacing
 from reann.config import Config
-from reann.config_file import anchored, load_config, save_config
-from reann.data.loader import Loader
+from reann.config_file import anchored, save_config
 from reann.data.split import save_split
-from reann.device import device_named
-from reann.errors import UserError
+from reann.device import cpu_threads
 from reann.evaluate import Evaluation, evaluate
 from reann.native import choice
-from reann.potential import Ensemble, Potential, load
+from reann.potential import Ensemble, Potential
 from reann.report import write_report
-from reann.training.describe import describe, metadata, provenance, sentence
-from reann.training.distributed import World, world
+from reann.training.aside import is_set_aside, set_aside, settle
+from reann.training.budget import with_epochs
+from reann.training.describe import paragraph, provenance, sentence
+from reann.training.distributed import World
+from reann.training.extend import refuse_changes
 from reann.training.folder import (
     CONFIG,
     LOG,
     MODEL,
     REPORT,
     START,
-    clear,
-    errors_of,
     folder_of,
-    identity,
-    locked,
+    members_of,
     refuse_another_run,
-    remove_leftovers,
+    refuse_foreign_files,
+    with_run,
 )
-from reann.training.journal import Journal, read_log, tracker
-from reann.training.loop import Interrupted, Trainer
-from reann.training.loss import Loss, label_counts
-from reann.training.optim import Average, optimizer_for
-from reann.training.readout import fit_last_layer
+from reann.training.journal import Journal, read_log
+from reann.training.loss import label_counts
+from reann.training.member import Common, Member, Start, train_member
+from reann.training.opening import (
+    configuration_of,
+    place_of,
+    saved_or_restored,
+    settle_alone,
+    settle_earlier,
+)
 from reann.training.setup import (
     SPLIT,
     Parts,
-    batch_size,
     open_parts,
+    require_labels,
     start_model,
     useful_threads,
 )
-from reann.training.standardize import record_ranges
-from reann.training.state import FILE, Progress, TrainingState
 from reann.training.warm_start import with_model_of
-
-Begin = Callable[[Config, Parts], None]
-VALID_BATCH, VALID_EDGES = 32, 100_000
-"""Structures and neighbor pairs at once in a validation."""
 
 
 @dataclass(frozen=True)
@@ -75,37 +73,54 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     warm_start
         A `.reann` file whose weights are the start.
     overwrite
-        Remove an earlier run in the folder.
+        Replace an earlier run in the folder, as soon as the new one has its first checkpoint.
 
     Raises
     ------
     UserError
         If the folder already holds a run, the data are not usable, or the training diverges.
     Interrupted
-        After Ctrl-C or SIGTERM, when everything has been saved.
+        After Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, when everything has been saved.
     """
-    config = _with_run(anchored(config), folder=folder_of(config))
-    start = None
-    if warm_start is not None:
+    config = with_run(anchored(config), folder=folder_of(config))
+    file = None if warm_start is None else Path(warm_start)
+    content = None
+    if file is not None:
         # Read now: it may be the potential of the run that is overwritten.
-        config, start = with_model_of(config, Path(warm_start)), Path(warm_start).read_bytes()
+        config, content = with_model_of(config, file), file.read_bytes()
+    folder = folder_of(config)
+    with place_of(config) as (processes, device):
+        journal = Journal(folder, speaks=processes.leads)
+        if processes.leads:
+            settle_earlier(folder, journal)
+            refuse_foreign_files(folder)
+            if not overwrite:
+                refuse_another_run(folder)
+        parts = open_parts(config, folder, processes, journal.say, as_split=False, warm_start=file)
+        config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
+        with cpu_threads(config.run.threads or 1), saved_or_restored(folder, processes, journal):
+            common = _common(config, parts, processes, device, warm_start=file is not None)
+            start = _start(members_of(config)[0], common, file)
+            config, notes = with_epochs(config, common, start, journal)
+            processes.wait()  # all have read the file of a warm start
+            if processes.leads:
+                set_aside(folder)
+                if content is not None:
+                    with replacing(folder / START) as temporary:
+                        temporary.write_bytes(content)
+                save_split(folder / SPLIT, parts.by_name(), config.run.seed)
+                save_config(config, folder / CONFIG, provenance(config) | notes)
+            processes.wait()
+            return _train_members(config, common, start, journal)
 
-    def begin(config: Config, parts: Parts) -> None:
-        """Replace what was in the folder, when nothing can be wrong with the data anymore."""
-        folder = folder_of(config)
-        clear(folder)
-        if start is not None:
-            with replacing(folder / START) as temporary:
-                temporary.write_bytes(start)
-        save_split(folder / SPLIT, parts.by_name(), config.run.seed)
-        save_config(config, folder / CONFIG, provenance(config))
 
-    source = None if warm_start is None else Path(warm_start)
-    return _train(config, source, begin, overwrite=overwrite)
+def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
+    """Continue a run exactly where it stopped or was killed, or a finished one for longer.
 
-
-def resume(folder: str | Path) -> Run:
-    """Continue a run exactly where it stopped or was killed.
+    Parameters
+    ----------
+    overrides
+        Such as ``training.epochs=600``: a finished run goes on with a new schedule.
 
     Raises
     ------
@@ -113,168 +128,105 @@ def resume(folder: str | Path) -> Run:
         If there is no run, its checkpoint is damaged, or data or settings have changed.
     """
     folder = Path(folder)
-    if not (folder / CONFIG).exists():
-        raise UserError(
-            "There is no run in this folder.", str(folder), "A run folder holds config.yaml."
-        )
-    config = _with_run(load_config(folder / CONFIG), folder=folder)
-    return _train(config, folder / START if (folder / START).exists() else None)
-
-
-def _train(
-    config: Config, source: Path | None, begin: Begin | None = None, *, overwrite: bool = False
-) -> Run:
-    """Begin a run, or without `begin` go on with one, and finish it.
-
-    `source` is the potential of a warm start.
-    """
-    folder = folder_of(config)
-    choice.check(config.run.engine, "run.engine")
-    device = device_named(choice.device_for(config.run.engine, config.run.device))
-    with world(device) as processes, locked(folder, processes):
+    if is_set_aside(folder):
+        settle_alone(folder)
+    config = with_run(configuration_of(folder, overrides), folder=folder)
+    refuse_changes(members_of(config), folder)
+    with place_of(config) as (processes, device):
+        processes.wait()  # all have read the checkpoint before one of them writes the next
         journal = Journal(folder, speaks=processes.leads)
-        if processes.leads and begin and not overwrite:
-            refuse_another_run(folder)
-        parts = open_parts(
-            config, folder, processes, journal.say, as_split=begin is None, warm_start=source
-        )
-        config = _with_run(config, threads=config.run.threads or useful_threads(config, parts))
-        torch.set_num_threads(config.run.threads or 1)
-        if processes.leads and begin:
-            begin(config, parts)
-        processes.wait()
-        warm_start = folder / START if (folder / START).exists() else None
-        members = []
-        try:
-            for one in _members(config):
-                if folder_of(one) != folder:
-                    journal.say(f"\nmember    seed {one.run.seed} → {folder_of(one)}")
-                members.append(_train_one(one, parts, warm_start, processes, device))
-        except Interrupted:
-            journal.say(f"\nsaved; go on with: reann resume {folder}")
-            raise
-        return _finish(config, parts, members, processes, device)
+        warm = folder / START if (folder / START).exists() else None
+        parts = open_parts(config, folder, processes, journal.say, as_split=True, warm_start=warm)
+        config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
+        with cpu_threads(config.run.threads or 1), saved_or_restored(folder, processes, journal):
+            common = _common(config, parts, processes, device, warm_start=warm is not None)
+            start = _start(members_of(config)[0], common, warm)
+            config, notes = with_epochs(config, common, start, journal)
+            if processes.leads and overrides:
+                save_config(config, folder / CONFIG, provenance(config) | notes)
+            processes.wait()
+            return _train_members(config, common, start, journal)
 
 
-def _members(config: Config) -> list[Config]:
-    """Return the configuration itself, or one of each member of an ensemble."""
-    run = config.run
-    if run.seeds == 1:
-        return [config]
-    return [
-        _with_run(config, folder=folder_of(config) / f"seed-{seed}", seed=seed, seeds=1)
-        for seed in range(run.seed, run.seed + run.seeds)
-    ]
+# --- before the training ----------------------------------------------------------------------
 
 
-def _train_one(
-    config: Config, parts: Parts, warm_start: Path | None, processes: World, device: torch.device
-) -> Potential:
-    """Train, or go on training, one potential and return its best state."""
-    folder, training = folder_of(config), config.training
-    if processes.leads:
-        remove_leftovers(folder)
-    model, source = start_model(config, parts, warm_start)
-    model.to(device)
-    processes.share(model.state_dict().values())
-    loader = Loader(
-        parts.train,
-        batch_size(config, parts.train),
-        training.max_edges,
-        processes.rank,
-        processes.size,
-    )
-    steps = len(loader) * training.epochs
-    average = Average(model, Average.decay_for(training.ema, steps))
-    state = TrainingState(model, optimizer_for(model, training), average, {}, Progress())
-    watcher = tracker(config.run.tracker, folder) if processes.leads else None
-    journal = Journal(folder, speaks=processes.leads, tracker=watcher)
-    for line in describe(config, parts, model):
-        journal.say(line)
-    engine = choice.chosen(config.run.engine, [model], "run.engine")
-    journal.say(f"engine    {choice.identity(engine)} · {device} · threads {config.run.threads}")
-    same = identity(config, parts, processes, engine)
-    if (folder / FILE).exists():
-        for difference in state.load(folder, same):
-            journal.say(f"note      {difference}")
-        at = state.progress
-        done = at.epoch >= training.epochs
-        journal.say("complete" if done else f"continue  after epoch {at.epoch}, step {at.step}")
-        if not processes.leads:
-            # The sums of all processes go on in one of them.
-            state.progress.errors = Progress().errors
-
-    def save_best(state: TrainingState) -> None:
-        epoch = state.progress.best_epoch
-        with state.best_weights():
-            about = metadata(config, parts, source, epoch, errors_of(folder, epoch))
-            Potential(model, about).save(folder / MODEL)
-
-    def begin() -> None:
-        if warm_start is None and not model.reference_energies.requires_grad:
-            fit_last_layer(model, parts.train, config.run.seed)
-            processes.share(model.state_dict().values())
-            state.average.restart()
-
-    trainer = Trainer(
-        config=training,
-        folder=folder,
-        seed=config.run.seed,
-        checkpoint_seconds=60.0 * config.run.checkpoint_minutes,
-        device=device,
-        engine=engine,
-        world=processes,
-        state=state,
-        loss=Loss(training.loss, model.energy_scale.item()),
-        train=loader,
-        valid=Loader(
-            parts.valid,
-            VALID_BATCH,
-            training.max_edges or VALID_EDGES,
-            processes.rank,
-            processes.size,
-        ),
-        counts={"train": label_counts(parts.train), "valid": label_counts(parts.valid)},
-        journal=journal,
-        identity=same,
-        begin=begin,
-        save_best=save_best,
-    )
-    trainer.run()
-    with state.best_weights():
-        record_ranges(model, parts.train)
-    if processes.leads:
-        save_best(state)
-    processes.wait()
-    potential = load(folder / MODEL)
-    assert isinstance(potential, Potential)
-    return potential
-
-
-def _finish(
-    config: Config,
-    parts: Parts,
-    members: list[Potential],
-    processes: World,
-    device: torch.device,
-) -> Run:
-    """Evaluate the result on the parts that were not trained on and write the report."""
+def _common(
+    config: Config, parts: Parts, processes: World, device: torch.device, *, warm_start: bool
+) -> Common:
     folder = folder_of(config)
+    counts = {"train": label_counts(parts.train), "valid": label_counts(parts.valid)}
+    require_labels(config, parts, counts)
+
+    def after_save() -> None:
+        if is_set_aside(folder):
+            settle(folder)
+
+    return Common(parts, counts, processes, device, warm_start, after_save)
+
+
+def _start(config: Config, common: Common, file: Path | None) -> Start:
+    model, energies = start_model(config, common.parts, file)
+    choice.chosen(config.run.engine, [model], "run.engine")
+    return Start(model.to(common.device), energies)
+
+
+def _train_members(config: Config, common: Common, start: Start, journal: Journal) -> Run:
+    folder = folder_of(config)
+    file = folder / START if common.warm_start else None
+    members = []
+    for i, one in enumerate(members_of(config)):
+        if folder_of(one) != folder:
+            journal.say(f"\nmember    seed {one.run.seed} → {folder_of(one)}")
+        members.append(train_member(one, common, start if i == 0 else _start(one, common, file)))
+    return _finish(config, common, members)
+
+
+# --- after the training -----------------------------------------------------------------------
+
+
+def _finish(config: Config, common: Common, members: list[Member]) -> Run:
+    """Evaluate the result on the parts that were not trained on and write the report."""
+    folder, processes, parts = folder_of(config), common.processes, common.parts
     journal = Journal(folder, speaks=processes.leads)
-    potential = members[0] if len(members) == 1 else Ensemble(members)
+    potentials = [member.potential for member in members]
+    potential = potentials[0] if len(members) == 1 else Ensemble(potentials)
     evaluations: dict[str, Evaluation] = {}
     if processes.leads:
         if len(members) > 1:
             potential.save(folder / MODEL)
+        warnings = [member.warning for member in members if member.warning is not None]
+        for warning in warnings:
+            journal.say(paragraph("warning", warning))
+        journal.say(f"potential {folder / MODEL}")
         held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
-        potential.to(device)
-        evaluations = {
-            name: evaluate(potential, part, engine=config.run.engine)
-            for name, part in held_out.items()
-        }
-        for name, evaluation in evaluations.items():
-            journal.say(f"{name:9} {sentence(evaluation.summary())} RMSE of the best weights")
-        first = folder if len(members) == 1 else folder / f"seed-{config.run.seed}"
+        potential.to(common.device)
+        for name, part in held_out.items():
+            evaluations[name] = evaluate(potential, part, engine=config.run.engine)
+            errors = sentence(evaluations[name].summary())
+            journal.say(f"{name:9} {errors} RMSE of {_weights(members, bool(warnings))}")
+        _report(config, parts, evaluations, warnings, journal)
+    processes.wait()
+    return Run(folder, potential, evaluations)
+
+
+def _weights(members: list[Member], warned: bool) -> str:
+    if len(members) > 1:
+        return "the ensemble"
+    return f"the weights of epoch {members[0].epoch}" if warned else "the best weights"
+
+
+def _report(
+    config: Config,
+    parts: Parts,
+    evaluations: dict[str, Evaluation],
+    warnings: list[str],
+    journal: Journal,
+) -> None:
+    """Write the report; the run has succeeded even when this fails."""
+    folder, held_out = folder_of(config), parts.by_name()
+    first = folder if config.run.seeds == 1 else folder / f"seed-{config.run.seed}"
+    try:
         write_report(
             folder / REPORT,
             config=config,
@@ -283,11 +235,10 @@ def _finish(
             baseline=parts.baseline,
             provenance=provenance(config),
             atoms_of=lambda part, i: held_out[part].dataset.atoms(int(held_out[part].indices[i])),
+            warnings=warnings,
         )
-        journal.say(f"potential {folder / MODEL}\nreport    {folder / REPORT}")
-    processes.wait()
-    return Run(folder, potential, evaluations)
-
-
-def _with_run(config: Config, **changes: object) -> Config:
-    return config.model_copy(update={"run": config.run.model_copy(update=changes)})
+    except Exception as error:  # noqa: BLE001 - the training has ended well, whatever it is
+        reason = f"The report was not written: {type(error).__name__}: {error}"
+        journal.say(paragraph("warning", reason))
+    else:
+        journal.say(f"report    {folder / REPORT}")

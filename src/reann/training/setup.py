@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from reann.config import Config
@@ -20,9 +21,11 @@ from reann.data.statistics import (
     mean_neighbors,
     reference_energies,
 )
+from reann.errors import UserError
 from reann.model import Reann, build
 from reann.model.reann import in_precision
 from reann.training.distributed import World
+from reann.training.loss import Loss
 from reann.training.standardize import set_standardization
 from reann.training.warm_start import (
     NOTHING,
@@ -98,6 +101,12 @@ def open_parts(
     learned = learned_by(parent) if parent else NOTHING
     if as_split:
         parts = load_split(folder / SPLIT, data, open_files)
+        if not {"train", "valid"} <= parts.keys():
+            raise UserError(
+                "The split names no training or no validation set.",
+                str(folder / SPLIT),
+                "Restore the file, or start a new run.",
+            )
     else:
         parts = split(data, config.data, config.run.seed, open_files, learned.fingerprints)
     train, valid = parts["train"], parts["valid"]
@@ -118,6 +127,24 @@ def open_parts(
         record=record_of(train, learned),
         notes=notes,
     )
+
+
+def require_labels(
+    config: Config, parts: Parts, counts: Mapping[str, Mapping[str, np.ndarray]]
+) -> None:
+    """Raise `UserError` unless `train` and `valid` have labels with a weight in the loss.
+
+    `counts` are the finite label values of each structure of the data sets of both parts.
+    """
+    loss = Loss(config.training.loss, 1.0)
+    for name, part in (("train", parts.train), ("valid", parts.valid)):
+        totals = {label: float(n[part.indices].sum()) for label, n in counts[name].items()}
+        if not loss.wanted(totals):
+            raise UserError(
+                f"No structure of {name} has a label with a weight in the loss.",
+                f"data.{name}",
+                "Give other structures, or the labels that are there a weight.",
+            )
 
 
 def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[Reann, str]:

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from reann import checkpoint
-from reann.errors import UserError
+from reann.config import CosineSchedule, TrainingConfig
+from reann.errors import UserError, listed
 from reann.graph import LABELS
 from reann.training.optim import Average
 
@@ -35,10 +36,14 @@ class Progress:
     """Last finished epoch; epoch 0 is the validation before the first step."""
     step: int = 0
     """Finished steps of the epoch after it."""
+    start: int = 0
+    """Epoch from which the present schedule counts."""
     errors: list[list[float]] = field(default_factory=lambda: np.zeros((len(LABELS), 3)).tolist())
     """Sums of the training errors of these steps."""
     best_loss: float = math.inf
     best_epoch: int = -1
+    best_errors: dict[str, float] = field(default_factory=dict)
+    """Validation errors of the best epoch, as `energy_rmse_meV_per_atom`."""
     rate_factor: float = 1.0
     """Of the learning rate, after plateaus and rollbacks."""
     stale: int = 0
@@ -46,6 +51,20 @@ class Progress:
     plateau_loss: float = math.inf
     rollbacks: int = 0
     seconds: float = 0.0
+
+
+def is_over(config: TrainingConfig, progress: Progress) -> bool:
+    """Return whether nothing is left to do: last epoch, no progress, or no rate."""
+    schedule, patience = config.schedule, config.patience
+    since = max(progress.best_epoch, progress.start)
+    return (
+        progress.epoch >= config.epochs
+        or (patience is not None and progress.epoch - since >= patience)
+        or (
+            not isinstance(schedule, CosineSchedule)
+            and config.learning_rate * progress.rate_factor < schedule.minimum
+        )
+    )
 
 
 @dataclass
@@ -73,27 +92,27 @@ class TrainingState:
         }
         checkpoint.write(folder / FILE, KIND, header, tensors)
 
-    def load(self, folder: Path, identity: dict[str, Any]) -> list[str]:
-        """Take up the checkpoint of a folder and return what differs harmlessly.
+    def load(self, folder: Path) -> dict[str, Any]:
+        """Take up the checkpoint of a folder and return the identity recorded with it.
 
         Raises
         ------
         UserError
-            If it is damaged, or belongs to other data or another model.
+            If it is damaged, or belongs to another model.
         """
         header, tensors = checkpoint.read(folder / FILE, KIND)
-        for name in ("model", "data", "split"):
-            if header["identity"].get(name) != identity.get(name):
-                raise UserError(
-                    f"The {name} has changed since this run was started.",
-                    str(folder),
-                    "Restore it, or start a new run (with `--from` to keep the weights).",
-                )
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-        self.model.load_state_dict(part("model."))
+        try:
+            self.model.load_state_dict(part("model."))
+        except RuntimeError as error:
+            raise UserError(
+                "The checkpoint belongs to a model with other settings.",
+                str(folder / FILE),
+                "Restore the section model of config.yaml, or start a new run with `--from`.",
+            ) from error
         self.average.load(part("average."), header["updates"])
         self.best = part("best.")
         moments: dict[str, dict[str, Tensor]] = {}
@@ -108,11 +127,8 @@ class TrainingState:
                     for kind, value in moments[name].items()
                 }
         self.progress = Progress(**header["progress"])
-        return [
-            f"{name} was {header['identity'].get(name)}, is {value}: not bitwise the same run"
-            for name, value in identity.items()
-            if header["identity"].get(name) != value
-        ]
+        self._require_finite(folder)
+        return header["identity"]
 
     def keep_best(self) -> None:
         """Remember the averaged weights."""
@@ -120,14 +136,31 @@ class TrainingState:
 
     def roll_back(self) -> None:
         """Return to the best weights with half the learning rate and a fresh optimizer."""
+        self._return_to_best()
+        self.progress.rate_factor *= 0.5
+        self.progress.rollbacks += 1
+
+    def begin_schedule(self) -> None:
+        """Start a new schedule at the best weights, as a warm start does."""
+        self._return_to_best()
+        self.average.updates = 0
+        old = self.progress
+        self.progress = Progress(
+            epoch=old.epoch,
+            start=old.epoch,
+            best_loss=old.best_loss,
+            best_epoch=old.best_epoch,
+            best_errors=old.best_errors,
+            seconds=old.seconds,
+        )
+
+    def _return_to_best(self) -> None:
         for name, live, average in zip(
             self.average.names, self.average.live, self.average.weights, strict=True
         ):
             live.data.copy_(self.best[name])
             average.copy_(self.best[name])
         self.optimizer.state.clear()
-        self.progress.rate_factor *= 0.5
-        self.progress.rollbacks += 1
 
     @contextmanager
     def best_weights(self) -> Iterator[nn.Module]:
@@ -141,6 +174,19 @@ class TrainingState:
         finally:
             for name, p in self.model.named_parameters():
                 p.data.copy_(live[name])
+
+    def _require_finite(self, folder: Path) -> None:
+        # Weights that are trained may be infinite for a step, until the run returns to the best.
+        names = [f"best.{name}" for name, value in self.best.items() if not value.isfinite().all()]
+        numbers = self.progress.rate_factor, self.progress.seconds, -self.progress.best_loss
+        if any(math.isnan(x) or x == math.inf for x in numbers):
+            names.append("progress")
+        if names:
+            raise UserError(
+                f"The checkpoint holds numbers that are not finite: {listed(names)}.",
+                str(folder / FILE),
+                f"Start a new run from the potential: `--from {folder / 'model.reann'}`.",
+            )
 
     def _moments(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
         for name, p in self.model.named_parameters():

@@ -1,0 +1,88 @@
+"""An earlier run stays in its folder, moved aside, until the new run has its first checkpoint.
+
+The hidden folder `.replacing` holds its files while they are moved, in either direction, and
+`.replaced` holds them when all have been moved. So it is known whose files lie in the run folder
+after the process was killed at any moment. Without an earlier run `.replaced` is empty: the files
+of a run that fails before its first checkpoint are removed, and the folder is free again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from reann.errors import UserError
+from reann.training.folder import has_checkpoint, run_files
+
+MOVING, ASIDE = ".replacing", ".replaced"
+
+
+def set_aside(folder: Path) -> None:
+    """Move the files of an earlier run into a hidden folder.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be moved.
+    """
+    with _moving_in(folder):
+        (folder / MOVING).mkdir()
+        for file in list(run_files(folder)):
+            target = folder / MOVING / file.relative_to(folder)
+            target.parent.mkdir(exist_ok=True)
+            file.rename(target)
+            _remove_if_empty(file.parent, folder)
+        (folder / MOVING).rename(folder / ASIDE)
+
+
+def is_set_aside(folder: Path) -> bool:
+    """Return whether an earlier run, or the note that there was none, lies in a hidden folder."""
+    return (folder / MOVING).is_dir() or (folder / ASIDE).is_dir()
+
+
+def settle(folder: Path) -> bool:
+    """Bring the earlier run back, or remove it when the new run has its first checkpoint.
+
+    Returns
+    -------
+    bool
+        Whether an earlier run was brought back.
+    """
+    back = False
+    with _moving_in(folder):
+        if (folder / ASIDE).is_dir():
+            if has_checkpoint(folder):
+                shutil.rmtree(folder / ASIDE)
+                return False
+            for file in list(run_files(folder)):
+                file.unlink()
+                _remove_if_empty(file.parent, folder)
+            (folder / ASIDE).rename(folder / MOVING)
+        if (folder / MOVING).is_dir():
+            for file in list(run_files(folder / MOVING)):
+                target = folder / file.relative_to(folder / MOVING)
+                target.parent.mkdir(exist_ok=True)
+                file.rename(target)
+                back = True
+            shutil.rmtree(folder / MOVING)
+    return back
+
+
+def _remove_if_empty(parent: Path, folder: Path) -> None:
+    if parent != folder:
+        with suppress(OSError):
+            parent.rmdir()
+
+
+@contextmanager
+def _moving_in(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The files of the earlier run cannot be moved or removed ({error.strerror}).",
+            str(error.filename or folder),
+            "Make the folder writable, or choose another run.folder.",
+        ) from error

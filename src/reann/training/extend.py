@@ -1,0 +1,89 @@
+"""Other settings for a run that goes on: what may change, and a new schedule after the end.
+
+The rate of a finished run has fallen to its end, and the energies have their emphasis. So more
+epochs are a schedule of their own: it starts from the best weights, as a warm start does. The
+schedule of an interrupted run never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reann import checkpoint
+from reann.config import Config, TrainingConfig
+from reann.errors import UserError
+from reann.training.folder import CONFIG, folder_of, run_files
+from reann.training.identity import HARMLESS, Change, changes
+from reann.training.state import FILE, Progress, is_over
+
+OF_THE_WEIGHTS = ("training.precision",)
+"""Settings of the training that cannot change between two schedules."""
+
+
+def changes_of_schedule(recorded: Mapping[str, Any], config: Config) -> list[Change]:
+    """Return what differs from the settings of the checkpoint by more than rounding."""
+    return [change for change in changes(recorded, config) if change.name not in HARMLESS]
+
+
+def refuse_changes(members: Sequence[Config], folder: Path) -> None:
+    """Raise `UserError` when a run cannot go on with the present settings of its members."""
+    folders = {folder_of(config) for config in members}
+    for file in run_files(folder):
+        if file.name == FILE and file.parent not in folders:
+            raise UserError(
+                f"The run has a member in {file.parent}, and none with the present run.seed "
+                "and run.seeds.",
+                str(folder / CONFIG),
+                "Restore run.seed and run.seeds; only more members with further seeds may follow.",
+            )
+    absent = [folder_of(config) for config in members if not (folder_of(config) / FILE).exists()]
+    for config in members:
+        if folder_of(config) in absent:
+            continue
+        header = checkpoint.read_header(folder_of(config) / FILE)
+        recorded = header["identity"].get("settings")
+        if recorded is None:
+            raise UserError(
+                "This training was begun by an earlier version of reann, and cannot go on.",
+                str(folder_of(config)),
+                "Start a new one from its potential: `reann train CONFIG --from model.reann`.",
+            )
+        different = changes_of_schedule(recorded, config)
+        if not different:
+            continue
+        fixed = [change for change in different if not _may_change(change)]
+        if fixed:
+            raise UserError(
+                f"Settings changed that a run keeps: {_listed(fixed)}.",
+                str(folder / CONFIG),
+                "Restore them, or start a new run: `reann train CONFIG --from "
+                f"{folder_of(config) / 'model.reann'}` keeps the weights.",
+            )
+        progress = Progress(**header["progress"])
+        before = TrainingConfig.model_validate(recorded["training"])
+        if absent or not is_over(before, progress):
+            raise UserError(
+                f"Settings of the training changed before its end: {_listed(different)}. "
+                f"The run stands at epoch {progress.epoch} of {before.epochs}, and the learning "
+                "rate of an unfinished schedule is not stretched.",
+                str(folder_of(config)),
+                f"Restore them, finish with `reann resume {folder}`, and then give more epochs; "
+                "or start a new run with `--from`.",
+            )
+        if config.training.time is None and config.training.epochs <= progress.epoch:
+            raise UserError(
+                f"Settings of the training changed after its last epoch: {_listed(different)}.",
+                str(folder_of(config)),
+                f"Epoch {progress.epoch} is finished: give more epochs, such as "
+                f"`reann resume {folder} training.epochs={2 * progress.epoch}`.",
+            )
+
+
+def _may_change(change: Change) -> bool:
+    return change.name.startswith("training.") and change.name not in OF_THE_WEIGHTS
+
+
+def _listed(changed: Sequence[Change]) -> str:
+    return ", ".join(map(str, changed))

@@ -1,0 +1,129 @@
+"""What a run that goes on must have in common with the run that was started.
+
+Every checkpoint records all settings, the digests of the data and of the split, and the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+
+from reann.config import Config
+from reann.config_file import values_of
+from reann.errors import UserError
+from reann.native import choice
+from reann.training.distributed import World
+from reann.training.setup import SPLIT, Parts
+
+COMPARED = ("data", "model", "training", "run.seed")
+FREE = ("data.train", "data.cache", "data.accept")
+"""Settings that may change: the files are known by their content."""
+HARMLESS = ("training.max_edges",)
+"""Settings that change rounding only."""
+
+
+class Change(NamedTuple):
+    """A setting that is not what it was when the run was started."""
+
+    name: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        """Return such as `training.epochs was 300, is 600`."""
+        return f"{self.name} was {_shown(self.old)}, is {_shown(self.new)}"
+
+
+def identity(config: Config, parts: Parts, processes: World, engine: str) -> dict[str, Any]:
+    """Return what is recorded with every checkpoint: what must be, and what should be, the same."""
+    indices = {name: part.indices.tolist() for name, part in parts.by_name().items()}
+    return {
+        "settings": values_of(config),
+        "data": [digest for _, digest in parts.train.dataset.files],
+        "split": _digest([indices["train"], indices["valid"]]),
+        "test": _digest(indices.get("test")),
+        "device": config.run.device,
+        "engine": choice.identity(engine),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "processes": processes.size,
+        "machine": platform.machine(),
+        "torch": torch.__version__.split("+")[0],
+    }
+
+
+def changes(recorded: Mapping[str, Any], config: Config) -> list[Change]:
+    """Return the settings that differ from those recorded with a checkpoint.
+
+    Raises
+    ------
+    UserError
+        If this version of the program does not know the recorded settings.
+    """
+    try:
+        # Fields that are newer than the checkpoint get their defaults.
+        before = Config.model_validate(recorded)
+    except ValidationError as error:
+        raise UserError(
+            "The run was started by a version of reann with other settings "
+            f"({error.errors()[0]['msg']}).",
+            str(config.run.folder),
+            "Continue it with that version, or start a new run with `--from`.",
+        ) from error
+    old, new = _flat(values_of(before)), _flat(values_of(config))
+    names = [name for name in new | old if name.startswith(COMPARED) and name not in FREE]
+    return [
+        Change(name, old.get(name), new.get(name))
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def compare(recorded: Mapping[str, Any], same: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return the differences that change no more than rounding.
+
+    Raises
+    ------
+    UserError
+        If the data or the split are not those that the run was started with.
+    """
+    names = {"data": "data files", "split": f"split in {SPLIT}", "test": f"test part in {SPLIT}"}
+    for key, name in names.items():
+        if key in recorded and recorded[key] != same[key]:
+            raise UserError(
+                f"The {name} changed after this run was started.",
+                str(folder),
+                "Restore what was there, or start a new run (with `--from` to keep the weights).",
+            )
+    harmless = [
+        f"{key} was {recorded.get(key)}, is {value}"
+        for key, value in same.items()
+        if key not in (*names, "settings") and recorded.get(key) != value
+    ]
+    config = Config.model_validate(same["settings"])
+    harmless += [str(c) for c in changes(recorded["settings"], config) if c.name in HARMLESS]
+    return [f"{difference}: not bitwise the same run" for difference in harmless]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values with dotted names; an empty mapping is a value."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else str(value)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

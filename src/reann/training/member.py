@@ -1,0 +1,185 @@
+"""The training of one potential: that of a run, or a member of an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reann.config import Config
+from reann.data.loader import Loader
+from reann.model import Reann
+from reann.native import choice
+from reann.potential import Potential, load
+from reann.training.describe import describe, metadata
+from reann.training.distributed import World
+from reann.training.extend import changes_of_schedule
+from reann.training.folder import LOG, MODEL, folder_of, remove_leftovers
+from reann.training.identity import compare, identity
+from reann.training.journal import Journal, read_log, tracker
+from reann.training.loop import Trainer
+from reann.training.loss import Loss
+from reann.training.optim import Average, optimizer_for
+from reann.training.readout import fit_last_layer
+from reann.training.setup import Parts, batch_size
+from reann.training.standardize import record_ranges
+from reann.training.state import FILE, Progress, TrainingState, is_over
+from reann.training.verdict import advice, nothing_learned
+
+VALID_BATCH, VALID_EDGES = 32, 100_000
+"""Structures and neighbor pairs at once in a validation."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all members of a run share."""
+
+    parts: Parts
+    counts: dict[str, dict[str, np.ndarray]]
+    """Finite label values per structure: of the data set of `train`, of that of `valid`."""
+    processes: World
+    device: torch.device
+    warm_start: bool
+    """Whether the weights come from another potential."""
+    after_save: Callable[[], None]
+    """Called by the leading process after each checkpoint."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What one member starts from."""
+
+    model: Reann
+    energies: str
+    """Where its reference energies come from."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained potential."""
+
+    potential: Potential
+    epoch: int
+    """Whose weights it has."""
+    warning: str | None
+    """Why nothing was learned, or None."""
+
+
+def train_member(config: Config, common: Common, start: Start) -> Member:
+    """Train, or go on training, one potential and return its best state."""
+    folder, processes, model = folder_of(config), common.processes, start.model
+    if processes.leads:
+        remove_leftovers(folder)
+    processes.share(model.state_dict().values())
+    watcher = tracker(config.run.tracker, folder) if processes.leads else None
+    journal = Journal(folder, speaks=processes.leads, tracker=watcher)
+    for line in describe(config, common.parts, model):
+        journal.say(line)
+    trainer = trainer_for(config, common, start, journal)
+    shown = choice.identity(trainer.engine)
+    journal.say(f"engine    {shown} · {common.device} · threads {config.run.threads}")
+    if (folder / FILE).exists():
+        _take_up_checkpoint(trainer, config)
+    trainer.run()
+    return _finished(config, common, start, trainer)
+
+
+def trainer_for(config: Config, common: Common, start: Start, journal: Journal) -> Trainer:
+    """Return what trains a model, before any step."""
+    folder, training, processes = folder_of(config), config.training, common.processes
+    model, parts = start.model, common.parts
+    engine = choice.chosen(config.run.engine, [model], "run.engine")
+    ranks = processes.rank, processes.size
+    batch = batch_size(config, parts.train)
+    loader = Loader(parts.train, batch, training.max_edges, *ranks)
+    valid_edges = training.max_edges or VALID_EDGES
+    average = Average(model, Average.decay_for(training.ema, len(loader) * training.epochs))
+
+    def begin() -> None:
+        if not common.warm_start and not model.reference_energies.requires_grad:
+            fit_last_layer(model, parts.train, config.run.seed)
+            processes.share(model.state_dict().values())
+            average.restart()
+
+    return Trainer(
+        config=training,
+        folder=folder,
+        seed=config.run.seed,
+        checkpoint_seconds=60.0 * config.run.checkpoint_minutes,
+        device=common.device,
+        engine=engine,
+        world=processes,
+        state=TrainingState(model, optimizer_for(model, training), average, {}, Progress()),
+        loss=Loss(training.loss, model.energy_scale.item()),
+        train=loader,
+        valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks),
+        counts=common.counts,
+        journal=journal,
+        identity=identity(config, parts, processes, engine),
+        begin=begin,
+        save_best=lambda state: _save_best(state, config, common, start, {}),
+        after_save=common.after_save,
+    )
+
+
+def _take_up_checkpoint(trainer: Trainer, config: Config) -> None:
+    state, journal, folder = trainer.state, trainer.journal, trainer.folder
+    recorded = state.load(folder)
+    for difference in compare(recorded, trainer.identity, folder):
+        journal.say(f"note      {difference}")
+    progress = state.progress
+    if changes_of_schedule(recorded["settings"], config):
+        trainer.new_schedule = True
+        journal.say(
+            f"extend    epochs {progress.epoch + 1} to {config.training.epochs}, a new schedule "
+            f"from the weights of epoch {progress.best_epoch}"
+        )
+    elif is_over(config.training, progress):
+        journal.say("complete")
+    else:
+        journal.say(f"continue  after epoch {progress.epoch}, step {progress.step}")
+    logged = {row["epoch"] for row in read_log(folder / LOG)}
+    absent = [epoch for epoch in range(progress.epoch + 1) if epoch not in logged]
+    if absent:
+        journal.say(
+            f"note      log.csv has no rows of {len(absent)} epochs, of {absent[0]} first: "
+            "the training is complete without them, learning curves are not"
+        )
+    if not trainer.world.leads:
+        # The sums of all processes go on in one of them.
+        progress.errors = Progress().errors
+
+
+def _finished(config: Config, common: Common, start: Start, trainer: Trainer) -> Member:
+    state, training = trainer.state, config.training
+    with state.best_weights():
+        record_ranges(start.model, common.parts.train)
+    progress, baseline = state.progress, common.parts.baseline
+    reason, warning = nothing_learned(progress, baseline, warm_start=common.warm_start), None
+    if reason is not None:
+        n_train = len(common.parts.train)
+        warning = advice(
+            reason, epochs=progress.epoch, n_train=n_train, rate=training.learning_rate
+        )
+    if common.processes.leads:
+        _save_best(state, config, common, start, {} if warning is None else {"warning": warning})
+    common.processes.wait()
+    potential = load(trainer.folder / MODEL)
+    assert isinstance(potential, Potential)
+    return Member(potential, progress.best_epoch, warning)
+
+
+def _save_best(
+    state: TrainingState, config: Config, common: Common, start: Start, more: dict[str, Any]
+) -> None:
+    """Write the potential with the best weights."""
+    progress, path = state.progress, Path(folder_of(config)) / MODEL
+    with state.best_weights():
+        about = metadata(
+            config, common.parts, start.energies, progress.best_epoch, progress.best_errors
+        )
+        Potential(start.model, about | more).save(path)
