@@ -17,8 +17,9 @@ from reann.errors import UserError, counted
 from reann.potential import Ensemble, Potential, load
 from reann.terminal import Terminal
 from reann.training.describe import describe_host
-from reann.training.folder import REPORT
+from reann.training.folder import REPORT, run_files
 from reann.training.journal import Row, read_log
+from reann.training.state import FILE
 from reann.training.warm_start import RECORD
 
 Line = tuple[str, str]
@@ -118,7 +119,7 @@ def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
 
 def run_lines(folder: Path) -> Iterator[Line]:
     """Describe a run folder; `UserError` if it is none."""
-    rows = read_log(folder / "log.csv")
+    rows, model = read_log(folder / "log.csv"), folder / "model.reann"
     if not rows and not (folder / "config.yaml").exists():
         raise UserError(
             "This folder is not a run: it has neither config.yaml nor log.csv.",
@@ -129,16 +130,24 @@ def run_lines(folder: Path) -> Iterator[Line]:
     if rows:
         yield "epochs", f"{rows[-1]['epoch']:.0f} done in {rows[-1]['seconds']:.0f} s"
         best = min(rows, key=lambda row: row.get("valid_loss", float("inf")))
-        yield "best", f"epoch {best['epoch']:.0f}: {_errors(best)}"
-    if (folder / REPORT).exists():  # written at the very end
-        yield "complete", f"report {folder / REPORT}"
-    elif any(folder.glob("**/last.ckpt.safetensors")):  # members have folders of their own
+        title = "lowest" if _is_warned_of(model) else "best"
+        yield title, f"epoch {best['epoch']:.0f}: {_errors(best)}"
+    report = folder / REPORT
+    checkpoints = [f.stat().st_mtime for f in run_files(folder) if f.name == FILE]
+    # Written at the very end; a run that goes on for longer has a later checkpoint.
+    if report.exists() and report.stat().st_mtime >= max(checkpoints, default=0.0):
+        yield "complete", f"report {report}"
+    elif checkpoints:
         yield "go on", f"reann resume {folder}"
-    model = folder / "model.reann"
     if model.exists():
         yield from model_lines(model)
     else:
         yield "file", "no potential has been saved yet"
+
+
+def _is_warned_of(model: Path) -> bool:
+    """Return whether a training noted that it has learned nothing."""
+    return model.exists() and any("warning" in about for about in read_header(model)["members"])
 
 
 def _errors(row: Row) -> str:

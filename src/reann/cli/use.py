@@ -41,7 +41,11 @@ def of_run(path: Path) -> Path:
     if not path.is_dir():
         return path
     if not (path / "model.reann").exists():
-        raise UserError("There is no model.reann in this folder.", str(path), "Name a .reann file.")
+        aside = any((path / name).is_dir() for name in (".replaced", ".replacing"))
+        fix = (
+            f"`reann resume {path}` brings an earlier run back." if aside else "Name a .reann file."
+        )
+        raise UserError("There is no model.reann in this folder.", str(path), fix)
     return path / "model.reann"
 
 

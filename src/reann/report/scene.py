@@ -42,7 +42,7 @@ def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[st
             {
                 "symbol": chemical_symbols[z],
                 "radius": round(float(covalent_radii[z]) * (ATOM if z in NO_METALS else METAL), 2),
-                "color": _color(z),
+                "color": _color(int(z)),
             }
             for z in elements
         ],

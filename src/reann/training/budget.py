@@ -42,7 +42,7 @@ def with_epochs(
     first = members_of(config)[0]
     path, done = folder_of(first) / FILE, 0
     if path.exists():
-        done = Progress(**read_header(path)["progress"]).epoch
+        done = Progress.read(read_header(path)["progress"]).epoch
     copied = Start(copy.deepcopy(start.model), start.energies)
     trainer = trainer_for(first, common, copied, Journal(folder_of(first), speaks=False))
     epochs = epochs_within(trainer, seconds(duration) / config.run.seeds)

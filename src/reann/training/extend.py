@@ -61,7 +61,7 @@ def refuse_changes(members: Sequence[Config], folder: Path) -> None:
                 "Restore them, or start a new run: `reann train CONFIG --from "
                 f"{folder_of(config) / 'model.reann'}` keeps the weights.",
             )
-        progress = Progress(**header["progress"])
+        progress = Progress.read(header["progress"])
         before = TrainingConfig.model_validate(recorded["training"])
         if absent or not is_over(before, progress):
             raise UserError(

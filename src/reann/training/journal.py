@@ -26,6 +26,7 @@ Row = dict[str, float]
 """One epoch: epoch, learning_rate, errors with units in their names, seconds."""
 
 SHOWN_ROWS = 15
+WIDTH = 80
 TICK = 0.2
 """Seconds between pictures of a live terminal within an epoch."""
 COLUMNS = {
@@ -167,14 +168,14 @@ class Journal:
             if self.rows[0] is row or not self.names:
                 self.names = _errors_in([row])
                 self.say(f"{_caption(self.names)}\n{_headings(self.names)}")
-            self.say(_line(_cells(row, self.names)))
+            line, left = _line(_cells(row, self.names)), self._left()
+            self.say(line + left if len(line + left) <= WIDTH else line)
 
     def tick(self, epoch: int, step: int, steps: int) -> None:
         """Show on a live terminal how far an epoch is, a few times a second."""
         if self.live and time.monotonic() - self.ticked >= TICK:
             self.ticked = time.monotonic()
-            note = f"epoch {epoch}: step {step} of {steps}"
-            self._show_live(note)
+            self._show_live(f"epoch {epoch}: step {step} of {steps}{self._left()}")
 
     def close(self) -> None:
         """Leave the terminal in order."""
@@ -199,6 +200,16 @@ class Journal:
         text = "\n".join([*lines, f"{_caption(names)}   {note}".rstrip()])
         assert self.live is not None
         self.live.update(Text(text, no_wrap=True, overflow="crop"), refresh=True)
+
+    def _left(self) -> str:
+        """Return the remaining time, such as `  12 min left`, where it is known."""
+        seconds = self.remaining
+        if not seconds:
+            return ""
+        if seconds < 99.5:
+            return f"  {seconds:.0f} s left"
+        hours = seconds / 3600.0
+        return f"  {60 * hours:.0f} min left" if hours < 2.0 else f"  {hours:.1f} h left"
 
     def _append(self, row: Row) -> None:
         size = self.path.stat().st_size if self.path.exists() else 0

@@ -178,6 +178,8 @@ class Trainer:
             "best": float(better),
             "seconds": progress.seconds,
         }
+        if self.steps_done:
+            self.journal.remaining = self._remaining()
         self.journal.add(row)
         if not valid_loss <= DIVERGED * max(progress.best_loss, NEGLIGIBLE):  # nor is NaN
             self._roll_back(f"the validation loss is {valid_loss:.3g}")

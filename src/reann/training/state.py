@@ -8,7 +8,7 @@ is needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,6 +51,14 @@ class Progress:
     plateau_loss: float = math.inf
     rollbacks: int = 0
     seconds: float = 0.0
+
+    @classmethod
+    def read(cls, header: Mapping[str, Any]) -> Progress:
+        """Return the progress of a header, in which null stands for what is not finite."""
+        progress = cls(**{name: value for name, value in header.items() if value is not None})
+        # A sum that is not finite stays so.
+        progress.errors = np.array(progress.errors, dtype=np.float64).tolist()
+        return progress
 
 
 def is_over(config: TrainingConfig, progress: Progress) -> bool:
@@ -126,7 +134,7 @@ class TrainingState:
                     kind: value.clone().to("cpu" if kind == "step" else p.device)
                     for kind, value in moments[name].items()
                 }
-        self.progress = Progress(**header["progress"])
+        self.progress = Progress.read(header["progress"])
         self._require_finite(folder)
         return header["identity"]
 
