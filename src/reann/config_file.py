@@ -34,7 +34,7 @@ from reann.errors import UserError, did_you_mean
 DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
 """Endings by which a file of structures is told from a configuration."""
 
-INSTEAD_OF = {
+INSTEAD_OF: dict[FieldPath, FieldPath] = {
     ("training", "time"): ("training", "epochs"),
     ("training", "epochs"): ("training", "time"),
 }
@@ -65,6 +65,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     path = Path(path)
     values, lines = _parse(_read(path), path)
     given = _apply(values, overrides)
+    _drop_replaced(values, given)
     found = list(misplaced_booleans(values))
     try:
         config = Config.model_validate(values)
@@ -243,11 +244,15 @@ def _apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, 
             inside = inside[part]
         inside[path[-1]] = value
         given[path] = override
-    for path in set(given) & set(INSTEAD_OF):
-        other = INSTEAD_OF[path]
-        if other not in given and isinstance(values.get(other[0]), dict):
-            values[other[0]].pop(other[1], None)
     return given
+
+
+def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> None:
+    """Remove the fields of the file for which an override gives another."""
+    for path in given:
+        section, *name = INSTEAD_OF.get(path, ("",))
+        if name and (section, *name) not in given and isinstance(values.get(section), dict):
+            values[section].pop(name[0], None)
 
 
 def _known(path: FieldPath, override: str) -> None:
