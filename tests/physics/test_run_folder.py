@@ -254,7 +254,7 @@ def interrupted(stopped, tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("data.units.energy=Hartree", "data.units.energy was eV, is Hartree"),
+        ("data.units.energy=Hartree", "data.units.energy was not given, is Hartree"),
         ("data.keys.energy=energy", "data.keys.energy was not given, is energy"),
         ("data.valid=0.3", "data.valid was 0.2, is 0.3"),
         ("data.missing=allow", "data.missing was error, is allow"),
