@@ -24,6 +24,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from reann import strict_json
 from reann.errors import UserError
 
 FORMAT_VERSION = 2
@@ -74,7 +75,7 @@ def write(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str
     UserError
         If the disk is full or the folder cannot be written; the old file is untouched.
     """
-    text = json.dumps({"kind": kind, "format": FORMAT_VERSION, **header})
+    text = strict_json.dumps({"kind": kind, "format": FORMAT_VERSION, **header})
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save_tensors(flat, metadata={"reann": text, "sha256": NO_DIGEST})
     digest = hashlib.sha256(content).hexdigest()

@@ -235,6 +235,10 @@ def _wrong_value(path: FieldPath, value: Any) -> Mistake:
     choices = [c for one in alternatives(kind) if get_origin(one) is Literal for c in get_args(one)]
     choices += [tag for one in sections_in(kind) if (tag := _tag(one))]
     given = value.get("name") if isinstance(value, Mapping) else value
+    if isinstance(value, list):
+        items = [get_args(one)[0] for one in alternatives(kind) if get_origin(one) is list]
+        choices += [c for one in items if get_origin(one) is Literal for c in get_args(one)]
+        given = next((item for item in value if item not in choices), None)
     close = did_you_mean(given, choices) if isinstance(given, str) else ""
     if given in choices:  # the name of a section that is chosen by its name, without the section
         close = f" Did you mean {{name: {given}}}?"

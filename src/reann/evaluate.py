@@ -5,7 +5,6 @@ Every structure is predicted once, in batches limited by their neighbor pairs.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from reann import checkpoint
+from reann import checkpoint, strict_json
 from reann.config import DataConfig, Keys, Units
 from reann.conventions import angstrom, conventions, described, position_unit
 from reann.data.dataset import Subset, open_dataset
@@ -249,6 +248,6 @@ def evaluate_command(
             console.say(f"Predictions: {output}")
     if json_path is not None:
         about = {"model": str(model), "files": names}
-        text = json.dumps(about | found.as_json(), indent=2, ensure_ascii=False) + "\n"
+        text = strict_json.dumps(about | found.as_json(), indent=2, ensure_ascii=False) + "\n"
         checkpoint.write_text(Path(json_path), text)
     return found

@@ -90,10 +90,10 @@ def calculated(atoms: Atoms) -> Atoms:
     return atoms
 
 
-def test_real_clean_data_has_no_finding() -> None:
+def test_real_clean_data_has_no_finding_but_what_could_not_be_checked() -> None:
     result = survey([str(ETHANOL)], None, 5.0)
-    assert result.findings == []
-    assert result.worst() == "none"
+    assert names(result) == {"forces-not-checkable"}
+    assert result.worst() == "note"
 
 
 def test_summary_counts_structures_elements_and_keys() -> None:
@@ -153,7 +153,7 @@ def test_declared_unit_of_length_silences_the_finding(tmp_path: Path, ethanol: l
     path = tmp_path / "bohr.xyz"
     write(path, frames, format="extxyz")
     data = DataConfig(train=str(path), units=Units(length="Bohr"))
-    assert survey([str(path)], data, 5.0).findings == []
+    assert names(survey([str(path)], data, 5.0)) == {"forces-not-checkable"}
 
 
 def test_random_positions_in_a_box_are_not_taken_for_bohr(tmp_path: Path) -> None:

@@ -306,7 +306,7 @@ def test_a_header_that_lies_about_the_architecture_is_refused_and_costs_nothing(
         ({"elements": "HO"}, "not different elements"),
         ({"elements": [["H"], None]}, "not different elements"),
         ({"elements": ["H"]}, "another shape or type is expected of density_max"),
-        ({"cutoff": float("nan")}, "the cutoff is nan"),
+        ({"cutoff": float("nan")}, "the cutoff is None"),
         ({"cutoff": 9.0}, "the cutoff is 9.0 and 3.0 Å"),
         ({"model": {"cutoff": float("nan")}}, "model.cutoff: Input should be a finite number"),
         ({"model": {"cutoff": float("inf")}}, "model.cutoff: Input should be a finite number"),

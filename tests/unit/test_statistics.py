@@ -138,6 +138,37 @@ def test_the_force_scale_is_the_root_mean_square(tmp_path_factory, scale):
     assert force_scale(subset) == pytest.approx(np.sqrt(np.mean(forces**2)))
 
 
+def rattled(n: int = 24) -> list[ase.Atoms]:
+    random = np.random.default_rng(3)
+    return [molecule("H8", i, energy=0.0, forces=random.normal(size=(8, 3))) for i in range(n)]
+
+
+@pytest.mark.parametrize("wrong", [1e2, 1e3, 1e4, 1e8])
+@pytest.mark.parametrize("count", [1, 3])
+def test_single_wrong_forces_leave_the_scale_as_it_is(tmp_path, wrong, count):
+    made = rattled()
+    (tmp_path / "right").mkdir()
+    right = force_scale(subset_of(tmp_path / "right", made))
+    for atoms in made[:count]:
+        atoms.calc.results["forces"][5] = [wrong, -wrong, wrong]
+    assert force_scale(subset_of(tmp_path, made)) == pytest.approx(right, rel=0.02)
+
+
+@pytest.mark.parametrize("tail", [1.0, 10.0, 40.0])
+def test_without_outliers_the_scale_is_the_plain_mean_to_the_last_bit(tmp_path, tail):
+    made = rattled()
+    made[3].calc.results["forces"][2] *= tail
+    forces = np.concatenate([atoms.calc.results["forces"] for atoms in made])
+    assert force_scale(subset_of(tmp_path, made)) == float(np.sqrt(np.sum(forces**2) / forces.size))
+
+
+def test_forces_that_are_mostly_zero_are_no_outliers(tmp_path):
+    forces = np.zeros((8, 3))
+    forces[0] = [0.5, -0.5, 0.2]
+    made = [molecule("H8", i, energy=0.0, forces=forces) for i in range(5)]
+    assert force_scale(subset_of(tmp_path, made)) == pytest.approx(np.sqrt(np.mean(forces**2)))
+
+
 def test_forces_that_are_masked_do_not_count(tmp_path):
     forces = np.array([[1.0, 1.0, 1.0], [np.nan, np.nan, np.nan]])
     subset = subset_of(tmp_path, [molecule("H2", energy=0.0, forces=forces)], missing="allow")

@@ -18,7 +18,16 @@ def check(
     unit: Units = None,
     config: ConfigFile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    cutoff: Annotated[float, typer.Option(min=0, help="Å; who has no neighbor within it?")] = 5.0,
+    cutoff: Annotated[
+        float, typer.Option(min=0, help="Å; atoms without a neighbor within it are reported.")
+    ] = 5.0,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit",
+            help="Find single structures with wrong labels by a quick fit; up to 3 times slower.",
+        ),
+    ] = False,
 ) -> None:
     """Look for what is wrong with data: labels, units, duplicates, outliers.
 
@@ -30,7 +39,7 @@ def check(
     check_outputs({"--json": json_path}, [config])
     labels = label_options(config, key, unit)
     with told():
-        code = check_command(files, json_path, data=labels, strict=strict, cutoff=cutoff)
+        code = check_command(files, json_path, data=labels, strict=strict, cutoff=cutoff, fit=fit)
     raise typer.Exit(code)
 
 

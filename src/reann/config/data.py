@@ -57,6 +57,21 @@ class GroupSplit(Section):
 Part = Fraction | str | list[str] | IndexSplit | GroupSplit
 
 
+Accepted = Literal[
+    "all-forces-zero",
+    "all-stresses-zero",
+    "coincident-atoms",
+    "constant-energy",
+    "energies-per-atom",
+    "forces-along-bonds",
+    "forces-disagree",
+    "stress-and-volume",
+    "stress-size",
+    "stresses-disagree",
+]
+"""Errors of `reann check` that a user can overrule."""
+
+
 class DataConfig(Section):
     """Where the structures are and what is known about them."""
 
@@ -77,5 +92,8 @@ class DataConfig(Section):
     `auto`: isolated when there is one of each element, else fit."""
     ignore_forces_of: str | None = None
     """`constrained`, or the name of a boolean per-atom array: forces not trained on."""
+    accept: list[Accepted] = Field(default_factory=list)
+    """Errors of `reann check` that do not stop a training, by name, because they are right for
+    these data: `[constant-energy]`."""
     cache: Path | None = None
     """Folder of the neighbor-list cache; by default `.reann-cache` beside the run folder."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from reann.config import DataConfig
 from reann.data.cache import CacheWriter
+from reann.data.conditions import VaryingConditions
 from reann.data.files import display_name
 from reann.data.keys import KeyCensus, ResolvedKeys
 from reann.data.labels import extract
@@ -130,12 +131,14 @@ class _Build:
         self.arrays = {name: spec for name, spec in ARRAYS.items() if used.get(name, True)}
         self._elements: set[int] = set()
         self._groups: dict[str, int] = {"": 0}
+        self._conditions = VaryingConditions()
         self._atoms = self._edges = self._n = self._with_zero_forces = self._constrained = 0
 
     def add(
         self, writer: CacheWriter, atoms: ase.Atoms, origin: str, place: tuple[int, int]
     ) -> None:
         self.census.add(atoms, origin)
+        self._conditions.add(atoms)
         labels = extract(atoms, self.keys, self.data, origin)
         to_angstrom(atoms, self.data.units, origin)
         center, neighbor, shift = checked_neighbor_list(atoms, self.cutoff, origin)
@@ -180,6 +183,7 @@ class _Build:
                 "keys": asdict(keys),
                 "elements": sorted(self._elements),
                 "groups": list(self._groups),
+                "varying": self._conditions.names(),
                 "notes": notes,
                 "remarks": summarized(self.remarks),
             }

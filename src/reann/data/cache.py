@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from reann import strict_json
 from reann.errors import UserError
 
 CACHE_VERSION = 2
@@ -45,7 +46,7 @@ class DamagedCacheError(Exception):
 
 def cache_key(**settings: Any) -> str:
     """Return a name that is the same only for the same settings and version."""
-    text = json.dumps({"version": CACHE_VERSION, **settings}, sort_keys=True)
+    text = strict_json.dumps({"version": CACHE_VERSION, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -125,9 +126,9 @@ class CacheWriter:
         try:
             entries = {name: writer.close() for name, writer in self._writers.items()}
             index = {"version": CACHE_VERSION, "arrays": entries, "about": dict(about)}
-            text = json.dumps(index)
+            text = strict_json.dumps(index)
             checked = {"crc32": zlib.crc32(text.encode()), "index": text}
-            (self._folder / INDEX).write_text(json.dumps(checked), encoding="utf-8")
+            (self._folder / INDEX).write_text(strict_json.dumps(checked), encoding="utf-8")
             try:
                 self._folder.rename(self._target)
             except OSError:

@@ -50,6 +50,8 @@ class Dataset:
         """What the files hold and is left out."""
         self.notes: list[str] = [*notes, *self.remarks, *self.keys.notes, *about["notes"]]
         """What the user should hear."""
+        self.varying: list[str] = list(about.get("varying", []))
+        """Charge, spin, field and the like that differ among the structures, by key."""
         self._arrays = arrays
         self._atoms: NDArray[np.int64] = np.array(arrays["first_atom"])
         self._edges: NDArray[np.int64] = np.array(arrays["first_edge"])

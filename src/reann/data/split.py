@@ -11,6 +11,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from reann import strict_json
 from reann.checkpoint import write_text
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
@@ -117,7 +118,7 @@ def save_split(path: Path, parts: dict[str, Subset], seed: int | None = None) ->
             for name, part in parts.items()
         },
     }
-    write_text(path, json.dumps(content))
+    write_text(path, strict_json.dumps(content))
 
 
 def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, Subset]:

@@ -15,6 +15,9 @@ from reann.errors import UserError, did_you_mean, listed
 
 SMALLEST_SCALE = 1e-3
 """eV/Å; a scale below it would magnify noise."""
+OUTLYING = 60.0
+"""Force components beyond so many times the 90th percentile are wrong, not typical. In reference
+data of bulk, molecules, random clusters and colliding atoms the largest is at most 41 times."""
 CHUNK = 1000
 """Structures whose forces are in memory at once."""
 
@@ -79,10 +82,12 @@ def reference_sum(dataset: Dataset, reference: ReferenceEnergies) -> NDArray[np.
 def force_scale(train: Subset) -> float:
     """Return the root mean square of the finite force components, eV/Å.
 
+    Components beyond `OUTLYING` do not count: one wrong force would set the scale of all.
+
     Without forces: the standard deviation of (E - E0) / sqrt(atoms) with fitted E0. At least
     `SMALLEST_SCALE`; 1 without any of both.
     """
-    mean_square = _mean_square_force(train)
+    mean_square = _mean_square_force(train, _largest_usual_force(train))
     if mean_square is not None:
         return float(max(np.sqrt(mean_square), SMALLEST_SCALE))
     residuals = _energy_residuals(train, reference_energies(train, "fit"))
@@ -176,13 +181,29 @@ def _energy_residuals(subset: Subset, reference: ReferenceEnergies) -> NDArray[n
     return energies - reference_sum(subset.dataset, reference)[indices]
 
 
-def _mean_square_force(subset: Subset) -> float | None:
+def _mean_square_force(subset: Subset, limit: float = np.inf) -> float | None:
     total, count = 0.0, 0
     for forces in _forces(subset):
         finite = forces[np.isfinite(forces)]
-        total += float(np.sum(finite**2))
-        count += len(finite)
+        usual = finite[np.abs(finite) <= limit]
+        total += float(np.sum(usual**2))
+        count += len(usual)
     return total / count if count else None
+
+
+def _largest_usual_force(subset: Subset) -> float:
+    """Return the size of a component beyond which it is an outlier, eV/Å; infinity without any.
+
+    The percentile is that of the components that are not zero, as the median over chunks.
+    """
+    percentiles, largest = [], 0.0
+    for forces in _forces(subset):
+        sizes = np.abs(forces[np.isfinite(forces) & (forces != 0.0)])
+        if len(sizes):
+            percentiles.append(float(np.percentile(sizes, 90)))
+            largest = max(largest, float(sizes.max()))
+    limit = OUTLYING * float(np.median(percentiles)) if percentiles else np.inf
+    return limit if largest > limit else np.inf
 
 
 def _forces(subset: Subset) -> Iterator[NDArray[np.float64]]:

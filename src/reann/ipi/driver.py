@@ -7,7 +7,6 @@ where DRIVER.py is this file. i-PI counts in Bohr and Hartree, cells have their 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import ase
@@ -17,6 +16,7 @@ from ipi.pes.dummy import Dummy_driver
 from ipi.utils.units import unit_to_internal, unit_to_user
 from numpy.typing import NDArray
 
+from reann import strict_json
 from reann.potential import load
 
 __DRIVER_NAME__ = "reann"
@@ -70,5 +70,5 @@ class Driver(Dummy_driver):
             EV * float(found["energy"]),
             EV * ANGSTROM * np.asarray(found["forces"], np.float64),
             EV * np.asarray(found["virial"], np.float64),
-            json.dumps(extras),
+            strict_json.dumps(extras),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from reann import native
+from reann import native, strict_json
 from reann.model import Reann
 from reann.model.restore import description
 
@@ -26,7 +25,9 @@ class Compiled:
         state = model.state_dict() if state is None else state
         self.weights = {name: tensor.clone() for name, tensor in state.items()}
         arrays = {f"{MEMBER}{k}": v.contiguous().numpy() for k, v in self.weights.items()}
-        self.model = native.core().Model(json.dumps(description(model) | {"members": [{}]}), arrays)
+        self.model = native.core().Model(
+            strict_json.dumps(description(model) | {"members": [{}]}), arrays
+        )
 
     def has(self, state: Mapping[str, Tensor]) -> bool:
         """Whether these are the weights; optimizers change them without a trace in a tensor."""

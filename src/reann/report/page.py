@@ -5,7 +5,6 @@ Nothing is loaded from elsewhere, and the page's own policy forbids it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -17,7 +16,7 @@ import numpy as np
 import yaml
 from ase.data import chemical_symbols
 
-from reann import checkpoint
+from reann import checkpoint, strict_json
 from reann.config import Config
 from reann.errors import counted
 from reann.evaluation import Evaluation, Outlier
@@ -223,7 +222,7 @@ def _structure(n: int, evaluation: Evaluation, outlier: Outlier, atoms: ase.Atom
     title = f"{outlier.origin}, {outlier.group}" if outlier.group else outlier.origin
     formula = atoms.get_chemical_formula()
     # `<` would end the script early.
-    data = json.dumps(scene(evaluation, outlier, atoms), separators=(",", ":"))
+    data = strict_json.dumps(scene(evaluation, outlier, atoms), separators=(",", ":"))
     data = data.replace("<", "\\u003c")
     says = f"Rotatable picture of {formula}: {'; '.join(facts)}"
     return (

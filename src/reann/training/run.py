@@ -11,6 +11,7 @@ import torch
 from reann.checkpoint import replacing
 from reann.config import Config
 from reann.config_file import anchored, save_config
+from reann.data.check.quick import check_at_start
 from reann.data.split import save_split
 from reann.device import cpu_threads
 from reann.evaluate import Evaluation, evaluate
@@ -97,6 +98,8 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
             if not overwrite:
                 refuse_another_run(folder)
         parts = open_parts(config, folder, processes, journal.say, as_split=False, warm_start=file)
+        if processes.leads:
+            check_at_start(parts.datasets(), config.model.cutoff, config.data.accept, journal.say)
         config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
         with cpu_threads(config.run.threads or 1), saved_or_restored(folder, processes, journal):
             common = _common(config, parts, processes, device, warm_start=file is not None)

@@ -67,6 +67,10 @@ class Parts:
         every = {"train": self.train, "valid": self.valid, "test": self.test}
         return {name: part for name, part in every.items() if part is not None}
 
+    def datasets(self) -> list[Dataset]:
+        """Return the data sets that the parts are taken from, each once."""
+        return list({id(part.dataset): part.dataset for part in self.by_name().values()}.values())
+
 
 def open_parts(
     config: Config,

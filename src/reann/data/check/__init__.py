@@ -24,6 +24,8 @@ def check_command(
     data: DataConfig | None = None,
     cutoff: float = 5.0,
     strict: bool = False,
+    *,
+    fit: bool = False,
 ) -> int:
     """Check data files, print what was found and return an exit code for scripts.
 
@@ -39,6 +41,8 @@ def check_command(
         Å; atoms without a neighbor within it are reported.
     strict
         Whether warnings count as errors.
+    fit
+        Whether to look for single wrong structures by a quick fit, as `survey`.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def check_command(
         read is a finding.
     """
     check_outputs({"--json": json_path}, files)
-    result = survey(files, data, cutoff)
+    result = survey(files, data, cutoff, fit=fit)
     show(result, Terminal())
     if json_path is not None:
         write_json(result, json_path)

@@ -9,6 +9,7 @@ import numpy as np
 
 from reann.data.check.finding import MOST_EXAMPLES, Finding
 from reann.data.check.record import Record
+from reann.data.conditions import unknown_to_model, varying
 
 Twins = tuple[Record, Record]
 
@@ -91,12 +92,17 @@ def contradictions(pairs: Sequence[Twins]) -> Finding | None:
     bad = [(a, b) for a, b in pairs if not _agree(a, b)]
     gaps = [abs(a.energy - b.energy) for a, b in bad if None not in (a.energy, b.energy)]  # type: ignore[operator]
     widest = f"; energies differ by up to {max(gaps):.3g} eV" if gaps else ""
+    names = sorted({name for a, b in bad for name in varying(a.conditions, b.conditions)})
     return _finding(
         bad,
         "contradictions",
-        "structures have the geometry of another one, but other energies or forces" + widest,
-        "Charge, spin, field or settings of the calculation differ and the model does not see it: "
-        "train on one kind at a time.",
+        "structures have the geometry of another one, but other energies or forces"
+        + widest
+        + unknown_to_model(names),
+        f"Train on one value of {', '.join(names)} at a time."
+        if names
+        else "Charge, spin, field or settings of the calculation differ and the model does not "
+        "know it: train on one kind at a time.",
     )
 
 

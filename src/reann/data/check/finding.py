@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reann.data.check.record import Record
@@ -32,6 +32,14 @@ class Finding:
     """Number of structures concerned."""
     examples: tuple[str, ...] = ()
     """Where: `file#index`, and atoms where it helps."""
+    option: str = ""
+    """The options of the command line that do the same as `fix`, where there are some."""
+
+    def for_command_line(self) -> Finding:
+        """Return the finding with a fix that names the options, too."""
+        if self.option:
+            return replace(self, fix=f"{self.fix} On the command line: {self.option}.")
+        return replace(self, fix=with_option(self.fix))
 
 
 def with_option(fix: str) -> str:
@@ -39,6 +47,14 @@ def with_option(fix: str) -> str:
     fields = dict.fromkeys(re.findall(r"data\.keys\.(\w+)", fix))
     options = " ".join(f"--key {field}=KEY" for field in fields)
     return f"{fix} On the command line: {options}." if fields else fix
+
+
+def accept(findings: Iterable[Finding], names: Collection[str]) -> list[Finding]:
+    """Turn the errors that the user accepts (`data.accept`) into notes."""
+    return [
+        replace(f, severity="note", message=f"{f.message} (accepted)") if f.name in names else f
+        for f in findings
+    ]
 
 
 Rule = Callable[[Sequence[Record]], Finding | None]
@@ -52,9 +68,10 @@ def about(  # noqa: PLR0917 - in the order of Finding's fields
     message: str,
     fix: str,
     detail: Callable[[Record], str] = lambda _: "",
+    option: str = "",
 ) -> Finding | None:
     """Return the finding about these records, or nothing when there are none."""
     if not records:
         return None
     examples = tuple(f"{r.origin}{detail(r)}" for r in records[:MOST_EXAMPLES])
-    return Finding(name, severity, message, fix, len(records), examples)
+    return Finding(name, severity, message, fix, len(records), examples, option)

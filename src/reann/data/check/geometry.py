@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import chemical_symbols
 
-from reann.data.check.finding import Finding, about
-from reann.data.check.record import Record
-from reann.errors import counted, listed
+from reann.data.check.finding import Finding, Rule, about
+from reann.data.check.record import TOO_CLOSE, Record, collides
+from reann.errors import listed
 
 COINCIDENT = 0.05
 """Å; closer than any two nuclei of a calculation."""
-TOO_CLOSE = 0.65
-"""Fraction of the sum of the covalent radii; H-H 0.40 Å, C-H 0.70 Å."""
 LENGTHS = (
     (0.05, 0.20, "nm", "ten times too short: they look like nm", "units: {length: nm}"),
     (0.40, 0.62, "Bohr", "about 0.53 of what bonds are: they were converted from Bohr twice", ""),
@@ -77,7 +75,8 @@ def length_unit(records: Sequence[Record]) -> Finding | None:
         return None
     typical = float(np.median(ratios))
     # random geometries are far apart on average, yet some of their atoms are close
-    tight = float(np.percentile([r.closest[1] for r in records if r.n_atoms > 1], 5))
+    closest = [r.closest[1] for r in records if np.isfinite(r.closest[1])]
+    tight = float(np.percentile(closest, 5))
     for low, high, _, words, setting in LENGTHS:
         if low <= typical <= high and (low < 1.0 or tight > 1.3):
             fix = f"Write `data: {{{setting}}}`." if setting else "Convert the lengths once only."
@@ -95,7 +94,7 @@ def too_close(records: Sequence[Record]) -> Finding | None:
     """Single pairs of atoms far below a bond length, when the unit is right."""
     if length_unit(records) is not None:
         return None
-    bad = [r for r in records if r.closest[1] < TOO_CLOSE and r.closest[0] >= COINCIDENT]
+    bad = [r for r in records if collides(r) and r.closest[0] >= COINCIDENT]
     bad.sort(key=lambda r: r.closest[1])
     return about(
         bad,
@@ -108,18 +107,27 @@ def too_close(records: Sequence[Record]) -> Finding | None:
     )
 
 
-def lonely_atoms(records: Sequence[Record]) -> Finding | None:
-    """Atoms without any neighbor within the cutoff, in structures of several atoms."""
-    bad = [r for r in records if r.n_lonely]
-    return about(
-        bad,
-        "no-neighbors",
-        "note",
-        f"{counted(sum(r.n_lonely for r in bad), 'atom')} without a neighbor within the cutoff",
-        "The model gives them the energy of the isolated atom and no force; "
-        "a longer cutoff reaches farther.",
-        lambda r: f" (atom {', '.join(map(str, r.lonely))}{', …' if r.n_lonely > 3 else ''})",
-    )
+def lonely_atoms(cutoff: float) -> Rule:
+    """Return the check for atoms without a neighbor within the cutoff (Å).
+
+    A structure of a single atom does not count.
+    """
+
+    def rule(records: Sequence[Record]) -> Finding | None:
+        bad = [r for r in records if r.n_lonely]
+        total = sum(r.n_atoms for r in records)
+        return about(
+            bad,
+            "no-neighbors",
+            "warning",
+            f"{sum(r.n_lonely for r in bad)} of {total} atoms have no neighbor within the cutoff "
+            f"of {cutoff:g} Å",
+            "The model gives them the energy of the isolated atom and no force; "
+            "a longer cutoff reaches farther.",
+            lambda r: f" (atom {', '.join(map(str, r.lonely))}{', …' if r.n_lonely > 3 else ''})",
+        )
+
+    return rule
 
 
 def isolated_atoms(records: Sequence[Record]) -> Finding | None:

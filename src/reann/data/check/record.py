@@ -16,6 +16,10 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
+from reann.data.check.bonds import Bonds
+from reann.data.check.fingerprint import project
+from reann.data.conditions import conditions_of
+from reann.data.keys import names_of
 from reann.data.weights import without_weight
 from reann.errors import UserError
 
@@ -23,8 +27,9 @@ T = TypeVar("T", bound=Hashable)
 Array = NDArray[np.float64]
 NeighborList = Callable[..., tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 
-N_PROJECTIONS = 6
 BUILT_IN_ARRAYS = ("numbers", "positions")
+TOO_CLOSE = 0.65
+"""Fraction of the sum of the covalent radii; H-H 0.40 Å, C-H 0.70 Å."""
 NOBLE_GASES = (2, 10, 18, 36, 54, 86)
 
 
@@ -80,7 +85,23 @@ class Record:
     """|sum of F|, eV/Å."""
     zero_forces: bytes = b""
     """One bit per atom: the force is exactly zero."""
+    zero_geometry: tuple[float, ...] | None = None
+    """Projections of the scaled positions, where all forces are exactly zero."""
     stress_max: float | None = None
+    """Largest component, eV/Å^3."""
+    pressure: float | None = None
+    """Minus a third of the trace of the stress, eV/Å^3."""
+    volume: float = 0.0
+    """Å^3; zero unless periodic in three directions."""
+    unused_stress: bool = False
+    """There is a stress or virial, but no volume."""
+    conditions: tuple[tuple[str, Any], ...] = ()
+    """Charge, spin, field and the like, which the model does not know."""
+
+
+def collides(record: Record) -> bool:
+    """Return whether two atoms are closer than in any molecule at rest."""
+    return record.closest[1] < TOO_CLOSE
 
 
 class Recorder:
@@ -89,7 +110,7 @@ class Recorder:
     def __init__(self, neighbor_list: NeighborList, cutoff: float) -> None:
         self._neighbor_list, self._cutoff = neighbor_list, cutoff
         self._known: dict[Hashable, Any] = {}
-        self._weights = np.zeros((N_PROJECTIONS, 0, 3))
+        self.bonds = Bonds()
 
     def __call__(self, atoms: Atoms, origin: str, labels: Mapping[str, Any]) -> Record:
         """Return the record of a structure with the labels (eV, Å) that it has."""
@@ -97,11 +118,13 @@ class Recorder:
         cell, pbc = np.asarray(atoms.cell), np.asarray(atoms.pbc, bool)
         missing = bool((pbc & (np.linalg.norm(cell, axis=1) < 1e-8)).any())
         keys, not_finite = _keys(atoms)
+        names = [key.name for key in keys]
         present = {k: np.asarray(v, float) for k, v in labels.items() if k in _NUMERIC}
         not_finite += tuple(
             k for k, v in present.items() if not np.isfinite(v).all() and k not in not_finite
         )
         elements, counts = np.unique(numbers, return_counts=True)
+        full = bool(pbc.all()) and not missing
         record = Record(
             origin=origin,
             file=self._shared(origin.rpartition("#")[0]),
@@ -114,15 +137,18 @@ class Recorder:
             left_out=self._shared(tuple(sorted(without_weight(atoms.info)))),
             not_finite=self._shared(not_finite),
             cell_missing=missing,
-            projections=self._project(positions, cell),
+            projections=project(positions[None], cell[None])[0],
             nearest_ratio=np.nan,
             closest=(np.inf, np.inf, -1, -1),
             lonely=(),
             n_lonely=0,
+            volume=abs(float(np.linalg.det(cell))) if full else 0.0,
+            unused_stress=not full and any(names_of(x, names) for x in ("stress", "virial")),
+            conditions=self._shared(conditions_of(atoms)),
         )
         if np.isfinite(positions).all() and np.isfinite(cell).all() and not missing:
             try:
-                self._measure_distances(record, numbers, positions, cell, pbc)
+                self._measure_distances(record, atoms, present.get("forces"))
             except UserError:  # the cell is flat
                 record.cell_missing = True
         self._measure_labels(record, present, atoms)
@@ -131,50 +157,23 @@ class Recorder:
     def _shared(self, value: T) -> T:
         return self._known.setdefault(value, value)
 
-    def _project(self, positions: Array, cell: Array) -> tuple[float, ...]:
-        """Project on fixed random directions of unit length, blind to a shift of all atoms.
-
-        Rounding positions to 1e-5 Å moves a projection by less than 1e-5 Å, while geometries that
-        differ agree in all projections only by an improbable chance. Unlike a hash of rounded
-        numbers there is no edge at which equal geometries fall apart.
-        """
-        rows = len(positions) + 3
-        if self._weights.shape[1] < rows:
-            generator = np.random.default_rng(20)
-            self._weights = generator.normal(size=(N_PROJECTIONS, 2 * rows, 3))
-        centered = positions - positions.mean(axis=0)
-        vector = np.concatenate([cell, centered])
-        values = np.einsum("kax,ax->k", self._weights[:, :rows], vector) / np.sqrt(3 * rows)
-        return tuple(values.tolist())
-
-    def _measure_distances(
-        self, record: Record, numbers: NDArray[Any], positions: Array, cell: Array, pbc: Any
-    ) -> None:
+    def _measure_distances(self, record: Record, atoms: Atoms, forces: Array | None) -> None:
+        numbers, positions, cell = atoms.numbers, atoms.positions, np.asarray(atoms.cell)
         radii = covalent_radii[numbers]
         # wide enough to see that lengths in Bohr were read as Å
         reach = max(self._cutoff, 5.0 * float(radii.max(initial=0.0)))
-        center, neighbor, shift = self._neighbor_list(positions, cell, pbc, reach)
-        center, neighbor = center.astype(np.int64), neighbor.astype(np.int64)
-        distance = np.linalg.norm(
-            positions[neighbor] - positions[center] + np.asarray(shift, float) @ cell, axis=1
+        center, neighbor, shift = self._neighbor_list(
+            positions, cell, np.asarray(atoms.pbc, bool), reach
         )
-        nearest = np.full(len(numbers), np.inf)
-        np.minimum.at(nearest, center, distance)
+        center, neighbor = center.astype(np.int64), neighbor.astype(np.int64)
+        vector = positions[neighbor] - positions[center] + np.asarray(shift, float) @ cell
+        measure_distances(record, numbers, center, neighbor, vector)
         if len(numbers) > 1:
-            alone = np.flatnonzero(nearest > self._cutoff)
+            within = center[np.linalg.norm(vector, axis=1) <= self._cutoff]
+            alone = np.flatnonzero(np.bincount(within, minlength=len(numbers)) == 0)
             record.lonely = tuple(alone[:3].tolist())
             record.n_lonely = len(alone)
-        if not len(distance):
-            return
-        ratio = distance / (radii[center] + radii[neighbor])
-        best = np.full(len(numbers), np.inf)
-        np.minimum.at(best, center, ratio)
-        bonded = np.isfinite(best) & ~np.isin(numbers, NOBLE_GASES)
-        if bonded.any():
-            record.nearest_ratio = float(np.median(best[bonded]))
-        e = int(ratio.argmin()) if distance.min() > 0 else int(distance.argmin())
-        pair = sorted((int(center[e]), int(neighbor[e])))
-        record.closest = (float(distance[e]), float(ratio[e]), pair[0], pair[1])
+        self.bonds.add(numbers, forces, center, neighbor, vector)
 
     def _measure_labels(self, record: Record, labels: Mapping[str, Array], atoms: Atoms) -> None:
         energy, forces, stress = (labels.get(k) for k in ("energy", "forces", "stress"))
@@ -182,6 +181,7 @@ class Recorder:
             record.energy = float(energy)
         if stress is not None and np.isfinite(stress).all():
             record.stress_max = float(np.abs(stress).max())
+            record.pressure = -float(np.trace(stress)) / 3
         results = atoms.calc.results if atoms.calc is not None else {}
         both = [results.get("free_energy"), results.get("energy")]
         if all(isinstance(x, (int, float, np.number)) for x in both) and len(atoms):
@@ -194,6 +194,32 @@ class Recorder:
         record.force_max = float(size.max())
         record.net_force = float(np.linalg.norm(forces.sum(axis=0)))
         record.zero_forces = self._shared(np.packbits(size == 0.0).tobytes())
+        if record.force_max == 0.0:
+            scaled = atoms.get_scaled_positions(wrap=False) if record.volume else atoms.positions
+            record.zero_geometry = project(scaled[None], np.zeros((1, 3, 3)))[0]
+
+
+def measure_distances(
+    record: Record,
+    numbers: NDArray[Any],
+    center: NDArray[np.int64],
+    neighbor: NDArray[np.int64],
+    vector: Array,
+) -> None:
+    """Fill in the distances of a record from the vectors (pairs, 3) between neighbors."""
+    if not len(vector):
+        return
+    radii = covalent_radii[numbers]
+    distance = np.linalg.norm(vector, axis=1)
+    ratio = distance / (radii[center] + radii[neighbor])
+    best = np.full(len(numbers), np.inf)
+    np.minimum.at(best, center, ratio)
+    bonded = np.isfinite(best) & ~np.isin(numbers, NOBLE_GASES)
+    if bonded.any():
+        record.nearest_ratio = float(np.median(best[bonded]))
+    e = int(ratio.argmin()) if distance.min() > 0 else int(distance.argmin())
+    pair = sorted((int(center[e]), int(neighbor[e])))
+    record.closest = (float(distance[e]), float(ratio[e]), pair[0], pair[1])
 
 
 _NUMERIC = ("energy", "forces", "stress")

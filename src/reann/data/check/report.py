@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from reann import strict_json
 from reann.checkpoint import write_text
 from reann.data.check.survey import FileSummary, Survey
 from reann.errors import counted, listed
@@ -57,7 +57,7 @@ def as_json(result: Survey) -> dict[str, Any]:
 
 def write_json(result: Survey, path: Path) -> None:
     """Write `as_json` to a file; `UserError` when it cannot be written."""
-    write_text(path, json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, strict_json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n")
 
 
 def _files(files: list[FileSummary]) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from reann.config import DataConfig
-from reann.data.check import duplicates, geometry, values
-from reann.data.check.finding import MOST_EXAMPLES, Finding, Rule, with_option
+from reann.data.check.finding import MOST_EXAMPLES, Finding, accept
+from reann.data.check.fit import fit_findings
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
+from reann.data.check.rules import judge
 from reann.data.check.work import Work
 from reann.data.files import printable
 from reann.data.keys import KeyCensus
@@ -27,27 +28,6 @@ from reann.data.remarks import Remark
 from reann.data.stated import to_angstrom
 from reann.errors import UserError
 
-RULES: tuple[Rule, ...] = (
-    geometry.not_finite,
-    geometry.cell_missing,
-    geometry.coincident_atoms,
-    geometry.length_unit,
-    geometry.too_close,
-    geometry.lonely_atoms,
-    geometry.isolated_atoms,
-    values.labels_mixed,
-    values.energy_constant,
-    values.energy_outliers,
-    values.free_energy,
-    values.force_unit,
-    values.force_outliers,
-    values.zero_forces,
-    values.net_force,
-    values.stress_without_volume,
-)
-"""Every check that needs the records alone; a new one is a function added here."""
-PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
-"""Checks of the pairs of structures with one geometry."""
 ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -89,7 +69,9 @@ class Survey:
         return min((f.severity for f in self.findings), key=lambda s: ORDER[s], default="none")
 
 
-def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> Survey:
+def survey(
+    patterns: Sequence[str], data: DataConfig | None, cutoff: float, *, fit: bool = False
+) -> Survey:
     """Read all files once and check them.
 
     Parameters
@@ -100,6 +82,8 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
         Keys and units; found automatically and eV, Å without it.
     cutoff
         Å; atoms without a neighbor within it are reported.
+    fit
+        Whether to read the files twice more and look for single wrong structures by a quick fit.
     """
     records: list[Record] = []
     remarks: list[Remark] = []
@@ -130,16 +114,17 @@ def survey(patterns: Sequence[str], data: DataConfig | None, cutoff: float) -> S
             ).notes
         except UserError as error:
             findings.append(_from_error(error, "keys", ""))
-    findings += [rule(records) for rule in RULES]
-    pairs = duplicates.twins(records)
-    findings += [rule(pairs) for rule in PAIR_RULES]
-    findings += [work.forces(), work.stress()]
-    found = [replace(f, fix=with_option(f.fix)) for f in findings if f is not None]
+    findings += judge(records, cutoff, work, recorder.bonds)
+    if fit and records:
+        elements = sorted({z for r in records for z, _ in r.composition})
+        findings += fit_findings(patterns, data, cutoff, elements)
+    known = [f.for_command_line() for f in findings if f is not None]
+    known = accept(known, data.accept if data else [])
     names = dict.fromkeys(r.file for r in records)
     by_file = {name: [r for r in records if r.file == name] for name in names}
     return Survey(
         [summarize(name, members) for name, members in by_file.items()],
-        sorted(found, key=lambda f: ORDER[f.severity]),
+        sorted(known, key=lambda f: ORDER[f.severity]),
         notes,
     )
 

@@ -1,0 +1,84 @@
+"""Forces along the shortest distances: compressed bonds repel, and with a stiffness that is known.
+
+For each atom and its nearest neighbor, (F_i - F_j) along the bond is compared with the length of
+the bond, element pair by element pair. No second structure is needed, so that sign and unit of the
+forces are checked even where no two structures are alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MOST_BONDS = 20_000
+"""Kept of each pair of elements."""
+FEWEST_BONDS = 60
+SHORTEST = 0.3
+"""Å; closer atoms are not bonds."""
+
+
+class Bonds:
+    """Collects the length of nearest-neighbor distances and the force along them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int], list[Array]] = defaultdict(list)
+        self._counts: dict[tuple[int, int], int] = defaultdict(int)
+
+    def add(
+        self,
+        numbers: NDArray[Any],
+        forces: Array | None,
+        center: NDArray[np.int64],
+        neighbor: NDArray[np.int64],
+        vector: Array,
+    ) -> None:
+        """Add the nearest neighbor of each atom of a structure.
+
+        Parameters
+        ----------
+        forces
+            (atoms, 3), eV/Å
+        vector
+            (pairs, 3), Å, from `center` to `neighbor`
+        """
+        if forces is None or not len(center) or not np.isfinite(forces).all():
+            return
+        distance = np.linalg.norm(vector, axis=1)
+        order = np.lexsort((distance, center))
+        nearest = order[np.diff(center[order], prepend=-1) > 0]
+        nearest = nearest[distance[nearest] > SHORTEST]
+        i, j, length = center[nearest], neighbor[nearest], distance[nearest]
+        along = np.einsum("bx,bx->b", forces[j] - forces[i], vector[nearest]) / (2 * length)
+        pair = np.sort(np.stack([numbers[i], numbers[j]], axis=1), axis=1)
+        rows = np.stack([length, along], axis=1)
+        for a, b in np.unique(pair, axis=0):
+            key = (int(a), int(b))
+            if self._counts[key] < MOST_BONDS:
+                members = rows[(pair == (a, b)).all(axis=1)]
+                self._kept[key].append(members)
+                self._counts[key] += len(members)
+
+    def by_elements(self) -> dict[tuple[int, int], Array]:
+        """Return length (Å) and force along it (eV/Å, repulsion positive) of enough bonds."""
+        bonds = {k: np.concatenate(v) for k, v in self._kept.items()}
+        return {k: v for k, v in bonds.items() if len(v) >= FEWEST_BONDS and np.ptp(v[:, 0]) > 0}
+
+
+def correlation(rows: Array) -> float:
+    """Return the rank correlation between how short a bond is and how strongly it repels."""
+    ranks = np.argsort(np.argsort(rows, axis=0, kind="stable"), axis=0, kind="stable").astype(float)
+    if np.ptp(rows[:, 1]) == 0.0:
+        return 0.0
+    return -float(np.corrcoef(ranks.T)[0, 1])
+
+
+def stiffness(rows: Array) -> float:
+    """Return minus the slope of the force over the length, outliers clipped, eV/Å^2."""
+    low, high = np.percentile(rows, [2, 98], axis=0)
+    length, along = (np.clip(rows, low, high) - np.clip(rows, low, high).mean(axis=0)).T
+    return -float(np.sum(length * along) / max(np.sum(length**2), 1e-12))

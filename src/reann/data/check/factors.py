@@ -1,0 +1,137 @@
+"""Factors between changes of the energy and the work of forces and stresses, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann import units
+from reann.data.check.finding import Finding, Severity
+
+Array = NDArray[np.float64]
+
+FEWEST_PAIRS = 5
+ALIGNED = 0.9
+"""Least correlation at which a factor means something."""
+CERTAIN = 0.97
+"""Least correlation at which a wrong factor is an error."""
+TOLERANCE = 0.2
+"""Relative deviation from a known factor."""
+UNDECIDED = (0.4, 1.6)
+"""Factors in which terms of higher order may end, where displacements are not small."""
+TOO_LARGE = 0.1
+"""Changes of the energy over work, root mean squares: no correlation is needed below."""
+FORCE_FACTORS = {
+    -1.0: "they have the opposite sign: they are gradients",
+    units.force("Ha/Bohr"): "they look like Hartree/Bohr beside energies in eV",
+    1 / units.LENGTH["Bohr"]: "they look like energies per Bohr beside positions in Å",
+    units.force("kcal/mol/Ang"): "they look like kcal/mol/Å beside energies in eV",
+    1 / units.energy("kcal/mol"): "the energies look like kcal/mol beside forces in eV/Å",
+    1 / units.energy("Ha"): "the energies look like Hartree beside forces in eV/Å",
+    units.energy("Ha"): "they look like Hartree/Å beside energies in eV",
+    1e-3: "they look like meV/Å beside energies in eV",
+}
+"""What forces must be multiplied by to agree with the energies, and what that means."""
+STRESS_FACTORS = {
+    -1.0: "they have the opposite sign",
+    units.stress("GPa"): "they look like GPa",
+    -units.stress("GPa"): "they look like GPa, positive in compression",
+    units.stress("kbar"): "they look like kbar",
+    -units.stress("kbar"): "they look like kbar, positive in compression (as VASP writes it)",
+    units.stress("bar"): "they look like bar",
+    units.stress("Ha/Bohr^3"): "they look like Hartree/Bohr^3",
+}
+
+
+def per_atom(work: Array, n_atoms: Array) -> dict[float, str]:
+    """Return the factor that energies per atom would give beside the work of forces."""
+    total = float(np.sum(work**2))
+    if total == 0.0 or n_atoms.min() < 2:
+        return {}
+    sizes = sorted({int(n) for n in (n_atoms.min(), n_atoms.max())})
+    shown = " to ".join(map(str, sizes))
+    words = f"the energies look like energies per atom ({shown} atoms)"
+    return {float(np.sum(work**2 / n_atoms)) / total: words}
+
+
+def virials(volume: float) -> dict[float, str]:
+    """Return the factors of virials (eV) that are read as stresses."""
+    return {
+        -1 / volume: f"they look like virials in eV: give the key as data.keys.virial"
+        f" (volume {volume:.0f} Å³)",
+        1 / volume: f"they look like virials in eV with the opposite sign (volume {volume:.0f} Å³)",
+    }
+
+
+def without(values: Array, other: Array) -> Array:
+    """Return the part of values that is not proportional to `other`."""
+    square = float(np.sum(other**2))
+    return values if square == 0.0 else values - other * (np.sum(values * other) / square)
+
+
+def verdict(label: str, change: Array, work: Array, factors: Mapping[float, str]) -> Finding | None:
+    """Judge the factor between changes of the energy and the work of a label.
+
+    Returns
+    -------
+    Finding
+        None when too few pairs of structures exist or nothing is certain.
+    """
+    count = len(work)
+    if count < FEWEST_PAIRS or np.std(work) == 0.0 or np.std(change) == 0.0:
+        return None
+    aligned = float(np.sum(change * work) / np.sqrt(np.sum(change**2) * np.sum(work**2)))
+    factor = float(np.sum(change * work) / np.sum(work**2))
+    size = float(np.sqrt(np.sum(change**2) / np.sum(work**2)))
+    if abs(aligned) >= ALIGNED:
+        return _proportional(label, factor, abs(aligned), count, factors)
+    if size >= TOO_LARGE:
+        return None
+    # The best match on a logarithmic scale: the size is known within a factor of about 2.
+    nearest = min((abs(np.log(abs(known) / size)), words) for known, words in factors.items())
+    words = f"; {nearest[1]}" if nearest[0] < np.log(3.0) else ""
+    return _disagreement(
+        label,
+        "error",
+        f"the {label} say that energies change by {1 / size:.3g} times what they do ({count} pairs "
+        f"of close structures){words}",
+    )
+
+
+def _proportional(
+    label: str, factor: float, aligned: float, count: int, factors: Mapping[float, str]
+) -> Finding | None:
+    if abs(factor - 1.0) < TOLERANCE:
+        return Finding(
+            f"{label}-agree",
+            "note",
+            f"the {label} have the sign and the size that the energies say "
+            f"(factor {factor:.2f} over {count} pairs of close structures)",
+            "Nothing to do.",
+        )
+    if UNDECIDED[0] < factor < UNDECIDED[1]:
+        return None
+    close = [words for known, words in factors.items() if abs(factor / known - 1.0) < TOLERANCE]
+    if not close:
+        distance = {abs(np.log(factor / k)): w for k, w in factors.items() if factor / k > 0}
+        close = [words for far, words in distance.items() if far == min(distance) < np.log(1.6)]
+    words = "; or ".join(close) if close else "the sign, the unit or the key is wrong"
+    return _disagreement(
+        label,
+        "error" if aligned > CERTAIN else "warning",
+        f"energies change by {factor:.4g} times what the {label} say ({count} pairs of close "
+        f"structures): {words}",
+    )
+
+
+def _disagreement(label: str, severity: Severity, message: str) -> Finding:
+    option = label.replace("stresses", "stress")
+    return Finding(
+        f"{label}-disagree",
+        severity,
+        message,
+        "Set `data: {units: ...}` or choose another key; change a wrong sign in the file.",
+        option=f"--unit {option}=UNIT, --key {option}=KEY",
+    )

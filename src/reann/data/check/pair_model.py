@@ -1,0 +1,98 @@
+"""A sum of functions of the distance for each pair of elements, fitted to forces at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from reann.data.neighbors import neighbor_list
+
+Array = NDArray[np.float64]
+
+SHORTEST = 0.7
+"""Å, center of the first function."""
+N_FUNCTIONS, FEWER_FUNCTIONS = 14, 7
+"""Of each pair of elements; fewer where there are more than `MANY_PAIRS` of them."""
+MANY_PAIRS = 21
+RIDGE = 1e-6
+"""Of the mean diagonal element."""
+
+
+class PairModel:
+    """Energies and forces of pairs of atoms, linear in coefficients, and their normal equations."""
+
+    def __init__(self, elements: Sequence[int], cutoff: float) -> None:
+        self._cutoff = cutoff
+        self.elements = np.array(sorted(elements))
+        n = len(self.elements)
+        self._n_pairs = n * (n + 1) // 2
+        self._k = N_FUNCTIONS if self._n_pairs <= MANY_PAIRS else FEWER_FUNCTIONS
+        self._centers = np.geomspace(SHORTEST, 0.95 * cutoff, self._k)
+        self._widths = 0.7 * np.gradient(self._centers)
+        size = self._n_pairs * self._k
+        self._matrix, self._right = np.zeros((size, size)), np.zeros(size)
+        self.n_structures = 0
+
+    def add(self, atoms: Atoms, forces: Array) -> None:
+        """Add a structure with forces (atoms, 3), each with the same weight."""
+        square = float(np.sum(forces**2))
+        if square == 0.0:
+            return
+        design = self.design(atoms)[1]
+        self._matrix += design.T @ design / square
+        self._right += design.T @ forces.ravel() / square
+        self.n_structures += 1
+
+    def solve(self) -> Array:
+        """Return the coefficients."""
+        ridge = RIDGE * np.trace(self._matrix) / len(self._right)
+        return np.linalg.solve(self._matrix + ridge * np.eye(len(self._right)), self._right)
+
+    def composition(self, atoms: Atoms) -> Array:
+        """Return how many atoms of each element there are."""
+        return (atoms.numbers[:, None] == self.elements).sum(axis=0).astype(float)
+
+    def design(self, atoms: Atoms) -> tuple[Array, Array]:
+        """Return energies (coefficients,) and forces (3 atoms, coefficients) of the functions."""
+        cell = np.asarray(atoms.cell)
+        center, neighbor, shift = neighbor_list(
+            atoms.positions, cell, np.asarray(atoms.pbc, bool), self._cutoff
+        )
+        center, neighbor = center.astype(np.int64), neighbor.astype(np.int64)
+        vector = (
+            atoms.positions[neighbor] - atoms.positions[center] + np.asarray(shift, float) @ cell
+        )
+        size, n_atoms = self._n_pairs * self._k, len(atoms)
+        if not len(center):
+            return np.zeros(size), np.zeros((3 * n_atoms, size))
+        distance = np.maximum(np.linalg.norm(vector, axis=1), 1e-3)
+        value, slope = self._functions(distance)
+        kind = np.searchsorted(self.elements, atoms.numbers)
+        low, high = (
+            np.minimum(kind[center], kind[neighbor]),
+            np.maximum(kind[center], kind[neighbor]),
+        )
+        pair = high * (high + 1) // 2 + low
+        energies = np.zeros((self._n_pairs, self._k))
+        np.add.at(energies, pair, value / 2)
+        # F_i = sum over j of phi'(r) (r_j - r_i) / r
+        along = slope[:, None, :] * (vector / distance[:, None])[:, :, None]
+        row = center * self._n_pairs + pair
+        order = np.argsort(row, kind="stable")
+        first = np.flatnonzero(np.diff(row[order], prepend=-1))
+        forces = np.zeros((n_atoms * self._n_pairs, 3, self._k))
+        forces[row[order][first]] = np.add.reduceat(along[order], first)
+        forces = forces.reshape(n_atoms, self._n_pairs, 3, self._k).transpose(0, 2, 1, 3)
+        return energies.ravel(), forces.reshape(3 * n_atoms, size)
+
+    def _functions(self, distance: Array) -> tuple[Array, Array]:
+        """Return Gaussians times a cutoff function and their derivatives, (pairs, functions)."""
+        x = (distance[:, None] - self._centers) / self._widths
+        gauss = np.exp(-0.5 * x**2)
+        angle = np.pi * distance[:, None] / self._cutoff
+        decay = 0.5 * (np.cos(angle) + 1.0)
+        slope = -0.5 * np.pi / self._cutoff * np.sin(angle)
+        return gauss * decay, gauss * (slope - decay * x / self._widths)

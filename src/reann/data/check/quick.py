@@ -1,0 +1,132 @@
+"""The checks at the start of a training, from the arrays that have just been read.
+
+The rules of `reann check` judge all labels, and the distances of a limited number of structures.
+No file is read again. What only the files know (keys, `free_energy`) is left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.data.check.arrays import labels_of, largest_forces, measure, records_of
+from reann.data.check.bonds import Bonds
+from reann.data.check.finding import Finding, accept
+from reann.data.check.record import Record
+from reann.data.check.rules import judge
+from reann.data.check.work import Work
+from reann.data.conditions import unknown_to_model
+from reann.data.dataset import Dataset
+from reann.errors import UserError
+
+Say = Callable[[str], None]
+
+MOST_RECORDS = 20_000
+"""Structures whose labels are judged; of more, evenly spaced ones and the largest forces."""
+MOST_GEOMETRIES, MOST_PAIRS = 300, 500_000
+"""Structures whose distances are measured, and neighbor pairs in all of them."""
+MOST_ALIKE, MOST_COMPARED = 60, 300
+"""Structures whose energies are compared with forces and stresses: of one composition, in all."""
+WORST = 50
+"""Structures with the largest forces, which are always judged and measured."""
+SHOWN = 3
+"""Examples in a note."""
+
+
+def check_at_start(
+    datasets: Sequence[Dataset], cutoff: float, accepted: Collection[str], say: Say
+) -> None:
+    """Say what the checks find in the data of a training.
+
+    Parameters
+    ----------
+    datasets
+        All that is trained, validated or tested on.
+    cutoff
+        Of the model, Å.
+    accepted
+        Names of errors that do not stop the training (`data.accept`).
+    say
+        Prints a line.
+
+    Raises
+    ------
+    UserError
+        If there is an error that is not accepted.
+    """
+    findings = accept(quick_findings(datasets, cutoff), accepted)
+    # Labels may be missing where the configuration says so; else reading has failed before.
+    findings = [f for f in findings if f.name != "mixed-labels"]
+    for f in findings:
+        if f.severity == "warning" or f.name in accepted:
+            say(f"note      {f.name}: {f.message}{_examples(f)}")
+    errors = [f for f in findings if f.severity == "error"]
+    if errors:
+        names = ", ".join(f.name for f in errors)
+        raise UserError(
+            "; ".join(f"{f.name}: {f.message}" for f in errors) + ".",
+            ", ".join(dict.fromkeys(e for f in errors for e in f.examples[:SHOWN]))
+            or ", ".join(name for dataset in datasets for name, _ in dataset.files[:SHOWN]),
+            " ".join(dict.fromkeys(f.fix for f in errors))
+            + f" If the data are right as they are, write `data: {{accept: [{names}]}}`.",
+        )
+
+
+def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
+    """Return what the rules of `reann check` find in data sets that have been read."""
+    records: list[Record] = []
+    work, bonds = Work(MOST_ALIKE), Bonds()
+    for dataset in datasets:
+        chosen = _chosen(dataset)
+        some = records_of(dataset, chosen)
+        records += some
+        for place in _to_measure(dataset, chosen, some):
+            measure(dataset, int(chosen[place]), some[place], bonds)
+        for place in _alike(some):
+            index = int(chosen[place])
+            work.add(dataset.atoms(index), labels_of(dataset, index))
+    cause = unknown_to_model(sorted({name for dataset in datasets for name in dataset.varying}))
+    return [
+        replace(f, message=f.message + cause) if f.name == "contradictions" else f
+        for f in judge(records, cutoff, work, bonds)
+    ]
+
+
+def _chosen(dataset: Dataset) -> NDArray[np.int64]:
+    """Return the structures that are judged."""
+    count = len(dataset)
+    if count <= MOST_RECORDS:
+        return np.arange(count)
+    spaced = np.linspace(0, count - 1, MOST_RECORDS).astype(np.int64)
+    return np.union1d(spaced, np.argsort(-largest_forces(dataset))[:WORST])
+
+
+def _to_measure(
+    dataset: Dataset, chosen: NDArray[np.int64], records: Sequence[Record]
+) -> list[int]:
+    """Return the places of those whose distances are measured, the largest forces first."""
+    forces = np.array([r.force_max or 0.0 for r in records])
+    worst = np.argsort(-forces, kind="stable")[:WORST]
+    spaced = np.linspace(0, len(chosen) - 1, min(MOST_GEOMETRIES, len(chosen))).astype(np.int64)
+    places = np.array(list(dict.fromkeys([*worst.tolist(), *spaced.tolist()])))
+    return places[np.cumsum(dataset.n_edges[chosen[places]]) <= MOST_PAIRS].tolist()
+
+
+def _alike(records: Sequence[Record]) -> list[int]:
+    """Return the places of structures of the same atoms, the first of each composition."""
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, record in enumerate(records):
+        groups[record.order, record.n_atoms].append(place)
+    alike = [place for g in groups.values() if len(g) > 1 for place in g[:MOST_ALIKE]]
+    return alike[:MOST_COMPARED]
+
+
+def _examples(finding: Finding) -> str:
+    if not finding.examples:
+        return ""
+    more = ", …" if finding.count > SHOWN else ""
+    return f": {', '.join(finding.examples[:SHOWN])}{more}"

@@ -1,0 +1,81 @@
+"""All checks in their order: what the records, pairs and comparisons of structures say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reann.data.check import duplicates, energies, forces, geometry, mixed, stresses
+from reann.data.check.bonds import Bonds
+from reann.data.check.finding import Finding, Rule
+from reann.data.check.record import Record
+from reann.data.check.work import Work
+
+RULES: tuple[Rule, ...] = (
+    geometry.not_finite,
+    geometry.cell_missing,
+    geometry.coincident_atoms,
+    geometry.length_unit,
+    geometry.too_close,
+    geometry.isolated_atoms,
+    mixed.labels_mixed,
+    energies.energy_constant,
+    energies.zero_energies,
+    energies.energies_per_atom,
+    energies.energy_outliers,
+    energies.free_energy,
+    forces.all_forces_zero,
+    forces.force_unit,
+    forces.force_outliers,
+    forces.zero_forces,
+    forces.net_force,
+    stresses.all_stresses_zero,
+    stresses.stress_size,
+    stresses.stress_and_volume,
+    stresses.stress_without_volume,
+)
+"""Every check that needs the records alone; a new one is a function added here."""
+PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
+"""Checks of the pairs of structures with one geometry."""
+OVERRULED = {
+    "forces-agree": {"force-unit", "forces-along-bonds"},
+    "stresses-agree": {"stress-size", "stress-and-volume"},
+}
+"""Judgments by size that a comparison with the energies refutes."""
+
+
+def judge(records: Sequence[Record], cutoff: float, work: Work, bonds: Bonds) -> list[Finding]:
+    """Return everything that the checks find in the records of all structures."""
+    pairs = duplicates.twins(records)
+    findings = [rule(records) for rule in (*RULES, geometry.lonely_atoms(cutoff))]
+    findings += [rule(pairs) for rule in PAIR_RULES]
+    findings += [forces.along_bonds(bonds), work.forces(), work.stress()]
+    known = [f for f in findings if f is not None]
+    names = {f.name for f in known}
+    refuted = {name for agree, others in OVERRULED.items() if agree in names for name in others}
+    return [f for f in known if f.name not in refuted] + _not_checkable(work, names)
+
+
+def _not_checkable(work: Work, names: set[str]) -> list[Finding]:
+    """Name the comparisons with the energies that no pair of structures allowed."""
+    notes: list[Finding] = []
+    if work.has("forces") and not names & {"forces-agree", "forces-disagree", "all-forces-zero"}:
+        notes.append(
+            Finding(
+                "forces-not-checkable",
+                "note",
+                "energies and forces are not comparable: no two structures are close enough",
+                "Compare by hand: the energy changes by minus force times displacement.",
+            )
+        )
+    judged = {"stresses-agree", "stresses-disagree", "all-stresses-zero", "stress-and-volume"}
+    if work.has("stress") and not names & judged:
+        notes.append(
+            Finding(
+                "stresses-not-checkable",
+                "note",
+                "the stresses are not checkable against the energies: no two structures that "
+                "differ by a strain are close enough",
+                "Compare by hand: in a compressed crystal the diagonal is negative.",
+            )
+        )
+    return notes

@@ -1,0 +1,107 @@
+"""Checks of stresses on their own: size, sign against the volume, placeholders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from reann.data.check.finding import Finding, about
+from reann.data.check.record import Record
+
+LARGE, IMPOSSIBLE = 0.5, 5.0
+"""eV/Å^3, typical largest component of a structure: 80 GPa, 800 GPa."""
+STIFFEST = 8.0
+"""eV/Å^3, a bulk modulus of 1300 GPa; diamond has 443 GPa."""
+MONOTONIC = 0.4
+"""Least rank correlation of pressure and volume at which the sign is known."""
+FEWEST = 8
+LEAST_SPREAD = 0.005
+"""Standard deviation of the logarithm of the volume."""
+FIX = (
+    "Write `data: {units: {stress: GPa}}` (or kbar); give a virial in eV as "
+    "`keys: {virial: KEY}`; change a wrong sign in the file."
+)
+OPTION = "--unit stress=UNIT, --key virial=KEY"
+
+
+def stress_without_volume(records: Sequence[Record]) -> Finding | None:
+    """Stresses where the cell is not periodic in all directions."""
+    return about(
+        [r for r in records if r.unused_stress],
+        "stress-without-volume",
+        "note",
+        "stresses of structures that are not periodic in three directions",
+        "They have no volume to refer to and are not used; when they disturb, write "
+        "`data: {keys: {stress: null}}`.",
+        option="--key stress=null",
+    )
+
+
+def all_stresses_zero(records: Sequence[Record]) -> Finding | None:
+    """Stresses that are exactly zero: placeholders that no program computed."""
+    labeled = [r for r in records if r.stress_max is not None]
+    zero = [r for r in labeled if r.stress_max == 0.0]
+    if len(zero) < 3:
+        return None
+    whole = len(zero) == len(labeled)
+    count = "all" if whole else f"{len(zero)} of {len(labeled)}"
+    return about(
+        zero,
+        "all-stresses-zero",
+        "error" if whole else "warning",
+        f"the stresses of {count} structures are exactly zero: placeholders of a converter",
+        "Write `data: {keys: {stress: null}}` to train without stresses, or remove these "
+        "structures.",
+        option="--key stress=null",
+    )
+
+
+def stress_size(records: Sequence[Record]) -> Finding | None:
+    """Typical stresses that condensed matter does not have."""
+    some = [r for r in records if r.stress_max]
+    if len(some) < 3:
+        return None
+    typical = float(np.median([r.stress_max or 0.0 for r in some]))
+    if typical < LARGE:
+        return None
+    return Finding(
+        "stress-size",
+        "error" if typical > IMPOSSIBLE else "warning",
+        f"stresses are {typical:.3g} eV/Å³ = {160.2 * typical:.3g} GPa (median of the largest "
+        "component), more than condensed matter usually has: they look like GPa, kbar or a virial",
+        FIX,
+        len(some),
+        option=OPTION,
+    )
+
+
+def stress_and_volume(records: Sequence[Record]) -> Finding | None:
+    """Pressures that rise with the volume, or that need an impossible bulk modulus."""
+    groups: dict[tuple[tuple[int, float], ...], list[tuple[float, float]]] = defaultdict(list)
+    for r in records:
+        if r.pressure is not None and r.volume:
+            stoichiometry = tuple((z, round(n / r.n_atoms, 4)) for z, n in r.composition)
+            groups[stoichiometry].append((np.log(r.volume / r.n_atoms), -r.pressure))
+    arrays = [np.array(g) for g in groups.values() if len(g) > 2]
+    centered = [g - np.median(g, axis=0) for g in arrays]
+    rows = np.concatenate([np.zeros((0, 2)), *centered])
+    if len(rows) < FEWEST or rows[:, 0].std() < LEAST_SPREAD or np.ptp(rows[:, 1]) == 0:
+        return None
+    ranks = rows.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    monotonic = float(np.corrcoef(ranks.T)[0, 1])
+    if abs(monotonic) < MONOTONIC:
+        return None
+    width = np.diff(np.percentile(rows, [25, 75], axis=0), axis=0)[0]
+    modulus = float(width[1] / max(width[0], 1e-6))
+    if monotonic > 0 and modulus < STIFFEST:
+        return None
+    if monotonic < 0:
+        what = "the stress becomes more negative as the volume grows: its sign is opposite to ASE's"
+        what += ", in which compression is negative"
+    else:
+        what = f"stress and volume give a bulk modulus of {160.2 * modulus:.3g} GPa (diamond: 443 "
+        what += "GPa): the unit is another one, as GPa or kbar"
+    message = f"{what} ({len(rows)} structures, rank correlation {abs(monotonic):.2f})"
+    return Finding("stress-and-volume", "error", message, FIX, len(rows), option=OPTION)

@@ -1,0 +1,61 @@
+"""Conditions of a calculation that the model does not know: charge, spin, external field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import ase
+import numpy as np
+
+CONDITIONS = re.compile(
+    r"(total_?|net_?|system_?)?charge|(total_?)?spin|(spin_?)?multiplicity|mult|n_?elect(rons)?"
+    r"|total_?magmom|(external_?|electric_?|ext_?)?e?_?field|efield|(electronic_?)?temperature",
+    re.IGNORECASE,
+)
+"""Keys of a structure that change its energy at the same geometry."""
+
+
+def conditions_of(atoms: ase.Atoms) -> tuple[tuple[str, Any], ...]:
+    """Return the keys of a structure that name such a condition, with hashable values."""
+    return tuple((k, _plain(v)) for k, v in atoms.info.items() if CONDITIONS.fullmatch(k))
+
+
+def varying(one: tuple[tuple[str, Any], ...], other: tuple[tuple[str, Any], ...]) -> list[str]:
+    """Return the names of the conditions in which two structures differ."""
+    first, second = dict(one), dict(other)
+    return sorted(k for k in first.keys() | second.keys() if first.get(k) != second.get(k))
+
+
+class VaryingConditions:
+    """Finds the conditions that differ among structures that stream by."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, Any] | None = None
+        self._varying: set[str] = set()
+
+    def add(self, atoms: ase.Atoms) -> None:
+        """Compare a structure with the first."""
+        here = dict(conditions_of(atoms))
+        if self._first is None:
+            self._first = here
+        elif here != self._first:
+            self._varying.update(varying(tuple(self._first.items()), tuple(here.items())))
+
+    def names(self) -> list[str]:
+        """Return the keys of the conditions that vary."""
+        return sorted(self._varying)
+
+
+def unknown_to_model(names: Iterable[str]) -> str:
+    """Return what to say about conditions that vary; empty without any."""
+    quoted = ", ".join(f"`{name}`" for name in names)
+    return f", varying {quoted}, which this model does not know" if quoted else ""
+
+
+def _plain(value: Any) -> Any:
+    array = np.asarray(value)
+    if array.dtype.kind in "fiub":
+        return tuple(np.round(array.astype(float).ravel(), 10).tolist())
+    return str(value)
