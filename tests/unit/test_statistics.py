@@ -143,7 +143,7 @@ def rattled(n: int = 24) -> list[ase.Atoms]:
     return [molecule("H8", i, energy=0.0, forces=random.normal(size=(8, 3))) for i in range(n)]
 
 
-@pytest.mark.parametrize("wrong", [1e2, 1e3, 1e4, 1e8])
+@pytest.mark.parametrize("wrong", [50.0, 1e2, 1e3, 1e4, 1e8])
 @pytest.mark.parametrize("count", [1, 3])
 def test_single_wrong_forces_leave_the_scale_as_it_is(tmp_path, wrong, count):
     made = rattled()
@@ -154,12 +154,21 @@ def test_single_wrong_forces_leave_the_scale_as_it_is(tmp_path, wrong, count):
     assert force_scale(subset_of(tmp_path, made)) == pytest.approx(right, rel=0.02)
 
 
-@pytest.mark.parametrize("tail", [1.0, 10.0, 40.0])
-def test_without_outliers_the_scale_is_the_plain_mean_to_the_last_bit(tmp_path, tail):
+@pytest.mark.parametrize("largest", [1.0, 10.0, 60.0])
+def test_without_outliers_the_scale_is_the_plain_mean_to_the_last_bit(tmp_path, largest):
     made = rattled()
-    made[3].calc.results["forces"][2] *= tail
+    for atoms, factor in zip(made, np.geomspace(1.0, largest, len(made)), strict=True):
+        atoms.calc.results["forces"] *= factor
     forces = np.concatenate([atoms.calc.results["forces"] for atoms in made])
     assert force_scale(subset_of(tmp_path, made)) == float(np.sqrt(np.sum(forces**2) / forces.size))
+
+
+def test_a_part_of_the_structures_with_much_larger_forces_counts(tmp_path):
+    made = rattled()
+    for atoms in made[:21]:
+        atoms.calc.results["forces"] *= 1e-3
+    forces = np.concatenate([atoms.calc.results["forces"] for atoms in made])
+    assert force_scale(subset_of(tmp_path, made)) == pytest.approx(np.sqrt(np.mean(forces**2)))
 
 
 def test_forces_that_are_mostly_zero_are_no_outliers(tmp_path):

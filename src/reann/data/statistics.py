@@ -15,9 +15,11 @@ from reann.errors import UserError, did_you_mean, listed
 
 SMALLEST_SCALE = 1e-3
 """eV/Å; a scale below it would magnify noise."""
-OUTLYING = 60.0
-"""Force components beyond so many times the 90th percentile are wrong, not typical. In reference
-data of bulk, molecules, random clusters and colliding atoms the largest is at most 41 times."""
+OUTLYING, GAP = 15.0, 2.0
+"""Force components are wrong, not typical, beyond so many times the 90th percentile, when a gap of
+such a factor lies below them. The tails of random clusters and of colliding atoms have no gap."""
+FEW = 0.02
+"""Fraction of the components up to which they are outliers."""
 CHUNK = 1000
 """Structures whose forces are in memory at once."""
 
@@ -192,18 +194,25 @@ def _mean_square_force(subset: Subset, limit: float = np.inf) -> float | None:
 
 
 def _largest_usual_force(subset: Subset) -> float:
-    """Return the size of a component beyond which it is an outlier, eV/Å; infinity without any.
+    """Return the size of a component beyond which all are outliers, eV/Å; infinity without any.
 
     The percentile is that of the components that are not zero, as the median over chunks.
     """
-    percentiles, largest = [], 0.0
+    percentiles, largest, count = [], 0.0, 0
     for forces in _forces(subset):
         sizes = np.abs(forces[np.isfinite(forces) & (forces != 0.0)])
         if len(sizes):
             percentiles.append(float(np.percentile(sizes, 90)))
-            largest = max(largest, float(sizes.max()))
+            largest, count = max(largest, float(sizes.max())), count + len(sizes)
     limit = OUTLYING * float(np.median(percentiles)) if percentiles else np.inf
-    return limit if largest > limit else np.inf
+    if largest <= limit:
+        return np.inf
+    floor = limit / GAP
+    parts = [np.abs(forces[np.abs(forces) > floor]) for forces in _forces(subset)]
+    tail = np.sort(np.concatenate([[floor], *parts]))
+    gaps = np.flatnonzero((tail[1:] > limit) & (tail[1:] >= GAP * tail[:-1]))
+    few = [at for at in gaps if len(tail) - 1 - at <= FEW * count]
+    return float(tail[few[0]]) if few else np.inf
 
 
 def _forces(subset: Subset) -> Iterator[NDArray[np.float64]]:

@@ -66,7 +66,7 @@ def energy_outliers(records: Sequence[Record]) -> Finding | None:
     some = [r for r in records if r.energy is not None and r.n_atoms > 1 and not collides(r)]
     if len(some) < 4:
         return None
-    away, width = _residuals(some)
+    away, width = residuals_of_energies(some)
     forces = np.array([np.nan if r.force_rms is None else r.force_rms for r in some])
     typical = float(np.nanmedian(forces)) if np.isfinite(forces).any() else np.inf
     # A structure that is high on a slope has large forces; one below all others has no excuse.
@@ -129,7 +129,9 @@ def free_energy(records: Sequence[Record]) -> Finding | None:
     )
 
 
-def _residuals(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def residuals_of_energies(
+    records: Sequence[Record],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return energies per atom minus what is expected, and the robust width of each.
 
     Structures of a common stoichiometry are compared with their median, the others with the

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from reann.data.check.arrays import labels_of, largest_forces, measure, records_of
 from reann.data.check.bonds import Bonds
+from reann.data.check.energies import residuals_of_energies
 from reann.data.check.finding import Finding, accept
 from reann.data.check.record import Record
 from reann.data.check.rules import judge
@@ -32,7 +33,7 @@ MOST_GEOMETRIES, MOST_PAIRS = 300, 500_000
 MOST_ALIKE, MOST_COMPARED = 60, 300
 """Structures whose energies are compared with forces and stresses: of one composition, in all."""
 WORST = 50
-"""Structures with the largest forces, which are always judged and measured."""
+"""Structures with the largest forces, and the energies farthest off, that are always measured."""
 SHOWN = 3
 """Examples in a note."""
 
@@ -108,11 +109,15 @@ def _chosen(dataset: Dataset) -> NDArray[np.int64]:
 def _to_measure(
     dataset: Dataset, chosen: NDArray[np.int64], records: Sequence[Record]
 ) -> list[int]:
-    """Return the places of those whose distances are measured, the largest forces first."""
+    """Return the places of those whose distances are measured, the worst labels first."""
     forces = np.array([r.force_max or 0.0 for r in records])
-    worst = np.argsort(-forces, kind="stable")[:WORST]
+    worst = np.argsort(-forces, kind="stable")[:WORST].tolist()
+    labeled = [place for place, r in enumerate(records) if r.energy is not None]
+    if labeled:
+        away, _ = residuals_of_energies([records[place] for place in labeled])
+        worst += [labeled[i] for i in np.argsort(-np.abs(away), kind="stable")[:WORST]]
     spaced = np.linspace(0, len(chosen) - 1, min(MOST_GEOMETRIES, len(chosen))).astype(np.int64)
-    places = np.array(list(dict.fromkeys([*worst.tolist(), *spaced.tolist()])))
+    places = np.array(list(dict.fromkeys([*worst, *spaced.tolist()])))
     return places[np.cumsum(dataset.n_edges[chosen[places]]) <= MOST_PAIRS].tolist()
 
 
