@@ -7,6 +7,7 @@ Here each mistake is said once: the field, the value, what is allowed.
 from __future__ import annotations
 
 import types
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,24 @@ def misplaced_booleans(values: Any, kind: Any = Config, path: FieldPath = ()) ->
             field = section.model_fields.get(name)
             if field is not None:
                 yield from misplaced_booleans(value, annotation(field), (*path, name))
+
+
+def control_characters(values: Any, path: FieldPath = ()) -> Iterator[Mistake]:
+    """Yield texts and names of fields with characters that no name has, such as a line break."""
+    if isinstance(values, str):
+        wrong = [c for c in values if unicodedata.category(c) in ("Cc", "Cs")]
+        if wrong:
+            what = f"{'.'.join(path)} has the control character {wrong[0]!a} in {values!a:.60}."
+            yield Mistake(path, what, "Remove it, and rename the file if it is in its name.")
+    elif isinstance(values, Mapping):
+        for name, value in values.items():
+            for mistake in control_characters(str(name)):
+                what = f"The name of a field{mistake.what}"
+                yield Mistake((*path, repr(name)), what, "Remove it.")
+            yield from control_characters(value, (*path, str(name)))
+    elif isinstance(values, list):
+        for value in values:
+            yield from control_characters(value, path)
 
 
 def unknown_field(path: FieldPath, section: type[Section]) -> Mistake:
@@ -167,7 +186,7 @@ def _bounds(metadata: Iterable[Any]) -> str:
     flat = [m for one in metadata for m in (one.metadata if isinstance(one, FieldInfo) else [one])]
     words = {"gt": "above", "ge": "of at least", "lt": "below", "le": "at most"}
     found = [
-        f"{word} {getattr(one, name):g}"
+        f"{word} {getattr(one, name)}"
         for one in flat
         for name, word in words.items()
         if getattr(one, name, None) is not None

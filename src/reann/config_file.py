@@ -8,7 +8,8 @@ anywhere. The folder of the run is relative to the current working folder and de
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,20 @@ from reann.config_errors import (
     FieldPath,
     Mistake,
     annotation,
-    field_at,
-    field_paths,
+    control_characters,
     misplaced_booleans,
     mistakes,
     sections_in,
-    unknown_field,
 )
-from reann.config_yaml import Dumper, Loader
+from reann.config_overrides import apply
+from reann.config_yaml import Dumper, Lines, read_yaml
 from reann.data.files import located
-from reann.errors import UserError, did_you_mean
+from reann.errors import UserError, did_you_mean, shortened
 
+LARGEST_FILE = 1 << 24
+"""Bytes."""
 DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
 """Endings by which a file of structures is told from a configuration."""
-
-INSTEAD_OF: dict[FieldPath, FieldPath] = {
-    ("training", "time"): ("training", "epochs"),
-    ("training", "epochs"): ("training", "time"),
-}
-"""Fields of which one is given: an override of the first replaces the second of the file."""
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -64,8 +60,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     values, lines = _parse(_read(path), path)
-    given = _apply(values, overrides)
-    _drop_replaced(values, given)
+    given = apply(values, overrides)
+    found = list(control_characters(values))
+    if found:
+        raise _report(found, path, lines, given)
     found = list(misplaced_booleans(values))
     try:
         config = Config.model_validate(values)
@@ -107,7 +105,10 @@ def values_of(config: Config) -> dict[str, Any]:
 
 
 def anchored(config: Config, folder: str | Path = ".") -> Config:
-    """Make the data paths that exist absolute: from the working folder, else from `folder`."""
+    """Make the data paths that exist absolute: from the working folder, else from `folder`.
+
+    A leading `~` is the home folder in all paths.
+    """
 
     def place(name: str) -> str:
         for base in (Path.cwd(), Path(folder).absolute()):
@@ -124,21 +125,38 @@ def anchored(config: Config, folder: str | Path = ".") -> Config:
             return IndexSplit(indices=Path(place(str(value.indices))))
         return value
 
+    config = _with_home(config)
     data: DataConfig = config.data
     update = {name: part(getattr(data, name)) for name in ("train", "valid", "test")}
     changed = {name: value for name, value in update.items() if value != getattr(data, name)}
     return config.model_copy(update={"data": data.model_copy(update=changed)})
 
 
+def _with_home(config: Config) -> Config:
+    """Replace `~` in the folders that a run writes to."""
+    data, run = config.data, config.run
+    if data.cache is not None:
+        data = data.model_copy(update={"cache": home(data.cache)})
+    if run.folder is not None:
+        run = run.model_copy(update={"folder": home(run.folder)})
+    return config.model_copy(update={"data": data, "run": run})
+
+
+def home(path: str | Path) -> Path:
+    """Return a path in which `~` is the home folder, as far as there is such a user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises for an unknown user
+
+
 # --- reading ----------------------------------------------------------------------------------
 
 
 def _read(path: Path) -> str:
-    if path.is_dir():
-        fix = f"Name the file; `reann resume {path}` continues a run."
-        raise UserError("This is a folder, not a configuration file.", str(path), fix)
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:  # which may be endless, as /dev/zero
+            raw = stream.read(LARGEST_FILE + 1)
+    except IsADirectoryError:
+        fix = f"Name the file; `reann resume {path}` continues a run."
+        raise UserError("This is a folder, not a configuration file.", str(path), fix) from None
     except FileNotFoundError:
         folder = path.parent
         files = sorted(p.name for p in folder.glob("*.y*ml")) if folder.is_dir() else []
@@ -148,11 +166,15 @@ def _read(path: Path) -> str:
         else:
             fix = f"`reann new {path} --from train.xyz` writes one for your data."
         raise UserError(what, str(folder.resolve()), fix) from None
-    except OSError as error:
-        raise UserError(f"The file cannot be read: {error.strerror}.", str(path)) from error
+    except (OSError, ValueError) as error:  # ValueError for a zero byte in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"The file cannot be read: {reason}.", shortened(str(path))) from error
     if {suffix.lower() for suffix in path.suffixes} & DATA_SUFFIXES:
         fix = f"Write a configuration for it: `reann new config.yaml --from {path}`."
         raise UserError("This looks like a file of structures.", str(path), fix)
+    if len(raw) > LARGEST_FILE:
+        fix = "Write long lists of indices to a file of their own:  valid: {indices: FILE}"
+        raise UserError(f"The file is larger than {LARGEST_FILE >> 20} MiB.", str(path), fix)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -162,14 +184,10 @@ def _read(path: Path) -> str:
         raise UserError(what, f"{path}, line {line}", fix) from None
 
 
-def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[FieldPath, int]]:
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
     """Return the values and the line of each field."""
-    lines: dict[FieldPath, int] = {}
     try:
-        loader = Loader(text)
-        root = loader.get_single_node()
-        twice = list(_note_lines(root, (), lines, set()))
-        values = loader.construct_document(root) if root is not None else None
+        values, lines, twice = read_yaml(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
@@ -178,9 +196,12 @@ def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[FieldPath, int]]
             fix = "Indent with spaces; YAML does not take tabs."
         what = f"This is not valid YAML: {error.problem or error.context}."
         raise UserError(what, where, fix) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except yaml.YAMLError as error:
         what = f"This is not valid YAML: {str(error).splitlines()[0]}."
-        raise UserError(what, str(path), "A configuration is a plain text file.") from None
+        fix = "A configuration is a plain text file."
+        if "alias" in what:
+            fix = "Write the values out instead of aliases, which begin with an asterisk."
+        raise UserError(what, str(path), fix) from None
     if values is None:
         fix = "A complete configuration is  data: {train: FILE}"
         raise UserError("The configuration file is empty.", str(path), fix)
@@ -198,77 +219,6 @@ def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[FieldPath, int]]
         if name in values and values[name] is None and sections_in(annotation(field)):
             values[name] = {}
     return values, lines
-
-
-def _note_lines(
-    node: yaml.Node | None, path: FieldPath, lines: dict[FieldPath, int], seen: set[int]
-) -> Iterator[tuple[str, int, int]]:
-    """Note the line of each field below a node; yield fields that are there twice."""
-    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
-        return  # an alias is followed once: it may contain itself
-    seen.add(id(node))
-    for key, value in node.value:
-        inner = (*path, str(key.value))
-        line = key.start_mark.line + 1
-        if inner in lines:
-            yield ".".join(inner), lines[inner], line
-        lines[inner] = line
-        yield from _note_lines(value, inner, lines, seen)
-
-
-# --- overrides --------------------------------------------------------------------------------
-
-
-def _apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, str]:
-    """Write the overrides into the values; return each path with the text that set it."""
-    given: dict[FieldPath, str] = {}
-    for override in overrides:
-        name, equals, text = override.partition("=")
-        path = tuple(name.strip().split("."))
-        if not equals or not all(path):
-            fix = "Write section.field=value, as training.epochs=20."
-            raise UserError(f"'{override}' is not an override.", "command line", fix)
-        _known(path, override)
-        try:
-            loader = Loader(text)
-            value = loader.get_single_data()
-        except yaml.YAMLError:
-            fix = "Quote values with brackets, as 'data.train=[a.xyz, b.xyz]'."
-            raise UserError(
-                f"The value in '{override}' is not YAML.", "command line", fix
-            ) from None
-        inside = values
-        for part in path[:-1]:
-            if not isinstance(inside.get(part), dict):
-                inside[part] = {}
-            inside = inside[part]
-        inside[path[-1]] = value
-        given[path] = override
-    return given
-
-
-def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> None:
-    """Remove the fields of the file for which an override gives another."""
-    for path in given:
-        section, *name = INSTEAD_OF.get(path, ("",))
-        if name and (section, *name) not in given and isinstance(values.get(section), dict):
-            values[section].pop(name[0], None)
-
-
-def _known(path: FieldPath, override: str) -> None:
-    """Raise `UserError` unless the configuration has, or may have, a field at the path."""
-    for depth in range(1, len(path) + 1):
-        if field_at(path[:depth]) is not None:
-            continue
-        above = field_at(path[: depth - 1])
-        sections = sections_in(annotation(above)) if above is not None else [Config]
-        if above is not None and not sections:
-            return  # a mapping such as reference_energies.H, or a wrong value, found later
-        every = [".".join(known) for known in field_paths(Config)]
-        mistake = unknown_field(path[:depth], sections[0])
-        close = did_you_mean(".".join(path), every) if depth == 1 and len(path) > 1 else ""
-        what = mistake.what if "Did you mean" in mistake.what else mistake.what + close
-        raise UserError(what, f"command line: {override}", mistake.fix)
 
 
 # --- reporting --------------------------------------------------------------------------------

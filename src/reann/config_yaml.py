@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
+
+MOST_REPEATED = 10_000
+"""Values that aliases may repeat; without a bound, a few lines of aliases fill the memory."""
+
+DEEPEST = 50
+"""Levels of lists and mappings."""
+
+Lines = dict[tuple[str, ...], int]
+"""The line of each field, by its path."""
+Twice = tuple[str, int, int]
+"""A field that is there twice, and its lines."""
 
 _NUMBER = re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
 _FLOAT = re.compile(rf"(?:{_NUMBER.pattern}|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$)")
@@ -15,6 +27,16 @@ class Loader(yaml.SafeLoader):
     """YAML 1.2: no dates, no base 60, `no` is a word and `1e-3` a number."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - declared so by yaml
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next node; the scanner is slow on what is nested deeply."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.YAMLError("it is nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class Dumper(yaml.SafeDumper):
@@ -36,3 +58,61 @@ Loader.add_implicit_resolver(
 Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
 Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, None)
+
+
+def read_yaml(text: str) -> tuple[Any, Lines, list[Twice]]:
+    """Return the values of a text, the lines of its fields, and the fields that are there twice.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it is no YAML, is nested too deeply, or has aliases that repeat too much.
+    """
+    lines: Lines = {}
+    try:
+        loader = Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None, lines, []
+        _check_aliases(root)
+        twice = list(_note_lines(root, (), lines, set()))
+        return loader.construct_document(root), lines, twice
+    except ValueError as error:  # a number with thousands of digits
+        raise yaml.YAMLError(str(error)) from None
+
+
+def _check_aliases(root: yaml.Node) -> None:
+    """Raise `yaml.YAMLError` for an alias inside itself, and for aliases that repeat too much."""
+    sizes: dict[int, int | None] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) in sizes:
+            known = sizes[id(node)]
+            if known is None:
+                raise yaml.YAMLError("an alias contains itself")
+            return known
+        sizes[id(node)] = None
+        inner: list[Any] = node.value if isinstance(node, yaml.CollectionNode) else []
+        flat = [x for one in inner for x in (one if isinstance(one, tuple) else (one,))]
+        total = 1 + sum(size(x) for x in flat)
+        sizes[id(node)] = total
+        return total
+
+    if size(root) > len(sizes) + MOST_REPEATED:
+        raise yaml.YAMLError(f"its aliases repeat more than {MOST_REPEATED} values")
+
+
+def _note_lines(
+    node: yaml.Node, path: tuple[str, ...], lines: Lines, seen: set[int]
+) -> Iterator[Twice]:
+    """Note the line of each field below a node; yield fields that are there twice."""
+    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
+        return  # an alias is followed once
+    seen.add(id(node))
+    for key, value in node.value:
+        inner = (*path, str(key.value))
+        line = key.start_mark.line + 1
+        if inner in lines:
+            yield ".".join(inner), lines[inner], line
+        lines[inner] = line
+        yield from _note_lines(value, inner, lines, seen)

@@ -52,3 +52,8 @@ def listed(items: Iterable[object], limit: int = 8) -> str:
 def counted(n: int, noun: str) -> str:
     """Return a number and a noun, as ``1 structure`` or ``2 structures``."""
     return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """Return a text for a message, cut where it is long."""
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from reann.checkpoint import read_header
 from reann.config import Config
+from reann.config.presets import describe_preset
+from reann.config.section import flat
 from reann.errors import UserError, counted
 from reann.potential import Ensemble, Potential, load
 from reann.terminal import Terminal
@@ -80,9 +82,7 @@ def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
     size = ", ".join([counted(config.n_recursions, "recursion"), *describe_host(config)])
     features = f", {config.features}" if config.host == "density" else ""
     yield "model", f"{size}{features}, {counted(parameters, 'parameter')}"
-    changed = _flat(config.model_dump(mode="json", exclude_defaults=True))
-    if changed:
-        yield "", ", ".join(f"{name}={value}" for name, value in changed)
+    yield "preset", describe_preset(config)
     if config.zbl is not None:
         yield "repulsion", f"ZBL within {config.zbl.outer:g} of the sum of covalent radii"
 
@@ -108,8 +108,8 @@ def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
         if isinstance(value, Mapping):
             if name == "settings":
                 value = _changed(value)  # noqa: PLW2901
-            flat = [f"{key} {_short(entry)}" for key, entry in _flat(value) if entry is not None]
-            yield name, "\n".join(flat)
+            lines = [f"{k} {_short(x)}" for k, x in flat(value).items() if x is not None]
+            yield name, "\n".join(lines)
         elif value is not None:
             yield name, _short(value)
 
@@ -212,17 +212,6 @@ def _version(package: str) -> str:
 
 
 # --- words ------------------------------------------------------------------------------------
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return nested entries under dotted names."""
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{name}.")
-        else:
-            found.append((f"{prefix}{name}", value))
-    return found
 
 
 def _short(value: Any) -> str:

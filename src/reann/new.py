@@ -16,11 +16,14 @@ from reann.output_files import check_outputs
 
 ACTIVE = {
     "data": ("train", "valid", "keys", "reference_energies"),
-    "model": ("cutoff", "l_max", "n_radial", "n_recursions"),
+    "model": ("preset", "cutoff"),
     "training": ("epochs", "batch_size", "learning_rate"),
     "run": ("seed", "device"),
 }
-"""Fields that are written out; the others stand commented out, with their defaults."""
+"""Fields that are written out; the others stand commented out, with their defaults.
+
+A field of the model that is written out would keep a preset that is chosen later from its choice.
+"""
 
 COLUMN = 34
 """Where the comments begin."""

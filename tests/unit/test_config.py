@@ -1,7 +1,10 @@
 """Configuration files: what is read, and what is said about each mistake."""
 
 import re
+import time
 from pathlib import Path
+from typing import Annotated, get_args, get_origin
+from unicodedata import category
 
 import pytest
 import yaml
@@ -9,10 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reann.config import Config
-from reann.config_errors import field_paths
+from reann.config import Config, PlateauSchedule
+from reann.config_errors import alternatives, annotation, field_at, field_paths
 from reann.config_file import anchored, load_config, save_config
 from reann.errors import UserError
+
+
+def kinds(kind):
+    """Return the plain types that a field may hold."""
+    return [get_args(one)[0] if get_origin(one) is Annotated else one for one in alternatives(kind)]
+
 
 TWO_LINES = "data:\n  train: water.xyz\n"
 
@@ -249,7 +258,7 @@ def test_a_misspelled_field_is_not_reported_as_missing_too(write):
         ("data:\n\ttrain: a\n", "does not take tabs"),
         ("data:\n  train: [a\n", "line 3"),
         ("data: {train: a}\nmodel: {}\ndata: {train: b}\n", "twice, on lines 1 and 3"),
-        ("data: &a\n  train: *a\n", "data.train cannot be"),
+        ("data: &a\n  train: *a\n", "an alias contains itself"),
         ("data: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
         (b"data:\n  train: \xff.xyz\n", "not UTF-8 text: byte 0xff"),
         (b"\x89PNG\x00\x00", "not UTF-8"),
@@ -277,18 +286,156 @@ def test_a_folder_or_a_data_file_in_place_of_a_configuration_is_noticed(write, t
     assert "reann new config.yaml --from" in message(write("1\n\nH 0 0 0\n", "train.xyz"))
 
 
+# --- hostile files ----------------------------------------------------------------------------
+
+
+def doubling(levels: int, merge: bool) -> str:
+    """Return lines in which every alias has the one before it twice."""
+    pair = "{{<<: [*a{0}, *a{0}]}}" if merge else "[*a{0}, *a{0}]"
+    lines = ["a0: &a0 " + ("{x: 1}" if merge else "[1]")]
+    lines += [f"a{i}: &a{i} {pair.format(i - 1)}" for i in range(1, levels)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_aliases_that_repeat_without_end_are_refused_at_once(write, merge):
+    start = time.monotonic()
+    assert "aliases repeat more than 10000" in message(write(doubling(40, merge) + TWO_LINES))
+    text = doubling(40, merge).replace("\n", ", ").rstrip(", ")
+    assert "is not YAML" in message(write(TWO_LINES), f"model={{{text}}}")
+    assert time.monotonic() - start < 1.0
+
+
+def test_a_few_aliases_are_read(write):
+    text = "model: {readout: &a {hidden: [8, 8]}, update: *a, zbl: {<<: {inner: 0.2}, outer: 0.5}}"
+    model = load_config(write(TWO_LINES + text)).model
+    assert model.readout == model.update
+    assert (model.zbl.inner, model.zbl.outer) == (0.2, 0.5)
+
+
+@pytest.mark.parametrize("value", ["[" * 300, "[" * 300 + "]" * 300, "{a: " * 300 + "}" * 300])
+def test_deep_nesting_is_refused(write, value):
+    assert "YAML" in message(write(TWO_LINES + f"model: {value}"))
+    assert "is not YAML" in message(write(TWO_LINES), f"model={value}")
+
+
+def test_a_file_that_does_not_end_is_refused(tmp_path):
+    assert "larger than 16 MiB" in message(Path("/dev/zero"))
+
+
+NUMBERS = sorted(
+    ".".join(path)
+    for path in field_paths(Config)
+    if {int, float} & set(kinds(annotation(field_at(path))))
+)
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "1e999", "1" + "0" * 400, "-1e-300"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_cannot_be_is_refused_in_every_field(write, name, value):
+    prefix = "training.schedule={name: %s, %s: %s}"
+    if name.startswith("training.schedule."):
+        field = name.rpartition(".")[2]
+        kind = "plateau" if field in PlateauSchedule.model_fields else "cosine"
+        override = prefix % (kind, field, value)
+    else:
+        override = f"{name}={value}"
+    text = message(write(TWO_LINES), override)
+    assert f"{name} cannot be" in text
+    assert "command line" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("run.seed=-1", "at least 0 and at most 4294967295"),
+        ("run.seeds=100000", "at most 1000"),
+        ("run.threads=1000000", "at most 4096"),
+        ("model.n_radial=1000000", "at most 1000"),
+        ("model.cutoff=1000", "at most 100"),
+        ("model.readout.hidden=[1000000, 64]", "at most 10000"),
+        ("training.epochs=10000000000", "at most 1000000000"),
+        ("data.reference_energies={H: .nan}", "a mapping of names to numbers"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_the_range(write, override, allowed):
+    assert allowed in message(write(TWO_LINES), override)
+
+
+@pytest.mark.parametrize("character", ["\\n", "\\0", "\\e", "\\x7f", "\\x85"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'data: {train: "a%sb.xyz"}',
+        'data: {train: [x, "a%sb.xyz"]}',
+        'data: {train: a, valid: {indices: "a%sb"}}',
+        'data: {train: a, keys: {energy: "a%sb"}}',
+        'data: {train: a}\nrun: {folder: "a%sb"}',
+        'data: {train: a, "a%sb": 1}',
+    ],
+)
+def test_a_control_character_is_refused_in_every_text_and_shown_escaped(write, text, character):
+    said = message(write(text % character))
+    assert "control character" in said
+    assert not set("\0\x1b\x7f\x85") & set(said)
+
+
+def test_a_name_that_is_not_unicode_is_refused(write):
+    assert "'data.train=\\udcff.xyz' is not YAML" in message(
+        write(TWO_LINES), "data.train=\udcff.xyz"
+    )
+
+
+def test_a_field_that_is_there_twice_in_an_override_is_refused(write):
+    text = message(write(TWO_LINES), "model={cutoff: 4, cutoff: 5}")
+    assert "The field 'cutoff' is there twice" in text
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "{x: " + "9" * 5000 + "}"])
+def test_a_number_of_thousands_of_digits_is_refused(write, value):
+    assert "YAML" in message(write(TWO_LINES + f"model: {value}"))
+    assert "is not YAML" in message(write(TWO_LINES), f"training.epochs={value}")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "/".join(["a" * 200] * 30)])
+def test_a_name_that_is_too_long_is_refused(write, name):
+    for override in (f"data.train={name}", f"data.valid={{indices: {name}}}"):
+        assert "too long" in message(write(TWO_LINES), override)
+    assert "too long" in message(Path(name))
+
+
+@pytest.mark.parametrize("home", ["~", "~nobody-of-this-name"])
+def test_a_tilde_is_the_home_folder_in_every_path(write, tmp_path, monkeypatch, home):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for name in ("a.xyz", "b.xyz", "i.txt"):
+        (tmp_path / "home" / name).touch()
+    text = """
+        data: {train: ~/a.xyz, valid: [~/b.xyz], test: {indices: ~/i.txt}, cache: ~/c}
+        run: {folder: ~/r}
+    """
+    config = load_config(write(text.replace("~", home)))
+    data = config.data
+    paths = [data.train, data.valid[0], data.test.indices, data.cache, config.run.folder]
+    base = tmp_path / "home" if home == "~" else Path(home)
+    assert [str(p) for p in paths] == [
+        str(base / name) for name in ("a.xyz", "b.xyz", "i.txt", "c", "r")
+    ]
+
+
 # --- writing ----------------------------------------------------------------------------------
 
 
+printable = st.text().map(lambda text: "".join(c for c in text if category(c) != "Cc"))
 configurations = st.fixed_dictionaries(
     {
         "data": st.fixed_dictionaries(
-            {"train": st.text(min_size=1).map(lambda text: f"nowhere/{text}.xyz")},
+            {"train": printable.map(lambda text: f"nowhere/{text}.xyz")},
             optional={
                 "valid": st.floats(0.01, 0.99)
                 | st.sampled_from(["1e-3", "0.1", "no", "null", "~x"])
                 | st.fixed_dictionaries({"indices": st.lists(st.integers(0, 9))})
-                | st.fixed_dictionaries({"groups": st.lists(st.text())}),
+                | st.fixed_dictionaries({"groups": st.lists(printable)}),
                 "reference_energies": st.just("isolated")
                 | st.dictionaries(st.sampled_from(["H", "No", "Y"]), st.floats(-1e5, 1e5)),
             },
@@ -300,7 +447,7 @@ configurations = st.fixed_dictionaries(
             {},
             optional={
                 "schedule": st.fixed_dictionaries({"name": st.sampled_from(["cosine", "plateau"])}),
-                "clip": st.none() | st.floats(1e-300, 1e300) | st.just(float("inf")),
+                "clip": st.none() | st.floats(1e-300, 1e300),
             },
         ),
         "run": st.fixed_dictionaries({}, optional={"folder": st.sampled_from(["runs/ä b", "1"])}),

@@ -6,16 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from reann.config.presets import of_preset
-from reann.config.section import Count, NonNegative, Positive, Section
+from reann.config.presets import with_preset
+from reann.config.section import NonNegative, Positive, Section, Width
 
 
 class NetworkConfig(Section):
     """A network per element: linear, residual blocks, activation, linear."""
 
-    hidden: list[Count] = Field(default=[64, 64], min_length=1)
+    hidden: list[Width] = Field(default=[64, 64], min_length=1, max_length=100)
     """Width of the first layer, then of the layers of a block, which returns to the first."""
-    blocks: Annotated[int, Field(ge=0)] = 1
+    blocks: Annotated[int, Field(ge=0, le=100)] = 1
     """How often the block is repeated."""
     residual: bool = True
     """Whether a block adds its input to its output."""
@@ -52,19 +52,19 @@ class ModelConfig(Section):
 
     preset: Literal["fast", "default", "accurate", "upstream"] = "default"
     """An evaluation by `fast` takes about half the time of `default`, by `accurate` 1.6 times it;
-    `upstream`: the choices of the original REANN package."""
+    `upstream`: the choices of the original REANN package. Fields that are set beside it win."""
     host: str = "density"
     """What the recursion upgrades: the embedded `density`, `symmetry_functions`, `deep_pot`,
     `power_spectrum`, or a descriptor of an installed package."""
     host_options: dict[str, bool | int | float | str | list[int] | list[float]] = Field(default={})
     """What a host other than the density has of its own."""
-    cutoff: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 5.0
+    cutoff: Annotated[float, Field(ge=0.1, le=100)] = 5.0
     """Å. The squared cosine is small beyond two thirds of it."""
     l_max: Annotated[int, Field(ge=0, le=4)] = 2
     """Highest angular momentum."""
-    n_radial: Count = 12
+    n_radial: Annotated[int, Field(ge=1, le=1000)] = 12
     """Radial functions per neighbor element."""
-    n_recursions: Annotated[int, Field(ge=0)] = 2
+    n_recursions: Annotated[int, Field(ge=0, le=100)] = 2
     """T: how often the neighbors' weights are updated; 0 is the host alone, such as EANN."""
     features: Literal["gram", "many_body", "orbitals"] = "many_body"
     """Products of two moments within each l; these and, from l_max 2 on, products of three and four
@@ -72,7 +72,7 @@ class ModelConfig(Section):
     messages: Literal["scalar", "directional"] = "scalar"
     """What the recursion passes on: orbital coefficients, or also gated moments, which carry
     directions from neighbor to neighbor."""
-    n_orbitals: Count | None = None
+    n_orbitals: Width | None = None
     """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
     orbitals_per_l: bool = False
     """Whether the density of contracted orbitals keeps each l apart."""
@@ -102,4 +102,4 @@ class ModelConfig(Section):
     def _apply_preset(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {**of_preset(values, cls.model_fields), **values}
+        return with_preset(values, cls.model_fields)

@@ -1,12 +1,17 @@
-"""Named sets of choices for the section `model`; a file's own fields take precedence.
+"""Named sets of choices for the section `model`; fields that are set beside one take precedence.
 
 What they reach and what they cost is measured: docs/explanation/accuracy.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Container, Mapping
 from typing import Any
+
+from pydantic import BaseModel
+
+from reann.config.section import flat
 
 _ORIGINAL = {"hidden": [64, 64, 64], "activation": "relu_like", "layer_norm": True}
 
@@ -37,9 +42,12 @@ OF_THE_DENSITY = (
 )
 """Fields that other hosts do not have."""
 
+BESIDE = ("preset", "host", "host_options", "cutoff")
+"""Fields that no preset is about."""
 
-def of_preset(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the choices of the preset that is given by name, as far as the host has them.
+
+def with_preset(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given fields and the choices of their preset, as far as the host has them.
 
     Raises
     ------
@@ -49,8 +57,77 @@ def of_preset(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, 
     preset = PRESETS.get(str(given.get("preset")), {})
     host = given.get("host", "density")
     if host == "density":
-        return preset
+        return _merged(preset, given)
     foreign = [n for n in OF_THE_DENSITY if n in given and given[n] != fields[n].default]
     if foreign:
         raise ValueError(f"{', '.join(foreign)} belongs to the host density, not {host}")
-    return {name: choice for name, choice in preset.items() if name not in OF_THE_DENSITY}
+    return _merged({n: x for n, x in preset.items() if n not in OF_THE_DENSITY}, given)
+
+
+def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of both; where sections meet, theirs; else what is given."""
+    merged = {**preset, **given}
+    for name in preset.keys() & given.keys():
+        inner, own = preset[name], given[name]
+        if isinstance(own, BaseModel):
+            own = own.model_dump(exclude_unset=True)
+        if isinstance(inner, Mapping) and isinstance(own, Mapping):
+            merged[name] = _merged(inner, own)
+    return merged
+
+
+def changes(model: BaseModel) -> dict[str, Any]:
+    """Return the fields of a section `model`, by dotted names, that differ from its preset."""
+    values = flat(model.model_dump(mode="json"))
+    preset = _choices(model, values["preset"])
+    return {n: x for n, x in values.items() if n not in BESIDE and (n, x) not in preset.items()}
+
+
+def defeated(model: BaseModel, written: Container[str], preset: str) -> dict[str, tuple[Any, Any]]:
+    """Return what fields of a file would keep from a preset that is chosen later.
+
+    These are fields whose values are those of the preset of the file, or that the later preset
+    chooses itself.
+
+    Parameters
+    ----------
+    model
+        Section `model` of the file.
+    written
+        Dotted names of the fields that the file has.
+
+    Returns
+    -------
+    dict
+        For each field its value in the file and that of the preset.
+    """
+    values = flat(model.model_dump(mode="json"))
+    old, new = _choices(model, values["preset"]), _choices(model, preset)
+    own = flat(PRESETS.get(preset, {}))
+    return {
+        name: (value, new[name])
+        for name, value in values.items()
+        if name in written
+        and name not in BESIDE
+        and name in new
+        and value != new[name]
+        and (name in own or value == old.get(name))
+    }
+
+
+def _choices(model: BaseModel, preset: str) -> dict[str, Any]:
+    """Return all fields as a preset has them with the host of a model."""
+    host = model.model_dump()["host"]
+    return flat(type(model)(preset=preset, host=host).model_dump(mode="json"))
+
+
+def describe_preset(model: BaseModel) -> str:
+    """Return the name of the preset and what was changed, as `fast, changed: n_radial=12`."""
+    changed = [f"{name}={shown(value)}" for name, value in changes(model).items()]
+    name = str(model.model_dump()["preset"])
+    return f"{name}, changed: {', '.join(changed)}" if changed else name
+
+
+def shown(value: Any) -> str:
+    """Return a value as a configuration has it."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reann.config.section import Count, NonNegative, Section
+from reann.config.section import NonNegative, Section
 
 
 class RunConfig(Section):
@@ -17,13 +17,13 @@ class RunConfig(Section):
     """Folder of the run; by default `runs/` and the name of the configuration or data file."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """Of the split, the initial weights and the order of the structures."""
-    seeds: Count = 1
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Train so many potentials with consecutive seeds and save them as one ensemble."""
     device: str = "auto"
     """auto, cpu or cuda."""
     engine: Literal["auto", "torch", "native"] = "auto"
     """What computes; auto: the native engine on CPUs, where it is installed."""
-    threads: Count | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Threads of the CPU; by default as many cores as the neighbor pairs of a step keep busy."""
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
     """Where metrics are sent besides `log.csv`."""

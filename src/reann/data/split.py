@@ -131,7 +131,10 @@ def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, S
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        saved = {name: (part["files"], part["indices"]) for name, part in content["parts"].items()}
+        saved = {
+            name: (part["files"], [int(index) for index in part["indices"]])
+            for name, part in content["parts"].items()
+        }
         digests = {name: [file["sha256"] for file in files] for name, (files, _) in saved.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"The split cannot be read: {error}.", str(path)) from error
@@ -145,9 +148,7 @@ def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, S
                 f"{path}; {listed(file['name'] for file in files)}",
                 "Restore the files, or start a new run.",
             )
-        parts[name] = Subset(
-            dataset, _checked(np.array(indices, dtype=np.int64), dataset, str(path))
-        )
+        parts[name] = Subset(dataset, _checked(indices, dataset, str(path)))
     return parts
 
 
@@ -184,7 +185,7 @@ def _chosen(train: Dataset, name: str, part: IndexSplit | GroupSplit) -> NDArray
         if isinstance(given, Path):
             where += f" ({given})"
             given = _read_indices(given)
-        return _checked(np.array(given, dtype=np.int64), train, where)
+        return _checked(given, train, where)
     assert isinstance(part.groups, list)
     names = group_names(train, name)
     for group in part.groups:
@@ -216,18 +217,18 @@ def _read_indices(path: Path) -> list[Any]:
         ) from error
 
 
-def _checked(indices: NDArray[np.int64], dataset: Dataset, where: str) -> NDArray[np.int64]:
-    if len(indices) == 0:
+def _checked(given: list[int], dataset: Dataset, where: str) -> NDArray[np.int64]:
+    if not given:
         raise UserError("The list of indices is empty.", where, "Name at least one structure.")
-    outside = indices[(indices < 0) | (indices >= len(dataset))]
-    if len(outside):
+    outside = [index for index in given if not 0 <= index < len(dataset)]
+    if outside:
         raise UserError(
             f"The index {listed(outside)} is out of range: the data have"
             f" {counted(len(dataset), 'structure')}.",
             where,
             f"Count from 0 to {len(dataset) - 1}, in the order of the files.",
         )
-    unique, counts = np.unique(indices, return_counts=True)
+    unique, counts = np.unique(np.array(given, dtype=np.int64), return_counts=True)
     if (counts > 1).any():
         raise UserError(f"The index {listed(unique[counts > 1])} is given twice.", where)
     return unique

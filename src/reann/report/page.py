@@ -18,6 +18,7 @@ from ase.data import chemical_symbols
 
 from reann import checkpoint, strict_json
 from reann.config import Config
+from reann.config.presets import describe_preset
 from reann.errors import counted
 from reann.evaluation import Evaluation, Outlier
 from reann.report import plots
@@ -99,6 +100,7 @@ def _header(name: str, config: Config, evaluations: Mapping[str, Evaluation]) ->
         f"cutoff {model.cutoff:g} Å",
         f"l up to {model.l_max}",
         f"{model.n_recursions} recursion{'s' * (model.n_recursions != 1)}",
+        f"preset {describe_preset(model)}",
     ]
     shown = " · ".join(fact for fact in facts if fact)
     return f"<header><h1>{escape(name)}</h1><p>REANN potential · {escape(shown)}</p></header>"

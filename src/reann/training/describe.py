@@ -12,6 +12,7 @@ from ase.data import chemical_symbols
 
 from reann import metrics
 from reann.config import Config, ModelConfig
+from reann.config.presets import describe_preset
 from reann.data.dataset import Dataset
 from reann.data.statistics import ReferenceEnergies
 from reann.errors import counted
@@ -46,6 +47,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
         *_reference(parts.reference),
         f"baseline  {sentence(parts.baseline)} without a network, on valid",
         "model     " + " · ".join(size),
+        f"preset    {describe_preset(m)}",
         *(f"note      {note}" for note in [*data.notes, *parts.notes]),
         *_neighbor_warning(parts.mean_neighbors),
     ]

@@ -10,6 +10,7 @@ import torch
 
 from reann.checkpoint import replacing
 from reann.config import Config
+from reann.config.unused import refuse_unused
 from reann.config_file import anchored, save_config
 from reann.data.check.quick import check_at_start
 from reann.data.split import save_split
@@ -83,7 +84,9 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     Interrupted
         After Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, when everything has been saved.
     """
-    config = with_run(anchored(config), folder=folder_of(config))
+    refuse_unused(config.model)
+    config = anchored(config)
+    config = with_run(config, folder=folder_of(config))
     file = None if warm_start is None else Path(warm_start)
     content = None
     if file is not None:

@@ -1,0 +1,126 @@
+"""Overrides: fields of a configuration that the command line sets, as `training.epochs=20`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from reann.config import Config, ModelConfig
+from reann.config.presets import PRESETS, defeated, shown
+from reann.config.section import flat
+from reann.config_errors import (
+    FieldPath,
+    annotation,
+    field_at,
+    field_paths,
+    sections_in,
+    unknown_field,
+)
+from reann.config_yaml import read_yaml
+from reann.errors import UserError, did_you_mean, shortened
+
+INSTEAD_OF: dict[FieldPath, FieldPath] = {
+    ("training", "time"): ("training", "epochs"),
+    ("training", "epochs"): ("training", "time"),
+}
+"""Fields of which one is given: an override of the first replaces the second of the file."""
+
+
+def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, str]:
+    """Write the overrides into the values of a file; return each path with the text that set it.
+
+    Raises
+    ------
+    UserError
+        For a text that is no override, an unknown field, and a preset that fields of the file would
+        keep from taking effect.
+    """
+    in_file = copy.deepcopy(values.get("model"))
+    given: dict[FieldPath, str] = {}
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        path = tuple(name.strip().split("."))
+        if not equals or not all(path):
+            fix = "Write section.field=value, as training.epochs=20."
+            raise UserError(f"'{override}' is not an override.", "command line", fix)
+        _known(path, override)
+        value = _value(text, override)
+        inside = values
+        for part in path[:-1]:
+            if not isinstance(inside.get(part), dict):
+                inside[part] = {}
+            inside = inside[part]
+        inside[path[-1]] = value
+        given[path] = override
+    if ("model", "preset") in given and isinstance(in_file, dict):
+        _check_preset(in_file, values["model"].get("preset"), given)
+    _drop_replaced(values, given)
+    return given
+
+
+def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> None:
+    """Remove the fields of the file for which an override gives another."""
+    for path in given:
+        section, *name = INSTEAD_OF.get(path, ("",))
+        if name and (section, *name) not in given and isinstance(values.get(section), dict):
+            values[section].pop(name[0], None)
+
+
+def _value(text: str, override: str) -> Any:
+    try:
+        value, _, twice = read_yaml(text)
+    except yaml.YAMLError as error:
+        problem = str(error).splitlines()[0]
+        fix = "Quote values with brackets, as 'data.train=[a.xyz, b.xyz]'."
+        if not isinstance(error, yaml.MarkedYAMLError):
+            fix = f"YAML says: {problem}."
+        what = f"The value in {shortened(override)!r} is not YAML."
+        raise UserError(what, "command line", fix) from None
+    if twice:
+        what = f"The field '{twice[0][0]}' is there twice in {shortened(override)!r}."
+        raise UserError(what, "command line", "Remove one of them.")
+    return value
+
+
+def _check_preset(in_file: dict[str, Any], name: Any, given: Mapping[FieldPath, str]) -> None:
+    """Raise `UserError` where fields of the file would keep a preset from taking effect."""
+    later = [".".join(path[1:]) for path in given if path[0] == "model"]
+    try:
+        model = ModelConfig.model_validate(in_file)
+    except ValidationError:
+        return  # reported with all other mistakes
+    if name == model.preset or name not in ("default", *PRESETS):
+        return
+    kept = {
+        field: pair
+        for field, pair in defeated(model, flat(in_file), name).items()
+        if not any(f"{field}.".startswith(f"{path}.") for path in later)
+    }
+    if kept:
+        fields = ", ".join(f"{field}={shown(value)}" for field, (value, _) in kept.items())
+        repeat = " ".join(f"'model.{field}={shown(new)}'" for field, (_, new) in kept.items())
+        raise UserError(
+            f"The preset {name} would not take effect: the file sets {fields}.",
+            f"command line: {given['model', 'preset']}",
+            f"Remove these fields of model from the file, or add {repeat}.",
+        )
+
+
+def _known(path: FieldPath, override: str) -> None:
+    """Raise `UserError` unless the configuration has, or may have, a field at the path."""
+    for depth in range(1, len(path) + 1):
+        if field_at(path[:depth]) is not None:
+            continue
+        above = field_at(path[: depth - 1])
+        sections = sections_in(annotation(above)) if above is not None else [Config]
+        if above is not None and not sections:
+            return  # a mapping such as reference_energies.H, or a wrong value, found later
+        every = [".".join(known) for known in field_paths(Config)]
+        mistake = unknown_field(path[:depth], sections[0])
+        close = did_you_mean(".".join(path), every) if depth == 1 and len(path) > 1 else ""
+        what = mistake.what if "Did you mean" in mistake.what else mistake.what + close
+        raise UserError(what, f"command line: {override}", mistake.fix)
