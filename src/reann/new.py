@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ import yaml
 
 from reann.checkpoint import write_text
 from reann.config import Config, DataConfig, Keys, Section, Units
+from reann.config_errors import control_characters
+from reann.config_yaml import Dumper
 from reann.errors import UserError, counted
 from reann.output_files import check_outputs
 
@@ -55,12 +58,15 @@ def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
         raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
     check_outputs({"FILE.yaml": file}, [from_file])
     from_file = printable(from_file)
+    for name, given in (("FILE", str(file)), ("--from", from_file)):
+        for mistake in control_characters(given, (name,)):
+            raise UserError(mistake.what, fix=mistake.fix)
     _check_host(host)
     found, labels = survey(from_file)
     data = {"train": from_file, **labels}
     config = Config.model_validate({"data": data, "model": {"host": host}})
     write_text(file, render(config, file.name, found))
-    return f"{file}\n{found}\nTrain with: reann train {file}"
+    return f"{file}\n{found}\nTrain with: reann train {shlex.quote(str(file))}"
 
 
 def _check_host(name: str) -> None:
@@ -102,7 +108,10 @@ def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
 
 def render(config: Config, name: str, found: str) -> str:
     """Return a configuration as commented YAML, below the lines that say what was found."""
-    lines = [f"# {line}" for line in [*found.splitlines(), f"Train with: reann train {name}"]]
+    lines = [
+        f"# {line}"
+        for line in [*found.splitlines(), f"Train with: reann train {shlex.quote(name)}"]
+    ]
     for title, field in Config.model_fields.items():
         lines += ["", f"# {field.description}", f"{title}:"]
         section = getattr(config, title)
@@ -129,5 +138,12 @@ def _flow(value: Any) -> str:
     """Return a value on one line; of a mapping only what is set."""
     if isinstance(value, Mapping):
         value = {key: one for key, one in value.items() if one is not None}
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    text = yaml.dump(
+        value,
+        Dumper=Dumper,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=10**6,
+    )
     return text.removesuffix("\n").removesuffix("\n...").strip()

@@ -279,6 +279,34 @@ def test_a_file_that_ase_does_not_know_is_answered_with_formats(config):
         assert word in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info", "NAME"],
+        ["check", "NAME"],
+        ["evaluate", "NAME", "a.xyz"],
+        ["relax", "NAME", "a.xyz"],
+        ["train", "NAME"],
+        ["train", "water.yaml", "data.train=NAME"],
+        ["resume", "NAME"],
+        ["new", "NAME", "--from", "a.xyz"],
+        ["new", "a.yaml", "--from", "NAME"],
+    ],
+)
+def test_a_name_that_is_too_long_is_an_error_of_the_user(config, words):
+    done = run(*(word.replace("NAME", "a" * 400) for word in words))
+    assert done.exit_code == 1
+    assert "too long" in done.stderr
+    assert isinstance(done.exception, SystemExit)
+
+
+def test_a_negative_seed_of_the_dynamics_is_wrong_usage():
+    words = ["md", "m.reann", "a.xyz", "--temperature", "300", "--time", "1ps", "--seed", "-1"]
+    done = run(*words)
+    assert done.exit_code == 2
+    assert "--seed" in done.stderr
+
+
 def test_the_module_runs_as_a_program(tmp_path):
     code = "import runpy, sys; sys.argv = ['reann', '--version'];"
     code += "runpy.run_module('reann', run_name='__main__')"

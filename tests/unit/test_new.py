@@ -86,3 +86,19 @@ def test_every_field_is_there_with_its_documentation_and_its_default(tmp_path):
     assert read == config
     (tmp_path / "a.yaml").write_text(re.sub(r"^  # (?=[a-z_]+: )", "  ", text, flags=re.MULTILINE))
     assert load_config(tmp_path / "a.yaml") == config, "uncommenting a line changes nothing"
+
+
+def test_keys_and_names_that_look_like_something_else_are_read_back(data):
+    """Keys that YAML takes for a number or a word, and names that a shell would cut."""
+    config = Config(data={"train": "Wässer 1.traj", "keys": {"energy": "1e3", "forces": "~"}})
+    (data / "b.yaml").write_text(render(config, "b c.yaml", "x"))
+    assert load_config("b.yaml").data.keys == config.data.keys
+    assert "Wässer 1.traj" in (data / "b.yaml").read_text()
+    assert "reann train 'b c.yaml'" in (data / "b.yaml").read_text()
+
+
+@pytest.mark.parametrize(("file", "source"), [("a\nb.yaml", "train.xyz"), ("a.yaml", "a\x1b.xyz")])
+def test_a_control_character_in_a_name_is_an_error(data, file, source):
+    with pytest.raises(UserError, match="control character"):
+        new_config(file, source)
+    assert not (data / file).exists()

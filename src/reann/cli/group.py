@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from reann.errors import UserError
+from reann.errors import UserError, shortened
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, an exhausted quota, a limit on the size of files."""
@@ -37,6 +37,11 @@ class Verbs(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             complain(str(error))
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG or ctx.params.get("debug"):
+                raise
+            complain(f"The name is too long for a file: {shortened(str(error.filename))}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             complain("Stopped.")
