@@ -11,7 +11,7 @@ from reann.config.section import Fraction, Section
 
 
 class Units(Section):
-    """Units of the labels in the files; everything is eV and Å inside."""
+    """Units of the files; unset: as the files state, else eV and Å. Inside, all is eV and Å."""
 
     energy: str = "eV"
     """eV, meV, Hartree, Rydberg, kcal/mol or kJ/mol."""
@@ -24,7 +24,7 @@ class Units(Section):
 
 
 class Keys(Section):
-    """Names of the labels in the files. Unset: found automatically. `null`: not used."""
+    """Names of the labels in the files. Unset: found, or asked about. `null`: not used."""
 
     energy: str | None = None
     """Total energy of a structure."""
@@ -33,9 +33,9 @@ class Keys(Section):
     stress: str | None = None
     """Stress in ASE's sign: 3x3, 9 numbers, or 6 in Voigt order xx yy zz yz xz xy."""
     virial: str | None = None
-    """Virial, -volume * stress; read when there is no stress."""
+    """Virial, -volume * stress; read where there is no stress."""
     weight: str | None = None
-    """Weight of a structure in the loss; 1 where absent."""
+    """Weight of a structure in the loss; 1 where absent. `weight`, `config_weight` are found."""
     group: str | None = None
     """Name of the group of a structure, for error tables and splits; `config_type` is found."""
 
@@ -91,7 +91,8 @@ class DataConfig(Section):
     """Energies of the elements in eV: given, of isolated atoms in the data, or a least-squares fit;
     `auto`: isolated when there is one of each element, else fit."""
     ignore_forces_of: str | None = None
-    """`constrained`, or the name of a boolean per-atom array: forces not trained on."""
+    """`constrained`, or the name of a boolean per-atom array: forces not trained on. Unset:
+    `force_mask`, where the files have it."""
     accept: list[Accepted] = Field(default_factory=list)
     """Errors of `reann check` that do not stop a training, by name, because they are right for
     these data: `[constant-energy]`."""
