@@ -270,6 +270,17 @@ def test_stress_of_a_structure_that_is_not_a_crystal_is_left_out_and_told():
     assert "periodic in 3D" in error_of(samples, config(keys=Keys(stress="stress"))).what
 
 
+@pytest.mark.parametrize("label", ["stress", "virial"])
+def test_a_note_says_that_the_stress_of_a_molecule_is_not_used(label):
+    keys = resolve_keys([dimer({label: np.eye(3)}, energy=-1.0)], config(), "a.xyz")
+    assert keys.notes == (f"'{label}' is not used: no structure is periodic in 3D.",)
+
+
+def test_a_virial_beside_a_stress_everywhere_has_no_part():
+    atoms = dimer({"virial": np.eye(3)}, energy=-1.0, stress=np.zeros(6), pbc=True)
+    assert resolve_keys([atoms], config(), "a.xyz").virial is None
+
+
 def test_molecules_beside_crystals_need_no_stress():
     samples = [dimer(energy=-1.0, stress=np.ones(6), pbc=True), dimer(energy=-1.0)]
     keys = resolve_keys(samples, config(), "a.xyz")
@@ -286,6 +297,12 @@ def test_the_free_energy_is_used_where_it_differs_because_forces_belong_to_it():
     assert keys.energy == "free_energy"
     assert "differ by up to 50.0 meV/atom: 'free_energy' is used" in keys.notes[0]
     assert labels_of(atoms)["energy"] == -1.1
+
+
+def test_the_gap_to_the_free_energy_is_judged_in_the_unit_that_the_file_states():
+    info = {"energy-unit": "Hartree"}
+    atoms = dimer(info, energy=-1.0, free_energy=-1.001)
+    assert resolve_keys([atoms], config(), "a.xyz").energy == "free_energy"
 
 
 def test_a_free_energy_that_hardly_differs_changes_nothing():

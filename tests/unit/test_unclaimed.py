@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ase
 import ase.io
 import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from reann.config import DataConfig, Keys
+from reann.config import Config, DataConfig, Keys
 from reann.data.dataset import open_dataset
 from reann.data.keys import ResolvedKeys
 from reann.data.labels import extract, resolve_keys
 from reann.data.names import label_meant
 from reann.errors import UserError
+from reann.training.describe import describe
+from reann.training.distributed import World
+from reann.training.setup import open_parts, start_model
 
 FORCES = np.array([[0.3, -0.1, 0.2], [0.1, 0.4, -0.5], [-0.4, -0.3, 0.3]])
 STRESS = np.array([[0.02, 0.001, 0.0], [0.001, 0.01, 0.002], [0.0, 0.002, -0.03]])
@@ -190,6 +195,11 @@ def test_what_cannot_be_read_as_it_is_comes_with_a_caution(sample, words):
     assert words in error_of(sample).fix
 
 
+def test_the_key_that_is_proposed_is_one_that_can_be_read_as_it_is():
+    sample = molecule({"energy_per_atom": -3.0, "my_energy": -9.0}, forces=FORCES)
+    assert "`data.keys.energy: my_energy`" in error_of(sample).fix
+
+
 def test_isolated_atoms_lack_no_forces():
     atom = ase.Atoms("H")
     atom.info |= {"energy": -13.6}
@@ -213,3 +223,17 @@ def test_a_training_stops_wherever_in_the_files_the_other_key_is(tmp_path, n_usu
     data = DataConfig(train="a.xyz", missing="allow")
     with pytest.raises(UserError, match=r"'DFT_E' \(3 structures: -3 to -1\)"):
         open_dataset(str(tmp_path / "a.xyz"), data, 3.0, tmp_path / "cache")
+
+
+def test_the_lines_before_a_training_hold_the_notes_about_all_its_files(tmp_path):
+    frames = ase.io.read(Path(__file__).parents[1] / "data" / "ethanol.xyz", ":")
+    ase.io.write(tmp_path / "a.xyz", frames[:10])
+    for step, atoms in enumerate(frames):
+        atoms.info["step"] = step
+    ase.io.write(tmp_path / "b.xyz", frames[10:])
+    files = {"train": str(tmp_path / "a.xyz"), "valid": str(tmp_path / "b.xyz")}
+    config = Config.model_validate({"data": files})
+    parts = open_parts(config, tmp_path / "run", World(), lambda _: None, as_split=False)
+    lines = describe(config, parts, start_model(config, parts, None)[0])
+    assert "note      Not used: OH_dist." in lines
+    assert "note      valid: Not used: OH_dist, step." in lines

@@ -165,11 +165,11 @@ class Missed:
                 f"Give the {self.label} one key in all files, or set data.keys.{self.label} to one"
                 " key and data.missing to allow."
             )
-        key = next(iter(self.counts))
-        cautions = [c.caution() for k, c in self.candidates.items() if k in self.counts]
+        cautions = {k: c.caution() for k, c in self.candidates.items() if k in self.counts}
+        key = min(self.counts, key=lambda key: bool(cautions.get(key)))
         them = "them" if self.label == "forces" else "it"
         fix = f"Write `data.keys.{self.label}: {key}`, or `{self.label}: null` to leave {them} out."
-        return " ".join([fix, *dict.fromkeys(filter(None, cautions))])
+        return " ".join([fix, *dict.fromkeys(filter(None, cautions.values()))])
 
 
 class Unclaimed:

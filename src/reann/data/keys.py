@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import ase
 import numpy as np
 
-from reann import units
 from reann.config import DataConfig
 from reann.data.candidates import Missed, Unclaimed
 from reann.data.kinds import KeySets
@@ -105,7 +104,8 @@ class KeyCensus:
             label: self._choose(label, data, where) for label in LABELS
         }
         asked = data.keys.model_fields_set
-        if "virial" not in asked and "stress" in asked:
+        adds = chosen["stress"] is None or self._virial_adds(chosen)
+        if "virial" not in asked and ("stress" in asked or not adds):
             chosen["virial"] = None
         notes = []
         for label in ("stress", "virial"):
@@ -139,6 +139,12 @@ class KeyCensus:
         return ResolvedKeys(
             **chosen, counts=counts, n_structures=self.n_structures, notes=tuple(notes), units=units
         )
+
+    def _virial_adds(self, chosen: Mapping[str, str | None]) -> bool:
+        """Whether a structure without the stress has a virial."""
+        used = [("stress", chosen["stress"] or "")]
+        lacking = (kind.lacking(used, ["stress"]) for kind in self._relevant("stress"))
+        return any(chosen["virial"] in keys for kind in lacking for keys, _, _ in kind)
 
     def check_unclaimed(
         self,
@@ -227,7 +233,7 @@ class KeyCensus:
     def _prefer_free_energy(
         self, chosen: dict[str, str | None], data: DataConfig, where: str
     ) -> list[str]:
-        gap = self._free_energy_gap * units.energy(data.units.energy)
+        gap = self._free_energy_gap * self._statements.energy(data.units)
         explicit = "energy" in data.keys.model_fields_set
         if chosen["energy"] is None and not explicit and "free_energy" in self._counts:
             chosen["energy"] = "free_energy"

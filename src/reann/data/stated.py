@@ -151,6 +151,13 @@ class Statements:
         self._counts[statement] += 1
         self._first.setdefault(statement, origin)
 
+    def energy(self, given: Units) -> float:
+        """Return the largest unit of the energy in eV; errors as `factors`."""
+        return max(
+            factors(dict(statement), {}, given, origin).energy
+            for statement, origin in self._first.items()
+        )
+
     def resolve(
         self, keys: Mapping[str, str | None], given: Units
     ) -> tuple[dict[str, str], list[str]]:
@@ -165,7 +172,11 @@ class Statements:
             known = factors(dict(statement), keys, given, self._first[statement])
             names = {k: v for k, v in known.names.items() if k == "length" or keys.get(k)}
             if replace(known, names={}) != replace(usual, names={}):
-                shown = ", ".join(f"{label} in {unit}" for label, unit in names.items())
+                shown = ", ".join(
+                    f"{label} in {unit}"
+                    for label, unit in names.items()
+                    if label != "length" or known.length != 1.0
+                )
                 of = f"{n} of {self._counts.total()} structures"
                 lines.append(f"Units that the files state ({of}) are converted: {shown}.")
         everywhere = len(self._counts) == 1 and () not in self._counts

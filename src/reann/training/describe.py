@@ -49,6 +49,12 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
         "model     " + " · ".join(size),
         f"preset    {describe_preset(m)}",
         *(f"note      {note}" for note in [*data.notes, *parts.notes]),
+        *(
+            f"note      {name}: {note}"
+            for name, part in shown.items()
+            if part is not None and part.dataset is not data
+            for note in part.dataset.notes
+        ),
         *_neighbor_warning(parts.mean_neighbors),
     ]
 
