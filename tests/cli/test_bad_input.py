@@ -239,7 +239,7 @@ def _broken(kind: str) -> tuple[str, str]:
     content, said = {
         "empty": (b"", "The file is empty."),
         "blank": (b"\n\n", "The file holds no structure."),
-        "truncated": (text[:3000].rsplit("\n", 1)[0].encode(), "truncated"),
+        "truncated": (text[:500].rsplit("\n", 1)[0].encode(), "truncated"),
         "binary": (bytes(range(256)) * 8, "not UTF-8 text"),
         "latin-1": (text.encode("latin-1"), "not UTF-8 text"),
         "compressed": (gzip.compress(text.encode())[:-200], "truncated or damaged"),
@@ -256,6 +256,49 @@ def test_a_broken_file_is_told_with_its_name(model, kind):
         said = message(*words)
         assert expected in said
         assert name in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "small.yaml", *SETTINGS, "training.epochs=1"],
+        ["evaluate", "model.reann", "data.xyz"],
+        ["check", "data.xyz"],
+        ["new", "new.yaml", "--from", "data.xyz"],
+        ["md", "model.reann", "data.xyz", "--temperature", "300", "--time", "1fs"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_file_that_a_killed_run_has_cut_is_used_up_to_there_and_it_is_said(model, ethanol, words):
+    write(ethanol)
+    Path("data.xyz").write_text(Path("data.xyz").read_text()[:-200])
+    Path("small.yaml").write_text("data: {train: data.xyz}\n")
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.replace("│", " ").split())
+    assert "data.xyz#5" in said
+    assert "ends within" in said
+    if words[0] in ("train", "check", "new"):
+        assert "5 structures" in said
+
+
+def test_a_lammps_dump_trains_and_evaluates_forces_alone(model, ethanol):
+    with Path("run.lammpstrj").open("w") as stream:
+        for step, atoms in enumerate(ethanol):
+            stream.write(f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{len(atoms)}\n")
+            stream.write("ITEM: BOX BOUNDS ff ff ff\n" + 3 * "-20 20\n")
+            stream.write("ITEM: ATOMS id type element x y z fx fy fz\n")
+            numbers = np.hstack([atoms.positions, atoms.calc.results["forces"]])
+            for i, row in enumerate(numbers):
+                print(i + 1, 1, atoms.symbols[i], *row, file=stream)
+    result = run(*training("run.lammpstrj"))
+    assert result.exit_code == 0, result.output
+    assert "energy –" in result.output
+    assert "a LAMMPS dump has forces, but no energies" in " ".join(result.output.split())
+    assert set(evaluated(model, "run.lammpstrj")) & {
+        "energy_rmse_meV_per_atom",
+        "forces_rmse_meV_per_A",
+    } == {"forces_rmse_meV_per_A"}
 
 
 def test_an_absent_file_is_told_with_the_one_that_was_meant(model, ethanol):

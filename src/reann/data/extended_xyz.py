@@ -226,7 +226,7 @@ def _not_parsed(error: Exception, frame: list[str], origin: str, first_line: int
     reason, fix = str(error), "Compare the line with the Properties of the frame."
     if isinstance(error, KeyError):
         reason = f"unknown element {error}"
-        fix = "Write symbols of chemical elements."
+        fix = "Write symbols of chemical elements; in LAMMPS: dump_modify ID element O H."
         wrong = [i for i, row in enumerate(frame[2:]) if _has(row, error)] or wrong
     if "special 3x3 matrix" in reason:
         fix = "Write `stress` and `virial` as 9 numbers, or 6 under another name: REF_stress."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,11 @@ from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
 from reann.data.check.work import Work
-from reann.data.files import printable
+from reann.data.files import display_name, find_files, printable
 from reann.data.keys import KeyCensus
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
-from reann.data.read import iter_atoms
+from reann.data.read import read_file
 from reann.data.remarks import Remark
 from reann.data.stated import to_angstrom
 from reann.errors import UserError
@@ -91,17 +92,18 @@ def survey(
     recorder, work, census = Recorder(neighbor_list, cutoff), Work(), KeyCensus()
     extract, config = Extractor(data), data or DataConfig(train=[])
     refused: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for pattern in patterns:
+    for path in _paths(patterns, findings):
+        name = display_name(path)
         try:
-            for atoms, origin in iter_atoms(pattern, remarks=remarks.append):
+            for atoms, origin in read_file(path, name, remarks.append):
                 census.add(atoms, origin)
                 labels = _labels(extract, atoms, origin, refused)
                 with suppress(UserError):  # a unit that is wrong was refused with the labels
                     to_angstrom(atoms, config.units, origin)
                 work.add(atoms, labels)
                 records.append(recorder(atoms, origin, labels))
-        except UserError as error:  # noqa: PERF203 - the other files are still checked
-            findings.append(_from_error(error, "unreadable", printable(pattern)))
+        except UserError as error:
+            findings.append(_from_error(error, "unreadable", name))
     findings += left_out(remarks, data is not None and data.missing == "allow")
     for (what, fix), origins in refused.items():
         shown = tuple(origins[:MOST_EXAMPLES])
@@ -127,6 +129,15 @@ def survey(
         sorted(known, key=lambda f: ORDER[f.severity]),
         notes,
     )
+
+
+def _paths(patterns: Sequence[str], findings: list[Finding | None]) -> Iterator[Path]:
+    """Yield the files that exist; a name without a file becomes a finding."""
+    for pattern in patterns:
+        try:
+            yield from find_files(pattern)
+        except UserError as error:  # noqa: PERF203 - the other files are still checked
+            findings.append(_from_error(error, "unreadable", printable(pattern)))
 
 
 def _labels(
