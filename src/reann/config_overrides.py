@@ -23,11 +23,8 @@ from reann.config_errors import (
 from reann.config_yaml import read_yaml
 from reann.errors import UserError, did_you_mean, shortened
 
-INSTEAD_OF: dict[FieldPath, FieldPath] = {
-    ("training", "time"): ("training", "epochs"),
-    ("training", "epochs"): ("training", "time"),
-}
-"""Fields of which one is given: an override of the first replaces the second of the file."""
+EXCLUSIVE: set[FieldPath] = {("training", "time"), ("training", "epochs")}
+"""Fields of which one is given: an override of one replaces the other of the file."""
 
 
 def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, str]:
@@ -64,10 +61,9 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
 
 def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> None:
     """Remove the fields of the file for which an override gives another."""
-    for path in given:
-        section, *name = INSTEAD_OF.get(path, ("",))
-        if name and (section, *name) not in given and isinstance(values.get(section), dict):
-            values[section].pop(name[0], None)
+    if EXCLUSIVE & given.keys():
+        for section, name in EXCLUSIVE - given.keys():
+            values[section].pop(name, None)
 
 
 def _value(text: str, override: str) -> Any:
