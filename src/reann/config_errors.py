@@ -228,8 +228,9 @@ def _mistake(item: Mapping[str, Any], values: Any) -> Mistake | None:
             return None if misspelled else _missing(path, section)
         value = value[name]
     if item["type"] == "value_error":
-        text = str(item["ctx"]["error"])
-        return Mistake(path, f"{'.'.join(path)}: {text}.", "Change one of the two.")
+        text, _, advice = str(item["ctx"]["error"]).partition(": ")
+        fix = f"{advice.capitalize()}." if advice else "Change one of the two."
+        return Mistake(path, f"{'.'.join(path)}: {text}.", fix)
     return _wrong_value(path, value)
 
 

@@ -18,7 +18,9 @@ import pytest
 import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from typer.testing import CliRunner
 
+from reann.cli import app
 from reann.config import Config
 from reann.config.training import seconds
 from reann.config_file import load_config
@@ -314,3 +316,25 @@ def test_library_functions_leave_the_process_as_it_was(name, tmp_path, trained):
     except UserError:
         assert name == "train that fails"
     assert state_of_the_process() == before
+
+
+# --- the command line -------------------------------------------------------------------------
+
+
+def test_resume_takes_more_epochs_or_a_time(tmp_path, monkeypatch):
+    train(small(tmp_path / "run", epochs=1))
+    done = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "training.epochs=2"])
+    assert done.exit_code == 0
+    assert "extend    epochs 2 to 2, a new schedule" in done.stdout
+    monkeypatch.setattr(budget, "epochs_within", lambda *args: 2)
+    done = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "training.time=5min"])
+    assert done.exit_code == 0
+    assert "extend    epochs 3 to 4, a new schedule" in done.stdout
+    assert load_config(tmp_path / "run" / "config.yaml").training.epochs == 4
+
+
+def test_a_folder_whose_run_is_aside_says_how_it_comes_back(tmp_path):
+    (tmp_path / ".replaced").mkdir()
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path), str(DATA)])
+    assert done.exit_code == 1
+    assert f"reann resume {tmp_path}" in done.output

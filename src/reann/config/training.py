@@ -5,11 +5,25 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from reann.config.section import Count, Fraction, NonNegative, Positive, Section
 
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(time: str) -> float:
+    """Return a time such as `90s`, `10min`, `2h` or `1d` in seconds; `ValueError` if it is none."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?) ?(s|min|h|d)", time.strip())
+    value = float(match[1]) * SECONDS[match[2]] if match else 0.0
+    if value <= 0:
+        raise ValueError(f"'{time}' is not a time: write 90s, 10min, 2h or 1d")
+    return value
+
+
+def _is_time(text: str) -> str:
+    seconds(text)
+    return text
 
 
 class LossConfig(Section):
@@ -56,7 +70,7 @@ class TrainingConfig(Section):
 
     epochs: Count = 300
     """Passes over the training structures."""
-    time: str | None = None
+    time: Annotated[str, AfterValidator(_is_time)] | None = None
     """Instead of `epochs`: how long the run lasts, such as 90s, 10min or 2h, all members of an
     ensemble together. The speed is measured once; `config.yaml` records the number of epochs."""
     batch_size: Count | Literal["auto"] = "auto"
@@ -88,17 +102,6 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _time_or_epochs(self) -> TrainingConfig:
-        if self.time is not None:
-            seconds(self.time)
-            if "epochs" in self.model_fields_set:
-                raise ValueError("epochs and time are both given: leave out one of them")
+        if self.time is not None and "epochs" in self.model_fields_set:
+            raise ValueError("epochs and time are both given: leave out one of them")
         return self
-
-
-def seconds(time: str) -> float:
-    """Return a time such as `90s`, `10min`, `2h` or `1d` in seconds; `ValueError` if it is none."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?) ?(s|min|h|d)", time.strip())
-    value = float(match[1]) * SECONDS[match[2]] if match else 0.0
-    if value <= 0:
-        raise ValueError(f"'{time}' is not a time: write 90s, 10min, 2h or 1d")
-    return value
