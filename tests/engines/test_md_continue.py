@@ -61,7 +61,7 @@ def test_a_relaxed_structure_has_no_velocities(new_potential, box):
 
 
 @pytest.mark.parametrize("name", ["md.xyz", "md.traj"])
-def test_nve_continues_as_if_it_had_not_stopped(potential, box, tmp_path, name):
+def test_nve_continues_as_if_it_had_not_stopped(potential, box, tmp_path, name, capsys):
     box.set_masses([18.0, *box.get_masses()[1:]])
     whole = run(potential, box, 20.0, output=tmp_path / f"whole-{name}")
     output = tmp_path / name
@@ -73,7 +73,8 @@ def test_nve_continues_as_if_it_had_not_stopped(potential, box, tmp_path, name):
     for one, other in zip(expected, found, strict=True):
         assert np.allclose(one.positions, other.positions, rtol=0, atol=1e-12)
         assert np.allclose(one.get_velocities(), other.get_velocities(), rtol=0, atol=1e-12)
-    again = run(potential, box, 20.0, output=output, append=True)
+    again = run(potential, box, 20.0, output=output, append=True, quiet=False)
+    assert "Nothing was left to run" in capsys.readouterr().out
     assert len(ase.io.read(output, ":")) == 21
     assert again.total_energy[-1] == pytest.approx(whole.total_energy[-1], abs=1e-9)
 

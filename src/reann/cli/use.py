@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reann.cli.arguments import ConfigFile, DataFiles, JsonFile, Keys, Units, label_options, told
+from reann.cli.group import complain
 from reann.errors import UserError
 from reann.terminal import say
 
@@ -157,26 +158,32 @@ def md(
     duration = femtoseconds(time)
     from reann.engines.md import run_md
 
-    run_md(
-        model,
-        start,
-        temperature=temperature,
-        time=duration,
-        ensemble=ensemble.value,
-        timestep=timestep,
-        pressure=pressure,
-        friction=friction,
-        output=output,
-        interval=interval,
-        seed=seed,
-        relax_first=relax_first,
-        new_velocities=new_velocities,
-        append=append,
-        max_extrapolating=max_extrapolating,
-        max_spread=max_spread,
-        engine=engine.value,
-        device=device,
-    )
+    try:
+        run_md(
+            model,
+            start,
+            temperature=temperature,
+            time=duration,
+            ensemble=ensemble.value,
+            timestep=timestep,
+            pressure=pressure,
+            friction=friction,
+            output=output,
+            interval=interval,
+            seed=seed,
+            relax_first=relax_first,
+            new_velocities=new_velocities,
+            append=append,
+            max_extrapolating=max_extrapolating,
+            max_spread=max_spread,
+            engine=engine.value,
+            device=device,
+        )
+    except KeyboardInterrupt:
+        if output is not None and output.exists():
+            complain("Stopped. Go on with the same command and --continue.")
+            raise typer.Exit(130) from None
+        raise
 
 
 def relax(

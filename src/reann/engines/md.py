@@ -211,6 +211,10 @@ def run_md(
     table.say(
         f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s. {md_table.averages(watch)}{slope}"
     )
+    if n_steps == 0:
+        table.say(
+            f"Nothing was left to run; for more than {1e-3 * time:g} ps give a longer --time."
+        )
     table.say(_about_output(output, trail.n_written))
     return done
 

@@ -21,8 +21,8 @@ from reann.potential import Ensemble, Potential, load
 PAPER = "Zhang, Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021)"
 
 
-OF_EACH_WRITING = ("export-metadata", "serialization_id")
-"""Parts of a file that differ whenever it is written."""
+OF_EACH_WRITING = ("export-metadata", "serialization_id", ".debug_pkl")
+"""Parts of a file that differ whenever it is written: date, number, calls on the way."""
 
 
 def export(
