@@ -225,8 +225,8 @@ def test_plain_lines_show_the_table(potential, molecule, capsys):
     assert "Velocities are drawn" in lines[0]
     assert lines[1].split()[:3] == ["time", "T", "drift"]
     assert lines[2].split()[:3] == ["ps", "K", "meV/atom"]
-    assert len(lines) == 1 + 2 + 11 + 2
-    assert lines[-2].startswith("0.005 ps in ")
+    assert len(lines) == 1 + 2 + 11 + 3
+    assert lines[-3].startswith("0.005 ps in ")
     assert "No trajectory was kept: name a file with -o" in lines[-1]
 
 

@@ -74,7 +74,7 @@ def test_nve_continues_as_if_it_had_not_stopped(potential, box, tmp_path, name, 
         assert np.allclose(one.positions, other.positions, rtol=0, atol=1e-12)
         assert np.allclose(one.get_velocities(), other.get_velocities(), rtol=0, atol=1e-12)
     again = run(potential, box, 20.0, output=output, append=True, quiet=False)
-    assert "Nothing was left to run" in capsys.readouterr().out
+    assert "were run before" in capsys.readouterr().out
     assert len(ase.io.read(output, ":")) == 21
     assert again.total_energy[-1] == pytest.approx(whole.total_energy[-1], abs=1e-9)
 
@@ -166,3 +166,15 @@ def test_the_command_continues(potential, box, tmp_path):
     assert "Continuing" in result.output
     assert "step 4" in result.output.replace("\n", "")
     assert [a.info["step"] for a in ase.io.read(tmp_path / "md.xyz", ":")] == [0, 2, 4, 6, 8]
+
+
+def test_ctrl_c_says_how_to_go_on(potential, box, tmp_path, monkeypatch):
+    def stopped(*given, output, **settings):
+        output.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reann.engines.md.run_md", stopped)
+    words = ["md", "a.reann", "a.xyz", "--temperature", "300", "--time", "1ps", "-o"]
+    result = CliRunner().invoke(app, [*words, str(tmp_path / "md.xyz")])
+    assert result.exit_code == 130
+    assert "Go on with the same command and --continue" in result.stderr

@@ -208,13 +208,10 @@ def run_md(
         np.array(watch.volume),
     )
     slope = f" Drift {done.drift:.4f} meV/atom/ps." if ensemble == "nve" else ""
-    table.say(
-        f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s. {md_table.averages(watch)}{slope}"
-    )
+    table.say(f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s.{slope}")
+    table.say(md_table.averages(watch))
     if n_steps == 0:
-        table.say(
-            f"Nothing was left to run; for more than {1e-3 * time:g} ps give a longer --time."
-        )
+        table.say(f"All {1e-3 * time:g} ps were run before; --time allows no more.")
     table.say(_about_output(output, trail.n_written))
     return done
 

@@ -60,11 +60,11 @@ def row(watch: Watch, step: int, outside: float, speed: float) -> list[str]:
 def averages(watch: Watch) -> str:
     """Return a line of averages over a run, its first part left out."""
     first = int(SETTLING * len(watch.temperature))
-    parts = [f"temperature {_mean(watch.temperature, first):.0f} K"]
+    parts = [f"{_mean(watch.temperature, first):.0f} K"]
     if watch.pressures:
         volume = _mean(watch.volume, first)
-        parts.append(f"pressure {_mean(watch.pressure, first):.0f} bar")
-        parts.append(f"density {density(watch, volume):.4f} g/cm³")
+        parts.append(f"{_mean(watch.pressure, first):.0f} bar")
+        parts.append(f"{density(watch, volume):.4f} g/cm³")
     left_out = 1e-3 * first * watch.timestep
     return f"Means without the first {left_out:g} ps: {', '.join(parts)}."
 

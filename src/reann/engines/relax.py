@@ -160,6 +160,6 @@ def _verdict(done: bool, steps: int, largest: float, fmax: float) -> str:
         return f"Relaxed in {counted(steps, 'step')}: largest force {largest:.4f} eV/Å."
     return (
         f"Not relaxed after {counted(steps, 'step')}: largest force {largest:.4f} eV/Å,"
-        f" wanted {fmax}. Options of `reann relax`: more --max-steps, --optimizer fire, or"
-        " a larger --fmax."
+        f" wanted {fmax:g}.\n"
+        "Give `reann relax` more --max-steps, --optimizer fire, or a larger --fmax."
     )
