@@ -103,12 +103,13 @@ def _flows(
         r = hood.vector.detach().requires_grad_()
         recorded = Recording(hood.element, hood.counts, hood.rank, hood.neighbor, r)
         energies = model.energies(recorded)
-        _, *later = recorded.read  # c^(0) does not change
+        # A host may read several times, before and in a recursion; c^(0) does not change.
+        read = [x for x in recorded.read if _depends(x, r)]
         g, *through = torch.autograd.grad(
-            energies.sum(), [r, *later], retain_graph=True, materialize_grads=True
+            energies.sum(), [r, *read], retain_graph=True, materialize_grads=True
         )
     power = (g * v_j).sum(-1)
-    for slope, rate in zip(through, _rates(later, r, v_j - v[:, None]), strict=True):
+    for slope, rate in zip(through, _rates(read, r, v_j - v[:, None]), strict=True):
         power = power + (slope * rate).flatten(2).sum(-1)
     free = model.reference_energies[model.element_index[graph.atomic_numbers]]
     return (energies - free).detach(), -(r.detach() * power[..., None]).sum((0, 1))
@@ -121,3 +122,17 @@ def _rates(read: list[Tensor], r: Tensor, velocity: Tensor) -> tuple[Tensor, ...
     weights = [torch.zeros_like(x, requires_grad=True) for x in read]
     (pulled,) = torch.autograd.grad(read, r, weights, create_graph=True)
     return torch.autograd.grad(pulled, weights, velocity)
+
+
+def _depends(value: Tensor, variable: Tensor) -> bool:
+    """Return whether PyTorch computed a value from a variable, a leaf."""
+    reached, waiting = set(), [value.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in reached:
+            continue
+        if getattr(node, "variable", None) is variable:
+            return True
+        reached.add(node)
+        waiting += [before for before, _ in node.next_functions]
+    return False

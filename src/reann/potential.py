@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reann import checkpoint
@@ -21,7 +22,8 @@ from reann.device import memory_advice
 from reann.errors import UserError, listed
 from reann.graph import Graph
 from reann.model import Reann
-from reann.model.restore import description, restore
+from reann.model.restore import check_finite, description, restore
+from reann.model_file import model_file
 from reann.native import choice
 
 KIND = "potential"
@@ -104,8 +106,10 @@ class Potential:
         Raises
         ------
         UserError
-            Also where the memory of the GPU is not enough.
+            For elements that the potential does not know, and where the memory of the GPU is not
+            enough.
         """
+        check_numbers(self, graph.atomic_numbers.cpu().numpy())
         less = "fewer structures at once" if graph.n_systems > 1 else "fewer atoms"
         advice = f"Compute {less}, or on the CPU: --device cpu, in Python device='cpu'."
         with memory_advice(graph.n_atoms, graph.n_edges, advice):
@@ -116,18 +120,19 @@ class Potential:
         save(Path(path), self)
 
 
+def _form(model: Reann) -> tuple[list[int], dict[str, Any], torch.dtype]:
+    """Return what the members of an ensemble share: all settings, whatever preset gave them."""
+    settings = model.config.model_dump(exclude={"preset"})
+    return model.elements, settings, model.recursion.weights.dtype
+
+
 class Ensemble:
     """Several potentials for the same elements: the mean and spread of their predictions."""
 
     def __init__(self, members: Sequence[Potential]) -> None:
         if not members:
             raise UserError("An ensemble needs at least one potential.")
-        first = members[0].model
-        if any(
-            (p.model.elements, p.model.config, p.model.recursion.weights.dtype)
-            != (first.elements, first.config, first.recursion.weights.dtype)
-            for p in members
-        ):
+        if any(_form(p.model) != _form(members[0].model) for p in members):
             raise UserError(
                 "The potentials of an ensemble differ in elements, settings or precision.",
                 fix="Train them together with `run.seeds=4`.",
@@ -225,9 +230,15 @@ def predict_one(
 
 def check_elements(potential: Potential | Ensemble, atoms: Atoms) -> None:
     """Raise `UserError` when the structure has elements that the potential does not know."""
-    unknown = ~np.isin(atoms.numbers, potential.model.elements)
+    check_numbers(potential, atoms.numbers)
+
+
+def check_numbers(potential: Potential | Ensemble, numbers: NDArray[np.integer]) -> None:
+    """Raise `UserError` for atomic numbers that the potential does not know."""
+    unknown = ~np.isin(numbers, potential.model.elements)
     if unknown.any():
-        symbols = sorted({chemical_symbols[z] for z in atoms.numbers[unknown]})
+        known = dict(enumerate(chemical_symbols))
+        symbols = sorted({known.get(z, f"Z = {z}") for z in numbers[unknown].tolist()})
         raise UserError(
             f"This potential knows {', '.join(potential.elements)}; "
             f"the structure also has {', '.join(symbols)}.",
@@ -250,16 +261,17 @@ def save(path: Path, potential: Potential | Ensemble) -> None:
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | Ensemble:
-    """Read a `.reann` file; nothing in it is executed.
+    """Read a `.reann` file, or that of a run folder; nothing in it is executed.
 
     Raises
     ------
     UserError
-        If the file is absent, damaged, of another kind, or newer than this program, or if its
-        header describes something else than its tensors.
+        If the file is absent, damaged, of another kind, or newer than this program, if its header
+        describes something else than its tensors, or if these are not finite.
     """
-    path = Path(path)
+    path = model_file(path)
     header, tensors = checkpoint.read(path, KIND)
+    check_finite(tensors, str(path))
     try:
         members = _members(header, tensors)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 
 import ase.io
 import numpy as np
@@ -13,8 +14,10 @@ from ase.constraints import FixAtoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from models import each_engine
+from reann.data.neighbors import graph_from_atoms
 from reann.engines.ase import Calculator
 from reann.errors import UserError
+from reann.graph import Graph
 from reann.potential import Ensemble
 
 
@@ -39,9 +42,11 @@ def test_calculator_equals_predict(potential, box, engine):
     assert box.get_potential_energy(force_consistent=True) == box.get_potential_energy()
 
 
-def test_calculator_reads_a_file(potential, box, tmp_path):
-    potential.save(tmp_path / "water.reann")
-    box.calc = Calculator(tmp_path / "water.reann")
+@pytest.mark.parametrize("given", ["run", "run/model.reann"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_calculator_reads_a_file_and_a_run_folder(potential, box, tmp_path, given, kind):
+    potential.save(tmp_path / "run" / "model.reann")
+    box.calc = Calculator(kind(tmp_path / given))
     assert_as_predicted(box, potential)
 
 
@@ -219,6 +224,32 @@ def test_unknown_elements_are_named_with_their_atoms(potential, molecule):
     molecule.numbers[1] = 6
     with pytest.raises(UserError, match=r"also has C(.|\n)*atoms 1"):
         molecule.get_potential_energy()
+
+
+@each_engine
+@pytest.mark.parametrize("unknown", [(6, "has C"), (0, "has X"), (200, "has Z = 200")])
+def test_unknown_elements_of_a_batch_are_named_with_their_atoms(
+    potential, box, molecule, engine, unknown
+):
+    z, said = unknown
+    graphs = [graph_from_atoms(atoms, potential.cutoff) for atoms in (molecule, box)]
+    graphs[1].atomic_numbers[2] = z
+    for one in (potential, Ensemble([potential, potential])):
+        with pytest.raises(UserError, match=f"also {said}(.|\n)*atoms 5"):
+            one.evaluate(Graph.batch(graphs), ["energy"], engine)
+
+
+@pytest.mark.parametrize("change", [{"preset": "accurate"}, {"l_max": 1}])
+def test_members_of_an_ensemble_have_the_same_settings_whatever_preset_gave_them(
+    new_potential, change
+):
+    one, other = new_potential(seed=0), new_potential(seed=1)
+    other.model.config = other.model.config.model_copy(update=change)
+    if "preset" in change:
+        assert len(Ensemble([one, other]).members) == 2
+    else:
+        with pytest.raises(UserError, match="differ in elements, settings or precision"):
+            Ensemble([one, other])
 
 
 @each_engine

@@ -118,6 +118,19 @@ def test_a_structure_is_not_overwritten(folder):
         export(folder / "water.reann", folder / "start.xyz", folder, overwrite=True)
 
 
+def test_a_run_folder_is_exported_and_driven(tmp_path):
+    from reann.ipi.driver import ANGSTROM, Driver
+
+    potential, atoms = Potential(random_model([1, 8])), ase.build.molecule("H2O")
+    potential.save(tmp_path / "run" / "model.reann")
+    ase.io.write(tmp_path / "a.xyz", atoms)
+    export(tmp_path / "run", tmp_path / "a.xyz", tmp_path / "i-pi")
+    for model in (tmp_path / "run", tmp_path / "i-pi" / "model.reann"):
+        driver = Driver(str(model), str(tmp_path / "a.xyz"))
+        energy, *_ = driver(np.eye(3), atoms.positions / ANGSTROM)
+        assert energy * HARTREE == pytest.approx(float(potential.predict(atoms)["energy"]))
+
+
 def test_an_ensemble_says_how_far_its_members_lie_apart(tmp_path):
     from reann.ipi.driver import ANGSTROM, Driver
 

@@ -531,6 +531,17 @@ def test_a_heat_flux_of_something_else_is_refused(tmp_path, change, said):
     assert said in done.stdout
 
 
+def test_a_run_folder_stands_for_its_potential(tmp_path):
+    setup = prepare(tmp_path, Potential(some_model()), water(1))
+    known = asked(tmp_path, setup)["energy"]
+    folder = setup.replace("a.reann", "run")
+    (tmp_path / "run").mkdir()
+    said = attempt(tmp_path, folder + "run 0\n").stdout
+    assert "run/model.reann: there is no such file" in said
+    (tmp_path / "a.reann").rename(tmp_path / "run" / "model.reann")
+    assert asked(tmp_path, folder)["energy"] == known
+
+
 def test_units_real_are_kilocalories(tmp_path):
     potential, atoms = Potential(some_model()), water(2)
     metal = asked(tmp_path, prepare(tmp_path, potential, atoms))

@@ -8,12 +8,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from models import each_engine, forms, random_atoms, random_model
 from reann import native
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.flux import heat_flux
+from reann.model.hosts.embedded_density import EmbeddedDensity
+from reann.model.hosts.host import Seen
+from reann.model.neighborhood import Neighborhood
 from reann.model.reann import in_precision
 from reann.potential import Ensemble, Potential
 
@@ -127,6 +131,33 @@ def test_atoms_carry_their_own_energies(engine: str) -> None:
     energies = energies + 0.5 * atoms.get_masses() * (atoms.get_velocities() ** 2).sum(1)
     found = heat_flux(potential, atoms, engine).convective
     np.testing.assert_allclose(found, energies @ atoms.get_velocities())
+
+
+class ReadsOften(EmbeddedDensity):
+    """The density, which reads elements and distances of neighbors before, and weights twice."""
+
+    def prepare(self, atoms: Neighborhood) -> Seen:
+        atoms.of_neighbors(atoms.element.to(atoms.vector.dtype)[:, None])
+        seen = super().prepare(atoms)
+        close = atoms.of_neighbors(seen.radial.sum((1, 2))[:, None])
+        return seen._replace(radial=seen.radial * (1.0 + 0.1 * close))
+
+    def moments(self, seen: Seen, weights: Tensor, directed: Tensor | None) -> Tensor:
+        first = super().moments(seen, 0.3 * weights, directed)
+        return first + super().moments(seen, 0.7 * weights, None)
+
+
+@pytest.mark.parametrize("messages", ["scalar", "directional"])
+@pytest.mark.parametrize("n_recursions", [0, 1, 2])
+def test_a_host_may_read_of_its_neighbors_what_and_when_it_likes(
+    n_recursions: int, messages: str
+) -> None:
+    model = random_model(n_recursions=n_recursions, messages=messages)
+    model.recursion.host.__class__ = ReadsOften
+    atoms = moving(random_atoms(7, 6, (False, False, False)))
+    expected = by_brute_force(Potential(model), atoms)
+    found = heat_flux(Potential(model), atoms, "torch").potential
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_atoms_of_unknown_elements_are_refused() -> None:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from models import random_atoms, random_model
-from reann import checkpoint
+from reann import checkpoint, native
 from reann.config import TrainingConfig
 from reann.errors import UserError
 from reann.model import build, restore
@@ -219,7 +219,7 @@ def test_an_empty_an_absent_and_an_unreadable_file_are_told_apart(tmp_path):
     assert refusal(tmp_path / "a.reann").what == "The file is empty."
     assert refusal(tmp_path / "b.reann").what == "There is no such file."
     with pytest.raises(UserError, match="cannot be read"):
-        load(tmp_path)
+        checkpoint.read(tmp_path, KIND)
 
 
 def test_a_large_file_of_another_kind_is_refused_without_reading_it(tmp_path):
@@ -332,6 +332,38 @@ def test_a_header_that_says_the_impossible_is_refused(original, tmp_path, change
     what = told(original, tmp_path / "a.reann", **change)
     assert "The header does not describe what is in the file" in what
     assert said in what
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused_by_their_name(original, tmp_path, number):
+    path, tensors = tmp_path / "a.reann", checkpoint.read(original, KIND)[1]
+    for name, tensor in tensors.items():
+        changed = tensor.clone()
+        changed.view(-1)[-1] = number
+        if "density_m" in name and np.isinf(number):
+            continue
+        assert f"not finite: {name}" in told(original, path, {name: changed})
+        if native.available():
+            with pytest.raises(ValueError, match=f"{name}' of the file has numbers .* not finite"):
+                native.core().Model.open(str(path))
+
+
+def test_a_range_without_end_is_no_damage(original, tmp_path):
+    """It means that the training had no atom of the element, or that nobody asked."""
+    path, (header, tensors) = tmp_path / "a.reann", checkpoint.read(original, KIND)
+    ends = {"0.density_min": -np.inf, "0.density_max": np.inf}
+    ranges = {name: torch.full_like(tensors[name], end) for name, end in ends.items()}
+    checkpoint.write(path, KIND, header, {**tensors, **ranges})
+    assert not load(path).model.has_range
+    if native.available():
+        assert native.core().Model.open(str(path)).n_members == 1
+
+
+def test_a_run_folder_stands_for_its_potential(original, tmp_path):
+    with pytest.raises(UserError, match=r"no model\.reann in this folder"):
+        load(tmp_path)
+    (tmp_path / "model.reann").write_bytes(original.read_bytes())
+    assert load(tmp_path).elements == load(original).elements
 
 
 @pytest.mark.parametrize("entry", ["elements", "cutoff", "model", "units", "precision", "members"])

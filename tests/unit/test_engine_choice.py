@@ -136,3 +136,22 @@ def test_what_the_native_engine_leaves_to_the_reference(graph, everywhere):
     model.energy_scale.requires_grad_(False)
     graph.positions.requires_grad_(True)
     assert "positions" in unsupported(model, graph)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, b in random_model(zbl={}).named_buffers() if b.is_floating_point()]
+)
+def test_a_buffer_at_any_depth_has_the_gradient_of_the_reference(graph, everywhere, name):
+    model = random_model(zbl={})
+    buffer = dict(model.named_buffers())[name].requires_grad_(True)
+    assert "buffers" in unsupported(model, graph)
+    with pytest.warns(choice.ReferenceWarning, match="gradients of buffers"):
+        found = choice.evaluate(model, graph, ["energy"], create_graph=True)
+    expected = properties.evaluate(model, graph, ["energy"], create_graph=True)
+    both = [
+        torch.autograd.grad(x["energy"].sum(), buffer, allow_unused=True)[0]
+        for x in (found, expected)
+    ]
+    unused = name in ("density_min", "density_max")
+    assert (both[0] is None) is unused
+    assert unused or torch.equal(*both)

@@ -11,6 +11,7 @@ import typer
 from reann.cli.arguments import ConfigFile, DataFiles, JsonFile, Keys, Units, label_options, told
 from reann.cli.group import complain
 from reann.errors import UserError
+from reann.model_file import model_file
 from reann.terminal import say
 
 
@@ -39,15 +40,7 @@ class Engine(str, Enum):
 
 def of_run(path: Path) -> Path:
     """Return the potential of a run where the path is the run's folder."""
-    if not path.is_dir():
-        return path
-    if not (path / "model.reann").exists():
-        aside = any((path / name).is_dir() for name in (".replaced", ".replacing"))
-        fix = (
-            f"`reann resume {path}` brings an earlier run back." if aside else "Name a .reann file."
-        )
-        raise UserError("There is no model.reann in this folder.", str(path), fix)
-    return path / "model.reann"
+    return model_file(path)
 
 
 ModelFile = Annotated[

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -137,6 +138,20 @@ std::vector<int64_t> whole_numbers(const Json *list) {
     return numbers;
 }
 
+// Whether so many numbers, which need not be aligned, are finite, or at least not NaN.
+template <class Real> bool are_finite(const char *data, int64_t n, bool infinite_too) {
+    for (int64_t i = 0; i < n; ++i) {
+        Real x;
+        std::memcpy(&x, data + i * int64_t(sizeof x), sizeof x);
+        if (infinite_too ? std::isnan(x) : !std::isfinite(x)) return false;
+    }
+    return true;
+}
+
+bool ends_with(const std::string &text, std::string_view end) {
+    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
 Array tensor(const std::string &name, const Json &entry, std::string_view data) {
     const auto bad = [&](const char *what) {
         damaged("The tensor " + printable(name) + " of the file " + what + ".");
@@ -157,7 +172,15 @@ Array tensor(const std::string &name, const Json &entry, std::string_view data) 
     const std::vector<int64_t> range = whole_numbers(entry.find("data_offsets"));
     if (range.size() != 2 || range[0] < 0 || range[1] > n_bytes || range[1] - range[0] != size)
         bad("lies outside of it or has another size");
-    array.data = data.data() + range[0];
+    const char *numbers = data.data() + range[0];
+    // The range of the densities in a training may have no end.
+    const bool is_range = ends_with(name, ".density_min") || ends_with(name, ".density_max");
+    const bool right = array.type == REANN_FLOAT64 ? are_finite<double>(numbers, size / 8, is_range)
+                                                   : are_finite<float>(numbers, size / 4, is_range);
+    if (!right)
+        throw Error("The tensor " + printable(name) + " of the file has numbers that are not finite. Its "
+                    "training diverged, or it was changed: use another file.");
+    array.data = numbers;
     return array;
 }
 

@@ -12,6 +12,7 @@ from reann.engines.constraints import fixed_directions
 from reann.engines.dynamics import has_velocities
 from reann.engines.files import at_start, plain_name, read_start, time_step
 from reann.engines.trail import xyz_frame
+from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
 from reann.potential import load
 
@@ -78,6 +79,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
         If the structure or the potential cannot be read, or do not fit, and as `write_folder`.
     """
     check_folder(folder)
+    model = model_file(model)
     potential = load(model)
     atoms, origin = read_start(start)
     with at_start(origin):

@@ -16,6 +16,7 @@ from reann.lammps.data import System, data_file, system_of
 from reann.lammps.doctor import run
 from reann.lammps.script import check_input, command, dynamics_input, fixed_in
 from reann.model.hosts.embedded_density import EmbeddedDensity
+from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
 from reann.potential import Prediction, load
 
@@ -44,6 +45,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
         and as `write_folder`.
     """
     check_folder(folder)
+    model = model_file(model)
     potential = load(model)
     atoms, origin = read_start(start)
     atoms = _with_room(atoms)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -77,10 +78,12 @@ void PairReann::coeff(int narg, char **arg) {
     }
 }
 
-// Rank 0 reads; all of them take it, or say why not.
-void PairReann::open(const char *file) {
+// Rank 0 reads; all of them take it, or say why not. A run folder stands for its potential.
+void PairReann::open(std::string file) {
     std::string content;
     bigint size = -1;
+    std::error_code none;
+    if (std::filesystem::is_directory(file, none)) file += "/model.reann";
     if (comm->me == 0) {
         std::ifstream stream(file, std::ios::binary);
         if (stream) {

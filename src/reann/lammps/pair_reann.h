@@ -36,7 +36,7 @@ class PairReann : public Pair {
   private:
     static constexpr int at_once = 16; // doubles per atom in one message
 
-    void open(const char *file);
+    void open(std::string file);
     void check_bonds() const;
     void check_exclusions() const;
     bool of_style(int i) const;

@@ -15,6 +15,7 @@ from metatomic_ase import MetatomicCalculator
 from reann.engines.files import at_start, read_start
 from reann.engines.parity import Difference, checked
 from reann.metatomic.model import recorded
+from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
 from reann.potential import Ensemble, Potential, load
 
@@ -39,6 +40,7 @@ def export(
         differ, and as `write_folder`.
     """
     check_folder(folder)
+    model = model_file(model)
     potential = load(model)
     atoms, origin = read_start(start)
     with at_start(origin):

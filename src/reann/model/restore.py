@@ -49,6 +49,25 @@ def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
     return model
 
 
+def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Raise `UserError` for weights that are not finite; a range of densities may have no end."""
+    wrong = [
+        name
+        for name, tensor in sorted(tensors.items())
+        if not (tensor.isfinite().all() or (_is_range(name) and not tensor.isnan().any()))
+    ]
+    if wrong:
+        raise UserError(
+            f"The file has numbers that are not finite: {listed(wrong)}.",
+            where,
+            "Its training diverged, or it was changed: use another file.",
+        )
+
+
+def _is_range(name: str) -> bool:
+    return name.endswith((".density_min", ".density_max"))
+
+
 def description(model: Reann) -> dict[str, Any]:
     """Return what the header of a file says of a model.
 

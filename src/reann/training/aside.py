@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reann.errors import UserError
+from reann.model_file import SET_ASIDE
 from reann.training.folder import has_checkpoint, run_files
 
-MOVING, ASIDE = ".replacing", ".replaced"
+MOVING, ASIDE = SET_ASIDE
 
 
 def set_aside(folder: Path) -> None:

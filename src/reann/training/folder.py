@@ -15,11 +15,12 @@ from pathlib import Path
 from reann.checkpoint import open_no_link
 from reann.config import Config
 from reann.errors import UserError, listed
+from reann.model_file import MODEL
 from reann.training.distributed import World
 from reann.training.setup import SPLIT
 from reann.training.state import FILE
 
-CONFIG, START, MODEL = "config.yaml", "start.reann", "model.reann"
+CONFIG, START = "config.yaml", "start.reann"
 REPORT, LOG = "report.html", "log.csv"
 MEMBER = "seed-"
 """Beginning of the names of the folders of an ensemble's members."""

@@ -16,6 +16,7 @@ from reann.data.check.quick import check_at_start
 from reann.data.split import save_split
 from reann.device import cpu_threads
 from reann.evaluate import Evaluation, evaluate
+from reann.model_file import MODEL, model_file
 from reann.native import choice
 from reann.potential import Ensemble, Potential
 from reann.report import write_report
@@ -27,7 +28,6 @@ from reann.training.extend import refuse_changes
 from reann.training.folder import (
     CONFIG,
     LOG,
-    MODEL,
     REPORT,
     START,
     folder_of,
@@ -73,7 +73,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     Parameters
     ----------
     warm_start
-        A `.reann` file whose weights are the start.
+        A `.reann` file, or the run folder that holds it, whose weights are the start.
     overwrite
         Replace an earlier run in the folder, as soon as the new one has its first checkpoint.
 
@@ -87,7 +87,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     refuse_unused(config.model)
     config = anchored(config)
     config = with_run(config, folder=folder_of(config))
-    file = None if warm_start is None else Path(warm_start)
+    file = None if warm_start is None else model_file(warm_start)
     content = None
     if file is not None:
         # Read now: it may be the potential of the run that is overwritten.
