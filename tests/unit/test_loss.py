@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ase
+import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models import CUTOFF, random_atoms, random_model
 from reann import properties
-from reann.config import LossConfig
+from reann.config import DataConfig, LossConfig
+from reann.data.dataset import Subset, open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
-from reann.training.loss import Loss
+from reann.training.loss import Loss, label_counts
 
 SCALE = 1.7
 NAMES = ("energy", "forces", "stress")
@@ -237,3 +240,36 @@ def test_the_emphasis_on_the_energy_grows_geometrically():
     assert Loss(LossConfig(emphasis_start=0.0), 1.0).emphasis(0.5) == pytest.approx(20.0**0.5)
     constant = Loss(LossConfig(energy_emphasis=1.0), 1.0)
     assert constant.emphasis(0.9) == 1.0
+
+
+def test_finite_values_of_each_label_are_counted_structure_by_structure(tmp_path):
+    structures = crystals(3)
+    for i, atoms in enumerate(structures):
+        forces = np.ones((len(atoms), 3))
+        forces[: i % 2] = np.nan
+        atoms.calc = SinglePointCalculator(atoms, energy=1.0, forces=forces)
+    structures[2].calc.results.pop("energy")
+    structures[0].calc.results["stress"] = np.ones(6)
+    ase.io.write(tmp_path / "a.traj", structures)
+    file, config = str(tmp_path / "a.traj"), DataConfig(train="", missing="allow")
+    dataset = open_dataset(file, config, CUTOFF, tmp_path / "cache")
+    counts = label_counts(Subset(dataset, np.array([1])))
+    assert {name: n.tolist() for name, n in counts.items()} == {
+        "energy": [1.0, 1.0, 0.0],
+        "forces": [6.0, 6.0, 12.0],
+        "stress": [9.0, 0.0, 0.0],
+    }
+
+
+def test_the_emphasis_grows_geometrically_from_its_start_to_the_end():
+    loss = Loss(LossConfig(energy_emphasis=16.0, emphasis_start=0.5), SCALE)
+    progress = (0.0, 0.5, 0.625, 0.75, 1.0)
+    assert [loss.emphasis(at) for at in progress] == pytest.approx([1.0, 1.0, 2.0, 4.0, 16.0])
+    never = Loss(LossConfig(energy_emphasis=16.0, emphasis_start=1.0), SCALE)
+    assert [never.emphasis(at) for at in (0.0, 1.0)] == [1.0, 1.0]
+
+
+def test_a_label_counts_where_it_is_present_and_has_a_weight():
+    loss = Loss(LossConfig(energy=1.0, forces=0.0, stress=2.0), SCALE)
+    assert loss.wanted({"energy": 3.0, "forces": 9.0, "stress": 0.0}) == ["energy"]
+    assert loss.wanted({"stress": 1.0}) == ["stress"]
