@@ -13,8 +13,10 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 UNSAFE = re.compile(
@@ -37,6 +39,11 @@ def replace_unknown_characters() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def plain_table(title: str, **options: Any) -> Table:
+    """Return a table without a frame, so that more of it fits 80 columns."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, **options)
 
 
 def say(text: str) -> None:

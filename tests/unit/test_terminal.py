@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ase
 import ase.io
+import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from rich.table import Table
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 import reann
 from reann import cli
+from reann.data.check import check_command
 from reann.engines.table import GrowingTable
 from reann.errors import UserError, counted
 from reann.report.tables import READABLE, _table, key
@@ -187,6 +189,26 @@ def test_the_errors_of_all_labels_with_units_fit_80_columns():
     assert "…" not in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
     for word in ("meV/atom", "meV/Å", "meV/Å³", "structures", "12\u202f346"):
+        assert word in shown
+
+
+def test_the_tables_of_check_fit_80_columns(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    structures = []
+    for i, periodic in enumerate([True, (True, True, False), False]):
+        rng = np.random.default_rng(i)
+        atoms = ase.Atoms("AgAlAuCuNiPdPtPbFeW", rng.uniform(0, 9, (10, 3)), pbc=periodic)
+        atoms.set_cell([9, 9, 9])
+        atoms.info["REF_something_with_a_long_name_of_many_letters_and_more"] = 1.0
+        atoms.calc = SinglePointCalculator(atoms, energy=-123456.7, forces=np.full((10, 3), 321.0))
+        structures.append(atoms)
+    name = "a_long_name_of_a_file_with_many_elements.xyz"
+    ase.io.write(name, structures, format="extxyz")
+    check_command([name])
+    shown = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in shown.splitlines() if "structures ·" not in line)
+    for word in ("-12345.670", "556", f"{name}#2", "T T F (1)", "3 of 3"):
         assert word in shown
 
 

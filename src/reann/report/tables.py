@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,7 +13,7 @@ from reann.errors import counted
 from reann.evaluation import Evaluation
 from reann.graph import LABELS
 from reann.metrics import UNITS
-from reann.terminal import Terminal
+from reann.terminal import Terminal, plain_table
 
 READABLE = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 """Units of the errors of each label."""
@@ -68,8 +67,7 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
 
 
 def _table(title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str) -> Table:
-    # Without frames, so that all errors and their units fit 80 columns.
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    table = plain_table(title)
     table.add_column(first, overflow="fold")
     table.add_column(count.removeprefix("n_"), justify="right", no_wrap=True)
     found = columns(rows)

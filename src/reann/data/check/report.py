@@ -14,7 +14,7 @@ from reann import strict_json
 from reann.checkpoint import write_text
 from reann.data.check.survey import FileSummary, Survey
 from reann.errors import counted, listed
-from reann.terminal import Terminal
+from reann.terminal import Terminal, plain_table
 
 FILES_CAPTION = (
     "n structures · E lowest and highest, eV/atom · |F| typical (rms) and largest, eV/Å"
@@ -61,8 +61,8 @@ def write_json(result: Survey, path: Path) -> None:
 
 
 def _files(files: list[FileSummary]) -> Table:
-    table = Table(title="Files", show_lines=True)
-    table.add_column("file", overflow="fold", min_width=12)
+    table = plain_table("Files", show_lines=True)
+    table.add_column("file", overflow="fold", min_width=10)
     for name in ("n", "atoms", "elements", "pbc"):
         table.add_column(name)
     for name in ("E", "|F|", "d"):
@@ -98,7 +98,7 @@ def _keys(files: list[FileSummary]) -> Table:
             counts[key.place, key.name] += n
             shapes[key.place, key.name][key.shape] = None
     total = sum(f.structures for f in files)
-    table = Table(title="Keys")
+    table = plain_table("Keys")
     for name in ("place", "key", "shape", "structures"):
         table.add_column(name, overflow="fold")
     for place, name in sorted(counts):
@@ -118,7 +118,7 @@ def _labels(files: list[FileSummary]) -> str:
 
 
 def _findings(result: Survey) -> Table:
-    table = Table(title="Findings", show_lines=True)
+    table = plain_table("Findings", show_lines=True)
     table.add_column("severity")
     table.add_column("structures", justify="right")
     table.add_column("what was found, where, and what to do", overflow="fold")
