@@ -154,3 +154,9 @@ def test_the_automatic_batch_has_about_256_atoms():
     assert automatic_batch_size(64.0) == 4
     assert automatic_batch_size(192.0) == 1
     assert automatic_batch_size(100_000.0) == 1
+
+
+def test_the_largest_structure_is_dealt_first_so_that_processes_have_equal_work():
+    edges = np.array([10, 10, 10, 10, 40])
+    hands = deal(np.arange(5), edges, 2)
+    assert [int(edges[hand].sum()) for hand in hands] == [40, 40]

@@ -14,6 +14,7 @@ from models import random_model
 from reann.config import CosineSchedule, ModelConfig, TrainingConfig
 from reann.model import build
 from reann.training.optim import Average, cosine_rate, optimizer_for, set_rate
+from reann.training.soap import Soap
 
 
 def groups(model: nn.Module, decay: float) -> dict[str, float]:
@@ -155,3 +156,14 @@ def test_long_runs_average_longer():
     assert Average.decay_for("auto", 5000) == 0.99
     assert Average.decay_for("auto", 5001) == 0.999
     assert Average.decay_for(0.5, 10**6) == 0.5
+
+
+@pytest.mark.parametrize(("name", "kind"), [("soap", Soap), ("adamw", torch.optim.AdamW)])
+def test_the_optimizer_is_the_one_that_is_named(name, kind):
+    config = TrainingConfig(optimizer=name, learning_rate=0.02, weight_decay=0.3)
+    model = build(ModelConfig(cutoff=3.0, n_radial=4), [1])
+    optimizer = optimizer_for(model, config)
+    assert type(optimizer) is kind
+    assert {g["lr"] for g in optimizer.param_groups} == {0.02}
+    decays = [(g["matrices"], g["weight_decay"]) for g in optimizer.param_groups]
+    assert sorted(decays) == [(False, 0.0), (True, 0.3)]

@@ -221,3 +221,10 @@ def test_reading_forces_in_chunks_changes_nothing(tmp_path, monkeypatch):
 def test_mean_neighbors_counts_both_ends_of_each_pair(tmp_path):
     made = [molecule("H2", energy=0.0), molecule("H", energy=0.0)]
     assert mean_neighbors(subset_of(tmp_path, made)) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("labels", [{}, {"forces": np.full((2, 3), np.nan)}])
+def test_without_any_label_the_scale_of_forces_is_one(tmp_path, labels):
+    made = [molecule("H2", seed, **labels) for seed in range(2)]
+    made[0].calc.results["energy"] = np.nan
+    assert force_scale(subset_of(tmp_path, made, missing="allow")) == 1.0
