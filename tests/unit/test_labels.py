@@ -386,3 +386,48 @@ def test_the_extractor_shows_each_structure_by_itself_and_stops_at_nothing_missi
     forces = np.full((2, 3), np.nan)
     assert np.isnan(extractor(dimer(forces=forces), "a.xyz#1")["forces"]).all()
     assert set(extractor(dimer({"color": "red"}), "a.xyz#2")) == {"weight", "group"}
+
+
+SIZES = {
+    units.energy: {
+        "eV": 1.0,
+        "meV": 1e-3,
+        "Hartree": 27.211386,
+        "Ha": 27.211386,
+        "Rydberg": 13.605693,
+        "Ry": 13.605693,
+        "kcal/mol": 0.043364106,
+        "kJ/mol": 0.010364270,
+    },
+    units.length: {"Ang": 1.0, "Å": 1.0, "A": 1.0, "Bohr": 0.529177211, "nm": 10.0},
+    units.force: {
+        "eV/Ang": 1.0,
+        "meV/Å": 1e-3,
+        "Ha/Bohr": 51.422067,
+        "kcal/mol/Ang": 0.043364106,
+        "kJ/mol/nm": 0.0010364270,
+    },
+    units.stress: {
+        "eV/Ang^3": 1.0,
+        "GPa": 6.2415091e-3,
+        "kbar": 6.2415091e-4,
+        "bar": 6.2415091e-7,
+        "Ha/Bohr^3": 183.63154,
+        "kcal/mol/A^3": 0.043364106,
+    },
+}
+"""eV, Å, eV/Å and eV/Å^3, from the CODATA values of the constants."""
+
+
+@pytest.mark.parametrize(
+    ("size_of", "name", "size"),
+    [(f, name, size) for f, sizes in SIZES.items() for name, size in sizes.items()],
+)
+def test_every_unit_has_its_size(size_of, name, size):
+    assert size_of(name) == pytest.approx(size, rel=1e-6)
+
+
+def test_no_unit_is_left_out_of_the_table_of_sizes():
+    assert SIZES[units.energy].keys() == units.ENERGY.keys()
+    assert SIZES[units.length].keys() == units.LENGTH.keys()
+    assert SIZES[units.stress].keys() >= units.PRESSURE.keys()

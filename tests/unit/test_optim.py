@@ -167,3 +167,23 @@ def test_the_optimizer_is_the_one_that_is_named(name, kind):
     assert {g["lr"] for g in optimizer.param_groups} == {0.02}
     decays = [(g["matrices"], g["weight_decay"]) for g in optimizer.param_groups]
     assert sorted(decays) == [(False, 0.0), (True, 0.3)]
+
+
+def test_an_average_goes_on_from_its_saved_state():
+    first, second = one_weight(1.0), one_weight(5.0)
+    saved, restored = Average(first, 0.9), Average(second, 0.9)
+    nn.init.constant_(first.weight, 3.0)
+    saved.update()
+    restored.load(saved.state(), saved.updates)
+    nn.init.constant_(second.weight, 3.0)
+    for average in (saved, restored):
+        average.update()
+    assert restored.state()["weight"].item() == saved.state()["weight"].item()
+
+
+def test_an_average_that_restarts_has_the_live_weights():
+    layer = one_weight(1.0)
+    average = Average(layer, 0.9)
+    nn.init.constant_(layer.weight, 3.0)
+    average.restart()
+    assert average.state()["weight"].item() == 3.0
