@@ -431,3 +431,15 @@ def test_no_unit_is_left_out_of_the_table_of_sizes():
     assert SIZES[units.energy].keys() == units.ENERGY.keys()
     assert SIZES[units.length].keys() == units.LENGTH.keys()
     assert SIZES[units.stress].keys() >= units.PRESSURE.keys()
+
+
+def test_a_virial_counts_as_the_stress_and_is_missed_where_others_have_it():
+    with_virial = dimer({"virial": -120.0 * STRESS}, energy=-1.0, pbc=True)
+    without = dimer(energy=-1.0, pbc=True)
+    molecule = dimer(energy=-1.0)
+    keys = resolve_keys([with_virial, molecule, with_virial], config(), "a.xyz")
+    assert keys.counts["stress"] == 2
+    assert keys.counts["energy"] == 3
+    error = error_of([with_virial, without, with_virial])
+    assert "missing in 1 of 3 structures" in error.what
+    assert "virial" in error.what
