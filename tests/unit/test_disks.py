@@ -171,12 +171,14 @@ def test_other_errors_of_the_system_are_not_taken_for_a_full_disk(monkeypatch, t
 
 
 @pytest.mark.parametrize("size", [0, 10])
-def test_a_cache_that_is_cut_while_it_is_in_use_is_an_error_not_a_bus_error(size, data, tmp_path):
+def test_a_cache_that_is_truncated_while_it_is_in_use_is_an_error_not_a_bus_error(
+    size, data, tmp_path
+):
     dataset = open_dataset(str(data.file), data.config, 3.0, tmp_path)
     (folder,) = tmp_path.iterdir()
     for path in folder.glob("*.raw"):
         os.truncate(path, size)
-    with pytest.raises(UserError, match="was cut while it was in use") as error:
+    with pytest.raises(UserError, match="was truncated while it was in use") as error:
         dataset.graph([0, 1, 2])
     assert "reann resume" in error.value.fix
 

@@ -2,7 +2,7 @@
 
 Arrays are appended piece by piece, so that no data set needs to fit into memory; integers start in
 their smallest type and are widened when a value needs it. The folder gets its name when it is
-complete, so a reader never sees half of it. A file that somebody cuts while it is in use is an
+complete, so a reader never sees half of it. A file that is truncated while it is in use is an
 error: reading past the end of what is mapped would kill the process.
 """
 
@@ -145,7 +145,7 @@ class CacheWriter:
 
 
 class Arrays(Mapping[str, NDArray[Any]]):
-    """The arrays of a cache, mapped and read-only; each access looks whether its file is whole.
+    """The arrays of a cache, mapped and read-only; each access checks that its file is complete.
 
     A file that was removed or replaced stays as it is for those who have it open.
     """
@@ -171,7 +171,7 @@ class Arrays(Mapping[str, NDArray[Any]]):
         # This takes a microsecond; reading what is not there any more would be a bus error.
         if content is not None and content.size() < array.nbytes:
             raise UserError(
-                "The cache of neighbor lists was cut while it was in use.",
+                "The cache of neighbor lists was truncated while it was in use.",
                 str(path),
                 "Leave the cache to reann. A training goes on with `reann resume`.",
             )
