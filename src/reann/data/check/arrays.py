@@ -93,6 +93,7 @@ def _chunk(
                 pbc=tuple(pbc[k].tolist()),
                 keys=(),
                 labels=(),
+                left_out=(),
                 not_finite=(),
                 cell_missing=False,
                 projections=projections[k],
