@@ -160,8 +160,8 @@ def test_two_names_that_are_recognized_in_equally_many_structures_are_an_error(l
         sample.arrays["forces"] = FORCES
     error = error_of(*samples, missing="allow")
     assert f"Several keys could be the {label}" in error.what
-    assert f"'{first}' (in 1 structures)" in error.what
-    assert f"'{second}' (in 1 structures)" in error.what
+    assert f"'{first}' (in 1 structure)" in error.what
+    assert f"'{second}' (in 1 structure)" in error.what
 
 
 def test_a_key_that_was_asked_for_silences_the_error_and_leaves_a_note():

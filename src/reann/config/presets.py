@@ -5,12 +5,12 @@ What they reach and what they cost is measured: docs/explanation/accuracy.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
+from reann import strict_json
 from reann.config.section import flat
 
 _ORIGINAL = {"hidden": [64, 64, 64], "activation": "relu_like", "layer_norm": True}
@@ -130,4 +130,4 @@ def describe_preset(model: BaseModel) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as a configuration has it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else strict_json.dumps(value)

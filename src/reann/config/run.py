@@ -15,7 +15,7 @@ class RunConfig(Section):
 
     folder: Path | None = None
     """Folder of the run; by default `runs/` and the name of the configuration or data file."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
     """Of the split, the initial weights and the order of the structures."""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Train so many potentials with consecutive seeds and save them as one ensemble."""

@@ -6,7 +6,6 @@ Every checkpoint records all settings, the digests of the data and of the split,
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import ValidationError
 
+from reann import strict_json
 from reann.config import Config
 from reann.config_file import values_of
 from reann.errors import UserError
@@ -126,4 +126,4 @@ def _shown(value: Any) -> str:
 
 
 def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(strict_json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
