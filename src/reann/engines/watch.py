@@ -74,7 +74,7 @@ class Watch:
         """Record a step; raise `ExplosionError` where it makes no sense."""
         potential_energy = self.atoms.get_potential_energy()
         kinetic = self.atoms.get_kinetic_energy()
-        temperature = temperature_of(self.atoms, self.freedom)
+        temperature = 2.0 * kinetic / (self.freedom * units.kB)
         energy = potential_energy + kinetic
         self.temperature.append(temperature)
         self.total_energy.append(energy)

@@ -132,13 +132,15 @@ def _held(fixed: Fixed) -> str:
 
 
 def _velocities(system: System, fixed: Fixed) -> str:
+    still = [f"velocity fixed_{axes} set {_components(axes)}" for axes in fixed.groups]
     if has_velocities(system.atoms):
-        return "# The velocities are those of the structure, in start.data.\n"
-    if not fixed.groups:
-        return "velocity all create ${temperature} 4711 mom yes rot yes\n"
-    lines = ["velocity mobile create ${temperature} 4711 mom no rot no"]
-    lines += [f"velocity fixed_{axes} set {_components(axes)}" for axes in fixed.groups]
-    return "\n".join([*lines, "velocity mobile scale ${temperature} temp thermal", ""])
+        lines = ["# The velocities are those of the structure, in start.data.", *still]
+    elif not still:
+        lines = ["velocity all create ${temperature} 4711 mom yes rot yes"]
+    else:
+        drawn = "velocity mobile create ${temperature} 4711 mom no rot no"
+        lines = [drawn, *still, "velocity mobile scale ${temperature} temp thermal"]
+    return "\n".join([*lines, ""])
 
 
 def _constant_volume(fixed: Fixed) -> str:
