@@ -10,10 +10,12 @@ import ase.build
 import numpy as np
 import pytest
 from ase import units
+from ase.constraints import FixAtoms, FixBondLength, FixCartesian
 from ase.md.verlet import VelocityVerlet
 
 import reann
 from models import random_model
+from reann.errors import UserError
 from reann.potential import Potential
 
 if importlib.util.find_spec("openmm") is None:
@@ -99,3 +101,21 @@ def test_it_can_be_the_force_of_some_particles():
     expected = potential.predict(molecule, ["forces"])["forces"]
     np.testing.assert_allclose(forces[1:6], expected, atol=1e-6)
     assert not forces[[0, 6]].any()
+
+
+def test_fixed_atoms_stay_and_other_constraints_are_refused():
+    atoms = crystal()
+    atoms.set_masses([13.0, *atoms.get_masses()[1:]])
+    atoms.set_constraint(FixAtoms([1, 4]))
+    system = system_of(Potential(random_model()), atoms)
+    assert system.getParticleMass(0).value_in_unit(unit.dalton) == 13.0
+    context = context_of(system, atoms, 1.0)
+    context.getIntegrator().step(3)
+    state = context.getState(getPositions=True)
+    moved = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom) - atoms.positions
+    still = np.flatnonzero(np.abs(moved).max(axis=1) < 1e-9)
+    assert still.tolist() == [1, 4]
+    for constraint in (FixBondLength(0, 1), FixCartesian(0, mask=[True, False, False])):
+        atoms.set_constraint(constraint)
+        with pytest.raises(UserError, match="no other constraints"):
+            system_of(Potential(random_model()), atoms)

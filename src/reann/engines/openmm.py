@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import ase
+import numpy as np
 import openmm
 from ase.units import kJ, mol, nm
 from openmm import unit
 
+from reann.engines.constraints import fixed_directions
+from reann.errors import UserError, listed
 from reann.potential import Ensemble, Potential, load
 
 Reann = Potential | Ensemble | str | Path
@@ -48,9 +51,21 @@ def force_of(potential: Reann, atoms: ase.Atoms) -> openmm.PythonForce:
 
 
 def system_of(potential: Reann, atoms: ase.Atoms) -> openmm.System:
-    """Return a system of these atoms, with their cell, that only a potential moves."""
+    """Return a system of these atoms, with their cell and masses, that only a potential moves.
+
+    Atoms fixed by `FixAtoms` have no mass, by which OpenMM keeps them where they are; `UserError`
+    for other constraints.
+    """
+    fixed, others = fixed_directions(atoms)
+    still = fixed.all(axis=1)
+    if others or (fixed.any(axis=1) & ~still).any():
+        raise UserError(
+            "OpenMM gets no other constraints than whole atoms that are fixed.",
+            listed(others or ["FixCartesian"]),
+            "Remove them from the structure, and add those of OpenMM to the system.",
+        )
     system = openmm.System()
-    for mass in atoms.get_masses():
+    for mass in np.where(still, 0.0, atoms.get_masses()):
         system.addParticle(float(mass))
     if atoms.pbc.all():
         vectors = [openmm.Vec3(*map(float, row)) for row in atoms.cell.array / nm]
