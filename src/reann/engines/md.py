@@ -162,8 +162,7 @@ def run_md(
     drawn = not first.continued and (new_velocities or not has_velocities(atoms))
     if drawn:
         draw_velocities(atoms, temperature, rng, at_rest=ensemble == "nve")
-    else:
-        atoms.set_momenta(atoms.get_momenta())  # what is fixed does not move
+    atoms.set_momenta(atoms.get_momenta())  # what is fixed does not move
     freedom = degrees_of_freedom(atoms, ensemble)
     with at_start(first.origin):  # errors that come later are explosions
         atoms.get_forces()
@@ -197,16 +196,7 @@ def run_md(
         begun = clock.perf_counter()
         most = _run(dynamics, watch, plan, trail, table)
         took = clock.perf_counter() - begun
-    done = Trajectory(
-        atoms,
-        timestep,
-        np.array(watch.temperature),
-        np.array(watch.total_energy),
-        most,
-        n_steps / took,
-        np.array(watch.pressure),
-        np.array(watch.volume),
-    )
+    done = _trajectory(watch, most, n_steps / took)
     slope = f" Drift {done.drift:.4f} meV/atom/ps." if ensemble == "nve" else ""
     table.say(f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s.{slope}")
     table.say(md_table.averages(watch))
@@ -255,6 +245,19 @@ def _run(
                     trail.write(watch.atoms, watch.about(step))
                 raise watch.stop(step, f"{outside:.0%} of the atoms extrapolate")
     return most
+
+
+def _trajectory(watch: Watch, extrapolating: float, steps_per_second: float) -> Trajectory:
+    return Trajectory(
+        watch.atoms,
+        watch.timestep,
+        np.array(watch.temperature),
+        np.array(watch.total_energy),
+        extrapolating,
+        steps_per_second,
+        np.array(watch.pressure),
+        np.array(watch.volume),
+    )
 
 
 def _check_members(calculator: Calculator, max_spread: float | None) -> None:
