@@ -235,14 +235,14 @@ def check_elements(potential: Potential | Ensemble, atoms: Atoms) -> None:
 
 def check_numbers(potential: Potential | Ensemble, numbers: NDArray[np.integer]) -> None:
     """Raise `UserError` for atomic numbers that the potential does not know."""
-    unknown = ~np.isin(numbers, potential.model.elements)
-    if unknown.any():
+    unknown = set(numbers.tolist()).difference(potential.model.elements)
+    if unknown:
         known = dict(enumerate(chemical_symbols))
-        symbols = sorted({known.get(z, f"Z = {z}") for z in numbers[unknown].tolist()})
+        symbols = sorted(known.get(z, f"Z = {z}") for z in unknown)
         raise UserError(
             f"This potential knows {', '.join(potential.elements)}; "
             f"the structure also has {', '.join(symbols)}.",
-            f"atoms {listed(np.flatnonzero(unknown))}",
+            f"atoms {listed(np.flatnonzero(np.isin(numbers, list(unknown))))}",
             "Train with structures that hold these elements.",
         )
 

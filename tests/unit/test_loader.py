@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,12 +81,21 @@ def test_dealing_covers_all_without_overlap_and_balances_pairs(edges, n_processe
     assert max(loads) - min(loads) <= max(edges) + 1
 
 
-@given(pairs, st.integers(1, 4))
-def test_dealing_does_not_depend_on_who_deals(edges, n_processes):
-    batch = np.arange(len(edges))
-    assert same(
-        deal(batch, np.array(edges), n_processes), deal(batch, np.array(edges), n_processes)
-    )
+@given(pairs, st.integers(1, 4), st.randoms(use_true_random=False))
+def test_each_process_takes_the_share_that_all_others_leave_to_it(edges, size, random):
+    """By hand: the largest structure first, each to the process with the fewest pairs."""
+    batch = list(range(len(edges)))
+    random.shuffle(batch)
+    expected: list[list[int]] = [[] for _ in range(size)]
+    loads = [(0, rank) for rank in range(size)]
+    for i in sorted(batch, key=lambda i: -edges[i]):
+        load, rank = heapq.heappop(loads)
+        expected[rank].append(i)
+        heapq.heappush(loads, (load + edges[i] + 1, rank))
+    for rank in range(size):
+        loader = Loader(AnySubset(edges), len(edges), rank=rank, size=size)
+        share = [i for part in loader.parts(np.array(batch)) for i in part.tolist()]
+        assert share == (batch if size == 1 else expected[rank])
 
 
 @given(pairs, st.integers(1, 600), st.integers(1, 4))

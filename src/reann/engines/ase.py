@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -90,14 +90,12 @@ class Calculator(ase_calculator.Calculator):
         self.compute = (Native if self.engine == "native" else Reference)(self.potential)
         self.neighbors = SkinList(self.potential.cutoff, self.skin)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other threads out: atoms, results and neighbor list belong together."""
+    def _locked(self) -> AbstractContextManager[Any]:
+        """Return what keeps other threads out: atoms, results and neighbor list belong together."""
         if self._process != os.getpid():
             # A fork copies the lock as it is, perhaps held by a thread that the fork does not have.
             self._prepare()
-        with self._lock, differentiable():
-            yield
+        return self._lock
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, as of one moment."""

@@ -64,7 +64,8 @@ def unsupported(
     obstacles = {
         "it runs on CPUs only": model.reference_energies.device.type != "cpu",
         "it has no gradients of positions and cells": moved,
-        "it has no gradients of buffers": any(b.requires_grad for b in model.buffers()),
+        "it has no gradients of buffers": create_graph
+        and any(b.requires_grad for b in model.buffers()),
         "it has no gradients of per-atom virials": create_graph and "virials" in names,
         "it has no forward mode and no function transforms": forward or transformed,
     }
