@@ -443,3 +443,16 @@ def test_a_virial_counts_as_the_stress_and_is_missed_where_others_have_it():
     error = error_of([with_virial, without, with_virial])
     assert "missing in 1 of 3 structures" in error.what
     assert "virial" in error.what
+
+
+def test_the_free_energy_stands_in_for_an_energy_that_is_absent():
+    extractor = Extractor(None)
+    assert extractor(dimer(free_energy=-2.0), "a.xyz#0")["energy"] == -2.0
+    assert extractor(dimer(energy=-1.0, free_energy=-2.0), "a.xyz#0")["energy"] == -1.0
+
+
+@pytest.mark.parametrize(("value", "allowed"), [(np.nan, True), (np.inf, False)])
+def test_the_fix_for_a_label_that_is_not_finite_allows_nan_only(value, allowed):
+    error = error_of([dimer(energy=-1.0), dimer(energy=value)])
+    assert error.where == "a.xyz#1"
+    assert ("data.missing" in error.fix) == allowed
