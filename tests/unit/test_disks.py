@@ -249,3 +249,10 @@ def test_names_that_are_no_text_can_be_written_and_read_back(tmp_path):
     name = os.fsdecode(b"d\xff.xyz")
     checkpoint.write_text(tmp_path / "a", f'"{name}"')
     assert (tmp_path / "a").read_text("utf-8") == '"d\\udcff.xyz"'
+
+
+def test_logs_and_locks_have_the_permissions_of_other_files(tmp_path, shared_umask):
+    with locked(tmp_path, World()):
+        Journal(tmp_path, speaks=True).add(row(0))
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
+    assert modes == {".lock": 0o644, "log.csv": 0o644}

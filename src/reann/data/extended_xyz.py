@@ -20,7 +20,7 @@ import ase
 from ase.io.extxyz import read_xyz
 
 from reann.data.remarks import Remark, Remarks
-from reann.errors import UserError
+from reann.errors import UserError, counted
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 SUFFIXES = (".xyz", ".extxyz")
@@ -81,7 +81,7 @@ def read_frames(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
             text = _decoded(b"".join(frame), origin, line)
             if _is_cut(frame, n_atoms):
                 whole = sum(row.endswith(b"\n") for row in frame[2:])
-                after = f"after {whole} of {n_atoms} atoms"
+                after = f"after {whole} of {counted(n_atoms, 'atom')}"
                 if number == 0:
                     what = f"The file is truncated: it ends within its first structure, {after}."
                     where = f"{origin}, line {line + len(frame) - 1}"

@@ -28,7 +28,7 @@ from reann.engines.settings import check_dynamics
 from reann.engines.table import GrowingTable
 from reann.engines.trail import Trail
 from reann.engines.watch import Watch
-from reann.errors import UserError
+from reann.errors import UserError, counted
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 
@@ -280,4 +280,4 @@ def _about_start(first: Beginning, watch: Watch, *, drawn: bool) -> str:
 def _about_output(output: str | Path | None, n_written: int) -> str:
     if output is None:
         return "No trajectory was kept: name a file with -o md.xyz."
-    return f"Trajectory: {output}, {n_written} structures written."
+    return f"Trajectory: {output}, {counted(n_written, 'structure')} written."
