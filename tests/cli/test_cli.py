@@ -16,6 +16,7 @@ import reann
 from reann import cli
 from reann.cli.use import femtoseconds
 from reann.errors import UserError
+from reann.training.signals import Interrupted
 
 HEAVY = ("torch", "ase", "numpy", "matplotlib")
 
@@ -101,7 +102,11 @@ CALLS = {
         "reann.new:new_config",
         {"file": Path("a.yaml"), "from_file": "b.xyz"},
     ),
-    "resume": ("resume runs/a", "reann.training.run:resume", {"folder": Path("runs/a")}),
+    "resume": (
+        "resume runs/a training.epochs=9",
+        "reann.training.run:resume",
+        {"folder": Path("runs/a"), "overrides": ["training.epochs=9"]},
+    ),
     "evaluate": (
         "evaluate m.reann a.xyz b.xyz --json e.json -o p.xyz --group kind",
         "reann.evaluate:evaluate_command",
@@ -258,17 +263,12 @@ def test_wrong_usage_has_exit_code_2(words):
     assert run(*words).exit_code == 2
 
 
-def test_ctrl_c_says_how_to_go_on_when_something_was_saved(monkeypatch, config):
-    replace(monkeypatch, "reann.training.run:train", side_effect=KeyboardInterrupt)
+@pytest.mark.parametrize(("stop", "saved"), [(KeyboardInterrupt, False), (Interrupted, True)])
+def test_ctrl_c_says_how_to_go_on_when_the_run_was_saved(monkeypatch, config, stop, saved):
+    replace(monkeypatch, "reann.training.run:train", side_effect=stop)
     result = run("train", config)
     assert result.exit_code == 130
-    assert "resume" not in result.stderr
-    checkpoint = config.parent / "runs/water/last.ckpt.safetensors"
-    checkpoint.parent.mkdir(parents=True)
-    checkpoint.touch()
-    result = run("train", config)
-    assert result.exit_code == 130
-    assert "reann resume runs/water" in result.stderr
+    assert ("reann resume runs/water" in result.stderr) == saved
 
 
 def test_a_file_that_ase_does_not_know_is_answered_with_formats(config):

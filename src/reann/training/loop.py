@@ -115,7 +115,8 @@ class Trainer:
             self.step(batch, graphs, errors)
             progress.step += 1
             self.steps_done += 1
-            self.journal.remaining = self._remaining()
+            if self.journal.live:
+                self.journal.remaining = self._remaining()
             self.journal.tick(epoch, progress.step, len(self.train))
             stop = self.world.any(self.stop.asked)
             if stop or self._checkpoint_is_due(self.checkpoint_seconds):
