@@ -29,18 +29,10 @@ def changes_of_schedule(recorded: Mapping[str, Any], config: Config) -> list[Cha
 
 def refuse_changes(members: Sequence[Config], folder: Path) -> None:
     """Raise `UserError` when a run cannot go on with the present settings of its members."""
-    folders = {folder_of(config) for config in members}
-    for file in run_files(folder):
-        if file.name == FILE and file.parent not in folders:
-            raise UserError(
-                f"The run has a member in {file.parent}, and none with the present run.seed "
-                "and run.seeds.",
-                str(folder / CONFIG),
-                "Restore run.seed and run.seeds; only more members with further seeds may follow.",
-            )
-    absent = [folder_of(config) for config in members if not (folder_of(config) / FILE).exists()]
+    _refuse_other_members(members, folder)
+    absent = [config for config in members if not (folder_of(config) / FILE).exists()]
     for config in members:
-        if folder_of(config) in absent:
+        if config in absent:
             continue
         header = checkpoint.read_header(folder_of(config) / FILE)
         recorded = header["identity"].get("settings")
@@ -53,14 +45,7 @@ def refuse_changes(members: Sequence[Config], folder: Path) -> None:
         different = changes_of_schedule(recorded, config)
         if not different:
             continue
-        fixed = [change for change in different if not _may_change(change)]
-        if fixed:
-            raise UserError(
-                f"Settings changed that a run keeps: {_listed(fixed)}.",
-                str(folder / CONFIG),
-                "Restore them, or start a new run: `reann train CONFIG --from "
-                f"{folder_of(config) / 'model.reann'}` keeps the weights.",
-            )
+        _refuse_fixed(different, config, folder)
         progress = Progress.read(header["progress"])
         before = TrainingConfig.model_validate(recorded["training"])
         if absent or not is_over(before, progress):
@@ -79,6 +64,29 @@ def refuse_changes(members: Sequence[Config], folder: Path) -> None:
                 f"Epoch {progress.epoch} is finished: give more epochs, such as "
                 f"`reann resume {folder} training.epochs={2 * progress.epoch}`.",
             )
+
+
+def _refuse_other_members(members: Sequence[Config], folder: Path) -> None:
+    folders = {folder_of(config) for config in members}
+    for file in run_files(folder):
+        if file.name == FILE and file.parent not in folders:
+            raise UserError(
+                f"There is a checkpoint in {file.parent}, which no member with the present "
+                "run.seed and run.seeds has.",
+                str(folder / CONFIG),
+                "Restore run.seed and run.seeds; an ensemble may only get more members.",
+            )
+
+
+def _refuse_fixed(different: Sequence[Change], config: Config, folder: Path) -> None:
+    fixed = [change for change in different if not _may_change(change)]
+    if fixed:
+        raise UserError(
+            f"Settings changed that a run keeps: {_listed(fixed)}.",
+            str(folder / CONFIG),
+            "Restore them, or start a new run: `reann train CONFIG --from "
+            f"{folder_of(config) / 'model.reann'}` keeps the weights.",
+        )
 
 
 def _may_change(change: Change) -> bool:
