@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.units import Hartree
 
 from reann.config import DataConfig
@@ -21,6 +23,12 @@ def read(path: Path):
     remarks: list[Remark] = []
     structures = [atoms for atoms, _ in iter_atoms(str(path), remarks=remarks.append)]
     return structures, remarks
+
+
+def labeled(**results: float) -> Atoms:
+    atoms = Atoms("H")
+    atoms.calc = SinglePointCalculator(atoms, forces=np.zeros((1, 3)), **results)
+    return atoms
 
 
 def frames_without_labels(path: Path) -> list[int]:
@@ -193,6 +201,18 @@ def test_a_step_of_orca_that_did_not_converge_has_no_labels(tmp_path, words):
     assert frames_without_labels(tmp_path / "h2.out") == [1]
 
 
+@pytest.mark.parametrize("line", ["convergence NOT achieved after 100 iterations: stopping", "end"])
+def test_a_step_of_quantum_espresso_that_did_not_converge_has_no_labels(tmp_path, line):
+    # ASE reads no energy of such a step, but its forces.
+    structures = [labeled(energy=-1.0), labeled()]
+    (tmp_path / "pw.out").write_text(f"     {line}\n")
+    remarks: list[Remark] = []
+    found = as_computed(structures, tmp_path / "pw.out", "pw.out", "espresso-out", remarks.append)
+    failed = "NOT" in line
+    assert [atoms.calc is None for atoms in found] == [False, failed]
+    assert [remark.origin for remark in remarks] == ["pw.out#1"] * failed
+
+
 def test_a_phrase_of_other_programs_leaves_out_the_labels_of_the_file(tmp_path):
     path = outcar(tmp_path, (12, REACHED))
     path.write_text(path.read_text() + "Calculation failed to converge\n")
@@ -245,7 +265,10 @@ def test_a_dump_of_types_alone_is_an_error_with_a_conversion_that_runs(tmp_path,
         list(iter_atoms(path.name))
     assert info.value.what == "The dump gives types of atoms, not elements."
     assert "dump_modify" in info.value.fix
-    exec(info.value.fix.partition('python -c "')[2].rstrip('"'))  # noqa: S102
+    code = info.value.fix.partition('python -c "')[2].rstrip('"')
+    with pytest.raises(KeyError):
+        exec(code)  # noqa: S102
+    exec(code.replace("ELEMENT_OF_TYPE_1", "O"))  # noqa: S102
     structures, _ = read(tmp_path / "run.xyz")
     assert str(structures[0].symbols) == "O2"
     assert sorted(structures[0].calc.results) == ["forces"]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from reann.data import extended_xyz, read
 from reann.data.files import file_hash, find_files
 from reann.data.read import iter_atoms
 from reann.data.remarks import Remark
@@ -359,6 +360,28 @@ def test_a_file_that_asks_for_much_memory_is_refused_with_little(tmp_path, kind)
     finally:
         tracemalloc.stop()
     assert peak < 100e6
+    assert error.where.startswith(name)
+
+
+def test_a_compressed_file_that_grows_without_end_is_refused_before_it_is_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(extended_xyz, "SAMPLED", 1 << 20)
+    with gzip.open(tmp_path / "vasprun.xml.gz", "wb") as stream:
+        stream.write(VASPRUN.encode() + b" " * (1 << 22))
+    assert "more than 200 times as large" in error_of("vasprun.xml.gz", tmp_path).what
+    with gzip.open(tmp_path / "vasprun.xml.gz", "wb") as stream:
+        stream.write(VASPRUN.encode())
+    assert len(list(iter_atoms("vasprun.xml.gz", tmp_path))) == 1
+
+
+@pytest.mark.parametrize("name", ["a.traj", "a.db"])
+def test_an_array_that_no_structure_has_is_refused(tmp_path, monkeypatch, name):
+    ase.io.write(tmp_path / name, labeled())
+    assert len(list(iter_atoms(name, tmp_path))) == 1
+    monkeypatch.setattr(read, "LARGEST", 40)
+    error = error_of(name, tmp_path)
+    assert "has an array of more than" in error.what
     assert error.where.startswith(name)
 
 

@@ -23,6 +23,8 @@ Judge = Callable[[int, ase.Atoms], bool]
 """Whether the labels of a structure, with its index, belong to unconverged electrons."""
 Lines = Iterable[bytes]
 
+TYPE_1, TYPE_2 = "ELEMENT_OF_TYPE_1", "ELEMENT_OF_TYPE_2"
+"""No elements, so that a command which was copied as it is does not run with wrong ones."""
 SAME_ENERGY = 1e-6
 """eV."""
 PHRASES = {
@@ -86,14 +88,14 @@ def _check_dump(path: Path, name: str, kind: str) -> None:
         columns = header.decode("ascii", "replace").split()[2:]
     if "element" in columns or "mass" in columns or ("type" not in columns and columns):
         return
-    read = f"s = read({name!r}, ':', specorder=['O', 'H'])"
+    read = f"s = read({name!r}, ':', specorder=['{TYPE_1}', '{TYPE_2}'])"
     drop = "[a.calc.results.pop('energy') for a in s]; " if "fx" in columns else ""
     code = f"from ase.io import read, write; {read}; {drop}write('{path.stem}.xyz', s)"
     raise UserError(
         "The dump gives types of atoms, not elements.",
         name,
-        "Dump the column `element`, and name the elements: dump_modify ID element O H. A dump that"
-        f' is there is converted, with the element of each type, by python -c "{code}"',
+        "Dump the column `element`, and name the elements: dump_modify ID element O H. To convert"
+        f' this dump, write the elements of its types into: python -c "{code}"',
     )
 
 
