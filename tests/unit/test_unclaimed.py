@@ -110,7 +110,9 @@ def test_other_numbers_are_named_in_one_line_and_stop_nothing(sample):
 @pytest.mark.parametrize("key", ["y", "result", "F_el"])
 def test_values_that_look_like_total_energies_are_asked_about(key):
     samples = [molecule({key: -76.4 - 0.01 * i}, forces=FORCES) for i in range(4)]
-    assert f"'{key}' (4 structures: -76.43 to -76.4)" in error_of(*samples).what
+    assert (
+        f"'{key}' (4 structures: -76.43 to -76.4 in units of the file)" in error_of(*samples).what
+    )
 
 
 def test_values_that_add_up_to_zero_like_forces_are_asked_about():
@@ -221,7 +223,7 @@ def test_a_training_stops_wherever_in_the_files_the_other_key_is(tmp_path, n_usu
     others = [molecule({"DFT_E": -1.0 - i}, forces=FORCES) for i in range(3)]
     ase.io.write(tmp_path / "a.xyz", [*usual, *others], format="extxyz")
     data = DataConfig(train="a.xyz", missing="allow")
-    with pytest.raises(UserError, match=r"'DFT_E' \(3 structures: -3 to -1\)"):
+    with pytest.raises(UserError, match=r"'DFT_E' \(3 structures: -3 to -1 in units"):
         open_dataset(str(tmp_path / "a.xyz"), data, 3.0, tmp_path / "cache")
 
 

@@ -107,14 +107,16 @@ class Candidate:
 
     def described(self, n: int) -> str:
         """Return the key, in how many structures it is asked about, and its values."""
-        values = "text"
-        if self.shape == "scalar":
+        if self.shape == "text":
+            values = "text"
+        elif self.shape == "scalar":
             values = f"{self.low:.6g}"
             values += f" to {self.high:.6g}" if self.high > self.low else ""
-        elif self.shape != "text":
+        else:
             size = (self.squares / max(self.n_values, 1)) ** 0.5
             values = f"root mean square {size:.3g}"
-        return f"'{self.name}' ({counted(n, 'structure')}: {values})"
+        unit = "" if self.shape == "text" else " in units of the file"
+        return f"'{self.name}' ({counted(n, 'structure')}: {values}{unit})"
 
     def caution(self) -> str:
         """Return why the values cannot be read as they are; empty if nothing speaks against it."""

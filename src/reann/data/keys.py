@@ -120,7 +120,7 @@ class KeyCensus:
                 chosen[label] = None
         notes += self._prefer_free_energy(chosen, data, where)
         notes += [
-            f"The {label} is read from '{chosen[label]}'."
+            f"The {label} {'are' if label == 'forces' else 'is'} read from '{chosen[label]}'."
             for label in STEMS
             if chosen[label] not in (None, label, "free_energy") and label not in asked
         ]
