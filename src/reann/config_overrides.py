@@ -70,11 +70,9 @@ def _value(text: str, override: str) -> Any:
     try:
         value, _, twice = read_yaml(text)
     except yaml.YAMLError as error:
-        problem = str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         fix = "Quote values with brackets, as 'data.train=[a.xyz, b.xyz]'."
-        if not isinstance(error, yaml.MarkedYAMLError):
-            fix = f"YAML says: {problem}."
-        what = f"The value in {shortened(override)!r} is not YAML."
+        what = f"The value in {shortened(override)!r} is not YAML: {problem}."
         raise UserError(what, "command line", fix) from None
     if twice:
         what = f"The field '{twice[0][0]}' is there twice in {shortened(override)!r}."

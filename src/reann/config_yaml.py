@@ -76,9 +76,16 @@ def read_yaml(text: str) -> tuple[Any, Lines, list[Twice]]:
             return None, lines, []
         _check_aliases(root)
         twice = list(_note_lines(root, (), lines, set()))
-        return loader.construct_document(root), lines, twice
+        return _unshared(loader.construct_document(root)), lines, twice
     except ValueError as error:  # a number with thousands of digits
         raise yaml.YAMLError(str(error)) from None
+
+
+def _unshared(value: Any) -> Any:
+    """Return a copy in which what aliases repeat is there several times, to be changed alone."""
+    if isinstance(value, dict):
+        return {name: _unshared(one) for name, one in value.items()}
+    return [_unshared(one) for one in value] if isinstance(value, list) else value
 
 
 def _check_aliases(root: yaml.Node) -> None:

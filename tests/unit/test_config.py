@@ -313,6 +313,12 @@ def test_a_few_aliases_are_read(write):
     assert (model.zbl.inner, model.zbl.outer) == (0.2, 0.5)
 
 
+def test_an_override_does_not_change_what_an_alias_repeats(write):
+    file = write(TWO_LINES + "model: {readout: &a {hidden: [8, 8]}, update: *a}")
+    model = load_config(file, ["model.readout.hidden=[4, 4]"]).model
+    assert (model.readout.hidden, model.update.hidden) == ([4, 4], [8, 8])
+
+
 @pytest.mark.parametrize("value", ["[" * 300, "[" * 300 + "]" * 300, "{a: " * 300 + "}" * 300])
 def test_deep_nesting_is_refused(write, value):
     assert "YAML" in message(write(TWO_LINES + f"model: {value}"))

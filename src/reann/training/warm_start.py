@@ -118,7 +118,8 @@ def reference_of(
             f"data.reference_energies: fit; {path}",
             "Leave data.reference_energies out, or give an energy for each element.",
         )
-    rank = about.get("reference_energies_rank", n_elements)
+    rank = about.get("reference_energies_rank")
+    rank = rank if isinstance(rank, int) else n_elements
     return ReferenceEnergies(values, source, rank, n_elements)
 
 
