@@ -113,6 +113,17 @@ def test_wrong_labels_are_an_error_of_check_and_of_train(
         assert "error" in {f.severity for f in findings}
 
 
+@pytest.mark.parametrize("factor", [-1.0, 1e3, 1e5])
+@pytest.mark.parametrize("label", ["energy", "forces", "stress"])
+def test_one_wrong_structure_is_no_error_of_all(
+    tmp_path: Path, copper: list[Atoms], label: str, factor: float
+) -> None:
+    frames = list(copper)
+    frames[5] = changed(label, lambda _, x: factor * x)(copper[5])
+    for findings in both(tmp_path, frames):
+        assert "error" not in {f.severity for f in findings}
+
+
 def test_right_labels_of_strained_and_rattled_cells_have_no_error_and_no_warning(
     tmp_path: Path, copper: list[Atoms]
 ) -> None:

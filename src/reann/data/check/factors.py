@@ -12,7 +12,8 @@ from reann.data.check.finding import Finding, Severity
 
 Array = NDArray[np.float64]
 
-FEWEST_PAIRS = 5
+FEWEST_PAIRS, FEWEST_FOR_SIZE = 5, 20
+"""From which a factor, and the size alone, mean something."""
 ALIGNED = 0.9
 """Least correlation at which a factor means something."""
 CERTAIN = 0.97
@@ -22,7 +23,7 @@ TOLERANCE = 0.2
 UNDECIDED = (0.4, 1.6)
 """Factors in which terms of higher order may end, where displacements are not small."""
 TOO_LARGE = 0.1
-"""Changes of the energy over work, root mean squares: no correlation is needed below."""
+"""Changes of the energy over work, medians: no correlation is needed below."""
 FORCE_FACTORS = {
     -1.0: "they have the opposite sign: they are gradients",
     units.force("Ha/Bohr"): "they look like Hartree/Bohr beside energies in eV",
@@ -84,10 +85,11 @@ def verdict(label: str, change: Array, work: Array, factors: Mapping[float, str]
         return None
     aligned = float(np.sum(change * work) / np.sqrt(np.sum(change**2) * np.sum(work**2)))
     factor = float(np.sum(change * work) / np.sum(work**2))
-    size = float(np.sqrt(np.sum(change**2) / np.sum(work**2)))
+    # Medians: a single wrong structure takes part in many pairs, but not in most.
+    size = float(np.median(np.abs(change)) / max(np.median(np.abs(work)), np.finfo(float).tiny))
     if abs(aligned) >= ALIGNED:
         return _proportional(label, factor, abs(aligned), count, factors)
-    if size >= TOO_LARGE:
+    if size >= TOO_LARGE or count < FEWEST_FOR_SIZE:
         return None
     # The best match on a logarithmic scale: the size is known within a factor of about 2.
     nearest = min((abs(np.log(abs(known) / size)), words) for known, words in factors.items())

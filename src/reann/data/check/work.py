@@ -35,6 +35,8 @@ MOST_STRUCTURES = 200
 MOST_NUMBERS = 3_000_000
 """Kept in all: 24 MB."""
 MOST_PAIRS = 300
+OUTLYING = 20.0
+"""Energies and works beyond so many times their median belong to single wrong structures."""
 CLOSE = 0.25
 """Å, root mean square displacement of a pair."""
 LEAST_MOVE, LEAST_STRAIN, LARGEST_STRAIN = 1e-4, 1e-4, 0.15
@@ -71,8 +73,13 @@ class Pairs:
     """Å^3."""
 
     def where(self, mask: NDArray[np.bool_]) -> Pairs:
-        """Return the `MOST_PAIRS` closest of some pairs."""
+        """Return the `MOST_PAIRS` closest of some pairs, without those of single wrong labels."""
         chosen = np.flatnonzero(mask)
+        for values in (self.change, self.work, self.elastic):
+            size = np.abs(np.nan_to_num(values[chosen]))
+            typical = np.median(size) if len(size) else 0.0
+            if typical > 0.0:
+                chosen = chosen[size <= OUTLYING * typical]
         closest = chosen[np.argsort(self.moved[chosen], kind="stable")[:MOST_PAIRS]]
         return Pairs(*(getattr(self, f.name)[closest] for f in fields(self)))
 
