@@ -296,7 +296,7 @@ def test_a_file_that_ase_does_not_know_is_answered_with_formats(config):
 def test_a_name_that_is_too_long_is_an_error_of_the_user(config, words):
     done = run(*(word.replace("NAME", "a" * 400) for word in words))
     assert done.exit_code == 1
-    assert "too long" in done.stderr
+    assert "too long" in done.output
     assert isinstance(done.exception, SystemExit)
 
 

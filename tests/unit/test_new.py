@@ -9,7 +9,7 @@ import pytest
 from reann.config import Config
 from reann.config_file import load_config
 from reann.errors import UserError
-from reann.new import new_config, render
+from reann.new import ACTIVE, new_config, render
 
 
 @pytest.fixture
@@ -86,6 +86,12 @@ def test_every_field_is_there_with_its_documentation_and_its_default(tmp_path):
     assert read == config
     (tmp_path / "a.yaml").write_text(re.sub(r"^  # (?=[a-z_]+: )", "  ", text, flags=re.MULTILINE))
     assert load_config(tmp_path / "a.yaml") == config, "uncommenting a line changes nothing"
+
+
+def test_only_what_a_user_decides_is_written_out():
+    text = render(Config(data={"train": "a.xyz"}), "a.yaml", "a.xyz: 3 structures")
+    written = re.findall(r"^  ([a-z_]+): ", text, flags=re.MULTILINE)
+    assert set(written) <= {name for names in ACTIVE.values() for name in names}
 
 
 def test_keys_and_names_that_look_like_something_else_are_read_back(data):

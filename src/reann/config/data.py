@@ -93,7 +93,7 @@ class DataConfig(Section):
     ignore_forces_of: str | None = None
     """`constrained`, or the name of a boolean per-atom array: forces not trained on. Unset:
     `force_mask`, where the files have it."""
-    accept: list[Accepted] = Field(default_factory=list)
+    accept: list[Accepted] = Field(default=[])
     """Errors of `reann check` that do not stop a training, by name, because they are right for
     these data: `[constant-energy]`."""
     cache: Path | None = None
