@@ -127,17 +127,20 @@ def _form(model: Reann) -> tuple[list[int], dict[str, Any], torch.dtype]:
 
 
 class Ensemble:
-    """Several potentials for the same elements: the mean and spread of their predictions."""
+    """Several potentials for the same elements: the mean and spread of their predictions.
 
-    def __init__(self, members: Sequence[Potential]) -> None:
-        if not members:
+    Of an ensemble among the members, its own members take part.
+    """
+
+    def __init__(self, members: Sequence[Potential | Ensemble]) -> None:
+        self.members = [potential for member in members for potential in member.members]
+        if not self.members:
             raise UserError("An ensemble needs at least one potential.")
-        if any(_form(p.model) != _form(members[0].model) for p in members):
+        if any(_form(p.model) != _form(self.members[0].model) for p in self.members):
             raise UserError(
                 "The potentials of an ensemble differ in elements, settings or precision.",
                 fix="Train them together with `run.seeds=4`.",
             )
-        self.members = list(members)
 
     @property
     def metadata(self) -> dict[str, Any]:

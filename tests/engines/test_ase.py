@@ -18,7 +18,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.engines.ase import Calculator
 from reann.errors import UserError
 from reann.graph import Graph
-from reann.potential import Ensemble
+from reann.potential import Ensemble, load
 
 
 def assert_as_predicted(atoms, potential, tolerance=1e-10):
@@ -253,6 +253,22 @@ def test_members_of_an_ensemble_have_the_same_settings_whatever_preset_gave_them
 
 
 @each_engine
+def test_members_of_ensembles_count_alike_in_an_ensemble_of_them(
+    new_potential, box, tmp_path, engine
+):
+    every = [new_potential(seed) for seed in range(3)]
+    together, nested = Ensemble(every), Ensemble([Ensemble(every[:2]), every[2]])
+    nested.save(tmp_path / "nested.reann")
+    for potential in (nested, load(tmp_path / "nested.reann")):
+        assert len(potential.members) == 3
+        box.calc = Calculator(potential, engine)
+        for name in ("forces", "forces_std"):
+            expected = together.predict(box)[name]
+            np.testing.assert_allclose(potential.predict(box, engine=engine)[name], expected)
+            np.testing.assert_allclose(box.calc.get_property(name, box), expected, atol=1e-10)
+
+
+@each_engine
 def test_atoms_that_meet_inside_a_reused_list_are_named(potential, box, engine):
     box.calc = Calculator(potential, engine, skin=4.0)
     box.get_forces()
@@ -314,13 +330,14 @@ def test_extrapolating_atoms_are_counted(potential, box):
     assert np.isnan(calculator.fraction_extrapolating())  # no range was recorded
     with torch.no_grad():
         graph = calculator.neighbors.graph(box)
-        rho = potential.model.embed(graph, graph.edge_vectors()).density
-        potential.model.density_min[:] = rho.min(0).values
-        potential.model.density_max[:] = rho.max(0).values
+        model = calculator.potential.model
+        rho = model.embed(graph, graph.edge_vectors()).density
+        model.density_min[:] = rho.min(0).values
+        model.density_max[:] = rho.max(0).values
     assert calculator.fraction_extrapolating() == 0.0
     with torch.no_grad():  # the training had no hydrogen
-        potential.model.density_min[0], potential.model.density_max[0] = -torch.inf, torch.inf
-    assert potential.model.has_range
+        model.density_min[0], model.density_max[0] = -torch.inf, torch.inf
+    assert model.has_range
     assert calculator.fraction_extrapolating() == pytest.approx(6 / 9)
     box.positions[1] = box.positions[0] + [0.5, 0.0, 0.0]
     box.get_forces()
@@ -330,8 +347,6 @@ def test_extrapolating_atoms_are_counted(potential, box):
 def test_a_device_is_chosen_without_moving_the_potential(potential, tmp_path, monkeypatch):
     file = tmp_path / "box.reann"
     potential.save(file)
-    assert Calculator(potential).potential is potential
-    assert Calculator(potential, device="cpu").potential is potential
     assert Calculator(file).potential.device.type == "cpu"
     with pytest.raises(UserError, match="'tpu' is not a device"):
         Calculator(file, device="tpu")
