@@ -2,13 +2,14 @@
 
 Inside `torch.inference_mode` nothing can be differentiated, and the tensors made there never can.
 A forked process has the thread pool of its parent without the threads, and waits for them for ever.
+`torch.autocast` would compute networks in half precision, which the potential does not have.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
@@ -19,13 +20,15 @@ IMPORTED_IN = os.getpid()
 
 @contextmanager
 def differentiable() -> Iterator[None]:
-    """Compute outside of inference mode, and with one thread in a forked process."""
+    """Compute outside of inference mode and autocast, and with one thread in a forked process."""
     if os.getpid() != IMPORTED_IN and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
-    if not torch.is_inference_mode_enabled():
-        yield
-        return
-    with torch.inference_mode(mode=False):
+    with ExitStack() as modes:
+        if torch.is_inference_mode_enabled():
+            modes.enter_context(torch.inference_mode(mode=False))
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                modes.enter_context(torch.autocast(device, enabled=False))
         yield
 
 

@@ -190,3 +190,32 @@ def test_everything_is_computed_in_inference_mode(potential, box, tmp_path, engi
         for name in PROPERTIES:
             value = np.asarray(one[name]).reshape(expected[name].shape)
             np.testing.assert_allclose(value, expected[name], atol=1e-10)
+
+
+@each_engine
+def test_autocast_does_not_lower_the_precision(potential, box, engine):
+    box.set_velocities(np.random.default_rng(1).normal(size=(9, 3)))
+    single = Calculator(potential, engine, precision="float32").potential
+    expected = single.predict(box, PROPERTIES, engine)
+    flux = heat_flux(single, box, engine)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = single.predict(box, PROPERTIES, engine)
+        np.testing.assert_array_equal(heat_flux(single, box, engine), flux)
+        box.calc = Calculator(single, engine)
+        np.testing.assert_allclose(box.get_forces(), expected["forces"], atol=1e-6)
+    for name in PROPERTIES:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+@each_engine
+def test_a_calculator_keeps_the_weights_of_when_it_was_made(potential, box, engine):
+    """The weights of a potential change while it is trained."""
+    given = copy.deepcopy(potential)
+    box.calc = calculator = Calculator(given, engine)
+    expected = box.get_potential_energy()
+    with torch.no_grad():
+        given.model.reference_energies += 1.0
+    calculator.reset()
+    received = pickle.loads(pickle.dumps(calculator))  # noqa: S301
+    for box.calc in (calculator, received, copy.deepcopy(calculator)):
+        assert box.get_potential_energy() == pytest.approx(expected)

@@ -36,10 +36,11 @@ class Calculator(ase_calculator.Calculator):
     Parameters
     ----------
     potential
-        The potential, or the `.reann` file that holds it.
+        The potential, or the `.reann` file that holds it. A given potential is copied: the
+        calculator keeps the weights of when it was made.
     engine
         `native` computes in C++, `torch` in PyTorch; `auto` takes the native engine where it can:
-        on CPUs, in installations that have it. Weights are those of when the calculator was made.
+        on CPUs, in installations that have it.
     skin
         Å; the neighbor list reaches this much beyond the cutoff and is kept until an atom has
         moved half of it, or the cell, the periodicity or the composition changed.
@@ -47,7 +48,7 @@ class Calculator(ase_calculator.Calculator):
         Of the networks: `float32` or `float64`; by default as the potential has it.
     device
         `cpu`, `cuda`, or `auto`: a GPU if there is one. By default a loaded potential computes
-        where it is, and a file is read to the CPU. A given potential is copied, never moved.
+        where it is, and a file is read to the CPU. A given potential is never moved.
 
     Raises
     ------
@@ -74,8 +75,9 @@ class Calculator(ase_calculator.Calculator):
         place = device and choice.device_for(engine, device)
         if isinstance(potential, (str, Path)):
             potential = load(potential, device_named(place or "cpu", "device"))
-        elif place is not None:
-            potential = _on(potential, device_named(place, "device"))
+        else:
+            device_of = potential.device if place is None else device_named(place, "device")
+            potential = _changed(potential, lambda model: model.to(device_of))
         self.potential = potential if precision is None else _converted(potential, precision)
         self.engine = choice.chosen(engine, (member.model for member in self.potential.members))
         self.skin = skin
@@ -192,13 +194,6 @@ def _converted(potential: Potential | Ensemble, precision: str) -> Potential | E
             fix=f"Use one of {', '.join(PRECISIONS)}.",
         )
     return _changed(potential, lambda model: in_precision(model, PRECISIONS[precision]))
-
-
-def _on(potential: Potential | Ensemble, device: torch.device) -> Potential | Ensemble:
-    """Return the potential where it is on the device, else a copy that is."""
-    if potential.device == device:
-        return potential
-    return _changed(potential, lambda model: model.to(device))
 
 
 @differentiable()
