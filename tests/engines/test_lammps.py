@@ -355,13 +355,32 @@ def test_atoms_excluded_from_all_interactions_are_as_deleted(tmp_path, groups, s
             assert not found[name][~kept].any()
 
 
-@pytest.mark.parametrize("pairs", ["type 1 3", "group some some", "group some others"])
-def test_pairs_that_are_left_out_are_warned_of(tmp_path, pairs):
-    setup = prepare(tmp_path, Potential(some_model()), water(1))
-    script = f"{setup}group some id 1\ngroup others id 2\n"
-    assert "leaves pairs out" not in lammps(tmp_path, script + "run 0\n")
-    done = lammps(tmp_path, f"{script}neigh_modify exclude {pairs}\nrun 0\n")
-    assert "leaves pairs out that pair_style reann needs" in " ".join(done.split())
+OVERLAY = "pair_style hybrid/overlay reann zero 4.0"
+HYBRID = "pair_style hybrid reann zero 4.0"
+
+
+@pytest.mark.parametrize(
+    ("style", "command", "warned"),
+    [
+        ("pair_style reann", "", False),
+        ("pair_style reann", "neigh_modify exclude type 1 3", True),
+        ("pair_style reann", "neigh_modify exclude group some some", True),
+        ("pair_style reann", "neigh_modify exclude group some others", True),
+        ("pair_style reann", "neigh_modify include some", True),
+        (OVERLAY, "pair_coeff 1 3 zero", False),
+        (HYBRID, "pair_coeff 1 4 zero", True),
+        (HYBRID, "pair_coeff 1 1 zero", True),
+    ],
+)
+def test_pairs_that_are_left_out_are_warned_of(tmp_path, style, command, warned):
+    setup = prepare(tmp_path, Potential(some_model()), water(1)).replace("pair_style reann", style)
+    if "hybrid" in style:
+        setup = setup.replace("* * a.reann", "* * reann a.reann")
+    script = (
+        f"{setup}group some id 1\ngroup others id 2\natom_modify first some\n{command}\nrun 0\n"
+    )
+    said = " ".join(lammps(tmp_path, script).split())
+    assert ("leaves pairs out that pair_style reann needs" in said) is warned
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
+#include "neigh_list.h"
 #include "neighbor.h"
 #include "update.h"
 
@@ -110,7 +111,7 @@ void PairReann::init_style() {
     unit_ = std::strcmp(update->unit_style, "real") ? 1.0 : kcal_mol;
     if (!model_) error->all(FLERR, "pair_style reann has no potential: name one in pair_coeff");
     check_bonds();
-    check_exclusions();
+    check_neighbors();
     neighbor->add_request(this, full_list);
 }
 
@@ -124,18 +125,35 @@ void PairReann::check_bonds() const {
                        "lj/coul 1 1 1`";
     if (force->pair == this)
         error->all(FLERR, what);
-    else if (comm->me == 0)
-        error->warning(FLERR, what);
+    else
+        warn(what);
 }
 
 // Without some of its neighbors an atom has another energy, which its other neighbors feel.
-void PairReann::check_exclusions() const {
+void PairReann::check_neighbors() const {
     bool some = neighbor->nex_type > 0 || neighbor->nex_mol > 0;
     for (int k = 0; k < neighbor->nex_group; ++k)
         some |= neighbor->ex1_group[k] != 0 && neighbor->ex2_group[k] != 0; // 0: all
-    if (some && comm->me == 0)
-        error->warning(FLERR, "neigh_modify exclude leaves pairs out that pair_style reann needs: exclude "
-                              "atoms from everything, `neigh_modify exclude group GROUP all`, or not at all");
+    if (some)
+        warn("neigh_modify exclude leaves pairs out that pair_style reann needs: exclude atoms from "
+             "everything, `neigh_modify exclude group GROUP all`, or not at all");
+    if (neighbor->includegroup) warn("neigh_modify include leaves pairs out that pair_style reann needs");
+}
+
+// In a hybrid some pairs may belong to another style; only now the list knows which.
+void PairReann::setup() {
+    if (!list || !list->ijskip) return;
+    const int n = atom->ntypes;
+    for (int i = 1; i <= n; ++i)
+        for (int j = i; j <= n; ++j)
+            if (element_of_type_[i] >= 0 && element_of_type_[j] >= 0 && list->ijskip[i][j])
+                warn("pair_style hybrid gives the pairs of types " + std::to_string(i) + " and " +
+                     std::to_string(j) + " to another style, which leaves pairs out that pair_style reann "
+                     "needs: use hybrid/overlay");
+}
+
+void PairReann::warn(const std::string &what) const {
+    if (comm->me == 0) error->warning(FLERR, what);
 }
 
 double PairReann::init_one(int, int) { return reann_cutoff(model_); }

@@ -20,6 +20,7 @@ class PairReann : public Pair {
     void settings(int narg, char **arg) override;
     void coeff(int narg, char **arg) override;
     void init_style() override;
+    void setup() override;
     double init_one(int i, int j) override;
     void compute(int eflag, int vflag) override;
     void *extract(const char *name, int &dimensions) override;
@@ -38,7 +39,8 @@ class PairReann : public Pair {
 
     void open(std::string file);
     void check_bonds() const;
-    void check_exclusions() const;
+    void check_neighbors() const;
+    void warn(const std::string &what) const;
     bool of_style(int i) const;
     bool fits() const;
     bool current() const;
