@@ -6,11 +6,10 @@ label of the files must be under the key that it had there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ase
 from pydantic import ValidationError
 
 from reann.config import DataConfig, Keys, Units
@@ -18,7 +17,7 @@ from reann.data.keys import KeyCensus, ResolvedKeys
 from reann.data.names import names_of
 from reann.data.read import iter_atoms
 from reann.data.remarks import ignore
-from reann.data.stated import factors, stated_units, to_angstrom
+from reann.data.stated import factors, stated_units
 from reann.data.values import values_of
 
 LABELS = ("energy", "forces", "stress", "virial")
@@ -78,16 +77,6 @@ def conventions(
         labeled=True,
         as_trained=not (given or units.model_fields_set),
     )
-
-
-def angstrom(
-    structures: Iterator[tuple[ase.Atoms, str]], units: Units
-) -> Iterator[tuple[ase.Atoms, str]]:
-    """Yield structures of files with positions and cell in Å, without labels."""
-    for atoms, origin in structures:
-        atoms.calc = None
-        to_angstrom(atoms, units, origin)
-        yield atoms, origin
 
 
 def position_unit(files: list[str], units: Units) -> str:

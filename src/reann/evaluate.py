@@ -21,12 +21,13 @@ from rich.progress import Progress
 
 from reann import checkpoint, strict_json
 from reann.config import DataConfig, Keys, Units
-from reann.conventions import angstrom, conventions, described, position_unit
+from reann.conventions import conventions, described, position_unit
 from reann.data.dataset import Subset, open_dataset
 from reann.data.loader import pieces
 from reann.data.neighbors import graph_from_atoms
 from reann.data.read import iter_atoms
 from reann.data.remarks import ignore, print_notes
+from reann.data.stated import angstrom
 from reann.device import device_named
 from reann.errors import UserError, listed
 from reann.evaluation import Evaluation

@@ -50,14 +50,14 @@ def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
         If there is no such host, the file is there already or cannot be written, or the data cannot
         be read.
     """
-    from reann.data.files import printable
+    from reann.data.files import path_text
 
     file = Path(file)
     if file.exists():
         fix = "Choose another name, or remove it first."
         raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
     check_outputs({"FILE.yaml": file}, [from_file])
-    from_file = printable(from_file)
+    from_file = path_text(from_file)
     for name, given in (("FILE", str(file)), ("--from", from_file)):
         for mistake in control_characters(given, (name,)):
             raise UserError(mistake.what, fix=mistake.fix)

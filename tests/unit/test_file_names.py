@@ -10,7 +10,7 @@ import pytest
 
 from reann.config import Config
 from reann.config_file import anchored
-from reann.data.files import display_name, file_hash, find_files, located, printable
+from reann.data.files import display_name, file_hash, find_files, located, path_text
 from reann.errors import UserError
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9.xyz")
@@ -85,7 +85,7 @@ def test_what_does_not_exist_is_left_as_it_is_and_is_an_error_when_it_is_read(fo
 def test_names_that_are_not_utf8_are_shown_and_hashed(folder):
     (path,) = find_files("caf*")
     assert display_name(path) == "caf\\xe9.xyz"
-    assert printable(path).encode() == b"caf\\xe9.xyz"
+    assert path_text(path).encode() == b"caf\\xe9.xyz"
     assert len(file_hash(path)) == 64
 
 

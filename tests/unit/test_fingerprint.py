@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reann.config import DataConfig
 from reann.data.dataset import open_dataset
-from reann.data.fingerprint import decoded, draws, encoded, fingerprints, shortened
+from reann.data.fingerprint import decoded, draws, encoded, fingerprints, stored_part
 
 
 def prints(*structures: ase.Atoms) -> list[int]:
@@ -161,8 +161,8 @@ def test_draws_are_uniform_and_seeds_are_independent():
 def test_stored_fingerprints_come_back(numbers):
     found = np.array(numbers, dtype=np.uint64)
     text = encoded(found)
-    assert decoded(text).tolist() == sorted(set(shortened(found).tolist()))
-    assert len(text) == 8 * len(set(shortened(found).tolist()))
+    assert decoded(text).tolist() == sorted(set(stored_part(found).tolist()))
+    assert len(text) == 8 * len(set(stored_part(found).tolist()))
 
 
 @pytest.mark.parametrize("text", ["?", "AAAA", "AAAAAAAAA", "ÄAAAAAAA"])

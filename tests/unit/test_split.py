@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reann.config import DataConfig
 from reann.data.dataset import open_dataset
-from reann.data.fingerprint import shortened
+from reann.data.fingerprint import stored_part
 from reann.data.split import NONE_LEARNED, known_structures, load_split, save_split, split
 from reann.errors import UserError
 
@@ -129,7 +129,7 @@ def test_sides_do_not_depend_on_what_is_no_geometry(folder, tmp_path, change, fi
 
 def test_learned_structures_are_drawn_for_no_part(folder):
     alone = parts_of(folder, valid=0.4, test=0.3)
-    learned = shortened(alone["valid"].fingerprints[::2])
+    learned = stored_part(alone["valid"].fingerprints[::2])
     parts = parts_of(folder, learned=learned, valid=0.4, test=0.3)
     known = set(alone["valid"].indices[::2].tolist())
     assert known <= set(parts["train"].indices.tolist())
@@ -139,14 +139,14 @@ def test_learned_structures_are_drawn_for_no_part(folder):
 
 def test_a_group_with_a_learned_structure_is_drawn_for_no_part(folder):
     alone = parts_of(folder, valid={"groups": 0.3})
-    learned = shortened(alone["valid"].fingerprints[:1])
+    learned = stored_part(alone["valid"].fingerprints[:1])
     parts = parts_of(folder, learned=learned, valid={"groups": 0.3})
     assert not set(parts["valid"].indices) & set(alone["valid"].indices)
 
 
 @pytest.mark.parametrize("fields", [{"valid": 0.1}, {"valid": {"groups": 0.1}}])
 def test_no_structure_that_was_not_learned_is_an_error(folder, fields):
-    learned = shortened(opener(folder)(["train.traj"]).fingerprints)
+    learned = stored_part(opener(folder)(["train.traj"]).fingerprints)
     error = error_of(folder, learned=learned, **fields)
     assert "were in the training of the potential" in error.what
     assert "data.valid" in error.fix

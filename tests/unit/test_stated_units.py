@@ -12,12 +12,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.config import Config, DataConfig, Units
 from reann.config_file import load_config, save_config
-from reann.conventions import angstrom
 from reann.data.check import survey
 from reann.data.dataset import open_dataset
 from reann.data.labels import Extractor, extract, resolve_keys
 from reann.data.read import iter_atoms
-from reann.data.stated import to_angstrom
+from reann.data.stated import angstrom, to_angstrom
 from reann.errors import UserError
 from reann.new import new_config
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reann.data.file_types import deepmd_error
-from reann.errors import UserError, did_you_mean, listed
+from reann.errors import UserError, did_you_mean, listed, shortened
 
 _ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
@@ -29,7 +29,7 @@ def find_files(patterns: str | list[str], base: Path = Path()) -> list[Path]:
         path that the system refuses.
     """
     names = [patterns] if isinstance(patterns, str) else patterns
-    paths = [path for name in names for path in _files(printable(name), base)]
+    paths = [path for name in names for path in _files(path_text(name), base)]
     if not paths:
         raise UserError("No file of structures was given.", fix="Name one, as train.xyz.")
     return paths
@@ -40,28 +40,28 @@ def located(pattern: str, base: Path) -> str | None:
     path = base / expanded(pattern)
     try:
         if path.exists():
-            return printable(path)
+            return path_text(path)
     except OSError:
         return None
     if next(_matches(pattern, base), None) is None:
         return None
     given = _glob(pattern)
-    return printable(given if given.is_absolute() else Path(glob.escape(str(base))) / given)
+    return path_text(given if given.is_absolute() else Path(glob.escape(str(base))) / given)
 
 
 def expanded(pattern: str) -> Path:
-    """Return the path of a name as `printable` gives it, with the home folder for `~`."""
+    """Return the path of a name as `path_text` gives it, with the home folder for `~`."""
     return Path(os.path.expanduser(_with_bytes(pattern)))  # noqa: PTH111, ~x may be no user
 
 
-def printable(path: str | Path) -> str:
+def path_text(path: str | Path) -> str:
     r"""Return a path as text that can be printed and saved; a byte not UTF-8 is as `\xe9`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def display_name(path: Path, base: Path = Path()) -> str:
-    """Return the path relative to the base folder where it lies inside, `printable`."""
-    return printable(path.relative_to(base) if path.is_relative_to(base) else path)
+    """Return the path relative to the base folder where it lies inside, as `path_text`."""
+    return path_text(path.relative_to(base) if path.is_relative_to(base) else path)
 
 
 def file_hash(path: Path) -> str:
@@ -97,7 +97,7 @@ def _files(pattern: str, base: Path) -> list[Path]:
 
 def _folder_error(folder: Path, pattern: str) -> UserError:
     entries = sorted(folder.iterdir()) if os.access(folder, os.R_OK | os.X_OK) else []
-    files = [printable(entry.name) for entry in entries if entry.is_file()]
+    files = [path_text(entry.name) for entry in entries if entry.is_file()]
     likely = [name for name in ("vasprun.xml", "OUTCAR") if name in files] or ["*.xyz"]
     return UserError(
         f"'{pattern}' is a folder, not a file.",
@@ -129,8 +129,9 @@ def _with_bytes(name: str) -> str:
 def _no_file(pattern: str, path: Path, error: OSError | ValueError) -> UserError:
     reason = error.errno if isinstance(error, OSError) else None
     if reason == errno.ENAMETOOLONG:
-        shown = f"{pattern[:60]}…" if len(pattern) > 60 else pattern
-        return UserError(f"The name '{shown}' is too long.", fix="Name a file, or a glob.")
+        return UserError(
+            f"The name '{shortened(pattern)}' is too long.", fix="Name a file, or a glob."
+        )
     if reason in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
         target = path.readlink()
         return UserError(
@@ -152,7 +153,7 @@ def _absent(pattern: str, path: Path) -> UserError:
     folder = path.parent
     if not folder.is_dir():
         return UserError(f"'{pattern}' does not exist: there is no folder {folder.resolve()}.")
-    names = sorted(printable(entry.name) for entry in folder.iterdir() if entry.is_file())
+    names = sorted(path_text(entry.name) for entry in folder.iterdir() if entry.is_file())
     hint = did_you_mean(path.name, names)
     there = f"files there: {listed(names)}" if names else "the folder is empty"
     return UserError(f"'{pattern}' does not exist.{hint}", f"folder {folder.resolve()}; {there}")

@@ -73,19 +73,19 @@ def draws(names: Iterable[bytes], seed: int) -> NDArray[np.float64]:
 
 def encoded(prints: NDArray[np.uint64]) -> str:
     """Return the fingerprints as text: the first bytes of each, sorted, in base64."""
-    short = np.unique(shortened(prints)).astype("<u8")
+    short = np.unique(stored_part(prints)).astype("<u8")
     return base64.b64encode(short.view(np.uint8).reshape(-1, 8)[:, :STORED].tobytes()).decode()
 
 
 def decoded(text: str) -> NDArray[np.uint64]:
-    """Return the shortened fingerprints of a text; `ValueError` if it is not such a text."""
+    """Return the fingerprints of a text, as `stored_part`; `ValueError` if it is no such text."""
     content = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
     whole = np.zeros((len(content) // STORED, 8), dtype=np.uint8)
     whole[:, :STORED] = content.reshape(-1, STORED)
     return whole.reshape(-1).view("<u8").astype(np.uint64)
 
 
-def shortened(prints: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def stored_part(prints: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the part of the fingerprints that is stored in files."""
     return prints & np.uint64(256**STORED - 1)
 

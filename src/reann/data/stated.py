@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -193,6 +193,16 @@ def to_angstrom(atoms: ase.Atoms, given: Units, origin: str) -> None:
     if length != 1.0:
         atoms.set_cell(atoms.cell.array * length)
         atoms.positions *= length
+
+
+def angstrom(
+    structures: Iterator[tuple[ase.Atoms, str]], units: Units
+) -> Iterator[tuple[ase.Atoms, str]]:
+    """Yield structures of files with positions and cell in Å, without labels."""
+    for atoms, origin in structures:
+        atoms.calc = None
+        to_angstrom(atoms, units, origin)
+        yield atoms, origin
 
 
 def _stated(

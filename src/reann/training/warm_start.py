@@ -164,7 +164,7 @@ def learned_by(potential: Potential) -> Learned:
 
 def record_of(train: Subset, before: Learned) -> dict[str, Any]:
     """Return the record of training structures and of those that were learned before."""
-    every = np.concatenate([fingerprint.shortened(train.fingerprints), before.fingerprints])
+    every = np.concatenate([fingerprint.stored_part(train.fingerprints), before.fingerprints])
     return {
         "version": fingerprint.VERSION,
         "complete": before.complete,

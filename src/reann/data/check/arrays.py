@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.data.check.bonds import Bonds
-from reann.data.check.fingerprint import project
+from reann.data.check.projections import project
 from reann.data.check.record import Record, measure_distances
 from reann.data.dataset import Dataset
 

@@ -16,13 +16,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from reann.config import DataConfig
-from reann.conventions import angstrom
 from reann.data.check.energies import robust_fit
 from reann.data.check.finding import MOST_EXAMPLES, Finding
 from reann.data.check.outliers import A_FEW, FEW, apart
 from reann.data.check.pair_model import PairModel
 from reann.data.labels import Extractor
 from reann.data.read import iter_atoms
+from reann.data.stated import angstrom
 from reann.errors import UserError
 
 Array = NDArray[np.float64]

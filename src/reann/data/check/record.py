@@ -17,7 +17,7 @@ from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from reann.data.check.bonds import Bonds
-from reann.data.check.fingerprint import project
+from reann.data.check.projections import project
 from reann.data.conditions import conditions_of
 from reann.data.keys import names_of
 from reann.data.weights import without_weight

@@ -20,7 +20,7 @@ from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
 from reann.data.check.work import Work
-from reann.data.files import display_name, find_files, printable
+from reann.data.files import display_name, find_files, path_text
 from reann.data.keys import KeyCensus
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
@@ -137,7 +137,7 @@ def _paths(patterns: Sequence[str], findings: list[Finding | None]) -> Iterator[
         try:
             yield from find_files(pattern)
         except UserError as error:  # noqa: PERF203 - the other files are still checked
-            findings.append(_from_error(error, "unreadable", printable(pattern)))
+            findings.append(_from_error(error, "unreadable", path_text(pattern)))
 
 
 def _labels(
