@@ -35,11 +35,15 @@ def evaluate(
         virial (systems, 3, 3), virials (atoms, 3, 3). Stress is NaN for systems that are not
         periodic in three dimensions.
     create_graph
-        Keep what the derivative of the derivatives needs.
+        Keep what the derivative of the derivatives needs: with respect to parameters, and to
+        positions and cells that require a gradient.
     """
     wanted = wanted_of(names)
     derivatives = not wanted <= {"energy", "energies"}
-    r = graph.edge_vectors().detach().requires_grad_(derivatives)
+    r = graph.edge_vectors()
+    moved = create_graph and r.requires_grad
+    if not moved:
+        r = r.detach().requires_grad_(derivatives)
     with torch.set_grad_enabled(derivatives or create_graph):
         energies = model(graph, r)
     energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
@@ -52,7 +56,7 @@ def evaluate(
             create_graph=create_graph,
             materialize_grads=True,
         )
-        found |= _derived(graph, r.detach(), g, wanted)
+        found |= _derived(graph, r if moved else r.detach(), g, wanted)
     kept = {name: found[name] for name in PROPERTIES if name in wanted}
     return kept if create_graph else {name: value.detach() for name, value in kept.items()}
 

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.utils.parametrize import register_parametrization
 from typer.testing import CliRunner
 
 from models import CUTOFF, random_atoms, random_model
@@ -136,6 +138,57 @@ def test_what_the_native_engine_leaves_to_the_reference(graph, everywhere):
     model.energy_scale.requires_grad_(False)
     graph.positions.requires_grad_(True)
     assert "positions" in unsupported(model, graph)
+
+
+class Doubled(torch.nn.Module):
+    def forward(self, x):
+        return 2.0 * x
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.register_forward_hook(lambda *x: 2.0 * x[-1]),
+        lambda model: model.readout.register_forward_hook(lambda *x: 2.0 * x[-1]),
+        lambda model: model.readout.register_forward_pre_hook(lambda _, x: (2.0 * x[0], *x[1:])),
+        lambda model: register_parametrization(model.readout.last, "weight", Doubled()),
+    ],
+)
+def test_what_a_program_adds_to_a_module_counts(graph, everywhere, change):
+    model = random_model()
+    before = properties.evaluate(model, graph, ["energy"])["energy"]
+    change(model)
+    with pytest.warns(choice.ReferenceWarning, match="hooks"):
+        after = choice.evaluate(model, graph, ["energy"])["energy"]
+    assert (after - before).abs().max() > 1e-3
+    assert torch.equal(after, properties.evaluate(model, graph, ["energy"])["energy"])
+    with pytest.raises(UserError, match="hooks"):
+        choice.evaluate(model, graph, ["energy"], engine="native")
+
+
+@pytest.mark.parametrize("name", ["positions", "cell"])
+def test_derivatives_of_all_properties_with_respect_to_a_structure_are_right(everywhere, name):
+    """Second derivatives, such as the Hessian."""
+    model = random_model()
+    graph = graph_from_atoms(random_atoms(3, 4, (True, True, True)), CUTOFF)
+
+    def total(graph):
+        with pytest.warns(choice.ReferenceWarning, match="gradients of positions"):
+            kept = choice.evaluate(model, graph, properties.PROPERTIES, create_graph=True)
+        generator = torch.Generator().manual_seed(0)
+        return sum((torch.randn(x.shape, generator=generator) * x).sum() for x in kept.values())
+
+    start = getattr(graph, name).clone()
+    direction = torch.randn(start.shape, generator=torch.Generator().manual_seed(1)).double()
+    ends = [
+        total(replace(graph, **{name: (start + x * direction).requires_grad_()})).item()
+        for x in (1e-4, -1e-4)
+    ]
+    moved = start.requires_grad_()
+    (gradient,) = torch.autograd.grad(total(replace(graph, **{name: moved})), moved)
+    slope = float((gradient * direction).sum())
+    assert abs(slope) > 1e-3
+    assert (ends[0] - ends[1]) / 2e-4 == pytest.approx(slope, rel=1e-5)
 
 
 @pytest.mark.parametrize(

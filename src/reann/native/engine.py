@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from reann import native
@@ -59,9 +59,11 @@ def unsupported(
     forward = forward_ad._current_level >= 0  # noqa: SLF001
     transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
     host = type(model.recursion.host)
+    changed = any(_is_changed(module) for module in model.modules())
     if host is not EmbeddedDensity:
         return f"it knows the host EmbeddedDensity, not {host.__name__}"
     obstacles = {
+        "it computes no hooks and no parametrizations of modules": changed,
         "it runs on CPUs only": model.reference_energies.device.type != "cpu",
         "it has no gradients of positions and cells": moved,
         "it has no gradients of buffers": create_graph
@@ -70,6 +72,12 @@ def unsupported(
         "it has no forward mode and no function transforms": forward or transformed,
     }
     return next((why for why, there in obstacles.items() if there), None)
+
+
+def _is_changed(module: nn.Module) -> bool:
+    """Whether something that a program has added takes part in what a module computes."""
+    hooks = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 - the only way
+    return bool(hooks) or "parametrizations" in module._modules  # noqa: SLF001
 
 
 def evaluate(
