@@ -124,6 +124,18 @@ def test_what_cannot_be_continued_is_an_error(potential, box, tmp_path):
     run(potential, box, 1.0, output=output, append=True)  # there is nothing to continue yet
     with pytest.raises(UserError, match="differ in atoms"):
         run(potential, box[:6], 2.0, output=output, append=True)
+    box.pbc = ~box.pbc
+    with pytest.raises(UserError, match="differ in atoms or periodicity"):
+        run(potential, box, 2.0, output=output, append=True)
+
+
+def test_a_continued_run_has_the_cell_of_the_trajectory(potential, box, tmp_path):
+    output, settings = tmp_path / "md.xyz", {"ensemble": "npt", "pressure": 1e5}
+    before = run(potential, box, 4.0, output=output, **settings).atoms
+    assert abs(before.cell.volume / box.cell.volume - 1.0) > 1e-6
+    run(potential, box, 6.0, output=output, append=True, ensemble="nve")
+    last = ase.io.read(output, -1)
+    assert last.cell.array == pytest.approx(before.cell.array, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["md.xyz", "md.traj"])

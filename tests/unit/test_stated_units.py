@@ -197,6 +197,15 @@ def test_a_note_says_what_is_converted_and_nothing_where_units_are_the_usual_one
     assert resolve_keys([crystal(**{"energy-unit": "ev"})], data, "a.xyz").notes == ()
 
 
+def test_a_unit_is_that_of_all_files_only_where_all_structures_state_it():
+    data = DataConfig(train="a.xyz")
+    stated, silent = crystal(**{"energy-unit": "hartree"}), crystal()
+    assert resolve_keys([stated, stated], data, "a.xyz").units["energy"] == "hartree"
+    assert resolve_keys([silent, silent], data, "a.xyz").units == {}
+    for samples in ([stated, silent], [silent, stated]):
+        assert resolve_keys(samples, data, "a.xyz").units == {}
+
+
 def test_a_new_configuration_holds_the_stated_units_and_a_saved_one_only_those_that_were_set(
     tmp_path, monkeypatch
 ):

@@ -118,7 +118,9 @@ def test_values_that_look_like_total_energies_are_asked_about(key):
 def test_values_that_add_up_to_zero_like_forces_are_asked_about():
     samples = [molecule({}, {"vectors": (1 + i) * FORCES}, energy=-1) for i in range(4)]
     assert "The forces may be" in error_of(*samples).what
-    shifted = [molecule({}, {"vectors": FORCES + i + 1}, energy=-1) for i in range(4)]
+    shifted = [
+        molecule({}, {"vectors": FORCES + i}, energy=-1) for i in range(4)
+    ]  # the first adds up
     assert resolved(*shifted).notes == ("Not used: vectors.",)
 
 

@@ -59,11 +59,10 @@ def unsupported(
     forward = forward_ad._current_level >= 0  # noqa: SLF001
     transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
     host = type(model.recursion.host)
-    changed = any(_is_changed(module) for module in model.modules())
     if host is not EmbeddedDensity:
         return f"it knows the host EmbeddedDensity, not {host.__name__}"
     obstacles = {
-        "it computes no hooks and no parametrizations of modules": changed,
+        "it computes no hooks and no parametrizations of modules": _is_changed(model),
         "it runs on CPUs only": model.reference_energies.device.type != "cpu",
         "it has no gradients of positions and cells": moved,
         "it has no gradients of buffers": create_graph
@@ -74,10 +73,18 @@ def unsupported(
     return next((why for why, there in obstacles.items() if there), None)
 
 
-def _is_changed(module: nn.Module) -> bool:
-    """Whether something that a program has added takes part in what a module computes."""
-    hooks = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 - the only way
-    return bool(hooks) or "parametrizations" in module._modules  # noqa: SLF001
+def _is_changed(model: nn.Module) -> bool:
+    """Whether what a program has added to a module takes part in what it computes."""
+    modules: list[nn.Module | None] = [model]
+    while modules:  # at every evaluation: `model.modules()` takes several times as long
+        module = modules.pop()
+        if module is None:
+            continue
+        inside = module._modules  # noqa: SLF001
+        if module._forward_hooks or module._forward_pre_hooks or "parametrizations" in inside:  # noqa: SLF001
+            return True
+        modules += inside.values()
+    return False
 
 
 def evaluate(
