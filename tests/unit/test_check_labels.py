@@ -267,6 +267,34 @@ def test_an_energy_far_off_is_found_in_small_groups_and_broad_distributions(
         assert "#11 (+2" in finding.examples[0]
 
 
+@pytest.mark.parametrize(
+    ("shift", "steepness", "is_wrong"), [(6.5, 1.0, True), (6.5, 10.0, False), (-6.5, 10.0, True)]
+)
+def test_a_high_energy_on_a_steep_slope_is_right(
+    tmp_path: Path, shift: float, steepness: float, is_wrong: bool
+) -> None:
+    random, frames = np.random.default_rng(0), []
+    for i in range(40):
+        atoms = molecule("CH4")
+        atoms.rattle(0.03, seed=i)
+        forces = random.normal(size=(5, 3)) * (steepness if i == 11 else 1.0)
+        energy = 5 * (random.uniform(-1, 1) if i != 11 else shift)
+        frames.append(labeled(atoms, energy=energy - 1000.0, forces=forces))
+    for findings in both(tmp_path, frames):
+        assert ("energy-outliers" in {f.name for f in findings}) is is_wrong
+
+
+def test_molecules_without_stress_are_no_reason_to_speak_of_mixed_labels(
+    tmp_path: Path, copper: list[Atoms], ethanol: list[Atoms]
+) -> None:
+    for findings in both(tmp_path, [*copper, *ethanol]):
+        assert "mixed-labels" not in {f.name for f in findings}
+    (tmp_path / "lacking").mkdir()
+    lacking = labeled(copper[0], energy=copper[0].calc.results["energy"], forces=np.ones((8, 3)))
+    for findings in both(tmp_path / "lacking", [*copper[1:], lacking, *ethanol]):
+        assert "stress in 23 of 24" in named(findings, "mixed-labels").message
+
+
 def test_duplicates_are_found_across_a_larger_structure(
     tmp_path: Path, copper: list[Atoms], ethanol: list[Atoms]
 ) -> None:
