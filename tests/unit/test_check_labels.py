@@ -295,6 +295,22 @@ def test_molecules_without_stress_are_no_reason_to_speak_of_mixed_labels(
         assert "stress in 23 of 24" in named(findings, "mixed-labels").message
 
 
+def test_large_stresses_that_the_energies_confirm_are_right(tmp_path: Path) -> None:
+    random, frames = np.random.default_rng(0), []
+    for i in range(24):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.05, seed=i // 8)
+        strain = np.eye(3) + 0.004 * random.normal(size=(3, 3))
+        atoms.set_cell(0.86 * atoms.cell.array @ strain, scale_atoms=True)
+        atoms.calc = EMT()
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        frames.append(labeled(atoms, energy=energy, forces=forces, stress=atoms.get_stress()))
+    assert max(np.abs(frame.get_stress()).max() for frame in frames) > 80 * GPa
+    for findings in both(tmp_path, frames):
+        assert named(findings, "stresses-agree")
+        assert "stress-size" not in {f.name for f in findings}
+
+
 def test_duplicates_are_found_across_a_larger_structure(
     tmp_path: Path, copper: list[Atoms], ethanol: list[Atoms]
 ) -> None:

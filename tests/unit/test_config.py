@@ -299,11 +299,11 @@ def doubling(levels: int, merge: bool) -> str:
 
 @pytest.mark.parametrize("merge", [True, False])
 def test_aliases_that_repeat_without_end_are_refused_at_once(write, merge):
-    start = time.monotonic()
+    start = time.process_time()
     assert "aliases repeat more than 10000" in message(write(doubling(40, merge) + TWO_LINES))
     text = doubling(40, merge).replace("\n", ", ").rstrip(", ")
     assert "is not YAML" in message(write(TWO_LINES), f"model={{{text}}}")
-    assert time.monotonic() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_a_few_aliases_are_read(write):
