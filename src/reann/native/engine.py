@@ -54,7 +54,7 @@ def unsupported(
         return why
     if type(model) is not Reann:
         return f"it knows Reann itself, not {type(model).__name__}"
-    assert isinstance(model, nn.Module)
+    assert isinstance(model, Reann)
     moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
     # Private, and the only way to ask.
     forward = forward_ad._current_level >= 0  # noqa: SLF001
