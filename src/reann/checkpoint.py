@@ -17,7 +17,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -60,8 +60,12 @@ def _moved(name: str) -> str:
 UPGRADES = {1: Upgrade(lambda header: header, _moved)}
 """From version n to n + 1."""
 
+LARGEST_FILE = 2**31
+"""Bytes; far more than a potential or a checkpoint has."""
 LARGEST_HEADER = 100_000_000
 """Bytes, as in safetensors."""
+MOST_BRACKETS = 1_000_000
+"""Objects and lists of a header; more would take minutes and gigabytes to parse."""
 DEEPEST_HEADER = 32
 """Objects and lists inside each other."""
 NO_DIGEST = "0" * 64
@@ -125,19 +129,20 @@ REPAIR = "Copy the file again, or restore it from a backup; a run can be resumed
 
 def _verified(path: Path) -> tuple[dict[str, Any], int, bytes]:
     """Return the header, up to date, the version that the file has, and all of it."""
-    content = _content(path)
-    metadata = _metadata(content, path)
-    text, digest = metadata.get("reann"), metadata.get("sha256")
-    if not isinstance(text, str) or not isinstance(digest, str):
-        raise UserError(
-            "This is a safetensors file, but not one of reann.",
-            str(path),
-            "Original REANN models are read by `reann convert`.",
-        )
+    try:
+        with path.open("rb") as file:
+            head = _head(file, path)
+            text, digest = _metadata(head, path)
+            content = head + file.read()
+    except FileNotFoundError:
+        raise UserError("There is no such file.", str(path), "Check the path.") from None
+    except OSError as error:
+        raise UserError(f"The file cannot be read ({error.strerror}).", str(path)) from error
     start = _digest_position(content)
-    blank = content[:start] + NO_DIGEST.encode() + content[start + 64 :]
+    blank = hashlib.sha256(content[:start] + NO_DIGEST.encode())
+    blank.update(memoryview(content)[start + 64 :])
     same = content[start : start + 64] == digest.encode()
-    if not same or hashlib.sha256(blank).hexdigest() != digest:
+    if not same or blank.hexdigest() != digest:
         raise UserError("The file is damaged: its checksum does not match.", str(path), REPAIR)
     header = _json(text, path)
     return _up_to_date(header, path), header["format"], content
@@ -158,18 +163,12 @@ def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
     return header
 
 
-def _content(path: Path) -> bytes:
-    """Read the file, but only its first bytes when these do not begin a safetensors file."""
-    try:
-        with path.open("rb") as file:
-            first, length = file.read(8), os.fstat(file.fileno()).st_size
-            size = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-            if 2 <= size <= min(LARGEST_HEADER, length - 8):
-                return first + file.read()
-    except FileNotFoundError:
-        raise UserError("There is no such file.", str(path), "Check the path.") from None
-    except OSError as error:
-        raise UserError(f"The file cannot be read ({error.strerror}).", str(path)) from error
+def _head(file: BinaryIO, path: Path) -> bytes:
+    """Return the beginning of a safetensors file up to the end of its header; `UserError` else."""
+    first, length = file.read(8), os.fstat(file.fileno()).st_size
+    size = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
+    if 2 <= size <= min(LARGEST_HEADER, length - 8):
+        return first + file.read(size)
     if not first:
         raise UserError("The file is empty.", str(path), REPAIR)
     pickled = first.startswith((b"PK", *(b"\x80%c" % protocol for protocol in range(2, 6))))
@@ -181,16 +180,34 @@ def _content(path: Path) -> bytes:
     )
 
 
-def _metadata(content: bytes, path: Path) -> dict[str, Any]:
-    size = struct.unpack("<Q", content[:8])[0]
-    metadata = _json(content[8 : 8 + size], path).get("__metadata__")
-    return metadata if isinstance(metadata, dict) else {}
+def _metadata(head: bytes, path: Path) -> tuple[str, str]:
+    """Return the header of reann and the digest, before anything else of the file is read."""
+    metadata = _json(head[8:], path).get("__metadata__")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    text, digest = metadata.get("reann"), metadata.get("sha256")
+    if not isinstance(text, str) or not isinstance(digest, str):
+        raise UserError(
+            "This is a safetensors file, but not one of reann.",
+            str(path),
+            "Original REANN models are read by `reann convert`.",
+        )
+    length = path.stat().st_size
+    if length > LARGEST_FILE:
+        raise UserError(
+            f"The file is damaged: it has {length / 2**30:.0f} GiB, and files of reann have at"
+            f" most {LARGEST_FILE / 2**30:.0f}.",
+            str(path),
+            REPAIR,
+        )
+    return text, digest
 
 
 def _json(text: str | bytes, path: Path) -> dict[str, Any]:
     """Parse an object that is not nested too deeply to be walked through."""
     try:
-        header = json.loads(text)
+        decoded = text.decode() if isinstance(text, bytes) else text
+        too_many = decoded.count("[") + decoded.count("{") > MOST_BRACKETS
+        header = None if too_many else json.loads(decoded)
     except (ValueError, RecursionError) as error:
         raise UserError("The header of the file is damaged.", str(path), REPAIR) from error
     level = [header] if isinstance(header, dict) else []

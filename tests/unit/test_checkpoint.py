@@ -229,6 +229,36 @@ def test_a_large_file_of_another_kind_is_refused_without_reading_it(tmp_path):
     assert "This is not a reann file" in refusal(path).what
 
 
+def safetensors_head(header: dict[str, Any]) -> bytes:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize("beginning", ["of a potential", "with a huge tensor", "of others"])
+def test_a_huge_file_with_a_whole_header_is_refused_without_reading_it(
+    original, tmp_path, beginning
+):
+    path, huge = tmp_path / "huge.reann", 1 << 40  # a sparse file of 1 TiB
+    content = original.read_bytes()
+    header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
+    tensor = {"dtype": "F64", "shape": [huge // 8], "data_offsets": [0, huge]}
+    if beginning == "with a huge tensor":
+        content = safetensors_head({"__metadata__": header["__metadata__"], "0.x": tensor})
+    elif beginning == "of others":
+        content = safetensors_head({"x": tensor})
+    path.write_bytes(content)
+    os.truncate(path, huge + len(content))
+    said = "not one of reann" if beginning == "of others" else "it has 1024 GiB"
+    assert said in refusal(path).what
+
+
+def test_a_header_of_very_many_lists_is_refused_without_parsing_it(tmp_path, monkeypatch):
+    path, text = tmp_path / "a.reann", b'{"a":[' + b"[]," * 1_000_000 + b"[]]}"
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    monkeypatch.setattr(checkpoint.json, "loads", None)
+    assert "header" in refusal(path).what
+
+
 # --- what is not executed ---------------------------------------------------------------------
 
 
