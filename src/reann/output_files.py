@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from itertools import combinations
 from pathlib import Path
 
@@ -21,7 +22,8 @@ Same = Callable[[bytes, bytes], bool]
 def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[object]) -> None:
     """Raise `UserError` if an output is an input or another output, or cannot be written.
 
-    Links of all kinds and `..` in paths make no difference.
+    Links of all kinds and `..` in paths make no difference. No output replaces a file of a run, and
+    ``--json`` replaces JSON alone.
 
     Parameters
     ----------
@@ -36,6 +38,9 @@ def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[obj
     for option, path in given.items():
         _check_writable(path, option)
         _check_no_input(path, option, sources)
+        _check_no_run(path, option)
+        if option == "--json":
+            _check_replaces_json(path)
     for (one, first), (two, second) in combinations(given.items(), 2):
         if _same_file(first, second):
             raise UserError(
@@ -88,9 +93,9 @@ def write_folder(
             str(folder),
             "Choose another folder with -o, or replace them with --overwrite.",
         )
-    for name in new:
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(files[name])
+    with ExitStack() as stack:  # each takes its name when all are written
+        for name in new:
+            stack.enter_context(replacing(folder / name)).write_bytes(files[name])
 
 
 def input_files(inputs: Iterable[object]) -> list[Path]:
@@ -136,6 +141,30 @@ def _check_no_input(path: Path, option: str, sources: Iterable[Path]) -> None:
             linked = "" if path == source else f", which is the same file as {source}"
             raise UserError(
                 f"{option} would overwrite an input of this command: '{path}'{linked}.",
+                fix="Choose another file to write.",
+            )
+
+
+def _check_no_run(path: Path, option: str) -> None:
+    real = path.resolve()
+    if not (real.exists() and (real.parent / "config.yaml").is_file()):
+        return
+    from reann.training.folder import is_of_run
+
+    if is_of_run(real):
+        raise UserError(
+            f"{option} would overwrite a file of the run in '{path.parent}': '{path.name}'.",
+            fix="Choose another file to write.",
+        )
+
+
+def _check_replaces_json(path: Path) -> None:
+    if path.is_file():
+        with path.open("rb") as file:
+            first = file.read(1)
+        if first not in (b"", b"{"):
+            raise UserError(
+                f"--json would overwrite a file that is not JSON: '{path}'.",
                 fix="Choose another file to write.",
             )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import ase.build
@@ -12,20 +9,10 @@ import ase.io
 import pytest
 from typer.testing import CliRunner
 
+from disks import largest_file
 from models import random_model
 from reann.cli import app
 from reann.potential import Potential
-
-
-@contextmanager
-def largest_file(n_bytes: int) -> Iterator[None]:
-    """Limit the size of files, which fails as a full disk does."""
-    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, usual[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import ase.io
 import pytest
 from typer.testing import CliRunner
 
+from disks import largest_file
 from models import random_model
 from reann.cli import app
 from reann.errors import UserError
@@ -76,8 +77,38 @@ def test_no_verb_writes_over_its_input(place, verb, name, way):
     before = (place / name).read_bytes()
     result = CliRunner().invoke(app, [*VERBS[verb][0], str(way(place / name))])
     assert result.exit_code == 1, result.output
-    assert "would overwrite an input" in result.stderr
+    assert "would overwrite" in result.stderr
     assert (place / name).read_bytes() == before
+
+
+WITH_OUTPUT = ["evaluate --json", "check --json"]
+RUN_FILES = ["config.yaml", "last.ckpt.safetensors", "split.json", "log.csv", "report.html"]
+
+
+@pytest.mark.parametrize("way", [itself, symbolic_link, through_a_parent])
+@pytest.mark.parametrize("name", RUN_FILES)
+@pytest.mark.parametrize("verb", WITH_OUTPUT)
+def test_no_verb_writes_over_a_file_of_a_run(place, verb, name, way):
+    (place / "run/config.yaml").write_text("# reann 0.1.0\n")
+    path = place / "run" / name
+    path.touch()
+    before = path.read_bytes()
+    result = CliRunner().invoke(app, [*VERBS[verb][0], str(way(path))])
+    assert result.exit_code == 1, result.output
+    assert "would overwrite a file of the run" in result.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("verb", WITH_OUTPUT)
+def test_json_replaces_json_alone(place, verb):
+    other = place / "train.extxyz"
+    other.write_text("1\n\nH 0 0 0\n")
+    result = CliRunner().invoke(app, [*VERBS[verb][0], str(other)])
+    assert result.exit_code == 1
+    assert "a file that is not JSON" in result.stderr
+    assert other.read_text() == "1\n\nH 0 0 0\n"
+    (place / "run/errors.json").write_text("{}")
+    check_outputs({"--json": place / "run/errors.json"}, ["run"])
 
 
 UNWRITABLE = {
@@ -144,6 +175,12 @@ def test_an_export_replaces_no_edited_file(tmp_path):
     write_folder(folder, files, overwrite=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     write_folder(folder, files)
+
+
+def test_an_export_is_written_as_a_whole_or_not_at_all(tmp_path):
+    with largest_file(1000), pytest.raises(UserError, match=r"b\.txt could not be written"):
+        write_folder(tmp_path, {"a.txt": b"new", "b.txt": bytes(2000)})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -19,7 +19,8 @@ def check(
     config: ConfigFile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     cutoff: Annotated[
-        float, typer.Option(min=0, help="Å; atoms without a neighbor within it are reported.")
+        float,
+        typer.Option(min=0, max=100, help="Å; atoms without a neighbor within it are reported."),
     ] = 5.0,
     fit: Annotated[
         bool,

@@ -9,6 +9,10 @@ from reann.errors import UserError
 LONGEST_TIMESTEP = 100.0
 """fs; no atom can be followed with a longer one."""
 MOST_STEPS = 1e10
+HIGHEST_TEMPERATURE = 1e6
+"""K."""
+LARGEST_PRESSURE = 1e8
+"""bar, of compression or tension; the center of Jupiter has less."""
 
 
 def check_number(
@@ -49,10 +53,10 @@ def check_dynamics(
     max_spread: float | None,
 ) -> None:
     """Check the settings of `run_md`, with its units; `UserError` for the first that is wrong."""
-    check_number("temperature", temperature, "K", least=0.0)
+    check_number("temperature", temperature, "K", least=0.0, most=HIGHEST_TEMPERATURE)
     check_number("time step", timestep, "fs", above=0.0, most=LONGEST_TIMESTEP)
     check_number("time", time, "fs", above=0.0)
-    check_number("pressure", pressure, "bar")
+    check_number("pressure", pressure, "bar", least=-LARGEST_PRESSURE, most=LARGEST_PRESSURE)
     check_number("friction", friction, "1/fs", least=0.0, most=1.0 / timestep)
     check_number("fraction of extrapolating atoms", max_extrapolating, least=0.0, most=1.0)
     check_number("seed", float(seed), least=0.0)

@@ -18,6 +18,8 @@ from reann.errors import UserError
 HOTTEST = 10.0
 """A temperature above this many times the highest of the wanted one, that of the start and 300 K is
 an explosion."""
+LARGEST_CHANGE = 100.0
+"""A volume that is so many times that of the start, or a part of it, is an explosion."""
 LONGEST_STEP = 0.3
 """Å; an atom that moves farther within one step has exploded."""
 
@@ -88,6 +90,10 @@ class Watch:
             raise self.explosion(step, "the energy is not finite")
         if not temperature <= self.limit:
             raise self.explosion(step, f"the temperature is {temperature:.0f} K")
+        if self.pressures:
+            change = self.volume[-1] / self.volume[0]
+            if not 1.0 / LARGEST_CHANGE <= change <= LARGEST_CHANGE:
+                raise self.explosion(step, f"the volume is {change:.3g} times that of the start")
         if not speed.max() * self.timestep <= LONGEST_STEP:
             raise self.explosion(
                 step, f"an atom moves {speed.max() * self.timestep:.2f} Å in one step"
@@ -133,7 +139,7 @@ class Watch:
             outside = float("nan")
         known = "" if np.isnan(outside) else f"; {outside:.0%} of all atoms extrapolate"
         return ExplosionError(
-            f"The dynamics exploded: {what}.",
+            f"The dynamics exploded: {what.removesuffix('.')}.",
             f"{self._place(step)}; the fastest atom is {atom}"
             f" ({self.atoms.symbols[atom]}), {speed[atom]:.3f} Å/fs{known}",
             "Relax the start first, take a shorter time step, or train on structures like the"

@@ -22,6 +22,7 @@ from reann.training.state import FILE
 
 CONFIG, START = "config.yaml", "start.reann"
 REPORT, LOG = "report.html", "log.csv"
+NAMES = (FILE, CONFIG, START, MODEL, SPLIT, REPORT, LOG)
 MEMBER = "seed-"
 """Beginning of the names of the folders of an ensemble's members."""
 WRITTEN_BY = b"# reann "
@@ -56,8 +57,15 @@ def with_run(config: Config, **changes: object) -> Config:
 
 def run_files(folder: Path) -> Iterator[Path]:
     """Yield the files of a run in a folder, those of the members of an ensemble included."""
-    for name in (FILE, CONFIG, START, MODEL, SPLIT, REPORT, LOG):
+    for name in NAMES:
         yield from (f for f in (folder / name, *folder.glob(f"{MEMBER}*/{name}")) if f.is_file())
+
+
+def is_of_run(file: Path) -> bool:
+    """Return whether a file belongs to a run in its folder."""
+    config = file.with_name(CONFIG)
+    in_run = config.is_file() and config.read_bytes().startswith(WRITTEN_BY)
+    return in_run and file.name in NAMES
 
 
 def has_checkpoint(folder: Path) -> bool:
