@@ -138,6 +138,28 @@ def test_lammps_computes_the_same_in_its_own_frame(model, tmp_path, lammps, cell
 # --- what goes along --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("cell", "pbc"),
+    [
+        ("along the axes", (True, False, True)),
+        ("triclinic", (True, True, False)),
+        ("triclinic", (False, True, False)),
+        ("turned", (False, False, False)),
+    ],
+)
+def test_lammps_gets_a_box_that_holds_atoms_outside_the_cell(model, tmp_path, lammps, cell, pbc):
+    atoms = water(cell)
+    atoms.pbc = pbc
+    atoms.positions -= 3.0
+    exported = to_lammps(model, written(tmp_path, atoms), tmp_path / "out")
+    assert not isinstance(exported.difference, str), exported.difference
+
+
+def test_lammps_computes_one_atom_alone(model, tmp_path, lammps):
+    exported = to_lammps(model, written(tmp_path, ase.Atoms("O")), tmp_path / "out")
+    assert not isinstance(exported.difference, str), exported.difference
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_masses_and_velocities_are_in_the_data_file(model, tmp_path, no_lammps, cell):
     atoms = water(cell)

@@ -144,7 +144,7 @@ WRONG = {
     "temperature": [-1.0, INF, NAN],
     "time": [0.0, -1.0, INF, NAN, 1e300],
     "timestep": [0.0, -1.0, INF, NAN, 1e300, 101.0],
-    "pressure": [INF, -INF, NAN],
+    "pressure": [INF, -INF, NAN, 1e300, -1e300],
     "friction": [-1.0, INF, NAN, 1e300],
     "interval": [0, -3],
     "seed": [-1],
@@ -160,6 +160,11 @@ def test_numbers_that_make_no_sense_are_errors(potential, box, tmp_path, name, v
     with pytest.raises(UserError, match=r"fix: +Give"):
         run_md(potential, box, output=output, **settings)
     assert not output.exists()
+
+
+def test_a_cell_that_runs_away_ends_the_run_while_numbers_are_finite(potential, box):
+    with pytest.raises(ExplosionError, match=r"the volume is 1\d\d times that of the start"):
+        run_md(potential, box, temperature=300.0, time=2e3, ensemble="npt", pressure=-1e8)
 
 
 @pytest.mark.parametrize(

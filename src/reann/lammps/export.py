@@ -71,10 +71,15 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
 
 
 def _with_room(atoms: ase.Atoms) -> ase.Atoms:
-    """Give atoms a box along axes that have none, as LAMMPS needs one."""
-    for axis in np.flatnonzero(~atoms.pbc):
-        if not atoms.cell.array[axis].any():
-            atoms.center(vacuum=5.0, axis=int(axis))
+    """Give atoms a box that holds them along the axes that are not periodic, as LAMMPS needs one.
+
+    The cell of ASE may leave atoms outside along these axes, or be tilted; only its periodic
+    vectors mean anything.
+    """
+    open_axes = np.flatnonzero(~atoms.pbc)
+    atoms.cell.array[open_axes] = 0.0
+    for axis in open_axes:
+        atoms.center(vacuum=5.0, axis=int(axis))
     return atoms
 
 

@@ -108,7 +108,7 @@ def dynamics_input(system: System, fixed: Fixed, model: str, title: str) -> str:
 
 def _setup(system: System, model: str) -> str:
     return SETUP.format(
-        boundary=" ".join("p" if periodic else "s" for periodic in system.atoms.pbc),
+        boundary=" ".join("p" if periodic else "m" for periodic in system.atoms.pbc),
         model=model,
         elements=" ".join(system.elements),
     )
