@@ -262,7 +262,8 @@ def _wrong_value(path: FieldPath, value: Any) -> Mistake:
     close = did_you_mean(given, choices) if isinstance(given, str) else ""
     if given in choices:  # the name of a section that is chosen by its name, without the section
         close = f" Did you mean {{name: {given}}}?"
-    fix = f"Allowed: {allowed(kind)}. {field.description or ''}".strip()
+    description = " ".join((field.description or "").split())
+    fix = f"Allowed: {allowed(kind)}. {description}".strip()
     return Mistake(path, f"{'.'.join(path)} cannot be {shown}.{close}", fix)
 
 

@@ -6,7 +6,10 @@ colors or reverse a line is printed as an escape sequence such as ``\x1b``.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import os
 import re
 import sys
 import textwrap
@@ -41,6 +44,11 @@ def replace_unknown_characters() -> None:
             stream.reconfigure(errors="replace")
 
 
+def is_gone(error: OSError) -> bool:
+    """Return whether a terminal was closed, or the reader of a pipe has ended."""
+    return error.errno in (errno.EIO, errno.EPIPE)
+
+
 def plain_table(title: str, **options: Any) -> Table:
     """Return a table without a frame, so that more of it fits 80 columns."""
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, **options)
@@ -69,6 +77,14 @@ class Terminal(Console):
         if self.is_terminal:
             text = "\n".join(_wrapped(line, self.width) for line in printable(text).split("\n"))
         self.print(text, style=style, markup=False, soft_wrap=True)
+
+    def discard(self) -> None:
+        """Discard from now on what this process writes to a terminal or a pipe that is gone."""
+        self.quiet = True
+        with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.file.fileno())
+            os.close(nowhere)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as text for printing: everywhere, also in tables."""

@@ -119,6 +119,13 @@ def test_a_start_that_is_not_improved_is_nothing_learned(way, tmp_path, monkeypa
 # --- the report -------------------------------------------------------------------------------
 
 
+def test_a_file_that_trains_and_validates_has_no_duplicates_of_itself(tmp_path, capsys):
+    train(small(tmp_path / "run", epochs=1, valid=str(DATA)))
+    out = capsys.readouterr().out
+    assert "20 of 20 validation structures are in the training set" in out
+    assert "duplicates" not in out
+
+
 @pytest.mark.parametrize("error", [IndexError("index 118"), UserError("disk"), OSError("full")])
 def test_a_report_that_fails_is_a_warning_after_a_finished_training(
     tmp_path, monkeypatch, capsys, error

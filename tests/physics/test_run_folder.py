@@ -25,7 +25,7 @@ from reann.training.folder import run_files
 from reann.training.journal import read_log
 from reann.training.loop import Trainer
 from reann.training.run import resume, train
-from reann.training.signals import Interrupted
+from reann.training.signals import REQUESTS, Interrupted
 from reann.training.state import FILE, KIND
 from runs import DATA, StoppedError, assert_same_run, log_without_time, small, stop_in
 
@@ -202,6 +202,18 @@ def test_other_files_in_the_folder_are_left_alone(run):
     assert (run / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("member", ["", "seed-1"])
+def test_the_curves_of_an_earlier_run_go_and_come_back_with_it(member, run):
+    events = run / member / "tensorboard" / "events.out.tfevents.1.host"
+    events.parent.mkdir(parents=True)
+    events.write_text("curves")
+    before = content(run)
+    set_aside(run)
+    assert content(run).keys() == {f"{ASIDE}/{name}" for name in before}
+    aside.settle(run)
+    assert content(run) == before
+
+
 def test_a_configuration_of_the_user_is_not_overwritten(tmp_path):
     own = tmp_path / "run" / "config.yaml"
     own.parent.mkdir()
@@ -220,6 +232,35 @@ def test_a_member_of_an_ensemble_is_not_the_folder_of_another_run(tmp_path, monk
         train(small(member), overwrite=True)
     with pytest.raises(UserError, match=f"reann resume {tmp_path / 'run'}"):
         resume(member)
+
+
+@pytest.mark.parametrize("name", ["a dot", "a link"])
+def test_a_member_of_an_ensemble_is_known_by_every_name_of_its_folder(name, tmp_path, monkeypatch):
+    member = tmp_path / "run" / "seed-1"
+    member.mkdir(parents=True)
+    for file in ("config.yaml", "split.json"):
+        (member.parent / file).write_text("# reann 1")
+    (member / FILE).write_text("precious")
+    folder = Path()
+    if name == "a dot":
+        monkeypatch.chdir(member)
+    else:
+        folder = tmp_path / "link"
+        folder.symlink_to(member)
+    with pytest.raises(UserError, match="member of the ensemble"):
+        train(small(folder), overwrite=True)
+    with pytest.raises(UserError, match=f"reann resume {member.parent}"):
+        resume(folder)
+    assert (member / FILE).read_text() == "precious"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_separate_run_in_the_folder_of_a_seed_is_not_overwritten(seeds, finished, tmp_path):
+    separate = copy_of(finished, tmp_path / "runs" / "seed-1")
+    before = content(separate)
+    with pytest.raises(UserError, match="is no member of an ensemble"):
+        train(small(tmp_path / "runs", seeds=seeds), overwrite=True)
+    assert content(separate) == before
 
 
 def test_a_run_folder_that_is_a_file_is_named(tmp_path):
@@ -332,13 +373,13 @@ def test_a_log_without_its_last_rows_changes_nothing_but_itself(
     assert_same_run(tmp_path / "whole", interrupted)
 
 
-@pytest.mark.parametrize("where", ["best", "progress"])
+@pytest.mark.parametrize("where", ["best", "best_loss", "rate_factor", "seconds"])
 def test_a_checkpoint_that_is_not_finite_is_an_error(interrupted, where):
     header, tensors = checkpoint.read(interrupted / FILE, KIND)
     if where == "best":
         tensors["best.readout.last.weight"].fill_(math.nan)
     else:
-        header["progress"]["best_loss"] = math.nan
+        header["progress"][where] = math.nan
     checkpoint.write(interrupted / FILE, KIND, header, tensors)
     with pytest.raises(UserError, match="not finite"):
         resume(interrupted)
@@ -416,10 +457,10 @@ def signal_in_validation(monkeypatch, *numbers: int) -> None:
     monkeypatch.setattr(Trainer, "validate", signalled)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("number", REQUESTS)
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_signal_saves_and_stops_however_often_it_comes(tmp_path, monkeypatch, number, times):
-    before = {n: signal.getsignal(n) for n in (2, 15, 1, 10)}
+    before = {n: signal.getsignal(n) for n in REQUESTS}
     with monkeypatch.context() as patch:
         signal_in_validation(patch, *[number] * times)
         with pytest.raises(Interrupted):

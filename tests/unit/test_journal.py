@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from reann.errors import UserError
-from reann.training.journal import Journal, Tracker, read_log, tracker
+from reann.training.journal import Display, Journal, read_log
+from reann.training.trackers import Tracker, tracker
 
 
 def row(epoch: int, **more: float) -> dict[str, float]:
@@ -187,6 +189,36 @@ def test_tensorboard_gets_the_numbers(tmp_path: Path) -> None:
     found = [(e.step, e.value) for e in events.Scalars("valid_forces_rmse_meV_per_A")]
     assert [step for step, _ in found] == [0, 1, 2]
     assert [value for _, value in found] == pytest.approx([100 / 3, 25.0, 20.0])
+
+
+def test_tensorboard_shows_no_epoch_twice_after_a_run_was_killed(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for epochs in (range(4), range(2, 6)):
+        board = tracker("tensorboard", tmp_path)
+        assert board is not None
+        for epoch in epochs:
+            board.log({"valid_loss": float(epoch)}, epoch)
+        board.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("valid_loss")] == list(range(6))
+
+
+@pytest.mark.parametrize("gone", ["a terminal", "the reader of a pipe"])
+def test_a_run_goes_on_when_its_output_is_gone(gone: str, tmp_path: Path) -> None:
+    read, write = os.openpty() if gone == "a terminal" else os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as output:
+        journal = Journal(tmp_path, speaks=True)
+        journal.console = Display(file=output, force_terminal=True)
+        journal.say("data      24 structures")
+        journal.open(-1)
+        journal.add(row(0))
+        journal.tick(1, 7, 36)
+        journal.close()
+    assert [r["epoch"] for r in read_log(tmp_path / "log.csv")] == [0]
 
 
 def test_a_terminal_shows_rows_and_how_far_the_epoch_is(tmp_path):

@@ -167,6 +167,13 @@ def test_structures_that_are_all_alike_are_an_error_that_says_so(folder, tmp_pat
     assert "the same geometry" in error.fix
 
 
+def test_one_structure_cannot_be_split(folder):
+    ase.io.write(folder / "one.traj", structures(1))
+    error = error_of(folder, train="one.traj")
+    assert error.what == "No structure is left for training: the only one is in valid."
+    assert "give more structures" in error.fix
+
+
 def test_the_seed_decides_and_nothing_else(folder):
     first, again, other = (indices_of(parts_of(folder, seed)) for seed in (1, 1, 2))
     assert first == again

@@ -50,6 +50,12 @@ class Verbs(TyperGroup):
 
 def complain(message: str) -> None:
     """Print an error on standard error."""
-    from reann.terminal import Terminal
+    from reann.terminal import Terminal, is_gone
 
-    Terminal(stderr=True).say(message, style="red")
+    terminal = Terminal(stderr=True)
+    try:
+        terminal.say(message, style="red")
+    except OSError as error:
+        if not is_gone(error):
+            raise
+        terminal.discard()

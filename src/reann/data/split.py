@@ -73,9 +73,10 @@ def split(
             parts[name] = Subset(train, drawing.of_structures(name, part))
     rest = np.flatnonzero(free)
     if len(rest) == 0:
-        alike = len(np.unique(train.fingerprints)) == 1
+        alike = len(train) > 1 and len(np.unique(train.fingerprints)) == 1
+        every = "the only one is" if len(train) == 1 else f"all {len(train)} are"
         raise UserError(
-            f"No structure is left for training: all {len(train)} are in {' and '.join(wanted)}.",
+            f"No structure is left for training: {every} in {' and '.join(wanted)}.",
             "data",
             "All structures have the same geometry, and equal geometries stay together."
             if alike

@@ -32,7 +32,7 @@ def set_aside(folder: Path) -> None:
         (folder / MOVING).mkdir()
         for file in list(run_files(folder)):
             target = folder / MOVING / file.relative_to(folder)
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             file.rename(target)
             _remove_if_empty(file.parent, folder)
         (folder / MOVING).rename(folder / ASIDE)
@@ -64,7 +64,7 @@ def settle(folder: Path) -> bool:
         if (folder / MOVING).is_dir():
             for file in list(run_files(folder / MOVING)):
                 target = folder / file.relative_to(folder / MOVING)
-                target.parent.mkdir(exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 file.rename(target)
                 back = True
             shutil.rmtree(folder / MOVING)

@@ -19,6 +19,7 @@ from reann.model_file import MODEL
 from reann.training.distributed import World
 from reann.training.setup import SPLIT
 from reann.training.state import FILE
+from reann.training.trackers import TENSORBOARD
 
 CONFIG, START = "config.yaml", "start.reann"
 REPORT, LOG = "report.html", "log.csv"
@@ -57,8 +58,10 @@ def with_run(config: Config, **changes: object) -> Config:
 
 def run_files(folder: Path) -> Iterator[Path]:
     """Yield the files of a run in a folder, those of the members of an ensemble included."""
-    for name in NAMES:
-        yield from (f for f in (folder / name, *folder.glob(f"{MEMBER}*/{name}")) if f.is_file())
+    events = f"{TENSORBOARD}/events.out.tfevents.*"
+    for name in (events, *NAMES):
+        every = (*folder.glob(name), *folder.glob(f"{MEMBER}*/{name}"))
+        yield from (file for file in every if file.is_file())
 
 
 def is_of_run(file: Path) -> bool:
@@ -94,7 +97,8 @@ def refuse_another_run(folder: Path) -> None:
 def refuse_foreign_files(folder: Path) -> None:
     """Raise `UserError` when a run here would replace what no finished or stopped run wrote.
 
-    This is a `config.yaml` of the user, or the run of a member of an ensemble.
+    This is a `config.yaml` of the user, the run of a member of an ensemble, or a run of its own in
+    a folder that has the name of a member's.
     """
     config = folder / CONFIG
     if config.is_file() and not config.read_bytes().startswith(WRITTEN_BY):
@@ -103,9 +107,16 @@ def refuse_foreign_files(folder: Path) -> None:
             str(config),
             "Rename the file, or choose another run.folder.",
         )
-    if ensemble_of(folder) is not None:
+    if (ensemble := ensemble_of(folder)) is not None:
         raise UserError(
-            f"This folder belongs to a member of the ensemble in {folder.parent}.",
+            f"This folder belongs to a member of the ensemble in {ensemble}.",
+            str(folder),
+            "Choose another run.folder.",
+        )
+    for separate in folder.glob(f"{MEMBER}*/{CONFIG}"):  # members have no configuration
+        raise UserError(
+            f"The run would replace the run in {separate.parent}, which is no member of an"
+            " ensemble.",
             str(folder),
             "Choose another run.folder.",
         )
@@ -113,9 +124,10 @@ def refuse_foreign_files(folder: Path) -> None:
 
 def ensemble_of(folder: Path) -> Path | None:
     """Return the folder of the ensemble that has a member in this folder."""
-    parent = folder.absolute().parent
+    folder = folder.resolve()  # also where it is `.` or a link
+    parent = folder.parent
     is_member = folder.name.startswith(MEMBER) and (parent / CONFIG).is_file()
-    return folder.parent if is_member and (parent / SPLIT).is_file() else None
+    return parent if is_member and (parent / SPLIT).is_file() else None
 
 
 def remove_leftovers(folder: Path) -> None:

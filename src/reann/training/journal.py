@@ -1,4 +1,4 @@
-"""What a run tells: lines or a live table on the terminal, `log.csv`, and optional trackers.
+"""What a run tells: lines or a live table on the terminal, and `log.csv`; it feeds a tracker.
 
 Only the leading process speaks and writes.
 """
@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from rich.live import Live
 from rich.text import Text
 
 from reann.checkpoint import open_no_link, replacing
 from reann.errors import UserError
-from reann.terminal import Terminal
+from reann.terminal import Terminal, is_gone
+from reann.training.trackers import Tracker
 
 Row = dict[str, float]
 """One epoch: epoch, learning_rate, errors with units in their names, seconds."""
@@ -43,84 +43,12 @@ WIDTHS = {"epoch": 5, "lr": 7, "best": 4, "time": 7}
 REPAIR_LOG = "Restore the file or the line, or move log.csv away: a run also goes on without it."
 
 
-@runtime_checkable
-class Tracker(Protocol):
-    """Where metrics are sent besides `log.csv`."""
+class Display(Terminal):
+    """A terminal whose end is left to the caller; rich would end the process."""
 
-    def log(self, row: Mapping[str, float], epoch: int) -> None:
-        """Send the numbers of an epoch."""
-        ...
-
-    def close(self) -> None:
-        """Finish."""
-        ...
-
-
-class TensorBoard:
-    """Scalars for TensorBoard in the run folder."""
-
-    def __init__(self, folder: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer = SummaryWriter(str(folder / "tensorboard"))
-
-    def log(self, row: Mapping[str, float], epoch: int) -> None:
-        """Write each number as a scalar."""
-        for name, value in row.items():
-            self.writer.add_scalar(name, value, epoch)
-
-    def close(self) -> None:
-        """Flush and close the file."""
-        self.writer.close()
-
-
-class WandB:
-    """Metrics for Weights & Biases."""
-
-    def __init__(self, folder: Path) -> None:
-        import wandb  # pyright: ignore[reportMissingImports]
-
-        self.run = wandb.init(dir=str(folder), name=folder.name, resume="allow")
-
-    def log(self, row: Mapping[str, float], epoch: int) -> None:
-        """Send each number."""
-        self.run.log(dict(row), step=epoch)
-
-    def close(self) -> None:
-        """Finish the run."""
-        self.run.finish()
-
-
-PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb"}
-
-
-def require_tracker(name: str) -> None:
-    """Raise `UserError` when the package of a tracker is missing."""
-    try:
-        if name in PACKAGES:
-            import_module(PACKAGES[name])
-    except ImportError as error:
-        raise UserError(
-            f"The tracker {name} is not installed ({error}).",
-            "run.tracker",
-            f"pip install {name}, or set run.tracker to none.",
-        ) from error
-
-
-def tracker(name: str, folder: Path) -> Tracker | None:
-    """Return the named tracker; `UserError` when it is missing or cannot start."""
-    kinds = {"tensorboard": TensorBoard, "wandb": WandB}
-    if name not in kinds:
-        return None
-    require_tracker(name)
-    try:
-        return kinds[name](folder)
-    except Exception as error:
-        raise UserError(
-            f"The tracker {name} cannot start ({error}).",
-            "run.tracker",
-            "Mend its account or connection, or set run.tracker to none.",
-        ) from error
+    def on_broken_pipe(self) -> None:
+        """Raise the error again."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Journal:
@@ -128,7 +56,7 @@ class Journal:
 
     def __init__(self, folder: Path, *, speaks: bool, tracker: Tracker | None = None) -> None:
         self.path, self.speaks, self.tracker = folder / "log.csv", speaks, tracker
-        self.console = Terminal(quiet=not speaks)
+        self.console = Display(quiet=not speaks)
         self.rows: list[Row] = []
         self.live: Live | None = None
         self.names: list[str] = []
@@ -138,7 +66,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.say(text)
+        self._display(lambda: self.console.say(text))
 
     def open(self, last_epoch: int) -> None:
         """Take up `log.csv` after an epoch: later rows are cut."""
@@ -151,7 +79,7 @@ class Journal:
                 writer.writerows(row.values() for row in self.rows)
         if self.console.is_terminal:
             self.live = Live(console=self.console, auto_refresh=False)
-            self.live.start()
+            self._display(self.live.start)
 
     def add(self, row: Row) -> None:
         """Write and show the row of an epoch."""
@@ -180,7 +108,7 @@ class Journal:
     def close(self) -> None:
         """Leave the terminal in order."""
         if self.live:
-            self.live.stop()
+            self._display(self.live.stop)
             self.live = None
         if self.tracker:
             self._careful(self.tracker.close)
@@ -199,7 +127,17 @@ class Journal:
         lines = [_headings(names), *(_line(_cells(row, names)) for row in rows)]
         text = "\n".join([*lines, f"{_caption(names)}   {note}".rstrip()])
         assert self.live is not None
-        self.live.update(Text(text, no_wrap=True, overflow="crop"), refresh=True)
+        live, table = self.live, Text(text, no_wrap=True, overflow="crop")
+        self._display(lambda: live.update(table, refresh=True))
+
+    def _display(self, show: Callable[[], None]) -> None:
+        """Show something; the run goes on when its terminal, or the reader of a pipe, is gone."""
+        try:
+            show()
+        except OSError as error:
+            if not is_gone(error):
+                raise
+            self.console.discard()
 
     def _left(self) -> str:
         """Return the remaining time, such as `  12 min left`, where it is known."""

@@ -20,7 +20,7 @@ from reann.training.distributed import World
 from reann.training.extend import changes_of_schedule
 from reann.training.folder import LOG, MODEL, folder_of, remove_leftovers
 from reann.training.identity import compare, identity
-from reann.training.journal import Journal, read_log, tracker
+from reann.training.journal import Journal, read_log
 from reann.training.loop import Trainer
 from reann.training.loss import Loss
 from reann.training.optim import Average, optimizer_for
@@ -28,6 +28,7 @@ from reann.training.readout import fit_last_layer
 from reann.training.setup import Parts, batch_size
 from reann.training.standardize import record_ranges
 from reann.training.state import FILE, Progress, TrainingState, is_over
+from reann.training.trackers import tracker
 from reann.training.verdict import advice, nothing_learned
 
 VALID_BATCH, VALID_EDGES = 32, 100_000

@@ -16,8 +16,9 @@ from reann.native import choice
 from reann.training.aside import is_set_aside, settle
 from reann.training.distributed import World, n_processes, world
 from reann.training.folder import CONFIG, ensemble_of, folder_of, has_checkpoint, locked
-from reann.training.journal import Journal, require_tracker
+from reann.training.journal import Journal
 from reann.training.signals import Interrupted
+from reann.training.trackers import require_tracker
 
 
 @contextmanager

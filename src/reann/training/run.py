@@ -82,7 +82,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     UserError
         If the folder already holds a run, the data are not usable, or the training diverges.
     Interrupted
-        After Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, when everything has been saved.
+        After Ctrl-C or a signal of `signals.REQUESTS`, when everything has been saved.
     """
     refuse_unused(config.model)
     config = anchored(config)

@@ -68,8 +68,11 @@ class Parts:
         return {name: part for name, part in every.items() if part is not None}
 
     def datasets(self) -> list[Dataset]:
-        """Return the data sets that the parts are taken from, each once."""
-        return list({id(part.dataset): part.dataset for part in self.by_name().values()}.values())
+        """Return the data sets that the parts are taken from, those of the same files once."""
+        unique: dict[tuple[str, ...], Dataset] = {}
+        for part in self.by_name().values():
+            unique.setdefault(tuple(digest for _, digest in part.dataset.files), part.dataset)
+        return list(unique.values())
 
 
 def open_parts(

@@ -12,7 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+REQUESTS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,  # Grid Engine, before it kills
+    signal.SIGXCPU,  # a limit of computing time
+)
 MOMENT = 1.0
 """Seconds after the first request in which a further Ctrl-C belongs to it."""
 

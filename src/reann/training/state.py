@@ -55,7 +55,8 @@ class Progress:
     @classmethod
     def read(cls, header: Mapping[str, Any]) -> Progress:
         """Return the progress of a header, in which null stands for what is not finite."""
-        progress = cls(**{name: value for name, value in header.items() if value is not None})
+        values = {name: math.inf if value is None else value for name, value in header.items()}
+        progress = cls(**values)
         # A sum that is not finite stays so.
         progress.errors = np.array(progress.errors, dtype=np.float64).tolist()
         return progress
@@ -186,8 +187,11 @@ class TrainingState:
     def _require_finite(self, folder: Path) -> None:
         # Weights that are trained may be infinite for a step, until the run returns to the best.
         names = [f"best.{name}" for name, value in self.best.items() if not value.isfinite().all()]
-        numbers = self.progress.rate_factor, self.progress.seconds, -self.progress.best_loss
-        if any(math.isnan(x) or x == math.inf for x in numbers):
+        progress = self.progress
+        numbers = [progress.rate_factor, progress.seconds]
+        if progress.best_epoch >= 0:
+            numbers.append(progress.best_loss)
+        if not all(map(math.isfinite, numbers)):
             names.append("progress")
         if names:
             raise UserError(
