@@ -29,6 +29,7 @@ ENERGY = {
     "Ry": ase_units.Rydberg,
     "kcal/mol": ase_units.kcal / ase_units.mol,
     "kJ/mol": ase_units.kJ / ase_units.mol,
+    "cm^-1": ase_units.invcm,
 }
 """Energy units in eV."""
 
@@ -59,6 +60,11 @@ _BASE: dict[str, tuple[float, Dimension]] = {
     "kcal": (ase_units.kcal, (1, 0, 1)),
     "kj": (ase_units.kJ, (1, 0, 1)),
     "mol": (ase_units.mol, (0, 0, 1)),
+    "cm": (1 / ase_units.invcm, (-1, 0, 0)),  # a wavenumber is an energy
+    "mhartree": (1e-3 * ase_units.Hartree, (1, 0, 0)),
+    "mry": (1e-3 * ase_units.Rydberg, (1, 0, 0)),
+    "kpa": (1e-6 * ase_units.GPa, (1, -3, 0)),
+    "pm": (0.01, (0, 1, 0)),
     "mpa": (1e-3 * ase_units.GPa, (1, -3, 0)),
     "pa": (1e-9 * ase_units.GPa, (1, -3, 0)),
     "atm": (101325e-9 * ase_units.GPa, (1, -3, 0)),
@@ -68,6 +74,10 @@ _ALIASES = {
     "electronvolts": "ev",
     "hartrees": "hartree",
     "eh": "hartree",
+    "mha": "mhartree",
+    "meh": "mhartree",
+    "millihartree": "mhartree",
+    "ryd": "rydberg",
     "rydbergs": "rydberg",
     "angstrom": "ang",
     "angstroms": "ang",

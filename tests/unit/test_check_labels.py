@@ -14,7 +14,7 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
-from ase.units import GPa
+from ase.units import Bohr, GPa, Rydberg, invcm, kJ, mol
 
 import reann.data.check
 from reann.config import Config, DataConfig
@@ -90,12 +90,13 @@ WRONG = [
     (changed("stress", lambda _, x: -10 / GPa * x), "stresses-disagree", "kbar"),
     (changed("stress", lambda _, x: x / GPa), "stresses-disagree", "GPa"),
     (changed("stress", lambda _, x: x / GPa), "stress-and-volume", "bulk modulus"),
-    (changed("stress", lambda _, x: 10 / GPa * x), "stress-size", "GPa, kbar or a virial"),
+    (changed("stress", lambda _, x: 10 / GPa * x), "stress-size", "or like a virial"),
     (changed("stress", lambda _, x: -x), "stress-and-volume", "sign is opposite"),
     (changed("stress", lambda a, x: -a.get_volume() * x), "stresses-disagree", "virial"),
     (changed("stress", lambda _, x: 0 * x), "all-stresses-zero", "placeholders"),
     (changed("forces", lambda _, x: -x), "forces-along-bonds", "opposite sign"),
     (changed("forces", lambda _, x: -x), "forces-disagree", "gradients"),
+    (changed("stress", lambda _, x: 1e9 / GPa * x), "stresses-disagree", "look like Pa"),
     (changed("forces", lambda _, x: 0 * x), "all-forces-zero", "placeholders"),
     (changed("energy", lambda *_: 0.0), "constant-energy", "0 eV"),
     (changed("energy", lambda *_: -3.5), "constant-energy", "-3.5 eV"),
@@ -309,6 +310,25 @@ def test_large_stresses_that_the_energies_confirm_are_right(tmp_path: Path) -> N
     for findings in both(tmp_path, frames):
         assert named(findings, "stresses-agree")
         assert "stress-size" not in {f.name for f in findings}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (changed("forces", lambda _, x: Bohr / Rydberg * x), "Rydberg/Bohr"),
+        (changed("forces", lambda _, x: x * mol / kJ), "kJ/mol/Å"),
+        (changed("energy", lambda _, x: x / invcm), "cm^-1"),
+        (changed("energy", lambda _, x: -x), "the energies have the opposite sign"),
+        (changed("forces", lambda _, x: np.roll(x, 1, axis=1)), "be in another order"),
+    ],
+)
+def test_the_likely_cause_of_wrong_forces_is_named(
+    tmp_path: Path, copper: list[Atoms], change: Change, words: str
+) -> None:
+    for findings in both(tmp_path, [change(a) for a in copper]):
+        finding = named(findings, "forces-disagree")
+        assert finding.severity in ("error", "warning")
+        assert words in finding.message
 
 
 def test_duplicates_are_found_across_a_larger_structure(

@@ -81,6 +81,12 @@ def test_weights_of_labels_that_are_not_zero_are_named_as_not_used():
     assert "data.keys.weight" in note
 
 
+def test_a_column_of_weights_of_the_forces_is_named_as_not_used():
+    sample = crystal({"forces_weight": [0.0, 1.0]})
+    notes = resolve_keys([sample], DataConfig(train="a.xyz"), "a.xyz").notes
+    assert notes == ("Not used: forces_weight.",)
+
+
 @pytest.mark.parametrize("key", ["energy_sigma", "force_sigma", "virial_sigma"])
 def test_deviations_of_gap_are_named_as_not_used(key):
     notes = resolve_keys([crystal(**{key: 0.01})], DataConfig(train="a.xyz"), "a.xyz").notes

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import ase
 import ase.io
 import numpy as np
 import pytest
+import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.config import Config, DataConfig, Keys
+from reann.data.check.finding import with_option
 from reann.data.dataset import open_dataset
 from reann.data.keys import ResolvedKeys
 from reann.data.labels import extract, resolve_keys
-from reann.data.names import label_meant
+from reann.data.names import LABELS, label_meant
 from reann.errors import UserError
 from reann.training.describe import describe
 from reann.training.distributed import World
@@ -45,6 +48,12 @@ def error_of(*samples: ase.Atoms, **fields) -> UserError:
     return info.value
 
 
+def keys_of(fix: str) -> dict[str, str | None]:
+    """Return `data.keys` of the configuration that a message says to write."""
+    (text,) = re.findall(r"`(data: .*?)`", fix)
+    return yaml.safe_load(text)["data"]["keys"]
+
+
 ENERGIES = (
     "DFT_E E En U energy_U0 pot CalcEnergy E_dft EDFT Etot_new my_energy vaspenergy mace_energy"
 )
@@ -67,7 +76,6 @@ STRESSES = "sigma str pressure_tensor P my_stress virial_stress dft_vir virial_n
         ("stress", "sigma", molecule({"sigma": STRESS.ravel()}, energy=-1, pbc=True)),
         ("stress", "sigma", molecule({"sigma": np.arange(6.0)}, energy=-1, pbc=True)),
         ("forces", "F", molecule({"F": FORCES.ravel()}, energy=-1)),
-        ("forces", "fx", molecule({}, {"fx": FORCES[:, 0]}, energy=-1)),
         ("weight", "sample_weight", molecule({"sample_weight": 2.0}, energy=-1)),
         ("weight", "w", molecule({"w": 2.0}, energy=-1)),
         ("group", "configType", molecule({"configType": "bulk"}, energy=-1)),
@@ -77,7 +85,8 @@ STRESSES = "sigma str pressure_tensor P my_stress virial_stress dft_vir virial_n
 def test_a_name_that_speaks_for_a_label_is_asked_about(label, key, sample, missing):
     error = error_of(sample, missing=missing)
     assert f"The {label} may be under a key that is not recognized: '{key}' (1 struct" in error.what
-    assert f"`data.keys.{label}: {key}`, or `{label}: null`" in error.fix
+    named = resolved(sample, missing=missing, keys=keys_of(error.fix))
+    assert key in (getattr(named, name) for name in LABELS)
     silent = resolved(sample, missing=missing, keys={label: None})
     assert getattr(silent, label) is None
 
@@ -192,16 +201,61 @@ def test_stress_and_virial_of_different_structures_are_one_label():
         (molecule({}, {"gradient": FORCES}, energy=-1), "'gradient' is a gradient"),
         (molecule({"pressure": STRESS}, energy=-1, pbc=True), "'pressure' is a pressure"),
         (molecule({"energy_per_atom": -3.0}, forces=FORCES), "'energy_per_atom' is per atom"),
-        (molecule({}, {"fz": FORCES[:, 2]}, energy=-1), "one column forces:R:3"),
     ],
 )
 def test_what_cannot_be_read_as_it_is_comes_with_a_caution(sample, words):
     assert words in error_of(sample).fix
 
 
+@pytest.mark.parametrize(
+    ("label", "sample", "words"),
+    [
+        *(
+            ("forces", molecule({}, {key: FORCES[:, 2]}, energy=-1), "one column, forces:R:3")
+            for key in ("fz", "force_x", "REF_fy", "dft_forces_z", "F_x")
+        ),
+        *(
+            ("stress", molecule({key: 0.01}, energy=-1, pbc=True), "as nine numbers")
+            for key in ("stress_xx", "virial_xy", "dft_stress_zz", "sxx", "pressure_yz")
+        ),
+        ("energy", molecule({}, {"energies": FORCES[:, 0]}, forces=FORCES), "of single atoms"),
+        (
+            "stress",
+            molecule({}, {"stresses": np.tile(STRESS.ravel(), (3, 1))}, energy=-1, pbc=True),
+            "of single atoms",
+        ),
+    ],
+)
+def test_a_label_in_parts_is_an_error_that_says_how_to_join_them(label, sample, words):
+    error = error_of(sample)
+    assert f"The {label} may be under a key that is not recognized" in error.what
+    assert words in error.fix
+    assert keys_of(error.fix) == {label: None}
+
+
+def test_parts_of_a_label_that_is_known_are_not_asked_about():
+    energies, stresses = np.full(3, -0.3), np.tile(STRESS.ravel(), (3, 1))
+    sample = molecule({"stress_xx": 0.1}, {"energies": energies, "stresses": stresses}, pbc=True)
+    sample.calc = SinglePointCalculator(sample, energy=-1, stress=STRESS)
+    assert resolved(sample).notes == ("Not used: energies, stress_xx, stresses.",)
+
+
+def test_one_configuration_names_all_labels_that_are_asked_about():
+    sample = molecule({"my energy": -3.0, "dft_vir": STRESS}, {"F": FORCES}, pbc=True)
+    keys = keys_of(error_of(sample).fix)
+    assert keys == {"energy": "my energy", "forces": "F", "virial": "dft_vir"}
+    assert with_option(error_of(sample).fix).endswith(
+        "--key 'energy=my energy' --key forces=F --key virial=dft_vir."
+    )
+
+
+def test_a_weight_is_described_without_a_unit():
+    assert "'w' (1 structure: 2)" in error_of(molecule({"w": 2.0}, energy=-1)).what
+
+
 def test_the_key_that_is_proposed_is_one_that_can_be_read_as_it_is():
     sample = molecule({"energy_per_atom": -3.0, "my_energy": -9.0}, forces=FORCES)
-    assert "`data.keys.energy: my_energy`" in error_of(sample).fix
+    assert keys_of(error_of(sample).fix) == {"energy": "my_energy"}
 
 
 def test_isolated_atoms_lack_no_forces():

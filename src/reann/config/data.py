@@ -14,7 +14,7 @@ class Units(Section):
     """Units of the files; unset: as the files state, else eV and Å. Inside, all is eV and Å."""
 
     energy: str = "eV"
-    """eV, meV, Hartree, Rydberg, kcal/mol or kJ/mol."""
+    """eV, meV, Hartree, Rydberg, kcal/mol, kJ/mol or cm^-1."""
     length: str = "Ang"
     """Ang, Bohr or nm; positions, cells and labels derived from them."""
     forces: str | None = None

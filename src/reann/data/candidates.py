@@ -8,6 +8,7 @@ all atoms add up to zero.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,10 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.data.names import has_opposite_sign, is_per_atom, label_meant, word_set, words_of
-from reann.errors import counted, listed
+from reann.errors import counted
 
 _TENSORS = ((6,), (9,), (3, 3))
-_COLUMNS = ("fx", "fy", "fz")
+_FORCE_COLUMN = re.compile(r"(?:.*[_-])?f(?:orces?)?[_-]?[xyz]", re.IGNORECASE)
+_COMPONENT = re.compile(
+    r"(?:.*[_-])?(?:stress|virial|sigma|pressure|press|[sp])[_-]?[xyz]{2}", re.IGNORECASE
+)
+"""Forces and stresses of which each component has an own name."""
+_UNNAMED_COLUMNS = re.compile(r"columns_\d+_to_\d+")
+"""Of `reann.data.unnamed`."""
 _SHAPES = {
     "energy": "scalar",
     "forces": "vectors",
@@ -51,7 +58,7 @@ class Candidate:
 
     name: str
     shape: str
-    """`scalar`, `vectors` (atoms, 3), `column` (atoms,), `tensor`, `text`."""
+    """`scalar`, `vectors` (atoms, 3), `column` (a value or tensor per atom), `tensor`, `text`."""
     n: int = 0
     low: float = np.inf
     high: float = -np.inf
@@ -86,7 +93,11 @@ class Candidate:
     def label(self) -> str | None:
         """Return the label that the values may be, None if they are none."""
         if self.shape == "column":
-            return "forces" if self.name.lower() in _COLUMNS else None
+            return self._label_of_column()
+        if self.shape == "scalar" and _COMPONENT.fullmatch(self.name):
+            return "stress"
+        if self.shape == "vectors" and _UNNAMED_COLUMNS.fullmatch(self.name):
+            return "forces"
         meant = label_meant(self.name)
         if meant is not None and self.shape == "text":
             return "group" if meant == "group" else None
@@ -94,6 +105,12 @@ class Candidate:
             negative_weight = meant == "weight" and self.low < 0
             return None if negative_weight else {"virial": "stress"}.get(meant, meant)
         return self._label_of_values()
+
+    def _label_of_column(self) -> str | None:
+        if _FORCE_COLUMN.fullmatch(self.name):
+            return "forces"
+        meant = label_meant(self.name)
+        return {"energy": "energy", "stress": "stress", "virial": "stress"}.get(meant or "")
 
     def _label_of_values(self) -> str | None:
         if self.n < _LEAST_STRUCTURES or set(words_of(self.name)) & _UNNAMED:
@@ -115,63 +132,29 @@ class Candidate:
         else:
             size = (self.squares / max(self.n_values, 1)) ** 0.5
             values = f"root mean square {size:.3g}"
-        unit = "" if self.shape == "text" else " in units of the file"
+        has_unit = self.shape != "text" and self.label() != "weight"
+        unit = " in units of the file" if has_unit else ""
         return f"'{self.name}' ({counted(n, 'structure')}: {values}{unit})"
 
-    def caution(self) -> str:
-        """Return why the values cannot be read as they are; empty if nothing speaks against it."""
+    def repair(self) -> str:
+        """Return what must be written into the file before the values can be read, else empty."""
+        label = self.label()
+        if self.shape == "column" and label == "forces":
+            return "Write the three components of the forces as one column, forces:R:3."
         if self.shape == "column":
-            return "Forces must be under one key: write fx, fy and fz as one column forces:R:3."
+            return f"'{self.name}' has values of single atoms: write the {label} of the structure."
+        if label == "stress" and self.shape == "scalar":
+            return "Write the components of the stress under one key, as nine numbers."
+        return ""
+
+    def caution(self) -> str:
+        """Return why the values may need a change first; empty if nothing speaks against them."""
         if is_per_atom(self.name):
             return f"By its name, '{self.name}' is per atom: if so, write the total energy instead."
         if has_opposite_sign(self.name) and self.shape in ("vectors", "tensor"):
             kind = "gradient" if self.shape == "vectors" else "pressure"
             return f"By its name, '{self.name}' is a {kind}: if so, write its negative instead."
         return ""
-
-
-@dataclass(frozen=True)
-class Missed:
-    """Structures that lack a label and have something like it under other keys."""
-
-    label: str
-    used: list[str]
-    """Keys under which the label is read."""
-    counts: dict[str, int]
-    """In how many of these structures each other key is."""
-    candidates: Mapping[str, Candidate]
-    n: int
-    first: str
-
-    def sentence(self) -> str:
-        """Return what was found and how often."""
-        keys = listed(
-            self.candidates[key].described(n)
-            if key in self.candidates
-            else f"'{key}' ({counted(n, 'structure')})"
-            for key, n in self.counts.items()
-        )
-        if not self.used:
-            return f"The {self.label} may be under a key that is not recognized: {keys}."
-        used = " or ".join(f"'{key}'" for key in self.used)
-        lacking = f"{counted(self.n, 'structure')} {'has' if self.n == 1 else 'have'}"
-        return (
-            f"{lacking} no {self.label} under {used}, where it is read, but {keys};"
-            f" the first is {self.first}."
-        )
-
-    def fix(self) -> str:
-        """Return what to write."""
-        if self.used:
-            return (
-                f"Give the {self.label} one key in all files, or set data.keys.{self.label} to one"
-                " key and data.missing to allow."
-            )
-        cautions = {k: c.caution() for k, c in self.candidates.items() if k in self.counts}
-        key = min(self.counts, key=lambda key: bool(cautions.get(key)))
-        them = "them" if self.label == "forces" else "it"
-        fix = f"Write `data.keys.{self.label}: {key}`, or `{self.label}: null` to leave {them} out."
-        return " ".join([fix, *dict.fromkeys(filter(None, cautions.values()))])
 
 
 class Unclaimed:
@@ -208,11 +191,12 @@ def _shape(
     """Return the shape of the label that an array may be; its name decides between two."""
     if array.dtype.kind not in "iuf":
         return None
-    if per_atom and array.ndim == 1:
+    is_tensor = meant in ("stress", "virial")
+    if per_atom and (array.ndim == 1 or (is_tensor and array.size > 3 * n_atoms)):
         return "column"
     if array.size == 1:
         return "scalar"
-    if not per_atom and array.shape in _TENSORS and meant in ("stress", "virial"):
+    if not per_atom and array.shape in _TENSORS and is_tensor:
         return "tensor"
     is_flat = meant == "forces" and array.size == 3 * n_atoms
     if array.dtype.kind == "f" and (array.shape == (n_atoms, 3) or is_flat):

@@ -71,6 +71,11 @@ class Dataset:
         file, frame = self._arrays["origin"][index]
         return f"{self.files[file][0]}#{frame}"
 
+    @property
+    def periodic(self) -> bool:
+        """Whether any structure is periodic in any direction."""
+        return bool(np.any(self._arrays["pbc"]))
+
     def has(self, name: str) -> bool:
         """Whether any structure has the label energy, forces or stress."""
         return name in self._arrays and self.keys.counts.get(name, 0) > 0

@@ -20,6 +20,7 @@ import ase
 from ase.io.extxyz import read_xyz
 
 from reann.data.remarks import Remark, Remarks
+from reann.data.unnamed import name_numbers, refuse_other_cell, with_columns_named
 from reann.errors import UserError, counted
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
@@ -204,16 +205,26 @@ def _parse(text: str, origin: str, first_line: int) -> ase.Atoms:
         raise _decimal_comma(comma[1], f"{origin}, line {first_line + 1}")
     if "d" in comment or "D" in comment:
         comment = _FORTRAN.sub(r"\1e\2", comment)
+    if rows:
+        comment = with_columns_named(comment, rows[0])
     try:
-        return _parsed(header, comment, *rows)
+        atoms = _parsed(header, comment, *rows)
     except Exception as error:  # ASE raises many kinds of errors on malformed frames
         repaired = [_FORTRAN_SHORT.sub(r"\1e\2", _FORTRAN.sub(r"\1e\2", row)) for row in rows]
-        if repaired != rows:
-            try:
-                return _parsed(header, comment, *repaired)
-            except Exception:  # noqa: BLE001, S110 - the error of the frame as it is counts
-                pass
-        raise _not_parsed(error, text.splitlines(), origin, first_line) from error
+        repaired_atoms = _parsed_or_none(header, comment, *repaired) if repaired != rows else None
+        if repaired_atoms is None:
+            raise _not_parsed(error, text.splitlines(), origin, first_line) from error
+        atoms = repaired_atoms
+    name_numbers(atoms.info, comment)
+    refuse_other_cell(atoms, comment, f"{origin}, line {first_line + 1}")
+    return atoms
+
+
+def _parsed_or_none(*parts: str) -> ase.Atoms | None:
+    try:
+        return _parsed(*parts)
+    except Exception:  # noqa: BLE001 - the error of the frame as it is counts
+        return None
 
 
 def _parsed(*parts: str) -> ase.Atoms:

@@ -10,8 +10,9 @@ import ase
 import numpy as np
 
 from reann.config import DataConfig
-from reann.data.candidates import Missed, Unclaimed
+from reann.data.candidates import Unclaimed
 from reann.data.kinds import KeySets
+from reann.data.missed import Missed, fix_of
 from reann.data.names import LABELS, STEMS, label_read, names_of
 from reann.data.stated import Statements, states_unit
 from reann.data.values import differ, number, values_of
@@ -170,7 +171,7 @@ class KeyCensus:
         silent = {k: m for k, m in missed.items() if m is not None and k not in asked}
         if silent:
             what = " ".join(m.sentence() for m in silent.values())
-            raise UserError(what, where, " ".join(m.fix() for m in silent.values()))
+            raise UserError(what, where, fix_of(silent.values()))
         return [m.sentence() for k, m in missed.items() if m is not None and chosen.get(k)]
 
     def _missed(self, label: str, chosen: Mapping[str, str | None]) -> Missed | None:

@@ -20,7 +20,7 @@ from reann.data.names import LABELS, names_of
 from reann.data.stated import factors, stated_units
 from reann.data.values import values_of
 from reann.data.weights import masked_atoms, without_weight
-from reann.errors import UserError, did_you_mean, listed
+from reann.errors import UserError, did_you_mean, listed, shortened
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Places of the nine components in xx yy zz yz xz xy."""
@@ -154,7 +154,12 @@ def _array(
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise UserError(f"'{key}' is not numeric: {str(value)[:40]!r}.", origin) from None
+        raise UserError(
+            f"'{key}' is not numeric.",
+            f"{origin} ({shortened(str(value), 40)!r})",
+            "Write the number alone, without a unit, and spaces between the entries of the comment"
+            " line.",
+        ) from None
     if array.shape not in shapes and array.shape == (1,) and () in shapes:
         array = array.reshape(())
     if array.shape not in shapes:

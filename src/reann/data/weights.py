@@ -75,9 +75,9 @@ class LabelWeights:
         without = set()
         for key, value in values.items():
             label = label_weighted(key)
-            if label is None:
-                continue
             weight = number(value)
+            if label is None or np.isnan(weight):  # such as a column of weights
+                continue
             known = self._ranges.setdefault(key, _Range(label))
             known.n += 1
             if weight == 0.0:

@@ -7,6 +7,7 @@ import textwrap
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import torch
 from ase.data import chemical_symbols
 
@@ -23,6 +24,8 @@ from reann.training.warm_start import RECORD
 
 FEW_NEIGHBORS, MANY_NEIGHBORS = 6, 150
 """Mean numbers outside of which a cutoff is worth a second thought."""
+NEARLY_ALL = 0.8
+"""Fraction of the other atoms of a molecule: no cutoff gives many more neighbors."""
 UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 
 
@@ -55,7 +58,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
             if part is not None and part.dataset is not data
             for note in part.dataset.notes
         ),
-        *_neighbor_warning(parts.mean_neighbors),
+        *_neighbor_warning(data, parts.mean_neighbors),
     ]
 
 
@@ -109,8 +112,11 @@ def _reference(reference: ReferenceEnergies) -> list[str]:
     return lines
 
 
-def _neighbor_warning(neighbors: float) -> list[str]:
-    if FEW_NEIGHBORS <= neighbors <= MANY_NEIGHBORS:
+def _neighbor_warning(data: Dataset, neighbors: float) -> list[str]:
+    # In molecules of few atoms all others may be neighbors.
+    others = float(np.average(data.n_atoms - 1, weights=data.n_atoms))
+    few = FEW_NEIGHBORS if data.periodic else min(FEW_NEIGHBORS, NEARLY_ALL * others)
+    if few <= neighbors <= MANY_NEIGHBORS:
         return []
     better = "longer" if neighbors < FEW_NEIGHBORS else "shorter"
     return [f"note      {neighbors:.0f} neighbors per atom is unusual: try a {better} model.cutoff"]

@@ -20,12 +20,16 @@ CERTAIN = 0.97
 """Least correlation at which a wrong factor is an error."""
 TOLERANCE = 0.2
 """Relative deviation from a known factor."""
+FAR, ALIKE = np.log(1.6), np.log(1.2)
+"""Distance of a factor from the nearest known one, and between two known ones that may be meant."""
 UNDECIDED = (0.4, 1.6)
 """Factors in which terms of higher order may end, where displacements are not small."""
+UNRELATED, FEWEST_UNRELATED = 0.3, 30
+"""Correlation below which so many forces do not belong to their energies; right ones have 0.7."""
 TOO_LARGE = 0.1
 """Changes of the energy over work, medians: no correlation is needed below."""
 FORCE_FACTORS = {
-    -1.0: "they have the opposite sign: they are gradients",
+    -1.0: "they are gradients, or the energies have the opposite sign",
     units.force("Ha/Bohr"): "they look like Hartree/Bohr beside energies in eV",
     1 / units.LENGTH["Bohr"]: "they look like energies per Bohr beside positions in Å",
     units.force("kcal/mol/Ang"): "they look like kcal/mol/Å beside energies in eV",
@@ -33,6 +37,13 @@ FORCE_FACTORS = {
     1 / units.energy("Ha"): "the energies look like Hartree beside forces in eV/Å",
     units.energy("Ha"): "they look like Hartree/Å beside energies in eV",
     1e-3: "they look like meV/Å beside energies in eV",
+    units.force("Ry/Bohr"): "they look like Rydberg/Bohr beside energies in eV",
+    units.force("kJ/mol/Ang"): "they look like kJ/mol/Å beside energies in eV",
+    units.force("kJ/mol/nm"): "they look like kJ/mol/nm beside energies in eV",
+    1 / units.energy("kJ/mol"): "the energies look like kJ/mol beside forces in eV/Å",
+    1 / units.energy("Ry"): "the energies look like Rydberg beside forces in eV/Å",
+    1 / units.energy("meV"): "the energies look like meV beside forces in eV/Å",
+    1 / units.energy("cm^-1"): "the energies look like cm^-1 beside forces in eV/Å",
 }
 """What forces must be multiplied by to agree with the energies, and what that means."""
 STRESS_FACTORS = {
@@ -41,7 +52,9 @@ STRESS_FACTORS = {
     -units.stress("GPa"): "they look like GPa, positive in compression",
     units.stress("kbar"): "they look like kbar",
     -units.stress("kbar"): "they look like kbar, positive in compression (as VASP writes it)",
-    units.stress("bar"): "they look like bar",
+    units.stress("bar"): "they look like bar or atm",
+    units.stress("MPa"): "they look like MPa",
+    units.stress("Pa"): "they look like Pa",
     units.stress("Ha/Bohr^3"): "they look like Hartree/Bohr^3",
 }
 
@@ -90,7 +103,7 @@ def verdict(label: str, change: Array, work: Array, factors: Mapping[float, str]
     if abs(aligned) >= ALIGNED:
         return _proportional(label, factor, abs(aligned), count, factors)
     if size >= TOO_LARGE or count < FEWEST_FOR_SIZE:
-        return None
+        return _unrelated(aligned, count) if label == "forces" else None
     # The best match on a logarithmic scale: the size is known within a factor of about 2.
     nearest = min((abs(np.log(abs(known) / size)), words) for known, words in factors.items())
     words = f"; {nearest[1]}" if nearest[0] < np.log(3.0) else ""
@@ -99,6 +112,18 @@ def verdict(label: str, change: Array, work: Array, factors: Mapping[float, str]
         "error",
         f"the {label} say that energies change by {1 / size:.3g} times what they do ({count} pairs "
         f"of close structures){words}",
+    )
+
+
+def _unrelated(aligned: float, count: int) -> Finding | None:
+    if abs(aligned) >= UNRELATED or count < FEWEST_UNRELATED:
+        return None
+    return _disagreement(
+        "forces",
+        "warning",
+        f"energies of {count} pairs of close structures do not change as the forces say "
+        f"(correlation {aligned:.2f}): the forces may belong to other structures, or their atoms "
+        "or components be in another order",
     )
 
 
@@ -115,10 +140,10 @@ def _proportional(
         )
     if UNDECIDED[0] < factor < UNDECIDED[1]:
         return None
-    close = [words for known, words in factors.items() if abs(factor / known - 1.0) < TOLERANCE]
-    if not close:
-        distance = {abs(np.log(factor / k)): w for k, w in factors.items() if factor / k > 0}
-        close = [words for far, words in distance.items() if far == min(distance) < np.log(1.6)]
+    distance = {abs(np.log(factor / k)): w for k, w in factors.items() if factor / k > 0}
+    nearest = min(distance, default=np.inf)
+    # Displacements that are not small make the factor uncertain: name all that are about as near.
+    close = [w for far, w in distance.items() if nearest < FAR and far < nearest + ALIKE]
     words = "; or ".join(close) if close else "the sign, the unit or the key is wrong"
     return _disagreement(
         label,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -44,8 +45,10 @@ class Finding:
 
 def with_option(fix: str) -> str:
     """Name beside fields of the configuration the options of the command line that do the same."""
-    fields = dict.fromkeys(re.findall(r"data\.keys\.(\w+)", fix))
-    options = " ".join(f"--key {field}=KEY" for field in fields)
+    fields = dict.fromkeys(re.findall(r"data\.keys\.(\w+)", fix), "KEY")
+    for choices in re.findall(r"keys: \{([^}]*)\}", fix):
+        fields |= dict(re.findall(r"(\w+): \"?((?<=\")[^\"]*|[^,]*)", choices))
+    options = " ".join(f"--key {shlex.quote(f'{label}={key}')}" for label, key in fields.items())
     return f"{fix} On the command line: {options}." if fields else fix
 
 

@@ -20,7 +20,7 @@ FEWEST = 8
 LEAST_SPREAD = 0.005
 """Standard deviation of the logarithm of the volume."""
 FIX = (
-    "Write `data: {units: {stress: GPa}}` (or kbar); give a virial in eV as "
+    "Write `data: {units: {stress: GPa}}` (or kbar, bar, MPa, Pa); give a virial in eV as "
     "`keys: {virial: KEY}`; change a wrong sign in the file."
 )
 OPTION = "--unit stress=UNIT, --key virial=KEY"
@@ -70,7 +70,8 @@ def stress_size(records: Sequence[Record]) -> Finding | None:
         "stress-size",
         "error" if typical > IMPOSSIBLE else "warning",
         f"stresses are {typical:.3g} eV/Å³ = {160.2 * typical:.3g} GPa (median of the largest "
-        "component), more than condensed matter usually has: they look like GPa, kbar or a virial",
+        "component), more than condensed matter usually has: they look like another unit of "
+        "pressure, as GPa or kbar, or like a virial",
         FIX,
         len(some),
         option=OPTION,

@@ -147,7 +147,7 @@ def _labels(
     try:
         return extract(atoms, origin)
     except UserError as error:
-        refused[error.what, error.fix].append(origin)
+        refused[error.what, error.fix].append(error.where or origin)
         return {}
 
 
