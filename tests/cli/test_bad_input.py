@@ -240,7 +240,7 @@ def _broken(kind: str) -> tuple[str, str]:
         "empty": (b"", "The file is empty."),
         "blank": (b"\n\n", "The file holds no structure."),
         "truncated": (text[:500].rsplit("\n", 1)[0].encode(), "truncated"),
-        "binary": (bytes(range(256)) * 8, "not UTF-8 text"),
+        "binary": (bytes(range(256)) * 8, "is binary"),
         "latin-1": (text.encode("latin-1"), "not UTF-8 text"),
         "compressed": (gzip.compress(text.encode())[:-200], "truncated or damaged"),
     }[kind]

@@ -331,6 +331,34 @@ def test_the_likely_cause_of_wrong_forces_is_named(
         assert words in finding.message
 
 
+def test_forces_of_an_earlier_step_are_a_warning(tmp_path: Path, copper: list[Atoms]) -> None:
+    frames = list(copper)
+    for i in (4, 5, 9):
+        frames[i] = changed("forces", lambda *_: copper[3].calc.results["forces"])(copper[i])
+    frames.append(copper[7])  # a duplicate is none
+    for findings in both(tmp_path, frames):
+        finding = named(findings, "repeated-forces")
+        assert (finding.severity, finding.count) == ("warning", 3)
+        assert "#4 =" in finding.examples[0]
+        assert "#3" in finding.examples[0]
+
+
+def test_few_structures_without_any_force_are_noted(tmp_path: Path, copper: list[Atoms]) -> None:
+    zero = changed("forces", lambda _, x: 0 * x)
+    for findings in both(tmp_path, [zero(copper[0]), *copper[1:]]):
+        finding = named(findings, "all-forces-zero")
+        assert (finding.severity, finding.count) == ("note", 1)
+
+
+def test_a_single_molecule_without_any_force_is_a_warning(
+    tmp_path: Path, ethanol: list[Atoms]
+) -> None:
+    zero = changed("forces", lambda _, x: 0 * x)
+    for findings in both(tmp_path, [zero(ethanol[0]), *ethanol[1:]]):
+        finding = named(findings, "all-forces-zero")
+        assert (finding.severity, finding.count) == ("warning", 1)
+
+
 def test_duplicates_are_found_across_a_larger_structure(
     tmp_path: Path, copper: list[Atoms], ethanol: list[Atoms]
 ) -> None:

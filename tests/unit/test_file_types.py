@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import zipfile
 from pathlib import Path
 
@@ -123,3 +126,36 @@ def test_a_folder_with_files_beside_a_system_of_deepmd_is_a_folder(tmp_path):
     (tmp_path / "train.xyz").touch()
     with pytest.raises(UserError, match="is a folder, not a file"):
         find_files(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what", "fix"),
+    [
+        ("a.xyz", gzip.compress(b"1\n\nH 0 0 0\n"), "compressed with gzip", "a.xyz.gz"),
+        ("a.xyz", bz2.compress(b"1\n\nH 0 0 0\n"), "compressed with bzip2", "a.xyz.bz2"),
+        ("a.xyz", lzma.compress(b"1\n\nH 0 0 0\n"), "compressed with xz", "a.xyz.xz"),
+        ("a.xyz.zst", b"\x28\xb5\x2f\xfd" + bytes(20), "compressed with zstd", "Uncompress it"),
+        ("a.tar", bytes(257) + b"ustar" + bytes(250), "tar archive", "Unpack it"),
+        ("a.tar.gz", gzip.compress(bytes(600)), "tar archive", "Unpack it"),
+        ("a.xyz", b"<!DOCTYPE HTML><html>404</html>", "web page", "Download the file again"),
+        ("a.xyz", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "git lfs pull"),
+        ("a.cfg", b"BEGIN_CFG\n Size\n", "file of MLIP", "Write extended XYZ with ASE"),
+    ],
+)
+def test_files_of_other_kinds_are_named(tmp_path, name, content, what, fix):
+    (tmp_path / name).write_bytes(content)
+    error = error_of(tmp_path, name)
+    assert what in error.what
+    assert fix in error.fix
+
+
+@pytest.mark.parametrize("name", ["data.txt", "data", "data.extxyz"])
+def test_extended_xyz_is_read_in_the_same_way_under_any_name(tmp_path, name):
+    comment = 'Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3 energy=-1.0'
+    frame = f"2\n{comment}\nH 0 0 0 0 0 1\nH 0 0 1 0 0 -1\n"
+    (tmp_path / name).write_text(frame * 2 + frame[:-20])
+    remarks = []
+    first, second = (atoms for atoms, _ in iter_atoms(name, tmp_path, remarks.append))
+    assert first.arrays["columns_5_to_7"].tolist() == [[0, 0, 1], [0, 0, -1]]
+    assert first == second
+    assert [remark.kind for remark in remarks] == ["cut-structure"]

@@ -17,7 +17,7 @@ from reann.data.check.finding import with_option
 from reann.data.dataset import open_dataset
 from reann.data.keys import ResolvedKeys
 from reann.data.labels import extract, resolve_keys
-from reann.data.names import LABELS, label_meant
+from reann.data.names import LABELS, label_meant, unit_of_name
 from reann.errors import UserError
 from reann.training.describe import describe
 from reann.training.distributed import World
@@ -247,6 +247,32 @@ def test_one_configuration_names_all_labels_that_are_asked_about():
     assert with_option(error_of(sample).fix).endswith(
         "--key 'energy=my energy' --key forces=F --key virial=dft_vir."
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "key", "value", "unit", "field"),
+    [
+        ("energy", "energy_Ha", -3.0, "Hartree", "energy"),
+        ("energy", "E (kcal/mol)", -3.0, "kcal/mol", "energy"),
+        ("energy", "energy_meV", -3.0, "meV", "energy"),
+        ("stress", "stress_GPa", STRESS, "GPa", "stress"),
+        ("stress", "stress_kbar", STRESS, "kbar", "stress"),
+        ("virial", "virial_Ry", STRESS, "Rydberg", "energy"),
+    ],
+)
+def test_a_unit_in_the_name_of_a_key_is_not_passed_over(label, key, value, unit, field):
+    sample = molecule({key: value}, {"forces": FORCES}, pbc=True)
+    said = f"By its name, '{key}' is in {unit}"
+    assert f"{said}: if so, set data.units.{field}" in error_of(sample).fix
+    (note,) = [n for n in resolved(sample, keys={label: key}).notes if said in n]
+    assert f"set data.units.{field}" in note
+    size = {field: "GPa" if field == "stress" else "Ha"}
+    assert not [n for n in resolved(sample, keys={label: key}, units=size).notes if said in n]
+
+
+@pytest.mark.parametrize("key", ["REF_energy", "energy_eV", "E_a", "energy_pbe", "Pa", "bar"])
+def test_names_without_another_unit_state_none(key):
+    assert unit_of_name(key) is None
 
 
 def test_a_weight_is_described_without_a_unit():

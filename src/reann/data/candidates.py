@@ -17,7 +17,14 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.data.names import has_opposite_sign, is_per_atom, label_meant, word_set, words_of
+from reann.data.names import (
+    has_opposite_sign,
+    is_per_atom,
+    label_meant,
+    unit_of_name,
+    word_set,
+    words_of,
+)
 from reann.errors import counted
 
 _TENSORS = ((6,), (9,), (3, 3))
@@ -154,6 +161,10 @@ class Candidate:
         if has_opposite_sign(self.name) and self.shape in ("vectors", "tensor"):
             kind = "gradient" if self.shape == "vectors" else "pressure"
             return f"By its name, '{self.name}' is a {kind}: if so, write its negative instead."
+        unit = unit_of_name(self.name)
+        if unit is not None and (label := self.label()) in ("energy", "forces", "stress"):
+            field = "energy" if label_meant(self.name) == "virial" else label
+            return f"By its name, '{self.name}' is in {unit}: if so, set data.units.{field}, too."
         return ""
 
 

@@ -168,13 +168,14 @@ def _decoded(raw: bytes, where: str, first_line: int | None = None) -> str:
         start = raw.find(b"\0")
         if start < 0:
             return raw.decode("utf-8")
-        what = "The file is not UTF-8 text: it is binary."
+        what, fix = "The file is binary, not text.", "Name a text file; unpack an archive first."
     except UnicodeDecodeError as error:
         start, what = error.start, "The file is not UTF-8 text."
+        fix = "Name a text file; convert it to UTF-8 if it is one."
     if first_line is not None:
         line = first_line + raw.count(b"\n", 0, start)
         where = f"{where}, line {line}"
-    raise UserError(what, where, "Name a text file; convert it to UTF-8 if it is one.")
+    raise UserError(what, where, fix)
 
 
 def _is_cut(frame: list[bytes], n_atoms: int) -> bool:

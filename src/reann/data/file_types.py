@@ -14,6 +14,28 @@ from reann.errors import UserError, listed
 
 HDF5, NUMPY, ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK\x03\x04"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+PACKED = {
+    b"\x1f\x8b": ("gzip", (".gz", ".tgz")),
+    b"BZh": ("bzip2", (".bz2",)),
+    b"\xfd7zXZ\0": ("xz", (".xz",)),
+    b"\x28\xb5\x2f\xfd": ("zstd", ()),
+}
+"""First bytes of a compressed file, its program, and the endings with which it is read."""
+WEB_PAGE = "This is a web page, not a file of structures."
+FOREIGN = {
+    b"<!doctype html": (
+        "This is a web page, not a file of structures.",
+        "Download the file again.",
+    ),
+    b"<html": ("This is a web page, not a file of structures.", "Download the file again."),
+    b"version https://git-lfs": (
+        "This is a pointer of Git LFS, not the file itself.",
+        "Fetch the file: git lfs pull.",
+    ),
+    b"begin_cfg": ("This is a file of MLIP (moment tensor potentials), which is not read.", ""),
+}
+"""First bytes in lower case, what the file is, and what to do; else it must be written anew."""
+TAR = b"ustar", 257
 SAMPLED = 1 << 26
 """Bytes; a larger file is looked at in several places before it is read."""
 N_PLACES, PLACE = 32, 4096
@@ -71,6 +93,8 @@ def check_file(path: Path, name: str) -> None:
     if start.startswith(UTF16):
         fix = f"Convert it: iconv -f UTF-16 -t UTF-8 '{name}' > utf8.xyz"
         raise UserError("The file is text in UTF-16, not in UTF-8.", name, fix)
+    _check_packed(path, name, start)
+    _check_foreign(name, start)
     if start.startswith(HDF5):
         what = "This is an HDF5 file; each data set names its arrays in its own way."
         raise UserError(what, name, f"Look with `h5ls -r` and read it with h5py. {HOW_TO_WRITE}")
@@ -80,6 +104,22 @@ def check_file(path: Path, name: str) -> None:
         raise _archive(path, name)
     if path.suffix == ".aselmdb":
         _check_lmdb(name)
+
+
+def _check_packed(path: Path, name: str, start: bytes) -> None:
+    """Refuse archives, and compressed files whose names do not say so."""
+    if start[TAR[1] :].startswith(TAR[0]) or path.name.lower().endswith((".tgz", ".tar.gz")):
+        raise UserError("This is a tar archive.", name, "Unpack it and name the files in it.")
+    for first, (program, endings) in PACKED.items():
+        if start.startswith(first) and path.suffix.lower() not in endings:
+            fix = f"Rename it to {path.name}{endings[0]}." if endings else "Uncompress it."
+            raise UserError(f"The file is compressed with {program}.", name, fix)
+
+
+def _check_foreign(name: str, start: bytes) -> None:
+    for first, (what, fix) in FOREIGN.items():
+        if start.lstrip()[: len(first)].lower() == first:
+            raise UserError(what, name, fix or HOW_TO_WRITE)
 
 
 def deepmd_error(folder: Path, name: str) -> UserError | None:

@@ -36,6 +36,7 @@ _FILLERS = word_set(
     " cp2k qe orca psi4 gaussian castep aims abinit gpaw siesta ab initio calc calculated computed"
     " scf final new old raw all free corrected el elec electronic d3 d4 level high low x y z xyz"
     " mean system sys structure per cell internal real value val"
+    " ev v ha hartree bohr ry kcal mol kj ang angstrom gpa kbar"
 )
 """Words beside which a short name such as `E` still stands for a label."""
 _LONG = {
@@ -85,6 +86,14 @@ _NO_LABEL = word_set(
     " magmoms dipole dipoles polarizability charges temperature temp time"
 )
 """Words that speak against any label."""
+_UNITS = {
+    **dict.fromkeys(("ha", "hartree", "eh", "au"), "Hartree"),
+    **dict.fromkeys(("ry", "rydberg"), "Rydberg"),
+    **{name.lower(): name for name in ("meV", "GPa", "kbar", "bar", "MPa", "Pa", "atm")},
+    "kcal": "kcal/mol",
+    "kj": "kJ/mol",
+}
+"""Words of a name that state the unit of its numbers."""
 _DERIVATIVE = re.compile(r"(?:^|[^a-z])d(?:e|energy)[_/ ]?d(?:r|x|q|pos|xyz)(?:[^a-z]|$)")
 _OPPOSITE = word_set("grad grads gradient gradients egrad engrad pressure press p")
 
@@ -136,6 +145,12 @@ def label_meant(name: str) -> str | None:
 def is_per_atom(name: str) -> bool:
     """Whether the name speaks of a quantity divided by the number of atoms."""
     return {"per", "atom"} <= set(words_of(name))
+
+
+def unit_of_name(name: str) -> str | None:
+    """Return the unit that a name ends with other than eV and Å, as ``stress_GPa``, else None."""
+    words = re.split(r"[\W_]+", name.lower().rstrip(")]"))
+    return next((_UNITS[word] for word in words[1:] if word in _UNITS), None)
 
 
 def _holds_stem(label: str, words: set[str]) -> bool:

@@ -95,7 +95,9 @@ def _read_any(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
     number, kind = 0, ""
     try:
         kind = filetype(str(path))
-        if kind in DATABASES:
+        if kind in ("xyz", "extxyz"):
+            structures: Iterator[ase.Atoms] = read_frames(path, name, remarks)
+        elif kind in DATABASES:
             structures = _read_database(path, name, kind)
         else:
             check_compression(path, name)

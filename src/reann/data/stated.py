@@ -16,7 +16,7 @@ import ase
 
 from reann import units
 from reann.config import Units
-from reann.data.names import words_of
+from reann.data.names import unit_of_name, words_of
 from reann.errors import UserError
 
 _UNIT = frozenset({"unit", "units"})
@@ -163,7 +163,8 @@ class Statements:
     ) -> tuple[dict[str, str], list[str]]:
         """Return the units of the labels where all structures state the same, and notes.
 
-        The notes say what is converted because the files state it; errors as `factors`.
+        The notes say what is converted because the files state it, and which keys have the name of
+        a unit that nothing is converted from; errors as `factors`.
         """
         lines: list[str] = []
         names: dict[str, str] = {}
@@ -179,8 +180,21 @@ class Statements:
                 )
                 of = f"{n} of {self._counts.total()} structures"
                 lines.append(f"Units that the files state ({of}) are converted: {shown}.")
+        if not given.model_fields_set and self._counts.keys() <= {()}:
+            lines += _of_names(keys)
         everywhere = len(self._counts) == 1 and () not in self._counts
         return names if everywhere else {}, lines
+
+
+def _of_names(keys: Mapping[str, str | None]) -> list[str]:
+    """Return notes about keys that end with the name of a unit."""
+    found = ((label, key, unit_of_name(key)) for label, key in keys.items() if key is not None)
+    return [
+        f"By its name, '{key}' is in {unit}, but it is read in eV and Å: if the name is right, set"
+        f" data.units.{'energy' if label == 'virial' else label}."
+        for label, key, unit in found
+        if unit is not None and label in _NAMES
+    ]
 
 
 def to_angstrom(atoms: ase.Atoms, given: Units, origin: str) -> None:

@@ -137,6 +137,7 @@ def _add_forces(  # noqa: PLR0917 - the arrays of a chunk
     net = np.linalg.norm(np.add.reduceat(forces, starts), axis=1)
     zero = square == 0.0
     n_zero = np.add.reduceat(zero, starts, dtype=np.int64)
+    projections = _projections(forces, np.zeros_like(cells), sizes, ends)
     for k, record in enumerate(records):
         if not counts[k]:
             continue
@@ -153,6 +154,8 @@ def _add_forces(  # noqa: PLR0917 - the arrays of a chunk
             inverse = np.linalg.inv(cells[k]) if record.volume else np.eye(3)
             scaled = positions[atoms] @ inverse
             record.zero_geometry = project(scaled[None], np.zeros((1, 3, 3)))[0]
+        elif counts[k] == sizes[k]:
+            record.force_projections = projections[k]
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,8 @@ Twins = tuple[Record, Record]
 SAME_GEOMETRY = 3e-5
 """Å, between projections: positions rounded to 1e-5 Å are still the same,
 one atom moved by 1e-3 Å is not."""
+DIFFERENT_GEOMETRY = 1e-3
+"""Å, between projections: forces do not stay the same to all digits."""
 SAME_ENERGY = 1e-3
 """eV, times the root of the number of atoms."""
 SAME_FORCES = 0.01
@@ -65,6 +67,26 @@ def _agree(a: Record, b: Record) -> bool:
         or abs(a.force_rms - b.force_rms) <= SAME_FORCES * max(a.force_rms, 0.1)
     )
     return energies and forces
+
+
+def repeated_forces(records: Sequence[Record]) -> Finding | None:
+    """Forces that are those of another structure to all digits, at another geometry."""
+    first: dict[tuple[object, ...], Record] = {}
+    pairs: list[Twins] = []
+    for record in records:
+        if record.force_projections and record.n_atoms > 1:
+            digits = tuple(round(x, 9) for x in record.force_projections)
+            other = first.setdefault((record.order, digits), record)
+            moved = np.abs(np.subtract(other.projections, record.projections)).max()
+            if moved > DIFFERENT_GEOMETRY:
+                pairs.append((other, record))
+    return _finding(
+        pairs,
+        "repeated-forces",
+        "structures have the forces of another one to all digits, at another geometry",
+        "Labels of an earlier step were written again: compute them anew. Ignore this for the "
+        "same structure with atoms in another periodic image.",
+    )
 
 
 def repeated(pairs: Sequence[Twins]) -> Finding | None:

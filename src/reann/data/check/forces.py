@@ -118,9 +118,18 @@ def all_forces_zero(records: Sequence[Record]) -> Finding | None:
     zero = [r for r in labeled if r.zero_geometry is not None]
     molecules = [r for r in zero if not r.volume]
     distinct = {(r.order, tuple(np.round(r.zero_geometry or (), 3))) for r in zero}
-    if len(distinct) < 3 or len(distinct) <= MOST * len(zero):
+    if not zero or (not molecules and len(distinct) <= MOST * len(zero)):
         return None
-    if len(zero) < len(labeled) and not molecules and len(distinct) < WIDESPREAD * len(labeled):
+    if not molecules and len(zero) < len(labeled) and len(distinct) < WIDESPREAD * len(labeled):
+        return about(
+            zero,
+            "all-forces-zero",
+            "note",
+            f"the forces of {len(zero)} of {len(labeled)} structures are exactly zero on every "
+            "atom: perfect crystals, or placeholders",
+            "Right for perfect crystals at any strain; else remove these structures.",
+        )
+    if not molecules and len(distinct) < 3:
         return None
     whole = len(zero) == len(labeled)
     count = "all" if whole else f"{len(zero)} of {len(labeled)}"

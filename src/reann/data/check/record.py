@@ -83,6 +83,8 @@ class Record:
     force_max_atom: int = -1
     net_force: float = 0.0
     """|sum of F|, eV/Å."""
+    force_projections: tuple[float, ...] = ()
+    """Random projections of the forces, eV/Å; empty where all are zero."""
     zero_forces: bytes = b""
     """One bit per atom: the force is exactly zero."""
     zero_geometry: tuple[float, ...] | None = None
@@ -197,6 +199,8 @@ class Recorder:
         if record.force_max == 0.0:
             scaled = atoms.get_scaled_positions(wrap=False) if record.volume else atoms.positions
             record.zero_geometry = project(scaled[None], np.zeros((1, 3, 3)))[0]
+        else:
+            record.force_projections = project(forces[None], np.zeros((1, 3, 3)))[0]
 
 
 def measure_distances(

@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     forces.force_unit,
     forces.force_outliers,
     forces.zero_forces,
+    duplicates.repeated_forces,
     forces.net_force,
     stresses.all_stresses_zero,
     stresses.stress_size,
