@@ -150,7 +150,11 @@ def last_structure(path: Path) -> ase.Atoms:
                 text = file.read(end - begin).decode("utf-8")
             atoms = next(read_xyz(io.StringIO(text), 0)) if text else None
     except Exception as error:  # the readers of ASE raise many kinds of errors
-        raise UserError(f"The trajectory cannot be read: {error}.", str(path)) from error
+        raise UserError(
+            f"The trajectory cannot be read: {error}.",
+            str(path),
+            "Start from an earlier structure of the run, and write another trajectory.",
+        ) from error
     if not isinstance(atoms, ase.Atoms):
         raise UserError(
             "The trajectory holds no whole structure.", str(path), "Remove it, and start again."
