@@ -89,7 +89,7 @@ def unknown_field(path: FieldPath, section: type[Section]) -> Mistake:
     *above, name = path
     place = f"The section '{'.'.join(above)}'" if above else "A configuration"
     elsewhere = FOREIGN.get(name) or next(
-        (".".join(other) for other in field_paths(Config) if other[-1] == name), None
+        (".".join(o) for o in field_paths(Config) if o[-1] == name and o != path), None
     )
     if elsewhere:
         close = f" Did you mean '{elsewhere}'?"

@@ -20,7 +20,7 @@ from reann.config_errors import (
     sections_in,
     unknown_field,
 )
-from reann.config_yaml import read_yaml
+from reann.config_yaml import Loader, read_yaml
 from reann.errors import UserError, did_you_mean, shortened
 
 EXCLUSIVE: set[FieldPath] = {("training", "time"), ("training", "epochs")}
@@ -69,6 +69,7 @@ def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> No
 def _value(text: str, override: str) -> Any:
     try:
         value, _, twice = read_yaml(text)
+        root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         fix = "Quote values with brackets, as 'data.train=[a.xyz, b.xyz]'."
@@ -77,6 +78,11 @@ def _value(text: str, override: str) -> Any:
     if twice:
         what = f"The field '{twice[0][0]}' is there twice in {shortened(override)!r}."
         raise UserError(what, "command line", "Remove one of them.")
+    if comment := text[root.end_mark.index if root else 0 :].strip():
+        what = f"YAML leaves out {shortened(comment)!r} of {shortened(override)!r} as a comment."
+        raise UserError(
+            what, "command line", """Quote the value twice, as 'run.folder="run #2"'."""
+        )
     return value
 
 

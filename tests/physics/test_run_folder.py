@@ -80,12 +80,12 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("wrong", [*WRONG, "first epoch"])
+@pytest.mark.parametrize("wrong", [*WRONG, "validate", "step"])
 def test_a_run_that_cannot_begin_leaves_the_earlier_one(wrong, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     before = content(run)
-    if wrong == "first epoch":
-        monkeypatch.setattr(Trainer, "validate", _power_cut)
+    if wrong in ("validate", "step"):
+        monkeypatch.setattr(Trainer, wrong, _power_cut)
         expected: type[BaseException] = StoppedError
     else:
         expected = UserError
@@ -178,12 +178,12 @@ def test_a_return_that_is_killed_is_finished_by_the_next_command(run, monkeypatc
 
 
 def test_the_earlier_run_is_gone_after_the_first_checkpoint(run, monkeypatch):
-    stop_in(monkeypatch, epoch=1)
+    stop_in(monkeypatch, epoch=2)
     with pytest.raises(StoppedError):
         train(small(run, epochs=5), overwrite=True)
     assert not aside.is_set_aside(run)
     assert load_config(run / "config.yaml").training.epochs == 5
-    assert [row["epoch"] for row in log_without_time(run)] == [0]
+    assert [row["epoch"] for row in log_without_time(run)] == [0, 1]
 
 
 @pytest.mark.parametrize("name", ["model.reann", "log.csv", FILE, "seed-3/model.reann"])
@@ -224,7 +224,7 @@ def test_a_configuration_of_the_user_is_not_overwritten(tmp_path):
 
 
 def test_a_member_of_an_ensemble_is_not_the_folder_of_another_run(tmp_path, monkeypatch):
-    stop_in(monkeypatch, epoch=1)
+    stop_in(monkeypatch, epoch=2)
     with pytest.raises(StoppedError):
         train(small(tmp_path / "run", seeds=2))
     member = tmp_path / "run" / "seed-1"

@@ -114,6 +114,8 @@ def test_anchoring_twice_changes_nothing_more(write, tmp_path):
         ("data.reference_energies.H=-13.6", {"H": -13.6}),
         ("data.train=[a.xyz, b.xyz]", ["a.xyz", "b.xyz"]),
         ("run.device=cuda", "cuda"),
+        ("run.device='cuda #1'", "cuda #1"),
+        ("run.device=cuda#1", "cuda#1"),
     ],
 )
 def test_an_override_replaces_the_value_of_the_file(write, override, value):
@@ -139,6 +141,9 @@ def test_an_override_inside_a_section_keeps_the_rest_of_the_section(write):
         ("data.valid.index=3", "Did you mean 'indices'?"),
         ("epochs", "is not an override"),
         ("data.train=[a", "is not YAML"),
+        ("run.folder=run #2", "YAML leaves out '#2'"),
+        ("run.folder=#2", "YAML leaves out '#2'"),
+        ("data.train=[a, b] # both", "YAML leaves out '# both'"),
     ],
 )
 def test_a_wrong_override_is_named_with_a_suggestion(write, override, said):
@@ -222,6 +227,7 @@ def test_a_mistake_inside_one_kind_of_validation_part_does_not_mention_the_other
 def test_the_fields_of_a_schedule_are_those_of_its_name(write):
     text = message(write(TWO_LINES + "training:\n  schedule:\n    name: plateau\n    final: 1\n"))
     assert "'training.schedule' has no field 'final'" in text
+    assert "Did you mean" not in text
     assert "name, factor, patience, minimum" in text
     assert "line 6" in text
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from reann.cli.group import complain
 from reann.terminal import say
 
 
@@ -64,10 +61,9 @@ def train(
     from reann.config_file import load_config
 
     settings = load_config(config, overrides or [])
-    with resumable(settings.run.folder):
-        from reann.training.run import train
+    from reann.training.run import train
 
-        train(settings, warm_start=from_model, overwrite=overwrite)
+    train(settings, warm_start=from_model, overwrite=overwrite)
 
 
 def resume(
@@ -81,19 +77,6 @@ def resume(
 
     Example: reann resume runs/water training.epochs=600
     """
-    with resumable(run):
-        from reann.training.run import resume
+    from reann.training.run import resume
 
-        resume(run, overrides or [])
-
-
-@contextmanager
-def resumable(folder: Path | None) -> Iterator[None]:
-    """Say after Ctrl-C how to go on, when the run was saved."""
-    from reann.training.signals import Interrupted
-
-    try:
-        yield
-    except Interrupted:
-        complain(f"Stopped. Go on with: reann resume {folder}")
-        raise typer.Exit(130) from None
+    resume(run, overrides or [])

@@ -186,7 +186,8 @@ class Trainer:
             self._roll_back(f"the validation loss is {valid_loss:.3g}")
         self._follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
-        if due or progress.epoch == 0 or is_over(self.config, progress):
+        # Not before the first steps: a run that replaces another has to show that it can train.
+        if (due and progress.epoch > 0) or progress.epoch == 1 or is_over(self.config, progress):
             self._save(Errors())
 
     @torch.no_grad()

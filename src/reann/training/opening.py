@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,6 @@ def saved_or_restored(folder: Path, processes: World, journal: Journal) -> Itera
             raise
         if isinstance(error, KeyboardInterrupt) and has_checkpoint(folder):
             saved = "saved" if isinstance(error, Interrupted) else "stopped"
-            journal.say(f"\n{saved}; go on with: reann resume {folder}")
+            journal.say(f"\n{saved}; go on with: reann resume {shlex.quote(str(folder))}")
             raise Interrupted from error
         raise

@@ -55,7 +55,7 @@ class Progress:
     @classmethod
     def read(cls, header: Mapping[str, Any]) -> Progress:
         """Return the progress of a header, in which null stands for what is not finite."""
-        values = {name: math.inf if value is None else value for name, value in header.items()}
+        values: dict[str, Any] = {n: math.inf if x is None else x for n, x in header.items()}
         progress = cls(**values)
         # A sum that is not finite stays so.
         progress.errors = np.array(progress.errors, dtype=np.float64).tolist()
