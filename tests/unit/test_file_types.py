@@ -149,7 +149,7 @@ def test_files_of_other_kinds_are_named(tmp_path, name, content, what, fix):
     assert fix in error.fix
 
 
-@pytest.mark.parametrize("name", ["data.txt", "data", "data.extxyz"])
+@pytest.mark.parametrize("name", ["data", "data.extxyz"])
 def test_extended_xyz_is_read_in_the_same_way_under_any_name(tmp_path, name):
     comment = 'Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3 energy=-1.0'
     frame = f"2\n{comment}\nH 0 0 0 0 0 1\nH 0 0 1 0 0 -1\n"
