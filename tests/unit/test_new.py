@@ -61,7 +61,7 @@ def test_labels_under_keys_that_are_not_recognized_are_asked_about(data):
     ase.io.write("other.xyz", frames)
     said = new_config("a.yaml", "other.xyz")
     assert "The energy may be under a key that is not recognized: 'my_energy'" in said
-    assert "data.keys.energy: my_energy" in (data / "a.yaml").read_text()
+    assert "data: {keys: {energy: my_energy}}" in (data / "a.yaml").read_text()
 
 
 def test_what_is_not_used_is_said_and_written_above_the_configuration(data):
