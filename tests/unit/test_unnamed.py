@@ -68,7 +68,7 @@ def test_one_column_without_a_name_is_listed(tmp_path):
 def test_properties_and_lattice_are_read_in_any_case(tmp_path, comment):
     dataset = opened(frames(tmp_path / "a.xyz", comment))
     assert np.allclose(dataset.label("forces")[:3], FORCES)
-    assert dataset.atoms(0).cell.any() == ("lattice" in comment)
+    assert dataset.atoms(0).cell.array.any() == ("lattice" in comment)
     assert dataset.atoms(0).pbc.all() == ("lattice" in comment)
 
 
