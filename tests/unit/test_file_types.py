@@ -131,12 +131,12 @@ def test_a_folder_with_files_beside_a_system_of_deepmd_is_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "what", "fix"),
     [
-        ("a.xyz", gzip.compress(b"1\n\nH 0 0 0\n"), "compressed with gzip", "a.xyz.gz"),
+        ("a.xyz", gzip.compress(b"1\n\nH 0 0 0\n", mtime=0), "compressed with gzip", "a.xyz.gz"),
         ("a.xyz", bz2.compress(b"1\n\nH 0 0 0\n"), "compressed with bzip2", "a.xyz.bz2"),
         ("a.xyz", lzma.compress(b"1\n\nH 0 0 0\n"), "compressed with xz", "a.xyz.xz"),
         ("a.xyz.zst", b"\x28\xb5\x2f\xfd" + bytes(20), "compressed with zstd", "Uncompress it"),
         ("a.tar", bytes(257) + b"ustar" + bytes(250), "tar archive", "Unpack it"),
-        ("a.tar.gz", gzip.compress(bytes(600)), "tar archive", "Unpack it"),
+        ("a.tar.gz", gzip.compress(bytes(600), mtime=0), "tar archive", "Unpack it"),
         ("a.xyz", b"<!DOCTYPE HTML><html>404</html>", "web page", "Download the file again"),
         ("a.xyz", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "git lfs pull"),
         ("a.cfg", b"BEGIN_CFG\n Size\n", "file of MLIP", "Write extended XYZ with ASE"),
