@@ -256,7 +256,7 @@ def test_labels_that_would_not_be_compared_are_an_error(
     assert result.exit_code == 1
     for label in named.split():
         assert f"The {label} may be under a key that is not recognized" in result.stderr
-        assert f"--key {label}=KEY" in result.stderr
+        assert f"--key {label}=" in result.stderr
     summary(model, file, *(word for option in options for word in ("--key", option)))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from reann import strict_json
 from reann.data.candidates import Candidate
 from reann.data.names import label_meant
 from reann.errors import counted, listed
@@ -83,4 +83,8 @@ def _in_yaml(key: str | None) -> str:
     """Return a key as it is written into a mapping of a configuration."""
     if key is None:
         return "null"
-    return key if re.fullmatch(r"[^\W\d][\w.()+-]*", key) else json.dumps(key, ensure_ascii=False)
+    return (
+        key
+        if re.fullmatch(r"[^\W\d][\w.()+-]*", key)
+        else strict_json.dumps(key, ensure_ascii=False)
+    )
