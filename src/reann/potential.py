@@ -240,11 +240,11 @@ def check_numbers(potential: Potential | Ensemble, numbers: NDArray[np.integer])
     """Raise `UserError` for atomic numbers that the potential does not know."""
     unknown = set(numbers.tolist()).difference(potential.model.elements)
     if unknown:
-        known = dict(enumerate(chemical_symbols))
-        symbols = sorted(known.get(z, f"Z = {z}") for z in unknown)
+        symbols = dict(enumerate(chemical_symbols))
+        names = sorted(symbols.get(z, f"Z = {z}") for z in unknown)
         raise UserError(
             f"This potential knows {', '.join(potential.elements)}; "
-            f"the structure also has {', '.join(symbols)}.",
+            f"the structure also has {', '.join(names)}.",
             f"atoms {listed(np.flatnonzero(np.isin(numbers, list(unknown))))}",
             "Train with structures that hold these elements.",
         )
@@ -253,8 +253,7 @@ def check_numbers(potential: Potential | Ensemble, numbers: NDArray[np.integer])
 def save(path: Path, potential: Potential | Ensemble) -> None:
     """Write one file for a potential or an ensemble."""
     members = potential.members
-    about = description(members[0].model)
-    header = about | {"members": [member.metadata for member in members]}
+    header = description(members[0].model) | {"members": [member.metadata for member in members]}
     tensors = {
         f"{i}.{name}": tensor
         for i, member in enumerate(members)

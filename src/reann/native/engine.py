@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Float
@@ -62,30 +62,31 @@ def unsupported(
     host = type(model.recursion.host)
     if host is not EmbeddedDensity:
         return f"it knows the host EmbeddedDensity, not {host.__name__}"
+    modules = list(_modules(model))
     obstacles = {
-        "it computes no hooks and no parametrizations of modules": _is_changed(model),
+        "it computes no hooks and no parametrizations of modules": any(map(_is_changed, modules)),
         "it runs on CPUs only": model.reference_energies.device.type != "cpu",
         "it has no gradients of positions and cells": moved,
         "it has no gradients of buffers": create_graph
-        and any(b.requires_grad for b in model.buffers()),
+        and any(b is not None and b.requires_grad for m in modules for b in m._buffers.values()),  # noqa: SLF001
         "it has no gradients of per-atom virials": create_graph and "virials" in names,
         "it has no forward mode and no function transforms": forward or transformed,
     }
     return next((why for why, there in obstacles.items() if there), None)
 
 
-def _is_changed(model: nn.Module) -> bool:
+def _modules(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield a module and all inside; `module.modules()` takes several times as long."""
+    yield module
+    for inside in module._modules.values():  # noqa: SLF001
+        if inside is not None:
+            yield from _modules(inside)
+
+
+def _is_changed(module: nn.Module) -> bool:
     """Whether what a program has added to a module takes part in what it computes."""
-    modules: list[nn.Module | None] = [model]
-    while modules:  # at every evaluation: `model.modules()` takes several times as long
-        module = modules.pop()
-        if module is None:
-            continue
-        inside = module._modules  # noqa: SLF001
-        if module._forward_hooks or module._forward_pre_hooks or "parametrizations" in inside:  # noqa: SLF001
-            return True
-        modules += inside.values()
-    return False
+    added = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001
+    return bool(added) or "parametrizations" in module._modules  # noqa: SLF001
 
 
 def evaluate(

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 MOST_BONDS = 20_000
 """Kept of each pair of elements."""
 FEWEST_BONDS = 60
+ALL_STRUCTURES, EVERY = 200, 7
+"""So many structures are used, and one of every seven after them."""
 SHORTEST = 0.3
 """Å; closer atoms are not bonds."""
 
@@ -28,6 +30,7 @@ class Bonds:
     def __init__(self) -> None:
         self._kept: dict[tuple[int, int], list[Array]] = defaultdict(list)
         self._counts: dict[tuple[int, int], int] = defaultdict(int)
+        self._structures = 0
 
     def add(
         self,
@@ -47,6 +50,9 @@ class Bonds:
             (pairs, 3), Å, from `center` to `neighbor`
         """
         if forces is None or not len(center) or not np.isfinite(forces).all():
+            return
+        self._structures += 1
+        if self._structures > ALL_STRUCTURES and self._structures % EVERY:
             return
         distance = np.linalg.norm(vector, axis=1)
         order = np.lexsort((distance, center))
