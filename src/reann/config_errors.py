@@ -88,6 +88,11 @@ def unknown_field(path: FieldPath, section: type[Section]) -> Mistake:
     """Return the mistake of a name that its section does not have, with a suggestion."""
     *above, name = path
     place = f"The section '{'.'.join(above)}'" if above else "A configuration"
+    nested = name.split(".")
+    if len(nested) > 1 and field_at((*above, *nested)) is not None:
+        inside = ": {".join(nested) + ": …" + "}" * (len(nested) - 1)
+        fix = f"Write  {inside}  or give {'.'.join(path)}=… on the command line."
+        return Mistake(path, f"{place} has no field '{name}': dots do not nest in a file.", fix)
     elsewhere = FOREIGN.get(name) or next(
         (".".join(o) for o in field_paths(Config) if o[-1] == name and o != path), None
     )

@@ -185,6 +185,27 @@ def test_an_error_of_the_start_names_the_file_and_the_structure(potential, box, 
         verb(potential, tmp_path / "start.xyz", quiet=True)
 
 
+@pytest.mark.parametrize("verb", [relax, partial(run_md, temperature=300.0)])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("masses", 0.0, "The mass of atom 2 is not a positive number"),
+        ("masses", -1.0, "The mass of atom 2 is not a positive number"),
+        ("masses", np.nan, "The mass of atom 2 is not a positive number"),
+        ("momenta", np.nan, "The velocity of atom 2 is not finite"),
+        ("momenta", np.inf, "The velocity of atom 2 is not finite"),
+    ],
+)
+def test_masses_and_velocities_with_which_nothing_moves_are_an_error(
+    potential, box, *, verb, name, value, said
+):
+    values = box.get_masses() if name == "masses" else np.zeros((len(box), 3))
+    values[2] = value
+    box.set_array(name, values)
+    with pytest.raises(UserError, match=said):
+        verb(potential, box, quiet=True)
+
+
 def test_too_many_extrapolating_atoms_stop_the_run_if_asked(potential, box):
     potential.model.density_min.zero_()
     potential.model.density_max.zero_()

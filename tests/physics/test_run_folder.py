@@ -16,7 +16,7 @@ import torch
 
 from reann import checkpoint
 from reann.config_file import load_config
-from reann.errors import UserError
+from reann.errors import UserError, counted
 from reann.potential import Potential, load
 from reann.training import aside
 from reann.training import run as training_run
@@ -365,7 +365,7 @@ def test_a_log_without_its_last_rows_changes_nothing_but_itself(
     file = interrupted / "log.csv"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[: 1 + rows]))
     done = resume(interrupted)
-    assert f"no rows of {2 - rows} epochs" in capsys.readouterr().out
+    assert f"no rows of {counted(2 - rows, 'epoch')}" in capsys.readouterr().out
     assert isinstance(done.potential, Potential)
     whole = load(tmp_path / "whole" / "model.reann")
     assert done.potential.metadata["errors"] == whole.metadata["errors"]

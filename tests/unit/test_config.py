@@ -416,6 +416,20 @@ def test_a_name_that_is_too_long_is_refused(write, name):
     assert load_config(write(TWO_LINES), [f"data.train={name}"]).data.train == name
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("data.keys.energy: E\n", "Write  data: {keys: {energy: …}}"),
+        ("data:\n  train: a.xyz\n  keys.energy: E\n", "Write  keys: {energy: …}"),
+        ("model.cutoff: 4\n", "model.cutoff=… on the command line"),
+    ],
+)
+def test_a_dotted_name_in_a_file_is_answered_with_the_nested_form(write, text, fix):
+    given = message(write(text))
+    assert "dots do not nest" in given
+    assert fix in given
+
+
 @pytest.mark.parametrize("home", ["~", "~nobody-of-this-name"])
 def test_a_tilde_is_the_home_folder_in_every_path(write, tmp_path, monkeypatch, home):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ase
+import numpy as np
 
 from reann.conventions import LABELS
 from reann.data.keys import names_of, values_of
 from reann.data.read import iter_atoms
-from reann.errors import UserError
+from reann.errors import UserError, listed
 from reann.report.predictions import PREFIX
 
 OF_RUNS = ("step", "time_fs")
@@ -28,7 +29,8 @@ def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
     Raises
     ------
     UserError
-        For a file that is absent or cannot be read, and a structure without atoms.
+        For a file that is absent or cannot be read, a structure without atoms, masses that are not
+        positive and velocities that are not finite.
     """
     atoms = start.copy() if isinstance(start, ase.Atoms) else ase.Atoms()
     where = "start"
@@ -39,6 +41,7 @@ def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
     _drop_labels(atoms)
     if len(atoms) == 0:
         raise UserError("The structure to start from has no atoms.", where)
+    _check_motion(atoms, where)
     return atoms, where
 
 
@@ -61,6 +64,25 @@ def at_start(origin: str) -> Iterator[None]:
     except UserError as error:
         where = f"{origin}, {error.where}" if error.where else origin
         raise UserError(error.what, where, error.fix) from error
+
+
+def _check_motion(atoms: ase.Atoms, where: str) -> None:
+    """Raise `UserError` for masses and velocities with which nothing can move."""
+    masses = atoms.get_masses()
+    wrong = np.flatnonzero(~(np.isfinite(masses) & (masses > 0)))
+    if len(wrong):
+        raise UserError(
+            f"The mass of atom {listed(wrong)} is not a positive number.",
+            where,
+            "Correct the masses, or leave them out: elements have masses of their own.",
+        )
+    wrong = np.flatnonzero(~np.isfinite(atoms.get_momenta()).all(axis=1))
+    if len(wrong):
+        raise UserError(
+            f"The velocity of atom {listed(wrong)} is not finite.",
+            where,
+            "Correct the velocities or momenta, or leave them out.",
+        )
 
 
 def _drop_labels(atoms: ase.Atoms) -> None:

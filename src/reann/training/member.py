@@ -12,6 +12,7 @@ import torch
 
 from reann.config import Config
 from reann.data.loader import Loader
+from reann.errors import counted
 from reann.model import Reann
 from reann.native import choice
 from reann.potential import Potential, load
@@ -146,8 +147,9 @@ def _take_up_checkpoint(trainer: Trainer, config: Config) -> None:
     logged = {row["epoch"] for row in read_log(folder / LOG)}
     absent = [epoch for epoch in range(progress.epoch + 1) if epoch not in logged]
     if absent:
+        epochs = counted(len(absent), "epoch")
         journal.say(
-            f"note      log.csv has no rows of {len(absent)} epochs, of {absent[0]} first: "
+            f"note      log.csv has no rows of {epochs}, of {absent[0]} first: "
             "the training is complete without them, learning curves are not"
         )
     if not trainer.world.leads:
