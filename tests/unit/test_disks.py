@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +18,7 @@ import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
+from disks import largest_file
 from reann import checkpoint, cli
 from reann.cli.group import FULL
 from reann.config import Config, DataConfig
@@ -37,17 +36,6 @@ from reann.report import predictions, write_report
 from reann.training.distributed import World
 from reann.training.folder import locked
 from reann.training.journal import Journal, read_log
-
-
-@contextmanager
-def full_disk(room: int = 16) -> Iterator[None]:
-    """Let no file grow beyond some bytes: what a full disk does, without one."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +112,7 @@ WRITERS: dict[str, Writer] = {
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_full_disk_is_one_message_and_leaves_nothing_half_written(kind, tmp_path, data):
-    with full_disk(), pytest.raises(UserError, match="File too large"):
+    with largest_file(16), pytest.raises(UserError, match="File too large"):
         WRITERS[kind](tmp_path, data)
     left = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 0]
     assert left == []
@@ -137,7 +125,7 @@ def test_a_row_of_the_log_that_does_not_fit_leaves_the_earlier_ones(tmp_path):
     for epoch in range(3):
         log.add(row(epoch))
     before = (tmp_path / "log.csv").read_bytes()
-    with full_disk(len(before) + 5), pytest.raises(UserError, match="reann resume"):
+    with largest_file(len(before) + 5), pytest.raises(UserError, match="reann resume"):
         log.add(row(3))
     assert (tmp_path / "log.csv").read_bytes() == before
     log.add(row(4))

@@ -78,3 +78,29 @@ def about(  # noqa: PLR0917 - in the order of Finding's fields
         return None
     examples = tuple(f"{r.origin}{detail(r)}" for r in records[:MOST_EXAMPLES])
     return Finding(name, severity, message, fix, len(records), examples, option)
+
+
+def placeholders(
+    zero: Sequence[Record], labeled: Sequence[Record], label: str, noun: str, extent: str = ""
+) -> Finding | None:
+    """Return the finding about labels that are exactly zero, an error where all of them are.
+
+    Parameters
+    ----------
+    zero, labeled
+        Structures whose labels are zero, and all that have the label.
+    label, noun
+        Key of the label, and what it is called in the plural.
+    extent
+        What of the label is zero, such as " on every atom".
+    """
+    whole = len(zero) == len(labeled)
+    count = "all" if whole else f"{len(zero)} of {len(labeled)}"
+    return about(
+        zero,
+        f"all-{noun}-zero",
+        "error" if whole else "warning",
+        f"the {noun} of {count} structures are exactly zero{extent}: placeholders of a converter",
+        f"Write `data: {{keys: {{{label}: null}}}}` to train without {noun}, or remove these "
+        "structures.",
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from reann.data.check.bonds import Bonds, correlation, stiffness
-from reann.data.check.finding import Finding, about
+from reann.data.check.finding import Finding, about, placeholders
 from reann.data.check.outliers import apart
 from reann.data.check.record import Record, collides
 
@@ -131,16 +131,7 @@ def all_forces_zero(records: Sequence[Record]) -> Finding | None:
         )
     if not molecules and len(distinct) < 3:
         return None
-    whole = len(zero) == len(labeled)
-    count = "all" if whole else f"{len(zero)} of {len(labeled)}"
-    return about(
-        zero,
-        "all-forces-zero",
-        "error" if whole else "warning",
-        f"the forces of {count} structures are exactly zero on every atom: placeholders of a "
-        "converter",
-        "Write `data: {keys: {forces: null}}` to train without forces, or remove these structures.",
-    )
+    return placeholders(zero, labeled, "forces", "forces", " on every atom")
 
 
 def zero_forces(records: Sequence[Record]) -> Finding | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reann.data.check.finding import Finding, about
+from reann.data.check.finding import Finding, about, placeholders
 from reann.data.check.record import Record
 
 LARGE, IMPOSSIBLE = 0.5, 5.0
@@ -45,17 +45,7 @@ def all_stresses_zero(records: Sequence[Record]) -> Finding | None:
     zero = [r for r in labeled if r.stress_max == 0.0]
     if len(zero) < 3:
         return None
-    whole = len(zero) == len(labeled)
-    count = "all" if whole else f"{len(zero)} of {len(labeled)}"
-    return about(
-        zero,
-        "all-stresses-zero",
-        "error" if whole else "warning",
-        f"the stresses of {count} structures are exactly zero: placeholders of a converter",
-        "Write `data: {keys: {stress: null}}` to train without stresses, or remove these "
-        "structures.",
-        option="--key stress=null",
-    )
+    return placeholders(zero, labeled, "stress", "stresses")
 
 
 def stress_size(records: Sequence[Record]) -> Finding | None:
