@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from itertools import combinations
 from pathlib import Path
 
+from reann.data.files import expanded
 from reann.errors import UserError, listed
 
 Same = Callable[[bytes, bytes], bool]
@@ -104,7 +105,7 @@ def input_files(inputs: Iterable[object]) -> list[Path]:
     for entry in inputs:
         if not isinstance(entry, str | Path):
             continue
-        path = Path(entry).expanduser()
+        path = expanded(str(entry))
         if path.is_dir():
             path = path / "model.reann"
         matches = [path] if path.exists() else map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207

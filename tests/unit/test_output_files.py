@@ -13,7 +13,7 @@ from disks import largest_file
 from models import random_model
 from reann.cli import app
 from reann.errors import UserError
-from reann.output_files import check_folder, check_outputs, write_folder
+from reann.output_files import check_folder, check_outputs, input_files, write_folder
 from reann.potential import Potential
 
 
@@ -193,3 +193,8 @@ def test_an_export_never_replaces_an_input(tmp_path, way):
         write_folder(tmp_path, {str(name): b"new"}, [start], overwrite=True)
     assert start.read_bytes() == b"mine"
     write_folder(tmp_path, {str(name): b"mine"}, [start])
+
+
+def test_the_home_of_an_unknown_user_is_no_input_and_no_traceback(tmp_path):
+    assert input_files(["~nobody-of-this-name/a.xyz"]) == []
+    check_outputs({"--json": tmp_path / "a.json"}, ["~nobody-of-this-name/a.xyz"])
