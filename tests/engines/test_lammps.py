@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import re
@@ -22,9 +21,8 @@ from ase import units
 from ase.io.lammpsdata import write_lammps_data
 
 import reann
-from c_interface import needs
+from c_interface import needs_lammps
 from models import random_model
-from reann import native
 from reann.cli import app
 from reann.config import ModelConfig
 from reann.errors import UserError
@@ -64,11 +62,7 @@ def some_model(**choices: Any) -> Reann:
 @pytest.fixture(scope="session", autouse=True)
 def plugin(tmp_path_factory) -> Path:
     """Compile the pair style once, into a folder that this LAMMPS finds."""
-    needs("g++")
-    if importlib.util.find_spec("lammps") is None or not native.available():
-        if os.environ.get("CI"):
-            pytest.fail("LAMMPS or the native engine is not there, and CI is set", pytrace=False)
-        pytest.skip("needs LAMMPS and the native engine")
+    needs_lammps()
     shared = tmp_path_factory.getbasetemp().parent / "lammps-cache"
     os.environ["XDG_CACHE_HOME"] = str(shared)
     return install()
