@@ -14,6 +14,7 @@ import typer
 from reann.cli import app
 from reann.config import Config
 from reann.config.presets import PRESETS
+from reann.quantities import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -21,7 +22,12 @@ MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace a mark such as `<!-- generated: config -->` by what it names."""
-    makers = {"readme": readme, "config": config_reference, "cli": cli_reference}
+    makers = {
+        "readme": readme,
+        "config": config_reference,
+        "cli": cli_reference,
+        "quantities": quantities_reference,
+    }
     return MARK.sub(lambda mark: makers[mark[1]](), markdown)
 
 
@@ -29,6 +35,24 @@ def readme() -> str:
     """Return the README with its links as seen from docs/."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
     return re.sub(r"\[([^]]+)\]\((?:LICENSE|CITATION\.cff|CONTRIBUTING\.md)\)", r"`\1`", text)
+
+
+def quantities_reference() -> str:
+    """Return a table of what structures are labeled with and what potentials give."""
+    lines = ["| name | meaning | shape | unit | label | errors in |", "| --- " * 6 + "|"]
+    for quantity in BUILT_IN:
+        shape = ["atoms"] * quantity.per_atom + [str(n) for n in quantity.shape]
+        is_label = quantity.role == "label"
+        cells = [
+            f"`{quantity.name}`",
+            quantity.about,
+            " × ".join(shape) or "a number",
+            quantity.unit.replace("^3", "³"),
+            "yes" if is_label else f"as {quantity.read_as}" if quantity.read_as else "",
+            quantity.error_unit.shown if is_label else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 # --- configuration ----------------------------------------------------------------------------

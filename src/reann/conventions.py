@@ -19,8 +19,7 @@ from reann.data.read import iter_atoms
 from reann.data.remarks import ignore
 from reann.data.stated import factors, stated_units
 from reann.data.values import values_of
-
-LABELS = ("energy", "forces", "stress", "virial")
+from reann.quantities import label_names, named, readable
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,13 @@ def conventions(
         For files that cannot be read, and for numbers that look like labels under keys that are
         not recognized.
     """
-    given = keys.model_fields_set & set(LABELS)
-    is_named = any(getattr(keys, label) for label in given)
+    given = keys.model_fields_set & set(readable())
+    is_named = any(keys.of(label) for label in given)
     trained = _trained(metadata)
     if trained is None:
         return Conventions(keys, units, is_named or _labeled(files, keys))
-    named = trained[0].model_dump(exclude_none=True, exclude=keys.model_fields_set)
-    labels = {label: named.pop(label) for label in LABELS if label in named}
+    known = trained[0].model_dump(exclude_none=True, exclude=keys.model_fields_set)
+    labels = {label: known.pop(label) for label in readable() if label in known}
     chosen = _found(files, labels) if labels else {}
     if not chosen:
         labeled = is_named or _labeled(files, keys)
@@ -72,7 +71,7 @@ def conventions(
         **trained[1].model_dump() | units.model_dump(include=units.model_fields_set),
     )
     return Conventions(
-        keys.model_copy(update=chosen | _found(files, named)),
+        keys.model_copy(update=chosen | _found(files, known)),
         same,
         labeled=True,
         as_trained=not (given or units.model_fields_set),
@@ -95,8 +94,10 @@ def described(keys: ResolvedKeys, units: Units) -> str:
         "virial": energy,
         **keys.units,
     }
-    chosen = ((label, getattr(keys, label)) for label in LABELS)
-    return " · ".join(f"{label} '{key}' in {unit[label]}" for label, key in chosen if key)
+    chosen = ((label, keys.of(label)) for label in readable())
+    return " · ".join(
+        f"{label} '{key}' in {unit.get(label, named(label).unit)}" for label, key in chosen if key
+    )
 
 
 def _labeled(files: list[str], keys: Keys) -> bool:
@@ -107,11 +108,11 @@ def _labeled(files: list[str], keys: Keys) -> bool:
     census = KeyCensus()
     for atoms, origin in iter_atoms(files, remarks=ignore):
         values = values_of(atoms)
-        if "free_energy" in values or any(names_of(label, values) for label in LABELS):
+        if "free_energy" in values or any(names_of(label, values) for label in readable()):
             return True
         census.add(atoms, origin)
     data = DataConfig(train=files, keys=keys)
-    census.check_unclaimed(data, ", ".join(files), {}, ("energy", "forces", "stress"))
+    census.check_unclaimed(data, ", ".join(files), {}, label_names())
     return False
 
 
@@ -124,22 +125,23 @@ def _trained(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | None:
         return None
 
 
-def _found(files: list[str], named: Mapping[str, str]) -> dict[str, str]:
+def _found(files: list[str], keys: Mapping[str, str]) -> dict[str, str]:
     """Return which labels the files have under these keys; none if a label has only another key."""
-    missing, rivals = dict(named), set()
-    if not named:
+    missing, rivals = dict(keys), set()
+    if not keys:
         return {}
     for atoms, _ in iter_atoms(files, remarks=ignore):
         values, full = values_of(atoms), bool(atoms.pbc.all())
         for label, key in list(missing.items()):
-            if label in ("stress", "virial") and not full:
+            of = readable().get(label)  # none of weight and group
+            if of and named(of).needs_volume and not full:
                 continue
             if key in values:
                 del missing[label]
-            elif label in LABELS and names_of(label, values):
+            elif of and names_of(label, values):
                 rivals.add(label)
         if not missing:
             break
     if rivals & missing.keys():
         return {}
-    return {label: key for label, key in named.items() if label not in missing}
+    return {label: key for label, key in keys.items() if label not in missing}

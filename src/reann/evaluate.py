@@ -19,7 +19,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from reann import checkpoint, strict_json
+from reann import checkpoint, quantities, strict_json
 from reann.config import DataConfig, Keys, Units
 from reann.conventions import conventions, described, position_unit
 from reann.data.dataset import Subset, open_dataset
@@ -31,7 +31,7 @@ from reann.data.stated import angstrom
 from reann.device import device_named
 from reann.errors import UserError, listed
 from reann.evaluation import Evaluation
-from reann.graph import LABELS, Graph
+from reann.graph import Graph
 from reann.native import choice
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
@@ -127,7 +127,7 @@ def _compared(
         graph = batch.graph.to(potential.device)
         for name, value in potential.evaluate(graph, WANTED, engine).items():
             predicted.setdefault(name, []).append(value.detach().cpu().double().numpy())
-        for name in LABELS:
+        for name in quantities.label_names():
             if name in graph.labels:
                 reference.setdefault(name, []).append(graph.labels[name].cpu().double().numpy())
         if has_range:

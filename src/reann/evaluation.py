@@ -13,7 +13,7 @@ import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from reann.graph import LABELS, PER_ATOM_LABELS
+from reann import quantities
 from reann.metrics import Errors
 
 
@@ -48,7 +48,7 @@ class Evaluation:
     numbers: NDArray[np.int64]
     """Atomic numbers, (atoms,)."""
     reference: dict[str, NDArray[np.float64]]
-    """Energy (structures,), forces (atoms, 3), stress (structures, 3, 3), as far as known."""
+    """Labels of `reann.quantities` by name, first axis atoms or structures, as far as known."""
     predicted: dict[str, NDArray[np.float64]]
     """The same labels and always energy and forces."""
     extrapolating: NDArray[np.bool_] | None = None
@@ -67,16 +67,18 @@ class Evaluation:
         return slice(end - int(self.n_atoms[index]), end)
 
     def residuals(self) -> dict[str, NDArray[np.float64]]:
-        """Return predicted minus reference: meV/atom, meV/Å, meV/Å^3, for labels that occur."""
-        found = {
-            # NaN is a missing label; a prediction that is NaN is an infinite error.
-            name: 1e3 * (np.nan_to_num(self.predicted[name], nan=np.inf) - self.reference[name])
-            for name in LABELS
-            if name in self.predicted and name in self.reference
-        }
-        if "energy" in found:
-            found["energy"] = found["energy"] / self.n_atoms
-        return {name: r for name, r in found.items() if not np.isnan(r).all()}
+        """Return predicted minus reference in the units of errors, for labels that occur."""
+        residuals = {}
+        for quantity in quantities.labels():
+            name = quantity.name
+            if name in self.predicted and name in self.reference:
+                # NaN is a missing label; a prediction that is NaN is an infinite error.
+                predicted = np.nan_to_num(self.predicted[name], nan=np.inf)
+                r = quantity.error_unit.factor * (predicted - self.reference[name])
+                if quantity.per_size:
+                    r = r / self.n_atoms.reshape(-1, *(1 for _ in quantity.shape))
+                residuals[name] = r
+        return {name: r for name, r in residuals.items() if not np.isnan(r).all()}
 
     def summary(self) -> dict[str, Any]:
         """Return such as `forces_rmse_meV_per_A` for every label with a reference."""
@@ -104,7 +106,9 @@ class Evaluation:
         for name in sorted(set(self.groups)):
             mine = groups == name
             atoms = np.repeat(mine, self.n_atoms)
-            part = {k: r[atoms if k in PER_ATOM_LABELS else mine] for k, r in residuals.items()}
+            part = {
+                k: r[atoms if quantities.is_per_atom(k) else mine] for k, r in residuals.items()
+            }
             table[name] = {**_errors(part), "n_structures": int(mine.sum())}
         return table
 

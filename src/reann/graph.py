@@ -12,11 +12,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-LABELS = ("energy", "forces", "stress")
-"""What a potential is trained on and judged by."""
-PER_ATOM_LABELS = ("forces",)
-"""Labels with one row per atom; every other label has one row per system."""
-
 
 @dataclass(frozen=True, eq=False)
 class Graph:
@@ -39,7 +34,7 @@ class Graph:
     """Row 0 the center i, row 1 the neighbor j; ascending in i."""
     edge_shift: Int[Tensor, "edges 3"]
     labels: dict[str, Tensor] = field(default_factory=dict)
-    """Energy (systems,) eV, forces (atoms, 3) eV/Å, stress (systems, 3, 3) eV/Å^3, and weight."""
+    """Labels of `reann.quantities`, first axis atoms or systems, and weight (systems,)."""
 
     @property
     def n_atoms(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from reann.checkpoint import write_text
-from reann.config import Config, DataConfig, Keys, Section, Units
+from reann.config import Config, DataConfig, Section, Units
 from reann.config_errors import control_characters
 from reann.config_yaml import Dumper
 from reann.errors import UserError, counted
@@ -98,10 +98,9 @@ def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
         resolved = census.resolve(DataConfig(train=from_file, missing="allow"), from_file)
     except UserError as error:
         return f"{found}\n{error}", {}
-    every = {name: getattr(resolved, name, None) for name in Keys.model_fields}
     units = {name: unit for name, unit in resolved.units.items() if name in Units.model_fields}
     return "\n".join([found, *resolved.notes]), {
-        "keys": {name: key for name, key in every.items() if key is not None},
+        "keys": resolved.chosen,
         "units": units,
     }
 

@@ -25,11 +25,10 @@ from reann.model import Reann
 from reann.model.restore import check_finite, description, restore
 from reann.model_file import model_file
 from reann.native import choice
+from reann.quantities import is_per_atom, named
 
 KIND = "potential"
 DEFAULT_PROPERTIES = ("energy", "forces")
-SPREAD = ("energy", "forces", "stress")
-"""Properties of an ensemble that come with a standard deviation, as `energy_std`."""
 
 Prediction = dict[str, Any]
 
@@ -191,7 +190,8 @@ class Ensemble:
         stacked = {name: torch.stack([one[name] for one in every]) for name in every[0]}
         mean = {name: values.mean(0) for name, values in stacked.items()}
         if len(self.members) > 1:
-            mean |= {f"{name}_std": v.std(0) for name, v in stacked.items() if name in SPREAD}
+            spreads = [name for name in stacked if named(name).has_spread]
+            mean |= {f"{name}_std": stacked[name].std(0) for name in spreads}
         return mean
 
     def save(self, path: str | Path) -> None:
@@ -224,9 +224,8 @@ def predict_one(
             "Ask for `virial` (eV), which every structure has.",
         )
     graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
-    per_system = {"energy", "stress", "virial", "energy_std", "stress_std"}
     return {
-        name: value.cpu().numpy()[0].copy() if name in per_system else value.cpu().numpy()
+        name: value.cpu().numpy() if is_per_atom(name) else value.cpu().numpy()[0].copy()
         for name, value in potential.evaluate(graph, names, engine).items()
     }
 

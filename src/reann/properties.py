@@ -14,9 +14,10 @@ from torch import Tensor
 
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
+from reann.quantities import BUILT_IN
 
-PROPERTIES = ("energy", "energies", "forces", "stress", "virial", "virials")
-"""eV, eV, eV/Å, eV/Å^3, eV, eV."""
+PROPERTIES = tuple(quantity.name for quantity in BUILT_IN)
+"""What every potential gives; units in `reann.quantities`."""
 
 AtomicEnergies = Callable[[Graph, Float[Tensor, "edges 3"]], Float[Tensor, " atoms"]]
 

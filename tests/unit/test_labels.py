@@ -73,14 +73,14 @@ def test_energy_and_forces_are_found_wherever_they_sit(atoms):
 
 def test_a_key_that_is_not_the_usual_one_is_told():
     keys = resolve_keys([dimer({"REF_energy": -1.5})], config(), "a.xyz")
-    assert keys.energy == "REF_energy"
+    assert keys.of("energy") == "REF_energy"
     assert keys.notes == ("The energy is read from 'REF_energy'.",)
 
 
 @pytest.mark.parametrize("key", ["energy_std", "energy_cutoff", "kinetic_energy", "Fermi_energy"])
 def test_keys_that_only_resemble_a_label_are_not_taken(key):
     keys = resolve_keys([dimer({key: 1.0}, forces=FORCES)], config(), "a.xyz")
-    assert keys.energy is None
+    assert keys.of("energy") is None
 
 
 def test_forces_on_fixed_atoms_are_read_as_they_are():
@@ -265,7 +265,7 @@ def test_stress_goes_before_virial():
 def test_stress_of_a_structure_that_is_not_a_crystal_is_left_out_and_told():
     samples = [dimer(energy=-1.0, stress=np.zeros(6))]
     keys = resolve_keys(samples, config(), "a.xyz")
-    assert keys.stress is None
+    assert keys.of("stress") is None
     assert "no structure is periodic in 3D" in keys.notes[0]
     assert "periodic in 3D" in error_of(samples, config(keys=Keys(stress="stress"))).what
 
@@ -278,7 +278,7 @@ def test_a_note_says_that_the_stress_of_a_molecule_is_not_used(label):
 
 def test_a_virial_beside_a_stress_everywhere_has_no_part():
     atoms = dimer({"virial": np.eye(3)}, energy=-1.0, stress=np.zeros(6), pbc=True)
-    assert resolve_keys([atoms], config(), "a.xyz").virial is None
+    assert resolve_keys([atoms], config(), "a.xyz").of("virial") is None
 
 
 def test_molecules_beside_crystals_need_no_stress():
@@ -294,7 +294,7 @@ def test_molecules_beside_crystals_need_no_stress():
 def test_the_free_energy_is_used_where_it_differs_because_forces_belong_to_it():
     atoms = dimer(energy=-1.0, free_energy=-1.1, forces=FORCES)
     keys = resolve_keys([atoms], config(), "a.xyz")
-    assert keys.energy == "free_energy"
+    assert keys.of("energy") == "free_energy"
     assert "differ by up to 50.0 meV/atom: 'free_energy' is used" in keys.notes[0]
     assert labels_of(atoms)["energy"] == -1.1
 
@@ -302,18 +302,18 @@ def test_the_free_energy_is_used_where_it_differs_because_forces_belong_to_it():
 def test_the_gap_to_the_free_energy_is_judged_in_the_unit_that_the_file_states():
     info = {"energy-unit": "Hartree"}
     atoms = dimer(info, energy=-1.0, free_energy=-1.001)
-    assert resolve_keys([atoms], config(), "a.xyz").energy == "free_energy"
+    assert resolve_keys([atoms], config(), "a.xyz").of("energy") == "free_energy"
 
 
 def test_a_free_energy_that_hardly_differs_changes_nothing():
     keys = resolve_keys([dimer(energy=-1.0, free_energy=-1.001)], config(), "a.xyz")
-    assert (keys.energy, keys.notes) == ("energy", ())
+    assert (keys.of("energy"), keys.notes) == ("energy", ())
 
 
 def test_the_energy_that_was_asked_for_is_used_and_the_difference_told():
     atoms = dimer(energy=-1.0, free_energy=-1.1)
     keys = resolve_keys([atoms], config(keys=Keys(energy="energy")), "a.xyz")
-    assert keys.energy == "energy"
+    assert keys.of("energy") == "energy"
     assert "used as asked" in keys.notes[0]
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from models import CUTOFF, random_atoms
 from reann.data.neighbors import graph_from_atoms
-from reann.graph import LABELS, Graph
-from reann.metrics import UNITS, Errors, residuals
+from reann.graph import Graph
+from reann.metrics import Errors, key, residuals
+from reann.quantities import label_names
 
 SHAPES = {"energy": (7,), "forces": (20, 3), "stress": (7, 3, 3)}
 
@@ -32,11 +33,11 @@ def summed(*batches: dict[str, torch.Tensor]) -> Errors:
 def test_errors_are_those_of_numpy(seed):
     batches = [random_errors(seed), random_errors(seed + 1)]
     summary = summed(*batches).summary()
-    for name, unit in UNITS.items():
+    for name in label_names():
         x = np.concatenate([batch[name].numpy().ravel() for batch in batches])
-        assert summary[f"{name}_rmse_{unit}"] == pytest.approx(np.sqrt(np.mean(x**2)))
-        assert summary[f"{name}_mae_{unit}"] == pytest.approx(np.mean(np.abs(x)))
-        assert summary[f"{name}_mae_{unit}"] <= summary[f"{name}_rmse_{unit}"]
+        assert summary[key(name, "rmse")] == pytest.approx(np.sqrt(np.mean(x**2)))
+        assert summary[key(name, "mae")] == pytest.approx(np.mean(np.abs(x)))
+        assert summary[key(name, "mae")] <= summary[key(name, "rmse")]
 
 
 def test_the_units_are_in_the_names():
@@ -60,7 +61,7 @@ def test_labels_that_never_occur_have_no_error():
 def test_a_table_restores_the_errors_exactly():
     errors = summed(random_errors(3))
     table = errors.table()
-    assert table.shape == (len(LABELS), 3)
+    assert table.shape == (len(label_names()), 3)
     again = Errors.from_table(np.array(table.tolist()))
     assert again.summary() == errors.summary()
     again.add(random_errors(4))

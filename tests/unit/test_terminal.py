@@ -20,9 +20,11 @@ from reann import cli
 from reann.data.check import check_command
 from reann.engines.table import GrowingTable
 from reann.errors import UserError, counted
-from reann.report.tables import READABLE, _table, key
+from reann.metrics import key
+from reann.quantities import label_names
+from reann.report.tables import _table
 from reann.terminal import Terminal, printable, replace_unknown_characters
-from reann.training.journal import COLUMNS, Journal
+from reann.training.journal import Journal, columns
 
 HOSTILE = {
     "color": "\x1b[31m",
@@ -162,7 +164,7 @@ def lines_of(tmp_path: Path, names: list[str], values: float, seconds: float, sc
 @pytest.mark.parametrize("value", [0.01, 99999.99, 1.5e9])
 @pytest.mark.parametrize("stress", [False, True])
 def test_the_log_of_a_training_fits_80_columns_below_its_headings(tmp_path, stress, value):
-    names = [name for name in COLUMNS if stress or "stress" not in name]
+    names = [name for name in columns() if stress or "stress" not in name]
     caption, heading, *rows = lines_of(tmp_path, names, value, 999 * 60, io.StringIO())
     assert ("meV/Å³" in caption) == stress
     assert len(rows) == 3
@@ -174,13 +176,14 @@ def test_the_log_of_a_training_fits_80_columns_below_its_headings(tmp_path, stre
 
 
 def test_the_star_stands_for_an_improvement_not_for_the_start(tmp_path):
-    _, _, first, second, _ = lines_of(tmp_path, [*COLUMNS], 0.0, 1.0, io.StringIO())
+    _, _, first, second, _ = lines_of(tmp_path, [*columns()], 0.0, 1.0, io.StringIO())
     assert "*" not in first
     assert "*" in second
 
 
 def test_the_errors_of_all_labels_with_units_fit_80_columns():
-    row = {key(n, m): 12345.6 for n in READABLE for m in ("rmse", "mae")} | {"n_structures": 123456}
+    names = [key(label, measure) for label in label_names() for measure in ("rmse", "mae")]
+    row = dict.fromkeys(names, 12345.6) | {"n_structures": 123456}
     screen = io.StringIO()
     Terminal(file=screen, width=80).print(
         _table("Per group", "group", {"warm": row}, "n_structures")

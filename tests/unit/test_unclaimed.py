@@ -17,7 +17,7 @@ from reann.data.check.finding import with_option
 from reann.data.dataset import open_dataset
 from reann.data.keys import ResolvedKeys
 from reann.data.labels import extract, resolve_keys
-from reann.data.names import LABELS, label_meant, unit_of_name
+from reann.data.names import label_meant, unit_of_name
 from reann.errors import UserError
 from reann.training.describe import describe
 from reann.training.distributed import World
@@ -86,9 +86,9 @@ def test_a_name_that_speaks_for_a_label_is_asked_about(label, key, sample, missi
     error = error_of(sample, missing=missing)
     assert f"The {label} may be under a key that is not recognized: '{key}' (1 struct" in error.what
     named = resolved(sample, missing=missing, keys=keys_of(error.fix))
-    assert key in (getattr(named, name) for name in LABELS)
+    assert key in named.chosen.values()
     silent = resolved(sample, missing=missing, keys={label: None})
-    assert getattr(silent, label) is None
+    assert silent.of(label) is None
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_isolated_atoms_lack_no_forces():
     atom = ase.Atoms("H")
     atom.info |= {"energy": -13.6}
     atom.arrays["F"] = np.zeros((1, 3))
-    assert resolved(atom, molecule(energy=-1, forces=FORCES)).forces == "forces"
+    assert resolved(atom, molecule(energy=-1, forces=FORCES)).of("forces") == "forces"
 
 
 def test_an_array_of_three_by_three_is_what_its_name_says():

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reann.config.section import Fraction, Section
+from reann.config.section import Fraction, OfLabels, Section
 
 
 class Units(Section):
@@ -23,7 +23,7 @@ class Units(Section):
     """eV/Ang^3, GPa, kbar or bar; by default energy per length cubed."""
 
 
-class Keys(Section):
+class Keys(OfLabels):
     """Names of the labels in the files. Unset: found, or asked about. `null`: not used."""
 
     energy: str | None = None

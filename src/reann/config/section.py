@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reann import quantities
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -20,6 +22,28 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+
+class OfLabels(Section):
+    """A section with a field for each label, also for those that installed packages add."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _knows_its_labels(self) -> OfLabels:
+        added = self.model_extra or {}
+        unknown = [name for name in added if name not in quantities.label_names()]
+        if unknown:
+            every = [
+                {"type": "extra_forbidden", "loc": (name,), "input": added[name]}
+                for name in unknown
+            ]
+            raise ValidationError.from_exception_data(type(self).__name__, every)  # type: ignore[arg-type]
+        return self
+
+    def of(self, label: str) -> Any:
+        """Return the entry of a label, None where there is none."""
+        return getattr(self, label, None)
 
 
 def flat(values: Mapping[Any, Any], above: str = "") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reann.config.section import Count, Fraction, NonNegative, Positive, Section
+from reann.config.section import Count, Fraction, NonNegative, OfLabels, Positive, Section
 
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -26,8 +26,10 @@ def _is_time(text: str) -> str:
     return text
 
 
-class LossConfig(Section):
+class LossConfig(OfLabels):
     """Weights of the parts of the loss, all in units of the force scale."""
+
+    __pydantic_extra__: dict[str, NonNegative] = Field(init=False)
 
     energy: NonNegative = 1.0
     """Weight of (dE)^2 / N."""
@@ -41,6 +43,11 @@ class LossConfig(Section):
     """Factor of the energy weight at the end of the training, and in every validation loss."""
     emphasis_start: Annotated[float, Field(ge=0, le=1)] = 0.75
     """Progress at which the energy emphasis begins to grow."""
+
+    def weight(self, label: str) -> float:
+        """Return the weight of a label; of those that packages add it is one unless given."""
+        given: float | None = self.of(label)
+        return 1.0 if given is None else given
 
 
 class CosineSchedule(Section):

@@ -21,6 +21,7 @@ from reann.data.read import read_file
 from reann.data.remarks import Remark, ignore, summarized
 from reann.data.stated import to_angstrom
 from reann.errors import UserError, counted, listed
+from reann.quantities import labels
 
 Progress = Callable[[int, str], None]
 
@@ -43,11 +44,9 @@ ARRAYS = {
     "origin": ((2,), _NATURAL),
     "group": ((), _NATURAL),
     "weight": ((), _REAL),
-    "energy": ((), _REAL),
-    "forces": ((3,), _REAL),
-    "stress": ((3, 3), _REAL),
 }
-"""Shape of a row and types, the smallest first. `neighbor` counts within the structure."""
+"""Shape of a row and types, the smallest first. `neighbor` counts within the structure. Labels are
+added."""
 
 
 def build_cache(
@@ -122,13 +121,8 @@ class _Build:
         self.keys, self.data, self.cutoff = keys, data, cutoff
         self.census = KeyCensus()
         self.remarks: list[Remark] = []
-        used = {
-            "energy": keys.energy is not None,
-            "forces": keys.forces is not None,
-            "stress": keys.stress is not None or keys.virial is not None,
-        }
-        self.labels = [name for name, is_used in used.items() if is_used]
-        self.arrays = {name: spec for name, spec in ARRAYS.items() if used.get(name, True)}
+        self.labels = [q for q in labels() if keys.holds(q.name)]
+        self.arrays = ARRAYS | {q.name: (q.shape, _REAL) for q in self.labels}
         self._elements: set[int] = set()
         self._groups: dict[str, int] = {"": 0}
         self._conditions = VaryingConditions()
@@ -139,7 +133,7 @@ class _Build:
     ) -> None:
         self.census.add(atoms, origin)
         self._conditions.add(atoms)
-        labels = extract(atoms, self.keys, self.data, origin)
+        given = extract(atoms, self.keys, self.data, origin)
         to_angstrom(atoms, self.data.units, origin)
         center, neighbor, shift = checked_neighbor_list(atoms, self.cutoff, origin)
         writer.append(
@@ -153,19 +147,16 @@ class _Build:
             neighbor=neighbor,
             shift=shift,
             origin=np.array([place]),
-            group=np.array([self._groups.setdefault(labels["group"], len(self._groups))]),
-            weight=labels["weight"][None],
-            **{
-                name: labels[name] if name == "forces" else labels[name][None]
-                for name in self.labels
-            },
+            group=np.array([self._groups.setdefault(given["group"], len(self._groups))]),
+            weight=given["weight"][None],
+            **{q.name: given[q.name] if q.per_atom else given[q.name][None] for q in self.labels},
         )
         self._elements.update(np.unique(atoms.numbers).tolist())
         self._n += 1
         self._atoms += len(atoms)
         self._edges += len(center)
-        if "forces" in labels:
-            zero = (labels["forces"] == 0).all(axis=1)
+        if "forces" in given:  # programs write zeros for fixed atoms
+            zero = (given["forces"] == 0).all(axis=1)
             self._with_zero_forces += bool(zero.any() and not zero.all())
             self._constrained += bool(atoms.constraints)
 

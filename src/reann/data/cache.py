@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from reann import strict_json
 from reann.errors import UserError
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 """Part of the key of a cache: raised when its content changes its meaning."""
 
 INDEX = "index.json"

@@ -24,7 +24,8 @@ from reann.data.file_types import check_file
 from reann.data.files import display_name, file_hash, find_files
 from reann.data.fingerprint import fingerprints
 from reann.data.keys import ResolvedKeys
-from reann.graph import LABELS, PER_ATOM_LABELS, Graph
+from reann.graph import Graph
+from reann.quantities import label_names, labels
 
 Index = int | np.integer
 Indices = Sequence[Index] | NDArray[Any]
@@ -77,20 +78,21 @@ class Dataset:
         return bool(np.any(self._arrays["pbc"]))
 
     def has(self, name: str) -> bool:
-        """Whether any structure has the label energy, forces or stress."""
+        """Whether any structure has a label."""
         return name in self._arrays and self.keys.counts.get(name, 0) > 0
 
     def label(self, name: str) -> NDArray[np.float64]:
         """Return a label of all structures, read-only, NaN where missing.
 
-        Energy (structures,) eV; forces (all atoms, 3) eV/Å; stress (structures, 3, 3) eV/Å^3.
+        Units and shapes are those of `reann.quantities`; the first axis is all atoms or structures.
         """
         return self._arrays[name]
 
     def rows(self, name: str, indices: Indices) -> NDArray[Any]:
         """Return the rows of an array of atoms or structures that belong to some structures."""
         array, indices = self._arrays[name], np.asarray(indices, dtype=np.int64)
-        if name in (*PER_ATOM_LABELS, "positions", "numbers", "n_neighbors"):
+        per_atom = [quantity.name for quantity in labels() if quantity.per_atom]
+        if name in ("positions", "numbers", "n_neighbors", *per_atom):
             return _pieces(array, self._atoms, indices)
         return array[indices]
 
@@ -105,7 +107,7 @@ class Dataset:
         edge_index[1] = _pieces(self._arrays["neighbor"], self._edges, indices)
         edge_index[1] += np.repeat(first, pairs)
         shift = _pieces(self._arrays["shift"], self._edges, indices).astype(np.int32)
-        names = [name for name in LABELS if self.has(name)]
+        names = [name for name in label_names() if self.has(name)]
         labels = {name: torch.from_numpy(self.rows(name, indices)) for name in [*names, "weight"]}
         numbers = self.rows("numbers", indices).astype(np.int64)
         return Graph(

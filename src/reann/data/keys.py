@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 import ase
 import numpy as np
 
+from reann import quantities
 from reann.config import DataConfig
 from reann.data.candidates import Unclaimed
 from reann.data.kinds import KeySets
 from reann.data.missed import Missed, fix_of
-from reann.data.names import LABELS, STEMS, label_read, names_of
+from reann.data.names import every_name, label_read, names_of
 from reann.data.stated import Statements, states_unit
 from reann.data.values import differ, number, values_of
 from reann.data.weights import LabelWeights
 from reann.errors import UserError, counted, did_you_mean, listed
+from reann.quantities import forms_of, label_names, named, readable
 
 FREE_ENERGY_GAP = 1e-3
 """eV/atom; beyond it the free energy, which the forces belong to, is not the energy."""
@@ -25,21 +27,25 @@ FREE_ENERGY_GAP = 1e-3
 
 @dataclass(frozen=True)
 class ResolvedKeys:
-    """The key of each label, None where it is not used."""
+    """Which key holds which label."""
 
-    energy: str | None = None
-    forces: str | None = None
-    stress: str | None = None
-    virial: str | None = None
-    weight: str | None = None
-    group: str | None = None
+    chosen: dict[str, str] = field(default_factory=dict)
+    """The key of each label that is used, of weight and of group."""
     counts: dict[str, int] = field(default_factory=dict)
-    """How many structures have energy, forces, stress."""
+    """How many structures have each label."""
     n_structures: int = 0
     notes: tuple[str, ...] = ()
     """What the user should hear about the choice."""
     units: dict[str, str] = field(default_factory=dict)
     """Units of the labels that the files state, where all structures state the same."""
+
+    def of(self, label: str) -> str | None:
+        """Return the key of a label, or of a form of it; None where it is not used."""
+        return self.chosen.get(label)
+
+    def holds(self, label: str) -> bool:
+        """Whether a label is read, in whatever form."""
+        return any(form in self.chosen for form in forms_of(label))
 
 
 class KeyCensus:
@@ -102,14 +108,15 @@ class KeyCensus:
             forces nor stress, or a unit that the files state cannot be used.
         """
         chosen: dict[str, str | None] = {
-            label: self._choose(label, data, where) for label in LABELS
+            label: self._choose(label, data, where) for label in every_name()
         }
         asked = data.keys.model_fields_set
-        adds = chosen["stress"] is None or self._virial_adds(chosen)
-        if "virial" not in asked and ("stress" in asked or not adds):
-            chosen["virial"] = None
+        for form, label in readable().items():
+            adds = chosen[label] is None or self._adds(chosen[form], label, chosen)
+            if form != label and form not in asked and (label in asked or not adds):
+                chosen[form] = None
         notes = []
-        for label in ("stress", "virial"):
+        for label in (name for name, of in readable().items() if named(of).needs_volume):
             if chosen[label] is not None and not any(full for _, full in self._kinds):
                 if label in asked:
                     raise UserError(
@@ -121,12 +128,12 @@ class KeyCensus:
                 chosen[label] = None
         notes += self._prefer_free_energy(chosen, data, where)
         notes += [
-            f"The {label} {'are' if label == 'forces' else 'is'} read from '{chosen[label]}'."
-            for label in STEMS
+            f"The {label} {named(label).verb} read from '{chosen[label]}'."
+            for label in readable()
             if chosen[label] not in (None, label, "free_energy") and label not in asked
         ]
         notes += self.check_unclaimed(data, where, chosen)
-        if not any(chosen[label] for label in STEMS):
+        if not any(chosen[label] for label in readable()):
             raise UserError(
                 "No energies, forces or stresses were found.",
                 where,
@@ -134,27 +141,36 @@ class KeyCensus:
             )
         counts = self._check_missing(chosen, data, where)
         units, lines = self._statements.resolve(chosen, data.units)
-        used = [label for label in STEMS if chosen[label] is not None]
+        used = [label for label in readable() if chosen[label] is not None]
         notes += [*lines, *self._weights.notes(used, masks=data.ignore_forces_of is None)]
         notes += self._not_used(chosen, data)
         return ResolvedKeys(
-            **chosen, counts=counts, n_structures=self.n_structures, notes=tuple(notes), units=units
+            chosen={label: key for label, key in chosen.items() if key is not None},
+            counts=counts,
+            n_structures=self.n_structures,
+            notes=tuple(notes),
+            units=units,
         )
 
-    def _virial_adds(self, chosen: Mapping[str, str | None]) -> bool:
-        """Whether a structure without the stress has a virial."""
-        used = [("stress", chosen["stress"] or "")]
-        lacking = (kind.lacking(used, ["stress"]) for kind in self._relevant("stress"))
-        return any(chosen["virial"] in keys for kind in lacking for keys, _, _ in kind)
+    def _adds(self, key: str | None, label: str, chosen: Mapping[str, str | None]) -> bool:
+        """Whether a structure without the label has another form of it under a key."""
+        used = [(label, chosen[label] or "")]
+        lacking = (kind.lacking(used, [label]) for kind in self._relevant(label))
+        return any(key in keys for kind in lacking for keys, _, _ in kind)
 
     def check_unclaimed(
         self,
         data: DataConfig,
         where: str,
         chosen: Mapping[str, str | None],
-        labels: Collection[str] = ("energy", "forces", "stress", "weight", "group"),
+        labels: Collection[str] | None = None,
     ) -> list[str]:
         """Look for labels in structures that lack them under the chosen keys.
+
+        Parameters
+        ----------
+        labels
+            By default all labels, weight and group.
 
         Returns
         -------
@@ -167,7 +183,10 @@ class KeyCensus:
             For labels that nothing was said about.
         """
         asked = data.keys.model_fields_set
-        missed = {label: self._missed(label, chosen) for label in labels}
+        missed = {
+            label: self._missed(label, chosen)
+            for label in labels or (*label_names(), "weight", "group")
+        }
         silent = {k: m for k, m in missed.items() if m is not None and k not in asked}
         if silent:
             what = " ".join(m.sentence() for m in silent.values())
@@ -176,15 +195,15 @@ class KeyCensus:
 
     def _missed(self, label: str, chosen: Mapping[str, str | None]) -> Missed | None:
         candidates = self._unclaimed.of(label)
-        labels = ("stress", "virial") if label == "stress" else (label,)
-        named = {key for key in self._counts if self._label_of(key) in labels}
-        named |= {"free_energy"} if label == "energy" else set()
+        labels = forms_of(label) or (label,)  # weight and group have one form
+        claimed = {key for key in self._counts if self._label_of(key) in labels}
+        claimed |= {"free_energy"} if label == "energy" else set()
         used = [(name, key) for name in labels if (key := chosen.get(name)) is not None]
         counts: Counter[str] = Counter()
         n, first = 0, ""
         for kind in self._relevant(label):
             for keys, n_kind, origin in kind.lacking(used, labels):
-                others = keys & (named | candidates.keys())
+                others = keys & (claimed | candidates.keys())
                 counts.update(dict.fromkeys(others, n_kind))
                 n, first = (n + n_kind, first or origin) if others else (n, first)
         if not counts:
@@ -198,15 +217,18 @@ class KeyCensus:
 
         The force on an isolated atom is zero; only a full cell has a stress.
         """
+        quantity = quantities.table().get(label)  # none of weight and group
+        by_positions = quantity is not None and quantity.derivative_by == "positions"
+        needs_volume = quantity is not None and quantity.needs_volume
         return [
             kind
             for (isolated, full), kind in self._kinds.items()
-            if (label != "forces" or not isolated) and (label != "stress" or full)
+            if not (by_positions and isolated) and (full or not needs_volume)
         ]
 
     def _choose(self, label: str, data: DataConfig, where: str) -> str | None:
         if label in data.keys.model_fields_set:
-            key: str | None = getattr(data.keys, label)
+            key: str | None = data.keys.of(label)
             if key is not None and key not in self._counts:
                 raise UserError(
                     f"There is no key '{key}' for the {label} in any of {self.n_structures}"
@@ -258,8 +280,8 @@ class KeyCensus:
         self, chosen: dict[str, str | None], data: DataConfig, where: str
     ) -> dict[str, int]:
         counts = {}
-        for label in ("energy", "forces", "stress"):
-            labels = ("stress", "virial") if label == "stress" else (label,)
+        for label in label_names():
+            labels = forms_of(label)
             used = [(name, key) for name in labels if (key := chosen[name]) is not None]
             if not used:
                 continue
@@ -267,11 +289,11 @@ class KeyCensus:
             kinds = self._relevant(label)
             lacking = [(n, first) for kind in kinds for _, n, first in kind.lacking(used, labels)]
             if lacking and data.missing == "error":
-                verb = "are" if label == "forces" else "is"
                 names = " or ".join(f"'{key}'" for _, key in used)
                 raise UserError(
-                    f"The {label} ({names}) {verb} missing in {sum(n for n, _ in lacking)} of"
-                    f" {sum(kind.n for kind in kinds)} structures; the first is {lacking[0][1]}.",
+                    f"The {label} ({names}) {named(label).verb} missing in"
+                    f" {sum(n for n, _ in lacking)} of {sum(kind.n for kind in kinds)} structures;"
+                    f" the first is {lacking[0][1]}.",
                     where,
                     "Set data.missing to allow (missing labels are then left out of the loss), or"
                     f" data.keys.{label} to another key or null. {self._existing()}",
@@ -280,7 +302,7 @@ class KeyCensus:
 
     def _not_used(self, chosen: dict[str, str | None], data: DataConfig) -> list[str]:
         """Return a line that names the keys that have no part in anything."""
-        named = {x for x in data.keys.model_fields_set if getattr(data.keys, x) is not None}
+        asked = {x for x in data.keys.model_fields_set if data.keys.of(x) is not None}
         spoken_of = self._weights.keys(masks=data.ignore_forces_of is None)
         quiet = {*chosen.values(), "free_energy", data.ignore_forces_of, *spoken_of}
         names = [
@@ -288,7 +310,7 @@ class KeyCensus:
             for key in self._counts
             if key not in quiet
             and not states_unit(key)
-            and (self._label_of(key) is None or self._label_of(key) in named)
+            and (self._label_of(key) is None or self._label_of(key) in asked)
         ]
         return [f"Not used: {listed(sorted(names))}."] if names else []
 

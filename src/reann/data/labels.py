@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from reann.config import DataConfig
 from reann.data.keys import KeyCensus, ResolvedKeys
-from reann.data.names import LABELS, names_of
-from reann.data.stated import factors, stated_units
+from reann.data.names import every_name, names_of
+from reann.data.stated import Factors, factors, stated_units
 from reann.data.values import values_of
 from reann.data.weights import masked_atoms, without_weight
 from reann.errors import UserError, did_you_mean, listed, shortened
+from reann.quantities import Quantity, labels, named, readable
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Places of the nine components in xx yy zz yz xz xy."""
@@ -40,7 +41,7 @@ def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str)
     Returns
     -------
     dict
-        Those that are used of energy (), forces (atoms, 3) and stress (3, 3), symmetric;
+        The labels that are used, with the shapes of `reann.quantities`, matrices symmetric;
         weight (); group, a string, empty without one.
 
     Raises
@@ -48,22 +49,20 @@ def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str)
     UserError
         For a label of the wrong shape or type, infinity, and NaN where none may be missing.
     """
-    empty = {"energy": (), "forces": (len(atoms), 3), "stress": (3, 3)}
-    uses = {
-        "energy": keys.energy is not None,
-        "forces": keys.forces is not None,
-        "stress": keys.stress is not None or keys.virial is not None,
+    empty = {
+        quantity.name: np.full(_shape(quantity, atoms), np.nan)
+        for quantity in labels()
+        if keys.holds(quantity.name)
     }
-    labels = {name: np.full(empty[name], np.nan) for name, used in uses.items() if used}
     given = read_labels(atoms, keys, data, origin)
-    for name in labels.keys() & given.keys():
+    for name in empty.keys() & given.keys():
         _check_finite(name, given[name], data.missing == "allow", origin)
     if "forces" in given:
         choice = data.ignore_forces_of
         mask = masked_atoms(atoms) if choice is None else ignored_atoms(atoms, choice, origin)
         if mask is not None:
             given["forces"][mask] = np.nan
-    return {**labels, **given}
+    return {**empty, **given}
 
 
 def read_labels(
@@ -74,33 +73,35 @@ def read_labels(
     A label with a weight of zero is left out.
     """
     values = values_of(atoms)
-    names = {label: getattr(keys, label) for label in LABELS}
-    size = factors(stated_units(atoms.info), names, data.units, origin)
-    without = without_weight(values)
-    labels: dict[str, Any] = {"weight": np.array(1.0), "group": ""}
-    if keys.energy in values and "energy" not in without:
-        labels["energy"] = np.asarray(_array(values, keys.energy, [()], origin) * size.energy)
-    if keys.forces in values and "forces" not in without:
-        labels["forces"] = _array(values, keys.forces, [(len(atoms), 3)], origin) * size.forces
-    if atoms.pbc.all():
-        if keys.stress in values and "stress" not in without:
-            labels["stress"] = _symmetric(values, keys.stress, origin) * size.stress
-        elif keys.virial in values and "virial" not in without:
-            volume = abs(np.linalg.det(atoms.cell.array)) * size.length**3
-            if volume == 0:
-                raise UserError(
-                    "A virial needs a volume, but the cell is flat.", origin, "Repair the cell."
-                )
-            labels["stress"] = -_symmetric(values, keys.virial, origin) * size.virial / volume
-    if keys.weight in values:
-        labels["weight"] = _array(values, keys.weight, [()], origin)
-        if not (np.isfinite(labels["weight"]) and labels["weight"] >= 0):
-            raise UserError(
-                f"The weight {labels['weight']} ('{keys.weight}') is not a number >= 0.", origin
-            )
-    if keys.group in values:
-        labels["group"] = str(values[keys.group])
-    return labels
+    size = factors(stated_units(atoms.info), keys.chosen, data.units, origin)
+    without, full = without_weight(values), bool(atoms.pbc.all())
+    given: dict[str, Any] = {"weight": np.array(1.0), "group": ""}
+    for form, label in readable().items():
+        key = keys.of(form)
+        if key is None or key not in values or form in without or label in given:
+            continue
+        if full or not named(label).needs_volume:
+            value = np.asarray(_value(values, key, named(form), atoms, origin) * size.of(form))
+            given[label] = value if form == label else _stress(value, atoms, size, origin)
+    if (key := keys.of("weight")) in values:
+        given["weight"] = _array(values, key, [()], origin)
+        if not (np.isfinite(given["weight"]) and given["weight"] >= 0):
+            raise UserError(f"The weight {given['weight']} ('{key}') is not a number >= 0.", origin)
+    if (key := keys.of("group")) in values:
+        given["group"] = str(values[key])
+    return given
+
+
+def _stress(
+    virial: NDArray[np.float64], atoms: ase.Atoms, size: Factors, origin: str
+) -> NDArray[np.float64]:
+    """Return the stress of a virial, the one label that files hold in another form."""
+    volume = abs(np.linalg.det(atoms.cell.array)) * size.length**3
+    if volume == 0:
+        raise UserError(
+            "A virial needs a volume, but the cell is flat.", origin, "Repair the cell."
+        )
+    return -virial / volume
 
 
 class Extractor:
@@ -112,14 +113,14 @@ class Extractor:
     def __call__(self, atoms: ase.Atoms, origin: str) -> dict[str, Any]:
         """Return the labels that are there, in eV and Å, finite or not."""
         values, asked = values_of(atoms), self._data.keys.model_fields_set
-        found: dict[str, str | None] = {}
-        for label in LABELS:
+        chosen: dict[str, str] = {}
+        for label in every_name():
             names = names_of(label, values)
-            named: str | None = getattr(self._data.keys, label)
-            found[label] = named if label in asked else (names[0] if names else None)
-        if found["energy"] is None and "energy" not in asked and "free_energy" in values:
-            found["energy"] = "free_energy"
-        return read_labels(atoms, ResolvedKeys(**found), self._data, origin)  # type: ignore[arg-type]
+            key = self._data.keys.of(label) if label in asked else (names[0] if names else None)
+            chosen |= {label: key} if key is not None else {}
+        if "energy" not in chosen.keys() | asked and "free_energy" in values:
+            chosen["energy"] = "free_energy"
+        return read_labels(atoms, ResolvedKeys(chosen), self._data, origin)
 
 
 def ignored_atoms(atoms: ase.Atoms, choice: str, origin: str) -> NDArray[np.bool_]:
@@ -172,7 +173,16 @@ def _array(
     return array
 
 
-def _symmetric(values: dict[str, Any], key: str | None, origin: str) -> NDArray[np.float64]:
+def _shape(quantity: Quantity, atoms: ase.Atoms) -> tuple[int, ...]:
+    return (len(atoms), *quantity.shape) if quantity.per_atom else quantity.shape
+
+
+def _value(
+    values: dict[str, Any], key: str, quantity: Quantity, atoms: ase.Atoms, origin: str
+) -> NDArray[np.float64]:
+    """Return the value of a structure; matrices also come as six or nine numbers."""
+    if quantity.shape != (3, 3) or quantity.per_atom:
+        return _array(values, key, [_shape(quantity, atoms)], origin)
     array = _array(values, key, [(6,), (9,), (3, 3)], origin)
     if array.size == 6:
         return array[VOIGT]
@@ -184,11 +194,11 @@ def _check_finite(name: str, label: NDArray[np.float64], may_be_missing: bool, o
     wrong = np.isinf(label) if may_be_missing else ~np.isfinite(label)
     if not wrong.any():
         return
-    verb, atoms = "is", ""
-    if name == "forces":
-        verb = "are"
-        atoms = f" at atom {listed(np.flatnonzero(wrong.any(axis=1)))}"
+    atoms = ""
+    if named(name).per_atom:
+        rows = wrong.reshape(len(wrong), -1).any(axis=1)
+        atoms = f" at atom {listed(np.flatnonzero(rows))}"
     value = label[wrong].flat[0]
     fix = "Remove the structure"
     fix += "." if np.isinf(value) else ", or set data.missing to allow (NaN is then left out)."
-    raise UserError(f"The {name} {verb} {value}{atoms}.", origin, fix)
+    raise UserError(f"The {name} {named(name).verb} {value}{atoms}.", origin, fix)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
+
+from reann import quantities
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -15,19 +18,8 @@ def word_set(text: str) -> frozenset[str]:
 
 
 _METHOD = r"(?:dft|ref|reference|target|true|qm|total|tot|label|pbe|pbe0|scan|cc|ccsdt?)"
-STEMS = {
-    "energy": r"energy|etot|e_tot|toten|potential_energy",
-    "forces": r"forces?",
-    "stress": r"stress",
-    "virial": r"virials?",
-}
-_PATTERNS = {
-    label: re.compile(rf"(?:{_METHOD}[_-]?)*(?:{stem})(?:[_-]?{_METHOD})*", re.IGNORECASE)
-    for label, stem in STEMS.items()
-}
 _NAMED = {"weight": ("weight", "config_weight"), "group": ("config_type", "group")}
 """Names that are read whatever the case of their letters."""
-LABELS = (*STEMS, *_NAMED)
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _FILLERS = word_set(
@@ -98,17 +90,28 @@ _DERIVATIVE = re.compile(r"(?:^|[^a-z])d(?:e|energy)[_/ ]?d(?:r|x|q|pos|xyz)(?:[
 _OPPOSITE = word_set("grad grads gradient gradients egrad engrad pressure press p")
 
 
+def every_name() -> tuple[str, ...]:
+    """Return what keys are looked for: labels, other forms of them, weight and group."""
+    return *quantities.readable(), *_NAMED
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    stem = quantities.named(name).aliases or re.escape(name)
+    return re.compile(rf"(?:{_METHOD}[_-]?)*(?:{stem})(?:[_-]?{_METHOD})*", re.IGNORECASE)
+
+
 def names_of(label: str, keys: Iterable[str]) -> list[str]:
     """Return the keys that may hold a label, the canonical name first."""
     if label in _NAMED:
         order = _NAMED[label]
         return sorted((k for k in keys if k.lower() in order), key=lambda k: order.index(k.lower()))
-    return sorted((k for k in keys if _PATTERNS[label].fullmatch(k)), key=lambda k: (k != label, k))
+    return sorted((k for k in keys if _pattern(label).fullmatch(k)), key=lambda k: (k != label, k))
 
 
 def label_read(key: str) -> str | None:
     """Return the label that is read under a key without asking, None if there is none."""
-    return next((label for label in LABELS if names_of(label, [key])), None)
+    return next((label for label in every_name() if names_of(label, [key])), None)
 
 
 def words_of(name: str) -> tuple[str, ...]:

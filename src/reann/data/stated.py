@@ -63,6 +63,10 @@ class Factors:
     virial: float
     names: Mapping[str, str]
 
+    def of(self, label: str) -> float:
+        """Return the factor of a label; those that packages add are read in their own unit."""
+        return getattr(self, label, 1.0)
+
 
 def states_unit(key: str) -> bool:
     """Whether a key is the statement of a unit."""

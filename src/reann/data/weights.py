@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from reann.data.names import words_of
 from reann.data.values import number
 from reann.errors import counted
+from reann.quantities import readable
 
 FORCE_MASK = "force_mask"
 """Of GAP: true for atoms whose forces are left out."""
@@ -37,7 +38,7 @@ def label_weighted(key: str) -> str | None:
     words = [word for word in words_of(key) if word != "config"]
     if len(words) != 2 or words[1] not in ("weight", "weights"):
         return None
-    return _LABELS.get(words[0])
+    return _LABELS.get(words[0]) or (words[0] if words[0] in readable() else None)
 
 
 def without_weight(values: Mapping[str, Any]) -> frozenset[str]:

@@ -19,7 +19,8 @@ from reann.engines.skin import SkinList
 from reann.native.engine import refused
 from reann.native.system import System
 from reann.native.weights import Compiled
-from reann.potential import SPREAD, Ensemble, Potential
+from reann.potential import Ensemble, Potential
+from reann.quantities import named
 
 Results = dict[str, Any]
 
@@ -60,7 +61,7 @@ class Native:
         if len(every) == 1:
             return every[0]
         stacked = {name: np.array([one[name] for one in every]) for name in every[0]}
-        spread = {f"{k}_std": stacked[k].std(0, ddof=1) for k in SPREAD if k in stacked}
+        spread = {f"{k}_std": stacked[k].std(0, ddof=1) for k in stacked if named(k).has_spread}
         return {name: x.mean(0) for name, x in stacked.items()} | spread
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from reann.conventions import LABELS
 from reann.data.keys import names_of, values_of
 from reann.data.read import iter_atoms
 from reann.errors import UserError, listed
+from reann.quantities import readable
 from reann.report.predictions import PREFIX
 
 OF_RUNS = ("step", "time_fs")
@@ -87,7 +87,7 @@ def _check_motion(atoms: ase.Atoms, where: str) -> None:
 
 def _drop_labels(atoms: ase.Atoms) -> None:
     names = values_of(atoms)
-    labels = {key for label in LABELS for key in names_of(label, names)}
+    labels = {key for label in readable() for key in names_of(label, names)}
     labels |= {key for key in names if key.startswith(PREFIX) or key in OF_RUNS}
     for key in labels:
         atoms.info.pop(key, None)

@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 
 from reann.errors import counted
 from reann.evaluation import Evaluation
-from reann.graph import LABELS
+from reann.metrics import key
+from reann.quantities import named
 from reann.report.svg import Axes
-from reann.report.tables import READABLE, key, number
+from reann.report.tables import number
 
 MOST_DOTS = 2500
 """More points than this are drawn as a density."""
 CELLS = 110
 LEVELS = 8
-WORDS = {"energy": "energy", "forces": "force component", "stress": "stress component"}
-UNIT = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
 
 
 def learning_curve(
@@ -47,9 +46,9 @@ def learning_curve(
         ylog=True,
         xwhole=True,
         xlabel="epoch",
-        ylabel=f"{name} RMSE, {READABLE[name]}",
+        ylabel=f"{name} RMSE, {named(name).error_unit.shown}",
         title=f"Learning curve of the {name}",
-        description=f"RMSE in {READABLE[name]} over the epochs, at the end: {last}.",
+        description=f"RMSE in {named(name).error_unit.shown} over the epochs, at the end: {last}.",
     )
     if np.isfinite(bottom) and bottom > 0:
         axes.line(axes.x, [bottom, bottom], "baseline")
@@ -58,7 +57,7 @@ def learning_curve(
     if "valid" in curves:
         y = curves["valid"]
         best = int(np.nanargmin(np.where(y > 0, y, np.nan)))
-        says = f"lowest: {number(y[best])} {READABLE[name]} at epoch {epochs[best]:g}"
+        says = f"lowest: {number(y[best])} {named(name).error_unit.shown} at epoch {epochs[best]:g}"
         axes.circle(float(axes.px(epochs[best])), float(axes.py(y[best])), 4.0, "best", says)
     return axes.render()
 
@@ -82,11 +81,17 @@ def pairs(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray]:
     if name == "energy":
         shift = _atomic_energies(evaluation)
         x, y = (x - shift) / evaluation.n_atoms, (y - shift) / evaluation.n_atoms
-    if name == "stress":
-        upper = np.triu_indices(3)
-        x, y = x[:, upper[0], upper[1]], y[:, upper[0], upper[1]]
+    x, y = _components(name, x), _components(name, y)
     both = np.isfinite(x) & np.isfinite(y)
     return x[both], y[both]
+
+
+def _components(name: str, values: NDArray) -> NDArray:
+    """Return the values that are independent: matrices are symmetric."""
+    if named(name).shape != (3, 3):
+        return values
+    upper = np.triu_indices(3)
+    return values[..., upper[0], upper[1]]
 
 
 def _atomic_energies(evaluation: Evaluation) -> NDArray:
@@ -115,19 +120,19 @@ def parity(evaluation: Evaluation, name: str) -> str:
     axes = Axes(
         x=limits,
         y=limits,
-        xlabel=f"reference {shown}{WORDS[name]}, {UNIT[name]}",
-        ylabel=f"predicted, {UNIT[name]}",
+        xlabel=f"reference {shown}{named(name).kind_of_value}, {named(name).value_unit}",
+        ylabel=f"predicted, {named(name).value_unit}",
         title=f"Parity of the {name}",
         description=f"{counted(len(x), 'value')}; RMSE {number(rmse)}, MAE {number(mae)}"
-        f" {READABLE[name]}.",
+        f" {named(name).error_unit.shown}.",
     )
     axes.line(limits, limits, "diagonal")
     if len(x) <= MOST_DOTS:
         axes.dots(x, y, "few" if len(x) < 300 else "many")
     else:
         _density(axes, x, y)
-    axes.text(72.0, 30.0, f"RMSE {number(rmse)} {READABLE[name]}", "note")
-    axes.text(72.0, 46.0, f"MAE {number(mae)} {READABLE[name]}", "note")
+    axes.text(72.0, 30.0, f"RMSE {number(rmse)} {named(name).error_unit.shown}", "note")
+    axes.text(72.0, 46.0, f"MAE {number(mae)} {named(name).error_unit.shown}", "note")
     return axes.render()
 
 
@@ -150,9 +155,7 @@ def histogram(evaluation: Evaluation, name: str) -> str:
     residuals = evaluation.residuals().get(name)
     if residuals is None:
         return ""
-    if name == "stress":
-        upper = np.triu_indices(3)
-        residuals = residuals[:, upper[0], upper[1]]
+    residuals = _components(name, residuals)
     errors = residuals[np.isfinite(residuals)]
     size = np.abs(errors)
     limit = float(np.quantile(size, 0.995)) if len(size) > 50 else float(size.max())
@@ -165,12 +168,13 @@ def histogram(evaluation: Evaluation, name: str) -> str:
     axes = Axes(
         x=(-limit, limit),
         y=(0.0, 1.12 * float(share.max()) or 1.0),
-        xlabel=f"error of the {WORDS[name]}, {READABLE[name]}",
+        xlabel=f"error of the {named(name).kind_of_value}, {named(name).error_unit.shown}",
         ylabel="values, %",
         title=f"Errors of the {name}",
         description=(
             f"Histogram of {counted(len(errors), 'error')}; mean {number(float(errors.mean()))}, "
-            f"median of the absolute value {number(float(np.median(size)))} {READABLE[name]}."
+            f"median of the absolute value {number(float(np.median(size)))} "
+            f"{named(name).error_unit.shown}."
         ),
     )
     left, top = axes.px(edges), axes.py(share)
@@ -185,4 +189,4 @@ def histogram(evaluation: Evaluation, name: str) -> str:
 
 def labels_of(evaluation: Evaluation) -> list[str]:
     """Return the labels that have references."""
-    return [name for name in LABELS if name in evaluation.residuals()]
+    return list(evaluation.residuals())

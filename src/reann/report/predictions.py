@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ase
 import numpy as np
+from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_xyz
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from reann import checkpoint
 from reann.errors import UserError
 from reann.evaluation import Evaluation
-from reann.graph import PER_ATOM_LABELS
+from reann.quantities import is_per_atom
 
 PREFIX = "reann_"
 SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
@@ -61,7 +62,7 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
     for name, value in {**predicted, **spread}.items():
         if not np.isfinite(value).all():
             continue
-        if name.removesuffix("_std") in PER_ATOM_LABELS:
+        if is_per_atom(name):
             result.arrays[PREFIX + name] = value
         else:
             result.info[PREFIX + name] = float(value) if value.ndim == 0 else value
@@ -69,12 +70,15 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
         result.arrays[PREFIX + "extrapolating"] = evaluation.extrapolating[evaluation.rows(index)]
     own = {name: _own(evaluation, index, name, v) for name, v in evaluation.reference.items()}
     known = {name: value for name, value in own.items() if np.isfinite(value).all()}
-    if "stress" in known:
+    if "stress" in known:  # ASE keeps it in Voigt order
         known["stress"] = known["stress"].flat[[0, 4, 8, 5, 2, 1]]
-    if known:
-        result.calc = SinglePointCalculator(result, **known)
+    of_calculator = {name: known.pop(name) for name in all_properties if name in known}
+    if of_calculator:
+        result.calc = SinglePointCalculator(result, **of_calculator)
+    for name, value in known.items():
+        (result.arrays if is_per_atom(name) else result.info)[name] = value
     return result
 
 
 def _own(evaluation: Evaluation, index: int, name: str, values: NDArray) -> NDArray:
-    return np.asarray(values[evaluation.rows(index) if name in PER_ATOM_LABELS else index])
+    return np.asarray(values[evaluation.rows(index) if is_per_atom(name) else index])

@@ -11,12 +11,10 @@ from rich.table import Table
 
 from reann.errors import counted
 from reann.evaluation import Evaluation
-from reann.graph import LABELS
-from reann.metrics import UNITS
+from reann.metrics import key
+from reann.quantities import label_names, named
 from reann.terminal import Terminal, plain_table
 
-READABLE = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
-"""Units of the errors of each label."""
 MEASURES = ("rmse", "mae")
 
 
@@ -24,15 +22,10 @@ def columns(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return the (label, measure) pairs that occur in a table of errors."""
     return [
         (name, measure)
-        for name in LABELS
+        for name in label_names()
         for measure in MEASURES
         if any(key(name, measure) in row for row in rows.values())
     ]
-
-
-def key(name: str, measure: str) -> str:
-    """Return the key of an error, such as `forces_rmse_meV_per_A`."""
-    return f"{name}_{measure}_{UNITS[name]}"
 
 
 def number(value: float) -> str:
@@ -72,7 +65,7 @@ def _table(title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count:
     table.add_column(count.removeprefix("n_"), justify="right", no_wrap=True)
     found = columns(rows)
     for name, measure in found:
-        heading = f"{name}\n{measure.upper()}\n{READABLE[name]}"
+        heading = f"{name}\n{measure.upper()}\n{named(name).error_unit.shown}"
         table.add_column(heading, justify="right", no_wrap=True)
     for label, row in rows.items():
         values = [number(row.get(key(*column), np.nan)) for column in found]

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from reann import metrics
 from reann.config import Config, ModelConfig
 from reann.config.presets import describe_preset
 from reann.data.dataset import Dataset
 from reann.data.statistics import ReferenceEnergies
 from reann.errors import counted
-from reann.graph import LABELS
+from reann.metrics import key
 from reann.model import Reann
+from reann.quantities import label_names, labels
 from reann.training.setup import Parts
 from reann.training.warm_start import RECORD
 
@@ -26,7 +26,6 @@ FEW_NEIGHBORS, MANY_NEIGHBORS = 6, 150
 """Mean numbers outside of which a cutoff is worth a second thought."""
 NEARLY_ALL = 0.8
 """Fraction of the other atoms of a molecule: no cutoff gives many more neighbors."""
-UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 
 
 def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
@@ -72,8 +71,12 @@ def describe_host(config: ModelConfig) -> list[str]:
 
 def sentence(errors: dict[str, float]) -> str:
     """Return the RMSE of each label with its unit."""
-    found = ((name, errors.get(f"{name}_rmse_{unit}")) for name, unit in metrics.UNITS.items())
-    return " · ".join(f"{name} {x:.2f} {UNITS[name]}" for name, x in found if x is not None)
+    known = ((quantity, errors.get(key(quantity.name, "rmse"))) for quantity in labels())
+    return " · ".join(
+        f"{quantity.name} {x:.2f} {quantity.error_unit.shown}"
+        for quantity, x in known
+        if x is not None
+    )
 
 
 def paragraph(title: str, text: str) -> str:
@@ -97,7 +100,7 @@ def _elements(data: Dataset) -> str:
 
 def _labels(data: Dataset) -> str:
     """Return how many structures have each label, read as eV and Å."""
-    counts = ((name, data.keys.counts.get(name, 0)) for name in LABELS)
+    counts = ((name, data.keys.counts.get(name, 0)) for name in label_names())
     return " · ".join(f"{name} {count or '–'}" for name, count in counts)
 
 

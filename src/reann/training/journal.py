@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from rich.live import Live
@@ -19,6 +20,8 @@ from rich.text import Text
 
 from reann.checkpoint import open_no_link, replacing
 from reann.errors import UserError
+from reann.metrics import key
+from reann.quantities import Quantity, labels
 from reann.terminal import Terminal, is_gone
 from reann.training.trackers import Tracker
 
@@ -29,17 +32,8 @@ SHOWN_ROWS = 15
 WIDTH = 80
 TICK = 0.2
 """Seconds between pictures of a live terminal within an epoch."""
-COLUMNS = {
-    "train_energy_rmse_meV_per_atom": "train E",
-    "train_forces_rmse_meV_per_A": "train F",
-    "train_stress_rmse_meV_per_A3": "train S",
-    "valid_energy_rmse_meV_per_atom": "valid E",
-    "valid_forces_rmse_meV_per_A": "valid F",
-    "valid_stress_rmse_meV_per_A3": "valid S",
-}
-UNITS = {"E": "meV/atom", "F": "meV/Å", "S": "meV/Å³"}
 WIDTHS = {"epoch": 5, "lr": 7, "best": 4, "time": 7}
-"""Of columns; those of errors have eight characters, and all of them fit 80."""
+"""Of columns; those of errors have eight characters or more, and all of them fit 80."""
 REPAIR_LOG = "Restore the file or the line, or move log.csv away: a run also goes on without it."
 
 
@@ -198,19 +192,30 @@ def read_log(path: Path) -> list[Row]:
     return rows
 
 
+@cache
+def columns() -> dict[str, tuple[str, Quantity]]:
+    """Return part and label of each error that is shown, by its name in a row."""
+    return {
+        f"{part}_{key(quantity.name, 'rmse')}": (part, quantity)
+        for part in ("train", "valid")
+        for quantity in labels()
+    }
+
+
 def _errors_in(rows: list[Row]) -> list[str]:
-    """Return the errors of `COLUMNS` that some row has."""
-    return [name for name in COLUMNS if any(name in row for row in rows)]
+    """Return the errors that are shown and in some row."""
+    return [name for name in columns() if any(name in row for row in rows)]
 
 
 def _caption(names: list[str]) -> str:
     """Return the units of the errors that are shown."""
-    labels = {COLUMNS[name][-1] for name in names}
-    return "RMSE: " + " · ".join(f"{x} {unit}" for x, unit in UNITS.items() if x in labels)
+    shown = dict.fromkeys(columns()[name][1] for name in names)
+    return "RMSE: " + " · ".join(f"{q.short} {q.error_unit.shown}" for q in shown)
 
 
 def _headings(names: list[str]) -> str:
-    errors = {name: COLUMNS[name] for name in names}
+    parts = {name: columns()[name] for name in names}
+    errors = {name: f"{part} {quantity.short}" for name, (part, quantity) in parts.items()}
     return _line({"epoch": "epoch", "lr": "lr", **errors, "best": "best", "time": "time"})
 
 
@@ -236,4 +241,11 @@ def _error(value: float) -> str:
 
 
 def _line(cells: dict[str, str]) -> str:
-    return " ".join(cell.rjust(WIDTHS.get(name, 8)) for name, cell in cells.items())
+    return " ".join(cell.rjust(_width(name)) for name, cell in cells.items())
+
+
+def _width(name: str) -> int:
+    if name in WIDTHS:
+        return WIDTHS[name]
+    part, quantity = columns()[name]
+    return max(8, len(f"{part} {quantity.short}"))

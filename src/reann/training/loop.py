@@ -22,7 +22,7 @@ from reann.data.loader import Loader
 from reann.device import memory_advice
 from reann.errors import UserError, counted
 from reann.graph import Graph
-from reann.metrics import UNITS, Errors, residuals
+from reann.metrics import Errors, key, residuals
 from reann.native import choice
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
@@ -283,5 +283,5 @@ class Trainer:
 def _rmse(part: str, errors: Errors, names: list[str]) -> Row:
     """Return one column per label, NaN before the first step."""
     found = errors.summary()
-    columns = [f"{name}_rmse_{UNITS[name]}" for name in names]
+    columns = [key(name, "rmse") for name in names]
     return {f"{part}_{column}": found.get(column, math.nan) for column in columns}

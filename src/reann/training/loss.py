@@ -5,13 +5,13 @@ With the force scale s (eV/Å) and residuals in its units:
     w_E mean (dE)^2 / N  +  w_F mean dF^2  +  w_S mean (volume dS)^2 / N
 
 Errors of independent atoms add up as sqrt(N), so (dE)^2 / N weighs all sizes alike, and the virial
-follows the same rule.
+follows the same rule. Other quantities have their own scales, and N where they are extensive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,10 +20,30 @@ from torch import Tensor
 
 from reann.config import LossConfig
 from reann.data.dataset import Subset
-from reann.graph import LABELS, PER_ATOM_LABELS, Graph
+from reann.graph import Graph
+from reann.quantities import Quantity, is_per_atom, label_names, labels, named
 
 Counts = Mapping[str, float]
 """Number of finite label values: energies, force components, stress components."""
+
+
+def label_scales(subset: Subset) -> dict[str, float]:
+    """Return the standard deviation of each label that does not derive from the energy.
+
+    Of extensive quantities divided by the root of the number of atoms, as in the loss; one where
+    all values are the same.
+    """
+    dataset, indices = subset.dataset, subset.indices
+    scales = {}
+    for quantity in labels():
+        if quantity.from_energy or not dataset.has(quantity.name):
+            continue
+        values = dataset.rows(quantity.name, indices)
+        if quantity.per_size:
+            root = np.sqrt(dataset.n_atoms[indices])
+            values = values / root.reshape(-1, *(1 for _ in quantity.shape))
+        scales[quantity.name] = float(np.nanstd(values)) or 1.0
+    return scales
 
 
 def label_counts(subset: Subset) -> dict[str, np.ndarray]:
@@ -31,12 +51,12 @@ def label_counts(subset: Subset) -> dict[str, np.ndarray]:
     dataset = subset.dataset
     first = np.concatenate([[0], np.cumsum(dataset.n_atoms)])
     counts = {}
-    for name in LABELS:
+    for name in label_names():
         if not dataset.has(name):
             continue
         label = dataset.label(name)
         finite = np.isfinite(label).reshape(len(label), -1).sum(1)
-        if name in PER_ATOM_LABELS:
+        if is_per_atom(name):
             total = np.concatenate([[0], np.cumsum(finite)])
             finite = total[first[1:]] - total[first[:-1]]
         counts[name] = finite.astype(np.float64)
@@ -50,6 +70,8 @@ class Loss:
     config: LossConfig
     scale: float
     """s, eV/Å."""
+    scales: Mapping[str, float] = field(default_factory=dict)
+    """Of quantities that do not derive from the energy, in their units."""
 
     def emphasis(self, progress: float) -> float:
         """Return the factor of the energy weight at a progress between 0 and 1.
@@ -61,20 +83,15 @@ class Loss:
         grown = (progress - start) / (1.0 - start) if start < 1.0 else 0.0
         return self.config.energy_emphasis ** min(max(grown, 0.0), 1.0)
 
-    def weights(self) -> dict[str, float]:
-        """Return the weight of each label."""
-        config = self.config
-        return {"energy": config.energy, "forces": config.forces, "stress": config.stress}
-
     def wanted(self, names: Counts) -> list[str]:
         """Return the labels that count: present in the data and with a weight."""
-        return [name for name in LABELS if names.get(name) and self.weights()[name] > 0]
+        weight = self.config.weight
+        return [name for name in label_names() if names.get(name) and weight(name) > 0]
 
     def __call__(
         self, predicted: Mapping[str, Tensor], graph: Graph, counts: Counts, emphasis: float = 1.0
     ) -> Float[Tensor, ""]:
         """Return this part's share of the loss of a batch with `counts` finite labels."""
-        n = graph.atoms_per_system.to(torch.float64)
         weight = graph.labels["weight"]
         total = weight.new_zeros(())
         for name in self.wanted(counts):
@@ -82,17 +99,18 @@ class Loss:
             # A missing label is NaN; `where` keeps it out of the gradient too. A prediction that
             # is NaN stays one.
             known = torch.isfinite(label)
-            residual = torch.where(known, predicted[name] - label, 0.0) / self.scale
-            if name == "energy":
-                squares = self._square(residual / n.sqrt()) * weight
-            elif name == "forces":
-                squares = self._square(residual) * weight[graph.system, None]
-            else:
-                virial = residual * (graph.volume / n.sqrt())[:, None, None]
-                squares = self._square(virial) * weight[:, None, None]
-            factor = self.weights()[name] * (emphasis if name == "energy" else 1.0)
+            residual = torch.where(known, predicted[name] - label, 0.0) / self.scale_of(name)
+            squares = self._square(_of_size_one(named(name), residual, graph))
+            of_rows = weight[graph.system] if is_per_atom(name) else weight
+            squares = squares * of_rows.view(-1, *(1 for _ in named(name).shape))
+            # Small errors of energies need attention at the end: see `emphasis`.
+            factor = self.config.weight(name) * (emphasis if name == "energy" else 1.0)
             total = total + factor * squares.sum() / counts[name]
         return total
+
+    def scale_of(self, name: str) -> float:
+        """Return the unit of the residuals of a label."""
+        return self.scale if named(name).from_energy else self.scales[name]
 
     def _square(self, x: Tensor) -> Tensor:
         """Return x^2, or twice the Huber function."""
@@ -100,3 +118,13 @@ class Loss:
         if delta is None:
             return x.square()
         return torch.where(x.abs() <= delta, x.square(), delta * (2.0 * x.abs() - delta))
+
+
+def _of_size_one(quantity: Quantity, residual: Tensor, graph: Graph) -> Tensor:
+    """Return the residuals that systems of all sizes have alike."""
+    if quantity.per_atom or not (quantity.extensive or quantity.needs_volume):
+        return residual
+    root = graph.atoms_per_system.to(torch.float64).sqrt()
+    if not quantity.needs_volume:
+        return residual / root.view(-1, *(1 for _ in quantity.shape))
+    return residual * (graph.volume / root).view(-1, *(1 for _ in quantity.shape))

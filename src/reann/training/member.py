@@ -23,7 +23,7 @@ from reann.training.folder import LOG, MODEL, folder_of, remove_leftovers
 from reann.training.identity import compare, identity
 from reann.training.journal import Journal, read_log
 from reann.training.loop import Trainer
-from reann.training.loss import Loss
+from reann.training.loss import Loss, label_scales
 from reann.training.optim import Average, optimizer_for
 from reann.training.readout import fit_last_layer
 from reann.training.setup import Parts, batch_size
@@ -116,7 +116,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
         engine=engine,
         world=processes,
         state=TrainingState(model, optimizer_for(model, training), average, {}, Progress()),
-        loss=Loss(training.loss, model.energy_scale.item()),
+        loss=Loss(training.loss, model.energy_scale.item(), label_scales(parts.train)),
         train=loader,
         valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks),
         counts=common.counts,

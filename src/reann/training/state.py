@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from reann import checkpoint
 from reann.config import CosineSchedule, TrainingConfig
 from reann.errors import UserError, listed
-from reann.graph import LABELS
+from reann.metrics import Errors
 from reann.training.optim import Average
 
 KIND = "training"
@@ -38,7 +38,7 @@ class Progress:
     """Finished steps of the epoch after it."""
     start: int = 0
     """Epoch from which the present schedule counts."""
-    errors: list[list[float]] = field(default_factory=lambda: np.zeros((len(LABELS), 3)).tolist())
+    errors: list[list[float]] = field(default_factory=lambda: Errors().table().tolist())
     """Sums of the training errors of these steps."""
     best_loss: float = math.inf
     best_epoch: int = -1
