@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import around_the_cutoff, each_engine, random_model
+from models import each_engine, random_model
 from reann.data.neighbors import graph_from_atoms
 from reann.flux import heat_flux
 from reann.graph import Graph
@@ -15,6 +15,7 @@ from reann.model import Reann
 from reann.model.hosts import HOSTS
 from reann.native import choice
 from reann.potential import Potential
+from reann.testing import distances_around
 
 CUTOFF = 5.0
 """Å; the root of the largest number below its square rounds to it."""
@@ -31,7 +32,7 @@ def pairs() -> list[ase.Atoms]:
     return [
         ase.Atoms("CO", [[0, 0, 0], distance * direction])
         for direction in directions
-        for distance in around_the_cutoff(CUTOFF)
+        for distance in distances_around(CUTOFF)
     ]
 
 
@@ -58,7 +59,7 @@ def assert_smooth(model: Reann, batch: Graph, engine: str) -> None:
 @each_cutoff_function
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", [{}, {"angular": "raw", "messages": "directional"}, {"zbl": {}}])
-def test_everything_is_finite_around_the_cutoff(
+def test_everything_is_finite_distances_around(
     batch: Graph, engine: str, function: str, dtype: torch.dtype, form: dict
 ) -> None:
     if "zbl" in form:  # the repulsion, too, ends at the cutoff
@@ -72,7 +73,7 @@ def test_everything_is_finite_around_the_cutoff(
 @each_cutoff_function
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("host", HOSTS)
-def test_every_host_is_finite_around_the_cutoff(
+def test_every_host_is_finite_distances_around(
     batch: Graph, host: str, function: str, dtype: torch.dtype
 ) -> None:
     model = random_model(
@@ -84,13 +85,13 @@ def test_every_host_is_finite_around_the_cutoff(
 @each_engine
 @each_cutoff_function
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_heat_flux_is_finite_around_the_cutoff(
+def test_the_heat_flux_is_finite_distances_around(
     pairs: list[ase.Atoms], engine: str, function: str, dtype: torch.dtype
 ) -> None:
     potential = Potential(
         random_model(cutoff=CUTOFF, dtype=dtype, cutoff_function=function, n_recursions=1)
     )
-    for pair in pairs[: len(around_the_cutoff(CUTOFF))]:
+    for pair in pairs[: len(distances_around(CUTOFF))]:
         pair.set_velocities([[0.1, 0.2, 0.3], [-0.1, 0.3, 0.2]])
         flux = heat_flux(potential, pair, engine).potential
         np.testing.assert_allclose(flux, 0.0, atol=1e-4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ase
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -18,15 +17,9 @@ from models import (
     random_model,
     structures,
 )
+from reann import testing
 from reann.data.neighbors import graph_from_atoms
 from reann.native import choice
-from reann.potential import Potential
-
-STEP = 1e-4
-
-
-def energy(potential: Potential, atoms: ase.Atoms, engine: str) -> float:
-    return float(potential.predict(atoms, ["energy"], engine)["energy"])
 
 
 @each_engine
@@ -34,40 +27,17 @@ def energy(potential: Potential, atoms: ase.Atoms, engine: str) -> float:
 def test_forces_are_the_slope_of_the_energy(
     engine: str, atoms: ase.Atoms, form: dict, seed: int
 ) -> None:
-    potential = Potential(random_model(**form))
-    direction = np.random.default_rng(seed).normal(size=(len(atoms), 3))
-    forces = potential.predict(atoms, ["forces"], engine)["forces"]
-    ends = []
-    for sign in (1, -1, 2, -2):
-        moved = atoms.copy()
-        moved.positions += sign * STEP * direction
-        ends.append(energy(potential, moved, engine))
-    slope = (8.0 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12.0 * STEP)
-    size = 1.0 + np.abs(forces).max()
-    assert -slope == pytest.approx(float((forces * direction).sum()), abs=2e-6 * size)
+    predict = testing.predictor(random_model(**form), engine=engine)
+    testing.assert_forces_are_slopes(predict, atoms, seed)
 
 
 @each_engine
-@given(st.integers(0, 1000), forms)
-def test_stress_is_the_slope_of_the_energy_under_strain(engine: str, seed: int, form: dict) -> None:
-    potential = Potential(random_model(**form))
-    atoms = random_atoms(seed, 4, (True, True, True))
-    found = potential.predict(atoms, ["stress", "virial", "virials"], engine)
-    strain = np.random.default_rng(seed).normal(size=(3, 3))
-    strain = 0.5 * (strain + strain.T)
-    ends = []
-    for sign in (1, -1, 2, -2):
-        strained = atoms.copy()
-        strained.set_cell(atoms.cell.array @ (np.eye(3) + sign * STEP * strain), scale_atoms=True)
-        ends.append(energy(potential, strained, engine))
-    slope = (8.0 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12.0 * STEP)
-    size = 1.0 + np.abs(found["virial"]).max()
-    assert slope == pytest.approx(-float((found["virial"] * strain).sum()), abs=2e-6 * size)
-    np.testing.assert_allclose(
-        found["stress"] * abs(atoms.cell.volume), -found["virial"], atol=1e-12 * size
-    )
-    total = found["virials"].sum(0)
-    np.testing.assert_allclose(0.5 * (total + total.T), found["virial"], atol=1e-10 * size)
+@given(structures, forms, st.integers(0, 1000))
+def test_stress_is_the_slope_of_the_energy_under_strain(
+    engine: str, atoms: ase.Atoms, form: dict, seed: int
+) -> None:
+    predict = testing.predictor(random_model(**form), engine=engine)
+    testing.assert_stress_is_the_slope(predict, atoms, seed)
 
 
 @each_engine

@@ -9,10 +9,9 @@ import ase
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from models import CUTOFF, ELEMENTS, check_gradients, random_atoms, random_model
-from reann import properties
+from reann import properties, testing
 from reann.config import ModelConfig, NetworkConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
@@ -52,54 +51,10 @@ def predict(model: Reann, atoms: ase.Atoms) -> dict[str, Any]:
 
 
 @every_form
-@pytest.mark.parametrize("seed", range(4))
-def test_nothing_depends_on_frame_order_or_cell(form: dict[str, Any], seed: int) -> None:
-    model = model_of(form)
-    pbc = [(True, True, True), (False, False, False), (True, True, False), (True, False, False)]
-    atoms = random_atoms(seed, 5, pbc[seed])
-    before = predict(model, atoms)
-    size = 1.0 + np.abs(before["forces"]).max()
-
-    rng = np.random.default_rng(seed)
-    turn, order = Rotation.random(rng=rng).as_matrix() * (-1) ** seed, rng.permutation(5)
-    turned = atoms[order]
-    turned.set_cell(atoms.cell.array @ turn.T)
-    turned.positions = atoms.positions[order] @ turn.T + [0.3, -7.0, 11.0]
-    after = predict(model, turned)
-    np.testing.assert_allclose(after["energies"], before["energies"][order], atol=1e-9 * size)
-    np.testing.assert_allclose(after["forces"], before["forces"][order] @ turn.T, atol=1e-9 * size)
-    np.testing.assert_allclose(after["virial"], turn @ before["virial"] @ turn.T, atol=1e-8 * size)
-
-    repeats = tuple(2 if periodic else 1 for periodic in atoms.pbc)
-    many = predict(model, atoms.repeat(repeats))
-    copies = (int(np.prod(repeats)), 1)
-    energies, forces = before["energies"][None], before["forces"]
-    np.testing.assert_allclose(
-        many["energies"], np.tile(energies, copies).ravel(), atol=1e-9 * size
-    )
-    np.testing.assert_allclose(many["forces"], np.tile(forces, copies), atol=1e-9 * size)
-
-
-@every_form
-def test_forces_and_virial_are_slopes(form: dict[str, Any]) -> None:
-    potential = Potential(model_of(form))
-    atoms = random_atoms(5, 4, (True, True, True))
-    rng = np.random.default_rng(1)
-    direction, strain = rng.normal(size=(4, 3)), rng.normal(size=(3, 3))
-    found = potential.predict(atoms, ["forces", "virial"], "torch")
-    expected = float((found["forces"] * direction).sum() + (found["virial"] * strain).sum())
-
-    def energy(step: float) -> float:
-        moved = atoms.copy()
-        moved.set_cell(atoms.cell.array @ (np.eye(3) + 0.5 * step * (strain + strain.T)))
-        deformed = atoms.positions @ (np.eye(3) + 0.5 * step * (strain + strain.T))
-        moved.positions = deformed + step * direction
-        return float(potential.predict(moved, ["energy"], "torch")["energy"])
-
-    h = 1e-4
-    slope = (8.0 * (energy(h) - energy(-h)) - (energy(2 * h) - energy(-2 * h))) / (12.0 * h)
-    size = 1.0 + np.abs(found["virial"]).max()
-    assert -slope == pytest.approx(expected, abs=2e-6 * size)
+def test_every_host_obeys_the_physics(form: dict[str, Any]) -> None:
+    """Frame, order, cell, sums, forces, stress, and the last neighbor; see `reann.testing`."""
+    predict = testing.predictor(model_of(form), engine="torch")
+    testing.check_physics(predict, ELEMENTS, CUTOFF, n_structures=4)
 
 
 @every_form
