@@ -66,6 +66,8 @@ Accepted = Literal[
     "forces-along-bonds",
     "forces-disagree",
     "stress-and-volume",
+    "stress-beside-forces",
+    "stress-components",
     "stress-size",
     "stresses-disagree",
 ]

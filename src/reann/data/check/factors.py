@@ -56,6 +56,11 @@ STRESS_FACTORS = {
     units.stress("MPa"): "they look like MPa",
     units.stress("Pa"): "they look like Pa",
     units.stress("Ha/Bohr^3"): "they look like Hartree/Bohr^3",
+    1 / units.stress("GPa"): "they look like eV/Å³ that are converted from GPa",
+    1 / units.stress("kbar"): "they look like eV/Å³ that are converted from kbar",
+    -1 / units.stress("kbar"): "they look like minus eV/Å³ that are converted from kbar",
+    10.0: "they look like GPa that are converted from kbar",
+    0.1: "they look like kbar that are converted from GPa",
 }
 
 
@@ -70,13 +75,33 @@ def per_atom(work: Array, n_atoms: Array) -> dict[float, str]:
     return {float(np.sum(work**2 / n_atoms)) / total: words}
 
 
-def virials(volume: float) -> dict[float, str]:
-    """Return the factors of virials (eV) that are read as stresses."""
-    return {
-        -1 / volume: f"they look like virials in eV: give the key as data.keys.virial"
-        f" (volume {volume:.0f} Å³)",
-        1 / volume: f"they look like virials in eV with the opposite sign (volume {volume:.0f} Å³)",
-    }
+def wrong_kinds(elastic: Array, n_atoms: Array, volume: Array) -> dict[float, str]:
+    """Return the factors of virials read as stresses, the reverse, and values per atom.
+
+    Parameters
+    ----------
+    elastic
+        (pairs,) work of what was read, eV.
+    n_atoms, volume
+        (pairs,), volume in Å^3.
+    """
+    total = float(np.sum(elastic**2))
+    if total == 0.0:
+        return {}
+    mean = f"(volume {volume.mean():.0f} Å³)"
+    key = "give the key as data.keys"
+    factors = [
+        (-1 / volume, f"they look like virials in eV: {key}.virial {mean}"),
+        (1 / volume, f"they look like virials in eV with the opposite sign {mean}"),
+        (-volume, f"they look like stresses under the key of a virial: {key}.stress {mean}"),
+    ]
+    if n_atoms.min() > 1:
+        atoms = f"({n_atoms.mean():.0f} atoms)"
+        factors += [
+            (n_atoms, f"they look divided by the number of atoms {atoms}"),
+            (-n_atoms / volume, f"they look like virials per atom in eV {atoms}"),
+        ]
+    return {float(np.sum(elastic**2 * size)) / total: words for size, words in factors}
 
 
 def without(values: Array, other: Array) -> Array:

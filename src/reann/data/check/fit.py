@@ -19,7 +19,8 @@ from reann.config import DataConfig
 from reann.data.check.energies import robust_fit
 from reann.data.check.finding import MOST_EXAMPLES, Finding
 from reann.data.check.outliers import A_FEW, FEW, apart
-from reann.data.check.pair_model import PairModel
+from reann.data.check.pair_model import VOIGT_COLUMNS, VOIGT_ROWS, PairModel
+from reann.data.check.stress_fit import single_stresses
 from reann.data.labels import Extractor
 from reann.data.read import iter_atoms
 from reann.data.stated import angstrom
@@ -56,6 +57,8 @@ class _Residuals:
     pairs: list[float] = field(default_factory=list)
     """Energy of the fitted pairs, eV."""
     composition: list[Array] = field(default_factory=list)
+    stresses: list[tuple[str, Array, Array]] = field(default_factory=list)
+    """Origin, given and fitted stress (6,), eV/Å^3, of those that have one."""
 
 
 def fit_findings(
@@ -89,7 +92,7 @@ def fit_findings(
     typical = float(np.median(left.correlation))
     if typical < USEFUL:
         return [_useless(f"pair forces explain the data badly (correlation {typical:.2f})")]
-    found = [_force_finding(left), _energy_finding(left)]
+    found = [_force_finding(left), _energy_finding(left), single_stresses(left.stresses)]
     agree = Finding(
         "fit",
         "note",
@@ -127,8 +130,8 @@ def _measure(  # noqa: PLR0917 - one structure against the fit
     origin: str,
     labels: dict[str, Any],
 ) -> None:
-    energies, design = model.design(atoms)
-    forces, fitted = np.asarray(labels["forces"], float).ravel(), design @ coefficients
+    design = model.design(atoms)
+    forces, fitted = np.asarray(labels["forces"], float).ravel(), design.forces @ coefficients
     size, given = float(np.linalg.norm(fitted)), float(np.linalg.norm(forces))
     if size == 0.0 or given == 0.0:
         return
@@ -137,8 +140,13 @@ def _measure(  # noqa: PLR0917 - one structure against the fit
     left.slope.append(float(forces @ fitted) / size**2)
     left.correlation.append(float(forces @ fitted) / (size * given))
     left.energy.append(float(labels.get("energy", np.nan)))
-    left.pairs.append(float(energies @ coefficients))
+    left.pairs.append(float(design.energies @ coefficients))
     left.composition.append(model.composition(atoms))
+    stress = labels.get("stress")
+    if stress is not None and atoms.pbc.all() and np.isfinite(stress).all():
+        given_stress = np.asarray(stress, float)[VOIGT_ROWS, VOIGT_COLUMNS]
+        fitted_stress = design.strain @ coefficients / atoms.get_volume()
+        left.stresses.append((origin, given_stress, fitted_stress))
 
 
 def _force_finding(left: _Residuals) -> Finding | None:

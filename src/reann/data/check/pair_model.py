@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -19,6 +20,20 @@ N_FUNCTIONS, FEWER_FUNCTIONS = 14, 7
 MANY_PAIRS = 21
 RIDGE = 1e-6
 """Of the mean diagonal element."""
+VOIGT_ROWS, VOIGT_COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
+"""Indices of xx yy zz yz xz xy."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What each coefficient contributes to a structure, for a coefficient of one."""
+
+    energies: Array
+    """(coefficients,) eV"""
+    forces: Array
+    """(3 atoms, coefficients) eV/Å"""
+    strain: Array
+    """(6, coefficients) derivatives with respect to a strain, xx yy zz yz xz xy, eV"""
 
 
 class PairModel:
@@ -36,15 +51,15 @@ class PairModel:
         self._matrix, self._right = np.zeros((size, size)), np.zeros(size)
         self.n_structures = 0
 
-    def add(self, atoms: Atoms, forces: Array) -> None:
-        """Add a structure with forces (atoms, 3), each with the same weight."""
+    def add(self, atoms: Atoms, forces: Array) -> Design:
+        """Add a structure with forces (atoms, 3), each with the same weight; return its design."""
+        design = self.design(atoms)
         square = float(np.sum(forces**2))
-        if square == 0.0:
-            return
-        design = self.design(atoms)[1]
-        self._matrix += design.T @ design / square
-        self._right += design.T @ forces.ravel() / square
-        self.n_structures += 1
+        if square > 0.0:
+            self._matrix += design.forces.T @ design.forces / square
+            self._right += design.forces.T @ forces.ravel() / square
+            self.n_structures += 1
+        return design
 
     def solve(self) -> Array:
         """Return the coefficients."""
@@ -55,8 +70,8 @@ class PairModel:
         """Return how many atoms of each element there are."""
         return (atoms.numbers[:, None] == self.elements).sum(axis=0).astype(float)
 
-    def design(self, atoms: Atoms) -> tuple[Array, Array]:
-        """Return energies (coefficients,) and forces (3 atoms, coefficients) of the functions."""
+    def design(self, atoms: Atoms) -> Design:
+        """Return energies, forces and strain derivatives of the functions."""
         cell = np.asarray(atoms.cell)
         center, neighbor, shift = neighbor_list(
             atoms.positions, cell, np.asarray(atoms.pbc, bool), self._cutoff
@@ -67,7 +82,7 @@ class PairModel:
         )
         size, n_atoms = self._n_pairs * self._k, len(atoms)
         if not len(center):
-            return np.zeros(size), np.zeros((3 * n_atoms, size))
+            return Design(np.zeros(size), np.zeros((3 * n_atoms, size)), np.zeros((6, size)))
         distance = np.maximum(np.linalg.norm(vector, axis=1), 1e-3)
         value, slope = self._functions(distance)
         kind = np.searchsorted(self.elements, atoms.numbers)
@@ -76,17 +91,22 @@ class PairModel:
             np.maximum(kind[center], kind[neighbor]),
         )
         pair = high * (high + 1) // 2 + low
-        energies = np.zeros((self._n_pairs, self._k))
-        np.add.at(energies, pair, value / 2)
+        unit = vector / distance[:, None]
+        dyads = vector[:, VOIGT_ROWS] * unit[:, VOIGT_COLUMNS] / 2
+        energies, strain = np.zeros((self._n_pairs, self._k)), np.zeros((6, self._n_pairs, self._k))
+        for p in np.unique(pair):
+            chosen = pair == p
+            energies[p] = value[chosen].sum(axis=0) / 2
+            strain[:, p] = dyads[chosen].T @ slope[chosen]
         # F_i = sum over j of phi'(r) (r_j - r_i) / r
-        along = slope[:, None, :] * (vector / distance[:, None])[:, :, None]
+        along = slope[:, None, :] * unit[:, :, None]
         row = center * self._n_pairs + pair
         order = np.argsort(row, kind="stable")
         first = np.flatnonzero(np.diff(row[order], prepend=-1))
         forces = np.zeros((n_atoms * self._n_pairs, 3, self._k))
         forces[row[order][first]] = np.add.reduceat(along[order], first)
         forces = forces.reshape(n_atoms, self._n_pairs, 3, self._k).transpose(0, 2, 1, 3)
-        return energies.ravel(), forces.reshape(3 * n_atoms, size)
+        return Design(energies.ravel(), forces.reshape(3 * n_atoms, size), strain.reshape(6, size))
 
     def _functions(self, distance: Array) -> tuple[Array, Array]:
         """Return Gaussians times a cutoff function and their derivatives, (pairs, functions)."""

@@ -19,6 +19,7 @@ from reann.data.check.energies import residuals_of_energies
 from reann.data.check.finding import Finding, accept
 from reann.data.check.record import Record
 from reann.data.check.rules import judge
+from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
 from reann.data.conditions import unknown_to_model
 from reann.data.dataset import Dataset
@@ -32,6 +33,8 @@ MOST_GEOMETRIES, MOST_PAIRS = 300, 500_000
 """Structures whose distances are measured, and neighbor pairs in all of them."""
 MOST_ALIKE, MOST_COMPARED = 60, 300
 """Structures whose energies are compared with forces and stresses: of one composition, in all."""
+MOST_FITTED = 100
+"""Structures whose stresses are compared with their forces, of each data set."""
 WORST = 50
 """Structures with the largest forces, and the energies farthest off, that are always measured."""
 SHOWN = 3
@@ -80,7 +83,7 @@ def check_at_start(
 def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
     """Return what the rules of `reann check` find in data sets that have been read."""
     records: list[Record] = []
-    work, bonds = Work(MOST_ALIKE), Bonds()
+    work, bonds, stress_fit = Work(MOST_ALIKE), Bonds(), StressFit()
     for dataset in datasets:
         chosen = _chosen(dataset)
         some = records_of(dataset, chosen)
@@ -90,10 +93,13 @@ def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
         for place in _alike(some):
             index = int(chosen[place])
             work.add(dataset.atoms(index), labels_of(dataset, index))
+        for index in _spaced(chosen, MOST_FITTED) if dataset.has("stress") else ():
+            labels = labels_of(dataset, int(index))
+            stress_fit.add(dataset.atoms(index), dataset.origin(index), labels)
     cause = unknown_to_model(sorted({name for dataset in datasets for name in dataset.varying}))
     return [
         replace(f, message=f.message + cause) if f.name == "contradictions" else f
-        for f in judge(records, cutoff, work, bonds)
+        for f in judge(records, cutoff, work, bonds, stress_fit)
     ]
 
 
@@ -116,9 +122,14 @@ def _to_measure(
     if labeled:
         away, _ = residuals_of_energies([records[place] for place in labeled])
         worst += [labeled[i] for i in np.argsort(-np.abs(away), kind="stable")[:WORST]]
-    spaced = np.linspace(0, len(chosen) - 1, min(MOST_GEOMETRIES, len(chosen))).astype(np.int64)
+    spaced = _spaced(np.arange(len(chosen)), MOST_GEOMETRIES)
     places = np.array(list(dict.fromkeys([*worst, *spaced.tolist()])))
     return places[np.cumsum(dataset.n_edges[chosen[places]]) <= MOST_PAIRS].tolist()
+
+
+def _spaced(values: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return at most so many of the values, evenly spaced."""
+    return values[np.linspace(0, len(values) - 1, min(most, len(values))).astype(np.int64)]
 
 
 def _alike(records: Sequence[Record]) -> list[int]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reann.data.check import duplicates, energies, forces, geometry, mixed, stresses
+from reann.data.check import components, duplicates, energies, forces, geometry, mixed, stresses
 from reann.data.check.bonds import Bonds
 from reann.data.check.finding import Finding, Rule
 from reann.data.check.record import Record
+from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
 
 RULES: tuple[Rule, ...] = (
@@ -31,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     forces.net_force,
     stresses.all_stresses_zero,
     stresses.stress_size,
+    stresses.stress_outliers,
     stresses.stress_and_volume,
     stresses.stress_without_volume,
 )
@@ -39,21 +41,36 @@ PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
 """Checks of the pairs of structures with one geometry."""
 OVERRULED = {
     "forces-agree": {"force-unit", "forces-along-bonds"},
-    "stresses-agree": {"stress-size", "stress-and-volume"},
+    "stresses-agree": {"stress-size", "stress-and-volume", "stress-beside-forces"},
 }
 """Judgments by size that a comparison with the energies refutes."""
 
 
-def judge(records: Sequence[Record], cutoff: float, work: Work, bonds: Bonds) -> list[Finding]:
+def judge(
+    records: Sequence[Record], cutoff: float, work: Work, bonds: Bonds, stress_fit: StressFit
+) -> list[Finding]:
     """Return everything that the checks find in the records of all structures."""
     pairs = duplicates.twins(records)
     findings = [rule(records) for rule in (*RULES, geometry.lonely_atoms(cutoff))]
     findings += [rule(pairs) for rule in PAIR_RULES]
     findings += [forces.along_bonds(bonds), work.forces(), work.stress()]
+    findings += _shear(records, work, stress_fit)
     known = [f for f in findings if f is not None]
     names = {f.name for f in known}
     refuted = {name for agree, others in OVERRULED.items() if agree in names for name in others}
     return [f for f in known if f.name not in refuted] + _not_checkable(work, names)
+
+
+def _shear(records: Sequence[Record], work: Work, stress_fit: StressFit) -> list[Finding]:
+    """Judge the shear stresses by energies, else by forces; say so where neither decides."""
+    name = "stress-components"
+    if not any(r.stress_max for r in records):
+        return []
+    by_forces = stress_fit.findings()
+    shear = [f for f in (work.shear(), *by_forces) if f is not None and f.name == name]
+    # An order that the energies prove is that of strained cells, others may be in another one.
+    shear.sort(key=lambda f: f.severity == "note")
+    return [f for f in by_forces if f.name != name] + (shear or [components.not_checkable()])[:1]
 
 
 def _not_checkable(work: Work, names: set[str]) -> list[Finding]:

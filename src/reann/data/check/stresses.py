@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from reann.data.check.finding import Finding, about, placeholders
-from reann.data.check.record import Record
+from reann.data.check.outliers import apart
+from reann.data.check.record import Record, collides
 
 LARGE, IMPOSSIBLE = 0.5, 5.0
 """eV/Å^3, typical largest component of a structure: 80 GPa, 800 GPa."""
@@ -19,6 +20,8 @@ MONOTONIC = 0.4
 FEWEST = 8
 LEAST_SPREAD = 0.005
 """Standard deviation of the logarithm of the volume."""
+OUTLIER = 6.0
+"""Robust standard deviations of the logarithm of a stress."""
 FIX = (
     "Write `data: {units: {stress: GPa}}` (or kbar, bar, MPa, Pa); give a virial in eV as "
     "`keys: {virial: KEY}`; change a wrong sign in the file."
@@ -40,12 +43,35 @@ def stress_without_volume(records: Sequence[Record]) -> Finding | None:
 
 
 def all_stresses_zero(records: Sequence[Record]) -> Finding | None:
-    """Stresses that are exactly zero: placeholders that no program computed."""
+    """Stresses that are exactly zero: placeholders that no program computed.
+
+    Of a few, only those where forces act are certain: a relaxed crystal may have no stress.
+    """
     labeled = [r for r in records if r.stress_max is not None]
     zero = [r for r in labeled if r.stress_max == 0.0]
     if len(zero) < 3:
-        return None
+        zero = [r for r in zero if r.force_rms and len(zero) < len(labeled)]
     return placeholders(zero, labeled, "stress", "stresses")
+
+
+def stress_outliers(records: Sequence[Record]) -> Finding | None:
+    """Structures whose largest stress is far outside of the distribution."""
+    some = [r for r in records if r.stress_max and not collides(r)]
+    if len(some) < FEWEST:
+        return None
+    logs = np.log([r.stress_max or 1.0 for r in some])
+    middle = float(np.median(logs))
+    width = max(1.4826 * float(np.median(np.abs(logs - middle))), np.log(1.2))
+    limit = max(float(np.exp(middle + OUTLIER * width)), LARGE)
+    bad = [some[i] for i in apart(np.exp(logs), np.full(len(some), limit))]
+    return about(
+        bad,
+        "stress-outliers",
+        "warning",
+        f"largest stress above {limit:.3g} eV/Å³, where {np.exp(middle):.3g} eV/Å³ is typical",
+        "Look at them: another unit, or a calculation that did not converge.",
+        lambda r: f" ({r.stress_max:.3g} eV/Å³)",
+    )
 
 
 def stress_size(records: Sequence[Record]) -> Finding | None:

@@ -19,6 +19,7 @@ from reann.data.check.fit import fit_findings
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
+from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
 from reann.data.files import display_name, find_files, path_text
 from reann.data.keys import KeyCensus
@@ -90,6 +91,7 @@ def survey(
     remarks: list[Remark] = []
     findings: list[Finding | None] = []
     recorder, work, census = Recorder(neighbor_list, cutoff), Work(), KeyCensus()
+    stress_fit = StressFit()
     extract, config = Extractor(data), data or DataConfig(train=[])
     refused: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in _paths(patterns, findings):
@@ -101,6 +103,7 @@ def survey(
                 with suppress(UserError):  # a unit that is wrong was refused with the labels
                     to_angstrom(atoms, config.units, origin)
                 work.add(atoms, labels)
+                stress_fit.add(atoms, origin, labels)
                 records.append(recorder(atoms, origin, labels))
         except UserError as error:
             findings.append(_from_error(error, "unreadable", name))
@@ -116,7 +119,7 @@ def survey(
             ).notes
         except UserError as error:
             findings.append(_from_error(error, "keys", ""))
-    findings += judge(records, cutoff, work, recorder.bonds)
+    findings += judge(records, cutoff, work, recorder.bonds, stress_fit)
     if fit and records:
         elements = sorted({z for r in records for z, _ in r.composition})
         findings += fit_findings(patterns, data, cutoff, elements)

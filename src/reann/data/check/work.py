@@ -18,6 +18,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from reann.data.check.components import by_work
 from reann.data.check.factors import (
     FEWEST_PAIRS,
     FORCE_FACTORS,
@@ -25,8 +26,8 @@ from reann.data.check.factors import (
     Array,
     per_atom,
     verdict,
-    virials,
     without,
+    wrong_kinds,
 )
 from reann.data.check.finding import Finding
 
@@ -35,6 +36,8 @@ MOST_STRUCTURES = 200
 MOST_NUMBERS = 3_000_000
 """Kept in all: 24 MB."""
 MOST_PAIRS = 300
+YZ_XZ_XY = ([1, 0, 0], [2, 2, 1])
+"""Rows and columns of the shear components."""
 OUTLYING = 20.0
 """Energies and works beyond so many times their median belong to single wrong structures."""
 CLOSE = 0.25
@@ -71,6 +74,8 @@ class Pairs:
     n_atoms: Array
     volume: Array
     """Å^3."""
+    shear: Array
+    """(pairs, 3, 3) work of each of the strains yz, xz and xy with each of these stresses, eV."""
 
     def where(self, mask: NDArray[np.bool_]) -> Pairs:
         """Return the `MOST_PAIRS` closest of some pairs, without those of single wrong labels."""
@@ -80,8 +85,11 @@ class Pairs:
             typical = np.median(size) if len(size) else 0.0
             if typical > 0.0:
                 chosen = chosen[size <= OUTLYING * typical]
-        closest = chosen[np.argsort(self.moved[chosen], kind="stable")[:MOST_PAIRS]]
-        return Pairs(*(getattr(self, f.name)[closest] for f in fields(self)))
+        return self.some(chosen[np.argsort(self.moved[chosen], kind="stable")[:MOST_PAIRS]])
+
+    def some(self, chosen: NDArray[Any]) -> Pairs:
+        """Return the pairs that a mask or indices choose."""
+        return Pairs(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
 
 class Work:
@@ -140,33 +148,47 @@ class Work:
         The atoms may move beside the strain: the part of the energy that is proportional to the
         work of the forces is left out.
         """
-        every = self._pairs
-        strained = (every.strain > LEAST_STRAIN) & (every.strain < LARGEST_STRAIN)
-        comparable = np.isfinite(every.work) | (every.moved < LEAST_MOVE)
-        pairs = every.where(strained & comparable & np.isfinite(every.elastic))
+        pairs = self._strained
         if not len(pairs.elastic):
             return None
         work = np.nan_to_num(pairs.work)
-        factors = STRESS_FACTORS | virials(float(pairs.volume.mean()))
+        factors = STRESS_FACTORS | wrong_kinds(pairs.elastic, pairs.n_atoms, pairs.volume)
         return verdict(
             "stresses", without(pairs.change, work), without(pairs.elastic, work), factors
         )
+
+    def shear(self) -> Finding | None:
+        """Judge order and size of the shear components, where cells differ by a small strain."""
+        pairs = self._strained
+        if not len(pairs.elastic):
+            return None
+        diagonal = pairs.elastic - np.trace(pairs.shear, axis1=1, axis2=2)
+        return by_work(pairs.change - np.nan_to_num(pairs.work) - diagonal, pairs.shear)
 
     def has(self, label: str) -> bool:
         """Whether any structure that is kept has forces or a stress."""
         return any(getattr(s, label) is not None for kept in self._kept.values() for s in kept)
 
     @cached_property
+    def _strained(self) -> Pairs:
+        """Pairs whose cells differ by a small strain, and whose work is known."""
+        every = self._pairs
+        strained = (every.strain > LEAST_STRAIN) & (every.strain < LARGEST_STRAIN)
+        comparable = np.isfinite(every.work) | (every.moved < LEAST_MOVE)
+        return every.where(strained & comparable & np.isfinite(every.elastic))
+
+    @cached_property
     def _pairs(self) -> Pairs:
-        columns = [np.zeros((len(fields(Pairs)), 0))]
+        found = [Pairs(*[np.zeros(0)] * (len(fields(Pairs)) - 1), shear=np.zeros((0, 3, 3)))]
         for (_, pbc), kept in self._kept.items():
             if len(kept) > 1:
-                columns += _close_pairs(kept, periodic=all(np.frombuffer(pbc, bool)))
-        return Pairs(*np.concatenate(columns, axis=1))
+                found += _close_pairs(kept, periodic=all(np.frombuffer(pbc, bool)))
+        names = [f.name for f in fields(Pairs)]
+        return Pairs(*(np.concatenate([getattr(p, name) for p in found]) for name in names))
 
 
-def _close_pairs(kept: Sequence[Sample], *, periodic: bool) -> Iterator[Array]:
-    """Yield the fields of `Pairs` (fields, pairs) for each structure and those after it."""
+def _close_pairs(kept: Sequence[Sample], *, periodic: bool) -> Iterator[Pairs]:
+    """Yield the close pairs of each structure and those after it."""
     cells = np.array([s.cell for s in kept])
     scaled = np.array([s.positions @ np.linalg.inv(s.cell) for s in kept])
     energies = np.array([s.energy for s in kept])
@@ -185,15 +207,16 @@ def _close_pairs(kept: Sequence[Sample], *, periodic: bool) -> Iterator[Array]:
         size = np.sqrt(np.mean(moved**2, axis=(1, 2)) * 3)
         strain = np.linalg.solve(cell, cells[j] - cells[i])
         volume = np.abs(np.linalg.det(cell))
-        row = np.stack(
-            [
-                size,
-                np.abs(strain).max(axis=(1, 2)),
-                energies[j] - energies[i],
-                -np.einsum("pax,pax->p", (forces[i] + forces[j]) / 2, moved),
-                volume * np.einsum("pxy,pxy->p", (stresses[i] + stresses[j]) / 2, strain),
-                np.full(len(j), float(scaled.shape[1])),
-                volume,
-            ]
+        stress = (stresses[i] + stresses[j]) / 2 * volume[:, None, None]
+        shears = (strain + strain.transpose(0, 2, 1))[:, YZ_XZ_XY[0], YZ_XZ_XY[1]]
+        pairs = Pairs(
+            moved=size,
+            strain=np.abs(strain).max(axis=(1, 2)),
+            change=energies[j] - energies[i],
+            work=-np.einsum("pax,pax->p", (forces[i] + forces[j]) / 2, moved),
+            elastic=np.einsum("pxy,pxy->p", stress, strain),
+            n_atoms=np.full(len(j), float(scaled.shape[1])),
+            volume=volume,
+            shear=shears[:, :, None] * stress[:, YZ_XZ_XY[0], YZ_XZ_XY[1]][:, None, :],
         )
-        yield row[:, size < CLOSE]
+        yield pairs.some(size < CLOSE)
