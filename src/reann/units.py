@@ -65,6 +65,7 @@ _BASE: dict[str, tuple[float, Dimension]] = {
     "mry": (1e-3 * ase_units.Rydberg, (1, 0, 0)),
     "kpa": (1e-6 * ase_units.GPa, (1, -3, 0)),
     "pm": (0.01, (0, 1, 0)),
+    "nn": (1e-9 * ase_units.J / ase_units.m, (1, -1, 0)),
     "mpa": (1e-3 * ase_units.GPa, (1, -3, 0)),
     "pa": (1e-9 * ase_units.GPa, (1, -3, 0)),
     "atm": (101325e-9 * ase_units.GPa, (1, -3, 0)),

@@ -63,6 +63,7 @@ Accepted = Literal[
     "coincident-atoms",
     "constant-energy",
     "energies-per-atom",
+    "force-order",
     "forces-along-bonds",
     "forces-disagree",
     "stress-and-volume",
@@ -70,6 +71,7 @@ Accepted = Literal[
     "stress-components",
     "stress-size",
     "stresses-disagree",
+    "zero-component",
 ]
 """Errors of `reann check` that a user can overrule."""
 

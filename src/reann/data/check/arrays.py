@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reann.data.check.axes import axes_without_forces
 from reann.data.check.bonds import Bonds
 from reann.data.check.projections import project
 from reann.data.check.record import Record, measure_distances
@@ -52,8 +53,10 @@ def measure(dataset: Dataset, index: int, record: Record, bonds: Bonds) -> None:
     shift = graph.edge_shift.numpy() @ graph.cell[0].numpy()
     vector = positions[neighbor] - positions[center] + shift
     measure_distances(record, numbers, center, neighbor, vector)
-    forces = graph.labels.get("forces")
-    bonds.add(numbers, None if forces is None else forces.numpy(), center, neighbor, vector)
+    if "forces" in graph.labels:
+        forces = graph.labels["forces"].numpy()
+        bonds.add(numbers, forces, center, neighbor, vector)
+        record.axes_without_forces = axes_without_forces(forces, center, vector)
 
 
 def labels_of(dataset: Dataset, index: int) -> dict[str, Any]:

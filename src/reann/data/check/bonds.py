@@ -74,6 +74,13 @@ class Bonds:
         bonds = {k: np.concatenate(v) for k, v in self._kept.items()}
         return {k: v for k, v in bonds.items() if len(v) >= FEWEST_BONDS and np.ptp(v[:, 0]) > 0}
 
+    def alignment(self) -> tuple[dict[tuple[int, int], float], float]:
+        """Return `correlation` for each pair of elements, and its mean, zero without bonds."""
+        every = self.by_elements()
+        ranks = {elements: correlation(rows) for elements, rows in every.items()}
+        weights = [len(rows) for rows in every.values()]
+        return ranks, float(np.average(list(ranks.values()), weights=weights)) if every else 0.0
+
 
 def correlation(rows: Array) -> float:
     """Return the rank correlation between how short a bond is and how strongly it repels."""

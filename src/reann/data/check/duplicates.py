@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,11 @@ SAME_GEOMETRY = 3e-5
 one atom moved by 1e-3 Å is not."""
 DIFFERENT_GEOMETRY = 1e-3
 """Å, between projections: forces do not stay the same to all digits."""
+MANY_DIGITS = 100
+"""Usual change of the energy over the smallest difference, from which digits do not agree by
+chance."""
+ALIKE = 1e-3
+"""Relative difference of forces or distances of structures that may be mirror images."""
 SAME_ENERGY = 1e-3
 """eV, times the root of the number of atoms."""
 SAME_FORCES = 0.01
@@ -87,6 +93,50 @@ def repeated_forces(records: Sequence[Record]) -> Finding | None:
         "Labels of an earlier step were written again: compute them anew. Ignore this for the "
         "same structure with atoms in another periodic image.",
     )
+
+
+def repeated_energies(records: Sequence[Record]) -> Finding | None:
+    """Energies that are those of the structure before to all digits, at another geometry.
+
+    Mirror images have equal energies, and forces of equal size. Where energies have few digits,
+    neighbors of a trajectory may have the same by chance.
+    """
+    steps = [
+        (a, b, abs(b.energy - a.energy))
+        for a, b in pairwise(records)
+        if a.energy is not None
+        and b.energy is not None
+        and (a.file, a.order, a.composition) == (b.file, b.order, b.composition)
+        and a.n_atoms > 1
+    ]
+    changes = np.array([change for _, _, change in steps])
+    if not (changes > 0.0).any():
+        return None
+    known = np.unique([r.energy for r in records if r.energy is not None])
+    if np.median(changes[changes > 0.0]) < MANY_DIGITS * np.diff(known).min():
+        return None
+    pairs = [
+        (a, b)
+        for a, b, change in steps
+        if change == 0.0
+        and np.abs(np.subtract(a.projections, b.projections)).max() > DIFFERENT_GEOMETRY
+        and not _mirrored(a, b)
+    ]
+    return _finding(
+        pairs,
+        "repeated-energies",
+        "structures have the energy of the one before to all digits, at another geometry",
+        "Labels of an earlier step were written again: compute them anew.",
+    )
+
+
+def _mirrored(a: Record, b: Record) -> bool:
+    """Whether two structures may be mirror images, for which equal energies are right."""
+    if a.force_rms is not None and b.force_rms is not None and max(a.force_rms, b.force_rms) > 0:
+        return abs(a.force_rms - b.force_rms) <= ALIKE * max(a.force_rms, b.force_rms)
+    if a.closest[2] < 0 or b.closest[2] < 0:  # not measured
+        return True
+    return abs(a.closest[0] - b.closest[0]) <= ALIKE * a.closest[0]
 
 
 def repeated(pairs: Sequence[Twins]) -> Finding | None:

@@ -24,6 +24,8 @@ FAR, ALIKE = np.log(1.6), np.log(1.2)
 """Distance of a factor from the nearest known one, and between two known ones that may be meant."""
 UNDECIDED = (0.4, 1.6)
 """Factors in which terms of higher order may end, where displacements are not small."""
+VERY_ALIGNED, SHARP = 0.99, np.log(1.06)
+"""Correlation and nearness at which even these factors are told from one."""
 UNRELATED, FEWEST_UNRELATED = 0.3, 30
 """Correlation below which so many forces do not belong to their energies; right ones have 0.7."""
 TOO_LARGE = 0.1
@@ -46,6 +48,14 @@ FORCE_FACTORS = {
     1 / units.energy("cm^-1"): "the energies look like cm^-1 beside forces in eV/Å",
 }
 """What forces must be multiplied by to agree with the energies, and what that means."""
+CLOSE_FACTORS = {
+    units.force("nN"): "they look like nN beside energies in eV",
+    1 / units.force("nN"): "they look like eV/Å that are converted from nN",
+    units.LENGTH["Bohr"]: "they look like eV/Å that are converted from eV/Bohr",
+    0.5: "they look like Hartree where energies are in Rydberg",
+    2.0: "they look like Rydberg where energies are in Hartree",
+}
+"""The same for factors that only aligned pairs tell from one."""
 STRESS_FACTORS = {
     -1.0: "they have the opposite sign",
     units.stress("GPa"): "they look like GPa",
@@ -163,8 +173,12 @@ def _proportional(
             f"(factor {factor:.2f} over {count} pairs of close structures)",
             "Nothing to do.",
         )
+    if label == "forces":
+        factors = {**CLOSE_FACTORS, **factors}
     if UNDECIDED[0] < factor < UNDECIDED[1]:
-        return None
+        exact = any(abs(np.log(factor / k)) < SHARP for k in CLOSE_FACTORS)
+        if label != "forces" or aligned < VERY_ALIGNED or not exact:
+            return None
     distance = {abs(np.log(factor / k)): w for k, w in factors.items() if factor / k > 0}
     nearest = min(distance, default=np.inf)
     # Displacements that are not small make the factor uncertain: name all that are about as near.

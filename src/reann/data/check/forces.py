@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import chemical_symbols
 
-from reann.data.check.bonds import Bonds, correlation, stiffness
+from reann.data.check.bonds import Bonds, stiffness
 from reann.data.check.finding import Finding, about, placeholders
 from reann.data.check.outliers import apart
 from reann.data.check.record import Record, collides
@@ -134,6 +134,24 @@ def all_forces_zero(records: Sequence[Record]) -> Finding | None:
     return placeholders(zero, labeled, "forces", "forces", " on every atom")
 
 
+def zero_component(records: Sequence[Record]) -> Finding | None:
+    """Forces without a component along an axis, which no symmetry explains."""
+    measured = [r for r in records if r.force_rms and r.n_atoms > 1 and r.closest[2] >= 0]
+    bad = [r for r in measured if r.axes_without_forces]
+    whole = len(bad) == len(measured) and len(bad) >= 3
+    axes = sorted({axis for r in bad for axis in r.axes_without_forces})
+    return about(
+        bad,
+        "zero-component",
+        "error" if whole else "warning",
+        f"the forces along {' and '.join(axes)} are exactly zero on every atom of "
+        f"{'all' if whole else f'{len(bad)} of {len(measured)}'} structures, which no symmetry "
+        "explains",
+        "Write all three components. Forces that a constraint set to zero belong to atoms that "
+        "`data.ignore_forces_of` can name.",
+    )
+
+
 def zero_forces(records: Sequence[Record]) -> Finding | None:
     """Atoms that feel exactly no force in most structures: constraints were applied."""
     some = [r for r in records if r.force_rms is not None and r.force_rms > 0.0]
@@ -170,15 +188,13 @@ def along_bonds(bonds: Bonds) -> Finding | None:
     every = bonds.by_elements()
     if not every:
         return None
-    ranks = {elements: correlation(rows) for elements, rows in every.items()}
-    weights = [len(rows) for rows in every.values()]
-    total = float(np.average(list(ranks.values()), weights=weights))
+    ranks, total = bonds.alignment()
     if total < OPPOSITE:
         return Finding(
             "forces-along-bonds",
             "error",
             f"compressed bonds attract and stretched ones repel (rank correlation {total:.2f} "
-            f"over {sum(weights)} bonds): the forces have the opposite sign",
+            f"over {sum(map(len, every.values()))} bonds): the forces have the opposite sign",
             "They are gradients: change their sign in the file.",
         )
     for (a, b), rows in every.items():

@@ -48,7 +48,7 @@ class PairModel:
         self._centers = np.geomspace(SHORTEST, 0.95 * cutoff, self._k)
         self._widths = 0.7 * np.gradient(self._centers)
         size = self._n_pairs * self._k
-        self._matrix, self._right = np.zeros((size, size)), np.zeros(size)
+        self.matrix, self._right = np.zeros((size, size)), np.zeros(size)
         self.n_structures = 0
 
     def add(self, atoms: Atoms, forces: Array) -> Design:
@@ -56,15 +56,15 @@ class PairModel:
         design = self.design(atoms)
         square = float(np.sum(forces**2))
         if square > 0.0:
-            self._matrix += design.forces.T @ design.forces / square
+            self.matrix += design.forces.T @ design.forces / square
             self._right += design.forces.T @ forces.ravel() / square
             self.n_structures += 1
         return design
 
     def solve(self) -> Array:
         """Return the coefficients."""
-        ridge = RIDGE * np.trace(self._matrix) / len(self._right)
-        return np.linalg.solve(self._matrix + ridge * np.eye(len(self._right)), self._right)
+        ridge = RIDGE * np.trace(self.matrix) / len(self._right)
+        return np.linalg.solve(self.matrix + ridge * np.eye(len(self._right)), self._right)
 
     def composition(self, atoms: Atoms) -> Array:
         """Return how many atoms of each element there are."""

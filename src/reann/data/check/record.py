@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
+from reann.data.check.axes import axes_without_forces
 from reann.data.check.bonds import Bonds
 from reann.data.check.projections import project
 from reann.data.conditions import conditions_of
@@ -87,6 +88,8 @@ class Record:
     """Random projections of the forces, eV/Å; empty where all are zero."""
     zero_forces: bytes = b""
     """One bit per atom: the force is exactly zero."""
+    axes_without_forces: str = ""
+    """Such as `z`: no force has this component, and symmetry does not explain it."""
     zero_geometry: tuple[float, ...] | None = None
     """Projections of the scaled positions, where all forces are exactly zero."""
     stress_max: float | None = None
@@ -176,6 +179,8 @@ class Recorder:
             record.lonely = tuple(alone[:3].tolist())
             record.n_lonely = len(alone)
         self.bonds.add(numbers, forces, center, neighbor, vector)
+        if forces is not None and len(forces) == len(numbers):
+            record.axes_without_forces = axes_without_forces(forces, center, vector)
 
     def _measure_labels(self, record: Record, labels: Mapping[str, Array], atoms: Atoms) -> None:
         energy, forces, stress = (labels.get(k) for k in ("energy", "forces", "stress"))

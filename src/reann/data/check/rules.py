@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reann.data.check import components, duplicates, energies, forces, geometry, mixed, stresses
 from reann.data.check.bonds import Bonds
 from reann.data.check.finding import Finding, Rule
+from reann.data.check.force_order import order_of_forces
 from reann.data.check.record import Record
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
@@ -28,7 +29,9 @@ RULES: tuple[Rule, ...] = (
     forces.force_unit,
     forces.force_outliers,
     forces.zero_forces,
+    forces.zero_component,
     duplicates.repeated_forces,
+    duplicates.repeated_energies,
     forces.net_force,
     stresses.all_stresses_zero,
     stresses.stress_size,
@@ -39,6 +42,8 @@ RULES: tuple[Rule, ...] = (
 """Every check that needs the records alone; a new one is a function added here."""
 PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
 """Checks of the pairs of structures with one geometry."""
+DOUBTFUL = 0.5
+"""Rank correlation along bonds below which the order of the forces is examined."""
 OVERRULED = {
     "forces-agree": {"force-unit", "forces-along-bonds"},
     "stresses-agree": {"stress-size", "stress-and-volume", "stress-beside-forces"},
@@ -54,6 +59,9 @@ def judge(
     findings = [rule(records) for rule in (*RULES, geometry.lonely_atoms(cutoff))]
     findings += [rule(pairs) for rule in PAIR_RULES]
     findings += [forces.along_bonds(bonds), work.forces(), work.stress()]
+    agree = any(f is not None and f.name == "forces-agree" for f in findings)
+    if not agree and abs(bonds.alignment()[1]) < DOUBTFUL:
+        findings.append(order_of_forces(work.with_forces()))
     findings += _shear(records, work, stress_fit)
     known = [f for f in findings if f is not None]
     names = {f.name for f in known}

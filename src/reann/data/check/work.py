@@ -165,6 +165,15 @@ class Work:
         diagonal = pairs.elastic - np.trace(pairs.shear, axis1=1, axis2=2)
         return by_work(pairs.change - np.nan_to_num(pairs.work) - diagonal, pairs.shear)
 
+    def with_forces(self) -> Iterator[tuple[Atoms, Array]]:
+        """Yield the structures that are kept and have forces."""
+        for (numbers, pbc), kept in self._kept.items():
+            elements, periodic = np.frombuffer(numbers, "<i4"), np.frombuffer(pbc, bool)
+            for s in kept:
+                if s.forces is not None:
+                    cell = s.cell if periodic.all() else None
+                    yield Atoms(elements, s.positions, cell=cell, pbc=periodic.all()), s.forces
+
     def has(self, label: str) -> bool:
         """Whether any structure that is kept has forces or a stress."""
         return any(getattr(s, label) is not None for kept in self._kept.values() for s in kept)
@@ -195,12 +204,15 @@ def _close_pairs(kept: Sequence[Sample], *, periodic: bool) -> Iterator[Pairs]:
     no_forces, no_stress = np.full_like(scaled[0], np.nan), np.full((3, 3), np.nan)
     forces = np.array([no_forces if s.forces is None else s.forces for s in kept])
     stresses = np.array([no_stress if s.stress is None else s.stress for s in kept])
+    least = np.abs(np.linalg.det(cells)).min() / 2
     for i in range(len(kept) - 1):
         step = scaled[i + 1 :] - scaled[i]
         if periodic:
             step -= np.round(step)
         rough = np.sqrt(np.mean((step @ cells[i]) ** 2, axis=(1, 2)) * 3)
         near = np.flatnonzero(rough < 2 * CLOSE)
+        # the mean of a cell and its mirror image has no volume
+        near = near[np.abs(np.linalg.det((cells[i] + cells[near + i + 1]) / 2)) > least]
         j, step = near + i + 1, step[near]
         cell = (cells[i] + cells[j]) / 2
         moved = step @ cell
