@@ -72,6 +72,32 @@ def test_no_structure_of_an_earlier_training_validates_the_next(folder, tmp_path
     assert not second.notes
 
 
+@pytest.mark.parametrize("digits", [3, 4])
+def test_structures_that_were_written_with_fewer_digits_do_not_validate(folder, tmp_path, digits):
+    first = parts_of(folder, 40)
+    start = saved(tmp_path / "first.reann", first.record)
+    frames = ase.io.read(folder / "90.traj", ":")
+    for atoms in frames:
+        calc, atoms.positions = atoms.calc, np.round(atoms.positions, digits)
+        atoms.calc = SinglePointCalculator(atoms, **calc.results)
+    ase.io.write(folder / "91.traj", frames)
+    second = parts_of(folder, 91, start, SECOND_SEED)
+    trained = set(first.train.indices.tolist())
+    assert len(second.valid)
+    assert not set(second.valid.indices.tolist()) & trained
+    (note,) = parts_of(folder, 91, start, valid={"indices": list(range(40))}).notes
+    assert note.startswith(f"{len(trained)} of 40 validation structures")
+
+
+def test_a_record_that_does_not_find_rounded_structures_is_noted(folder, tmp_path):
+    record = {**parts_of(folder, 30).record}
+    del record["rounded"]
+    parts = parts_of(folder, 90, saved(tmp_path / "old.reann", record), SECOND_SEED)
+    assert any("fewer digits" in note for note in parts.notes)
+    child = parts_of(folder, 90, saved(tmp_path / "child.reann", parts.record), SECOND_SEED)
+    assert any("fewer digits" in note for note in child.notes)
+
+
 def test_structures_of_all_earlier_trainings_are_remembered(folder, tmp_path):
     first = parts_of(folder, 40)
     start = saved(tmp_path / "first.reann", first.record)

@@ -22,8 +22,9 @@ from reann.data.build import Progress, build_cache
 from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
 from reann.data.file_types import check_file
 from reann.data.files import display_name, file_hash, find_files
-from reann.data.fingerprint import fingerprints
+from reann.data.fingerprint import fingerprints, stored_part
 from reann.data.keys import ResolvedKeys
+from reann.data.rounding import condensed, looked_up, recorded
 from reann.graph import Graph
 from reann.quantities import label_names, labels
 
@@ -133,9 +134,15 @@ class Dataset:
     @cached_property
     def fingerprints(self) -> NDArray[np.uint64]:
         """(structures,) hashes of the geometries; see `reann.data.fingerprint`."""
-        arrays = self._arrays
-        geometry = {name: arrays[name] for name in ("positions", "numbers", "cell", "pbc")}
-        return fingerprints(**geometry, first_atom=self._atoms)
+        return fingerprints(**self._geometry(), first_atom=self._atoms)
+
+    @cached_property
+    def condensed(self) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
+        """What finds geometries again that were rounded; see `reann.data.rounding`."""
+        return condensed(**self._geometry(), first_atom=self._atoms)
+
+    def _geometry(self) -> dict[str, NDArray[Any]]:
+        return {name: self._arrays[name] for name in ("positions", "numbers", "cell", "pbc")}
 
     def composition(self) -> NDArray[np.int64]:
         """Return how many atoms of each element every structure has, (structures, elements)."""
@@ -160,6 +167,20 @@ class Subset:
     def fingerprints(self) -> NDArray[np.uint64]:
         """(structures,) hashes of the geometries."""
         return self.dataset.fingerprints[self.indices]
+
+    def recorded(self) -> NDArray[np.uint64]:
+        """Return what a potential records of its training structures, two numbers of each."""
+        places, kinds = self.dataset.condensed
+        rounded = recorded(places[self.indices], kinds[self.indices])
+        return np.concatenate([stored_part(self.fingerprints), rounded])
+
+    def among(self, known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which structures are recorded, exactly or rounded to 1e-3 Å, (structures,)."""
+        if not len(known):
+            return np.zeros(len(self), dtype=bool)
+        places, kinds = self.dataset.condensed
+        rounded = looked_up(places[self.indices], kinds[self.indices], known)
+        return rounded | np.isin(stored_part(self.fingerprints), known)
 
 
 def open_dataset(

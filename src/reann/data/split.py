@@ -16,7 +16,6 @@ from reann.checkpoint import write_text
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
 from reann.data.draw import Drawing, group_names
-from reann.data.fingerprint import stored_part
 from reann.errors import UserError, counted, did_you_mean, listed
 
 SPLIT_VERSION = 1
@@ -50,8 +49,8 @@ def split(
     open_files
         Opens the files of a part that has its own, with the settings of the training files.
     learned
-        Shortened fingerprints of structures that are never drawn, because the training starts from
-        a potential that was trained on them.
+        Record (`Subset.recorded`) of structures that are never drawn, because the training starts
+        from a potential that was trained on them.
 
     Raises
     ------
@@ -64,7 +63,7 @@ def split(
         wanted["test"] = data.test
     free = np.ones(len(train), dtype=bool)
     parts = _given_parts(train, wanted, open_files, free)
-    drawing = Drawing(train, seed, free, np.isin(stored_part(train.fingerprints), learned))
+    drawing = Drawing(train, seed, free, Subset(train, np.arange(len(train))).among(learned))
     for name, part in wanted.items():
         if isinstance(part, GroupSplit) and isinstance(part.groups, float):
             parts[name] = Subset(train, drawing.of_groups(name, part.groups))
@@ -93,10 +92,11 @@ def known_structures(parts: dict[str, Subset], learned: NDArray[np.uint64]) -> l
     They can only be in parts that were given by files, indices or groups.
     """
     notes = []
-    known = np.concatenate([stored_part(parts["train"].fingerprints), learned])
     for name, title in (("valid", "validation"), ("test", "test")):
-        prints = parts[name].fingerprints if name in parts else np.empty(0, dtype=np.uint64)
-        n = int(np.isin(stored_part(prints), known).sum())
+        if name not in parts:
+            continue
+        known = np.isin(parts[name].fingerprints, parts["train"].fingerprints)
+        n = int((known | parts[name].among(learned)).sum())
         if n:
             notes.append(
                 f"{n} of {len(parts[name])} {title} structures were trained on as well, here or in"

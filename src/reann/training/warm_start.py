@@ -141,12 +141,14 @@ class Learned:
     """The structures that a potential was trained on, as far as its file records them."""
 
     fingerprints: NDArray[np.uint64]
-    """Shortened."""
+    """Shortened, with those that find rounded structures (`Subset.recorded`)."""
     complete: bool
     """Whether these are all, those of the potential that its training started from included."""
+    rounded: bool
+    """Whether structures are found that were rounded since."""
 
 
-NOTHING = Learned(NONE_LEARNED, complete=True)
+NOTHING = Learned(NONE_LEARNED, complete=True, rounded=True)
 """What a new potential has learned before its training."""
 
 
@@ -157,17 +159,18 @@ def learned_by(potential: Potential) -> Learned:
         try:
             found = fingerprint.decoded(str(record.get("fingerprints")))
         except ValueError:
-            return Learned(NONE_LEARNED, complete=False)
-        return Learned(found, record.get("complete") is True)
-    return Learned(NONE_LEARNED, complete=False)
+            return Learned(NONE_LEARNED, complete=False, rounded=False)
+        return Learned(found, record.get("complete") is True, record.get("rounded") is True)
+    return Learned(NONE_LEARNED, complete=False, rounded=False)
 
 
 def record_of(train: Subset, before: Learned) -> dict[str, Any]:
     """Return the record of training structures and of those that were learned before."""
-    every = np.concatenate([fingerprint.stored_part(train.fingerprints), before.fingerprints])
+    every = np.concatenate([train.recorded(), before.fingerprints])
     return {
         "version": fingerprint.VERSION,
         "complete": before.complete,
+        "rounded": before.rounded,
         "fingerprints": fingerprint.encoded(every),
     }
 
@@ -179,6 +182,11 @@ def warm_start_notes(learned: Learned, n_seeds: int) -> list[str]:
         notes.append(
             "the potential does not record all its training structures: the validation set may"
             " have some of them"
+        )
+    elif not learned.rounded:
+        notes.append(
+            "the potential is of an earlier version: training structures that were written with"
+            " fewer digits since are not recognized, and the validation set may have some of them"
         )
     if n_seeds > 1:
         notes.append(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ Order = tuple[int, int, int]
 
 SHEAR = ("yz", "xz", "xy")
 AS_READ: Order = (0, 1, 2)
-ORDERS: list[Order] = list(permutations(range(3)))
+ORDERS: tuple[Order, ...] = (AS_READ, (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 WRITERS: Mapping[Order, str] = {
     (1, 2, 0): ", the order of VASP",
     (2, 1, 0): ", the order of LAMMPS",
@@ -158,7 +157,7 @@ def _in_part(given: Array, fitted: Array, origins: Sequence[str]) -> Finding | N
         return None
     if others < max(FEWEST_IN_PART, PART * len(given)):
         return None  # not in part, but in all
-    examples = [origins[i] for i in np.flatnonzero(only[best])[:MOST_EXAMPLES]]
+    examples = [origins[i] for i in np.flatnonzero(only[best])[:MOST_EXAMPLES].tolist()]
     return Finding(
         "stress-components",
         "warning",

@@ -187,7 +187,7 @@ def single_stresses(stresses: Sequence[tuple[str, Array, Array]]) -> Finding | N
     typical = float(np.median(residual[clear]))
     bad = [
         i
-        for i in np.flatnonzero(clear)
+        for i in np.flatnonzero(clear).tolist()
         if residual[i] > max(WORSE, MOST_DEVIATING * typical) or large[i] == 0.0
     ]
     if not 0 < len(bad) <= max(FEW * len(given), A_FEW):
