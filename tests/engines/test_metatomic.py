@@ -59,6 +59,15 @@ try:
     export(Path("other/density.reann"), Path("start.xyz"), Path("."))
 except UserError as error:
     Path("refused.txt").write_text(error.what)
+
+def fail(*arguments, **settings):
+    raise RuntimeError("Traceback of TorchScript\\nno such operator")
+
+sys.modules[export.__module__].MetatomicCalculator = fail
+try:
+    export(Path("density.reann"), Path("start.xyz"), Path("failed"))
+except UserError as error:
+    Path("failed.txt").write_text(error.what)
 """
 
 
@@ -211,3 +220,9 @@ def test_the_command_tells_the_file_and_how_exact_it_is(folder):
 
 def test_another_potential_does_not_replace_the_file(folder):
     assert (folder / "refused.txt").read_text() == "A file exists with another content: density.pt."
+
+
+def test_an_export_that_metatomic_does_not_compute_is_an_error_and_writes_nothing(folder):
+    said = "metatomic does not compute the structure, so nothing was written: no such operator"
+    assert (folder / "failed.txt").read_text() == said
+    assert not (folder / "failed").exists()

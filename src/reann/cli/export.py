@@ -33,8 +33,8 @@ def export(
 ) -> None:
     """Write everything that another program needs to start with a potential.
 
-    Masses, velocities and fixed atoms go along. LAMMPS and metatomic compute the structure, and
-    what differs from Python is printed.
+    Masses, velocities and fixed atoms go along. LAMMPS and metatomic compute the structure: the
+    difference from Python is printed, and nothing is written where they fail or differ.
 
     Example: reann export water.reann start.xyz --to lammps
     """
@@ -61,10 +61,12 @@ def export(
 
     exported = for_lammps(model, start, folder, overwrite=overwrite)
     say(f"{folder}/in.lammps")
-    if isinstance(exported.difference, str):
-        say(f"LAMMPS did not compute it: {exported.difference}\nAsk `reann lammps doctor`.")
+    if exported.difference is None:
+        say("Not checked: there is no LAMMPS in this environment.")
     else:
         say(f"LAMMPS computes the same: {exported.difference}.")
+    if exported.all_fixed:
+        say("All atoms are fixed: the input computes energy and forces once.")
     _say_dropped(exported.dropped)
     say(f"Run it with: cd {folder} && {exported.command}")
 

@@ -1,4 +1,4 @@
-"""Whether another program computes what Python does."""
+"""Whether another program computes what Python does; an export writes nothing where it does not."""
 
 from __future__ import annotations
 
@@ -31,4 +31,11 @@ def checked(difference: Difference, program: str, where: str) -> Difference:
         f" {difference.forces:.1e} eV/Å.",
         where,
         "Please report this, with the potential and the structure; nothing was written.",
+    )
+
+
+def not_computed(program: str, said: str, where: str, fix: str) -> UserError:
+    """Return the error of an export whose check ended with an error of the other program."""
+    return UserError(
+        f"{program} does not compute the structure, so nothing was written: {said}", where, fix
     )

@@ -26,8 +26,8 @@ __DRIVER_NAME__, __DRIVER_CLASS__ = "reann", Driver.__name__
 
 INPUT = """<!-- {title}
      i-pi input.xml
-     Path integrals at constant volume. With nbeads='1' and <thermostat mode='svr'> the atoms are
-     classical{npt}. -->
+     Path integrals at constant volume. With nbeads='1', <batch_size> 1 and <thermostat mode='svr'>
+     the atoms are classical{npt}. A <batch_size> above nbeads waits forever. -->
 <simulation verbosity='medium'>
   <output prefix='run'>
     <properties stride='10' filename='out'> [ step, time{{picosecond}}, conserved{{electronvolt}},
@@ -51,7 +51,7 @@ INPUT = """<!-- {title}
     </initialize>
     <forces><force forcefield='reann'/></forces>
     <ensemble><temperature units='kelvin'> 300 </temperature></ensemble>
-    <motion mode='dynamics'>{fixed}
+    <motion mode='dynamics'>{center}{fixed}
       <dynamics mode='nvt'>
         <timestep units='femtosecond'> {timestep} </timestep>
         <thermostat mode='pile_g'><tau units='femtosecond'> 100 </tau></thermostat>
@@ -63,8 +63,9 @@ INPUT = """<!-- {title}
 
 
 NPT = "; with <dynamics mode='npt'> the pressure is constant"
+CENTER_MOVES = """
+      <fixcom> False </fixcom>"""
 FIXED = """
-      <fixcom> False </fixcom>
       <fixatoms_dof> [{numbers}] </fixatoms_dof>"""
 
 
@@ -100,6 +101,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
         steps=STEPS,
         timestep=time_step(atoms),
         npt=NPT if atoms.pbc.all() and not fixed.any() else "",
+        center=CENTER_MOVES if fixed.any() or len(atoms) == 1 else "",
         fixed=FIXED.format(numbers=numbers) if fixed.any() else "",
     )
     files = {

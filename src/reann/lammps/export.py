@@ -10,11 +10,12 @@ import ase
 import numpy as np
 
 from reann.engines.files import at_start, plain_name, read_start
-from reann.engines.parity import Difference, checked
+from reann.engines.parity import Difference, checked, not_computed
 from reann.errors import UserError
 from reann.lammps.data import System, data_file, system_of
 from reann.lammps.doctor import run
-from reann.lammps.script import check_input, command, dynamics_input, fixed_in
+from reann.lammps.places import from_pip
+from reann.lammps.script import check_input, command, fixed_in, start_input
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
@@ -25,24 +26,27 @@ from reann.potential import Prediction, load
 class Exported:
     """What became of an export to LAMMPS."""
 
-    difference: Difference | str
-    """Of LAMMPS from Python, or why it did not compute."""
+    difference: Difference | None
+    """Of LAMMPS from Python; None where there is no LAMMPS that could compute."""
     command: str
     """That runs it."""
+    all_fixed: bool
+    """Whether no atom can move: the input computes the structure once."""
     dropped: list[str]
     """Constraints of the structure that LAMMPS does not hold."""
 
 
 def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -> Exported:
-    """Write `in.lammps`, `start.data` and the potential into a folder, after LAMMPS ran one step.
+    """Write `in.lammps`, `start.data` and the potential into a folder, after a check by LAMMPS.
 
-    Masses, velocities and fixed atoms of the structure go along.
+    Masses, velocities and fixed atoms of the structure go along. Nothing is written where the
+    LAMMPS of this environment does not compute the structure as Python does.
 
     Raises
     ------
     UserError
-        If the structure or the potential cannot be read or do not fit, if LAMMPS and Python differ,
-        and as `write_folder`.
+        If the structure or the potential cannot be read or do not fit, if LAMMPS fails or differs
+        from Python, and as `write_folder`.
     """
     check_folder(folder)
     model = model_file(model)
@@ -61,13 +65,13 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     system = system_of(atoms, potential.elements)
     fixed, name, title = fixed_in(system), plain_name(model), f"{model.name}, {start}"
     files = {
-        "in.lammps": dynamics_input(system, fixed, name, title).encode("utf-8"),
+        "in.lammps": start_input(system, fixed, name, title).encode("utf-8"),
         "start.data": data_file(system, title).encode("utf-8"),
         name: model.read_bytes(),
     }
-    difference = _difference(files, system, name, expected)
+    difference = _difference(files, system, name, expected) if from_pip() else None
     write_folder(folder, files, [model, start], overwrite=overwrite)
-    return Exported(difference, command(len(atoms)), fixed.dropped)
+    return Exported(difference, command(len(atoms)), fixed.all_atoms, fixed.dropped)
 
 
 def _with_room(atoms: ase.Atoms) -> ase.Atoms:
@@ -85,8 +89,8 @@ def _with_room(atoms: ase.Atoms) -> ase.Atoms:
 
 def _difference(
     files: dict[str, bytes], system: System, model: str, expected: Prediction
-) -> Difference | str:
-    """Let LAMMPS compute the start in a folder of its own; return the difference, or its error."""
+) -> Difference:
+    """Let LAMMPS compute the start in a folder of its own, and return the difference."""
     with tempfile.TemporaryDirectory(prefix="reann-") as name:
         folder = Path(name)
         for file, content in files.items():
@@ -95,7 +99,9 @@ def _difference(
         done = run(["-in", "in.check", "-log", "check.log"], folder)
         if done.returncode:
             wrong = [line for line in done.stdout.splitlines() if "ERROR" in line]
-            return (wrong or done.stderr.splitlines() or ["no answer"])[-1]
+            said = (wrong or done.stderr.splitlines() or ["no answer"])[-1]
+            fix = "Ask `reann lammps doctor`, and export again."
+            raise not_computed("LAMMPS", said, model, fix)
         log = (folder / "check.log").read_text()
         dump = (folder / "check.dump").read_text()
     return checked(_compare(log, dump, system, expected), "LAMMPS", model)

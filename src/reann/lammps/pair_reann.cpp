@@ -13,7 +13,6 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
-#include "neigh_list.h"
 #include "neighbor.h"
 #include "update.h"
 
@@ -113,47 +112,6 @@ void PairReann::init_style() {
     check_bonds();
     check_neighbors();
     neighbor->add_request(this, full_list);
-}
-
-// Pairs of bonded atoms may be missing in the list. In a hybrid they may belong to others.
-void PairReann::check_bonds() const {
-    bool all = true;
-    for (int k = 1; k <= 3; ++k)
-        all &= force->special_lj[k] != 0.0 || force->special_coul[k] != 0.0;
-    if (all || !atom->molecular || atom->nbonds == 0) return;
-    const char *what = "pair_style reann needs all pairs of its atoms, bonded ones too: `special_bonds "
-                       "lj/coul 1 1 1`";
-    if (force->pair == this)
-        error->all(FLERR, what);
-    else
-        warn(what);
-}
-
-// Without some of its neighbors an atom has another energy, which its other neighbors feel.
-void PairReann::check_neighbors() const {
-    bool some = neighbor->nex_type > 0 || neighbor->nex_mol > 0;
-    for (int k = 0; k < neighbor->nex_group; ++k)
-        some |= neighbor->ex1_group[k] != 0 && neighbor->ex2_group[k] != 0; // 0: all
-    if (some)
-        warn("neigh_modify exclude leaves pairs out that pair_style reann needs: exclude atoms from "
-             "everything, `neigh_modify exclude group GROUP all`, or not at all");
-    if (neighbor->includegroup) warn("neigh_modify include leaves pairs out that pair_style reann needs");
-}
-
-// In a hybrid some pairs may belong to another style; only now the list knows which.
-void PairReann::setup() {
-    if (!list || !list->ijskip) return;
-    const int n = atom->ntypes;
-    for (int i = 1; i <= n; ++i)
-        for (int j = i; j <= n; ++j)
-            if (element_of_type_[i] >= 0 && element_of_type_[j] >= 0 && list->ijskip[i][j])
-                warn("pair_style hybrid gives the pairs of types " + std::to_string(i) + " and " +
-                     std::to_string(j) + " to another style, which leaves pairs out that pair_style reann "
-                     "needs: use hybrid/overlay");
-}
-
-void PairReann::warn(const std::string &what) const {
-    if (comm->me == 0) error->warning(FLERR, what);
 }
 
 double PairReann::init_one(int, int) { return reann_cutoff(model_); }

@@ -40,6 +40,7 @@ class PairReann : public Pair {
     void open(std::string file);
     void check_bonds() const;
     void check_neighbors() const;
+    void check_group(int which, const char *command) const;
     void warn(const std::string &what) const;
     bool of_style(int i) const;
     bool fits() const;

@@ -1,4 +1,4 @@
-"""The input of LAMMPS for a structure: dynamics with what is fixed, or one step for a check."""
+"""The input of LAMMPS for a structure: dynamics, or one computation where no atom can move."""
 
 from __future__ import annotations
 
@@ -47,6 +47,14 @@ thermo_style custom step temp pe etotal{press}
 dump_modify trajectory element {elements} sort id
 run ${{steps}}
 """
+ONCE = """velocity all set 0.0 0.0 0.0
+thermo_style custom step pe{press}
+dump forces all custom 1 forces.dump id element x y z fx fy fz
+dump_modify forces element {elements} sort id
+run 0
+"""
+THERMOSTAT = "fix md {group} nvt temp ${{temperature}} ${{temperature}} 0.1\n"
+OWN_TEMPERATURE = "fix_modify md temp thermal\n"
 ATOMS_PER_RANK = 50
 """Fewer give a rank nothing to do."""
 
@@ -59,6 +67,11 @@ class Fixed:
     """(atoms, 3)"""
     dropped: list[str]
     """Names of the constraints that it does not hold."""
+
+    @property
+    def all_atoms(self) -> bool:
+        """Whether no atom can move in any direction."""
+        return bool(self.directions.all())
 
     @property
     def groups(self) -> dict[str, NDArray[np.int64]]:
@@ -86,8 +99,16 @@ def check_input(system: System, model: str) -> str:
     return _setup(system, model) + CHECK
 
 
-def dynamics_input(system: System, fixed: Fixed, model: str, title: str) -> str:
-    """Return an input for molecular dynamics."""
+def start_input(system: System, fixed: Fixed, model: str, title: str) -> str:
+    """Return an input for molecular dynamics, or for one computation where all atoms are fixed."""
+    if fixed.all_atoms:
+        head = f"# {title}\n#   lmp -in in.lammps\n# All atoms are fixed: energy and forces, once."
+        output = ONCE.format(press=_press(system), elements=" ".join(system.elements))
+        return f"{head}\n{_setup(system, model)}\n{output}"
+    return _dynamics_input(system, fixed, model, title)
+
+
+def _dynamics_input(system: System, fixed: Fixed, model: str, title: str) -> str:
     constant_volume = bool(fixed.groups) or not system.atoms.pbc.all()
     run = command(len(system.atoms))
     lines = [f"# {title}", f"#   {run}"]
@@ -96,14 +117,15 @@ def dynamics_input(system: System, fixed: Fixed, model: str, title: str) -> str:
     lines += [f"# This constraint of the structure is not in here: {n}" for n in fixed.dropped]
     head = "\n".join([*lines, CONSTANT_VOLUME if constant_volume else ENSEMBLES])
     step = f"timestep {1e-3 * time_step(system.atoms):g}   # ps\nneighbor 1.0 bin\n"
-    body = _held(fixed) + _velocities(system, fixed)
-    body += _constant_volume(fixed) if constant_volume else EITHER
+    thermal = _has_own_temperature(system, fixed)
+    body = _held(fixed) + (_temperature(fixed) if thermal else "") + _velocities(system, fixed)
+    body += THERMOSTAT.format(group=_moving(fixed)) if constant_volume else EITHER
     output = OUTPUT.format(
-        press=" press vol" if system.atoms.pbc.all() else "",
-        thermal="thermo_modify temp thermal\n" if fixed.groups else "",
+        press=_press(system),
+        thermal="thermo_modify temp thermal\n" if thermal else "",
         elements=" ".join(system.elements),
     )
-    return f"{head}\n{_setup(system, model)}\n{step}{body}{output}"
+    return f"{head}\n{_setup(system, model)}\n{step}{body}{OWN_TEMPERATURE * thermal}{output}"
 
 
 def _setup(system: System, model: str) -> str:
@@ -114,8 +136,12 @@ def _setup(system: System, model: str) -> str:
     )
 
 
+def _press(system: System) -> str:
+    return " press vol" if system.atoms.pbc.all() else ""
+
+
 def _held(fixed: Fixed) -> str:
-    """Return groups of what is fixed, their forces set to zero, and the temperature of the rest."""
+    """Return groups of what is fixed, with their forces set to zero, and the group of the rest."""
     if not fixed.groups:
         return ""
     lines = []
@@ -124,29 +150,39 @@ def _held(fixed: Fixed) -> str:
         lines.append(f"group fixed_{axes} id {_ranges(atoms)}")
         lines.append(f"fix hold_{axes} fixed_{axes} setforce {zeros}")
     still = " fixed_xyz" if "xyz" in fixed.groups else ""
-    partly = sum(len(axes) * len(atoms) for axes, atoms in fixed.groups.items() if axes != "xyz")
     lines.append(f"group mobile subtract all{still}" if still else "group mobile union all")
-    # The center of mass is not at rest: only what is fixed holds no kinetic energy.
-    lines += ["compute thermal mobile temp", f"compute_modify thermal extra/dof {partly}", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
+
+
+def _moving(fixed: Fixed) -> str:
+    return "mobile" if fixed.groups else "all"
+
+
+def _has_own_temperature(system: System, fixed: Fixed) -> bool:
+    """Whether the center of mass moves: LAMMPS takes it to be at rest, 3 degrees of freedom less.
+
+    It is not at rest where atoms are fixed; and the motion of a single atom is that of its center.
+    """
+    return bool(fixed.groups) or len(system.atoms) == 1
+
+
+def _temperature(fixed: Fixed) -> str:
+    """Return the temperature of what moves: only what is fixed holds no kinetic energy."""
+    partly = sum(len(axes) * len(atoms) for axes, atoms in fixed.groups.items() if axes != "xyz")
+    return f"compute thermal {_moving(fixed)} temp\ncompute_modify thermal extra/dof {partly}\n"
 
 
 def _velocities(system: System, fixed: Fixed) -> str:
     still = [f"velocity fixed_{axes} set {_components(axes)}" for axes in fixed.groups]
     if has_velocities(system.atoms):
         lines = ["# The velocities are those of the structure, in start.data.", *still]
-    elif not still:
-        lines = ["velocity all create ${temperature} 4711 mom yes rot yes"]
+    elif _has_own_temperature(system, fixed):
+        group = _moving(fixed)
+        drawn = f"velocity {group} create ${{temperature}} 4711 mom no rot no temp thermal"
+        lines = [drawn, *still, f"velocity {group} scale ${{temperature}} temp thermal"]
     else:
-        drawn = "velocity mobile create ${temperature} 4711 mom no rot no"
-        lines = [drawn, *still, "velocity mobile scale ${temperature} temp thermal"]
+        lines = ["velocity all create ${temperature} 4711 mom yes rot yes"]
     return "\n".join([*lines, ""])
-
-
-def _constant_volume(fixed: Fixed) -> str:
-    if not fixed.groups:
-        return "fix md all nvt temp ${temperature} ${temperature} 0.1\n"
-    return "fix md mobile nvt temp ${temperature} ${temperature} 0.1\nfix_modify md temp thermal\n"
 
 
 def _components(axes: str) -> str:

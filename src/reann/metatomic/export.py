@@ -8,12 +8,14 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+import ase
 import numpy as np
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput
 from metatomic_ase import MetatomicCalculator
+from numpy.typing import NDArray
 
 from reann.engines.files import at_start, read_start
-from reann.engines.parity import Difference, checked
+from reann.engines.parity import Difference, checked, not_computed
 from reann.metatomic.model import recorded
 from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
@@ -36,8 +38,8 @@ def export(
     Raises
     ------
     UserError
-        If the structure or the potential cannot be read or do not fit, if metatomic and Python
-        differ, and as `write_folder`.
+        If the structure or the potential cannot be read or do not fit, if metatomic fails or
+        differs from Python, and as `write_folder`.
     """
     check_folder(folder)
     model = model_file(model)
@@ -51,12 +53,7 @@ def export(
         warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
         file = Path(temporary) / name
         atomistic(potential, model.stem).save(str(file))
-        atoms.calc = MetatomicCalculator(
-            file,
-            check_consistency=True,
-            uncertainty_threshold=None,  # pyright: ignore[reportArgumentType]
-        )
-        energy, forces = atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
+        energy, forces = _computed(file, atoms, str(model))
         content = file.read_bytes()
     difference = Difference(
         abs(energy - float(expected["energy"])) / len(atoms),
@@ -65,6 +62,21 @@ def export(
     checked(difference, "metatomic", str(model))
     write_folder(folder, {name: content}, [model, start], overwrite=overwrite, same=_same)
     return folder / name, difference
+
+
+def _computed(file: Path, atoms: ase.Atoms, where: str) -> tuple[float, NDArray[np.float64]]:
+    """Return energy (eV) and forces (eV/Å) of metatomic's calculator."""
+    try:
+        atoms.calc = MetatomicCalculator(
+            file,
+            check_consistency=True,
+            uncertainty_threshold=None,  # pyright: ignore[reportArgumentType]
+        )
+        return atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
+    except (RuntimeError, ValueError) as error:
+        said = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        fix = "Please report this, with the potential and the structure."
+        raise not_computed("metatomic", said[0], where, fix) from error
 
 
 def _same(old: bytes, new: bytes) -> bool:
