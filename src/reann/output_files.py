@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from reann.data.files import expanded
 from reann.errors import UserError, listed
@@ -23,8 +24,8 @@ Same = Callable[[bytes, bytes], bool]
 def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[object]) -> None:
     """Raise `UserError` if an output is an input or another output, or cannot be written.
 
-    Links of all kinds and `..` in paths make no difference. No output replaces a file of a run, and
-    ``--json`` replaces JSON alone.
+    Links of all kinds and `..` in paths make no difference. No output replaces a file of a run, or
+    data that a potential among the inputs was trained with; ``--json`` replaces JSON alone.
 
     Parameters
     ----------
@@ -36,9 +37,11 @@ def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[obj
     """
     given = {option: Path(path) for option, path in outputs.items() if path is not None}
     sources = input_files(inputs) if given else []
+    of_training = training_files(sources) if any(path.exists() for path in given.values()) else []
     for option, path in given.items():
         _check_writable(path, option)
-        _check_no_input(path, option, sources)
+        _check_no_input(path, option, sources, "an input of this command")
+        _check_no_input(path, option, of_training, "data that the potential was trained with")
         _check_no_run(path, option)
         if option == "--json":
             _check_replaces_json(path)
@@ -113,6 +116,36 @@ def input_files(inputs: Iterable[object]) -> list[Path]:
     return files
 
 
+def training_files(potentials: Iterable[Path]) -> list[Path]:
+    """Return the existing files that potentials were trained, validated and tested with.
+
+    Files that are no potentials, and potentials that record no data, add nothing.
+    """
+    names: list[object] = []
+    for settings in (each for file in potentials for each in _settings_of(file)):
+        data = settings.get("data")
+        for part in ("train", "valid", "test"):
+            value = data.get(part) if isinstance(data, dict) else None
+            value = value.get("indices") if isinstance(value, dict) else value
+            names += value if isinstance(value, list) else [value]
+    return input_files(names)
+
+
+def _settings_of(file: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the settings of the training of each member, and those of the run in the folder."""
+    from reann.checkpoint import read_header
+    from reann.config_file import load_config, values_of
+    from reann.training.folder import CONFIG, is_of_run
+
+    with suppress(UserError):
+        members = read_header(file).get("members")
+        every = members if isinstance(members, list) else []
+        settings = (one.get("settings") for one in every if isinstance(one, dict))
+        yield from (one for one in settings if isinstance(one, dict))
+        if is_of_run(file):
+            yield values_of(load_config(file.with_name(CONFIG)))
+
+
 def _check_writable(path: Path, option: str) -> None:
     folder = path.parent
     if path.is_dir():
@@ -136,12 +169,12 @@ def _may_write_into(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def _check_no_input(path: Path, option: str, sources: Iterable[Path]) -> None:
+def _check_no_input(path: Path, option: str, sources: Iterable[Path], kind: str) -> None:
     for source in sources:
         if path.exists() and path.samefile(source):
             linked = "" if path == source else f", which is the same file as {source}"
             raise UserError(
-                f"{option} would overwrite an input of this command: '{path}'{linked}.",
+                f"{option} would overwrite {kind}: '{path}'{linked}.",
                 fix="Choose another file to write.",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import ase
@@ -79,6 +80,53 @@ def test_no_verb_writes_over_its_input(place, verb, name, way):
     assert result.exit_code == 1, result.output
     assert "would overwrite" in result.stderr
     assert (place / name).read_bytes() == before
+
+
+AS_GIVEN = {
+    "a file": {"train": DATA},
+    "a list": {"train": ["other.xyz", DATA]},
+    "a glob": {"train": "d*.xyz"},
+    "validation set": {"train": "other.xyz", "valid": DATA},
+    "test set": {"train": "other.xyz", "valid": 0.1, "test": [DATA]},
+    "indices": {"train": "other.xyz", "valid": {"indices": DATA}},
+}
+
+
+@pytest.mark.parametrize("given", AS_GIVEN)
+@pytest.mark.parametrize("recorded", ["in the potential", "in config.yaml"])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_output_replaces_the_data_of_a_training(place, recorded, given, way):
+    if recorded == "in the potential":
+        metadata = {"settings": {"data": AS_GIVEN[given]}}
+        Potential(random_model([1, 8]), metadata).save(place / MODEL)
+    else:
+        text = f"# reann 0.1.0\ndata: {json.dumps(AS_GIVEN[given])}\n"
+        (place / "run/config.yaml").write_text(text)
+    with pytest.raises(UserError, match="overwrite data that the potential was trained with"):
+        check_outputs({"--output": way(place / DATA)}, ["run", "start.xyz"])
+    check_outputs({"--output": place / "new.xyz"}, ["run", "start.xyz"])
+
+
+@pytest.mark.parametrize("verb", ["evaluate -o", "md -o", "md --continue -o", "relax -o"])
+def test_no_verb_writes_over_the_data_of_a_training(place, verb):
+    metadata = {"settings": {"data": {"train": DATA}}}
+    Potential(random_model([1, 8]), metadata).save(place / MODEL)
+    before = (place / DATA).read_bytes()
+    (place / "water.xyz").write_bytes(before)
+    *words, output = VERBS[verb.replace(" --continue", "")][0]
+    words = [word if "xyz" not in word else "water.xyz" for word in words]
+    more = ["--continue"] if "--continue" in verb else []
+    result = CliRunner().invoke(app, [*words, *more, output, DATA])
+    assert result.exit_code == 1, result.output
+    said = " ".join(result.stderr.split())
+    assert "would overwrite data that the potential was trained with" in said
+    assert (place / DATA).read_bytes() == before
+
+
+@pytest.mark.parametrize("metadata", [{}, {"settings": []}, {"settings": {"data": 1}}])
+def test_potentials_that_record_no_data_are_no_obstacle(place, metadata):
+    Potential(random_model([1, 8]), metadata).save(place / MODEL)
+    check_outputs({"--output": place / DATA}, ["run"])
 
 
 WITH_OUTPUT = ["evaluate --json", "check --json"]
