@@ -94,6 +94,8 @@ class Library:
         self.c = ctypes.CDLL(str(path))
         self.c.reann_open.restype = c_void_p
         self.c.reann_open.argtypes = [c_char_p, POINTER(Error)]
+        self.c.reann_file_size.restype = c_int64
+        self.c.reann_file_size.argtypes = [c_char_p, POINTER(Error)]
         self.c.reann_close.argtypes = [c_void_p]
         self.c.reann_cutoff.restype = c_double
         self.c.reann_cutoff.argtypes = [c_void_p]
@@ -111,6 +113,14 @@ class Library:
         if not handle:
             raise RefusalError(error.message.decode())
         return Model(self.c, handle)
+
+    def size(self, path: Path) -> int:
+        """Return the size of a file of reann."""
+        error = Error()
+        size = self.c.reann_file_size(os.fsencode(path), byref(error))
+        if size < 0:
+            raise RefusalError(error.message.decode())
+        return size
 
 
 class Model:

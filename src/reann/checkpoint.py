@@ -25,7 +25,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from reann import strict_json
-from reann.errors import UserError
+from reann.errors import DamagedError, UserError
 
 FORMAT_VERSION = 2
 
@@ -77,16 +77,31 @@ def write(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str
     Raises
     ------
     UserError
-        If the disk is full or the folder cannot be written; the old file is untouched.
+        If the disk is full, the folder cannot be written, or the file would be larger than `read`
+        accepts; the old file is untouched.
     """
     text = strict_json.dumps({"kind": kind, "format": FORMAT_VERSION, **header})
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save_tensors(flat, metadata={"reann": text, "sha256": NO_DIGEST})
+    _check_size(path, content)
     digest = hashlib.sha256(content).hexdigest()
     start = _digest_position(content)
     content = content[:start] + digest.encode() + content[start + 64 :]
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _check_size(path: Path, content: bytes) -> None:
+    """Raise `UserError` for a file that `read` would refuse."""
+    header = struct.unpack("<Q", content[:8])[0]
+    if len(content) > LARGEST_FILE or header > LARGEST_HEADER:
+        raise UserError(
+            f"{path.name} is not written: it would have {len(content) / 1e6:.0f} MB,"
+            f" {header / 1e6:.0f} MB of them in its header, and could not be read again.",
+            str(path),
+            f"A file has at most {LARGEST_FILE / 1e6:.0f} MB, its header {LARGEST_HEADER / 1e6:.0f}"
+            " MB: train with fewer structures, fewer members or a smaller network.",
+        )
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -107,7 +122,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         tensors = load_tensors(content)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"The tensors are damaged ({error}).", str(path), REPAIR) from error
+        raise DamagedError(f"The tensors are damaged ({error}).", str(path), REPAIR) from error
     if version < FORMAT_VERSION and kind != "potential":
         raise UserError(
             f"This {kind} was begun by an earlier version of reann, and cannot go on.",
@@ -143,7 +158,7 @@ def _verified(path: Path) -> tuple[dict[str, Any], int, bytes]:
     blank.update(memoryview(content)[start + 64 :])
     same = content[start : start + 64] == digest.encode()
     if not same or blank.hexdigest() != digest:
-        raise UserError("The file is damaged: its checksum does not match.", str(path), REPAIR)
+        raise DamagedError("The file is damaged: its checksum does not match.", str(path), REPAIR)
     header = _json(text, path)
     return _up_to_date(header, path), header["format"], content
 
@@ -157,7 +172,9 @@ def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
             "Upgrade with `pip install --upgrade reann`.",
         )
     if type(version) is not int or any(n not in UPGRADES for n in range(version, FORMAT_VERSION)):
-        raise UserError(f"The file has format {version}, which never was one.", str(path), REPAIR)
+        raise DamagedError(
+            f"The file has format {version}, which never was one.", str(path), REPAIR
+        )
     for n in range(version, FORMAT_VERSION):
         header = {**UPGRADES[n].header(header), "format": n + 1}
     return header
@@ -170,9 +187,9 @@ def _head(file: BinaryIO, path: Path) -> bytes:
     if 2 <= size <= min(LARGEST_HEADER, length - 8):
         return first + file.read(size)
     if not first:
-        raise UserError("The file is empty.", str(path), REPAIR)
+        raise DamagedError("The file is empty.", str(path), REPAIR)
     pickled = first.startswith((b"PK", *(b"\x80%c" % protocol for protocol in range(2, 6))))
-    raise UserError(
+    raise DamagedError(
         "This is not a reann file: it looks like "
         + ("a pickle or zip archive." if pickled else "another format, or it is truncated."),
         str(path),
@@ -186,14 +203,14 @@ def _metadata(head: bytes, path: Path) -> tuple[str, str]:
     metadata = metadata if isinstance(metadata, dict) else {}
     text, digest = metadata.get("reann"), metadata.get("sha256")
     if not isinstance(text, str) or not isinstance(digest, str):
-        raise UserError(
+        raise DamagedError(
             "This is a safetensors file, but not one of reann.",
             str(path),
             "Original REANN models are read by `reann convert`.",
         )
     length = path.stat().st_size
     if length > LARGEST_FILE:
-        raise UserError(
+        raise DamagedError(
             f"The file is damaged: it has {length / 2**30:.0f} GiB, and files of reann have at"
             f" most {LARGEST_FILE / 2**30:.0f}.",
             str(path),
@@ -209,13 +226,13 @@ def _json(text: str | bytes, path: Path) -> dict[str, Any]:
         too_many = decoded.count("[") + decoded.count("{") > MOST_BRACKETS
         header = None if too_many else json.loads(decoded)
     except (ValueError, RecursionError) as error:
-        raise UserError("The header of the file is damaged.", str(path), REPAIR) from error
+        raise DamagedError("The header of the file is damaged.", str(path), REPAIR) from error
     level = [header] if isinstance(header, dict) else []
     for _ in range(DEEPEST_HEADER):
         inside = [one.values() if isinstance(one, dict) else one for one in level]
         level = [x for each in inside for x in each if isinstance(x, dict | list)]
     if level or not isinstance(header, dict):
-        raise UserError("The header of the file is not one of reann.", str(path), REPAIR)
+        raise DamagedError("The header of the file is not one of reann.", str(path), REPAIR)
     return header
 
 

@@ -36,6 +36,10 @@ class UserError(Exception):
         return type(self), (self.what, self.where, self.fix)
 
 
+class DamagedError(UserError):
+    """A file is not what this program has written."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

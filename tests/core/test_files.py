@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import os
 import random
 import re
 import subprocess
@@ -118,6 +119,27 @@ def test_files_of_other_kinds_are_told_apart(library, tmp_path):
     assert "not of type" in refusal(changed(original, '"dtype":"F64"', '"dtype":"I64"'))
     with pytest.raises(RefusalError, match="cannot be read"):
         library.open(tmp_path)
+
+
+@pytest.mark.parametrize("use", ["open", "size"])
+@pytest.mark.parametrize("case", ["another format", "not one of reann", "it has 1024 GiB"])
+def test_huge_files_are_refused_without_reading_them(library, tmp_path, use, case):
+    path, content = tmp_path / "huge.reann", GOLDEN[0].read_bytes()
+    if case == "another format":
+        content = b"9\nLattice=\n"
+    elif case == "not one of reann":
+        text = b'{"x": {"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}}'
+        content = len(text).to_bytes(8, "little") + text
+    path.write_bytes(content)
+    os.truncate(path, 1 << 40)  # a sparse file of 1 TiB
+    with pytest.raises(RefusalError, match=case):
+        getattr(library, use)(path)
+
+
+def test_the_size_of_a_file_of_reann_is_told(library, tmp_path):
+    assert library.size(GOLDEN[0]) == GOLDEN[0].stat().st_size
+    with pytest.raises(RefusalError, match="no such file"):
+        library.size(tmp_path / "absent.reann")
 
 
 @pytest.mark.parametrize(

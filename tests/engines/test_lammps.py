@@ -565,7 +565,7 @@ def test_a_run_folder_stands_for_its_potential(tmp_path):
     folder = setup.replace("a.reann", "run")
     (tmp_path / "run").mkdir()
     said = attempt(tmp_path, folder + "run 0\n").stdout
-    assert "run/model.reann: there is no such file" in said
+    assert "run/model.reann: There is no such file" in said
     (tmp_path / "a.reann").rename(tmp_path / "run" / "model.reann")
     assert asked(tmp_path, folder)["energy"] == known
 
@@ -587,7 +587,7 @@ def test_units_real_are_kilocalories(tmp_path):
     [
         (("H C O Ni", "H C O"), "needs an element, or NULL, for each of the 4 types"),
         (("H C O Ni", "H C Xx Ni"), "does not know 'Xx', it knows H C O Ni"),
-        (("a.reann", "b.reann"), "b.reann: there is no such file"),
+        (("a.reann", "b.reann"), "b.reann: There is no such file"),
         (("a.reann", "a.data"), "another format"),
         (("a.reann", "broken.reann"), "checksum"),
         (("units metal", "units lj"), "needs units metal or real, not lj"),

@@ -259,6 +259,17 @@ def test_a_header_of_very_many_lists_is_refused_without_parsing_it(tmp_path, mon
     assert "header" in refusal(path).what
 
 
+@pytest.mark.parametrize("limit", ["LARGEST_FILE", "LARGEST_HEADER"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path, monkeypatch, limit):
+    path = tmp_path / "a.reann"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(checkpoint, limit, 1000)
+    with pytest.raises(UserError, match="could not be read again") as info:
+        checkpoint.write(path, "potential", {"about": "x" * 900}, {"a": torch.zeros(200)})
+    assert "a.reann is not written" in info.value.what
+    assert path.read_bytes() == b"old"
+
+
 # --- what is not executed ---------------------------------------------------------------------
 
 

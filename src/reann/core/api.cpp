@@ -59,6 +59,10 @@ reann_model *reann_open(const char *path, reann_error *error) {
     });
 }
 
+int64_t reann_file_size(const char *path, reann_error *error) {
+    return guarded<int64_t>(error, -1, [&] { return static_cast<int64_t>(reann::file_size(path)); });
+}
+
 reann_model *reann_parse(const char *content, int64_t n_bytes, reann_error *error) {
     return guarded<reann_model *>(error, nullptr, [&] {
         const reann::File file = reann::parse_file(std::string(content, n_bytes));

@@ -22,6 +22,7 @@ namespace {
 
 constexpr double format_version = 2;
 constexpr uint64_t largest_header = 100'000'000; // bytes, as in safetensors
+constexpr uint64_t largest_file = uint64_t(1) << 31; // bytes; far more than a potential has
 constexpr size_t most_axes = 8;
 constexpr double largest_exact = 9007199254740992.0; // 2^53
 constexpr size_t n_length = 8, n_digest = 64;        // bytes
@@ -69,6 +70,22 @@ const std::string &metadata_entry(const Json &header, const char *key) {
         throw Error("This is a safetensors file, but not one of reann. Original REANN models are "
                     "read by `reann convert`.");
     return entry->string;
+}
+
+// What the header of a file of so many bytes says, without the numbers behind it.
+struct Head {
+    Json header;
+    std::string about, digest;
+};
+
+Head parse_head(std::string_view text, uint64_t n_bytes) {
+    Head head{parse_header(text), "", ""};
+    head.about = metadata_entry(head.header, "reann");
+    head.digest = metadata_entry(head.header, "sha256");
+    if (n_bytes > largest_file)
+        damaged("The file is damaged: it has " + std::to_string(n_bytes >> 30) +
+                " GiB, and files of reann have at most 2.");
+    return head;
 }
 
 // The digest is that of the whole content with zeros in its own place.
@@ -184,46 +201,85 @@ Array tensor(const std::string &name, const Json &entry, std::string_view data) 
     return array;
 }
 
-} // namespace
-
-File parse_file(std::string content, bool verify) {
-    const size_t n_header =
-        header_length(std::string_view(content).substr(0, n_length), content.size());
+// The file of its content, whose header is parsed already.
+File file_of(std::string content, size_t n_header, Head head, bool verify) {
     File file;
     file.content = std::move(content);
-    const std::string_view all = file.content;
-    const Json header = parse_header(all.substr(n_length, n_header));
-    file.header = metadata_entry(header, "reann");
-    const std::string &digest = metadata_entry(header, "sha256");
-    if (verify) verify_digest(file.content, n_header, digest);
+    file.header = std::move(head.about);
+    if (verify) verify_digest(file.content, n_header, head.digest);
     const int version = check_kind(parse_header(file.header));
 
-    const std::string_view data = all.substr(n_length + n_header);
+    const std::string_view data = std::string_view(file.content).substr(n_length + n_header);
+    const Json &header = head.header;
     for (size_t i = 0; i < header.keys.size(); ++i)
         if (header.keys[i] != "__metadata__")
             file.arrays.push_back(tensor(present_name(header.keys[i], version), header.values[i], data));
     return file;
 }
 
-File read_file(const std::string &path) {
-    try {
+// A file of which no more is read than is known to belong to a potential.
+class Reader {
+  public:
+    explicit Reader(const std::string &path) {
         std::error_code error;
-        const uint64_t n_bytes = std::filesystem::file_size(path, error);
+        n_bytes_ = std::filesystem::file_size(path, error);
         if (error == std::errc::no_such_file_or_directory)
             throw Error("There is no such file. Check the path.");
         if (error) throw Error("The file cannot be read (" + error.message() + ").");
-        std::ifstream stream(path, std::ios::binary);
-        std::string content(std::min<uint64_t>(n_bytes, n_length), '\0');
-        stream.read(content.data(), static_cast<std::streamsize>(content.size()));
-        if (!stream) throw Error("The file cannot be read. Check who may read it.");
-        header_length(content, n_bytes);
-        content.resize(n_bytes);
-        stream.read(content.data() + n_length, static_cast<std::streamsize>(n_bytes - n_length));
-        if (!stream) throw Error("The file cannot be read to its end.");
-        return parse_file(std::move(content));
+        stream_.open(path, std::ios::binary);
+        if (!stream_) throw Error("The file cannot be read. Check who may read it.");
+        read_to(n_length);
+        n_header_ = header_length(content_, n_bytes_);
+        read_to(n_length + n_header_);
+        head_ = parse_head(std::string_view(content_).substr(n_length), n_bytes_);
+    }
+
+    uint64_t n_bytes() const { return n_bytes_; }
+
+    File rest() {
+        read_to(n_bytes_);
+        return file_of(std::move(content_), n_header_, std::move(head_), true);
+    }
+
+  private:
+    void read_to(uint64_t end) {
+        const uint64_t begin = content_.size();
+        content_.resize(std::min(end, n_bytes_));
+        stream_.read(content_.data() + begin, static_cast<std::streamsize>(content_.size() - begin));
+        if (!stream_) throw Error("The file cannot be read to its end.");
+    }
+
+    std::ifstream stream_;
+    std::string content_;
+    uint64_t n_bytes_ = 0;
+    size_t n_header_ = 0;
+    Head head_;
+};
+
+// What an action on a path returns; its errors name the path.
+template <class Action> auto named(const std::string &path, Action action) {
+    try {
+        return action();
     } catch (const Error &error) {
         throw Error(shown(path) + ": " + error.what());
     }
+}
+
+} // namespace
+
+File parse_file(std::string content, bool verify) {
+    const std::string_view all = content;
+    const size_t n_header = header_length(all.substr(0, n_length), all.size());
+    Head head = parse_head(all.substr(n_length, n_header), all.size());
+    return file_of(std::move(content), n_header, std::move(head), verify);
+}
+
+File read_file(const std::string &path) {
+    return named(path, [&] { return Reader(path).rest(); });
+}
+
+uint64_t file_size(const std::string &path) {
+    return named(path, [&] { return Reader(path).n_bytes(); });
 }
 
 } // namespace reann

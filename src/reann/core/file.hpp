@@ -1,6 +1,7 @@
 // Files of the format that `reann/checkpoint.py` describes and writes.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,12 @@ struct File {
 };
 
 // Reads a file that holds a potential. Throws `Error` where it is absent, of another kind, damaged
-// or newer than this program. What is no such file is told by its first bytes, and not read.
+// or newer than this program. What is no such file is told by its first bytes, and not read; nor is
+// what is larger than any potential.
 File read_file(const std::string &path);
+
+// Bytes of a file whose header is that of a file of reann; its numbers are not read. Throws `Error`.
+uint64_t file_size(const std::string &path);
 
 // The same for the content of a file. Without `verify` its checksum does not count, so that tests
 // reach what is behind it.

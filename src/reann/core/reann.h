@@ -52,6 +52,10 @@ const char *reann_isa(void);
 
 reann_model *reann_open(const char *path, reann_error *error);
 
+/* Size of a file to be parsed, or -1 and says why: absent, no file of reann, or larger than any of
+ * them. Only its header is read. */
+int64_t reann_file_size(const char *path, reann_error *error);
+
 /* The same for the content of a file, which may go afterwards. */
 reann_model *reann_parse(const char *content, int64_t n_bytes, reann_error *error);
 

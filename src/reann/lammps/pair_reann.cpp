@@ -81,22 +81,21 @@ void PairReann::coeff(int narg, char **arg) {
 // Rank 0 reads; all of them take it, or say why not. A run folder stands for its potential.
 void PairReann::open(std::string file) {
     std::string content;
-    bigint size = -1;
+    int64_t size = -1;
+    reann_error why = {};
     std::error_code none;
     if (std::filesystem::is_directory(file, none)) file += "/model.reann";
     if (comm->me == 0) {
-        std::ifstream stream(file, std::ios::binary);
-        if (stream) {
-            content.assign(std::istreambuf_iterator<char>(stream), {});
-            size = static_cast<bigint>(content.size());
-        }
+        size = reann_file_size(file.c_str(), &why);
+        content.resize(std::max<int64_t>(size, 0));
+        if (size >= 0 && !std::ifstream(file, std::ios::binary).read(&content[0], size)) size = -1;
     }
-    MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
-    if (size < 0) error->all(FLERR, "{}: there is no such file, or it cannot be read", file);
+    MPI_Bcast(&size, 1, MPI_INT64_T, 0, world);
+    MPI_Bcast(&why, sizeof why, MPI_CHAR, 0, world);
+    if (size < 0) error->all(FLERR, "{}", why.message[0] ? why.message : file + ": it cannot be read");
     if (size > MAXSMALLINT) error->all(FLERR, "{}: this is too large for a potential", file);
     content.resize(size);
     MPI_Bcast(&content[0], static_cast<int>(size), MPI_CHAR, 0, world);
-    reann_error why;
     reann_model *found = reann_parse(content.data(), size, &why);
     if (!found) error->all(FLERR, "{}: {}", file, why.message);
     reann_close(model_);
