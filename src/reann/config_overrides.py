@@ -17,6 +17,7 @@ from reann.config_errors import (
     annotation,
     field_at,
     field_paths,
+    section_of,
     sections_in,
     unknown_field,
 )
@@ -64,6 +65,33 @@ def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> No
     if EXCLUSIVE & given.keys():
         for section, name in EXCLUSIVE - given.keys():
             values[section].pop(name, None)
+    for path in given:
+        for depth in range(1, len(path)):
+            _keep_section(values, path[:depth], path[depth], given)
+
+
+def _keep_section(
+    values: dict[str, Any], at: FieldPath, name: str, given: Mapping[FieldPath, str]
+) -> None:
+    """Remove what the file has of other sections than the one that an override has chosen.
+
+    So `training.schedule.name=plateau` takes the place of a cosine with all its fields, and
+    `data.valid.groups=…` that of indices.
+    """
+    field, inside = field_at(at), values
+    for part in at:
+        inside = inside[part]
+    sections = sections_in(annotation(field)) if field is not None else []
+    tags = [section for section in sections if "name" in section.model_fields]
+    if len(sections) < 2 or (tags and name != "name"):
+        return
+    chosen = section_of(annotation(field), {name: inside[name]}) if field is not None else None
+    if chosen is None:
+        return  # a wrong name, which is reported with all other mistakes
+    others = {one for section in sections for one in section.model_fields}
+    for key in [key for key in inside if key in others - set(chosen.model_fields)]:
+        if (*at, key) not in given:
+            del inside[key]
 
 
 def _value(text: str, override: str) -> Any:

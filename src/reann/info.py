@@ -16,6 +16,7 @@ from reann.config import Config
 from reann.config.presets import describe_preset
 from reann.config.section import flat
 from reann.errors import UserError, counted
+from reann.model_file import way_back
 from reann.potential import Ensemble, Potential, load
 from reann.terminal import Terminal
 from reann.training.describe import describe_host
@@ -124,7 +125,8 @@ def run_lines(folder: Path) -> Iterator[Line]:
         raise UserError(
             "This folder is not a run: it has neither config.yaml nor log.csv.",
             str(folder),
-            "Name the folder that `reann train` wrote, such as runs/water, or a .reann file.",
+            way_back(folder)
+            or "Name the folder that `reann train` wrote, such as runs/water, or a .reann file.",
         )
     yield "run", str(folder)
     if rows:
@@ -139,6 +141,8 @@ def run_lines(folder: Path) -> Iterator[Line]:
         yield "complete", f"report {report}"
     elif checkpoints:
         yield "go on", f"reann resume {folder}"
+    if (earlier := way_back(folder)) is not None:
+        yield "aside", earlier
     if model.exists():
         yield from model_lines(model)
     else:

@@ -25,8 +25,13 @@ def model_file(path: str | Path) -> Path:
     if not path.is_dir():
         return path
     if not (path / MODEL).is_file():
-        fix = "Give a .reann file, or the folder of a finished run."
-        if any((path / name).is_dir() for name in SET_ASIDE):
-            fix = f"`reann resume {path}` brings an earlier run back."
+        fix = way_back(path) or "Give a .reann file, or the folder of a finished run."
         raise UserError(f"There is no {MODEL} in this folder.", str(path), fix)
     return path / MODEL
+
+
+def way_back(folder: Path) -> str | None:
+    """Return how an earlier run that lies in a hidden folder comes back; None if there is none."""
+    if not any((folder / name).is_dir() for name in SET_ASIDE):
+        return None
+    return f"`reann resume {folder}` brings an earlier run back."

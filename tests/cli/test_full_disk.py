@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import ase.build
@@ -37,6 +38,19 @@ VERBS = {
     "relax -o": (["relax", "a.reann", "start.xyz", "--fmax", "1e-6", "-o", "out.xyz"], 40_000),
     "export": (["export", "a.reann", "start.xyz", "--to", "i-pi", "-o", "out"], 5_000),
 }
+
+
+def test_without_a_folder_for_temporary_files_the_message_names_tmpdir(place, monkeypatch):
+    """As where TMPDIR, /tmp and the working folder are full: importing torch needs one."""
+
+    def fail(*arguments, **settings):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("reann.engines.relax.relax", fail)
+    result = CliRunner().invoke(app, ["relax", "a.reann", "start.xyz"])
+    assert result.exit_code == 1
+    assert "Temporary files cannot be written" in result.stderr
+    assert "TMPDIR" in result.stderr
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -118,6 +118,20 @@ def test_a_folder_that_is_no_run_is_an_error_of_the_user(tmp_path):
         info(tmp_path / "nothing.reann")
 
 
+@pytest.mark.parametrize("name", [".replacing", ".replaced"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_run_that_is_set_aside_says_how_it_comes_back(tmp_path, name, begun):
+    (tmp_path / name).mkdir()
+    if begun:
+        (tmp_path / "config.yaml").touch()
+        text = told(run_lines(tmp_path))
+    else:
+        with pytest.raises(UserError) as error:
+            info(tmp_path)
+        text = error.value.fix
+    assert f"`reann resume {tmp_path}` brings an earlier run back" in text
+
+
 def test_the_system_tells_versions_threads_devices_and_engines():
     text = told(system_lines())
     for word in ("reann:", "torch:", "vesin:", "threads:", "processors:", "cuda", "engines:"):

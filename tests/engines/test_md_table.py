@@ -142,7 +142,7 @@ def test_relaxing_a_cell_shows_its_pressure(new_potential, box, tmp_path, capsys
 INF, NAN = float("inf"), float("nan")
 WRONG = {
     "temperature": [-1.0, INF, NAN],
-    "time": [0.0, -1.0, INF, NAN, 1e300],
+    "time": [0.0, -1.0, INF, NAN, 1e300, 0.4],  # shorter than a step
     "timestep": [0.0, -1.0, INF, NAN, 1e300, 101.0],
     "pressure": [INF, -INF, NAN, 1e300, -1e300],
     "friction": [-1.0, INF, NAN, 1e300],
@@ -160,6 +160,13 @@ def test_numbers_that_make_no_sense_are_errors(potential, box, tmp_path, name, v
     with pytest.raises(UserError, match=r"fix: +Give"):
         run_md(potential, box, output=output, **settings)
     assert not output.exists()
+
+
+@pytest.mark.parametrize(("friction", "said"), [(3.0, "3 per fs"), (-1.0, "-1 per fs")])
+def test_the_limits_of_the_friction_are_per_femtosecond(potential, box, friction, said):
+    with pytest.raises(UserError, match=f"friction is {said}") as info:
+        run_md(potential, box, temperature=300.0, timestep=0.5, friction=friction, quiet=True)
+    assert info.value.fix == "Give at least 0 and at most 2 per fs."
 
 
 def test_a_cell_that_runs_away_ends_the_run_while_numbers_are_finite(potential, box):

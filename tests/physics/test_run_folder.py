@@ -341,6 +341,64 @@ def test_another_split_is_noticed(interrupted, part):
         resume(interrupted)
 
 
+@pytest.mark.parametrize("part", ["valid", "test"])
+@pytest.mark.parametrize("how", ["command line", "file"])
+def test_files_of_a_part_may_move_and_are_known_by_their_content(tmp_path, part, how):
+    first, moved = tmp_path / "first.xyz", tmp_path / "moved.xyz"
+    text = "".join(DATA.read_text().splitlines(keepends=True)[: 4 * 11])
+    first.write_text(text)
+    run = tmp_path / "run"
+    train(small(run, epochs=1, **{part: str(first)}))
+    first.rename(moved)
+    with pytest.raises(UserError, match=r"first\.xyz"):
+        resume(run)
+    changes = [f"data.{part}={moved}"]
+    if how == "file":
+        config = load_config(run / "config.yaml", changes)
+        training_run.save_config(config, run / "config.yaml", {"reann": "1"})
+    resume(run, changes if how == "command line" else [])
+    resume(run)  # the place is remembered
+    moved.write_text(text.replace("-0.", "0.", 1))
+    with pytest.raises(UserError, match=f"files of the part {part} have changed"):
+        resume(run)
+
+
+@pytest.mark.parametrize("change", ["data.valid=0.3", f"data.valid={DATA}", f"data.test={DATA}"])
+def test_a_part_that_was_drawn_does_not_become_a_file(interrupted, change):
+    with pytest.raises(UserError, match=rf"{change.partition('=')[0]} was") as info:
+        resume(interrupted, [change])
+    assert info.value.where == f"command line: {change}"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_setting_of_the_command_line_is_blamed_there(interrupted, seeds):
+    changes = ["run.seed=2", *([f"run.seeds={seeds}"] if seeds > 1 else [])]
+    with pytest.raises(UserError) as info:
+        resume(interrupted, [*changes, "run.checkpoint_minutes=3"])
+    assert info.value.where == f"command line: {' '.join(changes)}"
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "another bit", "a pickle", "text"])
+def test_a_damaged_checkpoint_says_how_the_training_goes_on(interrupted, damage):
+    file = interrupted / FILE
+    content = file.read_bytes()
+    changed = bytearray(content)
+    changed[-1] ^= 1
+    file.write_bytes(
+        {
+            "empty": b"",
+            "truncated": content[:1000],
+            "another bit": bytes(changed),
+            "a pickle": b"PK\x03\x04" + bytes(100),
+            "text": b"energies\n" * 10,
+        }[damage]
+    )
+    with pytest.raises(UserError, match="The checkpoint of this run is damaged") as info:
+        resume(interrupted)
+    assert f"--from {interrupted / 'model.reann'}" in info.value.fix
+    assert "convert" not in info.value.fix
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"parts": {}}', "gone"])
 def test_a_damaged_split_is_an_error(interrupted, damage):
     file = interrupted / "split.json"

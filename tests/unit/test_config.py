@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reann.config import Config, PlateauSchedule
+from reann.config import Config, GroupSplit, PlateauSchedule
 from reann.config_errors import alternatives, annotation, field_at, field_paths
 from reann.config_file import anchored, load_config, save_config
 from reann.errors import UserError
@@ -530,3 +530,40 @@ def test_a_configuration_cannot_be_changed_by_accident():
     config = Config(data={"train": "a"})
     with pytest.raises(ValidationError):
         config.data = None
+
+
+RESOLVED = {
+    "training.schedule.name=plateau": ("training", "schedule", PlateauSchedule()),
+    "data.valid.groups=0.2": ("data", "valid", GroupSplit(groups=0.2)),
+}
+
+
+@pytest.mark.parametrize("override", RESOLVED)
+def test_an_override_that_chooses_a_section_replaces_the_fields_of_the_other(write, override):
+    section, name, expected = RESOLVED[override]
+    file = write("data: {train: a.xyz, valid: {indices: [1]}}\n")
+    save_config(load_config(file), file, {"reann": "1"})
+    assert getattr(getattr(load_config(file, [override]), section), name) == expected
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["training.schedule.name=plateu"],
+        ["training.schedule.name=plateau", "training.schedule.warmup=0.1"],
+    ],
+)
+def test_a_wrong_choice_of_a_section_is_an_error(write, overrides):
+    file = write(TWO_LINES)
+    save_config(load_config(file), file, {"reann": "1"})
+    with pytest.raises(UserError, match=r"training\.schedule"):
+        load_config(file, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "patience"),
+    [("training.schedule={name: plateau, patience: 3}", 3), ("training.patience=4", 20)],
+)
+def test_overrides_of_other_fields_leave_a_section_as_it_is(write, override, patience):
+    file = write("data: {train: a.xyz}\ntraining: {schedule: {name: plateau}}\n")
+    assert load_config(file, [override]).training.schedule == PlateauSchedule(patience=patience)

@@ -39,13 +39,26 @@ class Verbs(TyperGroup):
             complain(str(error))
             raise typer.Exit(1) from None
         except OSError as error:
-            if error.errno != errno.ENAMETOOLONG or ctx.params.get("debug"):
+            message = _explained(error)
+            if message is None or ctx.params.get("debug"):
                 raise
-            complain(f"The name is too long for a file: {shortened(str(error.filename))}")
+            complain(message)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             complain("Stopped.")
             raise typer.Exit(130) from None
+
+
+def _explained(error: OSError) -> str | None:
+    """Return what to say about an error of the system that can occur anywhere; None for others."""
+    if error.errno == errno.ENAMETOOLONG:
+        return f"The name is too long for a file: {shortened(str(error.filename))}"
+    if "No usable temporary directory" in str(error.strerror):  # of tempfile
+        return (
+            "Temporary files cannot be written: every folder for them is full or read-only.\n"
+            "  fix:   Free some space, or name another folder in the variable TMPDIR."
+        )
+    return None
 
 
 def complain(message: str) -> None:

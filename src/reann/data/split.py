@@ -124,8 +124,12 @@ def save_split(path: Path, parts: dict[str, Subset], seed: int | None = None) ->
     write_text(path, strict_json.dumps(content))
 
 
-def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, Subset]:
+def load_split(
+    path: Path, train: Dataset, data: DataConfig, open_files: OpenFiles
+) -> dict[str, Subset]:
     """Return the parts that `save_split` wrote.
+
+    Files of their own may have moved since: they are where `data` says, and known by their content.
 
     Raises
     ------
@@ -143,16 +147,26 @@ def load_split(path: Path, train: Dataset, open_files: OpenFiles) -> dict[str, S
         raise UserError(f"The split cannot be read: {error}.", str(path)) from error
     parts: dict[str, Subset] = {}
     for name, (files, indices) in saved.items():
+        names = _files_now(name, data) or [file["name"] for file in files]
         same = digests[name] == digests["train"]
-        dataset = train if same else open_files([file["name"] for file in files])
+        dataset = train if same else open_files(names)
         if [digest for _, digest in dataset.files] != digests[name]:
+            fix = "Restore the files, or start a new run."
+            if name != "train":
+                fix = f"Restore the files, say where they are with data.{name}=FILE, or start anew."
             raise UserError(
                 f"The files of the part {name} have changed since they were split.",
-                f"{path}; {listed(file['name'] for file in files)}",
-                "Restore the files, or start a new run.",
+                f"{path}; {listed(names)}",
+                fix,
             )
         parts[name] = Subset(dataset, _checked(indices, dataset, str(path)))
     return parts
+
+
+def _files_now(name: str, data: DataConfig) -> list[str]:
+    """Return the files of a part that has its own, as the configuration names them."""
+    part = getattr(data, name, None)
+    return part if isinstance(part, list) else [part] if isinstance(part, str) else []
 
 
 def _given_parts(

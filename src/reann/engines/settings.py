@@ -56,8 +56,13 @@ def check_dynamics(
     check_number("temperature", temperature, "K", least=0.0, most=HIGHEST_TEMPERATURE)
     check_number("time step", timestep, "fs", above=0.0, most=LONGEST_TIMESTEP)
     check_number("time", time, "fs", above=0.0)
+    if time < timestep:
+        raise UserError(
+            f"The time {time:g} fs is shorter than a time step of {timestep:g} fs.",
+            fix="Give a longer time, or a shorter time step.",
+        )
     check_number("pressure", pressure, "bar", least=-LARGEST_PRESSURE, most=LARGEST_PRESSURE)
-    check_number("friction", friction, "1/fs", least=0.0, most=1.0 / timestep)
+    check_number("friction", friction, "per fs", least=0.0, most=1.0 / timestep)
     check_number("fraction of extrapolating atoms", max_extrapolating, least=0.0, most=1.0)
     check_number("seed", float(seed), least=0.0)
     if interval is not None:

@@ -16,7 +16,7 @@ from reann.config import Config, TrainingConfig
 from reann.errors import UserError
 from reann.training.folder import CONFIG, folder_of, run_files
 from reann.training.identity import HARMLESS, Change, changes
-from reann.training.state import FILE, Progress, is_over
+from reann.training.state import FILE, Progress, damage_named, is_over
 
 OF_THE_WEIGHTS = ("training.precision",)
 """Settings of the training that cannot change between two schedules."""
@@ -27,14 +27,18 @@ def changes_of_schedule(recorded: Mapping[str, Any], config: Config) -> list[Cha
     return [change for change in changes(recorded, config) if change.name not in HARMLESS]
 
 
-def refuse_changes(members: Sequence[Config], folder: Path) -> None:
-    """Raise `UserError` when a run cannot go on with the present settings of its members."""
-    _refuse_other_members(members, folder)
+def refuse_changes(members: Sequence[Config], folder: Path, overrides: Sequence[str] = ()) -> None:
+    """Raise `UserError` when a run cannot go on with the present settings of its members.
+
+    `overrides` are those of the command line, which may be where a setting comes from.
+    """
+    _refuse_other_members(members, folder, overrides)
     absent = [config for config in members if not (folder_of(config) / FILE).exists()]
     for config in members:
         if config in absent:
             continue
-        header = checkpoint.read_header(folder_of(config) / FILE)
+        with damage_named(folder_of(config)):
+            header = checkpoint.read_header(folder_of(config) / FILE)
         recorded = header["identity"].get("settings")
         if recorded is None:
             raise UserError(
@@ -45,7 +49,7 @@ def refuse_changes(members: Sequence[Config], folder: Path) -> None:
         different = changes_of_schedule(recorded, config)
         if not different:
             continue
-        _refuse_fixed(different, config, folder)
+        _refuse_fixed(different, config, folder, overrides)
         progress = Progress.read(header["progress"])
         before = TrainingConfig.model_validate(recorded["training"])
         if absent or not is_over(before, progress):
@@ -66,27 +70,41 @@ def refuse_changes(members: Sequence[Config], folder: Path) -> None:
             )
 
 
-def _refuse_other_members(members: Sequence[Config], folder: Path) -> None:
+def _refuse_other_members(
+    members: Sequence[Config], folder: Path, overrides: Sequence[str]
+) -> None:
     folders = {folder_of(config) for config in members}
     for file in run_files(folder):
         if file.name == FILE and file.parent not in folders:
             raise UserError(
                 f"There is a checkpoint in {file.parent}, which no member with the present "
                 "run.seed and run.seeds has.",
-                str(folder / CONFIG),
+                _where(("run.seed", "run.seeds"), folder, overrides),
                 "Restore run.seed and run.seeds; an ensemble may only get more members.",
             )
 
 
-def _refuse_fixed(different: Sequence[Change], config: Config, folder: Path) -> None:
+def _refuse_fixed(
+    different: Sequence[Change], config: Config, folder: Path, overrides: Sequence[str]
+) -> None:
     fixed = [change for change in different if not _may_change(change)]
     if fixed:
         raise UserError(
             f"Settings changed that a run keeps: {_listed(fixed)}.",
-            str(folder / CONFIG),
+            _where([change.name for change in fixed], folder, overrides),
             "Restore them, or start a new run: `reann train CONFIG --from "
             f"{folder_of(config) / 'model.reann'}` keeps the weights.",
         )
+
+
+def _where(names: Sequence[str], folder: Path, overrides: Sequence[str]) -> str:
+    """Return the overrides that set one of the settings; without any, the file of the settings."""
+    own = [text for text in overrides if _sets(text.partition("=")[0].strip(), names)]
+    return f"command line: {' '.join(own)}" if own else str(folder / CONFIG)
+
+
+def _sets(field: str, names: Sequence[str]) -> bool:
+    return any(f"{name}.".startswith(f"{field}.") for name in names)
 
 
 def _may_change(change: Change) -> bool:

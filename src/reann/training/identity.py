@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from reann import strict_json
 from reann.config import Config
 from reann.config_file import values_of
+from reann.data.dataset import Subset
 from reann.errors import UserError
 from reann.native import choice
 from reann.training.distributed import World
@@ -25,6 +26,8 @@ from reann.training.setup import SPLIT, Parts
 COMPARED = ("data", "model", "training", "run.seed")
 FREE = ("data.train", "data.cache", "data.accept")
 """Settings that may change: the files are known by their content."""
+MOVABLE = ("data.valid", "data.test")
+"""Settings that may name other files, if they name files: those are known by their content, too."""
 HARMLESS = ("training.max_edges",)
 """Settings that change rounding only."""
 
@@ -48,6 +51,7 @@ def identity(config: Config, parts: Parts, processes: World, engine: str) -> dic
         "settings": values_of(config),
         "data": [digest for _, digest in parts.train.dataset.files],
         "split": _digest([indices["train"], indices["valid"]]),
+        "held out": {name: _digests(parts.by_name().get(name)) for name in ("valid", "test")},
         "test": _digest(indices.get("test")),
         "device": config.run.device,
         "engine": choice.identity(engine),
@@ -82,7 +86,7 @@ def changes(recorded: Mapping[str, Any], config: Config) -> list[Change]:
     return [
         Change(name, old.get(name), new.get(name))
         for name in names
-        if old.get(name) != new.get(name)
+        if old.get(name) != new.get(name) and not _moved(name, old.get(name), new.get(name))
     ]
 
 
@@ -94,7 +98,12 @@ def compare(recorded: Mapping[str, Any], same: Mapping[str, Any], folder: Path) 
     UserError
         If the data or the split are not those that the run was started with.
     """
-    names = {"data": "data files", "split": f"split in {SPLIT}", "test": f"test part in {SPLIT}"}
+    names = {
+        "data": "data files",
+        "held out": "files of the validation set or the test set",
+        "split": f"split in {SPLIT}",
+        "test": f"test part in {SPLIT}",
+    }
     for key, name in names.items():
         if key in recorded and recorded[key] != same[key]:
             raise UserError(
@@ -112,6 +121,11 @@ def compare(recorded: Mapping[str, Any], same: Mapping[str, Any], folder: Path) 
     return [f"{difference}: not bitwise the same run" for difference in harmless]
 
 
+def _moved(name: str, old: Any, new: Any) -> bool:
+    """Return whether a setting names files, and named files before."""
+    return name in MOVABLE and isinstance(old, str | list) and isinstance(new, str | list)
+
+
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the values with dotted names."""
     flat: dict[str, Any] = {}
@@ -119,6 +133,10 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
+
+
+def _digests(part: Subset | None) -> list[str]:
+    return [] if part is None else [digest for _, digest in part.dataset.files]
 
 
 def _shown(value: Any) -> str:

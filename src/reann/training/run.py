@@ -137,7 +137,7 @@ def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
     if is_set_aside(folder):
         settle_alone(folder)
     config = with_run(configuration_of(folder, overrides), folder=folder)
-    refuse_changes(members_of(config), folder)
+    refuse_changes(members_of(config), folder, overrides)
     with place_of(config) as (processes, device):
         processes.wait()  # all have read the checkpoint before one of them writes the next
         journal = Journal(folder, speaks=processes.leads)

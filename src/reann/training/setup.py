@@ -107,7 +107,7 @@ def open_parts(
     data = open_files(config.data.train)
     learned = learned_by(parent) if parent else NOTHING
     if as_split:
-        parts = load_split(folder / SPLIT, data, open_files)
+        parts = load_split(folder / SPLIT, data, config.data, open_files)
         if not {"train", "valid"} <= parts.keys():
             raise UserError(
                 "The split names no training or no validation set.",

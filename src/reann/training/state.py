@@ -20,12 +20,27 @@ from torch import Tensor, nn
 
 from reann import checkpoint
 from reann.config import CosineSchedule, TrainingConfig
-from reann.errors import UserError, listed
+from reann.errors import DamagedError, UserError, listed
 from reann.metrics import Errors
+from reann.model_file import MODEL
 from reann.training.optim import Average
 
 KIND = "training"
 FILE = "last.ckpt.safetensors"
+
+
+@contextmanager
+def damage_named(folder: Path) -> Iterator[None]:
+    """Let the error of a damaged checkpoint say how the training goes on without it."""
+    try:
+        yield
+    except DamagedError as error:
+        raise UserError(
+            f"The checkpoint of this run is damaged. {error.what}",
+            error.where,
+            f"Restore it from a backup, or start a new run: `reann train CONFIG --from"
+            f" {folder / MODEL}` starts from the best weights.",
+        ) from error
 
 
 @dataclass
@@ -109,7 +124,8 @@ class TrainingState:
         UserError
             If it is damaged, or belongs to another model.
         """
-        header, tensors = checkpoint.read(folder / FILE, KIND)
+        with damage_named(folder):
+            header, tensors = checkpoint.read(folder / FILE, KIND)
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
