@@ -84,7 +84,9 @@ class System(ctypes.Structure):
 
 
 class Result(ctypes.Structure):
-    _fields_ = [(name, c_void_p) for name in ("energies", "forces", "virial", "virials")]
+    _fields_ = [
+        (name, c_void_p) for name in ("energies", "forces", "virial", "virials", "extrapolation")
+    ]
 
 
 class Library:

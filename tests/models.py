@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reann import native
 from reann.config import ModelConfig
+from reann.graph import Graph
 from reann.model import Reann, build
 from reann.testing import assert_gradients_are_slopes as check_gradients
 from reann.testing import distances_around, with_pair_at
@@ -53,6 +54,17 @@ def random_model(
         for buffer in (model.recursion.feature_mean, model.recursion.feature_scale):
             buffer.add_(0.2 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype))
     return model
+
+
+@torch.no_grad()
+def set_range(model: Reann, graph: Graph, *, fixed: int | None = None) -> None:
+    """Give a model a range that atoms of a graph lie outside of, for one feature of no width."""
+    rho = model.embed(graph, graph.edge_vectors()).density
+    least, width = rho.amin(0), rho.amax(0) - rho.amin(0)
+    model.density_min.copy_((least + 0.3 * width).expand_as(model.density_min))
+    model.density_max.copy_((least + 0.8 * width).expand_as(model.density_max))
+    if fixed is not None:
+        model.density_max[:, fixed] = model.density_min[:, fixed]
 
 
 masks = st.tuples(st.booleans(), st.booleans(), st.booleans())

@@ -90,22 +90,21 @@ int to_owners(void *context, double *values, int32_t width) {
 // --- one case -----------------------------------------------------------------------------------
 
 struct Answer {
-    std::vector<double> energies, forces, virial, virials;
+    std::vector<double> energies, forces, virial, virials, extrapolation;
     std::vector<std::vector<double>> gradients;
 
     bool operator==(const Answer &other) const {
         return energies == other.energies && forces == other.forces && virial == other.virial &&
-               virials == other.virials && gradients == other.gradients;
+               virials == other.virials && extrapolation == other.extrapolation && gradients == other.gradients;
     }
 };
 
 class Replay {
   public:
     explicit Replay(const Case &stored) : case_(stored) {
-        std::vector<reann_array> arrays;
         for (const Entry &entry : case_.entries)
             if (entry.type == REANN_FLOAT32 || entry.type == REANN_FLOAT64) {
-                arrays.push_back({entry.name.c_str(), static_cast<reann_type>(entry.type),
+                arrays_.push_back({entry.name.c_str(), static_cast<reann_type>(entry.type),
                                   static_cast<int32_t>(entry.shape.size()), entry.shape.data(),
                                   entry.data.data()});
                 int64_t size = 1;
@@ -114,7 +113,7 @@ class Replay {
             }
         reann_error error;
         model_ = reann_build(std::string(case_.get<char>("header"), case_.length("header")).c_str(),
-                             arrays.data(), static_cast<int32_t>(arrays.size()), &error);
+                             arrays_.data(), static_cast<int32_t>(arrays_.size()), &error);
         if (!model_) throw std::runtime_error(error.message);
         system_.n_local = case_.length("energies");
         system_.n_atoms = case_.length("element");
@@ -137,6 +136,8 @@ class Replay {
     void check(reann_workspace *used) {
         const Answer expected = answer(used, 1);
         compare(expected);
+        update();
+        if (!(answer(used, 1) == expected)) throw std::runtime_error("an update changed the model");
         reann_workspace *fresh = reann_workspace_new();
         const Answer four = answer(used, 4), again = answer(fresh, 4);
         compare(four);
@@ -164,8 +165,9 @@ class Replay {
         found.forces.assign(3 * system.n_atoms, nan);
         found.virial.assign(9 * system.n_systems, nan);
         found.virials.assign(9 * system.n_atoms, nan);
-        const reann_result result = {found.energies.data(), found.forces.data(),
-                                     found.virial.data(), found.virials.data()};
+        found.extrapolation.assign(system.n_local, nan);
+        const reann_result result = {found.energies.data(), found.forces.data(), found.virial.data(),
+                                     found.virials.data(), found.extrapolation.data()};
         reann_error error;
         if (!reann_evaluate(model_, 0, workspace, &system, &result, &error))
             throw std::runtime_error(error.message);
@@ -182,6 +184,18 @@ class Replay {
         if (!reann_gradient(model_, 0, workspace, &system, &loss, gradients.data(), &error))
             throw std::runtime_error(error.message);
         return found;
+    }
+
+    // With the same numbers again, and what no update takes.
+    void update() {
+        reann_error error;
+        const int32_t n = static_cast<int32_t>(arrays_.size());
+        if (!reann_update(model_, arrays_.data(), n, &error)) throw std::runtime_error(error.message);
+        std::vector<reann_array> wrong = arrays_;
+        wrong[0].type = wrong[0].type == REANN_FLOAT32 ? REANN_FLOAT64 : REANN_FLOAT32;
+        if (reann_update(model_, wrong.data(), n, &error) ||
+            reann_update(model_, arrays_.data(), n - 1, &error))
+            throw std::runtime_error("other arrays are taken");
     }
 
     void find_neighbors(reann_workspace *workspace) {
@@ -227,7 +241,7 @@ class Replay {
 
     void refuse(reann_workspace *workspace, const reann_system &impossible) const {
         std::vector<double> energies(impossible.n_local), forces(3 * impossible.n_atoms);
-        const reann_result result = {energies.data(), forces.data(), nullptr, nullptr};
+        const reann_result result = {energies.data(), forces.data(), nullptr, nullptr, nullptr};
         reann_error error;
         if (reann_evaluate(model_, 0, workspace, &impossible, &result, &error))
             throw std::runtime_error("an impossible system has an answer");
@@ -264,6 +278,7 @@ class Replay {
     reann_model *model_ = nullptr;
     reann_system system_ = {};
     Images images_ = {};
+    std::vector<reann_array> arrays_;
     std::vector<int64_t> sizes_;
 };
 

@@ -24,7 +24,7 @@ from ase.build import bulk
 
 from c_interface import CORE, ROOT, needs
 from domains import decompose
-from models import CUTOFF, random_atoms, random_model
+from models import CUTOFF, random_atoms, random_model, set_range
 from reann import native, properties
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
@@ -136,6 +136,7 @@ def write(path: Path, model: Reann, arrays: dict[str, np.ndarray | torch.Tensor 
 
 def write_system(path: Path, model: Reann, graph: Graph) -> None:
     """Write a structure or a batch, and the gradient of a loss that is linear in the results."""
+    set_range(model, graph)
     generator, exact = torch.Generator().manual_seed(5), exactly(model)
     found = expected(exact, graph)
     losses = {

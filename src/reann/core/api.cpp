@@ -35,6 +35,15 @@ Result guarded(reann_error *error, Result otherwise, const Body &body) {
     return otherwise;
 }
 
+std::vector<reann::Array> named(const reann_array *arrays, int32_t n_arrays) {
+    std::vector<reann::Array> found;
+    for (int32_t a = 0; a < n_arrays; ++a) {
+        const reann_array &from = arrays[a];
+        found.push_back({from.name, from.type, {from.shape, from.shape + from.n_axes}, from.data});
+    }
+    return found;
+}
+
 void check_member(const reann_model *model, int32_t member) {
     if (member < 0 || member >= model->model.settings().n_members)
         throw reann::Error("The model has no member " + std::to_string(member) + ".");
@@ -73,12 +82,14 @@ reann_model *reann_parse(const char *content, int64_t n_bytes, reann_error *erro
 reann_model *reann_build(const char *header, const reann_array *arrays, int32_t n_arrays,
                          reann_error *error) {
     return guarded<reann_model *>(error, nullptr, [&] {
-        std::vector<reann::Array> named;
-        for (int32_t a = 0; a < n_arrays; ++a) {
-            const reann_array &from = arrays[a];
-            named.push_back({from.name, from.type, {from.shape, from.shape + from.n_axes}, from.data});
-        }
-        return new reann_model{reann::Model(header, std::move(named))};
+        return new reann_model{reann::Model(header, named(arrays, n_arrays))};
+    });
+}
+
+int reann_update(reann_model *model, const reann_array *arrays, int32_t n_arrays, reann_error *error) {
+    return guarded(error, 0, [&] {
+        model->model.update(named(arrays, n_arrays));
+        return 1;
     });
 }
 

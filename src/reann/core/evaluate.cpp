@@ -23,9 +23,14 @@ template <class Real> void energies_of(Run<Real> run, const reann_result &result
         clear(chunk.virial, 9 * system.n_systems);
         clear(chunk.virials, 9 * n);
     }
+    if (result.extrapolation)
+        run.work.extrapolation = run.workspace.template take<double>(system.n_local);
     run.walk();
     const int32_t *caller = run.work.atoms.caller;
-    for (int64_t i = 0; i < system.n_local; ++i) result.energies[caller[i]] = run.work.energies[i];
+    for (int64_t i = 0; i < system.n_local; ++i) {
+        result.energies[caller[i]] = run.work.energies[i];
+        if (result.extrapolation) result.extrapolation[caller[i]] = run.work.extrapolation[i];
+    }
     for (int64_t i = 0; i < system.n_atoms; ++i) {
         if (result.forces) run.add_up(result.forces + 3 * caller[i], 3, &Chunk<Real>::forces, 3 * i);
         if (result.virials)

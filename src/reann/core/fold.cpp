@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace reann {
 namespace {
@@ -25,14 +26,10 @@ std::string shape_of(const std::vector<int64_t> &shape) {
     return text + ")";
 }
 
-// C (rows, columns) = X (rows, depth) Y (depth, columns); a transposed factor swaps its distances.
-struct Factor {
-    const double *data;
-    int64_t down, right;
-};
+} // namespace
 
-std::vector<double> product(const std::vector<double> &X, int rows, int depth, const Factor &Y,
-                            int columns) {
+std::vector<double> Folded::product(const std::vector<double> &X, int rows, int depth,
+                                    const Factor &Y, int columns) {
     const Kernels<double> &kernels = level().precise;
     const int stride = (columns + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
     std::vector<double> packed(kernels.packed_size(depth, columns)), padded(int64_t(rows) * stride);
@@ -44,8 +41,6 @@ std::vector<double> product(const std::vector<double> &X, int rows, int depth, c
         std::copy_n(&padded[int64_t(i) * stride], columns, &C[int64_t(i) * columns]);
     return C;
 }
-
-} // namespace
 
 Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes)
     : settings_(settings), arrays_(arrays), prefix_(std::to_string(member) + "."), lanes_(lanes) {
@@ -61,44 +56,66 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     root_.resize(n_products, 1.0);
     const int64_t rows = settings.radial_per_pair ? n_elements * n_elements : n_elements;
     center = copy("recursion.host.radial.center", {rows, K}, -1);
-    const Raw &width = raw("recursion.host.radial.width", {rows, K});
+    width_ = &raw("recursion.host.radial.width", {rows, K});
     alpha = place(int(rows), int(K));
-    for (int64_t i = 0; i < rows; ++i)
-        for (int64_t k = 0; k < K; ++k) {
-            const double x = width.values[i * K + k];
-            // softplus, as torch has it: the number itself where it is large
-            values[alpha.at + i * alpha.stride + k] =
-                !settings.radial_softplus || x > 20.0 ? x : std::log1p(std::exp(x));
-        }
     coefficients = copy("recursion.weights", {n_elements, K}, -1);
     if (settings.many_body) {
         vector = copy("recursion.host.density.vector", {K, settings.n_orbitals}, -1);
         matrix = copy("recursion.host.density.matrix", {K, settings.n_orbitals}, -1);
     }
-    if (!settings.gram)
-        raw("recursion.host.density.contraction",
-            {settings.orbitals_per_recursion ? settings.n_recursions + 1 : 1, n_l, K,
-             settings.n_orbitals});
-    if (settings.standardize) {
-        raw("recursion.feature_mean", {n_elements, n_features_});
-        raw("recursion.feature_scale", {n_elements, n_features_});
+    const int n_contractions = settings.orbitals_per_recursion ? settings.n_recursions + 1 : 1;
+    if (!settings.gram) {
+        contraction_ = &raw("recursion.host.density.contraction",
+                            {n_contractions, n_l, K, settings.n_orbitals});
+        contraction = contraction_->values.data() + (n_contractions - 1) * n_l * K * settings.n_orbitals;
     }
-    const double c_scale = raw("recursion.update_scale", {}).values[0];
-    const double energy_scale = raw("energy_scale", {}).values[0];
-    const Raw &e = raw("reference_energies", {n_elements});
-    reference = e.values;
-    reference_array = e.array;
+    mean_ = &raw("recursion.feature_mean", {n_elements, n_features_});
+    scale_ = &raw("recursion.feature_scale", {n_elements, n_features_});
+    least_ = &raw("density_min", {n_elements, n_features_});
+    most_ = &raw("density_max", {n_elements, n_features_});
+    range.n_features = n_features_;
+    for (std::vector<double> *part : {&range.low, &range.high, &range.per_width})
+        part->resize(n_elements * n_features_);
+    const Raw &update_scale = raw("recursion.update_scale", {}), &energy_scale = raw("energy_scale", {});
+    reference_ = &raw("reference_energies", {n_elements});
+    reference.resize(n_elements);
+    reference_array = reference_->array;
     const int n_directed = settings.directional ? settings.l_max : 0;
     for (int t = 0; t < settings.n_recursions; ++t) {
         for (int z = 0; z < n_elements; ++z)
             updates.push_back(network("recursion.updates." + std::to_string(t), settings.update, z, t,
-                                      settings.n_radial, c_scale, 1 + n_directed));
+                                      settings.n_radial, update_scale, 1 + n_directed));
         for (int l = 0; l < n_directed; ++l)
             mixing.push_back(copy("recursion.messages." + std::to_string(t) + ".mixing", {n_directed, K, K}, l));
     }
     for (int z = 0; z < n_elements; ++z)
         readout.push_back(network("readout", settings.readout, z, settings.n_recursions, 1, energy_scale));
+    fold();
+}
+
+void Folded::fold() {
+    for (auto &named : raws_) read(named.second);
+    for (const Copy &c : copies_) {
+        const double factor = c.factor();
+        for (int i = 0; i < c.place.rows; ++i)
+            for (int k = 0; k < c.columns; ++k)
+                values[c.at(i, k)] = factor * c.raw.values[c.from + int64_t(i) * c.columns + k];
+    }
+    for (int i = 0; i < alpha.rows; ++i)
+        for (int k = 0; k < alpha.columns; ++k) {
+            const double x = width_->values[int64_t(i) * alpha.columns + k];
+            // softplus, as torch has it: the number itself where it is large
+            values[alpha.at + int64_t(i) * alpha.stride + k] =
+                !settings_.radial_softplus || x > 20.0 ? x : std::log1p(std::exp(x));
+        }
+    std::copy(reference_->values.begin(), reference_->values.end(), reference.begin());
     for (const First &first : firsts_) fold_first(first);
+    fold_range();
+}
+
+void Folded::read(Raw &raw) const {
+    const Array &array = arrays_[raw.array];
+    for (int64_t i = 0; i < int64_t(raw.values.size()); ++i) raw.values[i] = value_at(array, i);
 }
 
 const Folded::Raw &Folded::raw(const std::string &name, std::vector<int64_t> shape) {
@@ -113,7 +130,6 @@ const Folded::Raw &Folded::raw(const std::string &name, std::vector<int64_t> sha
         Raw &found = raws_[name];
         found.array = static_cast<int>(a);
         found.values.resize(array.size());
-        for (int64_t i = 0; i < array.size(); ++i) found.values[i] = value_at(array, i);
         return found;
     }
     throw Error("The array " + prefix_ + name + " is missing.");
@@ -130,23 +146,19 @@ Place Folded::place(int rows, int columns) {
 }
 
 // The part of one element (the first axis), or all of it with element -1, as a matrix of the last axis.
-Place Folded::copy(const std::string &name, std::vector<int64_t> shape, int element, double factor,
-                   int n_groups) {
+Place Folded::copy(const std::string &name, std::vector<int64_t> shape, int element,
+                   const Raw *scale, int n_groups) {
     const Raw &from = raw(name, shape);
     const int columns = static_cast<int>(shape.back()), group = columns / n_groups;
     const int64_t whole = int64_t(from.values.size()), part = element < 0 ? whole : whole / shape[0];
     const int padded = n_groups == 1 ? group : (group + lanes_ - 1) / lanes_ * lanes_;
-    const Copy c{from.array, element < 0 ? 0 : element * part,
-                 place(int(part / columns), n_groups * padded), factor, columns, group, padded};
-    for (int i = 0; i < c.place.rows; ++i)
-        for (int k = 0; k < columns; ++k)
-            values[c.at(i, k)] = factor * from.values[c.from + int64_t(i) * columns + k];
-    copies_.push_back(c);
-    return c.place;
+    copies_.push_back({from, element < 0 ? 0 : element * part,
+                       place(int(part / columns), n_groups * padded), scale, columns, group, padded});
+    return copies_.back().place;
 }
 
 FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &form, int element, int t,
-                              int n_out, double factor, int n_groups) {
+                              int n_out, const Raw &scale, int n_groups) {
     const int64_t n_elements = settings_.elements.size();
     const int n_blocks = form.hidden.size() > 1 ? form.blocks : 0;
     const auto neurons = [&](FoldedLayer &layer, const std::string &at, int64_t width) {
@@ -155,11 +167,11 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
         layer.b = copy(at + ".b", {n_elements, width}, element);
     };
     FoldedNetwork net;
-    raw(name + ".first.weight", {n_elements, n_features_, form.hidden[0]});
-    raw(name + ".first.bias", {n_elements, form.hidden[0]});
+    const Raw &first = raw(name + ".first.weight", {n_elements, n_features_, form.hidden[0]});
+    const Raw &first_bias = raw(name + ".first.bias", {n_elements, form.hidden[0]});
     net.first = place(n_products, form.hidden[0]);
     net.first_bias = place(1, form.hidden[0]);
-    firsts_.push_back({t, element, name, net.first, net.first_bias});
+    firsts_.push_back({t, element, first, first_bias, net.first, net.first_bias});
     int64_t width = form.hidden[0];
     for (int block = 0; block < n_blocks; ++block)
         for (size_t i = 0; i + 1 < form.hidden.size(); ++i) {
@@ -179,17 +191,16 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
     FoldedLayer last;
     neurons(last, name + ".activation", width);
     const int64_t n_last = int64_t(n_groups) * n_out;
-    last.weight = copy(name + ".last.weight", {n_elements, width, n_last}, element, factor, n_groups);
+    last.weight = copy(name + ".last.weight", {n_elements, width, n_last}, element, &scale, n_groups);
     if (name != "readout")
-        last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, factor, n_groups);
+        last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, &scale, n_groups);
     net.layers.push_back(last);
     return net;
 }
 
 std::vector<double> Folded::products_of_orbitals(int t) const {
     const int K = settings_.n_radial, M = settings_.n_orbitals, n_l = settings_.l_max + 1;
-    const std::vector<double> &all = raws_.at("recursion.host.density.contraction").values;
-    const double *d = all.data() + (settings_.orbitals_per_recursion ? int64_t(t) * n_l * K * M : 0);
+    const double *d = contraction_->values.data() + (settings_.orbitals_per_recursion ? int64_t(t) * n_l * K * M : 0);
     std::vector<double> A(int64_t(n_products) * n_features_);
     int64_t row = 0;
     for (int l = 0; l < n_l; ++l, d += int64_t(K) * M)
@@ -206,14 +217,14 @@ std::vector<double> Folded::products_of_orbitals(int t) const {
 void Folded::fold_first(const First &first) {
     const int H = first.weight.columns;
     const int64_t size = int64_t(n_features_) * H;
-    const double *W = raws_.at(first.network + ".first.weight").values.data() + first.element * size;
-    const double *b = raws_.at(first.network + ".first.bias").values.data() + first.element * H;
+    const double *W = first.raw_weight.values.data() + first.element * size;
+    const double *b = first.raw_bias.values.data() + first.element * H;
     double *bias = &values[first.bias.at];
     std::vector<double> w(W, W + size);
     std::copy_n(b, H, bias);
     if (settings_.standardize) {
-        const double *mean = &raws_.at("recursion.feature_mean").values[first.element * n_features_];
-        const double *scale = &raws_.at("recursion.feature_scale").values[first.element * n_features_];
+        const double *mean = &mean_->values[first.element * n_features_];
+        const double *scale = &scale_->values[first.element * n_features_];
         for (int m = 0; m < n_features_; ++m)
             for (int h = 0; h < H; ++h) {
                 w[int64_t(m) * H + h] /= scale[m];
@@ -227,85 +238,24 @@ void Folded::fold_first(const First &first) {
             values[first.weight.at + p * first.weight.stride + h] = root_[p] * w[p * H + h];
 }
 
-// W_bar = (A^T first_bar - mean bias_bar) / scale,  A_bar = first_bar w^T
-void Folded::unfold_first(const First &first, const std::vector<double> &bar,
-                          double *const *gradients) const {
-    const int H = first.weight.columns, K = settings_.n_radial, n_l = settings_.l_max + 1;
-    const int64_t size = int64_t(n_features_) * H;
-    const Raw &weight = raws_.at(first.network + ".first.weight");
-    const Raw &bias = raws_.at(first.network + ".first.bias");
-    const double *b_bar = &bar[first.bias.at];
-    double *to_bias = gradients[bias.array], *to_weight = gradients[weight.array];
-    const double *mean = nullptr, *scale = nullptr;
-    if (settings_.standardize) {
-        mean = &raws_.at("recursion.feature_mean").values[first.element * n_features_];
-        scale = &raws_.at("recursion.feature_scale").values[first.element * n_features_];
-    }
-    std::vector<double> first_bar(int64_t(n_products) * H);
-    for (int64_t p = 0; p < n_products; ++p)
-        for (int h = 0; h < H; ++h)
-            first_bar[p * H + h] = root_[p] * bar[first.weight.at + p * first.weight.stride + h];
-    std::vector<double> w_bar = first_bar;
-    if (!settings_.gram) {
-        const int M = settings_.n_orbitals;
-        const std::vector<double> A = products_of_orbitals(first.t);
-        // the kernels multiply rows: w_bar^T = first_bar^T A
-        std::vector<double> turned(first_bar.size());
-        for (int64_t p = 0; p < n_products; ++p)
-            for (int h = 0; h < H; ++h) turned[h * int64_t(n_products) + p] = first_bar[p * H + h];
-        const std::vector<double> w_bar_turned =
-            product(turned, H, n_products, {A.data(), n_features_, 1}, n_features_);
-        w_bar.assign(size, 0.0);
-        for (int64_t m = 0; m < n_features_; ++m)
-            for (int h = 0; h < H; ++h) w_bar[m * H + h] = w_bar_turned[h * int64_t(n_features_) + m];
-        const Raw &contraction = raws_.at("recursion.host.density.contraction");
-        if (double *to = gradients[contraction.array]) {
-            std::vector<double> w(weight.values.begin() + first.element * size,
-                                  weight.values.begin() + (first.element + 1) * size);
-            for (int m = 0; scale && m < n_features_; ++m)
-                for (int h = 0; h < H; ++h) w[int64_t(m) * H + h] /= scale[m];
-            const std::vector<double> A_bar =
-                product(first_bar, n_products, H, {w.data(), 1, H}, n_features_);
-            const int64_t of_t = settings_.orbitals_per_recursion ? int64_t(first.t) * n_l * K * M : 0;
-            int64_t row = 0;
-            for (int l = 0; l < n_l; ++l) {
-                const double *d = contraction.values.data() + of_t + int64_t(l) * K * M;
-                double *d_bar = to + of_t + int64_t(l) * K * M;
-                for (int k = 0; k < K; ++k)
-                    for (int q = k; q < K; ++q, ++row) {
-                        const double *from = &A_bar[row * n_features_ + (settings_.orbitals_per_l ? l * M : 0)];
-                        const double twice = q == k ? 1.0 : 2.0;
-                        for (int m = 0; m < M; ++m) {
-                            d_bar[k * M + m] += twice * from[m] * d[q * M + m];
-                            d_bar[q * M + m] += twice * from[m] * d[k * M + m];
-                        }
-                    }
-            }
+// A feature that never changed in the training still has rounding, which does not lie outside. The
+// kernels know products without their root: their range is that of rho divided by it. An element
+// with a feature of unknown range was not in the training: whatever its atoms have lies outside.
+void Folded::fold_range() {
+    constexpr double rounding = 1e-4, infinite = std::numeric_limits<double>::infinity();
+    const int64_t n = n_features_;
+    for (int64_t first = 0; first < int64_t(least_->values.size()); first += n) {
+        const double *least = &least_->values[first], *most = &most_->values[first];
+        const auto finite = [](double x) { return std::isfinite(x); };
+        const bool known = std::all_of(least, least + n, finite) && std::all_of(most, most + n, finite);
+        for (int64_t m = 0; m < n; ++m) {
+            const double root = settings_.gram ? root_[m] : 1.0;
+            const double slack = rounding * scale_->values[first + m];
+            range.low[first + m] = known ? (least[m] - slack) / root : infinite;
+            range.high[first + m] = known ? (most[m] + slack) / root : -infinite;
+            range.per_width[first + m] = known ? root / (most[m] - least[m]) : 1.0;
         }
     }
-    for (int h = 0; to_bias && h < H; ++h) to_bias[first.element * H + h] += b_bar[h];
-    for (int m = 0; to_weight && m < n_features_; ++m)
-        for (int h = 0; h < H; ++h) {
-            const double w_mh = w_bar[int64_t(m) * H + h] - (mean ? mean[m] * b_bar[h] : 0.0);
-            to_weight[first.element * size + int64_t(m) * H + h] += scale ? w_mh / scale[m] : w_mh;
-        }
-}
-
-void Folded::unfold(const std::vector<double> &bar, double *const *gradients) const {
-    for (const Copy &c : copies_)
-        if (double *to = gradients[c.array])
-            for (int i = 0; i < c.place.rows; ++i)
-                for (int k = 0; k < c.columns; ++k)
-                    to[c.from + int64_t(i) * c.columns + k] += c.factor * bar[c.at(i, k)];
-    const Raw &width = raws_.at("recursion.host.radial.width");
-    if (double *to = gradients[width.array])
-        for (int i = 0; i < alpha.rows; ++i)
-            for (int k = 0; k < alpha.columns; ++k) {
-                const double x = width.values[int64_t(i) * alpha.columns + k];
-                const double slope = !settings_.radial_softplus || x > 20.0 ? 1.0 : 1.0 / (1.0 + std::exp(-x));
-                to[int64_t(i) * alpha.columns + k] += slope * bar[alpha.at + int64_t(i) * alpha.stride + k];
-            }
-    for (const First &first : firsts_) unfold_first(first, bar, gradients);
 }
 
 } // namespace reann

@@ -9,7 +9,8 @@
 //     first = A (W / scale),    bias = b - mean (W / scale)
 //     last  = W c_scale of an update, W s of the readout;   alpha = softplus(width)
 //
-// Exact algebra, in double precision. `unfold` carries a gradient the other way.
+// Exact algebra, in double precision. `unfold` carries a gradient the other way. The places of all
+// numbers follow from the settings alone: `fold` fills them again when weights have changed.
 #pragma once
 
 #include <map>
@@ -37,10 +38,21 @@ struct FoldedNetwork {
     std::vector<FoldedLayer> layers; // of all blocks; the last holds the final neurons and `last`
 };
 
+// The range of the features in the training, for an atom of each element: (elements, features). A
+// feature lies outside by max(low - x, x - high) * per_width, as far as this is positive.
+struct FoldedRange {
+    int n_features = 0;
+    std::vector<double> low, high, per_width;
+};
+
 class Folded {
   public:
     // Throws `Error` if an array is missing or has not the shape that the settings say.
     Folded(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes);
+    Folded(const Folded &) = delete;
+
+    // Reads the numbers of the arrays again; nothing moves in memory.
+    void fold();
 
     // Adds to gradients[a] of array a, unless it is NULL, what `bar` means for it.
     void unfold(const std::vector<double> &bar, double *const *gradients) const;
@@ -53,18 +65,26 @@ class Folded {
     std::vector<double> reference;               // e_Z in eV
     int reference_array = -1;                    // where it stands among the arrays
     int n_products = 0;                          // numbers in G, and products of many
+    FoldedRange range;
+    const double *contraction = nullptr; // d^l of the last recursion, (l, K, M); gram: NULL
 
   private:
     struct Raw {
         int array = -1;
         std::vector<double> values;
     };
+    struct Factor { // of a matrix product; transposed, its distances are swapped
+        const double *data;
+        int64_t down, right;
+    };
     struct Copy { // values[at] = factor * raw; columns in groups, each padded to whole vectors
-        int array;
+        const Raw &raw;
         int64_t from;
         Place place;
-        double factor;
+        const Raw *scale;           // a number; NULL: 1
         int columns, group, padded; // of raw; of a group there and here
+
+        double factor() const { return scale ? scale->values[0] : 1.0; }
 
         int64_t at(int i, int k) const {
             return place.at + int64_t(i) * place.stride + k / group * padded + k % group;
@@ -72,20 +92,25 @@ class Folded {
     };
     struct First {
         int t, element;
-        std::string network;
+        const Raw &raw_weight, &raw_bias;
         Place weight, bias;
     };
 
     const Raw &raw(const std::string &name, std::vector<int64_t> shape);
+    void read(Raw &raw) const;
     Place place(int rows, int columns);
-    Place copy(const std::string &name, std::vector<int64_t> shape, int element, double factor = 1.0,
-               int n_groups = 1);
+    Place copy(const std::string &name, std::vector<int64_t> shape, int element,
+               const Raw *scale = nullptr, int n_groups = 1);
     FoldedNetwork network(const std::string &name, const NetworkSettings &form, int element, int t,
-                          int n_out, double factor, int n_groups = 1);
+                          int n_out, const Raw &scale, int n_groups = 1);
     void fold_first(const First &first);
+    void fold_range();
     void unfold_first(const First &first, const std::vector<double> &bar,
                       double *const *gradients) const;
     std::vector<double> products_of_orbitals(int t) const; // A
+    // C (rows, columns) = X (rows, depth) Y (depth, columns)
+    static std::vector<double> product(const std::vector<double> &X, int rows, int depth,
+                                       const Factor &Y, int columns);
 
     const Settings settings_;
     const std::vector<Array> &arrays_;
@@ -94,6 +119,8 @@ class Folded {
     int n_features_ = 0; // of the model: products or orbitals
     std::vector<double> root_; // gram: sqrt(2 - delta_kk') of each product; orbitals: 1
     std::map<std::string, Raw> raws_;
+    const Raw *width_ = nullptr, *contraction_ = nullptr, *reference_ = nullptr;
+    const Raw *mean_ = nullptr, *scale_ = nullptr, *least_ = nullptr, *most_ = nullptr; // of features
     std::vector<Copy> copies_;
     std::vector<First> firsts_;
 };

@@ -6,20 +6,21 @@
 
 namespace reann {
 
+Model::Member::Member(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes)
+    : folded(settings, arrays, member, lanes) {
+    if (settings.float64)
+        precise = std::make_unique<Packed<double>>(settings, folded);
+    else
+        single = std::make_unique<Packed<float>>(settings, folded);
+}
+
 Model::Model(const std::string &header, std::vector<Array> arrays)
     : settings_(parse_settings(header)), arrays_(std::move(arrays)) {
     const Level &l = level();
     const int lanes = settings_.float64 ? l.precise.lanes : l.single.lanes;
-    for (int m = 0; m < settings_.n_members; ++m) {
-        members_.push_back(std::unique_ptr<Member>(
-            new Member{Folded(settings_, arrays_, m, lanes), nullptr, nullptr}));
-        Member &member = *members_.back();
-        if (settings_.float64)
-            member.precise = std::make_unique<Packed<double>>(settings_, member.folded);
-        else
-            member.single = std::make_unique<Packed<float>>(settings_, member.folded);
-    }
-    for (Array &array : arrays_) array.data = nullptr;
+    for (int m = 0; m < settings_.n_members; ++m)
+        members_.push_back(std::make_unique<Member>(settings_, arrays_, m, lanes));
+    let_go();
     if (!settings_.zbl) return;
     for (int i : settings_.elements) {
         charge_.push_back(i);
@@ -30,6 +31,29 @@ Model::Model(const std::string &header, std::vector<Array> arrays)
         }
     }
     zbl_ = {static_cast<int>(charge_.size()), charge_.data(), inner_.data(), outer_.data()};
+}
+
+void Model::update(const std::vector<Array> &arrays) {
+    if (arrays.size() != arrays_.size())
+        throw Error("The model was made from " + std::to_string(arrays_.size()) + " arrays, not from " +
+                    std::to_string(arrays.size()) + ".");
+    for (size_t a = 0; a < arrays.size(); ++a) {
+        const Array &is = arrays[a], &was = arrays_[a];
+        if (is.name != was.name || is.type != was.type || is.shape != was.shape)
+            throw Error("The array " + is.name + " differs in name, type or shape from the array " +
+                        was.name + " that the model was made from.");
+    }
+    for (size_t a = 0; a < arrays.size(); ++a) arrays_[a].data = arrays[a].data;
+    for (const std::unique_ptr<Member> &member : members_) {
+        member->folded.fold();
+        if (member->precise) member->precise->fill();
+        if (member->single) member->single->fill();
+    }
+    let_go();
+}
+
+void Model::let_go() {
+    for (Array &array : arrays_) array.data = nullptr;
 }
 
 template <> const Packed<float> &Model::packed<float>(int member) const {

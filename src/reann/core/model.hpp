@@ -12,6 +12,11 @@ class Model {
     // `header`: the JSON object of a file. Throws `Error` if it does not describe the arrays.
     Model(const std::string &header, std::vector<Array> arrays);
 
+    // Takes over the numbers of arrays of the same names, types and shapes, in the same order, as if
+    // it had been made from them; throws `Error`, and stays as it is, if they are others. Nobody
+    // may compute with the model meanwhile.
+    void update(const std::vector<Array> &arrays);
+
     const Settings &settings() const { return settings_; }
     const std::vector<Array> &arrays() const { return arrays_; } // names and shapes, no data
     const Folded &folded(int member) const { return members_[member]->folded; }
@@ -24,7 +29,11 @@ class Model {
         Folded folded;
         std::unique_ptr<Packed<float>> single;
         std::unique_ptr<Packed<double>> precise;
+
+        Member(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes);
     };
+
+    void let_go(); // of the arrays of the caller
 
     Settings settings_;
     std::vector<Array> arrays_;

@@ -42,42 +42,97 @@ Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
     w.readout = readout_.data();
     w.reference = folded.reference.data();
     w.n_parameters = static_cast<int64_t>(folded.values.size());
-    const Kernels<Real> &kernels = kernels_of<Real>(level());
-    std::vector<Real> scratch(kernels.scratch_size(w, 1));
-    for (int z = 0; z < n_elements; ++z) nothing_.push_back(kernels.nothing(w, z, scratch.data()));
+    w.range = range(settings, folded);
+    nothing_.resize(n_elements);
     w.nothing = nothing_.data();
+    scratch_.resize(kernels_of<Real>(level()).scratch_size(w, 1));
+    fill();
 }
 
-template <class Real> const Real *Packed<Real>::numbers(const std::vector<double> &values) {
-    memory_.emplace_back(values.begin(), values.end());
-    return memory_.back().data();
+template <class Real> void Packed<Real>::fill() {
+    const Kernels<Real> &kernels = kernels_of<Real>(level());
+    for (const Part &part : parts_) {
+        if (part.packed) {
+            kernels.pack(part.from, part.rows, part.columns, part.down, part.right, part.to);
+            continue;
+        }
+        for (int i = 0; i < part.rows; ++i)
+            for (int k = 0; k < part.columns; ++k)
+                part.to[i * part.down + k] = static_cast<Real>(part.from[int64_t(i) * part.columns + k]);
+    }
+    for (size_t z = 0; z < nothing_.size(); ++z)
+        nothing_[z] = kernels.nothing(weights_, static_cast<int>(z), scratch_.data());
+}
+
+// `ones` ones, then zeros
+template <class Real> const Real *Packed<Real>::constants(int size, int ones) {
+    std::vector<Real> &memory = memory_.emplace_back(size);
+    std::fill_n(memory.begin(), ones, Real(1));
+    return memory.data();
+}
+
+// Rows of `columns` numbers, each followed by zeros up to `stride`.
+template <class Real>
+const Real *Packed<Real>::rows(const double *from, int n_rows, int columns, int stride) {
+    std::vector<Real> &memory = memory_.emplace_back(int64_t(n_rows) * stride);
+    parts_.push_back({from, memory.data(), n_rows, columns, stride, 1, false});
+    return memory.data();
 }
 
 template <class Real> const Real *Packed<Real>::numbers(const Folded &folded, const Place &place) {
-    const double *from = folded.values.data() + place.at;
-    memory_.emplace_back(from, from + int64_t(place.rows) * place.stride);
-    return memory_.back().data();
+    // with the padding of the place, which is zero
+    return rows(folded.values.data() + place.at, place.rows, place.stride, place.stride);
+}
+
+template <class Real>
+const Real *Packed<Real>::pack(const double *from, int n_rows, int columns, int64_t down, int64_t right) {
+    const Kernels<Real> &kernels = kernels_of<Real>(level());
+    std::vector<Real> &memory = memory_.emplace_back(kernels.packed_size(n_rows, columns));
+    parts_.push_back({from, memory.data(), n_rows, columns, down, right, true});
+    return memory.data();
 }
 
 template <class Real>
 Linear<Real> Packed<Real>::linear(const Folded &folded, const Place &weight, const Place &bias) {
     const Kernels<Real> &kernels = kernels_of<Real>(level());
-    const auto pack = [&](int rows, int columns, int64_t down, int64_t right) {
-        std::vector<Real> &packed = memory_.emplace_back(kernels.packed_size(rows, columns));
-        kernels.pack(folded.values.data() + weight.at, rows, columns, down, right, packed.data());
-        return packed.data();
-    };
+    const double *from = folded.values.data() + weight.at;
     Linear<Real> f;
     f.rows = weight.rows;
     f.columns = weight.columns;
     f.n_in = (weight.rows + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
     f.n_out = weight.stride;
-    f.forward = pack(f.rows, f.columns, weight.stride, 1);
-    f.backward = pack(f.columns, f.rows, 1, weight.stride);
+    f.forward = pack(from, f.rows, f.columns, weight.stride, 1);
+    f.backward = pack(from, f.columns, f.rows, 1, weight.stride);
     f.weight_at = weight.at;
     f.bias_at = bias.at;
     if (bias.at >= 0) f.bias = numbers(folded, bias);
     return f;
+}
+
+// In its padding, too, the range holds zeros: there the features are zero, and lie inside.
+template <class Real>
+Range<Real> Packed<Real>::range(const Settings &settings, const Folded &folded) {
+    const FoldedRange &from = folded.range;
+    const int lanes = kernels_of<Real>(level()).lanes, n_elements = static_cast<int>(settings.elements.size());
+    Range<Real> r;
+    r.stride = (from.n_features + lanes - 1) / lanes * lanes;
+    r.low = rows(from.low.data(), n_elements, from.n_features, r.stride);
+    r.high = rows(from.high.data(), n_elements, from.n_features, r.stride);
+    r.per_width = rows(from.per_width.data(), n_elements, from.n_features, r.stride);
+    r.orbitals_per_l = settings.orbitals_per_l;
+    if (!folded.contraction) return r;
+    const int K = settings.n_radial, M = settings.n_orbitals;
+    for (int l = 0; l <= settings.l_max; ++l) {
+        Linear<Real> d;
+        d.rows = K;
+        d.columns = M;
+        d.n_in = folded.coefficients.stride;
+        d.n_out = (M + lanes - 1) / lanes * lanes;
+        d.forward = pack(folded.contraction + int64_t(l) * K * M, K, M, M, 1);
+        contractions_.push_back(d);
+    }
+    r.contraction = contractions_.data();
+    return r;
 }
 
 template <class Real>
@@ -89,9 +144,8 @@ Neurons<Real> Packed<Real>::neurons(const Folded &folded, const FoldedLayer &lay
     f.width = (columns + lanes - 1) / lanes * lanes;
     f.a_at = layer.a.at;
     f.b_at = layer.b.at;
-    const std::vector<double> ones(f.width, 1.0);
-    f.a = layer.a.at < 0 ? numbers(ones) : numbers(folded, layer.a);
-    f.b = layer.b.at < 0 ? numbers(ones) : numbers(folded, layer.b);
+    f.a = layer.a.at < 0 ? constants(f.width, f.width) : numbers(folded, layer.a);
+    f.b = layer.b.at < 0 ? constants(f.width, f.width) : numbers(folded, layer.b);
     return f;
 }
 
@@ -119,9 +173,7 @@ Network<Real> Packed<Real>::network(const Folded &folded, const FoldedNetwork &f
             to.norm.bias = numbers(folded, layer.norm_bias);
             to.norm.weight_at = layer.norm_weight.at;
             to.norm.bias_at = layer.norm_bias.at;
-            std::vector<double> one(to.norm.width);
-            std::fill_n(one.begin(), columns, 1.0);
-            to.norm.one = numbers(one);
+            to.norm.one = constants(to.norm.width, columns);
         }
         net.tape += to.neurons.width;
         net.widest = std::max({net.widest, to.neurons.width, to.linear.n_in});

@@ -1,4 +1,5 @@
-// Folded weights in the precision of the kernels, packed for their matrix products.
+// Folded weights in the precision of the kernels, packed for their matrix products. The layout is made
+// once; `fill` takes over the numbers, again when weights have changed.
 #pragma once
 
 #include <deque>
@@ -12,20 +13,35 @@ template <class Real> class Packed {
     Packed(const Settings &settings, const Folded &folded);
     Packed(const Packed &) = delete;
 
+    void fill(); // from the folded weights as they are now
     const Weights<Real> &weights() const { return weights_; }
 
   private:
-    const Real *numbers(const std::vector<double> &values);
+    // Numbers of the folded weights, and where they belong: in order, or packed for a product.
+    struct Part {
+        const double *from;
+        Real *to;
+        int rows, columns;
+        int64_t down, right;
+        bool packed;
+    };
+
+    const Real *constants(int size, int ones);
+    const Real *rows(const double *from, int n_rows, int columns, int stride);
     const Real *numbers(const Folded &folded, const Place &place);
+    const Real *pack(const double *from, int n_rows, int columns, int64_t down, int64_t right);
     Linear<Real> linear(const Folded &folded, const Place &weight, const Place &bias);
+    Range<Real> range(const Settings &settings, const Folded &folded);
     Neurons<Real> neurons(const Folded &folded, const FoldedLayer &layer, bool tanh_like, int columns);
     Network<Real> network(const Folded &folded, const FoldedNetwork &from, const NetworkSettings &form);
 
     std::deque<std::vector<Real>> memory_; // its elements never move
+    std::vector<Part> parts_;
     std::deque<std::vector<Layer<Real>>> layers_;
     std::vector<Network<Real>> updates_, readout_;
-    std::vector<Linear<Real>> mixing_;
+    std::vector<Linear<Real>> mixing_, contractions_;
     std::vector<double> nothing_;
+    std::vector<Real> scratch_;
     Weights<Real> weights_;
 };
 

@@ -51,6 +51,15 @@ template <class Real> struct Network {
     int tape = 0;   // numbers to be kept for the adjoint, per row
 };
 
+// The range of the features in the training, (elements, stride). Features are the products that the
+// kernels compute; or squares of moments contracted to orbitals, if there is a contraction.
+template <class Real> struct Range {
+    int stride = 0;
+    const Real *low = nullptr, *high = nullptr, *per_width = nullptr;
+    const Linear<Real> *contraction = nullptr; // of each l; or NULL
+    bool orbitals_per_l = false;               // else summed over l
+};
+
 template <class Real> struct Weights {
     int l_max = 0, n_components = 0, n_radial = 0, n_elements = 0, n_recursions = 0;
     int stride = 0;     // n_radial padded
@@ -70,6 +79,7 @@ template <class Real> struct Weights {
     const double *nothing = nullptr;        // readout of an empty neighborhood, (elements)
     const double *reference = nullptr;      // e_Z, (elements)
     int64_t n_parameters = 0;               // numbers in the flat array of gradients
+    Range<Real> range;
 };
 
 // Screened nuclear repulsion of pairs of elements; NULL if there is none.
@@ -129,6 +139,7 @@ template <class Real> struct Work {
     Real *const *changes = nullptr;      // g_t with directional messages, each (local, planes, n_out)
     Real *coefficients_bar = nullptr;    // adjoint of c^(t+1) and u^(t+1), summed over the chunks
     double *energies = nullptr;          // in the order of the engine
+    double *extrapolation = nullptr;     // likewise; NULL: not wanted
     bool derivatives = false;            // forces or virials are wanted, or tangents are carried
 };
 

@@ -1,8 +1,8 @@
 /* The C interface of the native engine of reann.
  *
  * A model is opened from a `.reann` file, or built from the header and the named arrays of one.
- * It never changes and may be used by several threads at once; every thread that computes owns a
- * workspace. Nothing here keeps global state, and no C++ exception leaves these functions: they
+ * Until it is updated it never changes, and may be used by several threads at once; every thread that
+ * computes owns a workspace. Nothing here keeps global state, and no C++ exception leaves these functions: they
  * return 0 and NULL or a message in `reann_error` when something is wrong.
  *
  * The unit of work is what a domain decomposition has: local atoms, ghost atoms, the full list of
@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define REANN_INTERFACE 1 /* grows when a program has to be compiled again */
+#define REANN_INTERFACE 2 /* grows when a program has to be compiled again */
 
 typedef struct reann_model reann_model;         /* weights, or those of an ensemble */
 typedef struct reann_workspace reann_workspace; /* memory that evaluations reuse */
@@ -63,6 +63,12 @@ reann_model *reann_parse(const char *content, int64_t n_bytes, reann_error *erro
 reann_model *reann_build(const char *header, const reann_array *arrays, int32_t n_arrays,
                          reann_error *error);
 
+/* Takes over other numbers of the arrays that the model was made from: the same names, types and
+ * shapes, in the same order. The model is then, bit for bit, the one that they would give, and made in a
+ * fraction of the time. No other thread may use it meanwhile. Returns 1, or 0, says why, and leaves the
+ * model as it was. */
+int reann_update(reann_model *model, const reann_array *arrays, int32_t n_arrays, reann_error *error);
+
 void reann_close(reann_model *model);
 
 int32_t reann_n_members(const reann_model *model); /* 1, more for an ensemble */
@@ -99,6 +105,11 @@ typedef struct {     /* what is NULL is not computed */
     double *forces;   /* (n_atoms, 3); a ghost's row is its share, to be added to its owner */
     double *virial;   /* (n_systems, 3, 3) W = sum r_ij (x) dE/dr_ij, the strain derivative */
     double *virials;  /* (n_atoms, 3, 3) -r_ij (x) dE/dr_ij, each at the neighbor j */
+    double *extrapolation; /* (n_local) how far the density of an atom lies outside the range that it had
+                            * in the training: 0 inside, else the largest distance of a feature from its
+                            * range, in widths of the range. Infinite for a feature that was the same for
+                            * all atoms of the training, and where the training had no such element or
+                            * recorded no range. Distances of 1e-4 of the feature's scale are rounding. */
 } reann_result;
 
 reann_workspace *reann_workspace_new(void);

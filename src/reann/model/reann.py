@@ -26,6 +26,10 @@ PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 UNKNOWN = -1
 """Index of an element that the model does not know."""
 HEAVIEST = 118
+MARGIN = 0.05
+"""An atom extrapolates where a feature lies outside its range by this part of the width."""
+ROUNDING = 1e-4
+"""Distance from a range that counts as rounding, in units of the feature's scale."""
 
 
 class Embedding(NamedTuple):
@@ -133,20 +137,31 @@ class Reann(nn.Module):
     def _in_training(self) -> Bool[Tensor, " elements"]:
         return (self.density_min.isfinite() & self.density_max.isfinite()).all(1)
 
-    def extrapolates(self, graph: Graph, margin: float = 0.05) -> Bool[Tensor, " atoms"]:
+    def extrapolation(self, graph: Graph) -> Float[Tensor, " atoms"]:
+        """Return how far the density of each atom lies outside the training range, float64.
+
+        0 inside. Outside it is the largest distance of a feature from its range, less what may be
+        rounding, in widths of this range: infinite for a feature that was the same for all atoms
+        of the training, and for elements that the training did not have.
+        """
+        with differentiable(), torch.no_grad():
+            rho, atoms = self.embed(graph, graph.edge_vectors())
+        element = atoms.element
+        low, high = self.density_min[element], self.density_max[element]
+        # A feature that never changed in the training still has rounding.
+        rounding = ROUNDING * self.recursion.feature_scale[element]
+        outside = torch.maximum(low - rho, rho - high) - rounding
+        distance = torch.where(outside > 0.0, outside / (high - low), 0.0).amax(1)
+        distance = torch.where(self._in_training()[element], distance, torch.inf)
+        return distance[atoms.rank].to(torch.float64)
+
+    def extrapolates(self, graph: Graph, margin: float = MARGIN) -> Bool[Tensor, " atoms"]:
         """Return which atoms have a density outside the training range; ask `has_range` first.
 
         An atom extrapolates when one feature lies outside by more than `margin` times the width
         of its range, or when the training had no atom of its element.
         """
-        with differentiable(), torch.no_grad():
-            rho, atoms = self.embed(graph, graph.edge_vectors())
-        low, high = self.density_min[atoms.element], self.density_max[atoms.element]
-        # A feature that never changed in the training still has rounding.
-        slack = margin * (high - low) + 1e-4 * self.recursion.feature_scale[atoms.element]
-        outside = ((rho < low - slack) | (rho > high + slack)).any(1)
-        outside |= ~self._in_training()[atoms.element]
-        return outside[atoms.rank]
+        return self.extrapolation(graph) > margin
 
 
 @differentiable()

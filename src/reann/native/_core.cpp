@@ -6,7 +6,9 @@
 #include <atomic>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <new>
+#include <shared_mutex>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -93,36 +95,68 @@ struct Model {
     std::unique_ptr<reann_model, Free> model;
     std::vector<std::string> names; // of the arrays it was built from, in their order
     std::vector<int64_t> sizes;
+    // Shared by those who compute, of one who updates.
+    std::unique_ptr<std::shared_mutex> use = std::make_unique<std::shared_mutex>();
 };
 
 Model open(const std::string &path) {
     reann_error error = {};
-    Model result{decltype(Model::model)(reann_open(path.c_str(), &error)), {}, {}};
+    Model result;
+    result.model.reset(reann_open(path.c_str(), &error));
     if (!result.model) refuse(error.message);
     return result;
 }
 
+// Named arrays, kept alive, as the C interface takes them.
+class Arrays {
+    std::vector<ReadArray> arrays_;
+
+  public:
+    std::vector<reann_array> c;
+
+    void add(const std::string &name, nb::handle source) { // `name` has to last
+        arrays_.push_back(take<ReadArray>(name, source));
+        const ReadArray &array = arrays_.back();
+        const bool is_float32 = array.dtype() == nb::dtype<float>();
+        if (!is_float32 && array.dtype() != nb::dtype<double>())
+            refuse(name + ": expected numbers of type float32 or float64");
+        c.push_back({name.c_str(), is_float32 ? REANN_FLOAT32 : REANN_FLOAT64, int32_t(array.ndim()),
+                     array.shape_ptr(), array.data()});
+    }
+    int64_t last_size() const { return int64_t(arrays_.back().size()); }
+};
+
 Model build(const std::string &header, const nb::dict &source) {
     Model result;
-    std::vector<ReadArray> arrays; // keep numbers and shapes alive
+    for (auto [key, value] : source) result.names.push_back(nb::cast<std::string>(key));
+    Arrays arrays;
+    size_t a = 0;
     for (auto [key, value] : source) {
-        result.names.push_back(nb::cast<std::string>(key));
-        arrays.push_back(take<ReadArray>(result.names.back(), value));
-        result.sizes.push_back(int64_t(arrays.back().size()));
-    }
-    std::vector<reann_array> named;
-    for (size_t a = 0; a < arrays.size(); ++a) {
-        const bool is_float32 = arrays[a].dtype() == nb::dtype<float>();
-        if (!is_float32 && arrays[a].dtype() != nb::dtype<double>())
-            refuse(result.names[a] + ": expected numbers of type float32 or float64");
-        named.push_back({result.names[a].c_str(), is_float32 ? REANN_FLOAT32 : REANN_FLOAT64,
-                         int32_t(arrays[a].ndim()), arrays[a].shape_ptr(), arrays[a].data()});
+        arrays.add(result.names[a++], value);
+        result.sizes.push_back(arrays.last_size());
     }
     reann_error error = {};
     result.model.reset(
-        reann_build(header.c_str(), named.data(), int32_t(named.size()), &error));
+        reann_build(header.c_str(), arrays.c.data(), int32_t(arrays.c.size()), &error));
     if (!result.model) refuse(error.message);
     return result;
+}
+
+// While the lock of Python is held, so that nobody begins to compute.
+void update(Model &model, const nb::dict &source) {
+    Arrays arrays;
+    for (const std::string &name : model.names) {
+        const nb::str key(name.c_str());
+        if (!source.contains(key)) refuse(name + ": missing");
+        arrays.add(name, source[key]);
+    }
+    if (source.size() != model.names.size())
+        refuse("arrays: names that are not those of the arrays the model was built from");
+    const std::unique_lock<std::shared_mutex> alone(*model.use, std::try_to_lock);
+    if (!alone) refuse("model: another thread is computing with it");
+    reann_error error = {};
+    if (!reann_update(model.model.get(), arrays.c.data(), int32_t(arrays.c.size()), &error))
+        refuse(error.message);
 }
 
 struct Workspace {
@@ -186,8 +220,9 @@ struct System {
 };
 
 // Calls the engine while other threads of Python run, and raises what it says.
-template <class Call> void compute(Workspace &workspace, const Call &call) {
+template <class Call> void compute(const Model &model, Workspace &workspace, const Call &call) {
     const Use use(workspace);
+    const std::shared_lock<std::shared_mutex> unchanged(*model.use);
     reann_error error = {};
     int done = 0;
     {
@@ -200,14 +235,15 @@ template <class Call> void compute(Workspace &workspace, const Call &call) {
 void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
-              nb::handle forces, nb::handle virial, nb::handle virials) {
+              nb::handle forces, nb::handle virial, nb::handle virials, nb::handle extrapolation) {
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
     const View<double> e("energies", energies, {s.n_atoms});
     const auto f = view_or_none<double>("forces", forces, {s.n_atoms, 3});
     const auto w = view_or_none<double>("virial", virial, {s.n_systems, 3, 3});
     const auto each = view_or_none<double>("virials", virials, {s.n_atoms, 3, 3});
-    const reann_result result = {e.data(), f.data(), w.data(), each.data()};
-    compute(workspace, [&](reann_workspace *memory, reann_error *error) {
+    const auto x = view_or_none<double>("extrapolation", extrapolation, {s.n_atoms});
+    const reann_result result = {e.data(), f.data(), w.data(), each.data(), x.data()};
+    compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
         return reann_evaluate(model.model.get(), member, memory, &s.c, &result, error);
     });
 }
@@ -219,7 +255,7 @@ void heat_flux(const Model &model, int32_t member, Workspace &workspace, nb::han
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
     const View<const double> v("velocity", velocity, {s.n_atoms, 3});
     const View<double> e("energies", energies, {s.n_atoms}), j("flux", flux, {3});
-    compute(workspace, [&](reann_workspace *memory, reann_error *error) {
+    compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
         return reann_heat_flux(model.model.get(), member, memory, &s.c, v.data(), e.data(), j.data(),
                                error);
     });
@@ -250,7 +286,7 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
     if (outputs.size() != gradients.size())
         refuse("gradients: names that are not those of the arrays the model was built from");
 
-    compute(workspace, [&](reann_workspace *memory, reann_error *error) {
+    compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
         return reann_gradient(model.model.get(), member, memory, &s.c, &loss, pointers.data(), error);
     });
 }
@@ -291,13 +327,15 @@ NB_MODULE(_core, m) {
     nb::class_<Model>(m, "Model")
         .def(nb::new_(&build), "header"_a, "arrays"_a)
         .def_static("open", &open, "path"_a)
+        .def("update", &update, "arrays"_a)
         .def_prop_ro("cutoff", [](const Model &m) { return reann_cutoff(m.model.get()); })
         .def_prop_ro("n_members", [](const Model &m) { return reann_n_members(m.model.get()); });
     nb::class_<Workspace>(m, "Workspace").def(nb::init<>());
 
     m.def("evaluate", &evaluate, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
-          "n_threads"_a, "energies"_a, "forces"_a.none(), "virial"_a.none(), "virials"_a.none());
+          "n_threads"_a, "energies"_a, "forces"_a.none(), "virial"_a.none(), "virials"_a.none(),
+          "extrapolation"_a.none() = nb::none());
     m.def("gradient", &gradient, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a);

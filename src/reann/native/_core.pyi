@@ -12,6 +12,8 @@ class Model:
     def __init__(self, header: str, arrays: dict[str, Any]) -> None: ...
     @staticmethod
     def open(path: str) -> Model: ...
+    # Takes over other numbers of the same arrays; not while another thread computes with the model.
+    def update(self, arrays: dict[str, Any]) -> None: ...
     @property
     def cutoff(self) -> float: ...
     @property
@@ -37,6 +39,7 @@ def evaluate(
     forces: Array | None,
     virial: Array | None,
     virials: Array | None,
+    extrapolation: Array | None = None,
 ) -> None: ...
 def gradient(
     model: Model,

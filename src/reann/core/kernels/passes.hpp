@@ -215,8 +215,13 @@ void middle(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) 
         for (int i = 0; i < block.n; ++i) {
             Real *out = scratch.out + i * F::planes * width;
             const int64_t atom = block.first + i;
-            if constexpr (F::planes == 1)
+            if constexpr (F::planes == 1) {
                 work.energies[atom] += static_cast<double>(out[0]) - w.nothing[block.element];
+                if (work.extrapolation)
+                    work.extrapolation[atom] =
+                        extrapolation<F>(w, block.element, scratch.moments + i * w.n_components * w.stride,
+                                         scratch.features + i * w.n_features, scratch.orbitals);
+            }
             for (int k = 0; k < F::planes * width; ++k) out[k] = 0;
             out[0] = 1;
             if (F::planes == 2 && work.atoms.energy_bar)

@@ -4,6 +4,7 @@
 #include "../plan.hpp"
 #include "lanes.hpp"
 #include "many_body.hpp"
+#include "range.hpp"
 
 namespace reann {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 template <class Real> struct Scratch {
     Real *features, *features_bar, *out, *layers, *M, *S, *moments, *messages, *tape, *alpha_bar, *center_bar;
     ManyBody<Real> many;
+    OrbitalDensity<Real> orbitals;
     int64_t size;
 
     Scratch(const Weights<Real> &w, int planes, Real *start) {
@@ -41,6 +43,9 @@ template <class Real> struct Scratch {
         take(many.contracted, contracted);
         take(many.contracted_bar, contracted);
         take(many.moments_bar, w.vector.columns ? many_rows * row : 0);
+        const Linear<Real> *contraction = planes == 1 ? w.range.contraction : nullptr;
+        take(orbitals.contracted, contraction ? most_components * contraction->n_out : 0);
+        take(orbitals.density, contraction ? w.range.stride + lanes<Real> : 0);
         take(alpha_bar, planes == 2 ? pairs * w.stride : 0);
         take(center_bar, planes == 2 ? pairs * w.stride : 0);
     }
