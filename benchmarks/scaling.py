@@ -18,10 +18,10 @@ import ase
 import numpy as np
 
 from reann import native
+from reann.backends.native.weights import new_model
 from reann.config import ModelConfig
 from reann.data.neighbors import neighbors_within
 from reann.model import build
-from reann.native.weights import Compiled
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -34,7 +34,7 @@ def main() -> None:
     core, found = native.core(), []
     for form, settings in step.FORMS.items():
         model = build(ModelConfig(**settings), [1, 8], 99.0, seed=1)
-        packed, workspace = Compiled(model).model, core.Workspace()
+        packed, workspace = new_model(model), core.Workspace()
         for copies, calls in CALLS.items():
             water = step.frame()
             atoms = ase.Atoms(

@@ -14,11 +14,11 @@ import machine
 import torch
 from sets import SETS, split_file
 
+from reann.backends import choice
 from reann.config import Config
 from reann.config_file import load_config
 from reann.data.dataset import Subset, open_dataset
 from reann.evaluate import evaluate
-from reann.native import choice
 from reann.training.distributed import World
 from reann.training.journal import read_log
 from reann.training.run import Run, resume, train

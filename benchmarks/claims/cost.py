@@ -24,10 +24,10 @@ import hosts
 import torch
 from sets import SETS
 
+from reann.backends import choice
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model.reann import in_precision
-from reann.native import choice
 
 REPEATS = 7
 CASES = [

@@ -8,15 +8,15 @@ from memory import Peak
 from worker import Task, serve, through_ase
 
 import reann
+from reann.backends import choice
+from reann.backends.native.function import compute
+from reann.backends.native.weights import new_model
 from reann.config import LossConfig, ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.engines.ase import Calculator
 from reann.graph import Graph
 from reann.model import build
-from reann.native import choice
-from reann.native.function import compute
 from reann.native.system import System
-from reann.native.weights import compiled
 from reann.potential import Potential
 from reann.potential import load as load_potential
 from reann.training.loss import Loss
@@ -47,10 +47,10 @@ def load(
     wanted = ["energy", "forces"]
 
     if engine == "native":
-        packed, system = compiled(potential.model), System.of(graph, potential.model.element_index)
+        packed, system = new_model(potential.model), System.of(graph, potential.model.element_index)
 
         def evaluate() -> None:
-            compute(packed, system, forces=True, strain=False)
+            compute(packed, system, forces=True)
 
     else:
 
@@ -61,7 +61,7 @@ def load(
 
     def rebuild() -> None:
         always_new.neighbors.build(atoms)
-        always_new.compute(atoms, always_new.neighbors)
+        always_new.compute(atoms, always_new.neighbors, frozenset({"energy", "forces", "stress"}))
 
     def train() -> dict[str, int]:
         optimizer.zero_grad(set_to_none=True)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import ase
 import numpy as np
-import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from rich.progress import Progress
 
 from reann import checkpoint, quantities, strict_json
+from reann.backends import choice
+from reann.backends.choice import Engine
 from reann.config import DataConfig, Keys, Units
 from reann.conventions import conventions, described, position_unit
 from reann.data.dataset import Subset, open_dataset
@@ -32,7 +33,7 @@ from reann.device import device_named
 from reann.errors import UserError, listed
 from reann.evaluation import Evaluation
 from reann.graph import Graph
-from reann.native import choice
+from reann.model.reann import MARGIN
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
@@ -55,7 +56,7 @@ def evaluate(
     subset: Subset,
     max_edges: int = MAX_EDGES,
     progress: Told | None = None,
-    engine: str = "auto",
+    engine: Engine = "auto",
 ) -> Evaluation:
     """Predict every structure of a part of a data set.
 
@@ -90,7 +91,7 @@ def evaluate_unlabeled(
     structures: Iterator[tuple[ase.Atoms, str]],
     max_edges: int = MAX_EDGES,
     progress: Told | None = None,
-    engine: str = "auto",
+    engine: Engine = "auto",
 ) -> Evaluation:
     """Predict structures that stream by, with the names of where they come from."""
 
@@ -114,9 +115,10 @@ def _compared(
     potential: Potential | Ensemble,
     batches: Iterator[_Batch],
     progress: Told | None,
-    engine: str,
+    engine: Engine,
 ) -> Evaluation:
     has_range = all(member.model.has_range for member in potential.members)
+    wanted = (*WANTED, "extrapolation") if has_range else WANTED
     origins: list[str] = []
     groups: list[str] = []
     n_atoms, numbers, outside = [], [], []
@@ -125,14 +127,14 @@ def _compared(
     for batch in batches:
         _check_elements(potential, batch)
         graph = batch.graph.to(potential.device)
-        for name, value in potential.evaluate(graph, WANTED, engine).items():
+        found = potential.evaluate(graph, wanted, engine)
+        if has_range:
+            outside.append((found.pop("extrapolation") > MARGIN).cpu().numpy())
+        for name, value in found.items():
             predicted.setdefault(name, []).append(value.detach().cpu().double().numpy())
         for name in quantities.label_names():
             if name in graph.labels:
                 reference.setdefault(name, []).append(graph.labels[name].cpu().double().numpy())
-        if has_range:
-            found = [m.model.extrapolates(graph) for m in potential.members]
-            outside.append(torch.stack(found).any(0).cpu().numpy())
         n_atoms.append(graph.atoms_per_system.cpu().numpy())
         numbers.append(graph.atomic_numbers.cpu().numpy())
         origins += batch.origins
@@ -176,7 +178,7 @@ def evaluate_command(
     output: Path | None = None,
     *,
     group: str | None = None,
-    engine: str = "auto",
+    engine: Engine = "auto",
     keys: Keys | None = None,
     units: Units | None = None,
     as_trained: bool = True,

@@ -194,7 +194,7 @@ def system_lines() -> Iterator[Line]:
 def engine_lines() -> Iterator[Line]:
     """Say which engines there are, and why the native one is missing."""
     from reann import native
-    from reann.native.engine import INSTALL
+    from reann.backends.choice import INSTALL
 
     if (why := native.missing()) is not None:
         yield "engines", f"torch, the reference; the native one is missing: {why}."

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reann import checkpoint
+from reann.backends import choice
+from reann.backends.choice import Engine
 from reann.data.neighbors import graph_from_atoms
 from reann.device import memory_advice
 from reann.errors import UserError, listed
@@ -24,7 +26,6 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.restore import check_finite, description, restore
 from reann.model_file import model_file
-from reann.native import choice
 from reann.quantities import is_per_atom, named
 
 KIND = "potential"
@@ -77,7 +78,7 @@ class Potential:
         self,
         atoms: Atoms | Sequence[Atoms],
         names: Iterable[str] = DEFAULT_PROPERTIES,
-        engine: str = "auto",
+        engine: Engine = "auto",
     ) -> Prediction | list[Prediction]:
         """Return properties of one structure, or of each of several, as numpy arrays.
 
@@ -85,9 +86,11 @@ class Potential:
         ----------
         names
             Out of energy (eV), energies (eV), forces (eV/Å), stress (3x3, eV/Å^3, ASE's sign),
-            virial and virials (eV).
+            virial and virials (eV), and extrapolation: how far the density of each atom lies
+            outside the range of the training, in widths of this range.
         engine
-            `native`, `torch`, or `auto`: the native engine where it can.
+            `native`, `torch`, or `auto`: the native engine where it can; the name that an
+            installed package has given to its own, or a `reann.backends.protocol.Backend`.
 
         Raises
         ------
@@ -98,9 +101,9 @@ class Potential:
         return predict(self, atoms, names, engine)
 
     def evaluate(
-        self, graph: Graph, names: Iterable[str], engine: str = "auto"
+        self, graph: Graph, names: Iterable[str], engine: Engine = "auto"
     ) -> dict[str, Tensor]:
-        """Return properties of a batch as tensors; see `reann.properties.evaluate`.
+        """Return properties of a batch as tensors; see `reann.properties`.
 
         Raises
         ------
@@ -176,19 +179,24 @@ class Ensemble:
         self,
         atoms: Atoms | Sequence[Atoms],
         names: Iterable[str] = DEFAULT_PROPERTIES,
-        engine: str = "auto",
+        engine: Engine = "auto",
     ) -> Prediction | list[Prediction]:
         """Return the mean of each property, and `energy_std`, `forces_std`, `stress_std`."""
         return predict(self, atoms, names, engine)
 
     def evaluate(
-        self, graph: Graph, names: Iterable[str], engine: str = "auto"
+        self, graph: Graph, names: Iterable[str], engine: Engine = "auto"
     ) -> dict[str, Tensor]:
-        """Return mean properties of a batch and standard deviations (n - 1) of the members."""
+        """Return mean properties of a batch and standard deviations (n - 1) of the members.
+
+        The extrapolation is that of the member that extrapolates furthest.
+        """
         names = list(names)
         every = [member.evaluate(graph, names, engine) for member in self.members]
         stacked = {name: torch.stack([one[name] for one in every]) for name in every[0]}
         mean = {name: values.mean(0) for name, values in stacked.items()}
+        if "extrapolation" in stacked:
+            mean["extrapolation"] = stacked["extrapolation"].amax(0)
         if len(self.members) > 1:
             spreads = [name for name in stacked if named(name).has_spread]
             mean |= {f"{name}_std": stacked[name].std(0) for name in spreads}
@@ -203,7 +211,7 @@ def predict(
     potential: Potential | Ensemble,
     atoms: Atoms | Sequence[Atoms],
     names: Iterable[str],
-    engine: str = "auto",
+    engine: Engine = "auto",
 ) -> Prediction | list[Prediction]:
     """Predict one structure or each of several; see `Potential.predict`."""
     names = list(names)
@@ -213,7 +221,7 @@ def predict(
 
 
 def predict_one(
-    potential: Potential | Ensemble, atoms: Atoms, names: list[str], engine: str = "auto"
+    potential: Potential | Ensemble, atoms: Atoms, names: list[str], engine: Engine = "auto"
 ) -> Prediction:
     """Predict one structure."""
     check_elements(potential, atoms)

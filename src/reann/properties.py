@@ -6,7 +6,7 @@ stress = W / volume, virial = -W; an edge's part of the virial belongs to its ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -16,8 +16,10 @@ from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.quantities import BUILT_IN
 
-PROPERTIES = tuple(quantity.name for quantity in BUILT_IN)
-"""What every potential gives; units in `reann.quantities`."""
+NAMES = tuple(quantity.name for quantity in BUILT_IN)
+"""What backends compute; units and meanings in `reann.quantities`."""
+PROPERTIES = tuple(name for name in NAMES if name != "extrapolation")
+"""What every potential gives: not all have recorded the range of their training."""
 
 AtomicEnergies = Callable[[Graph, Float[Tensor, "edges 3"]], Float[Tensor, " atoms"]]
 
@@ -62,13 +64,13 @@ def evaluate(
     return kept if create_graph else {name: value.detach() for name, value in kept.items()}
 
 
-def wanted_of(names: Iterable[str]) -> set[str]:
+def wanted_of(names: Iterable[str], known: Sequence[str] = PROPERTIES) -> set[str]:
     """Return the names as a set; `UserError` for one that is not a property."""
     wanted = set(names)
-    for name in wanted.difference(PROPERTIES):
+    for name in wanted.difference(known):
         raise UserError(
-            f"'{name}' is not a property of a potential.{did_you_mean(name, PROPERTIES)}",
-            fix=f"Ask for {', '.join(PROPERTIES)}.",
+            f"'{name}' is not a property of a potential.{did_you_mean(name, known)}",
+            fix=f"Ask for {', '.join(known)}.",
         )
     return wanted
 

@@ -174,6 +174,13 @@ BUILT_IN = (
         derivative_by="strain",
         role="output",
     ),
+    Quantity(
+        "extrapolation",
+        "widths",
+        "distance of an atom's features from the range of the training, in widths of this range",
+        per_atom=True,
+        role="output",
+    ),
 )
 
 

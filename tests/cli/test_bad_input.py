@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 
 from models import random_model
 from reann import checkpoint
+from reann.backends import choice
 from reann.cli import app
-from reann.native import choice
 from reann.potential import KIND, Potential, load
 from runs import DATA, SMALL
 
@@ -401,18 +401,18 @@ def test_data_in_the_place_of_the_potential_are_told(model):
 def test_a_gpu_without_memory_is_told_with_sizes_and_loses_nothing(
     ethanol, monkeypatch, training_step
 ):
-    evaluate, sizes = choice.evaluate, []
+    backend = choice.chosen("auto", [random_model()])
+    kind = type(backend.compile(random_model()))
+    evaluate, sizes = kind.evaluate, []
 
-    def run_out(
-        model: Any, graph: Any, names: Any, *, create_graph: bool = False, engine: str
-    ) -> Any:
-        if create_graph == training_step:
+    def run_out(compiled: Any, graph: Any, request: Any) -> Any:
+        if request.create_graph == training_step:
             sizes.append((graph.n_atoms, graph.n_edges))
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-        return evaluate(model, graph, names, create_graph=create_graph, engine=engine)
+        return evaluate(compiled, graph, request)
 
     with monkeypatch.context() as patch:
-        patch.setattr(choice, "evaluate", run_out)
+        patch.setattr(kind, "evaluate", run_out)
         patch.setattr(torch.cuda, "mem_get_info", lambda: (2**30, 80 * 2**30))
         said = message(*training(write(ethanol)))
     n_atoms, n_edges = sizes[-1]

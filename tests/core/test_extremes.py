@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,13 +11,15 @@ import torch
 
 from models import CUTOFF, random_atoms, random_model
 from reann import native, properties
+from reann.backends import choice
+from reann.backends.native.weights import MEMBER, snapshot
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
-from reann.native.engine import evaluate
 from reann.native.system import System
-from reann.native.weights import MEMBER, compiled
 from reann.properties import PROPERTIES
+
+evaluate = partial(choice.evaluate, engine="native")
 
 # Under CI tests/engines/test_native.py fails without it.
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
@@ -24,7 +27,7 @@ pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine
 
 def compute(model: Reann, system: System) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Return energies, forces, strain derivatives, and gradients, from the extension itself."""
-    core, n, packed = native.core(), system.n_atoms, compiled(model)
+    core, n, packed = native.core(), system.n_atoms, snapshot(model)
     arguments = (packed.model, 0, core.Workspace(), *system.arguments(), 2)
     results = [np.empty(shape) for shape in ((n,), (n, 3), (system.n_structures, 3, 3))]
     core.evaluate(*arguments, *results, None)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from functools import partial
 
 import pytest
 import torch
@@ -10,15 +11,15 @@ from hypothesis import strategies as st
 
 from models import CUTOFF, forms, random_atoms, random_model, structures
 from reann import native, properties
+from reann.backends import choice
+from reann.backends.native.weights import snapshot
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model.reann import in_precision
-from reann.native import choice
-from reann.native.engine import evaluate
-from reann.native.weights import compiled
 from reann.properties import PROPERTIES
 
+evaluate = partial(choice.evaluate, engine="native")
 DIFFERENTIABLE = ["energy", "energies", "forces", "stress", "virial"]
 
 
@@ -99,7 +100,7 @@ def test_the_warning_of_the_reference_does_not_appear_for_what_is_supported(batc
     """Warnings are errors in these tests."""
     for dtype in (torch.float32, torch.float64):
         model = random_model(dtype=dtype)
-        assert choice.chosen("auto", [model]) == "native"
+        assert choice.chosen("auto", [model]) is choice.NATIVE
         choice.evaluate(model, batch, PROPERTIES)
         loss(choice.evaluate(model, batch, DIFFERENTIABLE, create_graph=True)).backward()
 
@@ -156,7 +157,7 @@ def test_a_second_derivative_is_refused(batch):
 def test_changed_weights_are_noticed(batch, change):
     model = random_model()
     before = evaluate(model, batch, ["energy"])["energy"]
-    assert compiled(model) is compiled(model)
+    assert snapshot(model) is snapshot(model)
     if change == "loaded":
         model.load_state_dict(random_model(seed=1).state_dict())
     elif change == "in place":

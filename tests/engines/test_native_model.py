@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from models import CUTOFF, forms, random_atoms, random_model, set_range, structures
 from reann import native
+from reann.backends.native.weights import new_model
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.reann import in_precision
 from reann.native.system import System
-from reann.native.weights import Compiled
 
 # Under CI tests/engines/test_native.py fails without it.
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
@@ -49,10 +49,10 @@ def test_an_updated_model_is_bitwise_a_new_one(atoms, form, dtype, seed):
     with torch.no_grad():  # buffers are weights, too
         new.energy_scale.mul_(1.5)
         new.recursion.update_scale.mul_(0.7)
-    updated = Compiled(old).model
+    updated = new_model(old)
     updated.update(arrays_of(new))
     for found, expected in zip(
-        results(updated, new, graph), results(Compiled(new).model, new, graph), strict=True
+        results(updated, new, graph), results(new_model(new), new, graph), strict=True
     ):
         assert found.tobytes() == expected.tobytes()
 
@@ -65,7 +65,7 @@ def test_the_extrapolation_is_that_of_the_reference(atoms, others, form, seed):
     model.density_min[1] = -torch.inf  # the training had no carbon
     expected = model.extrapolation(graph).numpy()
     assert np.isinf(expected[atoms.numbers == 6]).all()
-    found = results(Compiled(model).model, model, graph)[4]
+    found = results(new_model(model), model, graph)[4]
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-10)
 
 
@@ -77,7 +77,7 @@ def test_the_extrapolation_in_single_precision_is_that_in_double(features):
     expected = model.extrapolation(graph).numpy()
     single = in_precision(model, torch.float32)
     assert (expected > 0.0).any()
-    for found in (single.extrapolation(graph), results(Compiled(single).model, single, graph)[4]):
+    for found in (single.extrapolation(graph), results(new_model(single), single, graph)[4]):
         np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
@@ -96,7 +96,7 @@ def test_the_extrapolation_in_single_precision_is_that_in_double(features):
 def test_other_arrays_are_no_update_and_leave_the_model_as_it_is(change, message):
     model = random_model()
     graph = graph_from_atoms(random_atoms(1, 4, (True,) * 3), CUTOFF)
-    core_model, arrays = Compiled(model).model, arrays_of(random_model(seed=1))
+    core_model, arrays = new_model(model), arrays_of(random_model(seed=1))
     before = results(core_model, model, graph)
     change(arrays)
     with pytest.raises(ValueError, match=message):
@@ -107,7 +107,7 @@ def test_other_arrays_are_no_update_and_leave_the_model_as_it_is(change, message
 
 def test_a_model_is_not_updated_while_another_thread_computes_with_it():
     model, graph = random_model(), graph_from_atoms(random_atoms(1, 6, (True,) * 3), CUTOFF)
-    core_model, arrays = Compiled(model).model, arrays_of(random_model(seed=1))
+    core_model, arrays = new_model(model), arrays_of(random_model(seed=1))
     old = results(core_model, model, graph)[1]
     done, seen = threading.Event(), set()
 

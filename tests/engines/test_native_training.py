@@ -5,9 +5,9 @@ import pytest
 from safetensors.torch import load_file
 
 from reann import native
+from reann.backends import choice
 from reann.config import Config
 from reann.errors import UserError
-from reann.native import choice
 from reann.training import run as training_run
 from reann.training.folder import CONFIG
 from reann.training.journal import read_log
@@ -62,7 +62,7 @@ def test_resuming_with_another_engine_says_so(tmp_path, capsys):
     assert "engine torch · cpu · threads 1" in " ".join(capsys.readouterr().out.split())
     resume(folder)
     said = " ".join(capsys.readouterr().out.split())
-    assert f"engine was torch, is {choice.identity('native')}: not bitwise" in said
+    assert f"engine was torch, is {choice.NATIVE.identity()}: not bitwise" in said
 
 
 def test_the_engine_of_a_configuration_is_checked_before_anything_else(tmp_path):

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from models import each_engine, random_model
+from reann.backends import choice
 from reann.data.neighbors import graph_from_atoms
 from reann.flux import heat_flux
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.hosts import HOSTS
-from reann.native import choice
 from reann.potential import Potential
 from reann.testing import distances_around
 

@@ -18,8 +18,8 @@ from models import (
     structures,
 )
 from reann import testing
+from reann.backends import choice
 from reann.data.neighbors import graph_from_atoms
-from reann.native import choice
 
 
 @each_engine

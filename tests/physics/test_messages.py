@@ -17,10 +17,10 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from models import CUTOFF, each_engine, random_model
+from reann.backends import choice
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
-from reann.native import choice
 
 STEP = 1.6
 """Å between atoms of a chain; those after the next lie beyond the cutoff."""

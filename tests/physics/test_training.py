@@ -23,7 +23,6 @@ from reann.config import Config, ModelConfig
 from reann.config_file import load_config
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
-from reann.native import choice
 from reann.potential import Ensemble, Potential, load
 from reann.training import run as training_run
 from reann.training import setup
@@ -251,20 +250,20 @@ def test_the_validation_loss_has_fixed_weights(learned):
 
 
 def test_averaged_weights_are_validated_and_kept(tmp_path, monkeypatch):
-    seen, evaluate = [], choice.evaluate
-
-    def watched(model, graph, names, *, create_graph=False, engine):
-        if not create_graph:
-            seen.append({name: p.detach().clone() for name, p in model.named_parameters()})
-        return evaluate(model, graph, names, create_graph=create_graph, engine=engine)
-
-    monkeypatch.setattr(choice, "evaluate", watched)
-    validate = Trainer.validate
+    seen, validate = [], Trainer.validate
 
     def compared(self: Trainer):
         average = {name: w.clone() for name, w in self.state.average.state().items()}
         live = {name: p.detach().clone() for name, p in self.state.model.named_parameters()}
+        update = self.compiled.update
+
+        def watched(model):
+            seen.append({name: p.detach().clone() for name, p in model.named_parameters()})
+            update(model)
+
+        self.compiled.update = watched
         found = validate(self)
+        self.compiled.update = update
         for name, p in self.state.model.named_parameters():
             assert torch.equal(seen[-1][name], average[name])
             assert torch.equal(p, live[name])

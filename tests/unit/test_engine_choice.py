@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 
 from models import CUTOFF, random_atoms, random_model
 from reann import native, properties
+from reann.backends import choice
+from reann.backends.protocol import Request
 from reann.cli import app
 from reann.config import Config
 from reann.data.neighbors import graph_from_atoms
 from reann.engines.ase import Calculator
 from reann.errors import UserError
 from reann.model import Reann
-from reann.native import choice
-from reann.native.engine import unsupported
 from reann.potential import Potential
 from reann.training.run import train
 from runs import DATA
@@ -41,6 +41,11 @@ def nowhere(monkeypatch):
 def everywhere(monkeypatch):
     """An installation with a native engine, which these tests never reach."""
     monkeypatch.setattr(native, "missing", lambda: None)
+
+
+def unsupported(model, graph, names=("energy",), *, create_graph=False):
+    request = Request.of(names, create_graph=create_graph)
+    return choice.NATIVE.supports(model, request, graph)
 
 
 class Extended(Reann):
@@ -101,7 +106,7 @@ def test_auto_takes_the_reference_in_silence_where_there_is_no_other(graph, nowh
     found = choice.evaluate(model, graph, NAMES)
     expected = properties.evaluate(model, graph, NAMES)
     assert all(torch.equal(found[name], expected[name]) for name in NAMES)
-    assert choice.chosen("auto", [model]) == "torch"
+    assert choice.chosen("auto", [model]) is choice.REFERENCE
 
 
 def test_auto_warns_when_it_has_to_take_the_slower_engine(graph, everywhere):
@@ -115,7 +120,7 @@ def test_auto_warns_when_it_has_to_take_the_slower_engine(graph, everywhere):
 
 
 def test_a_gpu_is_no_reason_to_warn(everywhere):
-    assert choice.chosen("auto", [random_model().to("meta")]) == "torch"
+    assert choice.chosen("auto", [random_model().to("meta")]) is choice.REFERENCE
     with pytest.raises(UserError, match="CPUs only"):
         choice.chosen("native", [random_model().to("meta")])
 

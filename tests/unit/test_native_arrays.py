@@ -8,7 +8,7 @@ import torch
 
 from models import random_model
 from reann import native
-from reann.native.weights import Compiled
+from reann.backends.native.weights import new_model
 
 # Under CI tests/engines/test_native.py fails without it.
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
@@ -22,7 +22,7 @@ SHIFT, SYSTEM = np.zeros((6, 3)), np.zeros(3, np.int32)
 
 @pytest.fixture(scope="module")
 def model():
-    return Compiled(random_model([1, 8])).model
+    return new_model(random_model([1, 8]))
 
 
 def arguments(model, **changed):

@@ -30,14 +30,6 @@ class Optimizer(str, Enum):
     fire = "fire"
 
 
-class Engine(str, Enum):
-    """What computes energies and forces."""
-
-    auto = "auto"
-    native = "native"
-    torch = "torch"
-
-
 def of_run(path: Path) -> Path:
     """Return the potential of a run where the path is the run's folder."""
     return model_file(path)
@@ -52,7 +44,11 @@ StartFile = Annotated[
 ]
 
 ComputedBy = Annotated[
-    Engine, typer.Option(help="auto: the native engine on CPUs, where it is installed; else torch.")
+    str,
+    typer.Option(
+        help="native, torch, or one that a package has added; auto: the native engine on CPUs, "
+        "where it is installed, else torch."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")]
 
@@ -72,7 +68,7 @@ def evaluate(
     key: Keys = None,
     unit: Units = None,
     config: ConfigFile = None,
-    engine: ComputedBy = Engine.auto,
+    engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
     """Print the errors of a potential on structures with labels.
@@ -94,7 +90,7 @@ def evaluate(
             json_path=json_path,
             output=output,
             group=group,
-            engine=engine.value,
+            engine=engine,
             keys=labels.keys if labels else None,
             units=labels.units if labels else None,
             as_trained=config is None,
@@ -139,7 +135,7 @@ def md(
         float | None,
         typer.Option(help="eV/Å; stop when members of an ensemble disagree more on a force."),
     ] = None,
-    engine: ComputedBy = Engine.auto,
+    engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
     """Run short molecular dynamics with a live table.
@@ -169,7 +165,7 @@ def md(
             append=append,
             max_extrapolating=max_extrapolating,
             max_spread=max_spread,
-            engine=engine.value,
+            engine=engine,
             device=device,
         )
     except KeyboardInterrupt:
@@ -192,7 +188,7 @@ def relax(
     optimizer: Annotated[
         Optimizer, typer.Option(help="fire is slower and more robust.")
     ] = Optimizer.lbfgs,
-    engine: ComputedBy = Engine.auto,
+    engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
     """Relax the positions of a structure, and its cell if asked; exit code 1 if it did not end.
@@ -209,7 +205,7 @@ def relax(
         output=output,
         max_steps=max_steps,
         optimizer=optimizer.value,
-        engine=engine.value,
+        engine=engine,
         device=device,
     )
     if output is None:

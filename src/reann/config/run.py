@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from reann.backends.names import BUILT_IN, added
 from reann.config.section import NonNegative, Section
+from reann.errors import did_you_mean
 
 
 class RunConfig(Section):
@@ -21,11 +23,23 @@ class RunConfig(Section):
     """Train so many potentials with consecutive seeds and save them as one ensemble."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    engine: Literal["auto", "torch", "native"] = "auto"
-    """What computes; auto: the native engine on CPUs, where it is installed."""
+    engine: str = "auto"
+    """What computes: native, torch, or one that a package has added; auto: the native engine on
+    CPUs, where it is installed."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Threads of the CPU; by default as many cores as the neighbor pairs of a step keep busy."""
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
     """Where metrics are sent besides `log.csv`."""
     checkpoint_minutes: NonNegative = 10.0
     """Time between checkpoints inside an epoch; there is one after every epoch."""
+
+    @field_validator("engine")
+    @classmethod
+    def _known(cls, engine: str) -> str:
+        every = [*BUILT_IN, *added()]
+        if engine not in every:
+            raise ValueError(
+                f"there is no engine {engine!r}.{did_you_mean(engine, every)}"
+                f" Use one of {', '.join(every)}"
+            )
+        return engine

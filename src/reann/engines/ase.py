@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import ase
-import torch
+import numpy as np
 from ase.calculators import calculator as ase_calculator
 
+from reann.backends import choice
+from reann.backends.choice import Engine
 from reann.device import device_named
-from reann.engines.compute import Native, Reference
+from reann.engines.compute import step_of
 from reann.engines.skin import SkinList
 from reann.errors import UserError, did_you_mean
-from reann.model.reann import PRECISIONS, Reann, in_precision
-from reann.native import choice
+from reann.model.reann import MARGIN, PRECISIONS, Reann, in_precision
 from reann.potential import Ensemble, Potential, check_elements, load
 from reann.torch_state import differentiable
+
+USUAL = frozenset({"energy", "energies", "forces"})
+EXTRAPOLATION = frozenset({"extrapolation"})
 
 
 class Calculator(ase_calculator.Calculator):
@@ -29,9 +33,12 @@ class Calculator(ase_calculator.Calculator):
 
     Offers energy, free_energy (the same), energies (eV), forces (eV/Å) and, where the cell is
     periodic in three dimensions, stress (eV/Å^3, Voigt order, ASE's sign). An ensemble gives
-    means, and `energy_std`, `forces_std`, `stress_std` beside them. Positions are never changed;
-    forces are those of the potential, and ASE applies the constraints. Threads may share a
-    calculator: they compute one after the other.
+    means, and `energy_std`, `forces_std`, `stress_std` beside them. The property `extrapolation`
+    is computed only where it is asked for, with `get_property`: how far the density of each atom
+    lies outside the range of the training, in widths of this range; of an ensemble, for the
+    member that extrapolates furthest. Positions are never changed; forces are those of the
+    potential, and ASE applies the constraints. Threads may share a calculator: they compute one
+    after the other.
 
     Parameters
     ----------
@@ -40,7 +47,8 @@ class Calculator(ase_calculator.Calculator):
         calculator keeps the weights of when it was made.
     engine
         `native` computes in C++, `torch` in PyTorch; `auto` takes the native engine where it can:
-        on CPUs, in installations that have it.
+        on CPUs, in installations that have it. Or the name that an installed package has given to
+        its own, or a `reann.backends.protocol.Backend`.
     skin
         Å; the neighbor list reaches this much beyond the cutoff and is kept until an atom has
         moved half of it, or the cell, the periodicity or the composition changed.
@@ -64,13 +72,13 @@ class Calculator(ase_calculator.Calculator):
     def __init__(
         self,
         potential: Potential | Ensemble | str | Path,
-        engine: str = "auto",
+        engine: Engine = "auto",
         skin: float = 0.5,
         precision: str | None = None,
         device: str | None = None,
     ) -> None:
         super().__init__()
-        self.implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
+        self.implemented_properties = [*USUAL, "free_energy", "stress", "extrapolation"]
         choice.check(engine)
         place = device and choice.device_for(engine, device)
         if isinstance(potential, (str, Path)):
@@ -79,17 +87,22 @@ class Calculator(ase_calculator.Calculator):
             device_of = potential.device if place is None else device_named(place, "device")
             potential = _changed(potential, lambda model: model.to(device_of))
         self.potential = potential if precision is None else _converted(potential, precision)
-        self.engine = choice.chosen(engine, (member.model for member in self.potential.members))
+        self.backend = choice.chosen(engine, (member.model for member in self.potential.members))
         self.skin = skin
         self._prepare()
         if len(self.potential.members) > 1:
             spreads = ["energy_std", "forces_std", "stress_std"]
             self.implemented_properties = [*self.implemented_properties, *spreads]
 
+    @property
+    def engine(self) -> str:
+        """Name of what computes."""
+        return self.backend.name
+
     def _prepare(self) -> None:
         """Make what belongs to this process and is not copied: lock, engine, neighbor list."""
         self._process, self._lock = os.getpid(), threading.RLock()
-        self.compute = (Native if self.engine == "native" else Reference)(self.potential)
+        self.compute = step_of(self.backend, self.potential)
         self.neighbors = SkinList(self.potential.cutoff, self.skin)
 
     def _locked(self) -> AbstractContextManager[Any]:
@@ -133,7 +146,7 @@ class Calculator(ase_calculator.Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(ase_calculator.all_changes),
     ) -> None:
-        """Compute everything that the structure has, whatever was asked for; called by ASE."""
+        """Compute all that the structure has, the extrapolation if asked for; called by ASE."""
         del system_changes  # the neighbor list finds out by itself
         with self._locked():
             self._calculate(atoms, properties)
@@ -151,7 +164,14 @@ class Calculator(ase_calculator.Calculator):
         if not self.neighbors.holds(atoms):
             check_elements(self.potential, atoms)
             self.neighbors.build(atoms)
-        results = self.compute(atoms, self.neighbors)
+        more = EXTRAPOLATION.intersection(properties)
+        if more and self.results:  # those of this structure: ASE asks for what they lack
+            self.results["extrapolation"] = self.compute(atoms, self.neighbors, more)[
+                "extrapolation"
+            ]
+            return
+        stress = frozenset({"stress"} if atoms.pbc.all() else ())
+        results = self.compute(atoms, self.neighbors, USUAL | stress | more)
         self.results = results | {"free_energy": results["energy"]}
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
@@ -177,13 +197,12 @@ class Calculator(ase_calculator.Calculator):
         An atom of an ensemble counts when it does so for one of the members. NaN where the
         potential did not record its range.
         """
-        models = [member.model for member in self.potential.members]
+        known = all(member.model.has_range for member in self.potential.members)
         with self._locked():
-            if self.atoms is None or not all(model.has_range for model in models):
+            if self.atoms is None or not known:
                 return float("nan")
-            graph = self.neighbors.graph(self.atoms).to(self.potential.device)
-        outside = torch.stack([model.extrapolates(graph) for model in models]).any(0)
-        return float(outside.double().mean())
+            outside = self.get_property("extrapolation", self.atoms)
+        return float(np.mean(outside > MARGIN))
 
 
 def _converted(potential: Potential | Ensemble, precision: str) -> Potential | Ensemble:

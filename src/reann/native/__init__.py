@@ -1,10 +1,7 @@
-"""The native engine: energies, their derivatives and training in C++, beside the reference.
+"""The compiled extension: how it is loaded, and the arrays that it reads.
 
-`reann.properties.evaluate` is the specification; `evaluate` here has the same contract, and
-`unsupported` says what it leaves to the reference. The C++ is in `reann/core`.
-
-    graph -> system -> weights.Compiled -> engine.evaluate            inference
-                                       '-> function.Differentiable    training
+`core()` holds the engine and its neighbor lists. What computes potentials with it, in the form that
+all backends have, is `reann.backends.native`; the C++ is in `reann/core`.
 """
 
 from __future__ import annotations

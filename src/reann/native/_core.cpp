@@ -322,7 +322,7 @@ nb::tuple neighbors(nb::handle position, nb::handle cell, nb::handle periodic, d
 } // namespace
 
 NB_MODULE(_core, m) {
-    m.doc() = "The native engine; `reann.native` is what programs use.";
+    m.doc() = "The native engine; `reann.backends.native` is what programs use.";
 
     nb::class_<Model>(m, "Model")
         .def(nb::new_(&build), "header"_a, "arrays"_a)

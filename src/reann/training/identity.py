@@ -15,11 +15,11 @@ import torch
 from pydantic import ValidationError
 
 from reann import strict_json
+from reann.backends.protocol import Backend
 from reann.config import Config
 from reann.config_file import values_of
 from reann.data.dataset import Subset
 from reann.errors import UserError
-from reann.native import choice
 from reann.training.distributed import World
 from reann.training.setup import SPLIT, Parts
 
@@ -44,7 +44,7 @@ class Change(NamedTuple):
         return f"{self.name} was {_shown(self.old)}, is {_shown(self.new)}"
 
 
-def identity(config: Config, parts: Parts, processes: World, engine: str) -> dict[str, Any]:
+def identity(config: Config, parts: Parts, processes: World, backend: Backend) -> dict[str, Any]:
     """Return what is recorded with every checkpoint: what must be, and what should be, the same."""
     indices = {name: part.indices.tolist() for name, part in parts.by_name().items()}
     return {
@@ -54,7 +54,7 @@ def identity(config: Config, parts: Parts, processes: World, engine: str) -> dic
         "held out": {name: _digests(parts.by_name().get(name)) for name in ("valid", "test")},
         "test": _digest(indices.get("test")),
         "device": config.run.device,
-        "engine": choice.identity(engine),
+        "engine": backend.identity(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "processes": processes.size,

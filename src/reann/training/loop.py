@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from reann.backends.protocol import Backend, Request
 from reann.config import CosineSchedule, TrainingConfig
 from reann.data.loader import Loader
 from reann.device import memory_advice
 from reann.errors import UserError, counted
 from reann.graph import Graph
 from reann.metrics import Errors, key, residuals
-from reann.native import choice
+from reann.torch_state import differentiable
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
 from reann.training.loss import Counts, Loss
@@ -49,8 +50,8 @@ class Trainer:
     seed: int
     checkpoint_seconds: float
     device: torch.device
-    engine: str
-    """`torch` or `native`."""
+    backend: Backend
+    """What computes the model."""
     world: World
     state: TrainingState
     loss: Loss
@@ -72,6 +73,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.stop = StopRequest()
         self.steps_done = 0
+        self.compiled = self.backend.compile(self.state.model)
 
     def run(self) -> None:
         """Train until the last epoch, an early stop, or an interruption."""
@@ -137,12 +139,12 @@ class Trainer:
             return
         set_rate(state.optimizer, self.config, self._rate(at))
         state.optimizer.zero_grad(set_to_none=True)
+        request = Request.of(names, create_graph=True)
+        self.compiled.update(state.model)
         for graph in graphs:
-            with self._memory_advice(graph):
+            with self._memory_advice(graph), differentiable():
                 here = graph.to(self.device)
-                predicted = choice.evaluate(
-                    state.model, here, names, create_graph=True, engine=self.engine
-                )
+                predicted = self.compiled.evaluate(here, request)
                 loss = self.loss(predicted, here, counts, self.loss.emphasis(at))
                 loss.backward()
                 errors.add(residuals(predicted, here))
@@ -196,13 +198,14 @@ class Trainer:
         model, counts = self.state.model, self._totals("valid")
         model.eval()
         errors, total = Errors(), np.zeros(1)
+        request = Request.of(self.loss.wanted(counts))
         with self.state.average.in_place():
+            self.compiled.update(model)
             for _, graphs in self.valid.graphs(self.valid.in_order()):
                 for graph in graphs:
-                    with self._memory_advice(graph):
+                    with self._memory_advice(graph), differentiable():
                         here = graph.to(self.device)
-                        names = self.loss.wanted(counts)
-                        predicted = choice.evaluate(model, here, names, engine=self.engine)
+                        predicted = self.compiled.evaluate(here, request)
                         total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
                         errors.add(residuals(predicted, here))
         return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from reann.backends import choice
+from reann.backends.protocol import Request
 from reann.config import Config
 from reann.data.loader import Loader
 from reann.errors import counted
 from reann.model import Reann
-from reann.native import choice
 from reann.potential import Potential, load
 from reann.training.describe import describe, metadata
 from reann.training.distributed import World
@@ -34,6 +35,8 @@ from reann.training.verdict import advice, nothing_learned
 
 VALID_BATCH, VALID_EDGES = 32, 100_000
 """Structures and neighbor pairs at once in a validation."""
+STEP = Request(frozenset({"energy", "forces", "stress"}), create_graph=True)
+"""The most that a step asks of a backend."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def train_member(config: Config, common: Common, start: Start) -> Member:
     for line in describe(config, common.parts, model):
         journal.say(line)
     trainer = trainer_for(config, common, start, journal)
-    shown = choice.identity(trainer.engine)
+    shown = trainer.backend.identity()
     journal.say(f"engine    {shown} · {common.device} · threads {config.run.threads}")
     if (folder / FILE).exists():
         _take_up_checkpoint(trainer, config)
@@ -94,7 +97,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
     """Return what trains a model, before any step."""
     folder, training, processes = folder_of(config), config.training, common.processes
     model, parts = start.model, common.parts
-    engine = choice.chosen(config.run.engine, [model], "run.engine")
+    backend = choice.chosen(config.run.engine, [model], "run.engine", STEP)
     ranks = processes.rank, processes.size
     batch = batch_size(config, parts.train)
     loader = Loader(parts.train, batch, training.max_edges, *ranks)
@@ -113,7 +116,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
         seed=config.run.seed,
         checkpoint_seconds=60.0 * config.run.checkpoint_minutes,
         device=common.device,
-        engine=engine,
+        backend=backend,
         world=processes,
         state=TrainingState(model, optimizer_for(model, training), average, {}, Progress()),
         loss=Loss(training.loss, model.energy_scale.item(), label_scales(parts.train)),
@@ -121,7 +124,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
         valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks),
         counts=common.counts,
         journal=journal,
-        identity=identity(config, parts, processes, engine),
+        identity=identity(config, parts, processes, backend),
         begin=begin,
         save_best=lambda state: _save_best(state, config, common, start, {}),
         after_save=common.after_save,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
+from reann.backends import choice
 from reann.config import Config
 from reann.config_file import load_config
 from reann.device import device_named
 from reann.errors import UserError
-from reann.native import choice
 from reann.training.aside import is_set_aside, settle
 from reann.training.distributed import World, n_processes, world
 from reann.training.folder import CONFIG, ensemble_of, folder_of, has_checkpoint, locked

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from reann.backends import choice
 from reann.checkpoint import replacing
 from reann.config import Config
 from reann.config.unused import refuse_unused
@@ -17,7 +18,6 @@ from reann.data.split import save_split
 from reann.device import cpu_threads
 from reann.evaluate import Evaluation, evaluate
 from reann.model_file import MODEL, model_file
-from reann.native import choice
 from reann.potential import Ensemble, Potential
 from reann.report import write_report
 from reann.training.aside import is_set_aside, set_aside, settle
@@ -38,7 +38,7 @@ from reann.training.folder import (
 )
 from reann.training.journal import Journal, read_log
 from reann.training.loss import label_counts
-from reann.training.member import Common, Member, Start, train_member
+from reann.training.member import STEP, Common, Member, Start, train_member
 from reann.training.opening import (
     configuration_of,
     place_of,
@@ -173,7 +173,7 @@ def _common(
 
 def _start(config: Config, common: Common, file: Path | None) -> Start:
     model, energies = start_model(config, common.parts, file)
-    choice.chosen(config.run.engine, [model], "run.engine")
+    choice.chosen(config.run.engine, [model], "run.engine", STEP)
     return Start(model.to(common.device), energies)
 
 

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from reann import checkpoint
 from reann.config import CosineSchedule, TrainingConfig
 from reann.errors import DamagedError, UserError, listed
 from reann.metrics import Errors
+from reann.model import Reann
 from reann.model_file import MODEL
 from reann.training.optim import Average
 
@@ -95,7 +96,7 @@ def is_over(config: TrainingConfig, progress: Progress) -> bool:
 class TrainingState:
     """The parts of a run that change while it trains."""
 
-    model: nn.Module
+    model: Reann
     optimizer: torch.optim.AdamW
     average: Average
     best: dict[str, Tensor]
@@ -188,7 +189,7 @@ class TrainingState:
         self.optimizer.state.clear()
 
     @contextmanager
-    def best_weights(self) -> Iterator[nn.Module]:
+    def best_weights(self) -> Iterator[Reann]:
         """Yield the model with its best weights, for a while."""
         live = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         for name, p in self.model.named_parameters():

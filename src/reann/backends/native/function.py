@@ -7,7 +7,7 @@ no graph is kept.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,32 +16,43 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from reann import native
+from reann.backends.native.weights import MEMBER, workspace
 from reann.native.system import System
-from reann.native.weights import MEMBER, Compiled, workspace
 
-Outputs = tuple[Tensor, Tensor | None, Tensor | None]
-"""Energies (atoms,) eV, forces (atoms, 3) eV/Å, strain derivative (structures, 3, 3) eV."""
+if TYPE_CHECKING:
+    from reann.backends.native.compiled import Compiled
+
+Outputs = tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]
+"""Energies (atoms,) eV, forces (atoms, 3) eV/Å, strain derivative (structures, 3, 3) eV, and the
+extrapolation (atoms,)."""
 
 
 def compute(
-    compiled: Compiled, system: System, *, forces: bool, strain: bool, virials: bool = False
-) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """Return energies, and as far as wanted forces, strain derivative and virials per atom."""
+    model: Any,
+    system: System,
+    *,
+    forces: bool = False,
+    strain: bool = False,
+    virials: bool = False,
+    extrapolation: bool = False,
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+    """Return energies, and as far as wanted forces, strain derivative, virials, extrapolation."""
     n = system.n_atoms
     energies = torch.empty(n, dtype=torch.float64)
     force = torch.empty(n, 3, dtype=torch.float64) if forces else None
     w = torch.empty(system.n_structures, 3, 3, dtype=torch.float64) if strain else None
     each = torch.empty(n, 3, 3, dtype=torch.float64) if virials else None
+    outside = torch.empty(n, dtype=torch.float64) if extrapolation else None
     native.core().evaluate(
-        compiled.model,
+        model,
         0,
         workspace(),
         *system.arguments(),
         torch.get_num_threads(),
         energies.numpy(),
-        *(None if x is None else x.numpy() for x in (force, w, each)),
+        *(None if x is None else x.numpy() for x in (force, w, each, outside)),
     )
-    return energies, force, w, each
+    return energies, force, w, each, outside
 
 
 class Differentiable(torch.autograd.Function):
@@ -56,26 +67,43 @@ class Differentiable(torch.autograd.Function):
         ctx: Any,
         compiled: Compiled,
         system: System,
-        wanted: tuple[bool, bool],
+        wanted: tuple[bool, bool, bool],
         names: list[str],
         *parameters: Tensor,
     ) -> Outputs:
-        """Compute; `wanted` are forces and strain derivative, `names` those of the parameters."""
-        ctx.compiled, ctx.system, ctx.names = compiled, system, names
+        """Compute; `wanted`: forces, strain derivative, extrapolation; `names`: of parameters."""
+        ctx.compiled, ctx.n_updates = compiled, compiled.n_updates
+        ctx.system, ctx.names = system, names
         ctx.kinds = [(p.shape, p.dtype) for p in parameters]
         ctx.set_materialize_grads(False)
-        return compute(compiled, system, forces=wanted[0], strain=wanted[1])[:3]
+        energies, forces, w, _, outside = compute(
+            compiled.model, system, forces=wanted[0], strain=wanted[1], extrapolation=wanted[2]
+        )
+        if outside is not None:
+            ctx.mark_non_differentiable(outside)
+        return energies, forces, w, outside
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *losses: Tensor | None) -> tuple[Any, ...]:
-        """Return the gradients of the parameters from dL/dE_i, dL/dF_i and dL/dW."""
+        """Return the gradients of the parameters from dL/dE_i, dL/dF_i and dL/dW.
+
+        Raises
+        ------
+        RuntimeError
+            If the compiled model has been updated since.
+        """
+        if ctx.compiled.n_updates != ctx.n_updates:
+            raise RuntimeError(
+                "Weights were updated after these properties were computed: call backward before."
+            )
         asked = ctx.needs_input_grad[4:]
         gradients: dict[str, NDArray] = {
             f"{MEMBER}{name}": np.zeros(tuple(shape))
             for name, (shape, _), needed in zip(ctx.names, ctx.kinds, asked, strict=True)
             if needed
         }
+        losses = losses[:3]  # the extrapolation has no gradient
         if any(loss is not None for loss in losses):
             native.core().gradient(
                 ctx.compiled.model,

@@ -1,0 +1,149 @@
+"""Which backend computes: one by name, one that is given, or the best that can.
+
+An installed package adds its own through an entry point of the group `reann.backends`, which names
+an object: `fast = "my_package:FAST"`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import cast
+
+from torch import Tensor
+
+from reann.backends.names import AUTO, BUILT_IN, added
+from reann.backends.native.backend import Native
+from reann.backends.protocol import ENERGIES, Backend, Request, UnsupportedError
+from reann.backends.reference import Reference
+from reann.errors import UserError, did_you_mean
+from reann.graph import Graph
+from reann.model import Reann
+from reann.model.reann import without_inference
+from reann.properties import AtomicEnergies
+from reann.torch_state import differentiable, ordinary
+
+Engine = str | Backend
+"""What computes: `auto`, the name of a backend, or a backend."""
+REFERENCE, NATIVE = Reference(), Native()
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (REFERENCE, NATIVE)}
+INSTALL = (
+    "Use the engine torch; or install a C++ compiler, then"
+    " `pip install --force-reinstall --no-cache-dir reann`."
+)
+
+
+class ReferenceWarning(UserWarning):
+    """The reference computes what was expected of the native engine; results are the same."""
+
+
+def named(name: str, where: str = "engine") -> Backend:
+    """Return the backend of a name; `UserError` if there is none."""
+    if name in BACKENDS:
+        return BACKENDS[name]
+    of_packages = added()
+    if name in of_packages:
+        return of_packages[name].load()
+    every = [*BUILT_IN, *of_packages]
+    raise UserError(
+        f"'{name}' is not an engine.{did_you_mean(name, every)}",
+        where,
+        f"Use one of {', '.join(every)}.",
+    )
+
+
+def check(engine: Engine, where: str = "engine") -> Backend | None:
+    """Return the backend that is asked for, None for `auto`.
+
+    Raises
+    ------
+    UserError
+        For an unknown engine, and for one that is not available here.
+    """
+    backend = _asked_for(engine, where)
+    if backend is None:
+        return None
+    if (why := backend.unavailable()) is not None:
+        fix = INSTALL if backend is NATIVE else "Use the engine torch or auto."
+        raise UserError(f"There is no {backend.name} engine: {why}.", where, fix)
+    return backend
+
+
+def _asked_for(engine: Engine, where: str = "engine") -> Backend | None:
+    if isinstance(engine, str):
+        return None if engine == AUTO else named(engine, where)
+    return engine
+
+
+def device_for(engine: Engine, device: str) -> str:
+    """Return the name of a device; `auto` is where the engine prefers to compute."""
+    backend = _asked_for(engine)
+    return device if backend is None else backend.device(device)
+
+
+def chosen(
+    engine: Engine,
+    models: Iterable[Reann],
+    where: str = "engine",
+    request: Request = ENERGIES,
+) -> Backend:
+    """Return the backend for models that are there, and for requests such as this one.
+
+    Raises
+    ------
+    UserError
+        For an unknown engine, one that is not available, and where it is impossible.
+    """
+    backend = check(engine, where)
+    for model in models:
+        if (why := (backend or NATIVE).supports(model, request)) is None:
+            continue
+        if backend is not None:
+            raise UnsupportedError(backend.name, why, where)
+        _tell(why, model.reference_energies)
+        return REFERENCE
+    return backend or NATIVE
+
+
+def evaluate(
+    model: AtomicEnergies,
+    graph: Graph,
+    names: Iterable[str],
+    *,
+    create_graph: bool = False,
+    engine: Engine = AUTO,
+) -> dict[str, Tensor]:
+    """Return properties by an engine; see `reann.properties.evaluate` and its `NAMES`.
+
+    Where `auto` has to take the reference on a CPU that has the native engine, it warns once.
+    Inside `torch.inference_mode`, too, the results are ordinary tensors.
+
+    Raises
+    ------
+    UserError
+        For an unknown engine, one that is not available, and where it is impossible.
+    """
+    backend = check(engine)
+    request = Request.of(names, create_graph=create_graph)
+    with differentiable():
+        if isinstance(model, Reann):
+            model = without_inference(model)
+        graph = graph.each(ordinary)
+        why = (backend or NATIVE).supports(model, request, graph)
+        if why is None:
+            return (backend or NATIVE).current(cast("Reann", model)).evaluate(graph, request)
+        if backend is not None:
+            raise UnsupportedError(backend.name, why)
+        _tell(why, graph.positions)
+        return REFERENCE.current(model).evaluate(graph, request)
+
+
+def _tell(why: str, where_it_is: Tensor) -> None:
+    """Warn when `auto` finds a native engine on a CPU that cannot do it."""
+    if NATIVE.unavailable() is None and where_it_is.device.type == "cpu":
+        # Python shows a warning once for each place and text.
+        warnings.warn(
+            f"The PyTorch engine computes, not the faster native one: {why}.",
+            ReferenceWarning,
+            stacklevel=3,
+        )

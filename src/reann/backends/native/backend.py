@@ -1,0 +1,127 @@
+"""The native engine as a backend: what it can do, and what it leaves to the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from reann import native
+from reann.backends.native.compiled import Compiled, refused
+from reann.backends.native.step import NativeStep
+from reann.backends.native.weights import snapshot, workspace
+from reann.backends.protocol import Backend, Request
+from reann.graph import Graph
+from reann.model import Reann
+from reann.model.hosts.embedded_density import EmbeddedDensity
+from reann.native.system import System
+from reann.properties import AtomicEnergies
+
+if TYPE_CHECKING:
+    from reann.potential import Ensemble, Potential
+
+
+class Native(Backend):
+    """C++ on CPUs, for the model of this package with the embedded density."""
+
+    name = "native"
+
+    def unavailable(self) -> str | None:
+        """Return why this installation has no native engine, None if it has one."""
+        return native.missing()
+
+    def supports(
+        self, model: AtomicEnergies, request: Request, graph: Graph | None = None
+    ) -> str | None:
+        """Return why the reference has to do this, None if the native engine can.
+
+        PyTorch refuses second derivatives with respect to parameters when they are asked for.
+        """
+        if (why := native.missing()) is not None:
+            return why
+        if type(model) is not Reann:
+            return f"it knows Reann itself, not {type(model).__name__}"
+        assert isinstance(model, Reann)
+        host = type(model.recursion.host)
+        if host is not EmbeddedDensity:
+            return f"it knows the host EmbeddedDensity, not {host.__name__}"
+        moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
+        # Private, and the only way to ask.
+        forward = forward_ad._current_level >= 0  # noqa: SLF001
+        transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
+        kept, modules = request.create_graph, list(_modules(model))
+        obstacles = {
+            "it computes no hooks and no parametrizations of modules": any(
+                map(_is_changed, modules)
+            ),
+            "it runs on CPUs only": model.reference_energies.device.type != "cpu",
+            "it has no gradients of positions and cells": moved,
+            "it has no gradients of buffers": kept and any(map(_has_trained_buffer, modules)),
+            "it has no gradients of per-atom virials": kept and "virials" in request.names,
+            "it has no forward mode and no function transforms": forward or transformed,
+        }
+        return next((why for why, there in obstacles.items() if there), None)
+
+    def compile(self, model: Reann) -> Compiled:
+        """Return a model of the caller's own."""
+        return Compiled(model)
+
+    def current(self, model: Reann) -> Compiled:
+        """Return one that is kept until the weights of the model change."""
+        return Compiled(model, shared=True)
+
+    def heat_flux(
+        self, model: Reann, graph: Graph, velocities: Float[Tensor, "atoms 3"]
+    ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
+        """Return energies above free atoms of one structure, eV, and their flow, eV Å per time.
+
+        Raises
+        ------
+        UserError
+            For coincident atoms, and positions that are not finite.
+        """
+        system = System.of(graph, model.element_index)
+        energies, flux = velocities.new_empty(graph.n_atoms), velocities.new_empty(3)
+        arrays = (velocities.contiguous().numpy(), energies.numpy(), flux.numpy())
+        n_threads = torch.get_num_threads()
+        try:
+            native.core().heat_flux(
+                snapshot(model).model, 0, workspace(), *system.arguments(), n_threads, *arrays
+            )
+        except (ValueError, RuntimeError) as error:
+            raise refused(error) from error
+        return energies, flux
+
+    def step(self, potential: Potential | Ensemble) -> NativeStep:
+        """Return what computes without PyTorch, with the whole neighbor list of a calculator."""
+        return NativeStep(potential)
+
+    def device(self, name: str) -> str:
+        """Return the name of a device; `auto` is the CPU."""
+        return "cpu" if name == "auto" else name
+
+    def identity(self) -> str:
+        """Return the name and the instruction set."""
+        return f"{self.name} {native.core().isa()}"
+
+
+def _modules(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield a module and all inside; `module.modules()` takes several times as long."""
+    yield module
+    for inside in module._modules.values():  # noqa: SLF001
+        if inside is not None:
+            yield from _modules(inside)
+
+
+def _is_changed(module: nn.Module) -> bool:
+    """Whether what a program has added to a module takes part in what it computes."""
+    added = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001
+    return bool(added) or "parametrizations" in module._modules  # noqa: SLF001
+
+
+def _has_trained_buffer(module: nn.Module) -> bool:
+    return any(b is not None and b.requires_grad for b in module._buffers.values())  # noqa: SLF001

@@ -1,0 +1,104 @@
+"""Steps of a calculator in C++: one call for each member, with the whole skin list.
+
+PyTorch takes no part in it. The engine leaves out pairs beyond the cutoff exactly. What depends on
+the list alone is kept until the list is made anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ase
+import numpy as np
+import torch
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from reann import native
+from reann.backends.native.compiled import refused
+from reann.backends.native.weights import new_model
+from reann.backends.protocol import Results
+from reann.data.neighbors import checked_neighbor_list
+from reann.native.system import System
+from reann.quantities import named
+
+if TYPE_CHECKING:
+    from reann.engines.skin import SkinList
+    from reann.potential import Ensemble, Potential
+
+
+class NativeStep:
+    """Computes structures with the weights that a potential had when this was made."""
+
+    def __init__(self, potential: Potential | Ensemble) -> None:
+        # A copy: PyTorch moves the memory of a tensor when the potential is sent to a process.
+        self.element_index = potential.model.element_index.numpy().copy()
+        self.models = [new_model(member.model) for member in potential.members]
+        self.core, self.workspace = native.core(), native.core().Workspace()
+        self.of_list = 0
+
+    def __call__(self, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]) -> Results:
+        """Return named results; those of an ensemble are means, and standard deviations."""
+        if neighbors.n_builds != self.of_list:
+            self._take(atoms, neighbors)
+        every = [self._one(model, atoms, neighbors, names) for model in self.models]
+        if len(every) == 1:
+            return every[0]
+        stacked = {name: np.array([one[name] for one in every]) for name in every[0]}
+        found = {name: x.mean(0) for name, x in stacked.items()}
+        if "extrapolation" in stacked:
+            found["extrapolation"] = stacked["extrapolation"].max(0)
+        spreads = [name for name in stacked if named(name).has_spread]
+        return found | {f"{name}_std": stacked[name].std(0, ddof=1) for name in spreads}
+
+    def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
+        """Lay out a new list."""
+        pairs = neighbors.pairs
+        self.system = System(
+            element=self.element_index[atoms.numbers].astype(np.int32),
+            positions=atoms.positions,
+            first=pairs.first,
+            neighbor=pairs.neighbor,
+            shift=pairs.shift if atoms.pbc.any() else None,
+            structure=None,
+        )
+        self.volume = atoms.get_volume() if atoms.pbc.all() else None
+        self.of_list = neighbors.n_builds
+
+    def _one(
+        self, model: Any, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]
+    ) -> Results:
+        s, n = self.system, len(atoms)
+        energies = np.empty(n)
+        forces = np.empty((n, 3)) if "forces" in names else None
+        strain = np.empty((1, 3, 3)) if "stress" in names else None
+        outside = np.empty(n) if "extrapolation" in names else None
+        try:
+            self.core.evaluate(
+                model,
+                0,
+                self.workspace,
+                s.element,
+                np.ascontiguousarray(atoms.arrays["positions"], dtype=np.float64),
+                s.first,
+                s.neighbor,
+                s.shift,
+                s.structure,
+                s.n_structures,
+                torch.get_num_threads(),
+                energies,
+                forces,
+                strain,
+                None,
+                outside,
+            )
+        except (ValueError, RuntimeError) as error:
+            checked_neighbor_list(atoms, neighbors.cutoff)  # says which atoms coincide
+            raise refused(error) from error
+        results: Results = {"energy": float(energies.sum()), "energies": energies}
+        if forces is not None:
+            results["forces"] = forces
+        if strain is not None and self.volume is not None:
+            results["stress"] = full_3x3_to_voigt_6_stress(strain[0] / self.volume)
+        if outside is not None:
+            results["extrapolation"] = outside
+        return results

@@ -1,0 +1,65 @@
+"""The weights of a model as the native engine keeps them: folded and packed when they change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reann import native, strict_json
+from reann.model import Reann
+from reann.model.restore import description
+
+MEMBER = "0."
+"""Before the names of the arrays, as in a file with one potential."""
+
+
+class Snapshot:
+    """A model of the extension with the weights of the moment it was made; it never changes."""
+
+    def __init__(self, model: Reann) -> None:
+        self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        self.model = new_model(model)
+
+    def has(self, state: Mapping[str, Tensor]) -> bool:
+        """Whether these are the weights; optimizers change them without a trace in a tensor."""
+        return all(
+            w.dtype == state[name].dtype and torch.equal(w, state[name])
+            for name, w in self.weights.items()
+        )
+
+
+_snapshots: WeakKeyDictionary[Reann, Snapshot] = WeakKeyDictionary()
+_local = threading.local()
+
+
+def snapshot(model: Reann) -> Snapshot:
+    """Return the model for the native engine, made anew if its weights have changed."""
+    known = _snapshots.get(model)
+    if known is None or not known.has(model.state_dict()):
+        known = _snapshots[model] = Snapshot(model)
+    return known
+
+
+def new_model(model: Reann) -> Any:
+    """Return a model of the extension."""
+    header = strict_json.dumps(description(model) | {"members": [{}]})
+    return native.core().Model(header, arrays_of(model))
+
+
+def arrays_of(model: Reann) -> dict[str, NDArray[np.floating]]:
+    """Return the weights as the extension names them."""
+    return {f"{MEMBER}{k}": v.contiguous().numpy() for k, v in model.state_dict().items()}
+
+
+def workspace() -> Any:
+    """Return the memory that the evaluations of this thread reuse."""
+    if not hasattr(_local, "workspace"):
+        _local.workspace = native.core().Workspace()
+    return _local.workspace
