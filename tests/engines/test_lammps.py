@@ -22,9 +22,10 @@ from ase.io.lammpsdata import write_lammps_data
 
 import reann
 from c_interface import needs_lammps
-from models import random_model
+from models import random_model, set_range
 from reann.cli import app
 from reann.config import ModelConfig
+from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.lammps import doctor, places
 from reann.lammps.export import export
@@ -195,6 +196,7 @@ def test_ranks_that_see_no_atom_take_part(tmp_path):
     atoms = ase.Atoms("CO", [[0.5, 0.5, 0.5], [1.2, 1.3, 0.8]], cell=[40.0, 10.0, 10.0])
     expected = potential.predict(atoms, ["energy", "forces"])
     setup = prepare(tmp_path, potential, atoms, before="processors 2 1 1\ncomm_style tiled")
+    setup += "fix more all pair 1 reann spread 1 extrapolation 1\n"
     found = asked(tmp_path, setup, 2)
     assert found["energy"] == pytest.approx(float(expected["energy"]), abs=1e-9)
     np.testing.assert_allclose(found["forces"], expected["forces"], atol=1e-9)
@@ -439,6 +441,41 @@ def test_an_ensemble_tells_how_far_its_members_lie_apart(tmp_path):
         head = next(i for i, line in enumerate(printed) if line.split()[:1] == ["PotEng"])
         worst = float(printed[head + 1].split()[1])
         assert worst == pytest.approx(spread.max(), abs=1e-8)
+
+
+@pytest.mark.parametrize("form", ["many body", "orbitals, ZBL"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_atoms_outside_the_training_are_told_when_it_is_asked_for(tmp_path, form, members):
+    """Every second step, on ranks of which one may have no atom."""
+    models = [some_model(seed=seed, **FORMS[form]) for seed in range(members)]
+    atoms = water(2)
+    atoms.cell[0, 0] *= 3.0
+    for seed, model in enumerate(models):
+        other = atoms.copy()
+        other.rattle(0.05, seed=seed)
+        set_range(model, graph_from_atoms(other, model.cutoff))
+    models[0].density_max[0, 2] = torch.inf  # the training had no hydrogen
+    potentials = [Potential(model) for model in models]
+    potential = potentials[0] if members == 1 else Ensemble(potentials)
+    expected = potential.predict(atoms, ["extrapolation"])["extrapolation"]
+    finite = np.isfinite(expected)
+    assert 0 < finite.sum() < len(atoms)
+    assert expected[finite].max() > 0.0
+    script = prepare(tmp_path, potential, atoms, before="processors * 1 1") + (
+        "group oxygen type 3\nfix outside all pair 2 reann extrapolation 1\n"
+        "compute farthest oxygen reduce max f_outside\n"
+        "thermo 2\nthermo_style custom step c_farthest\nthermo_modify format float %.12g\n"
+        "dump 1 all custom 2 a.dump id f_outside\n"
+        "dump_modify 1 sort id format float %.15g\nrun 2\n"
+    )
+    for ranks in (1, 2):
+        printed = lammps(tmp_path, script, ranks).splitlines()
+        for frame in (tmp_path / "a.dump").read_text().split("ITEM: ATOMS id f_outside\n")[1:]:
+            rows = [line.split()[1] for line in frame.splitlines()[: len(atoms)]]
+            np.testing.assert_allclose(np.array(rows, float), expected, rtol=1e-6, atol=1e-9)
+        head = next(i for i, line in enumerate(printed) if "c_farthest" in line.split()[-1:])
+        for row in printed[head + 1 : head + 3]:
+            assert float(row.split()[1]) == pytest.approx(expected[finite].max(), rel=1e-6)
 
 
 FLUX = """compute flux all reann/flux

@@ -130,10 +130,12 @@ void PairReann::compute(int eflag, int vflag) {
     const bool global = vflag_global && !vflag_fdotr; // wanted pair by pair
     const bool virials = global || vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
     if (spread) of_members_.assign(3 * n_rows * members, 0.0);
+    if (extrapolation_flag_) std::fill(extrapolation_.begin(), extrapolation_.end(), 0.0);
     const double share = unit_ / members;
     for (int m = 0; m < members; ++m) {
         evaluate(m, virials);
         if (spread) std::copy_n(forces_.begin(), 3 * n_rows, of_members_.begin() + 3 * n_rows * m);
+        if (extrapolation_flag_) take_extrapolation();
         for (int64_t r = 0; r < n_local_ && eflag_either; ++r) {
             if (eflag_global) eng_vdwl += share * energies_[r];
             if (eflag_atom) eatom[atom_[r]] += share * energies_[r];
@@ -174,30 +176,11 @@ void PairReann::evaluate(int member, bool virials) {
     result.forces = forces_.data();
     if (virials) virials_.resize(9 * atom_.size() + 1);
     result.virials = virials ? virials_.data() : nullptr;
+    if (extrapolation_flag_) of_member_.resize(n_local_ + 1);
+    result.extrapolation = extrapolation_flag_ ? of_member_.data() : nullptr;
     reann_error why;
     if (!reann_evaluate(model_, member, workspace_, &system, &result, &why))
         error->one(FLERR, "pair_style reann: {}", why.message);
-}
-
-// The standard deviation of the members' forces, |F - mean| of each atom: their shares at ghosts
-// must be with their owners before they are compared.
-void PairReann::add_spread() {
-    const size_t size = 3 * atom_.size(), members = reann_n_members(model_);
-    for (size_t m = 0; m < members; ++m) exchange(of_members_.data() + size * m, 3, false);
-    for (int64_t r = 0; r < n_local_; ++r) {
-        double squares = 0.0;
-        for (int a = 0; a < 3; ++a) {
-            double mean = 0.0, square = 0.0;
-            for (size_t m = 0; m < members; ++m) mean += of_members_[size * m + 3 * r + a];
-            mean /= members;
-            for (size_t m = 0; m < members; ++m) {
-                const double off = of_members_[size * m + 3 * r + a] - mean;
-                square += off * off;
-            }
-            squares += square / (members - 1);
-        }
-        spread_[atom_[r]] = unit_ * std::sqrt(squares);
-    }
 }
 
 // The energies of atoms flow between them, and move with them.
@@ -232,21 +215,8 @@ void PairReann::heat_flux(double *flux) {
     for (int a = 0; a < 3; ++a) flux[a] += flux[3 + a];
 }
 
-// --- for `fix pair` ---------------------------------------------------------------------------------
-
-void *PairReann::extract(const char *name, int &dimensions) {
-    dimensions = 0;
-    return std::strcmp(name, "spread_flag") ? nullptr : &spread_flag_;
-}
-
-void *PairReann::extract_peratom(const char *name, int &columns) {
-    columns = 0;
-    if (std::strcmp(name, "spread")) return nullptr;
-    return spread_.data();
-}
-
 double PairReann::memory_usage() {
     const auto bytes = [](const auto &v) { return double(v.capacity() * sizeof(v[0])); };
     return bytes(position_) + bytes(forces_) + bytes(energies_) + bytes(virials_) +
-           bytes(neighbor_) + bytes(first_) + bytes(of_members_) + Pair::memory_usage();
+           bytes(neighbor_) + bytes(first_) + bytes(of_members_) + bytes(extrapolation_) + Pair::memory_usage();
 }

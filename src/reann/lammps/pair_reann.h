@@ -49,6 +49,7 @@ class PairReann : public Pair {
     reann_system rows();
     void evaluate(int member, bool virials);
     void add_spread();
+    void take_extrapolation();
     void exchange(double *values, int width, bool forward);
     static int forward(void *pair, double *values, int32_t width);
     static int reverse(void *pair, double *values, int32_t width);
@@ -76,6 +77,10 @@ class PairReann : public Pair {
     // Ensembles: the forces of every member, and how far they lie apart for each atom.
     std::vector<double> of_members_, spread_;
     int spread_flag_ = 0;
+
+    // How far a row lies outside the range of the training, of one member; and each atom, of all.
+    std::vector<double> of_member_, extrapolation_;
+    int extrapolation_flag_ = 0;
 };
 
 } // namespace LAMMPS_NS

@@ -72,7 +72,8 @@ void PairReann::lay_out() {
     position_.resize(3 * atom_.size() + 1);
     forces_.resize(3 * atom_.size() + 1);
     energies_.resize(n_local_ + 1);
-    spread_.assign(n, 0.0);
+    spread_.assign(n + 1, 0.0); // NULL would mean to `fix pair` that there is nothing of this name
+    extrapolation_.assign(n + 1, 0.0);
 }
 
 reann_system PairReann::rows() {

@@ -41,7 +41,11 @@ if "${ensemble} == npt" then &
 else &
     "fix md all nvt ${heat}"
 """
-OUTPUT = """thermo 100
+OUTPUT = """
+# How far atoms lie outside the range of the training, in widths of the range; 0: inside.
+#fix outside all pair 100 reann extrapolation 1
+#compute farthest all reduce max f_outside
+thermo 100
 thermo_style custom step temp pe etotal{press}
 {thermal}dump trajectory all custom 100 trajectory.dump id element x y z fx fy fz
 dump_modify trajectory element {elements} sort id

@@ -1,0 +1,55 @@
+// What says how far a result can be trusted, for `fix pair`, atom by atom and only when it is asked for:
+// how far the members of an ensemble lie apart, and how far an atom lies outside the training.
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "atom.h"
+#include "pair_reann.h"
+
+using namespace LAMMPS_NS;
+
+// The standard deviation of the members' forces, |F - mean| of each atom: their shares at ghosts
+// must be with their owners before they are compared.
+void PairReann::add_spread() {
+    const size_t size = 3 * atom_.size(), members = reann_n_members(model_);
+    for (size_t m = 0; m < members; ++m) exchange(of_members_.data() + size * m, 3, false);
+    for (int64_t r = 0; r < n_local_; ++r) {
+        double squares = 0.0;
+        for (int a = 0; a < 3; ++a) {
+            double mean = 0.0, square = 0.0;
+            for (size_t m = 0; m < members; ++m) mean += of_members_[size * m + 3 * r + a];
+            mean /= members;
+            for (size_t m = 0; m < members; ++m) {
+                const double off = of_members_[size * m + 3 * r + a] - mean;
+                square += off * off;
+            }
+            squares += square / (members - 1);
+        }
+        spread_[atom_[r]] = unit_ * std::sqrt(squares);
+    }
+}
+
+// Of an ensemble, that of the member that extrapolates furthest.
+void PairReann::take_extrapolation() {
+    for (int64_t r = 0; r < n_local_; ++r) {
+        double &most = extrapolation_[atom_[r]];
+        most = std::max(most, of_member_[r]);
+    }
+}
+
+// `fix pair` sets the flag of what it wants before the forces are computed.
+void *PairReann::extract(const char *name, int &dimensions) {
+    dimensions = 0;
+    if (!std::strcmp(name, "spread_flag")) return &spread_flag_;
+    if (!std::strcmp(name, "extrapolation_flag")) return &extrapolation_flag_;
+    return nullptr;
+}
+
+void *PairReann::extract_peratom(const char *name, int &columns) {
+    columns = 0;
+    if (!std::strcmp(name, "spread")) return spread_.data();
+    if (!std::strcmp(name, "extrapolation")) return extrapolation_.data();
+    return nullptr;
+}
