@@ -1,5 +1,6 @@
 """A third backend computes wherever the two of the package do, without any other change."""
 
+import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from c_interface import ROOT
 from models import CUTOFF, each_engine, random_atoms, random_model, set_range
 from reann import heat_flux
 from reann.backends import choice, names
@@ -154,6 +156,24 @@ def test_what_it_cannot_do_is_an_error_that_says_why(counting, potential, atoms)
             Calculator(potential, engine="counting")
     finally:
         del counting.unavailable
+
+
+def test_the_backend_of_the_documentation_counts_what_is_computed(potential, atoms):
+    page = (ROOT / "docs" / "how-to" / "backends.md").read_text(encoding="utf-8")
+    (code,) = re.findall(
+        r'^```python title="counting.py"\n(.*?)^```', page, re.MULTILINE | re.DOTALL
+    )
+    module = {}
+    exec(code, module)  # noqa: S102 - our own page
+    backend = module["COUNTING"]
+    atoms.calc = Calculator(potential, engine=backend)
+    expected = potential.predict(atoms, ["forces"], engine="torch")["forces"]
+    np.testing.assert_allclose(atoms.get_forces(), expected, atol=1e-12)
+    compiled = backend.compile(potential.model)
+    compiled.evaluate(graph_from_atoms(atoms, CUTOFF), Request.of(["energy"]))
+    assert compiled.n_evaluations == 1
+    with pytest.raises(UserError, match="counting engine cannot do this: it has no virials"):
+        potential.predict(atoms, ["virials"], engine=backend)
 
 
 @each_engine
