@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from torch import nn
 from models import random_model
 from reann.config import CosineSchedule, ModelConfig, TrainingConfig
 from reann.model import build
+from reann.model.roles import Role
 from reann.training.optim import Average, cosine_rate, optimizer_for, set_rate
 from reann.training.soap import Soap
 
@@ -24,15 +27,18 @@ def groups(model: nn.Module, decay: float) -> dict[str, float]:
     return {names[p]: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
 
 
-@pytest.mark.parametrize(
-    "choices",
-    [
-        {"n_recursions": 1},
-        {"messages": "directional"},
-        {"preset": "upstream"},
-        {"features": "orbitals", "readout": {"hidden": [8, 8], "layer_norm": True}},
-    ],
-)
+FORMS = [
+    {"n_recursions": 1},
+    {"messages": "directional"},
+    {"preset": "upstream"},
+    {"features": "orbitals", "readout": {"hidden": [8, 8], "layer_norm": True}},
+    {"host": "deep_pot"},
+    {"host": "power_spectrum", "messages": "directional"},
+    {"host": "symmetry_functions"},
+]
+
+
+@pytest.mark.parametrize("choices", FORMS)
 def test_only_weight_matrices_of_the_networks_decay(choices):
     model = build(ModelConfig(cutoff=3.0, n_radial=4, **choices), [1, 8])
     found = groups(model, 0.3)
@@ -45,6 +51,51 @@ def test_only_weight_matrices_of_the_networks_decay(choices):
     assert len(matrices) >= 6
     for name, decay in found.items():
         assert decay == (0.3 if name in matrices else 0.0), name
+
+
+class Declared(nn.Module):
+    """Parameters of every role, and names that are no declaration."""
+
+    ROLES: ClassVar[dict[str, Role]] = {
+        "turned": Role(matrix=True),
+        "forgotten": Role(decays=True),
+        "both": Role(matrix=True, decays=True),
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in (*self.ROLES, "first"):
+            setattr(self, name, nn.Parameter(torch.ones(2, 3, 3)))
+        self.last = nn.Linear(3, 3)
+
+
+@pytest.mark.parametrize("name", ["soap", "adamw"])
+def test_a_parameter_moves_as_its_module_declares(name):
+    """By Adam and without decay if the module, perhaps of another package, declares nothing."""
+    module = copy.deepcopy(nn.ModuleDict({"host": Declared()}))
+    config = TrainingConfig(optimizer=name, weight_decay=0.3)
+    optimizer = optimizer_for(module, config)
+    set_rate(optimizer, config, 0.5)
+    names = {p: name for name, p in module.named_parameters()}
+    found = {
+        names[p]: (g["matrix"], g["weight_decay"])
+        for g in optimizer.param_groups
+        for p in g["params"]
+    }
+    assert found == {
+        "host.turned": (True, 0.0),
+        "host.forgotten": (False, 0.15),
+        "host.both": (True, 0.15),
+        "host.first": (False, 0.0),
+        "host.last.weight": (False, 0.0),
+        "host.last.bias": (False, 0.0),
+    }
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_declared_parameter_exists(form):
+    for module in build(ModelConfig(**form), [1, 8]).modules():
+        assert set(getattr(module, "ROLES", ())) <= {n for n, _ in module.named_parameters()}
 
 
 @pytest.mark.parametrize("name", ["soap", "adamw"])
@@ -165,7 +216,7 @@ def test_the_optimizer_is_the_one_that_is_named(name, kind):
     optimizer = optimizer_for(model, config)
     assert type(optimizer) is kind
     assert {g["lr"] for g in optimizer.param_groups} == {0.02}
-    decays = [(g["matrices"], g["weight_decay"]) for g in optimizer.param_groups]
+    decays = [(g["matrix"], g["weight_decay"]) for g in optimizer.param_groups]
     assert sorted(decays) == [(False, 0.0), (True, 0.3)]
 
 

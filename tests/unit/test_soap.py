@@ -12,10 +12,14 @@ from reann.training import soap
 from reann.training.soap import Soap
 
 
+def soap_of(matrices: list[Tensor], lr: float) -> Soap:
+    return Soap([{"params": matrices, "weight_decay": 0.0, "matrix": True}], lr, fused=True)
+
+
 def fitted(x: Tensor, y: Tensor, start: Tensor, steps: int) -> Tensor:
     """Return the predictions of linear models, one per stack, after some steps."""
     weight = start.clone().requires_grad_()
-    optimizer = Soap([weight], [], 0.03, 0.0, fused=True)
+    optimizer = soap_of([weight], 0.03)
     for x_now, y_now in batches(x, y, steps):
         optimizer.zero_grad()
         (x_now @ weight - y_now).square().mean().backward()
@@ -65,7 +69,7 @@ def test_where_the_gradients_vanish_rounding_does_not_decide():
     paths = []
     for noise in (0.0, 1e-15):
         weight = start.clone().requires_grad_()
-        optimizer = Soap([weight], [], 0.03, 0.0, fused=True)
+        optimizer = soap_of([weight], 0.03)
         for step in range(25):
             inputs = x + noise * torch.randn(x.shape, generator=_seeded(step), dtype=x.dtype)
             weight.grad = torch.autograd.grad(
@@ -110,7 +114,7 @@ def test_correlated_inputs_are_learned_faster_than_with_adam(monkeypatch):
 def test_other_weights_move_as_with_adamw():
     bias = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     same = bias.detach().clone().requires_grad_()
-    own = Soap([], [bias], 0.1, 1.0, fused=True)
+    own = Soap([{"params": [bias], "weight_decay": 0.0, "matrix": False}], 0.1, fused=True)
     adamw = torch.optim.AdamW([same], lr=0.1, weight_decay=0.0)
     for _ in range(5):
         for p, optimizer in ((bias, own), (same, adamw)):
@@ -122,7 +126,7 @@ def test_other_weights_move_as_with_adamw():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_weights_without_gradient_or_with_a_zero_one_stay(dtype):
     still, zero = (torch.ones(2, 4, 3, dtype=dtype, requires_grad=True) for _ in range(2))
-    optimizer = Soap([still, zero], [], 0.1, 0.0, fused=True)
+    optimizer = soap_of([still, zero], 0.1)
     for _ in range(soap.REFRESH + 1):
         zero.grad = torch.zeros_like(zero)
         optimizer.step()

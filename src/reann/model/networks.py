@@ -7,16 +7,21 @@ gradient, zero, for that element's weights.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from reann.config import NetworkConfig
+from reann.model.roles import WEIGHT, Role
 
 
 class Linear(nn.Module):
     """x W_Z + b_Z; Xavier-uniform or zero weights, zero bias at the start."""
+
+    ROLES: ClassVar[dict[str, Role]] = {"weight": WEIGHT}
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from reann.config import CosineSchedule, TrainingConfig
+from reann.model.roles import Role, roles
 from reann.training.soap import Soap
 
 LONG_RUN = 5000
@@ -20,30 +21,35 @@ LONG_RUN = 5000
 
 
 def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return SOAP or AdamW; only the networks' weight matrices decay."""
-    matrices = [p for n, p in model.named_parameters() if _is_matrix(n) and p.requires_grad]
-    others = [p for n, p in model.named_parameters() if not _is_matrix(n) and p.requires_grad]
-    rate, decay = config.learning_rate, config.weight_decay
+    """Return SOAP or AdamW, which move every trained parameter as its role says."""
+    of_role: dict[Role, list[nn.Parameter]] = {}
+    role = roles(model)
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            of_role.setdefault(role[name], []).append(p)
+    groups = [
+        {
+            "params": of_role[role],
+            "weight_decay": config.weight_decay if role.decays else 0.0,
+            **role._asdict(),
+        }
+        for role in sorted(of_role, reverse=True)
+    ]
     # On CPUs one kernel for all weights takes a fifth of the time of one for each.
     fused = next(model.parameters()).device.type == "cpu"
-    if config.optimizer == "soap":
-        return Soap(matrices, others, rate, decay, fused=fused)
-    groups = [
-        {"params": matrices, "weight_decay": decay, "matrices": True},
-        {"params": others, "weight_decay": 0.0, "matrices": False},
-    ]
-    return torch.optim.AdamW(groups, lr=rate, fused=fused)
+    kind = Soap if config.optimizer == "soap" else torch.optim.AdamW
+    return kind(groups, lr=config.learning_rate, fused=fused)
 
 
 def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float) -> None:
-    """Set a fraction of the rate, and with it the decay of the networks' weights.
+    """Set a fraction of the rate, and with it of the decay, where there is one.
 
     Each step moves a weight by a part of the rate, however small its gradient: a decay in constant
     proportion would hold the weights off the best fit to the end. So it ends before the steps do.
     """
     for group in optimizer.param_groups:
         group["lr"] = factor * config.learning_rate
-        if group["matrices"]:
+        if group["decays"]:
             group["weight_decay"] = factor * config.weight_decay
 
 
@@ -105,7 +111,3 @@ class Average:
         for name, average in zip(self.names, self.weights, strict=True):
             average.copy_(state[name])
         self.updates = updates
-
-
-def _is_matrix(name: str) -> bool:
-    return name.endswith(".weight") and ("first" in name or "last" in name or "linears" in name)

@@ -9,7 +9,7 @@ with rates per component alone, the directions in which they differ little are l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -31,43 +31,24 @@ LARGEST = 1024
 
 
 class Soap(torch.optim.AdamW):
-    """SOAP for stacks of matrices, AdamW for all other weights.
+    """SOAP for groups of stacks of matrices, AdamW for all other groups.
 
     Parameters
     ----------
-    matrices
-        Weights (..., in, out); the leading sides are stacks of independent matrices.
-    others
-        Weights that AdamW moves, without decay.
-    weight_decay
-        Decoupled decay of the matrices.
+    groups
+        Each with its `params`, `weight_decay`, decoupled, and `matrix`: whether its weights are
+        (..., in, out), where the leading sides are stacks of independent matrices.
     """
 
-    def __init__(
-        self,
-        matrices: Iterable[Tensor],
-        others: Iterable[Tensor],
-        lr: float,
-        weight_decay: float,
-        *,
-        fused: bool,
-    ) -> None:
-        groups: list[dict[str, Any]] = [
-            {
-                "params": list(matrices),
-                "betas": BETAS,
-                "weight_decay": weight_decay,
-                "matrices": True,
-            },
-            {"params": list(others), "weight_decay": 0.0, "matrices": False},
-        ]
-        super().__init__([group for group in groups if group["params"]], lr=lr, fused=fused)
+    def __init__(self, groups: Iterable[Mapping[str, Any]], lr: float, *, fused: bool) -> None:
+        own = ({"betas": BETAS, **group} if group["matrix"] else dict(group) for group in groups)
+        super().__init__(own, lr=lr, fused=fused)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Move the weights that have a gradient; those of the matrices are used up."""
         for group in self.param_groups:
-            if group["matrices"]:
+            if group["matrix"]:
                 for p in group["params"]:
                     if p.grad is not None:
                         self._step(p, p.grad, group)
