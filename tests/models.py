@@ -48,8 +48,9 @@ def random_model(
     model = build(ModelConfig(**values), elements, 10.0, seed=seed, dtype=dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, p in model.named_parameters():
-            scale = 2.0 if name == "reference_energies" else 0.1
+        parameters = list(model.named_parameters())
+        for name, p in sorted(parameters, key=lambda x: not x[0].endswith("reference_energies")):
+            scale = 2.0 if name.endswith("reference_energies") else 0.1
             p.add_(scale * torch.randn(p.shape, generator=generator, dtype=p.dtype))
         for buffer in (model.recursion.feature_mean, model.recursion.feature_scale):
             buffer.add_(0.2 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype))

@@ -77,7 +77,7 @@ def talkative(pair: Pair, host: str, messages: str, t: int, seed: int) -> Reann:
     made = hosts.model(settings, elements, seed, averaged=messages == "averaged")
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for update in made.recursion.updates:
+        for update in made.recursion.update.networks:
             weight = update.last.weight
             weight.copy_(
                 pair.loud * torch.randn(weight.shape, generator=generator, dtype=weight.dtype)

@@ -162,7 +162,7 @@ def made(case: Case, seed: int) -> Reann:
     settings = hosts.HOSTS[case.host] | SMALL | own | case.settings
     model = hosts.model(settings, [1, 6], seed, averaged=case.control == "averaged")
     if case.control == "species only":
-        for update in model.recursion.updates:
+        for update in model.recursion.update.networks:
             update.register_forward_pre_hook(lambda _, given: (0.0 * given[0], given[1]))
     return model
 

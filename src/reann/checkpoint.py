@@ -16,6 +16,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,7 +28,7 @@ from torch import Tensor
 from reann import strict_json
 from reann.errors import DamagedError, UserError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class Upgrade(NamedTuple):
@@ -38,27 +39,45 @@ class Upgrade(NamedTuple):
     """The new name of a tensor."""
 
 
-MOVED = {
-    "orbital_coefficients": "recursion.weights",
-    "coefficient_scale": "recursion.update_scale",
-    "density_mean": "recursion.feature_mean",
-    "density_scale": "recursion.feature_scale",
-    "updates.": "recursion.updates.",
-    "messages.": "recursion.messages.",
-    "radial.": "recursion.host.radial.",
-    "density.": "recursion.host.density.",
+RENAMED: dict[int, dict[str, str]] = {
+    1: {
+        "orbital_coefficients": "recursion.weights",
+        "coefficient_scale": "recursion.update_scale",
+        "density_mean": "recursion.feature_mean",
+        "density_scale": "recursion.feature_scale",
+        "updates.": "recursion.updates.",
+        "messages.": "recursion.messages.",
+        "radial.": "recursion.host.radial.",
+        "density.": "recursion.host.density.",
+    },
+    2: {
+        "recursion.weights": "recursion.update.weights",
+        "recursion.update_scale": "recursion.update.scale",
+        "recursion.updates.": "recursion.update.networks.",
+        "recursion.messages.": "recursion.update.moments.",
+        "readout.": "heads.energy.readout.",
+        "reference_energies": "heads.energy.reference_energies",
+        "energy_scale": "heads.energy.energy_scale",
+    },
 }
-"""Tensors of version 1 that became part of the recursion, by the beginning of their names."""
+"""Tensors of a model that the next version calls otherwise, by the beginning of their names. The
+same table is in `core/file.cpp`."""
 
 
-def _moved(name: str) -> str:
-    owner, _, rest = name.partition(".")
-    old = next((old for old in MOVED if rest.startswith(old)), None)
-    return name if old is None else f"{owner}.{MOVED[old]}{rest.removeprefix(old)}"
+def _renamed(version: int, name: str) -> str:
+    # After the number of a member; in a checkpoint after `best.` or `optimizer.exp_avg.`.
+    n_owners = 2 if name.startswith("optimizer.") else 1
+    *owners, own = name.split(".", n_owners)
+    old = next((old for old in RENAMED[version] if own.startswith(old)), None)
+    if old is None:
+        return name
+    return ".".join([*owners, RENAMED[version][old] + own.removeprefix(old)])
 
 
-UPGRADES = {1: Upgrade(lambda header: header, _moved)}
+UPGRADES = {n: Upgrade(lambda header: header, partial(_renamed, n)) for n in RENAMED}
 """From version n to n + 1."""
+OLDEST = {"training": 2}
+"""First version that can be read, of the kinds for which it is not the very first."""
 
 LARGEST_FILE = 2**31
 """Bytes; far more than a potential or a checkpoint has."""
@@ -123,7 +142,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         tensors = load_tensors(content)
     except (SafetensorError, KeyError, ValueError) as error:
         raise DamagedError(f"The tensors are damaged ({error}).", str(path), REPAIR) from error
-    if version < FORMAT_VERSION and kind != "potential":
+    if version < OLDEST.get(kind, version):
         raise UserError(
             f"This {kind} was begun by an earlier version of reann, and cannot go on.",
             str(path),

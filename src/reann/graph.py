@@ -35,6 +35,8 @@ class Graph:
     edge_shift: Int[Tensor, "edges 3"]
     labels: dict[str, Tensor] = field(default_factory=dict)
     """Labels of `reann.quantities`, first axis atoms or systems, and weight (systems,)."""
+    head: Int[Tensor, " systems"] | None = None
+    """Index of the head of the model that the labels belong to; None: the first of all."""
 
     @property
     def n_atoms(self) -> int:
@@ -61,6 +63,10 @@ class Graph:
         """Unsigned cell volumes in Å^3; zero without a full cell."""
         return torch.linalg.det(self.cell).abs()
 
+    def heads(self) -> Int[Tensor, " systems"]:
+        """Return the index of the head of each system."""
+        return self.system.new_zeros(self.n_systems) if self.head is None else self.head
+
     def edge_vectors(self) -> Float[Tensor, "edges 3"]:
         """Return r_ij = r_j - r_i in Å, the only place where edge vectors are computed."""
         center, neighbor = self.edge_index
@@ -85,6 +91,7 @@ class Graph:
             edge_index=change(self.edge_index),
             edge_shift=change(self.edge_shift),
             labels={name: change(label) for name, label in self.labels.items()},
+            head=None if self.head is None else change(self.head),
         )
 
     @staticmethod
@@ -106,6 +113,9 @@ class Graph:
                 name: torch.cat([graph.labels[name] for graph in graphs])
                 for name in graphs[0].labels
             },
+            head=None
+            if all(graph.head is None for graph in graphs)
+            else torch.cat([graph.heads() for graph in graphs]),
         )
 
 

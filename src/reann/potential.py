@@ -125,7 +125,7 @@ class Potential:
 def _form(model: Reann) -> tuple[list[int], dict[str, Any], torch.dtype]:
     """Return what the members of an ensemble share: all settings, whatever preset gave them."""
     settings = model.config.model_dump(exclude={"preset"})
-    return model.elements, settings, model.recursion.weights.dtype
+    return model.elements, settings, model.dtype
 
 
 class Ensemble:

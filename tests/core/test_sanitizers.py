@@ -120,7 +120,7 @@ def write(path: Path, model: Reann, arrays: dict[str, np.ndarray | torch.Tensor 
     """Write a case as `driver.cpp` reads it: name, type, shape, bytes of each array."""
     weights = {f"0.{name}": value.numpy() for name, value in model.state_dict().items()}
     header = json.dumps(description(model) | {"members": [{}]}).encode()
-    tolerance = np.array(TOLERANCE[model.recursion.weights.dtype])
+    tolerance = np.array(TOLERANCE[model.dtype])
     more = {"header": np.frombuffer(header, np.uint8), "tolerance": tolerance, **arrays}
     types = {name: {"float32": 0, "float64": 1}[str(w.dtype)] for name, w in weights.items()}
     with path.open("wb") as file:

@@ -30,10 +30,13 @@ def make_potential(seed=0, dtype=torch.float64, cutoff=3.5, **settings):
     generator = torch.Generator().manual_seed(seed + 100)
     with torch.no_grad():
         # The last layers are born zero.
-        for parameter in [*model.readout.parameters(), *model.recursion.updates.parameters()]:
+        for parameter in [
+            *model.readout.parameters(),
+            *model.recursion.update.networks.parameters(),
+        ]:
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             parameter.add_(0.2 * noise)
-        model.reference_energies += torch.tensor([-13.0, -430.0], dtype=torch.float64)
+        model.reference_energies.add_(torch.tensor([-13.0, -430.0], dtype=torch.float64))
         model.energy_scale.fill_(5.0)
     return Potential(in_precision(model, dtype))
 

@@ -300,7 +300,7 @@ def test_precision_is_chosen_without_touching_the_potential(new_potential, box):
     single = new_potential(dtype=torch.float32)
     box.calc = Calculator(single, precision="float64")
     more = box.get_forces()
-    assert single.model.recursion.weights.dtype == torch.float32
+    assert single.model.dtype == torch.float32
     assert_as_predicted(box, box.calc.potential)
     difference = np.abs(more - single.predict(box)["forces"]).max()
     assert 0 < difference < 1e-4

@@ -120,7 +120,7 @@ def test_every_parameter_has_a_gradient_and_a_frozen_one_has_none():
     model.reference_energies.requires_grad_(False)
     evaluate(model, graph, ["forces"], create_graph=True)["forces"].sum().backward()
     for name, p in model.named_parameters():
-        if name == "reference_energies":
+        if name == "heads.energy.reference_energies":
             assert p.grad is None
         else:
             assert p.grad is not None
@@ -148,7 +148,7 @@ def test_two_forwards_before_one_backward(batch):
 def test_a_second_derivative_is_refused(batch):
     model = random_model()
     total = loss(evaluate(model, batch, DIFFERENTIABLE, create_graph=True))
-    (first,) = torch.autograd.grad(total, model.recursion.weights, create_graph=True)
+    (first,) = torch.autograd.grad(total, model.recursion.update.weights, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 

@@ -185,7 +185,7 @@ def test_everything_is_computed_in_inference_mode(potential, box, tmp_path, engi
         # What is trained later: nothing of these tensors belongs to the mode.
         kept = choice.evaluate(loaded.model, graph, ["forces"], create_graph=True, engine=engine)
     kept["forces"].square().sum().backward()
-    assert loaded.model.recursion.weights.grad.abs().max() > 0
+    assert loaded.model.recursion.update.weights.grad.abs().max() > 0
     for one in found:
         for name in PROPERTIES:
             value = np.asarray(one[name]).reshape(expected[name].shape)
@@ -214,7 +214,7 @@ def test_a_calculator_keeps_the_weights_of_when_it_was_made(potential, box, engi
     box.calc = calculator = Calculator(given, engine)
     expected = box.get_potential_energy()
     with torch.no_grad():
-        given.model.reference_energies += 1.0
+        given.model.reference_energies.add_(1.0)
     calculator.reset()
     received = pickle.loads(pickle.dumps(calculator))  # noqa: S301
     for box.calc in (calculator, received, copy.deepcopy(calculator)):

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from models import each_engine, forms, random_atoms, random_model
 from reann import native
@@ -18,6 +17,7 @@ from reann.flux import heat_flux
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model.hosts.host import Seen
 from reann.model.neighborhood import Neighborhood
+from reann.model.nodes import Description, NodeState, Update
 from reann.model.reann import in_precision
 from reann.potential import Ensemble, Potential
 
@@ -142,9 +142,11 @@ class ReadsOften(EmbeddedDensity):
         close = atoms.of_neighbors(seen.radial.sum((1, 2))[:, None])
         return seen._replace(radial=seen.radial * (1.0 + 0.1 * close))
 
-    def moments(self, seen: Seen, weights: Tensor, directed: Tensor | None) -> Tensor:
-        first = super().moments(seen, 0.3 * weights, directed)
-        return first + super().moments(seen, 0.7 * weights, None)
+    def describe(self, seen: Seen, state: NodeState, t: int, update: Update) -> Description:
+        first = super().describe(seen, NodeState(0.3 * state.scalars, state.tensors), t, update)
+        second = super().describe(seen, NodeState(0.7 * state.scalars), t, update)
+        s = first.moments + second.moments
+        return Description(self.invariants(s, t), s)
 
 
 @pytest.mark.parametrize("messages", ["scalar", "directional"])

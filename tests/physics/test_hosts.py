@@ -12,12 +12,13 @@ import torch
 
 from models import CUTOFF, ELEMENTS, check_gradients, random_atoms, random_model
 from reann import properties, testing
-from reann.config import ModelConfig, NetworkConfig
+from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.model import Reann, build
 from reann.model.hosts import HOSTS, MomentHost
 from reann.model.hosts.power_spectrum import PowerSpectrum
+from reann.model.messages import update_of
 from reann.model.recursion import Recursion
 from reann.potential import Potential, load
 
@@ -151,7 +152,7 @@ def test_without_recursion_it_is_the_host_itself(host: str) -> None:
         found.append(model.embed(graph, graph.edge_vectors()).density)
         if t == 0:
             atoms, bare = model.neighborhood(graph, graph.edge_vectors()), model.recursion.host
-            features = bare(bare.prepare(atoms), model.recursion.weights[atoms.element])
+            features = bare(bare.prepare(atoms), model.recursion.update.weights[atoms.element])
             assert torch.equal(found[0], features)
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-14)
     torch.testing.assert_close(found[2], found[0], rtol=0, atol=1e-14)
@@ -161,7 +162,7 @@ def test_the_power_spectrum_is_the_sum_of_legendre_polynomials_over_pairs() -> N
     model = model_of({"host": "power_spectrum", "n_recursions": 0}, l_max=3)
     graph = graph_from_atoms(random_atoms(4, 5, (False,) * 3), CUTOFF)
     atoms = model.neighborhood(graph, graph.edge_vectors())
-    host, w = model.recursion.host, model.recursion.weights[atoms.element]
+    host, w = model.recursion.host, model.recursion.update.weights[atoms.element]
     assert isinstance(host, PowerSpectrum)
     seen = host.prepare(atoms)
     a = seen.radial * atoms.of_neighbors(w)
@@ -179,7 +180,7 @@ def test_symmetry_functions_are_the_sums_they_are_said_to_be() -> None:
     structure = random_atoms(4, 5, (False,) * 3)
     graph = graph_from_atoms(structure, CUTOFF)
     found, order = model.embed(graph, graph.edge_vectors())
-    w = model.recursion.weights[model.element_index[graph.atomic_numbers]].detach().numpy()
+    w = model.recursion.update.weights[model.element_index[graph.atomic_numbers]].detach().numpy()
     d, x = structure.get_all_distances(), structure.positions
     fc = np.where(d < CUTOFF, (0.5 + 0.5 * np.cos(np.pi * d / CUTOFF)) ** 2, 0.0)
     shapes = [(0.1, zeta, sign) for zeta in (1.0, 4.0) for sign in (1.0, -1.0)]
@@ -232,8 +233,9 @@ def test_a_recursion_takes_a_host_that_nobody_foresaw() -> None:
     """And a file says no to it, because nobody could read it again."""
     host = PowerSpectrum(ModelConfig(cutoff=CUTOFF, n_radial=3), 2)
     model = Reann(ModelConfig(cutoff=CUTOFF, n_radial=3), [1, 6], host=host)
-    assert isinstance(model.recursion, Recursion)
-    assert Recursion(host, 2, 1, NetworkConfig()).host is host
+    assert model.recursion.host is host
+    update = update_of(ModelConfig(n_recursions=1), host, 2)
+    assert Recursion(host, update, 2).update is update
     with pytest.raises(UserError, match="The host of this model is PowerSpectrum, not density"):
         Potential(model).save("never.reann")
 
@@ -282,7 +284,7 @@ def test_linear_updates_multiply_the_body_order(
             del form["features"]
         model = random_model([6], host_options=options, **form)
         recursion = model.recursion
-        recursion.updates = torch.nn.ModuleList(
+        recursion.update.networks = torch.nn.ModuleList(
             LinearUpdate(recursion.host.width, recursion.host.n_weights) for _ in range(t)
         )
 

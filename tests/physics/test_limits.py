@@ -134,7 +134,7 @@ def test_features_of_gram_hold_those_of_orbitals() -> None:
     gram = source.embed(graph, vectors).density
     model = random_model(n_recursions=0, features="orbitals", n_orbitals=7)
     model.recursion.host.radial.load_state_dict(source.recursion.host.radial.state_dict())
-    model.recursion.weights.data.copy_(source.recursion.weights)
+    model.recursion.update.weights.data.copy_(source.recursion.update.weights)
     orbitals = model.embed(graph, vectors).density
     row, column = torch.triu_indices(4, 4)
     twice = torch.where(row == column, 1.0, 2.0**0.5).to(torch.float64)
@@ -156,7 +156,7 @@ def test_products_of_many_moments_are_sums_over_chains_and_rings() -> None:
         vectors = graph.edge_vectors()[edges]
         r = vectors.norm(dim=1)
         z = model.element_index[graph.atomic_numbers[graph.edge_index[1][edges]]]
-        radial = host.radial(r[None], z[:1], z[None])[0] * model.recursion.weights[z]
+        radial = host.radial(r[None], z[:1], z[None])[0] * model.recursion.update.weights[z]
         orbitals = radial * host.cutoff_function(r, 20.0)[:, None]
         v, a = orbitals @ host.density.vector, orbitals @ host.density.matrix
         cos = (vectors @ vectors.T) / r / r[:, None]

@@ -54,7 +54,7 @@ def talkative_model(elements: list[int], **choices: object) -> Reann:
     """Return a random model with large updates: a signal falls with every hop."""
     model = random_model(elements, **choices)
     with torch.no_grad():
-        for update in model.recursion.updates:
+        for update in model.recursion.update.networks:
             update.last.weight.mul_(10.0)
     return model
 

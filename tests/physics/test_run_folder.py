@@ -431,11 +431,39 @@ def test_a_log_without_its_last_rows_changes_nothing_but_itself(
     assert_same_run(tmp_path / "whole", interrupted)
 
 
+def test_a_run_of_the_format_before_goes_on_exactly(interrupted, tmp_path, monkeypatch):
+    """Its weights, averages and moments have the names that they had then."""
+    train(small(tmp_path / "whole"))
+    before = {now: old for old, now in checkpoint.RENAMED[2].items()}
+
+    def old_name(name: str) -> str:
+        for now, old in before.items():
+            name = name.replace(f".{now}", f".{old}")
+        return name
+
+    header, tensors = checkpoint.read(interrupted / FILE, KIND)
+    named = {old_name(name): tensor for name, tensor in tensors.items()}
+    assert {"average.reference_energies", "optimizer.exp_avg.readout.last.weight"} <= named.keys()
+    del header["identity"]["settings"]["model"]["heads"]
+    with monkeypatch.context() as then:
+        then.setattr(checkpoint, "FORMAT_VERSION", 2)
+        checkpoint.write(interrupted / FILE, KIND, header | {"format": 2}, named)
+    resume(interrupted)
+    assert_same_run(tmp_path / "whole", interrupted)
+
+
+def test_a_run_of_the_first_format_is_refused(interrupted):
+    header, tensors = checkpoint.read(interrupted / FILE, KIND)
+    checkpoint.write(interrupted / FILE, KIND, header | {"format": 1}, tensors)
+    with pytest.raises(UserError, match="begun by an earlier version"):
+        resume(interrupted)
+
+
 @pytest.mark.parametrize("where", ["best", "best_loss", "rate_factor", "seconds"])
 def test_a_checkpoint_that_is_not_finite_is_an_error(interrupted, where):
     header, tensors = checkpoint.read(interrupted / FILE, KIND)
     if where == "best":
-        tensors["best.readout.last.weight"].fill_(math.nan)
+        tensors["best.heads.energy.readout.last.weight"].fill_(math.nan)
     else:
         header["progress"][where] = math.nan
     checkpoint.write(interrupted / FILE, KIND, header, tensors)

@@ -142,7 +142,7 @@ def test_fitted_reference_energies_are_trained(tmp_path):
     energies = [a.get_potential_energy() for a in ase.io.read(path, ":")]
     assert all(abs(mean - e) > 1e-4 for e in energies)
     start = checkpoint.read(run.folder / FILE, KIND)[1]
-    assert "average.reference_energies" in start
+    assert "average.heads.energy.reference_energies" in start
 
 
 @pytest.mark.parametrize("source", ["isolated", "given"])
@@ -275,7 +275,7 @@ def test_averaged_weights_are_validated_and_kept(tmp_path, monkeypatch):
     best = member(run).metadata["epoch"]
     for name, p in member(run).model.named_parameters():
         assert torch.equal(p, seen[best][name])
-    name = "readout.last.weight"
+    name = "heads.energy.readout.last.weight"
     assert not torch.equal(tensors[f"model.{name}"], tensors[f"average.{name}"])
 
 
@@ -607,7 +607,7 @@ def test_a_warm_start_may_change_the_precision(tmp_path):
     first = train(small(tmp_path / "first", epochs=2))
     config = small(tmp_path / "again", epochs=1, precision="float64")
     again = train(config, warm_start=first.folder / "model.reann")
-    assert member(again).model.recursion.weights.dtype == torch.float64
+    assert member(again).model.dtype == torch.float64
     old = member(first).metadata["errors"]["valid"]["forces_rmse_meV_per_A"]
     assert log(again)[0][VALID_F] == pytest.approx(old, rel=1e-4)
 

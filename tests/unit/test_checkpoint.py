@@ -418,15 +418,27 @@ def test_a_header_without_an_entry_is_refused(original, tmp_path, entry):
 @pytest.mark.parametrize(
     ("name", "tensor", "said"),
     [
-        ("0.recursion.weights", torch.zeros(2, 3), "expected of recursion.weights"),
-        ("0.recursion.weights", torch.zeros(4), "expected of recursion.weights"),
-        ("0.recursion.weights", torch.zeros(2, 2).double(), "expected of recursion.weights"),
-        ("0.reference_energies", torch.zeros(2), "expected of reference_energies"),
-        ("0.readout.first.weight", torch.zeros(0), "expected of readout.first.weight"),
+        ("0.recursion.update.weights", torch.zeros(2, 3), "expected of recursion.update.weights"),
+        ("0.recursion.update.weights", torch.zeros(4), "expected of recursion.update.weights"),
+        (
+            "0.recursion.update.weights",
+            torch.zeros(2, 2).double(),
+            "expected of recursion.update.weights",
+        ),
+        (
+            "0.heads.energy.reference_energies",
+            torch.zeros(2),
+            "expected of heads.energy.reference_energies",
+        ),
+        (
+            "0.heads.energy.readout.first.weight",
+            torch.zeros(0),
+            "expected of heads.energy.readout.first.weight",
+        ),
         ("0.element_index", torch.zeros(119).long(), "expected of element_index"),
         ("0.more", torch.zeros(1), "expected of more"),
-        ("1.recursion.weights", torch.zeros(2, 2), "the tensors are of 0, 1"),
-        ("recursion.weights", torch.zeros(2, 2), "the tensors are of 0, recursion"),
+        ("1.recursion.update.weights", torch.zeros(2, 2), "the tensors are of 0, 1"),
+        ("recursion.update.weights", torch.zeros(2, 2), "the tensors are of 0, recursion"),
     ],
 )
 def test_tensors_that_are_not_those_of_the_header_are_refused(
@@ -556,10 +568,12 @@ def test_an_older_file_is_brought_up_to_date_step_by_step(original, tmp_path, mo
 
     steps = {
         0: checkpoint.Upgrade(from_0, lambda name: name.replace("e_zero", "e_one")),
-        1: checkpoint.Upgrade(from_1, lambda name: name.replace("e_one", "reference_energies")),
+        1: checkpoint.Upgrade(
+            from_1, lambda name: name.replace("e_one", "heads.energy.reference_energies")
+        ),
     }
     header, tensors = checkpoint.read(original, KIND)
-    tensors["0.e_zero"] = tensors.pop("0.reference_energies")
+    tensors["0.e_zero"] = tensors.pop("0.heads.energy.reference_energies")
     del header["cutoff"], header["model"]["cutoff"]
     path = tmp_path / "old.reann"
     checkpoint.write(path, KIND, {**header, "format": 0, "rc": 3.0}, tensors)

@@ -112,13 +112,15 @@ def test_several_systems_must_be_told_apart(model):
 def test_gradients_are_added_under_the_names_of_the_model(model):
     given = {k: v for k, v in arguments(model).items() if not k.startswith("virials")}
     given |= {"energies": np.ones(3), "forces": None, "virial": None}
-    found = {"0.reference_energies": np.array([10.0, 20.0])}
+    found = {"0.heads.energy.reference_energies": np.array([10.0, 20.0])}
     native.core().gradient(**given, gradients=found)
-    assert found["0.reference_energies"] == pytest.approx([12.0, 21.0])  # two H, one O
+    assert found["0.heads.energy.reference_energies"] == pytest.approx([12.0, 21.0])  # two H, one O
     with pytest.raises(ValueError, match="gradients: names that are not those"):
         native.core().gradient(**given, gradients={"nothing": np.zeros(2)})
     with pytest.raises(ValueError, match="expected 2 numbers of type float64"):
-        native.core().gradient(**given, gradients={"0.reference_energies": np.zeros(3)})
+        native.core().gradient(
+            **given, gradients={"0.heads.energy.reference_energies": np.zeros(3)}
+        )
 
 
 @pytest.mark.parametrize(

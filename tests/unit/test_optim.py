@@ -112,10 +112,11 @@ def test_the_decay_falls_with_the_rate(name):
 
 def test_frozen_reference_energies_are_not_optimized():
     model = random_model(n_recursions=0)
-    assert "reference_energies" in groups(model, 0.1)
+    name = "heads.energy.reference_energies"
+    assert name in groups(model, 0.1)
     model.reference_energies.requires_grad_(False)
-    assert "reference_energies" not in groups(model, 0.1)
-    assert "reference_energies" not in Average(model, 0.9).state()
+    assert name not in groups(model, 0.1)
+    assert name not in Average(model, 0.9).state()
 
 
 def test_the_rate_rises_then_falls_as_a_cosine():

@@ -118,7 +118,7 @@ def test_a_checkpoint_of_distributed_training_with_its_para_folder_becomes_a_pot
     potential = reann.load(tmp_path / "water.reann")
     assert sorted(potential.elements) == ["H", "O"]
     assert potential.cutoff == 4.2
-    assert potential.model.recursion.weights.dtype == torch.float32
+    assert potential.model.dtype == torch.float32
     assert potential.predict(water(), ["energy"])["energy"] == energy(state_dict())
 
 

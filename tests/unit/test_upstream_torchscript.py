@@ -170,7 +170,7 @@ def test_the_precision_of_the_export_is_that_of_the_potential(tmp_path):
     path = export(tmp_path / "PES.pt", module(SMALL).float())
     upstream.convert(path, tmp_path / "new.reann")
     potential = reann.load(tmp_path / "new.reann")
-    assert potential.model.recursion.weights.dtype == torch.float32
+    assert potential.model.dtype == torch.float32
 
 
 def test_settings_beside_an_exported_model_are_read(small, tmp_path):

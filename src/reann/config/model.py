@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from reann.config.presets import with_preset
 from reann.config.section import NonNegative, Positive, Section, Width
+
+HeadName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
 class NetworkConfig(Section):
@@ -94,8 +96,20 @@ class ModelConfig(Section):
     """Density to atomic energy."""
     update: NetworkConfig = NetworkConfig()
     """Density to change of the orbital coefficients, and to gates of directional messages."""
+    heads: Annotated[list[HeadName], Field(min_length=1, max_length=100)] = Field(
+        default=["energy"]
+    )
+    """Names of the energy heads, for labels of several methods; each has its own readout, reference
+    energies and energy scale. The first one is that of structures that name none."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
+
+    @field_validator("heads")
+    @classmethod
+    def _heads_differ(cls, heads: list[str]) -> list[str]:
+        if len(set(heads)) < len(heads):
+            raise ValueError(f"two heads have the same name: {', '.join(heads)}")
+        return heads
 
     @model_validator(mode="before")
     @classmethod

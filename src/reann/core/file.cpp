@@ -20,7 +20,7 @@ namespace reann {
 
 namespace {
 
-constexpr double format_version = 2;
+constexpr int format_version = 3;
 constexpr uint64_t largest_header = 100'000'000; // bytes, as in safetensors
 constexpr uint64_t largest_file = uint64_t(1) << 31; // bytes; far more than a potential has
 constexpr size_t most_axes = 8;
@@ -111,31 +111,45 @@ int check_kind(const Json &header) {
     if (version->number > format_version)
         throw Error("The file has a newer format than this program reads. Upgrade with `pip "
                     "install --upgrade reann`.");
-    if (version->number != 1.0 && version->number != format_version)
+    if (!(version->number >= 1.0) || std::floor(version->number) != version->number)
         damaged("The file has a format that never was one.");
     if (!kind || kind->string != "potential")
         throw Error("This file holds no potential. Give the model.reann of a run.");
     return static_cast<int>(version->number);
 }
 
-// Tensors of version 1 that became part of the recursion, by the beginning of their names.
-constexpr std::pair<std::string_view, std::string_view> moved[] = {
-    {"orbital_coefficients", "recursion.weights"},
-    {"coefficient_scale", "recursion.update_scale"},
-    {"density_mean", "recursion.feature_mean"},
-    {"density_scale", "recursion.feature_scale"},
-    {"updates.", "recursion.updates."},
-    {"messages.", "recursion.messages."},
-    {"radial.", "recursion.host.radial."},
-    {"density.", "recursion.host.density."},
+// Tensors that the next version calls otherwise, by the beginning of their names; the same table is
+// in `reann/checkpoint.py`.
+struct Renamed {
+    int version;
+    std::string_view before, now;
+};
+constexpr Renamed renamed[] = {
+    {1, "orbital_coefficients", "recursion.weights"},
+    {1, "coefficient_scale", "recursion.update_scale"},
+    {1, "density_mean", "recursion.feature_mean"},
+    {1, "density_scale", "recursion.feature_scale"},
+    {1, "updates.", "recursion.updates."},
+    {1, "messages.", "recursion.messages."},
+    {1, "radial.", "recursion.host.radial."},
+    {1, "density.", "recursion.host.density."},
+    {2, "recursion.weights", "recursion.update.weights"},
+    {2, "recursion.update_scale", "recursion.update.scale"},
+    {2, "recursion.updates.", "recursion.update.networks."},
+    {2, "recursion.messages.", "recursion.update.moments."},
+    {2, "readout.", "heads.energy.readout."},
+    {2, "reference_energies", "heads.energy.reference_energies"},
+    {2, "energy_scale", "heads.energy.energy_scale"},
 };
 
-std::string present_name(const std::string &name, int version) {
-    if (version > 1) return name;
+std::string present_name(std::string name, int version) {
     const size_t begin = name.find('.') + 1; // after the number of the member
-    for (const auto &[before, now] : moved)
-        if (name.compare(begin, before.size(), before) == 0)
-            return std::string(name).replace(begin, before.size(), now);
+    for (int v = version; v < format_version; ++v)
+        for (const Renamed &r : renamed)
+            if (r.version == v && name.compare(begin, r.before.size(), r.before) == 0) {
+                name.replace(begin, r.before.size(), r.now);
+                break;
+            }
     return name;
 }
 

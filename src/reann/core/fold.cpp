@@ -58,7 +58,7 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     center = copy("recursion.host.radial.center", {rows, K}, -1);
     width_ = &raw("recursion.host.radial.width", {rows, K});
     alpha = place(int(rows), int(K));
-    coefficients = copy("recursion.weights", {n_elements, K}, -1);
+    coefficients = copy("recursion.update.weights", {n_elements, K}, -1);
     if (settings.many_body) {
         vector = copy("recursion.host.density.vector", {K, settings.n_orbitals}, -1);
         matrix = copy("recursion.host.density.matrix", {K, settings.n_orbitals}, -1);
@@ -76,20 +76,22 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     range.n_features = n_features_;
     for (std::vector<double> *part : {&range.low, &range.high, &range.per_width})
         part->resize(n_elements * n_features_);
-    const Raw &update_scale = raw("recursion.update_scale", {}), &energy_scale = raw("energy_scale", {});
-    reference_ = &raw("reference_energies", {n_elements});
+    const std::string head = "heads." + settings.head + ".";
+    const Raw &update_scale = raw("recursion.update.scale", {});
+    const Raw &energy_scale = raw(head + "energy_scale", {});
+    reference_ = &raw(head + "reference_energies", {n_elements});
     reference.resize(n_elements);
     reference_array = reference_->array;
     const int n_directed = settings.directional ? settings.l_max : 0;
     for (int t = 0; t < settings.n_recursions; ++t) {
         for (int z = 0; z < n_elements; ++z)
-            updates.push_back(network("recursion.updates." + std::to_string(t), settings.update, z, t,
+            updates.push_back(network("recursion.update.networks." + std::to_string(t), settings.update, z, t,
                                       settings.n_radial, update_scale, 1 + n_directed));
         for (int l = 0; l < n_directed; ++l)
-            mixing.push_back(copy("recursion.messages." + std::to_string(t) + ".mixing", {n_directed, K, K}, l));
+            mixing.push_back(copy("recursion.update.moments." + std::to_string(t) + ".mixing", {n_directed, K, K}, l));
     }
     for (int z = 0; z < n_elements; ++z)
-        readout.push_back(network("readout", settings.readout, z, settings.n_recursions, 1, energy_scale));
+        readout.push_back(network(head + "readout", settings.readout, z, settings.n_recursions, 1, energy_scale));
     fold();
 }
 
@@ -192,7 +194,7 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
     neurons(last, name + ".activation", width);
     const int64_t n_last = int64_t(n_groups) * n_out;
     last.weight = copy(name + ".last.weight", {n_elements, width, n_last}, element, &scale, n_groups);
-    if (name != "readout")
+    if (name != "heads." + settings_.head + ".readout")
         last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, &scale, n_groups);
     net.layers.push_back(last);
     return net;

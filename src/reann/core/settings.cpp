@@ -90,6 +90,17 @@ class Section {
         return value.string.substr(0, 80);
     }
 
+    // The words of a list, `otherwise` where older files do not have the field.
+    std::vector<std::string> newer_words(const char *key, const char *otherwise) const {
+        if (!object_.find(key)) return {otherwise};
+        std::vector<std::string> words;
+        for (const Json &value : list(key)) {
+            if (value.kind != Json::Kind::string) wrong(key);
+            words.push_back(value.string.substr(0, 80));
+        }
+        return words;
+    }
+
     // A field of no meaning here, which files of an older program lack.
     void newer(const char *key) const {
         if (object_.find(key)) field(key);
@@ -218,6 +229,13 @@ Settings parse_settings(const std::string &text) {
     settings.standardize = model.flag("standardize");
     settings.readout = network(model.field("readout"), "model.readout");
     settings.update = network(model.field("update"), "model.update");
+    const std::vector<std::string> heads = model.newer_words("heads", "energy");
+    if (heads.size() > 1)
+        throw Error("The native engine computes one head only, and this model has " +
+                    std::to_string(heads.size()) + ".");
+    settings.head = heads.front();
+    if (settings.head.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
+        model.wrong("heads");
     repulsion(model.field("zbl"), settings);
     model.field("preset");            // how the user chose the others
     model.field("coefficient_scale"); // an array of the model

@@ -36,6 +36,7 @@ struct Settings {
     bool zbl = false;
     double zbl_inner = 0.0, zbl_outer = 0.0; // fractions of the sum of the covalent radii
     NetworkSettings readout, update;
+    std::string head = "energy"; // name of the only head
     bool float64 = false; // precision of the networks
     int n_members = 1;
 };

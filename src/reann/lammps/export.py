@@ -9,6 +9,7 @@ from pathlib import Path
 import ase
 import numpy as np
 
+from reann.backends.native.backend import unsupported_form
 from reann.engines.files import at_start, plain_name, read_start
 from reann.engines.parity import Difference, checked, not_computed
 from reann.errors import UserError
@@ -16,7 +17,6 @@ from reann.lammps.data import System, data_file, system_of
 from reann.lammps.doctor import run
 from reann.lammps.places import from_pip
 from reann.lammps.script import check_input, command, fixed_in, start_input
-from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
 from reann.potential import Prediction, load
@@ -53,9 +53,9 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     potential = load(model)
     atoms, origin = read_start(start)
     atoms = _with_room(atoms)
-    if type(potential.model.recursion.host) is not EmbeddedDensity:
+    if (why := unsupported_form(potential.model)) is not None:
         raise UserError(
-            f"The pair style computes the host density only, not {potential.model.config.host}.",
+            f"The pair style cannot compute this potential: {why}.",
             str(model),
             "Run it with `reann md`, or export it to i-PI or metatomic.",
         )

@@ -1,12 +1,17 @@
-"""Directional messages: what the recursion can pass on besides orbital coefficients.
+"""Messages: what the recursion passes on from atom to atom.
 
-With scalar messages an atom tells its neighbors how much it counts, not where its own neighbors
-are: orientations do not travel along a chain. So each atom also passes on its moments, radial
-functions mixed, each gated by the density (as in PaiNN, arXiv 2102.03150, and the equivariant
-descendants of REANN):
+Scalar messages are the orbital coefficients, the weights of a host, which change from step to step
+by what a network makes of the atom's own features:
+
+    w_j^(0) = w_Z,      w_j^(t+1) = w_j^(t) + g_t(x_j^(t))
+
+With them an atom tells its neighbors how much it counts, not where its own neighbors are:
+orientations do not travel along a chain. With directional messages each atom also passes on its
+moments, channels mixed, each gated by the features (as in PaiNN, arXiv 2102.03150, and the
+equivariant descendants of REANN):
 
     u_j^{a,k} = b_j^{l(a),k} sum_k' M^l_k'k s_j^{a,k'}             l >= 1
-    s_i^{a,k} = sum_j R_k(r_ij) [c_j^k Y_a(r_ij) + u_j^{a,k}]
+    s_i^{a,k} = sum_j R_k(r_ij) [w_j^k Y_a(r_ij) + u_j^{a,k}]
 
 Gates and mixing belong to atoms: an edge costs one multiply-add more per component.
 """
@@ -14,34 +19,203 @@ Gates and mixing belong to atoms: an edge costs one multiply-add more per compon
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reann.config import ModelConfig
+from reann.errors import UserError
 from reann.model.hosts.angular import components
+from reann.model.hosts.host import Host, MomentHost
+from reann.model.neighborhood import Neighborhood
+from reann.model.networks import Network
+from reann.model.nodes import Channels, NodeState, Update
 
 
-class Directional(nn.Module):
-    """The messages of one recursion.
+class ScalarMessages(Update):
+    """Weights of the neighbors that depend on the neighbors' own features.
+
+    Attributes
+    ----------
+    weights
+        w_Z, (elements, n_weights).
+    networks
+        g_t, one for each step; their last layers start at zero.
+    scale
+        Factor of all g.
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        host: Host,
+        n_elements: int,
+        *,
+        mean_neighbors: float = 1.0,
+        generator: torch.Generator | None = None,
+        gates: int = 0,
+    ) -> None:
+        """Make the update for a host.
+
+        Parameters
+        ----------
+        mean_neighbors
+            Weights start with 1/sqrt(mean_neighbors), the scale of the updates by default.
+        gates
+            Outputs of the networks beside the changes of the weights, for each of these.
+        """
+        super().__init__()
+        n = host.n_weights
+        self.layout, self.n_recursions = (Channels(0, n),), config.n_recursions
+        per_neighbor = max(mean_neighbors, 1.0) ** -0.5
+        # Random signs and sizes: what neighbors of different elements add is told apart at once.
+        start = torch.randn(n_elements, n, generator=generator)
+        self.weights = nn.Parameter(start * per_neighbor)
+        n_out = n * (1 + gates)
+        self.networks = nn.ModuleList(
+            Network(n_elements, host.width, n_out, config.update, bias=True, generator=generator)
+            for _ in range(config.n_recursions)
+        )
+        self.register_buffer("scale", torch.tensor(config.coefficient_scale or per_neighbor))
+
+    def start(self, atoms: Neighborhood) -> NodeState:
+        """Return w_Z."""
+        # index_select: the gradient of an indexed tensor adds in no fixed order.
+        return NodeState(self.weights.index_select(0, atoms.element))
+
+    def step(
+        self,
+        t: int,
+        state: NodeState,
+        x: Float[Tensor, "atoms features"],
+        moments: Float[Tensor, "atoms components weights"] | None,  # noqa: ARG002
+        atoms: Neighborhood,
+    ) -> NodeState:
+        """Return w + g(x)."""
+        return NodeState(state.scalars + self.scale * self.networks[t](x, atoms.counts))
+
+
+class Directional(ScalarMessages):
+    """Weights, and moments that neighbors pass on; only for a host with l_max > 0.
+
+    Attributes
+    ----------
+    moments
+        M of each step.
+    """
+
+    NEEDS_MOMENTS: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        host: MomentHost,
+        n_elements: int,
+        *,
+        mean_neighbors: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(
+            config,
+            host,
+            n_elements,
+            mean_neighbors=mean_neighbors,
+            generator=generator,
+            gates=host.l_max,
+        )
+        n = host.n_weights
+        self.layout = tuple(Channels(l, n) for l in range(host.l_max + 1))
+        self.moments = nn.ModuleList(
+            Mixing(n, host.l_max, generator) for _ in range(config.n_recursions)
+        )
+
+    def read_moments(
+        self,
+        seen: Any,
+        state: NodeState,
+        t: int,  # noqa: ARG002 - the same in every step
+    ) -> Float[Tensor, "atoms components weights"] | None:
+        """Return sum_j R_k(r_ij) u_j^{a,k}."""
+        if not state.tensors:
+            return None
+        u = seen.atoms.of_neighbors(torch.cat(state.tensors, dim=1))
+        return torch.einsum("ijk,ijak->iak", seen.radial, u)
+
+    def step(
+        self,
+        t: int,
+        state: NodeState,
+        x: Float[Tensor, "atoms features"],
+        moments: Float[Tensor, "atoms components weights"] | None,
+        atoms: Neighborhood,
+    ) -> NodeState:
+        """Return w + g(x), and u."""
+        outputs = self.scale * self.networks[t](x, atoms.counts)
+        g, *gates = outputs.chunk(len(self.layout), dim=1)
+        return NodeState(state.scalars + g, self.moments[t](gates, moments))
+
+
+class Mixing(nn.Module):
+    """The moments that atoms pass on in one step.
 
     Attributes
     ----------
     mixing
-        M, (l_max, n_radial, n_radial).
+        M, (l_max, n_weights, n_weights).
     """
 
-    def __init__(self, n_radial: int, l_max: int, generator: torch.Generator | None = None) -> None:
+    def __init__(self, n: int, l_max: int, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.components = components(l_max)[1:]
-        start = torch.randn(l_max, n_radial, n_radial, generator=generator)
-        self.mixing = nn.Parameter(start / math.sqrt(n_radial))
+        start = torch.randn(l_max, n, n, generator=generator)
+        self.mixing = nn.Parameter(start / math.sqrt(n))
 
     def forward(
         self,
-        gates: Float[Tensor, "atoms gates"],
-        s: Float[Tensor, "atoms components radial"],
-    ) -> Float[Tensor, "atoms directed radial"]:
-        """Return u of every atom from its gates b, for each l and k, and its moments."""
-        by_l = zip(self.components, self.mixing, gates.chunk(len(self.mixing), 1), strict=True)
-        return torch.cat([b[:, None] * (s[:, a] @ mixing) for a, mixing, b in by_l], dim=1)
+        gates: list[Tensor],
+        s: Float[Tensor, "atoms components weights"],
+    ) -> tuple[Tensor, ...]:
+        """Return u of every l, (atoms, components, n_weights), from gates b and moments."""
+        by_l = zip(self.components, self.mixing, gates, strict=True)
+        return tuple(b[:, None] * (s[:, a] @ mixing) for a, mixing, b in by_l)
+
+
+def update_of(
+    config: ModelConfig,
+    host: Host,
+    n_elements: int,
+    mean_neighbors: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Update:
+    """Return the update that a configuration names, with seeded weights.
+
+    Raises
+    ------
+    UserError
+        For directional messages and a host that has no moments.
+    """
+    kind: Any = kind_of_update(config, host)
+    return kind(config, host, n_elements, mean_neighbors=mean_neighbors, generator=generator)
+
+
+def kind_of_update(config: ModelConfig, host: Host) -> type[ScalarMessages]:
+    """Return the class of the update that a configuration names."""
+    if config.messages == "scalar":
+        return ScalarMessages
+    require_moments(host)
+    passed_on = config.n_recursions > 0 and isinstance(host, MomentHost) and host.l_max > 0
+    return Directional if passed_on else ScalarMessages
+
+
+def require_moments(host: Host) -> None:
+    """Raise `UserError` for a host that has no moments."""
+    if not isinstance(host, MomentHost):
+        raise UserError(
+            f"{type(host).__name__} has no moments that directional messages could pass on.",
+            "model.messages",
+            "Use `messages: scalar`, or one of the hosts density and power_spectrum.",
+        )

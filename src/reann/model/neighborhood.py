@@ -31,6 +31,8 @@ class Neighborhood:
     neighbor: Int[Tensor, "atoms slots"]
     vector: Float[Tensor, "atoms slots 3"]
     """Å, from center to neighbor."""
+    head: Int[Tensor, " atoms"] | None = None
+    """Index of the head of each atom; None: the first one."""
 
     @classmethod
     def of(
@@ -40,6 +42,8 @@ class Neighborhood:
         element: Int[Tensor, " atoms"],
         n_elements: int,
         beyond: float,
+        *,
+        head: Int[Tensor, " atoms"] | None = None,
     ) -> Neighborhood:
         """Lay out the edges of a graph.
 
@@ -53,6 +57,8 @@ class Neighborhood:
             Index of the element of each atom, in the order of the graph.
         beyond
             Length in Å of the vectors of empty slots, larger than the cutoff.
+        head
+            Index of the head of each atom, in the order of the graph.
         """
         n_atoms = element.shape[0]
         order = torch.argsort(element, stable=True)
@@ -80,6 +86,7 @@ class Neighborhood:
             rank=rank,
             neighbor=table.view(n_atoms, n_slots),
             vector=padded.view(n_atoms, n_slots, 3),
+            head=None if head is None else head[order],
         )
 
     def of_neighbors(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "atoms slots ..."]:

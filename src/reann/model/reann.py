@@ -6,6 +6,7 @@ Zhang, Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021). `Reann.forward` is the p
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -14,10 +15,14 @@ from torch import Tensor, nn
 
 from reann.config import ModelConfig
 from reann.graph import Graph
+from reann.model.heads import EnergyHead, Features, Heads
 from reann.model.hosts import Host, host_of
+from reann.model.messages import update_of
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
+from reann.model.nodes import Update
 from reann.model.recursion import Recursion
+from reann.model.terms import Outputs, Term, summed
 from reann.model.zbl import ZBL
 from reann.torch_state import differentiable
 
@@ -46,16 +51,15 @@ class Reann(nn.Module):
 
     Attributes
     ----------
-    reference_energies
-        e_Z in eV, float64, one per element.
-    energy_scale
-        s in eV, float64.
+    recursion
+        From neighbors to rho^(T).
+    heads
+        e, s and NN by the name of a head.
     density_min, density_max
         Range of the density in the training structures, (elements, features); infinite for
         elements that were not there, and for all when it was not recorded.
     """
 
-    energy_scale: Tensor
     density_min: Tensor
     density_max: Tensor
     element_index: Tensor
@@ -68,30 +72,21 @@ class Reann(nn.Module):
         generator: torch.Generator | None = None,
         *,
         host: Host | None = None,
+        update: Update | None = None,
     ) -> None:
-        """Make a potential; `host` takes the place of the one that the configuration names."""
+        """Make a potential; `host` and `update` replace those that the configuration names."""
         super().__init__()
         self.config, self.elements, self.cutoff = config, list(elements), config.cutoff
         n_elements = len(elements)
-        self.recursion = Recursion(
-            host or host_of(config, n_elements, generator),
-            n_elements,
-            config.n_recursions,
-            config.update,
-            mean_neighbors=mean_neighbors,
-            update_scale=config.coefficient_scale,
-            directional=config.messages == "directional",
-            standardized=config.standardize,
-            generator=generator,
-        )
-        width = self.recursion.host.width
-        self.readout = Network(
-            n_elements, width, 1, config.readout, bias=False, generator=generator
+        host = host or host_of(config, n_elements, generator)
+        update = update or update_of(config, host, n_elements, mean_neighbors, generator)
+        self.recursion = Recursion(host, update, n_elements, standardized=config.standardize)
+        width = host.width
+        self.heads = Heads(
+            (name, EnergyHead(config, n_elements, width, generator)) for name in config.heads
         )
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
 
-        self.reference_energies = nn.Parameter(torch.zeros(n_elements, dtype=torch.float64))
-        self.register_buffer("energy_scale", torch.ones((), dtype=torch.float64))
         shape = (n_elements, width)
         self.register_buffer("density_min", torch.full(shape, -torch.inf))
         self.register_buffer("density_max", torch.full(shape, torch.inf))
@@ -105,29 +100,56 @@ class Reann(nn.Module):
 
     def energies(self, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64, in the order of the graph."""
-        rho = self.recursion(atoms)
-        network = self.readout(self.recursion.standardize(rho, atoms.counts), atoms.counts)
-        # NN_Z(0), and exactly nothing for an atom whose density is zero.
-        of_nothing = self.readout(self.recursion.nothing(), [1] * len(self.elements))
-        network_of_nothing = of_nothing.index_select(0, atoms.element)
-        embedded = torch.where((rho != 0).any(1, keepdim=True), network - network_of_nothing, 0.0)
-        energies = self.reference_energies.index_select(0, atoms.element)
-        energies = energies + self.energy_scale * embedded[:, 0].to(torch.float64)
+        return self.outputs(atoms)["energies"].index_select(0, atoms.rank)
+
+    def outputs(self, atoms: Neighborhood) -> Outputs:
+        """Return the sum of the network and all other terms, in the order of the elements."""
+        terms: list[Term] = [self.network]
         if self.zbl is not None:
-            r = torch.linalg.vector_norm(atoms.vector, dim=-1)
-            energies = energies + self.zbl(r, atoms.element, atoms.element[atoms.neighbor])
-        return energies.index_select(0, atoms.rank)
+            terms.append(self.zbl)
+        return summed(terms, atoms)
+
+    def network(
+        self,
+        atoms: Neighborhood,
+        before: Mapping[str, Tensor],  # noqa: ARG002 - the first term
+    ) -> Outputs:
+        """Return E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)], eV, float64."""
+        rho = self.recursion(atoms)
+        x, free = self.recursion.standardize(rho, atoms.counts), self.recursion.nothing()
+        return {"energies": self.heads(Features(rho, x, free), atoms)}
 
     def neighborhood(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Neighborhood:
         """Lay out a graph for this model."""
         element = self.element_index[graph.atomic_numbers]
-        beyond = 2.0 * self.cutoff
-        return Neighborhood.of(graph.edge_index, vectors, element, len(self.elements), beyond)
+        beyond, head = 2.0 * self.cutoff, self.heads.of(graph)
+        n_elements = len(self.elements)
+        return Neighborhood.of(graph.edge_index, vectors, element, n_elements, beyond, head=head)
 
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements."""
         atoms = self.neighborhood(graph, vectors)
         return Embedding(self.recursion(atoms), atoms)
+
+    @property
+    def readout(self) -> Network:
+        """The networks of the first head."""
+        return self.heads.first.readout
+
+    @property
+    def reference_energies(self) -> nn.Parameter:
+        """The e_Z of the first head in eV, float64, one per element."""
+        return self.heads.first.reference_energies
+
+    @property
+    def energy_scale(self) -> Tensor:
+        """The scale s of the first head in eV, float64."""
+        return self.heads.first.energy_scale
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the networks."""
+        return self.recursion.dtype
 
     @property
     def has_range(self) -> bool:
@@ -181,10 +203,11 @@ def build(
 @differentiable()
 def in_precision(model: Reann, dtype: torch.dtype) -> Reann:
     """Convert the networks to `dtype`; reference energies, energy scale and ZBL stay float64."""
-    kept = ("reference_energies", "energy_scale")
     # Constants are not in the state: rounded once, they would stay so when converted back.
     for name, tensor in model.state_dict(keep_vars=True).items():
-        if tensor.is_floating_point() and name not in kept:
+        owner, _, own_name = name.rpartition(".")
+        kept = getattr(model.get_submodule(owner), "DOUBLE", ())
+        if tensor.is_floating_point() and own_name not in kept:
             tensor.data = tensor.data.to(dtype)
     return model
 

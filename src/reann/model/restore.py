@@ -17,6 +17,7 @@ from torch import Tensor
 from reann.config import ModelConfig, NetworkConfig
 from reann.errors import UserError, listed
 from reann.model.hosts import GROUP, kind_of
+from reann.model.messages import kind_of_update
 from reann.model.reann import PRECISIONS, Reann, build
 
 UNITS = {"energy": "eV", "length": "Ang"}
@@ -74,7 +75,8 @@ def description(model: Reann) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If the model has another host than its configuration says: nobody could read such a file.
+        If the model has another host or update than its configuration says: nobody could read
+        such a file.
     """
     host = type(model.recursion.host)
     if kind_of(model.config.host) is not host:
@@ -83,12 +85,19 @@ def description(model: Reann) -> dict[str, Any]:
             "model.host",
             f"Give it a name in an entry point of the group {GROUP}, and that to `model.host`.",
         )
+    update = type(model.recursion.update)
+    if kind_of_update(model.config, model.recursion.host) is not update:
+        raise UserError(
+            f"The update of this model is {update.__name__}, which no file can name.",
+            "model.messages",
+            "Keep its state_dict yourself, or use the messages scalar or directional.",
+        )
     return {
         "elements": [chemical_symbols[z] for z in model.elements],
         "cutoff": model.cutoff,
         "model": model.config.model_dump(mode="json"),
         "units": UNITS,
-        "precision": str(model.recursion.weights.dtype).removeprefix("torch."),
+        "precision": str(model.dtype).removeprefix("torch."),
     }
 
 
@@ -122,7 +131,7 @@ def _layers(config: ModelConfig) -> int:
     def of(network: NetworkConfig) -> int:
         return 2 + network.blocks * (len(network.hidden) - 1)
 
-    return of(config.readout) + config.n_recursions * of(config.update)
+    return len(config.heads) * of(config.readout) + config.n_recursions * of(config.update)
 
 
 def _form(tensor: Tensor | None) -> tuple[torch.Size, torch.dtype] | None:

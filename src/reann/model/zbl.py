@@ -11,12 +11,16 @@ continuous derivatives: bonds never come that close, so the network has nothing 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from reann.config import ZBLConfig
+from reann.model.neighborhood import Neighborhood
+from reann.model.terms import Outputs
 
 COULOMB = 14.399645478425668
 """e^2 / (4 pi eps0) in eV Å."""
@@ -43,6 +47,16 @@ class ZBL(nn.Module):
         self.register_buffer("outer", outer, persistent=False)
 
     def forward(
+        self,
+        atoms: Neighborhood,
+        before: Mapping[str, Tensor],  # noqa: ARG002 - asks no other term
+    ) -> Outputs:
+        """Return the energies of the repulsion, eV."""
+        r = torch.linalg.vector_norm(atoms.vector, dim=-1)
+        neighbor = atoms.element[atoms.neighbor]
+        return {"energies": self.energies(r, atoms.element, neighbor)}
+
+    def energies(
         self,
         r: Float[Tensor, "atoms slots"],
         center: Int[Tensor, " atoms"],

@@ -33,7 +33,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
     data, m = parts.train.dataset, config.model
     shown = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     sizes = [f"{name} {len(part)}" for name, part in shown.items() if part is not None]
-    directional = len(model.recursion.messages) > 0
+    directional = len(model.recursion.update.layout) > 1
     size = [
         f"cutoff {m.cutoff} Å",
         *describe_host(m),

@@ -57,19 +57,19 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
     with torch.no_grad():
         shape = (len(atomtype), config.n_radial)
         host: Any = model.recursion.host
+        update: Any = model.recursion.update
         host.radial.center.copy_(arrays.take("density.rs", shape)[rows])
         host.radial.width.copy_(-arrays.take("density.inta", shape)[rows])
-        model.recursion.weights.copy_(arrays.take("density.params", shape)[rows])
+        update.weights.copy_(arrays.take("density.params", shape)[rows])
         hyper = arrays.take("density.hyper")
         host.density.contraction.copy_(hyper.reshape(host.density.contraction.shape))
-        updates: list[Any] = list(model.recursion.updates)
-        for t, update in enumerate(updates):
+        for t, network in enumerate(update.networks):
             prefix = f"density.ocmod.memssage_{t}"
             arrays.drop(f"{prefix}.initpot")  # there in the original, but never added
             for row, symbol in enumerate(symbols):
                 name = f"{prefix}.elemental_nets.{symbol}"
-                bias = _fill(update, row, arrays, name, layouts["oc_"])
-                update.last.bias[row] = bias
+                bias = _fill(network, row, arrays, name, layouts["oc_"])
+                network.last.bias[row] = bias
         # Older models add their energy per atom, newer ones have it in the last biases.
         zero = arrays.take("nnmod.initpot", (1,)) if "nnmod.initpot" in arrays.names else 0.0
         for row, symbol in enumerate(symbols):

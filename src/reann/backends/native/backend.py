@@ -18,6 +18,7 @@ from reann.backends.protocol import Backend, Request
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.hosts.embedded_density import EmbeddedDensity
+from reann.model.messages import Directional, ScalarMessages
 from reann.native.system import System
 from reann.properties import AtomicEnergies
 
@@ -46,9 +47,8 @@ class Native(Backend):
         if type(model) is not Reann:
             return f"it knows Reann itself, not {type(model).__name__}"
         assert isinstance(model, Reann)
-        host = type(model.recursion.host)
-        if host is not EmbeddedDensity:
-            return f"it knows the host EmbeddedDensity, not {host.__name__}"
+        if (why := unsupported_form(model)) is not None:
+            return why
         moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
         # Private, and the only way to ask.
         forward = forward_ad._current_level >= 0  # noqa: SLF001
@@ -107,6 +107,18 @@ class Native(Backend):
     def identity(self) -> str:
         """Return the name and the instruction set."""
         return f"{self.name} {native.core().isa()}"
+
+
+def unsupported_form(model: Reann) -> str | None:
+    """Return why no C++ computes a model, in Python or in LAMMPS, None if it does."""
+    host, update = type(model.recursion.host), type(model.recursion.update)
+    if host is not EmbeddedDensity:
+        return f"it knows the host EmbeddedDensity, not {host.__name__}"
+    if update not in (ScalarMessages, Directional):
+        return f"it knows scalar and directional messages, not {update.__name__}"
+    if len(model.heads) > 1:
+        return f"it computes one head, and the model has {', '.join(model.heads)}"
+    return None
 
 
 def _modules(module: nn.Module) -> Iterator[nn.Module]:

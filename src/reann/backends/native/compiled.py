@@ -45,6 +45,7 @@ class Compiled:
     def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
         """Return properties; see `reann.properties.evaluate`."""
         names = request.names
+        self.source.heads.of(graph)
         system = System.of(graph, self.source.element_index)
         strain = bool(names & {"stress", "virial"})
         extrapolation = "extrapolation" in names

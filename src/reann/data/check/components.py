@@ -8,7 +8,7 @@ forces.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +96,7 @@ def by_work(shear_change: Array, products: Array) -> Finding | None:
     return None
 
 
-def by_fit(given: Array, fitted: Array, origins: Sequence[str]) -> Finding | None:
+def by_fit(given: Array, fitted: Array, origins: list[str]) -> Finding | None:
     """Judge the order and the sign of the shear by stresses of fitted pair forces.
 
     The size is not judged: pair forces can be wrong by a factor of two.
@@ -137,7 +137,7 @@ def by_fit(given: Array, fitted: Array, origins: Sequence[str]) -> Finding | Non
     return None
 
 
-def _in_part(given: Array, fitted: Array, origins: Sequence[str]) -> Finding | None:
+def _in_part(given: Array, fitted: Array, origins: list[str]) -> Finding | None:
     """Return the warning that part of the structures have the components in another order."""
     norms = np.linalg.norm(given, axis=1) * np.linalg.norm(fitted, axis=1)
     known = norms > 0.0

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reann.model.neighborhood import Neighborhood
+from reann.model.nodes import Description, NodeState, Update
 
 
 class Host(nn.Module):
@@ -41,36 +42,41 @@ class Host(nn.Module):
         """Return the features of all atoms from what `prepare` returned, and their weights."""
         raise NotImplementedError
 
+    def describe(
+        self,
+        seen: Any,
+        state: NodeState,
+        t: int,  # noqa: ARG002 - the same in every recursion, unlike in hosts with moments
+        update: Update,  # noqa: ARG002 - only moments can have messages beside the weights
+    ) -> Description:
+        """Return the features in recursion `t`, the weights of neighbors being their scalars."""
+        return Description(self(seen, state.scalars))
+
 
 class Seen(NamedTuple):
     """Radial and angular functions of all neighbors."""
 
     atoms: Neighborhood
     radial: Float[Tensor, "atoms slots weights"]
+    """That of each channel."""
     angular: Float[Tensor, "atoms components slots"]
 
 
 class MomentHost(Host):
     """A host whose features are invariants of moments s_i^{a,k} = sum_j w_j^k R_k(r_ij) Y_a(r_ij).
 
-    It overrides `prepare`, for R and Y, and `invariants`. Its neighbors can bring along vectors and
-    tensors, too: `reann.model.messages`.
+    It overrides `prepare`, for R and Y, and `invariants`. The channels k are as many as the weights
+    of a neighbor; how many radial functions R_k is made of is a matter of the host. Its neighbors
+    can bring along vectors and tensors, too: `reann.model.messages`.
     """
 
     l_max: int
 
     def moments(
-        self,
-        seen: Seen,
-        weights: Float[Tensor, "atoms weights"],
-        directed: Float[Tensor, "atoms directed weights"] | None,
+        self, seen: Seen, weights: Float[Tensor, "atoms slots weights"]
     ) -> Float[Tensor, "atoms components weights"]:
-        """Return the moments; the components of l >= 1 also have sum_j R_k(r_ij) u_j^{a,k}."""
-        s = torch.bmm(seen.angular, seen.radial * seen.atoms.of_neighbors(weights))
-        if directed is None:
-            return s
-        received = torch.einsum("ijk,ijak->iak", seen.radial, seen.atoms.of_neighbors(directed))
-        return torch.cat([s[:, :1], s[:, 1:] + received], dim=1)
+        """Return the moments of neighbors with weights."""
+        return torch.bmm(seen.angular, seen.radial * weights)
 
     def invariants(
         self, s: Float[Tensor, "atoms components weights"], t: int
@@ -78,8 +84,16 @@ class MomentHost(Host):
         """Return the features of moments, in recursion `t`."""
         raise NotImplementedError
 
+    def describe(self, seen: Any, state: NodeState, t: int, update: Update) -> Description:
+        """Return features and moments in recursion `t`."""
+        s = self.moments(seen, update.read_weights(seen, state, t))
+        received = update.read_moments(seen, state, t)
+        if received is not None:
+            s = torch.cat([s[:, :1], s[:, 1:] + received], dim=1)
+        return Description(self.invariants(s, t), s)
+
     def forward(
         self, seen: Any, weights: Float[Tensor, "atoms weights"]
     ) -> Float[Tensor, "atoms features"]:
         """Return the features without any recursion."""
-        return self.invariants(self.moments(seen, weights, None), 0)
+        return self.invariants(self.moments(seen, seen.atoms.of_neighbors(weights)), 0)

@@ -1,0 +1,128 @@
+"""Heads: what is read off the features of an atom, by name.
+
+Labels of different methods have different energies of free atoms, and different scales. With a head
+for each they share what the recursion has learned: all but reference energies, energy scale and
+readout. `Graph.head` says which head the labels of a structure belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from reann.config import ModelConfig
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.model.neighborhood import Neighborhood
+from reann.model.networks import Network
+
+
+class Features(NamedTuple):
+    """What heads see of the atoms."""
+
+    bare: Float[Tensor, "atoms features"]
+    """D, zero for an atom without neighbors."""
+    standardized: Float[Tensor, "atoms features"]
+    of_free_atoms: Float[Tensor, "elements features"]
+    """Standardized."""
+
+
+class EnergyHead(nn.Module):
+    """Atomic energies E_i = e_Z + s [NN_Z(D_i) - NN_Z(0)].
+
+    Attributes
+    ----------
+    readout
+        NN.
+    reference_energies
+        e_Z in eV, float64, one per element.
+    energy_scale
+        s in eV, float64.
+    """
+
+    DOUBLE: ClassVar[tuple[str, ...]] = ("reference_energies", "energy_scale")
+    """Tensors that are in float64 whatever the precision of the networks."""
+    energy_scale: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        n_elements: int,
+        width: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Make a head for `width` features."""
+        super().__init__()
+        self.readout = Network(
+            n_elements, width, 1, config.readout, bias=False, generator=generator
+        )
+        self.reference_energies = nn.Parameter(torch.zeros(n_elements, dtype=torch.float64))
+        self.register_buffer("energy_scale", torch.ones((), dtype=torch.float64))
+
+    def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
+        """Return atomic energies in eV, float64."""
+        network = self.readout(features.standardized, atoms.counts)
+        # NN_Z(0), and exactly nothing for an atom whose features are zero.
+        of_nothing = self.readout(features.of_free_atoms, [1] * len(self.reference_energies))
+        network_of_nothing = of_nothing.index_select(0, atoms.element)
+        has_neighbors = (features.bare != 0).any(1, keepdim=True)
+        embedded = torch.where(has_neighbors, network - network_of_nothing, 0.0)
+        energies = self.reference_energies.index_select(0, atoms.element)
+        return energies + self.energy_scale * embedded[:, 0].to(torch.float64)
+
+
+class Heads(nn.ModuleDict):
+    """The heads of a model by name; the first one is that of structures that name none."""
+
+    def __init__(self, heads: Iterable[tuple[str, EnergyHead]]) -> None:
+        """Take named heads.
+
+        Raises
+        ------
+        UserError
+            For a name that a module of PyTorch has for itself.
+        """
+        super().__init__()
+        for name, head in heads:
+            if hasattr(self, name):
+                raise UserError(
+                    f"A head cannot be called '{name}'.", "model.heads", "Choose another name."
+                )
+            self[name] = head
+
+    @property
+    def first(self) -> EnergyHead:
+        """The first head."""
+        head = next(iter(self.values()))
+        assert isinstance(head, EnergyHead)
+        return head
+
+    def of(self, graph: Graph) -> Int[Tensor, " atoms"] | None:
+        """Return the index of the head of each atom, None if it is the first of all.
+
+        Raises
+        ------
+        UserError
+            If a structure asks for a head that the model does not have.
+        """
+        if graph.head is None:
+            return None
+        last = int(graph.head.max()) if len(graph.head) else 0
+        if last >= len(self):
+            raise UserError(
+                f"A structure asks for head {last}, counted from 0. The heads of the model are"
+                f" {', '.join(self)}.",
+                fix="Correct `head` of the graph.",
+            )
+        return graph.head[graph.system] if len(self) > 1 else None
+
+    def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
+        """Return energies, of each atom by its own head."""
+        if atoms.head is None:
+            return self.first(features, atoms)
+        each = torch.stack([head(features, atoms) for head in self.values()])
+        return each.gather(0, atoms.head[None])[0]
