@@ -39,7 +39,6 @@ from reann.potential import Ensemble, Potential, load
 from reann.report import predictions, tables
 from reann.terminal import Terminal
 
-WANTED = ("energy", "forces", "stress")
 MAX_EDGES = 200_000
 Told = Callable[[int], None]
 
@@ -118,7 +117,7 @@ def _compared(
     engine: Engine,
 ) -> Evaluation:
     has_range = all(member.model.has_range for member in potential.members)
-    wanted = (*WANTED, "extrapolation") if has_range else WANTED
+    wanted = [*potential.labels, *(["extrapolation"] if has_range else [])]
     origins: list[str] = []
     groups: list[str] = []
     n_atoms, numbers, outside = [], [], []

@@ -26,7 +26,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.restore import check_finite, description, restore
 from reann.model_file import model_file
-from reann.quantities import is_per_atom, named
+from reann.quantities import is_per_atom, labels, named
 
 KIND = "potential"
 DEFAULT_PROPERTIES = ("energy", "forces")
@@ -63,6 +63,11 @@ class Potential:
     def members(self) -> list[Potential]:
         """The potential itself, so that an ensemble is no special case."""
         return [self]
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels that it predicts: those of the energy, and its other outputs."""
+        return labels_of(self.model)
 
     @property
     def device(self) -> torch.device:
@@ -165,6 +170,11 @@ class Ensemble:
         return self.members[0].model
 
     @property
+    def labels(self) -> list[str]:
+        """Labels that it predicts."""
+        return self.members[0].labels
+
+    @property
     def device(self) -> torch.device:
         """Where the models are."""
         return self.members[0].device
@@ -236,6 +246,11 @@ def predict_one(
         name: value.cpu().numpy() if is_per_atom(name) else value.cpu().numpy()[0].copy()
         for name, value in potential.evaluate(graph, names, engine).items()
     }
+
+
+def labels_of(model: Reann) -> list[str]:
+    """Return the labels that a model predicts: those of the energy, and its other outputs."""
+    return [q.name for q in labels() if q.from_energy or q.name in model.output_names]
 
 
 def check_elements(potential: Potential | Ensemble, atoms: Atoms) -> None:

@@ -7,6 +7,7 @@ stress = W / volume, virial = -W; an edge's part of the virial belongs to its ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,14 +15,34 @@ from torch import Tensor
 
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
-from reann.quantities import BUILT_IN
+from reann.quantities import BUILT_IN, is_per_atom
 
 NAMES = tuple(quantity.name for quantity in BUILT_IN)
 """What backends compute; units and meanings in `reann.quantities`."""
 PROPERTIES = tuple(name for name in NAMES if name != "extrapolation")
 """What every potential gives: not all have recorded the range of their training."""
 
+DERIVATIVES = frozenset(q.name for q in BUILT_IN if q.derivative_by is not None)
+
 AtomicEnergies = Callable[[Graph, Float[Tensor, "edges 3"]], Float[Tensor, " atoms"]]
+
+
+@runtime_checkable
+class HasOutputs(Protocol):
+    """A model that gives atoms other quantities, too."""
+
+    def __call__(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " atoms"]:
+        """Return atomic energies."""
+        ...
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the quantities besides the energy and its derivatives."""
+        ...
+
+    def of_atoms(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> dict[str, Tensor]:
+        """Return energies and the other outputs of the atoms, (atoms, ...) each."""
+        ...
 
 
 def evaluate(
@@ -32,25 +53,30 @@ def evaluate(
     Parameters
     ----------
     model
-        Atomic energies (atoms,) from a graph and its edge vectors.
+        Atomic energies (atoms,) from a graph and its edge vectors; other names need `HasOutputs`.
     names
-        Out of `PROPERTIES`: energy (systems,), energies (atoms,), forces (atoms, 3), stress and
-        virial (systems, 3, 3), virials (atoms, 3, 3). Stress is NaN for systems that are not
-        periodic in three dimensions.
+        Out of `PROPERTIES`, and of the other outputs of the model. Shapes are those of
+        `reann.quantities`, with the systems or atoms as first axis. Stress is NaN for systems that
+        are not periodic in three dimensions.
     create_graph
         Keep what the derivative of the derivatives needs: with respect to parameters, and to
         positions and cells that require a gradient.
     """
-    wanted = wanted_of(names)
-    derivatives = not wanted <= {"energy", "energies"}
+    others = model.output_names if isinstance(model, HasOutputs) else ()
+    wanted = wanted_of(names, (*PROPERTIES, *others))
+    derivatives = bool(wanted & DERIVATIVES)
     r = graph.edge_vectors()
     moved = create_graph and r.requires_grad
     if not moved:
         r = r.detach().requires_grad_(derivatives)
     with torch.set_grad_enabled(derivatives or create_graph):
-        energies = model(graph, r)
-    energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
-    found = {"energy": energy, "energies": energies}
+        of_atoms = _outputs(model, graph, r, wanted)
+    energies = of_atoms["energies"]
+    found = {
+        name: values if is_per_atom(name) else _of_systems(graph, values)
+        for name, values in of_atoms.items()
+    }
+    found["energy"] = _of_systems(graph, energies)
     if derivatives:
         (g,) = torch.autograd.grad(
             energies,
@@ -60,8 +86,20 @@ def evaluate(
             materialize_grads=True,
         )
         found |= _derived(graph, r if moved else r.detach(), g, wanted)
-    kept = {name: found[name] for name in PROPERTIES if name in wanted}
+    kept = {name: found[name] for name in (*PROPERTIES, *others) if name in wanted}
     return kept if create_graph else {name: value.detach() for name, value in kept.items()}
+
+
+def _outputs(model: AtomicEnergies, graph: Graph, r: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    """Return the outputs of the atoms: all of them if another than the energies is wanted."""
+    if isinstance(model, HasOutputs) and wanted.intersection(model.output_names):
+        return model.of_atoms(graph, r)
+    return {"energies": model(graph, r)}
+
+
+def _of_systems(graph: Graph, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "systems ..."]:
+    zero = values.new_zeros(graph.n_systems, *values.shape[1:])
+    return zero.index_add(0, graph.system, values)
 
 
 def wanted_of(names: Iterable[str], known: Sequence[str] = PROPERTIES) -> set[str]:

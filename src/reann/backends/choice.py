@@ -134,6 +134,8 @@ def evaluate(
             return (backend or NATIVE).current(cast("Reann", model)).evaluate(graph, request)
         if backend is not None:
             raise UnsupportedError(backend.name, why)
+        if (impossible := REFERENCE.supports(model, request, graph)) is not None:
+            raise UnsupportedError("torch", impossible)
         _tell(why, graph.positions)
         return REFERENCE.current(model).evaluate(graph, request)
 

@@ -22,7 +22,8 @@ from torch import Tensor
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
-from reann.properties import NAMES, AtomicEnergies, wanted_of
+from reann.properties import AtomicEnergies, wanted_of
+from reann.quantities import outputs
 
 if TYPE_CHECKING:
     import ase
@@ -50,14 +51,14 @@ class Request:
     """What is asked of a backend."""
 
     names: frozenset[str]
-    """Out of `reann.properties.NAMES`."""
+    """Out of `reann.quantities.outputs()`."""
     create_graph: bool = False
     """Whether the results carry their gradients with respect to the parameters."""
 
     @classmethod
     def of(cls, names: Iterable[str], *, create_graph: bool = False) -> Request:
         """Return a request; `UserError` for a name that is not a property."""
-        return cls(frozenset(wanted_of(names, NAMES)), create_graph)
+        return cls(frozenset(wanted_of(names, outputs())), create_graph)
 
 
 ENERGIES = Request(frozenset({"energies"}))
@@ -76,7 +77,7 @@ class Compiled(Protocol):
         ...
 
     def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
-        """Return the properties in the order of `NAMES`; shapes and units are those given there.
+        """Return the properties; shapes and units are those of `reann.quantities`.
 
         Raises
         ------

@@ -12,7 +12,7 @@ from reann.backends.flows import flows
 from reann.backends.protocol import Backend, Request
 from reann.graph import Graph
 from reann.model import Reann
-from reann.properties import NAMES, PROPERTIES, AtomicEnergies
+from reann.properties import NAMES, AtomicEnergies
 
 
 @dataclass
@@ -28,12 +28,12 @@ class Live:
     def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
         """Return properties; see `reann.properties.evaluate`."""
         names = request.names
-        wanted = names.intersection(PROPERTIES)
+        wanted = names - {"extrapolation"}
         found = properties.evaluate(self.model, graph, wanted, create_graph=request.create_graph)
         if "extrapolation" in names:
             assert isinstance(self.model, Reann)
             found["extrapolation"] = self.model.extrapolation(graph)
-        return {name: found[name] for name in NAMES if name in names}
+        return found
 
 
 class Reference(Backend):
@@ -46,6 +46,10 @@ class Reference(Backend):
     ) -> str | None:
         """Return None: all but the range of a model that has none."""
         del graph
+        others = request.names.difference(NAMES)
+        lacking = others.difference(model.output_names if isinstance(model, Reann) else ())
+        if lacking:
+            return f"the model has no output {', '.join(sorted(lacking))}"
         if "extrapolation" in request.names and not isinstance(model, Reann):
             return f"it knows the range of a Reann, not of {type(model).__name__}"
         return None

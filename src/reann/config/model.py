@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from reann.config.presets import with_preset
 from reann.config.section import NonNegative, Positive, Section, Width
+from reann.quantities import labels
+
+
+def _is_output(name: str) -> str:
+    names = [quantity.name for quantity in labels() if not quantity.from_energy]
+    if name not in names:
+        known = f"one of {', '.join(names)}" if names else "none: no installed package adds one"
+        raise ValueError(f"'{name}' is not a quantity that a head gives, which are {known}")
+    return name
+
 
 HeadName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
@@ -96,6 +106,8 @@ class ModelConfig(Section):
     """Density to atomic energy."""
     update: NetworkConfig = NetworkConfig()
     """Density to change of the orbital coefficients, and to gates of directional messages."""
+    outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
+    """Quantities besides those of the energy, each given by a head of an installed package."""
     heads: Annotated[list[HeadName], Field(min_length=1, max_length=100)] = Field(
         default=["energy"]
     )

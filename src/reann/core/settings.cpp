@@ -229,6 +229,7 @@ Settings parse_settings(const std::string &text) {
     settings.standardize = model.flag("standardize");
     settings.readout = network(model.field("readout"), "model.readout");
     settings.update = network(model.field("update"), "model.update");
+    model.newer("outputs"); // no energy depends on them
     const std::vector<std::string> heads = model.newer_words("heads", "energy");
     if (heads.size() > 1)
         throw Error("The native engine computes one head only, and this model has " +

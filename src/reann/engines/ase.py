@@ -17,7 +17,7 @@ from ase.calculators import calculator as ase_calculator
 from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.device import device_named
-from reann.engines.compute import step_of
+from reann.engines.compute import GraphStep, step_of
 from reann.engines.skin import SkinList
 from reann.errors import UserError, did_you_mean
 from reann.model.reann import MARGIN, PRECISIONS, Reann, in_precision
@@ -78,7 +78,6 @@ class Calculator(ase_calculator.Calculator):
         device: str | None = None,
     ) -> None:
         super().__init__()
-        self.implemented_properties = [*USUAL, "free_energy", "stress", "extrapolation"]
         choice.check(engine)
         place = device and choice.device_for(engine, device)
         if isinstance(potential, (str, Path)):
@@ -89,6 +88,9 @@ class Calculator(ase_calculator.Calculator):
         self.potential = potential if precision is None else _converted(potential, precision)
         self.backend = choice.chosen(engine, (member.model for member in self.potential.members))
         self.skin = skin
+        self.others = frozenset(self.potential.model.output_names)
+        self.implemented_properties = [*USUAL, "free_energy", "stress", "extrapolation"]
+        self.implemented_properties += self.potential.model.output_names
         self._prepare()
         if len(self.potential.members) > 1:
             spreads = ["energy_std", "forces_std", "stress_std"]
@@ -164,6 +166,13 @@ class Calculator(ase_calculator.Calculator):
         if not self.neighbors.holds(atoms):
             check_elements(self.potential, atoms)
             self.neighbors.build(atoms)
+        if others := self.others.intersection(properties):
+            if not self.results:
+                self._calculate(atoms, ("energy",))
+            self.results |= GraphStep(choice.REFERENCE, self.potential)(
+                atoms, self.neighbors, others
+            )
+            return
         more = EXTRAPOLATION.intersection(properties)
         if more and self.results:  # those of this structure: ASE asks for what they lack
             self.results["extrapolation"] = self.compute(atoms, self.neighbors, more)[

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from reann.backends.protocol import Backend, Results, Step
 from reann.engines.skin import SkinList
 from reann.potential import Ensemble, Potential
+from reann.quantities import is_per_atom
 
 
 class GraphStep:
@@ -30,8 +31,8 @@ def step_of(backend: Backend, potential: Potential | Ensemble) -> Step:
 
 
 def _as_ase(name: str, array: NDArray) -> float | NDArray:
-    if name in ("energy", "energy_std"):
-        return float(array[0])
+    if is_per_atom(name):
+        return array
     if name.startswith("stress"):
         return full_3x3_to_voigt_6_stress(array[0])
-    return array
+    return float(array[0]) if array.ndim == 1 else array[0]

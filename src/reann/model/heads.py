@@ -8,6 +8,7 @@ readout. `Graph.head` says which head the labels of a structure belong to.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import entry_points
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -15,10 +16,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from reann.config import ModelConfig
-from reann.errors import UserError
+from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
+
+GROUP = "reann.heads"
 
 
 class Features(NamedTuple):
@@ -73,6 +76,51 @@ class EnergyHead(nn.Module):
         embedded = torch.where(has_neighbors, network - network_of_nothing, 0.0)
         energies = self.reference_energies.index_select(0, atoms.element)
         return energies + self.energy_scale * embedded[:, 0].to(torch.float64)
+
+
+class OutputHead(nn.Module):
+    """What an atom adds to a quantity other than the energy; a package derives its own.
+
+    An entry point of the group `reann.heads` gives the class the name of its quantity in
+    `reann.quantities`; a model has the heads that `model.outputs` names.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,  # noqa: ARG002 - of those that derive
+        n_elements: int,  # noqa: ARG002
+        width: int,  # noqa: ARG002
+        generator: torch.Generator | None = None,  # noqa: ARG002
+    ) -> None:
+        """Make a head for `width` features."""
+        super().__init__()
+
+    def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, "atoms ..."]:
+        """Return the values of the atoms, of which a quantity of systems is the sum."""
+        raise NotImplementedError
+
+
+def output_heads(
+    config: ModelConfig, n_elements: int, width: int, generator: torch.Generator | None = None
+) -> nn.ModuleDict:
+    """Return the heads that a configuration names, by their quantities.
+
+    Raises
+    ------
+    UserError
+        If no installed package has such a head.
+    """
+    known = {point.name: point for point in entry_points(group=GROUP)} if config.outputs else {}
+    heads = nn.ModuleDict()
+    for name in config.outputs:
+        if name not in known:
+            raise UserError(
+                f"There is no head for '{name}'.{did_you_mean(name, known)}",
+                "model.outputs",
+                f"Install the package that has it as an entry point of the group {GROUP}.",
+            )
+        heads[name] = known[name].load()(config, n_elements, width, generator)
+    return heads
 
 
 class Heads(nn.ModuleDict):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reann.config import ModelConfig
 from reann.graph import Graph
-from reann.model.heads import EnergyHead, Features, Heads
+from reann.model.heads import EnergyHead, Features, Heads, output_heads
 from reann.model.hosts import Host, host_of
 from reann.model.messages import update_of
 from reann.model.neighborhood import Neighborhood
@@ -55,6 +55,8 @@ class Reann(nn.Module):
         From neighbors to rho^(T).
     heads
         e, s and NN by the name of a head.
+    output_heads
+        What gives other quantities, by their names.
     density_min, density_max
         Range of the density in the training structures, (elements, features); infinite for
         elements that were not there, and for all when it was not recorded.
@@ -85,6 +87,7 @@ class Reann(nn.Module):
         self.heads = Heads(
             (name, EnergyHead(config, n_elements, width, generator)) for name in config.heads
         )
+        self.output_heads = output_heads(config, n_elements, width, generator)
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
 
         shape = (n_elements, width)
@@ -102,6 +105,11 @@ class Reann(nn.Module):
         """Return atomic energies in eV, float64, in the order of the graph."""
         return self.outputs(atoms)["energies"].index_select(0, atoms.rank)
 
+    def of_atoms(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Outputs:
+        """Return all outputs of the atoms by name, in the order of the graph."""
+        atoms = self.neighborhood(graph, vectors)
+        return {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
+
     def outputs(self, atoms: Neighborhood) -> Outputs:
         """Return the sum of the network and all other terms, in the order of the elements."""
         terms: list[Term] = [self.network]
@@ -117,7 +125,9 @@ class Reann(nn.Module):
         """Return E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)], eV, float64."""
         rho = self.recursion(atoms)
         x, free = self.recursion.standardize(rho, atoms.counts), self.recursion.nothing()
-        return {"energies": self.heads(Features(rho, x, free), atoms)}
+        features = Features(rho, x, free)
+        others = {name: head(features, atoms) for name, head in self.output_heads.items()}
+        return {"energies": self.heads(features, atoms)} | others
 
     def neighborhood(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Neighborhood:
         """Lay out a graph for this model."""
@@ -150,6 +160,11 @@ class Reann(nn.Module):
     def dtype(self) -> torch.dtype:
         """Precision of the networks."""
         return self.recursion.dtype
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the quantities besides the energy and its derivatives."""
+        return tuple(self.output_heads)
 
     @property
     def has_range(self) -> bool:

@@ -10,7 +10,7 @@ follows the same rule. Other quantities have their own scales, and N where they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from reann.config import LossConfig
 from reann.data.dataset import Subset
+from reann.errors import UserError
 from reann.graph import Graph
 from reann.quantities import Quantity, is_per_atom, label_names, labels, named
 
@@ -27,18 +28,27 @@ Counts = Mapping[str, float]
 """Number of finite label values: energies, force components, stress components."""
 
 
-def label_scales(subset: Subset) -> dict[str, float]:
-    """Return the standard deviation of each label that does not derive from the energy.
+def label_scales(subset: Subset, names: Iterable[str]) -> dict[str, float]:
+    """Return the standard deviations of labels that do not derive from the energy.
 
     Of extensive quantities divided by the root of the number of atoms, as in the loss; one where
     all values are the same.
+
+    Raises
+    ------
+    UserError
+        If no structure has one of the labels.
     """
     dataset, indices = subset.dataset, subset.indices
     scales = {}
-    for quantity in labels():
-        if quantity.from_energy or not dataset.has(quantity.name):
-            continue
-        values = dataset.rows(quantity.name, indices)
+    for quantity in map(named, names):
+        values = dataset.rows(quantity.name, indices) if dataset.has(quantity.name) else np.empty(0)
+        if not np.isfinite(values).any():
+            raise UserError(
+                f"No structure of train has the label '{quantity.name}'.",
+                "model.outputs",
+                f"Name its key in data.keys.{quantity.name}, or take it out of model.outputs.",
+            )
         if quantity.per_size:
             root = np.sqrt(dataset.n_atoms[indices])
             values = values / root.reshape(-1, *(1 for _ in quantity.shape))
@@ -84,9 +94,9 @@ class Loss:
         return self.config.energy_emphasis ** min(max(grown, 0.0), 1.0)
 
     def wanted(self, names: Counts) -> list[str]:
-        """Return the labels that count: present in the data and with a weight."""
-        weight = self.config.weight
-        return [name for name in label_names() if names.get(name) and weight(name) > 0]
+        """Return the labels that count: given by the model, in the data, with a weight."""
+        given = [q.name for q in labels() if q.from_energy or q.name in self.scales]
+        return [name for name in given if names.get(name) and self.config.weight(name) > 0]
 
     def __call__(
         self, predicted: Mapping[str, Tensor], graph: Graph, counts: Counts, emphasis: float = 1.0

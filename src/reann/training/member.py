@@ -16,7 +16,7 @@ from reann.config import Config
 from reann.data.loader import Loader
 from reann.errors import counted
 from reann.model import Reann
-from reann.potential import Potential, load
+from reann.potential import Potential, labels_of, load
 from reann.training.describe import describe, metadata
 from reann.training.distributed import World
 from reann.training.extend import changes_of_schedule
@@ -35,8 +35,11 @@ from reann.training.verdict import advice, nothing_learned
 
 VALID_BATCH, VALID_EDGES = 32, 100_000
 """Structures and neighbor pairs at once in a validation."""
-STEP = Request(frozenset({"energy", "forces", "stress"}), create_graph=True)
-"""The most that a step asks of a backend."""
+
+
+def request_of(model: Reann) -> Request:
+    """Return the most that a step of a training asks of a model."""
+    return Request.of(labels_of(model), create_graph=True)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
     """Return what trains a model, before any step."""
     folder, training, processes = folder_of(config), config.training, common.processes
     model, parts = start.model, common.parts
-    backend = choice.chosen(config.run.engine, [model], "run.engine", STEP)
+    backend = choice.chosen(config.run.engine, [model], "run.engine", request_of(model))
+    scales = label_scales(parts.train, config.model.outputs)
     ranks = processes.rank, processes.size
     batch = batch_size(config, parts.train)
     loader = Loader(parts.train, batch, training.max_edges, *ranks)
@@ -119,7 +123,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
         backend=backend,
         world=processes,
         state=TrainingState(model, optimizer_for(model, training), average, {}, Progress()),
-        loss=Loss(training.loss, model.energy_scale.item(), label_scales(parts.train)),
+        loss=Loss(training.loss, model.energy_scale.item(), scales),
         train=loader,
         valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks),
         counts=common.counts,

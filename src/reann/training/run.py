@@ -38,7 +38,7 @@ from reann.training.folder import (
 )
 from reann.training.journal import Journal, read_log
 from reann.training.loss import label_counts
-from reann.training.member import STEP, Common, Member, Start, train_member
+from reann.training.member import Common, Member, Start, request_of, train_member
 from reann.training.opening import (
     configuration_of,
     place_of,
@@ -173,7 +173,7 @@ def _common(
 
 def _start(config: Config, common: Common, file: Path | None) -> Start:
     model, energies = start_model(config, common.parts, file)
-    choice.chosen(config.run.engine, [model], "run.engine", STEP)
+    choice.chosen(config.run.engine, [model], "run.engine", request_of(model))
     return Start(model.to(common.device), energies)
 
 

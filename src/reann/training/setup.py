@@ -25,7 +25,7 @@ from reann.errors import UserError
 from reann.model import Reann, build
 from reann.model.reann import in_precision
 from reann.training.distributed import World
-from reann.training.loss import Loss
+from reann.training.loss import Loss, label_scales
 from reann.training.standardize import set_standardization
 from reann.training.warm_start import (
     NOTHING,
@@ -143,7 +143,7 @@ def require_labels(
 
     `counts` are the finite label values of each structure of the data sets of both parts.
     """
-    loss = Loss(config.training.loss, 1.0)
+    loss = Loss(config.training.loss, 1.0, label_scales(parts.train, config.model.outputs))
     for name, part in (("train", parts.train), ("valid", parts.valid)):
         totals = {label: float(n[part.indices].sum()) for label, n in counts[name].items()}
         if not loss.wanted(totals):

@@ -20,7 +20,7 @@ from reann.model import Reann
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model.messages import Directional, ScalarMessages
 from reann.native.system import System
-from reann.properties import AtomicEnergies
+from reann.properties import NAMES, AtomicEnergies
 
 if TYPE_CHECKING:
     from reann.potential import Ensemble, Potential
@@ -49,6 +49,8 @@ class Native(Backend):
         assert isinstance(model, Reann)
         if (why := unsupported_form(model)) is not None:
             return why
+        if others := sorted(request.names.difference(NAMES)):
+            return f"it computes energies and their derivatives, not {', '.join(others)}"
         moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
         # Private, and the only way to ask.
         forward = forward_ad._current_level >= 0  # noqa: SLF001

@@ -23,6 +23,7 @@ from reann.data.conditions import conditions_of
 from reann.data.keys import names_of
 from reann.data.weights import without_weight
 from reann.errors import UserError
+from reann.quantities import label_names
 
 T = TypeVar("T", bound=Hashable)
 Array = NDArray[np.float64]
@@ -124,7 +125,7 @@ class Recorder:
         missing = bool((pbc & (np.linalg.norm(cell, axis=1) < 1e-8)).any())
         keys, not_finite = _keys(atoms)
         names = [key.name for key in keys]
-        present = {k: np.asarray(v, float) for k, v in labels.items() if k in _NUMERIC}
+        present = {k: np.asarray(v, float) for k, v in labels.items() if k in label_names()}
         not_finite += tuple(
             k for k, v in present.items() if not np.isfinite(v).all() and k not in not_finite
         )
@@ -229,9 +230,6 @@ def measure_distances(
     e = int(ratio.argmin()) if distance.min() > 0 else int(distance.argmin())
     pair = sorted((int(center[e]), int(neighbor[e])))
     record.closest = (float(distance[e]), float(ratio[e]), pair[0], pair[1])
-
-
-_NUMERIC = ("energy", "forces", "stress")
 
 
 def _keys(atoms: Atoms) -> tuple[tuple[Key, ...], tuple[str, ...]]:
