@@ -28,7 +28,6 @@ from reann.model.heads import OutputHead
 from reann.model.networks import Linear
 from reann.potential import load
 from reann.quantities import ErrorUnit, Quantity
-from reann.terminal import Terminal
 from reann.training import journal
 from reann.training.journal import read_log
 from reann.training.run import train
@@ -167,7 +166,7 @@ def test_a_quantity_of_a_package_is_trained_checked_evaluated_and_reported(
     np.testing.assert_allclose(forces, predicted["forces"], atol=1e-5)
     assert run.potential is not None
 
-    check_command([str(data)], data=config(tmp_path / "run", data).data, console=Terminal())
+    check_command([str(data)], data=config(tmp_path / "run", data).data)
     assert "DFT_crowding" in capsys.readouterr().out
 
 
