@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from ase import units as ase_units
 
@@ -99,21 +100,25 @@ _ATOMIC_UNITS = {"au", "a.u.", "a.u", "atomic", "atomicunits"}
 _TOKEN = re.compile(r"([^\W\d_]+0?\.?(?:[^\W\d_]\.?)*)(?:\^?([+-]?\d))?|([/()])|([·*\s]+)")
 
 
+@lru_cache(maxsize=256)
 def energy(name: str) -> float:
     """Return the size of an energy unit in eV; `UserError` for an unknown name."""
     return _size(name, "energy", f"Use one of {', '.join(ENERGY)}.", ENERGY)
 
 
+@lru_cache(maxsize=256)
 def length(name: str) -> float:
     """Return the size of a length unit in Å; `UserError` for an unknown name."""
     return _size(name, "length", f"Use one of {', '.join(LENGTH)}.", LENGTH)
 
 
+@lru_cache(maxsize=256)
 def force(name: str) -> float:
     """Return the size of a force unit such as ``Ha/Bohr`` in eV/Å."""
     return _size(name, "force", "Write energy/length, as eV/Ang.", {})
 
 
+@lru_cache(maxsize=256)
 def stress(name: str) -> float:
     """Return the size of a stress unit such as ``GPa`` or ``Ha/Bohr^3`` in eV/Å^3."""
     fix = f"Use one of {', '.join(PRESSURE)} or energy/length^3."

@@ -8,6 +8,7 @@ all atoms add up to zero.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ class Candidate:
     def add(self, array: NDArray[np.float64], n_atoms: int) -> None:
         """Count the values of one structure."""
         self.n += 1
+        if self.shape == "scalar":
+            self._add_number(float(array.reshape(())), n_atoms)
+            return
         flat = array.ravel()
         squares = float(flat @ flat)
         if not np.isfinite(squares) or not flat.size:
@@ -88,14 +92,19 @@ class Candidate:
         self.n_values += flat.size
         self.squares += squares
         self.low, self.high = min(self.low, flat.min()), max(self.high, flat.max())
-        if self.shape == "scalar":
-            value = float(flat[0])
-            self.whole = self.whole and value.is_integer()
-            self.per_atom += value / n_atoms
-            self.per_atom_squares += (value / n_atoms) ** 2
-        elif self.shape == "vectors" and n_atoms > 1 and squares > 0:
+        if self.shape == "vectors" and n_atoms > 1 and squares > 0:
             net = float(np.linalg.norm(flat.reshape(-1, 3).sum(axis=0))) / squares**0.5
             self.net = float(np.fmax(self.net, net))
+
+    def _add_number(self, value: float, n_atoms: int) -> None:
+        if not math.isfinite(value * value):
+            return
+        self.n_values += 1
+        self.squares += value * value
+        self.low, self.high = min(self.low, value), max(self.high, value)
+        self.whole = self.whole and value.is_integer()
+        self.per_atom += value / n_atoms
+        self.per_atom_squares += (value / n_atoms) ** 2
 
     def label(self) -> str | None:
         """Return the label that the values may be, None if they are none."""

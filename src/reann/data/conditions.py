@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import ase
@@ -19,7 +20,12 @@ CONDITIONS = re.compile(
 
 def conditions_of(atoms: ase.Atoms) -> tuple[tuple[str, Any], ...]:
     """Return the keys of a structure that name such a condition, with hashable values."""
-    return tuple((k, _plain(v)) for k, v in atoms.info.items() if CONDITIONS.fullmatch(k))
+    return tuple((k, _plain(v)) for k, v in atoms.info.items() if _is_condition(k))
+
+
+@lru_cache(maxsize=4096)
+def _is_condition(key: str) -> bool:
+    return CONDITIONS.fullmatch(key) is not None
 
 
 def varying(one: tuple[tuple[str, Any], ...], other: tuple[tuple[str, Any], ...]) -> list[str]:

@@ -109,10 +109,17 @@ class Extractor:
 
     def __init__(self, data: DataConfig | None) -> None:
         self._data = data or DataConfig(train=[])
+        self._resolved: dict[tuple[str, ...], ResolvedKeys] = {}
 
     def __call__(self, atoms: ase.Atoms, origin: str) -> dict[str, Any]:
         """Return the labels that are there, in eV and Å, finite or not."""
-        values, asked = values_of(atoms), self._data.keys.model_fields_set
+        names = tuple(values_of(atoms))
+        if names not in self._resolved:
+            self._resolved[names] = self._resolve(names)
+        return read_labels(atoms, self._resolved[names], self._data, origin)
+
+    def _resolve(self, values: tuple[str, ...]) -> ResolvedKeys:
+        asked = self._data.keys.model_fields_set
         chosen: dict[str, str] = {}
         for label in every_name():
             names = names_of(label, values)
@@ -120,7 +127,7 @@ class Extractor:
             chosen |= {label: key} if key is not None else {}
         if "energy" not in chosen.keys() | asked and "free_energy" in values:
             chosen["energy"] = "free_energy"
-        return read_labels(atoms, ResolvedKeys(chosen), self._data, origin)
+        return ResolvedKeys(chosen)
 
 
 def ignored_atoms(atoms: ase.Atoms, choice: str, origin: str) -> NDArray[np.bool_]:

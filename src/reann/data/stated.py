@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import ase
@@ -68,6 +69,7 @@ class Factors:
         return getattr(self, label, 1.0)
 
 
+@lru_cache(maxsize=4096)
 def states_unit(key: str) -> bool:
     """Whether a key is the statement of a unit."""
     return "unit" in key.lower() and bool(_UNIT & set(words_of(key))) and key != "unit_cell"
@@ -122,13 +124,20 @@ def factors(
         For a stated unit that is not known, or that contradicts the configuration.
     """
     names: dict[str, str] = {}
-    sizes: dict[str, float] = {}
     for field in _NAMES:
         used = field in ("energy", "length") or keys.get(field) is not None
         name = _stated(field, stated, keys.get(field), given, origin) if stated and used else None
         name = name or getattr(given, field, None)
         if name is not None:
-            names[field], sizes[field] = name, _PARSERS[field](name)
+            names[field] = name
+    return _sized(tuple(names.items()))
+
+
+@lru_cache(maxsize=256)
+def _sized(known: tuple[tuple[str, str], ...]) -> Factors:
+    """Return the size of units by field, those that are not known from energy and length."""
+    names = dict(known)
+    sizes = {field: _PARSERS[field](name) for field, name in known}
     energy, length = sizes["energy"], sizes["length"]
     per_length = f"{names['energy']}/{names['length']}"
     derived = {
@@ -206,7 +215,8 @@ def to_angstrom(atoms: ase.Atoms, given: Units, origin: str) -> None:
 
     Labels must be read before: a virial needs the volume in the units of the file.
     """
-    stated = _stated("length", stated_units(atoms.info), None, given, origin)
+    units_here = stated_units(atoms.info)
+    stated = _stated("length", units_here, None, given, origin) if units_here else None
     length = units.length(stated or given.length)
     if length != 1.0:
         atoms.set_cell(atoms.cell.array * length)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import ase
@@ -31,6 +32,7 @@ _LABELS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def label_weighted(key: str) -> str | None:
     """Return the label whose weight a key holds, as `config_energy_weight` does, else None."""
     if "weight" not in key.lower():
@@ -76,8 +78,7 @@ class LabelWeights:
         without = set()
         for key, value in values.items():
             label = label_weighted(key)
-            weight = number(value)
-            if label is None or np.isnan(weight):  # such as a column of weights
+            if label is None or np.isnan(weight := number(value)):  # such as a column of weights
                 continue
             known = self._ranges.setdefault(key, _Range(label))
             known.n += 1

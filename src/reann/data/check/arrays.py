@@ -52,7 +52,8 @@ def measure(dataset: Dataset, index: int, record: Record, bonds: Bonds) -> None:
     center, neighbor = graph.edge_index.numpy()
     shift = graph.edge_shift.numpy() @ graph.cell[0].numpy()
     vector = positions[neighbor] - positions[center] + shift
-    measure_distances(record, numbers, center, neighbor, vector)
+    distance = np.linalg.norm(vector, axis=1)
+    measure_distances(record, numbers, center, neighbor, distance)
     if "forces" in graph.labels:
         forces = graph.labels["forces"].numpy()
         bonds.add(numbers, forces, center, neighbor, vector)

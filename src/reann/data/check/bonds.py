@@ -20,6 +20,8 @@ MOST_BONDS = 20_000
 FEWEST_BONDS = 60
 ALL_STRUCTURES, EVERY = 200, 7
 """So many structures are used, and one of every seven after them."""
+PAIR = 1000
+"""Two atomic numbers in one, the smaller one times this."""
 SHORTEST = 0.3
 """Å; closer atoms are not bonds."""
 
@@ -60,12 +62,13 @@ class Bonds:
         nearest = nearest[distance[nearest] > SHORTEST]
         i, j, length = center[nearest], neighbor[nearest], distance[nearest]
         along = np.einsum("bx,bx->b", forces[j] - forces[i], vector[nearest]) / (2 * length)
-        pair = np.sort(np.stack([numbers[i], numbers[j]], axis=1), axis=1)
+        one, other = numbers[i].astype(np.int64), numbers[j].astype(np.int64)
+        pair = PAIR * np.minimum(one, other) + np.maximum(one, other)
         rows = np.stack([length, along], axis=1)
-        for a, b in np.unique(pair, axis=0):
-            key = (int(a), int(b))
+        for code in np.unique(pair).tolist():
+            key = divmod(code, PAIR)
             if self._counts[key] < MOST_BONDS:
-                members = rows[(pair == (a, b)).all(axis=1)]
+                members = rows[pair == code]
                 self._kept[key].append(members)
                 self._counts[key] += len(members)
 

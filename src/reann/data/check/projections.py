@@ -27,15 +27,16 @@ def project(positions: Array, cells: Array) -> list[tuple[float, ...]]:
         (structures, 3, 3)
     """
     rows = positions.shape[1] + 3
-    weights = _directions(1 << (rows - 1).bit_length())[:rows]
+    weights = _directions(1 << (rows - 1).bit_length())[:, : 3 * rows]
     with np.errstate(invalid="ignore"):  # positions that are not finite have a finding of their own
         centered = positions - positions.mean(axis=1, keepdims=True)
         vectors = np.concatenate([cells, centered], axis=1)
-        values = np.einsum("akx,sax->sk", weights, vectors) / np.sqrt(3 * rows)
+        values = vectors.reshape(len(vectors), 3 * rows) @ weights.T / np.sqrt(3 * rows)
     return [tuple(row) for row in values.tolist()]
 
 
 @lru_cache(maxsize=4)
 def _directions(rows: int) -> Array:
-    """Return random numbers (rows, projections, 3); more rows begin with the same numbers."""
-    return np.random.default_rng(20).normal(size=(rows, N_PROJECTIONS, 3))
+    """Return random numbers (projections, 3 rows); more rows begin with the same numbers."""
+    numbers = np.random.default_rng(20).normal(size=(rows, N_PROJECTIONS, 3))
+    return np.ascontiguousarray(numbers.transpose(1, 0, 2)).reshape(N_PROJECTIONS, 3 * rows)
