@@ -66,6 +66,7 @@ Accepted = Literal[
     "force-order",
     "forces-along-bonds",
     "forces-disagree",
+    "net-torque",
     "stress-and-volume",
     "stress-beside-forces",
     "stress-components",

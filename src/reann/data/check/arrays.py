@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reann.data.check.axes import axes_without_forces
 from reann.data.check.bonds import Bonds
 from reann.data.check.projections import project
-from reann.data.check.record import Record, measure_distances
+from reann.data.check.record import Record, measure_arrays, measure_distances
 from reann.data.dataset import Dataset
 
 Array = NDArray[np.float64]
@@ -54,8 +54,9 @@ def measure(dataset: Dataset, index: int, record: Record, bonds: Bonds) -> None:
     vector = positions[neighbor] - positions[center] + shift
     distance = np.linalg.norm(vector, axis=1)
     measure_distances(record, numbers, center, neighbor, distance)
-    if "forces" in graph.labels:
-        forces = graph.labels["forces"].numpy()
+    forces = graph.labels["forces"].numpy() if "forces" in graph.labels else None
+    measure_arrays(record, positions, dataset.rows("cell", [index])[0], forces)
+    if forces is not None:
         bonds.add(numbers, forces, center, neighbor, vector)
         record.axes_without_forces = axes_without_forces(forces, center, vector)
 

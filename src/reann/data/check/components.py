@@ -157,7 +157,7 @@ def _in_part(given: Array, fitted: Array, origins: list[str]) -> Finding | None:
         return None
     if others < max(FEWEST_IN_PART, PART * len(given)):
         return None  # not in part, but in all
-    examples = [origins[i] for i in np.flatnonzero(only[best])[:MOST_EXAMPLES].tolist()]
+    examples = tuple(origins[int(i)] for i in np.flatnonzero(only[best])[:MOST_EXAMPLES])
     return Finding(
         "stress-components",
         "warning",
@@ -166,7 +166,7 @@ def _in_part(given: Array, fitted: Array, origins: list[str]) -> Finding | None:
         f"{Assumption(best, 1.0).words()}",
         FIX,
         counts[best],
-        tuple(examples),
+        examples,
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from reann.data.check.axes import axes_without_forces
 from reann.data.check.bonds import Bonds
+from reann.data.check.measures import fills_lattice, is_coarse, relative_torque
 from reann.data.check.projections import project
 from reann.data.conditions import conditions_of
 from reann.data.keys import names_of
@@ -90,6 +91,12 @@ class Record:
     """Random projections of the forces, eV/Å; empty where all are zero."""
     zero_forces: bytes = b""
     """One bit per atom: the force is exactly zero."""
+    torque: float | None = None
+    """Net torque over that of forces in random directions, of structures without periodicity."""
+    filled_lattice: bool = False
+    """Not periodic, with a lattice that the atoms fill."""
+    coarse: bool = False
+    """All positions have at most two decimals."""
     axes_without_forces: str = ""
     """Such as `z`: no force has this component, and symmetry does not explain it."""
     zero_geometry: tuple[float, ...] | None = None
@@ -159,6 +166,7 @@ class Recorder:
                 self._measure_distances(record, atoms, present.get("forces"))
             except UserError:  # the cell is flat
                 record.cell_missing = True
+        measure_arrays(record, positions, cell, present.get("forces"))
         self._measure_labels(record, present, atoms)
         return record
 
@@ -221,6 +229,15 @@ class Recorder:
             record.zero_geometry = project(scaled[None], np.zeros((1, 3, 3)))[0]
         else:
             record.force_projections = project(forces[None], np.zeros((1, 3, 3)))[0]
+
+
+def measure_arrays(record: Record, positions: Array, cell: Array, forces: Array | None) -> None:
+    """Fill in what positions and forces say without any neighbors."""
+    record.coarse = is_coarse(positions)
+    if not any(record.pbc):
+        record.filled_lattice = fills_lattice(positions, cell)
+        if forces is not None and len(forces) == len(positions):
+            record.torque = relative_torque(positions, forces)
 
 
 def measure_distances(

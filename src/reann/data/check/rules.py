@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reann.data.check import components, duplicates, energies, forces, geometry, mixed, stresses
+from reann.data.check import (
+    components,
+    digits,
+    duplicates,
+    energies,
+    forces,
+    geometry,
+    mixed,
+    molecules,
+    stresses,
+)
 from reann.data.check.bonds import Bonds
 from reann.data.check.finding import Finding, Rule
 from reann.data.check.force_order import order_of_forces
@@ -19,12 +29,15 @@ RULES: tuple[Rule, ...] = (
     geometry.length_unit,
     geometry.too_close,
     geometry.isolated_atoms,
+    molecules.lattice_not_used,
+    digits.coarse_positions,
     mixed.labels_mixed,
     energies.energy_constant,
     energies.zero_energies,
     energies.energies_per_atom,
     energies.energy_outliers,
     energies.free_energy,
+    digits.energy_digits,
     forces.all_forces_zero,
     forces.force_unit,
     forces.force_outliers,
@@ -33,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     duplicates.repeated_forces,
     duplicates.repeated_energies,
     forces.net_force,
+    molecules.net_torque,
     stresses.all_stresses_zero,
     stresses.stress_size,
     stresses.stress_outliers,

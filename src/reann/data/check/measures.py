@@ -1,0 +1,46 @@
+"""What is measured of the positions and forces of one structure, for its record."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+FILLED = 2.5
+"""Å, between the outermost atoms and their images: less than between molecules in a box."""
+
+
+def relative_torque(positions: Array, forces: Array) -> float | None:
+    """Return the net torque about the center over that of forces in random directions.
+
+    None for fewer than three atoms, on which forces of any direction may have none.
+    """
+    if len(positions) < 3:
+        return None
+    arms = positions - positions.mean(axis=0)
+    usual = float(np.sqrt(np.sum(arms**2 * 2 / 3) * np.mean(np.sum(forces**2, axis=1))))
+    if not np.isfinite(usual) or usual < 1e-6:
+        return None
+    x, y, z = arms.T
+    a, b, c = forces.T
+    torque = (y @ c - z @ b, z @ a - x @ c, x @ b - y @ a)
+    return float(np.linalg.norm(torque)) / usual
+
+
+def fills_lattice(positions: Array, cell: Array) -> bool:
+    """Whether the atoms and their images are close along all three lattice vectors."""
+    volume = abs(float(np.linalg.det(cell)))
+    if not volume > 1e-6 or len(positions) < 2 or not np.isfinite(positions).all():
+        return False
+    heights = volume / np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
+    free = (1.0 - np.ptp(positions @ np.linalg.inv(cell), axis=0)) * heights
+    return bool((np.abs(free) < FILLED).all())
+
+
+def is_coarse(positions: Array) -> bool:
+    """Whether all positions have at most two decimals."""
+    with np.errstate(invalid="ignore"):  # positions that are not finite have a finding
+        return bool((np.abs(positions[:1] - np.round(positions[:1], 2)) < 1e-9).all()) and bool(
+            (np.abs(positions - np.round(positions, 2)) < 1e-9).all()
+        )
