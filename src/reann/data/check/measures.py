@@ -20,7 +20,7 @@ def relative_torque(positions: Array, forces: Array) -> float | None:
         return None
     arms = positions - positions.mean(axis=0)
     usual = float(np.sqrt(np.sum(arms**2 * 2 / 3) * np.mean(np.sum(forces**2, axis=1))))
-    if not np.isfinite(usual) or usual < 1e-6:
+    if usual < 1e-6:
         return None
     x, y, z = arms.T
     a, b, c = forces.T
@@ -31,7 +31,7 @@ def relative_torque(positions: Array, forces: Array) -> float | None:
 def fills_lattice(positions: Array, cell: Array) -> bool:
     """Whether the atoms and their images are close along all three lattice vectors."""
     volume = abs(float(np.linalg.det(cell)))
-    if not volume > 1e-6 or len(positions) < 2 or not np.isfinite(positions).all():
+    if not volume > 1e-6 or len(positions) < 2:
         return False
     heights = volume / np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
     free = (1.0 - np.ptp(positions @ np.linalg.inv(cell), axis=0)) * heights
@@ -40,7 +40,7 @@ def fills_lattice(positions: Array, cell: Array) -> bool:
 
 def is_coarse(positions: Array) -> bool:
     """Whether all positions have at most two decimals."""
-    with np.errstate(invalid="ignore"):  # positions that are not finite have a finding
-        return bool((np.abs(positions[:1] - np.round(positions[:1], 2)) < 1e-9).all()) and bool(
-            (np.abs(positions - np.round(positions, 2)) < 1e-9).all()
-        )
+    first = positions[:1]
+    if (np.abs(first - np.round(first, 2)) >= 1e-9).any():
+        return False
+    return bool((np.abs(positions - np.round(positions, 2)) < 1e-9).all())

@@ -233,10 +233,12 @@ class Recorder:
 
 def measure_arrays(record: Record, positions: Array, cell: Array, forces: Array | None) -> None:
     """Fill in what positions and forces say without any neighbors."""
+    if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+        return  # a finding of its own
     record.coarse = is_coarse(positions)
     if not any(record.pbc):
         record.filled_lattice = fills_lattice(positions, cell)
-        if forces is not None and len(forces) == len(positions):
+        if forces is not None and len(forces) == len(positions) and np.isfinite(forces).all():
             record.torque = relative_torque(positions, forces)
 
 
