@@ -372,3 +372,22 @@ def test_too_little_memory_of_the_gpu_is_said_with_a_way_out(potential, box, mon
     for compute in (box.get_forces, lambda: Ensemble([potential]).predict(box, engine="torch")):
         with pytest.raises(UserError, match=r"no memory for 9 atoms(.|\n)*--device cpu"):
             compute()
+
+
+@each_engine
+def test_a_calculator_keeps_the_last_structure_and_no_results_of_another(potential, box, engine):
+    calculator = Calculator(potential, engine)
+    box.calc = calculator
+    before = box.get_forces()
+    moved = box.copy()
+    moved.positions += np.random.default_rng(0).normal(scale=0.05, size=(9, 3))
+    expected = calculator.get_property("forces", moved)
+    np.testing.assert_allclose(expected, potential.predict(moved)["forces"], atol=1e-9)
+    assert not np.shares_memory(calculator.atoms.positions, moved.positions)
+    moved.positions[1] = moved.positions[0]
+    for compute in (calculator.calculate, lambda atoms: calculator.get_property("energy", atoms)):
+        with pytest.raises(UserError):
+            compute(moved)
+        assert calculator.results == {}
+        assert np.array_equal(calculator.atoms.positions, moved.positions)
+    np.testing.assert_allclose(box.get_forces(), before, atol=1e-12)
