@@ -8,15 +8,16 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from reann import checkpoint, quantities, strict_json
 from reann.backends import choice
@@ -210,39 +211,17 @@ def evaluate_command(
     names = [str(file) for file in files]
     metadata = potential.metadata if as_trained else {}
     known = conventions(names, metadata, keys or Keys(), units or Units())
-    data = DataConfig(
-        train=names,
-        keys=known.keys.model_copy(update={"group": group}) if group else known.keys,
-        units=known.units,
-        missing="allow",
-    )
-    quiet = not sys.stderr.isatty()
+    by_group = known.keys.model_copy(update={"group": group}) if group else known.keys
+    data = DataConfig(train=names, keys=by_group, units=known.units, missing="allow")
     with ExitStack() as stack:
-        bar = Progress(console=Terminal(stderr=True), transient=True, disable=quiet)
-        task = stack.enter_context(bar).add_task("predicting", total=None)
-
-        def tell(n: int) -> None:
-            bar.advance(task, n)
-
         if known.labeled:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reann-"))
-            dataset = open_dataset(names, data, potential.cutoff, Path(folder))
-            print_notes(dataset.remarks)
-            bar.update(task, total=len(dataset))
-            subset = Subset(dataset, np.arange(len(dataset)))
-            labels = described(dataset.keys, data.units)
-            labels += ", as in the training" if known.as_trained else ""
-            notes = dataset.notes
-            found = evaluate(potential, subset, progress=tell, engine=engine)
-            structures = (dataset.atoms(i) for i in range(len(dataset)))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reann-")))
+            trained = known.as_trained
+            predicted = _with_labels(potential, names, data, folder, engine, as_trained=trained)
         else:
-            labels, notes = f"none; positions in {position_unit(names, data.units)}", []
-            structures = angstrom(iter_atoms(names), data.units)
-            found = evaluate_unlabeled(potential, structures, progress=tell, engine=engine)
-            again = iter_atoms(names, remarks=ignore)
-            structures = (atoms for atoms, _ in angstrom(again, data.units))
-        bar.stop()
-        for line in [f"Labels: {labels}", *(f"Note: {note}" for note in notes)]:
+            predicted = _without_labels(potential, names, data.units, engine)
+        lines, found, structures = predicted
+        for line in lines:
             console.say(line)
         tables.show(found, console)
         if output is not None:
@@ -250,6 +229,56 @@ def evaluate_command(
             console.say(f"Predictions: {output}")
     if json_path is not None:
         about = {"model": str(model), "files": names}
-        text = strict_json.dumps(about | found.as_json(), indent=2, ensure_ascii=False) + "\n"
-        checkpoint.write_text(Path(json_path), text)
+        checkpoint.write_text(Path(json_path), _as_json(about | found.as_json()))
     return found
+
+
+def _as_json(content: dict[str, Any]) -> str:
+    return strict_json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+Predicted = tuple[list[str], Evaluation, Iterator[ase.Atoms]]
+"""What to say about the labels, the predictions, and their structures once more."""
+
+
+def _with_labels(
+    potential: Potential | Ensemble,
+    names: list[str],
+    data: DataConfig,
+    folder: Path,
+    engine: str,
+    *,
+    as_trained: bool,
+) -> Predicted:
+    """Predict files with labels; `folder` holds their neighbor lists meanwhile."""
+    with _progress() as (bar, task):
+        dataset = open_dataset(names, data, potential.cutoff, folder)
+        print_notes(dataset.remarks)
+        bar.update(task, total=len(dataset))
+        subset = Subset(dataset, np.arange(len(dataset)))
+        found = evaluate(potential, subset, progress=lambda n: bar.advance(task, n), engine=engine)
+    labels = described(dataset.keys, data.units) + ", as in the training" * as_trained
+    about = [f"Labels: {labels}", *(f"Note: {note}" for note in dataset.notes)]
+    return about, found, (dataset.atoms(i) for i in range(len(dataset)))
+
+
+def _without_labels(
+    potential: Potential | Ensemble, names: list[str], units: Units, engine: str
+) -> Predicted:
+    """Predict files of which no labels are known."""
+    with _progress() as (bar, task):
+        structures = angstrom(iter_atoms(names), units)
+        found = evaluate_unlabeled(
+            potential, structures, progress=lambda n: bar.advance(task, n), engine=engine
+        )
+    again = angstrom(iter_atoms(names, remarks=ignore), units)
+    about = [f"Labels: none; positions in {position_unit(names, units)}"]
+    return about, found, (atoms for atoms, _ in again)
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Progress, TaskID]]:
+    """Yield a bar on standard error and its task; it is gone at the end."""
+    quiet = not sys.stderr.isatty()
+    with Progress(console=Terminal(stderr=True), transient=True, disable=quiet) as bar:
+        yield bar, bar.add_task("predicting", total=None)

@@ -281,7 +281,12 @@ def test_a_saved_split_comes_back(folder, tmp_path):
     assert content["seed"] == 1
     assert len(content["parts"]["train"]["files"][0]["sha256"]) == 64
     assert [file.name for file in tmp_path.iterdir()] == ["split.json"]
-    loaded = load_split(tmp_path / "split.json", opener(folder)(["train.traj"]), opener(folder))
+    loaded = load_split(
+        tmp_path / "split.json",
+        opener(folder)(["train.traj"]),
+        DataConfig(train="train.traj"),
+        opener(folder),
+    )
     assert indices_of(loaded) == indices_of(parts)
     assert len(loaded["valid"].dataset) == 7
 
@@ -289,14 +294,24 @@ def test_a_saved_split_comes_back(folder, tmp_path):
 def test_a_split_of_files_that_have_changed_is_an_error(folder, tmp_path):
     save_split(tmp_path / "split.json", parts_of(folder), seed=1)
     with pytest.raises(UserError, match="have changed since they were split"):
-        load_split(tmp_path / "split.json", opener(folder)(["bare.traj"]), opener(folder))
+        load_split(
+            tmp_path / "split.json",
+            opener(folder)(["bare.traj"]),
+            DataConfig(train="bare.traj"),
+            opener(folder),
+        )
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"parts": {"train": 1}}'])
 def test_a_split_that_cannot_be_read_is_an_error(folder, tmp_path, text):
     (tmp_path / "split.json").write_text(text)
     with pytest.raises(UserError, match="cannot be read"):
-        load_split(tmp_path / "split.json", opener(folder)(["train.traj"]), opener(folder))
+        load_split(
+            tmp_path / "split.json",
+            opener(folder)(["train.traj"]),
+            DataConfig(train="train.traj"),
+            opener(folder),
+        )
 
 
 def test_a_subset_has_the_length_of_its_indices(folder):

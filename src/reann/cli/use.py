@@ -52,6 +52,34 @@ ComputedBy = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")]
 
+# Options of md.
+Duration = Annotated[
+    str, typer.Option(help="Such as 10ps or 500fs; with --continue that of all runs together.")
+]
+Timestep = Annotated[
+    float | None, typer.Option(min=1e-6, help="fs; by default 0.5 with hydrogen, else 1.")
+]
+Trajectory = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Trajectory to write.")
+]
+Interval = Annotated[
+    int | None, typer.Option(min=1, help="Steps between structures that are written.")
+]
+RelaxFirst = Annotated[bool, typer.Option("--relax-first", help="Relax the positions before.")]
+NewVelocities = Annotated[
+    bool, typer.Option("--new-velocities", help="Draw them, also if START has velocities.")
+]
+Continued = Annotated[
+    bool, typer.Option("--continue", help="Continue the run that wrote the trajectory -o.")
+]
+MostExtrapolating = Annotated[
+    float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
+]
+LargestSpread = Annotated[
+    float | None,
+    typer.Option(help="eV/Å; stop when members of an ensemble disagree more on a force."),
+]
+
 
 def evaluate(
     model: ModelFile,
@@ -103,38 +131,19 @@ def md(
     start: StartFile,
     *,
     temperature: Annotated[float, typer.Option(min=0, help="K.")],
-    time: Annotated[
-        str, typer.Option(help="Such as 10ps or 500fs; with --continue that of all runs together.")
-    ],
+    time: Duration,
     ensemble: Annotated[Ensemble, typer.Option(help="Kind of dynamics.")] = Ensemble.langevin,
-    timestep: Annotated[
-        float | None, typer.Option(min=1e-6, help="fs; by default 0.5 with hydrogen, else 1.")
-    ] = None,
+    timestep: Timestep = None,
     pressure: Annotated[float, typer.Option(help="bar, for npt.")] = 1.0,
     friction: Annotated[float, typer.Option(min=0, help="1/fs, for langevin and npt.")] = 0.01,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Trajectory to write.")
-    ] = None,
-    interval: Annotated[
-        int | None, typer.Option(min=1, help="Steps between structures that are written.")
-    ] = None,
+    output: Trajectory = None,
+    interval: Interval = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the velocities and the thermostat.")] = 1,
-    relax_first: Annotated[
-        bool, typer.Option("--relax-first", help="Relax the positions before.")
-    ] = False,
-    new_velocities: Annotated[
-        bool, typer.Option("--new-velocities", help="Draw them, also if START has velocities.")
-    ] = False,
-    append: Annotated[
-        bool, typer.Option("--continue", help="Continue the run that wrote the trajectory -o.")
-    ] = False,
-    max_extrapolating: Annotated[
-        float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
-    ] = 1.0,
-    max_spread: Annotated[
-        float | None,
-        typer.Option(help="eV/Å; stop when members of an ensemble disagree more on a force."),
-    ] = None,
+    relax_first: RelaxFirst = False,
+    new_velocities: NewVelocities = False,
+    append: Continued = False,
+    max_extrapolating: MostExtrapolating = 1.0,
+    max_spread: LargestSpread = None,
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:

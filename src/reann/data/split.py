@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +72,22 @@ def split(
             parts[name] = Subset(train, drawing.of_structures(name, part))
     rest = np.flatnonzero(free)
     if len(rest) == 0:
-        alike = len(train) > 1 and len(np.unique(train.fingerprints)) == 1
-        every = "the only one is" if len(train) == 1 else f"all {len(train)} are"
-        raise UserError(
-            f"No structure is left for training: {every} in {' and '.join(wanted)}.",
-            "data",
-            "All structures have the same geometry, and equal geometries stay together."
-            if alike
-            else "Make the other parts smaller, give more structures, or change run.seed.",
-        )
+        raise _nothing_left(train, wanted)
     parts = {"train": Subset(train, rest), **{name: parts[name] for name in wanted}}
     _check_elements(parts)
     return parts
+
+
+def _nothing_left(train: Dataset, wanted: Iterable[str]) -> UserError:
+    alike = len(train) > 1 and len(np.unique(train.fingerprints)) == 1
+    every = "the only one is" if len(train) == 1 else f"all {len(train)} are"
+    return UserError(
+        f"No structure is left for training: {every} in {' and '.join(wanted)}.",
+        "data",
+        "All structures have the same geometry, and equal geometries stay together."
+        if alike
+        else "Make the other parts smaller, give more structures, or change run.seed.",
+    )
 
 
 def known_structures(parts: dict[str, Subset], learned: NDArray[np.uint64]) -> list[str]:

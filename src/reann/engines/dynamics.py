@@ -9,6 +9,7 @@ from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
 
+from reann.engines.settings import Dynamics
 from reann.errors import UserError, counted, did_you_mean
 
 ENSEMBLES = ("langevin", "nve", "npt")
@@ -26,20 +27,14 @@ def check_ensemble(name: str) -> None:
 
 
 def make_dynamics(
-    atoms: ase.Atoms,
-    *,
-    ensemble: str,
-    timestep: float,
-    temperature: float,
-    pressure: float,
-    friction: float,
-    rng: np.random.Generator,
+    atoms: ase.Atoms, settings: Dynamics, rng: np.random.Generator
 ) -> MolecularDynamics:
-    """Return ASE's integrator; units as in `run_md`."""
-    step = timestep * units.fs
-    if ensemble == "nve":
+    """Return ASE's integrator."""
+    step = settings.timestep * units.fs
+    if settings.ensemble == "nve":
         return VelocityVerlet(atoms, step)
-    if ensemble == "langevin":
+    temperature, friction = settings.temperature, settings.friction
+    if settings.ensemble == "langevin":
         # Removing the motion of the center of mass would not sample NVT exactly.
         return Langevin(
             atoms,
@@ -71,7 +66,7 @@ def make_dynamics(
         atoms,
         step,
         temperature_K=temperature,
-        externalstress=-pressure * units.bar,
+        externalstress=-settings.pressure * units.bar,
         hydrostatic=True,
         T_tau=units.fs / friction,
         P_tau=BAROSTAT_TIME * units.fs,

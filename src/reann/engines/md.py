@@ -20,15 +20,14 @@ from reann.engines.dynamics import (
     draw_velocities,
     has_velocities,
     make_dynamics,
-    temperature_of,
 )
 from reann.engines.files import at_start, time_step
 from reann.engines.relax import relax
-from reann.engines.settings import check_dynamics
+from reann.engines.settings import Dynamics
 from reann.engines.table import GrowingTable
 from reann.engines.trail import Trail
 from reann.engines.watch import Watch
-from reann.errors import UserError, counted
+from reann.errors import UserError
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 
@@ -140,18 +139,19 @@ def run_md(
     check_outputs({"--output": output}, [model] if append else [model, start])
     trail = Trail(output, append=append)
     first = beginning(start, output, append=append)
-    timestep = time_step(first.atoms) if timestep is None else timestep
-    check_dynamics(
-        temperature=temperature,
-        time=time,
-        timestep=timestep,
-        pressure=pressure,
-        friction=friction,
-        interval=interval,
-        seed=seed,
-        max_extrapolating=max_extrapolating,
-        max_spread=max_spread,
+    settings = Dynamics(
+        ensemble,
+        temperature,
+        time,
+        time_step(first.atoms) if timestep is None else timestep,
+        pressure,
+        friction,
+        interval,
+        seed,
+        max_extrapolating,
+        max_spread,
     )
+    settings.check()
     atoms = first.atoms
     if relax_first and not first.continued:
         atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
@@ -160,49 +160,67 @@ def run_md(
     atoms.calc = calculator
     rng = np.random.default_rng([seed, first.step])
     drawn = not first.continued and (new_velocities or not has_velocities(atoms))
-    if drawn:
+    watch = _prepared(atoms, calculator, first, settings, rng if drawn else None)
+    dynamics = make_dynamics(atoms, settings, rng)
+    dynamics.nsteps = first.step
+    members = len(calculator.potential.members) > 1
+    table = GrowingTable(md_table.headings(ensemble, members=members), quiet=quiet)
+    table.say(md_table.about_start(first, watch, drawn=drawn))
+    return _ran(dynamics, watch, settings, trail, table)
+
+
+def _prepared(
+    atoms: ase.Atoms,
+    calculator: Calculator,
+    first: Beginning,
+    settings: Dynamics,
+    rng: np.random.Generator | None,
+) -> Watch:
+    """Give the atoms their velocities, drawn with `rng`, and the first forces; watch them."""
+    ensemble, temperature = settings.ensemble, settings.temperature
+    if rng is not None:
         draw_velocities(atoms, temperature, rng, at_rest=ensemble == "nve")
     atoms.set_momenta(atoms.get_momenta())  # what is fixed does not move
     freedom = degrees_of_freedom(atoms, ensemble)
     with at_start(first.origin):  # errors that come later are explosions
         atoms.get_forces()
-    dynamics = make_dynamics(
-        atoms,
-        ensemble=ensemble,
-        timestep=timestep,
-        temperature=temperature,
-        pressure=pressure,
-        friction=friction,
-        rng=rng,
-    )
-    dynamics.nsteps = first.step
-    watch = Watch(
+    return Watch(
         atoms,
         calculator,
         freedom,
-        timestep,
+        settings.timestep,
         temperature,
         first_step=first.step,
         first_time=first.time,
         pressures=ensemble == "npt",
-        max_spread=np.inf if max_spread is None else max_spread,
+        max_spread=np.inf if settings.max_spread is None else settings.max_spread,
     )
-    members = len(calculator.potential.members) > 1
-    table = GrowingTable(md_table.headings(ensemble, members=members), quiet=quiet)
-    table.say(_about_start(first, watch, drawn=drawn))
-    n_steps = max(0 if first.continued else 1, round((time - first.time) / timestep))
-    plan = _Plan(n_steps, interval or max(1, round(time / timestep) // N_FRAMES), max_extrapolating)
+
+
+def _ran(
+    dynamics: MolecularDynamics,
+    watch: Watch,
+    settings: Dynamics,
+    trail: Trail,
+    table: GrowingTable,
+) -> Trajectory:
+    """Run the dynamics until its time is over, and say what it has given."""
+    time, timestep = settings.time, settings.timestep
+    n_steps = max(0, round((time - watch.first_time) / timestep))
+    every = settings.interval or max(1, round(time / timestep) // N_FRAMES)
     with trail, table:
         begun = clock.perf_counter()
-        most = _run(dynamics, watch, plan, trail, table)
+        most = _run(
+            dynamics, watch, _Plan(n_steps, every, settings.max_extrapolating), trail, table
+        )
         took = clock.perf_counter() - begun
     done = _trajectory(watch, most, n_steps / took)
-    slope = f" Drift {done.drift:.4f} meV/atom/ps." if ensemble == "nve" else ""
+    slope = f" Drift {done.drift:.4f} meV/atom/ps." if settings.ensemble == "nve" else ""
     table.say(f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s.{slope}")
     table.say(md_table.averages(watch))
     if n_steps == 0:
         table.say(f"All {1e-3 * time:g} ps were run before; --time allows no more.")
-    table.say(_about_output(output, trail.n_written))
+    table.say(md_table.about_output(trail.path, trail.n_written))
     return done
 
 
@@ -265,19 +283,3 @@ def _check_members(calculator: Calculator, max_spread: float | None) -> None:
         raise UserError(
             "A single potential has no spread.", "--max-spread", "Give the file of an ensemble."
         )
-
-
-def _about_start(first: Beginning, watch: Watch, *, drawn: bool) -> str:
-    """Say which velocities the run starts with."""
-    if first.continued:
-        return f"Continuing {first.origin}, {1e-3 * first.time:g} ps."
-    temperature = temperature_of(watch.atoms, watch.freedom)
-    if drawn:
-        return f"Velocities are drawn at random: {temperature:.0f} K."
-    return f"Velocities are those of the start: {temperature:.0f} K. --new-velocities draws others."
-
-
-def _about_output(output: str | Path | None, n_written: int) -> str:
-    if output is None:
-        return "No trajectory was kept: name a file with -o md.xyz."
-    return f"Trajectory: {output}, {counted(n_written, 'structure')} written."

@@ -1,13 +1,17 @@
-"""What `reann md` prints: a row of numbers now and then, and averages at the end."""
+"""What `reann md` prints: the start, a row of numbers now and then, averages at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from ase import units
 
+from reann.engines.continuation import Beginning
+from reann.engines.dynamics import temperature_of
 from reann.engines.watch import Watch
+from reann.errors import counted
 
 GRAMS_PER_CM3 = 1000.0 * units.kg / units.m**3
 """In ASE's units of mass and length."""
@@ -90,3 +94,20 @@ def _mean(values: Sequence[float], first: int) -> float:
 
 def _or_dash(text: str, value: float) -> str:
     return "–" if np.isnan(value) else text
+
+
+def about_start(first: Beginning, watch: Watch, *, drawn: bool) -> str:
+    """Say which velocities the run starts with."""
+    if first.continued:
+        return f"Continuing {first.origin}, {1e-3 * first.time:g} ps."
+    temperature = temperature_of(watch.atoms, watch.freedom)
+    if drawn:
+        return f"Velocities are drawn at random: {temperature:.0f} K."
+    return f"Velocities are those of the start: {temperature:.0f} K. --new-velocities draws others."
+
+
+def about_output(output: str | Path | None, n_written: int) -> str:
+    """Say where the trajectory is."""
+    if output is None:
+        return "No trajectory was kept: name a file with -o md.xyz."
+    return f"Trajectory: {output}, {counted(n_written, 'structure')} written."

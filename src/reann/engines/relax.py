@@ -82,48 +82,68 @@ def relax(
         For files, structures, elements and settings that cannot be used, for outputs that cannot
         be written or would replace an input, and when energy or forces become infinite.
     """
-    if optimizer not in OPTIMIZERS:
-        raise UserError(
-            f"'{optimizer}' is not an optimizer.", fix=f"Use one of {', '.join(OPTIMIZERS)}."
-        )
-    check_number("largest force", fmax, "eV/Å", above=0.0)
-    check_number("number of steps", float(max_steps), least=1.0)
+    plan = _Plan(fmax, max_steps, optimizer, cell)
+    plan.check()
     check_outputs({"--output": output}, [model, start])
     trail = Trail(output)
     atoms, origin = read_start(start)
     atoms.arrays.pop("momenta", None)
-    if cell and not atoms.pbc.all():
-        raise UserError(
-            "The cell can be relaxed where it is periodic in three dimensions.",
-            f"pbc is {atoms.pbc.tolist()}",
-            "Relax the positions only, or set pbc.",
-        )
+    plan.check_cell(atoms)
     atoms.calc = Calculator(model, engine=engine, device=device)
     with at_start(origin):
         atoms.get_forces()
-    moving = FrechetCellFilter(atoms) if cell else atoms
-    every = max(1, max_steps // 200)
-
     table = GrowingTable([*HEADINGS, *(OF_CELL if cell else ())], quiet=quiet)
     with trail, table:
-        with OPTIMIZERS[optimizer](moving, logfile=None) as search:
-            largest = np.inf
-            for _ in search.irun(fmax=fmax, steps=max_steps):
-                largest = _largest_force(moving, search.nsteps)
-                trail.write(atoms, {"step": search.nsteps})
-                if search.nsteps > 0:
-                    trail.confirm()
-                if search.nsteps % every == 0 or largest < fmax:
-                    table.add(_row(atoms, search.nsteps, largest, cell=cell))
-            steps = search.nsteps
-        done = bool(largest < fmax)
-        if not done and steps % every:
-            table.add(_row(atoms, steps, largest, cell=cell))
-    energy = atoms.get_potential_energy()
+        steps, largest = _search(atoms, plan, trail, table)
+    done = largest < fmax
     table.say(_verdict(done, steps, largest, fmax))
     if (deviations := atoms.calc.results.get("forces_std")) is not None:
         table.say(_spread(atoms, deviations))
-    return Relaxation(atoms, done, steps, energy, largest)
+    return Relaxation(atoms, done, steps, atoms.get_potential_energy(), largest)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How to search, and how long."""
+
+    fmax: float
+    max_steps: int
+    optimizer: str
+    cell: bool
+
+    def check(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise UserError(
+                f"'{self.optimizer}' is not an optimizer.",
+                fix=f"Use one of {', '.join(OPTIMIZERS)}.",
+            )
+        check_number("largest force", self.fmax, "eV/Å", above=0.0)
+        check_number("number of steps", float(self.max_steps), least=1.0)
+
+    def check_cell(self, atoms: ase.Atoms) -> None:
+        if self.cell and not atoms.pbc.all():
+            raise UserError(
+                "The cell can be relaxed where it is periodic in three dimensions.",
+                f"pbc is {atoms.pbc.tolist()}",
+                "Relax the positions only, or set pbc.",
+            )
+
+
+def _search(atoms: ase.Atoms, plan: _Plan, trail: Trail, table: GrowingTable) -> tuple[int, float]:
+    """Relax the atoms; return the number of steps and the largest force at the end, eV/Å."""
+    moving = FrechetCellFilter(atoms) if plan.cell else atoms
+    every, largest = max(1, plan.max_steps // 200), np.inf
+    with OPTIMIZERS[plan.optimizer](moving, logfile=None) as search:
+        for _ in search.irun(fmax=plan.fmax, steps=plan.max_steps):
+            largest = _largest_force(moving, search.nsteps)
+            trail.write(atoms, {"step": search.nsteps})
+            if search.nsteps > 0:
+                trail.confirm()
+            if search.nsteps % every == 0 or largest < plan.fmax:
+                table.add(_row(atoms, search.nsteps, largest, cell=plan.cell))
+        if largest >= plan.fmax and search.nsteps % every:
+            table.add(_row(atoms, search.nsteps, largest, cell=plan.cell))
+        return search.nsteps, largest
 
 
 def _largest_force(moving: ase.Atoms | FrechetCellFilter, step: int) -> float:

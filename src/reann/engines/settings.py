@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from reann.errors import UserError
 
@@ -40,37 +41,44 @@ def check_number(
     )
 
 
-def check_dynamics(
-    *,
-    temperature: float,
-    time: float,
-    timestep: float,
-    pressure: float,
-    friction: float,
-    interval: int | None,
-    seed: int,
-    max_extrapolating: float,
-    max_spread: float | None,
-) -> None:
-    """Check the settings of `run_md`, with its units; `UserError` for the first that is wrong."""
-    check_number("temperature", temperature, "K", least=0.0, most=HIGHEST_TEMPERATURE)
-    check_number("time step", timestep, "fs", above=0.0, most=LONGEST_TIMESTEP)
-    check_number("time", time, "fs", above=0.0)
-    if time < timestep:
-        raise UserError(
-            f"The time {time:g} fs is shorter than a time step of {timestep:g} fs.",
-            fix="Give a longer time, or a shorter time step.",
-        )
-    check_number("pressure", pressure, "bar", least=-LARGEST_PRESSURE, most=LARGEST_PRESSURE)
-    check_number("friction", friction, "per fs", least=0.0, most=1.0 / timestep)
-    check_number("fraction of extrapolating atoms", max_extrapolating, least=0.0, most=1.0)
-    check_number("seed", float(seed), least=0.0)
-    if interval is not None:
-        check_number("interval", float(interval), "steps", least=1.0)
-    if max_spread is not None:
-        check_number("largest spread", max_spread, "eV/Å", above=0.0)
-    if time / timestep > MOST_STEPS:
-        raise UserError(
-            f"The time {time:g} fs is {time / timestep:.1g} steps of {timestep:g} fs.",
-            fix=f"Give a time of at most {MOST_STEPS:g} steps.",
-        )
+@dataclass(frozen=True)
+class Dynamics:
+    """Settings of `run_md`, with its units."""
+
+    ensemble: str
+    temperature: float
+    time: float
+    timestep: float
+    pressure: float
+    friction: float
+    interval: int | None
+    seed: int
+    max_extrapolating: float
+    max_spread: float | None
+
+    def check(self) -> None:
+        """Raise `UserError` for the first setting that is wrong."""
+        time, timestep = self.time, self.timestep
+        check_number("temperature", self.temperature, "K", least=0.0, most=HIGHEST_TEMPERATURE)
+        check_number("time step", timestep, "fs", above=0.0, most=LONGEST_TIMESTEP)
+        check_number("time", time, "fs", above=0.0)
+        if time < timestep:
+            raise UserError(
+                f"The time {time:g} fs is shorter than a time step of {timestep:g} fs.",
+                fix="Give a longer time, or a shorter time step.",
+            )
+        largest = LARGEST_PRESSURE
+        check_number("pressure", self.pressure, "bar", least=-largest, most=largest)
+        check_number("friction", self.friction, "per fs", least=0.0, most=1.0 / timestep)
+        extrapolating = self.max_extrapolating
+        check_number("fraction of extrapolating atoms", extrapolating, least=0.0, most=1.0)
+        check_number("seed", float(self.seed), least=0.0)
+        if self.interval is not None:
+            check_number("interval", float(self.interval), "steps", least=1.0)
+        if self.max_spread is not None:
+            check_number("largest spread", self.max_spread, "eV/Å", above=0.0)
+        if time / timestep > MOST_STEPS:
+            raise UserError(
+                f"The time {time:g} fs is {time / timestep:.1g} steps of {timestep:g} fs.",
+                fix=f"Give a time of at most {MOST_STEPS:g} steps.",
+            )
