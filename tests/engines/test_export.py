@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import ase
 import ase.build
@@ -353,3 +354,24 @@ def test_an_export_leaves_files_of_its_folder_alone(model, tmp_path, no_lammps):
     to_lammps(model, written(tmp_path, water()), folder)
     for name in ("check.log", "check.dump", "in.check"):
         assert (folder / name).read_text() == "mine"
+
+
+NAMES = [
+    "two\nprint 'injected'.traj",
+    "\x1b]0;title\x07.traj",
+    "latin-\udce9.traj",
+    "a--b<c>&.traj",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_of_a_file_leaves_the_comment_of_an_input(model, tmp_path, no_lammps, name):
+    start = tmp_path / name
+    start.write_bytes(written(tmp_path, water()).read_bytes())
+    to_lammps(model, start, tmp_path / "lammps")
+    to_ipi(model, start, tmp_path / "i-pi")
+    lines = (tmp_path / "lammps" / "in.lammps").read_text().splitlines()
+    assert not any(line.startswith("print") for line in lines)
+    assert (tmp_path / "lammps" / "start.data").read_text().splitlines()[1:3] == ["", "24 atoms"]
+    tree = ET.parse(tmp_path / "i-pi" / "input.xml")  # noqa: S314 - written here
+    assert tree.getroot().tag == "simulation"

@@ -51,6 +51,15 @@ def plain_name(model: Path) -> str:
     return model.name if plain else "model.reann"
 
 
+def title_of(model: Path, start: Path) -> str:
+    """Return one line of text that names both files, for a comment in the input of a program.
+
+    A name may hold line breaks, which would end the comment, and bytes that are no text.
+    """
+    text = f"{model.name}, {start}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def time_step(atoms: ase.Atoms) -> float:
     """Return a time step that the atoms can follow, in fs: half as long with hydrogen."""
     return 0.5 if 1 in atoms.numbers else 1.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from reann.engines.constraints import fixed_directions
 from reann.engines.dynamics import has_velocities
-from reann.engines.files import at_start, plain_name, read_start, time_step
+from reann.engines.files import at_start, plain_name, read_start, time_step, title_of
 from reann.engines.trail import xyz_frame
 from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
@@ -92,7 +92,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
         dropped.append("velocities, as i-PI draws those of the beads")
         del atoms.arrays["momenta"]
     name = plain_name(model)
-    title = escape(f"{model.name}, {start}").replace("--", "- -")
+    title = escape(title_of(model, start)).replace("--", "- -")
     numbers = ", ".join(str(n) for n in np.flatnonzero(fixed))
     text = INPUT.format(
         title=title,

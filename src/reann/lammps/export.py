@@ -10,7 +10,7 @@ import ase
 import numpy as np
 
 from reann.backends.native.backend import unsupported_form
-from reann.engines.files import at_start, plain_name, read_start
+from reann.engines.files import at_start, plain_name, read_start, title_of
 from reann.engines.parity import Difference, checked, not_computed
 from reann.errors import UserError
 from reann.lammps.data import System, data_file, system_of
@@ -63,7 +63,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
         expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
     system = system_of(atoms, potential.elements)
-    fixed, name, title = fixed_in(system), plain_name(model), f"{model.name}, {start}"
+    fixed, name, title = fixed_in(system), plain_name(model), title_of(model, start)
     files = {
         "in.lammps": start_input(system, fixed, name, title).encode("utf-8"),
         "start.data": data_file(system, title).encode("utf-8"),
