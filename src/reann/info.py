@@ -195,14 +195,15 @@ def engine_lines() -> Iterator[Line]:
     """Say which engines there are, and why the native one is missing."""
     from reann import native
     from reann.backends.choice import INSTALL
+    from reann.backends.names import added
 
     if (why := native.missing()) is not None:
         yield "engines", f"torch, the reference; the native one is missing: {why}."
         yield "", INSTALL
         return
-    core = native.core()
+    core, more = native.core(), "".join(f"; {name}, of a package" for name in added())
     forced = " (REANN_ISA)" if os.environ.get("REANN_ISA") == core.isa() else ""
-    yield "engines", "native; torch, the reference"
+    yield "engines", f"native; torch, the reference{more}"
     yield "instructions", f"{core.isa()}{forced}, of {', '.join(core.levels())}"
 
 

@@ -90,7 +90,8 @@ class Compiled(Protocol):
 Results = dict[str, Any]
 """What ASE calls results: numbers and arrays by name."""
 Step = Callable[["ase.Atoms", "SkinList", frozenset[str]], Results]
-"""Computes named results of a structure and of a neighbor list that holds for it."""
+"""Computes named results of a structure, stress only where it is periodic in three dimensions, from
+a neighbor list that holds for it."""
 
 
 @runtime_checkable

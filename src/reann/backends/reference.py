@@ -29,7 +29,10 @@ class Live:
         """Return properties; see `reann.properties.evaluate`."""
         names = request.names
         wanted = names - {"extrapolation"}
-        found = properties.evaluate(self.model, graph, wanted, create_graph=request.create_graph)
+        found: dict[str, Tensor] = {}
+        if wanted:
+            kept = request.create_graph
+            found = properties.evaluate(self.model, graph, wanted, create_graph=kept)
         if "extrapolation" in names:
             assert isinstance(self.model, Reann)
             found["extrapolation"] = self.model.extrapolation(graph)

@@ -36,10 +36,9 @@ class RunConfig(Section):
     @field_validator("engine")
     @classmethod
     def _known(cls, engine: str) -> str:
+        if engine in BUILT_IN or engine in added():
+            return engine
         every = [*BUILT_IN, *added()]
-        if engine not in every:
-            raise ValueError(
-                f"there is no engine {engine!r}.{did_you_mean(engine, every)}"
-                f" Use one of {', '.join(every)}"
-            )
-        return engine
+        close = did_you_mean(engine, every).strip().replace("Did", "did")
+        name = f"{engine!r} ({close})" if close else f"{engine!r}"
+        raise ValueError(f"there is no engine {name}: use one of {', '.join(every)}")

@@ -24,7 +24,7 @@ from reann.model.reann import MARGIN, PRECISIONS, Reann, in_precision
 from reann.potential import Ensemble, Potential, check_elements, load
 from reann.torch_state import differentiable
 
-USUAL = frozenset({"energy", "energies", "forces"})
+USUAL = frozenset({"energy", "energies", "forces", "stress"})
 EXTRAPOLATION = frozenset({"extrapolation"})
 
 
@@ -89,8 +89,8 @@ class Calculator(ase_calculator.Calculator):
         self.backend = choice.chosen(engine, (member.model for member in self.potential.members))
         self.skin = skin
         self.others = frozenset(self.potential.model.output_names)
-        self.implemented_properties = [*USUAL, "free_energy", "stress", "extrapolation"]
-        self.implemented_properties += self.potential.model.output_names
+        names = USUAL | EXTRAPOLATION | self.others
+        self.implemented_properties = ["free_energy", *sorted(names)]
         self._prepare()
         if len(self.potential.members) > 1:
             spreads = ["energy_std", "forces_std", "stress_std"]
@@ -183,18 +183,17 @@ class Calculator(ase_calculator.Calculator):
         if others := self.others.intersection(properties):
             if not self.results:
                 self._calculate(atoms, ("energy",))
-            self.results |= GraphStep(choice.REFERENCE, self.potential)(
-                atoms, self.neighbors, others
-            )
+            reference = GraphStep(choice.REFERENCE, self.potential)
+            self.results |= reference(atoms, self.neighbors, others)
             return
-        more = EXTRAPOLATION.intersection(properties)
-        if more and self.results:  # those of this structure: ASE asks for what they lack
-            self.results["extrapolation"] = self.compute(atoms, self.neighbors, more)[
-                "extrapolation"
-            ]
-            return
-        stress = frozenset({"stress"} if atoms.pbc.all() else ())
-        results = self.compute(atoms, self.neighbors, USUAL | stress | more)
+        names = USUAL
+        if "extrapolation" in properties:
+            if self.results:  # those of this structure: ASE asks for what they lack
+                found = self.compute(atoms, self.neighbors, EXTRAPOLATION)
+                self.results["extrapolation"] = found["extrapolation"]
+                return
+            names |= EXTRAPOLATION
+        results = self.compute(atoms, self.neighbors, names)
         self.results = results | {"free_energy": results["energy"]}
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:

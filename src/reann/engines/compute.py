@@ -20,6 +20,8 @@ class GraphStep:
 
     def __call__(self, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]) -> Results:
         """Return named results; those of an ensemble are means, and standard deviations."""
+        if not atoms.pbc.all():
+            names -= {"stress"}
         graph = neighbors.graph(atoms).to(self.potential.device)
         found = self.potential.evaluate(graph, names, engine=self.backend)
         return {name: _as_ase(name, x.detach().cpu().numpy()) for name, x in found.items()}

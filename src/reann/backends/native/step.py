@@ -70,7 +70,7 @@ class NativeStep:
         s, n = self.system, len(atoms)
         energies = np.empty(n)
         forces = np.empty((n, 3)) if "forces" in names else None
-        strain = np.empty((1, 3, 3)) if "stress" in names else None
+        strain = None if self.volume is None or "stress" not in names else np.empty((1, 3, 3))
         outside = np.empty(n) if "extrapolation" in names else None
         try:
             self.core.evaluate(
@@ -97,7 +97,7 @@ class NativeStep:
         results: Results = {"energy": float(energies.sum()), "energies": energies}
         if forces is not None:
             results["forces"] = forces
-        if strain is not None and self.volume is not None:
+        if strain is not None:
             results["stress"] = full_3x3_to_voigt_6_stress(strain[0] / self.volume)
         if outside is not None:
             results["extrapolation"] = outside
