@@ -91,11 +91,10 @@ class Potential:
         ----------
         names
             Out of energy (eV), energies (eV), forces (eV/Å), stress (3x3, eV/Å^3, ASE's sign),
-            virial and virials (eV), and extrapolation: how far the density of each atom lies
-            outside the range of the training, in widths of this range.
+            virial and virials (eV), and extrapolation: distances of the atoms' densities from
+            the range of the training, in its widths.
         engine
-            `native`, `torch`, or `auto`: the native engine where it can; the name that an
-            installed package has given to its own, or a `reann.backends.protocol.Backend`.
+            `native`, `torch`, `auto` (native where it can), or a backend; see `reann.backends`.
 
         Raises
         ------
@@ -113,8 +112,7 @@ class Potential:
         Raises
         ------
         UserError
-            For elements that the potential does not know, and where the memory of the GPU is not
-            enough.
+            For elements that the potential does not know, and too little memory of a GPU.
         """
         check_numbers(self, graph.atomic_numbers.cpu().numpy())
         less = "fewer structures at once" if graph.n_systems > 1 else "fewer atoms"
@@ -197,16 +195,11 @@ class Ensemble:
     def evaluate(
         self, graph: Graph, names: Iterable[str], engine: Engine = "auto"
     ) -> dict[str, Tensor]:
-        """Return mean properties of a batch and standard deviations (n - 1) of the members.
-
-        The extrapolation is that of the member that extrapolates furthest.
-        """
+        """Return means of a batch, the largest extrapolation, and standard deviations (n - 1)."""
         names = list(names)
         every = [member.evaluate(graph, names, engine) for member in self.members]
         stacked = {name: torch.stack([one[name] for one in every]) for name in every[0]}
-        mean = {name: values.mean(0) for name, values in stacked.items()}
-        if "extrapolation" in stacked:
-            mean["extrapolation"] = stacked["extrapolation"].amax(0)
+        mean = {k: v.amax(0) if k == "extrapolation" else v.mean(0) for k, v in stacked.items()}
         if len(self.members) > 1:
             spreads = [name for name in stacked if named(name).has_spread]
             mean |= {f"{name}_std": stacked[name].std(0) for name in spreads}

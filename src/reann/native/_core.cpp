@@ -1,16 +1,14 @@
 // The Python extension: arrays of numpy or torch reach the C interface without a copy.
 //
-// The C interface sees bare pointers, so every array is checked here for its memory, type and
-// shape. What the engine itself finds wrong comes back as ValueError with its message. An array of
-// numpy costs 0.2 us, one of torch 3.4 us (DLPack): small systems pass `tensor.numpy()`.
+// The C interface sees bare pointers, so every array is checked before (views.hpp). What the engine
+// itself finds wrong comes back as ValueError with its message. An array of numpy costs 0.2 us, one
+// of torch 3.4 us (DLPack): small systems pass `tensor.numpy()`.
 #include <atomic>
-#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <shared_mutex>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include <nanobind/nanobind.h>
@@ -19,70 +17,12 @@
 
 #include "level.hpp"
 #include "reann.h"
+#include "views.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace {
-
-[[noreturn]] void refuse(const std::string &message) { throw nb::value_error(message.c_str()); }
-
-// --- arrays -----------------------------------------------------------------------------------
-
-using ReadArray = nb::ndarray<nb::ro>;
-using WriteArray = nb::ndarray<>;
-
-// `source` as an array in the memory of the CPU, contiguous.
-template <class AnyArray> AnyArray take(const std::string &name, nb::handle source) {
-    AnyArray array;
-    if (!nb::try_cast(source, array, false))
-        refuse(name + ": not " + (std::is_same_v<AnyArray, ReadArray> ? "an" : "a writable") +
-               " array of numpy or torch");
-    if (array.device_type() != nb::device::cpu::value) refuse(name + ": not in the CPU's memory");
-    int64_t stride = 1;
-    for (size_t k = array.ndim(); k-- > 0; stride *= int64_t(array.shape(k)))
-        if (array.size() > 0 && array.shape(k) > 1 && array.stride(k) != stride)
-            refuse(name + ": not contiguous");
-    return array;
-}
-
-template <class AnyArray> std::string shape_of(const AnyArray &array) {
-    std::string text;
-    for (size_t k = 0; k < array.ndim(); ++k)
-        text += (k ? ", " : "") + std::to_string(array.shape(k));
-    return "(" + text + ")";
-}
-
-// The numbers of one argument, kept alive; T is const where they are only read.
-template <class T> class View {
-    std::conditional_t<std::is_const_v<T>, ReadArray, WriteArray> array;
-
-  public:
-    View() = default; // of None
-
-    // `shape` has -1 for an axis of any length.
-    View(const std::string &name, nb::handle source, std::initializer_list<int64_t> shape)
-        : array(take<decltype(array)>(name, source)) {
-        if (array.dtype() != nb::dtype<std::remove_const_t<T>>())
-            refuse(name + ": expected numbers of type " +
-                   (std::is_floating_point_v<T> ? "float" : "int") + std::to_string(8 * sizeof(T)));
-        bool fits = array.ndim() == shape.size();
-        size_t k = 0;
-        for (int64_t n : shape) {
-            fits = fits && (n < 0 || int64_t(array.shape(k)) == n);
-            ++k;
-        }
-        if (!fits) refuse(name + ": shape " + shape_of(array) + " does not fit the system");
-    }
-
-    T *data() const { return static_cast<T *>(array.data()); }
-    int64_t length() const { return int64_t(array.shape(0)); }
-};
-
-template <class T>
-View<T> view_or_none(const char *name, nb::handle source, std::initializer_list<int64_t> shape) {
-    return source.is_none() ? View<T>() : View<T>(name, source, shape);
-}
 
 // --- models and workspaces --------------------------------------------------------------------
 
