@@ -119,6 +119,7 @@ def _compared(
 ) -> Evaluation:
     has_range = all(member.model.has_range for member in potential.members)
     wanted = [*potential.labels, *(["extrapolation"] if has_range else [])]
+    engine = choice.check(engine) or engine  # looked up once
     origins: list[str] = []
     groups: list[str] = []
     n_atoms, numbers, outside = [], [], []

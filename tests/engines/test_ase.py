@@ -346,7 +346,10 @@ def test_extrapolating_atoms_are_counted(potential, box, engine):
     box.positions[1] = box.positions[0] + [0.5, 0.0, 0.0]
     energy = box.get_potential_energy()
     assert 6 / 9 < box.calc.fraction_extrapolating() <= 1
-    assert box.calc.results["energy"] == energy  # nothing is computed twice
+    assert box.calc.results["energy"] == energy
+    box.positions[2] += 0.1
+    box.calc.calculate(box, ["extrapolation"])  # by itself it asks for all of a new structure
+    assert box.calc.results["energy"] == pytest.approx(potential.predict(box)["energy"])
 
 
 def test_a_device_is_chosen_without_moving_the_potential(potential, tmp_path, monkeypatch):

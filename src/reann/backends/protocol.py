@@ -106,6 +106,11 @@ class Backend(Protocol):
 
     name: str
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        """Return the backend itself: a copied calculator computes with the same one."""
+        del memo
+        return self
+
     def unavailable(self) -> str | None:
         """Return why nothing can be computed on this machine, None if it can."""
         return None
