@@ -72,7 +72,7 @@ class Potential:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.model.reference_energies.device
+        return self.model.element_index.device
 
     def to(self, device: torch.device | str) -> Potential:
         """Move the model to a device."""
