@@ -84,11 +84,11 @@ def test_the_extrapolation_in_single_precision_is_that_in_double(features):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda arrays: arrays.pop("0.energy_scale"), "0.energy_scale: missing"),
+        (lambda arrays: arrays.pop("0.heads.energy.energy_scale"), "0.heads.energy.energy_scale: missing"),
         (lambda arrays: arrays.update(more=np.zeros(1)), "names that are not those"),
-        (lambda arrays: arrays.update({"0.energy_scale": np.zeros(1)}), "name, type or shape"),
+        (lambda arrays: arrays.update({"0.heads.energy.energy_scale": np.zeros(1)}), "name, type or shape"),
         (
-            lambda arrays: arrays.update({"0.energy_scale": np.zeros((), np.float32)}),
+            lambda arrays: arrays.update({"0.heads.energy.energy_scale": np.zeros((), np.float32)}),
             "name, type or shape",
         ),
     ],
