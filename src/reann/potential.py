@@ -302,7 +302,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | En
 
 
 def _members(header: dict[str, Any], tensors: dict[str, Tensor]) -> list[Potential]:
-    """Return the potentials of a file, whose tensors are named `0.readout...`, `1.readout...`."""
+    """Return the potentials of a file, whose tensors are named `0.heads...`, `1.heads...`."""
     every = header.get("members")
     if not isinstance(every, list) or not all(isinstance(about, dict) for about in every):
         raise ValueError("it lacks members")

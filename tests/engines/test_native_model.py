@@ -48,7 +48,7 @@ def test_an_updated_model_is_bitwise_a_new_one(atoms, form, dtype, seed):
     set_range(new, graph)
     with torch.no_grad():  # buffers are weights, too
         new.energy_scale.mul_(1.5)
-        new.recursion.update_scale.mul_(0.7)
+        new.recursion.update.scale.mul_(0.7)
     updated = new_model(old)
     updated.update(arrays_of(new))
     for found, expected in zip(
