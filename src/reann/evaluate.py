@@ -247,7 +247,7 @@ def _with_labels(
     names: list[str],
     data: DataConfig,
     folder: Path,
-    engine: str,
+    engine: Engine,
     *,
     as_trained: bool,
 ) -> Predicted:
@@ -264,7 +264,7 @@ def _with_labels(
 
 
 def _without_labels(
-    potential: Potential | Ensemble, names: list[str], units: Units, engine: str
+    potential: Potential | Ensemble, names: list[str], units: Units, engine: Engine
 ) -> Predicted:
     """Predict files of which no labels are known."""
     with _progress() as (bar, task):

@@ -18,6 +18,8 @@ from reann.model import Reann
 from reann.model.reann import in_precision
 from reann.native.system import System
 
+ENERGY_SCALE = "0.heads.energy.energy_scale"
+
 # Under CI tests/engines/test_native.py fails without it.
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
 
@@ -84,11 +86,11 @@ def test_the_extrapolation_in_single_precision_is_that_in_double(features):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda arrays: arrays.pop("0.heads.energy.energy_scale"), "0.heads.energy.energy_scale: missing"),
+        (lambda arrays: arrays.pop(ENERGY_SCALE), f"{ENERGY_SCALE}: missing"),
         (lambda arrays: arrays.update(more=np.zeros(1)), "names that are not those"),
-        (lambda arrays: arrays.update({"0.heads.energy.energy_scale": np.zeros(1)}), "name, type or shape"),
+        (lambda arrays: arrays.update({ENERGY_SCALE: np.zeros(1)}), "name, type or shape"),
         (
-            lambda arrays: arrays.update({"0.heads.energy.energy_scale": np.zeros((), np.float32)}),
+            lambda arrays: arrays.update({ENERGY_SCALE: np.zeros((), np.float32)}),
             "name, type or shape",
         ),
     ],
