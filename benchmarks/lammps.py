@@ -33,7 +33,7 @@ sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
 import machine  # noqa: E402
 from sets import SETS  # noqa: E402
 
-from reann.engines.ase import Calculator  # noqa: E402
+from reann.interfaces.ase import Calculator  # noqa: E402
 from reann.potential import load  # noqa: E402
 
 SKIN = 1.0

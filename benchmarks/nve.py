@@ -29,11 +29,11 @@ from ase import units
 from ase.md.verlet import VelocityVerlet
 
 from reann.data.read import iter_atoms
-from reann.engines.ase import Calculator
-from reann.engines.md import drift, run_md
-from reann.engines.relax import relax
 from reann.errors import UserError
+from reann.interfaces.ase import Calculator
 from reann.potential import load
+from reann.simulate.md import drift, run_md
+from reann.simulate.relax import relax
 
 MAX_DRIFT = 0.02  # meV/atom/ps
 TEMPERATURES = (250.0, 350.0)  # K

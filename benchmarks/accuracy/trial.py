@@ -16,9 +16,9 @@ from sets import SETS, split_file
 
 from reann.backends import choice
 from reann.config import Config
-from reann.config_file import load_config
+from reann.config.file import load_config
 from reann.data.dataset import Subset, open_dataset
-from reann.evaluate import evaluate
+from reann.evaluation.compare import compare
 from reann.training.distributed import World
 from reann.training.journal import read_log
 from reann.training.run import Run, resume, train
@@ -143,7 +143,7 @@ def _tests(trial: Trial, found: Run, data: Path, runs: Path) -> dict[str, dict[s
         names = [str(data / file) for file in files]
         dataset = open_dataset(names, config.data, found.potential.cutoff, runs / ".reann-cache")
         every = Subset(dataset, torch.arange(len(dataset)).numpy())
-        summaries[name] = evaluate(found.potential, every).summary()
+        summaries[name] = compare(found.potential, every).summary()
     return summaries
 
 

@@ -13,8 +13,8 @@ from reann.backends.native.function import compute
 from reann.backends.native.weights import new_model
 from reann.config import LossConfig, ModelConfig
 from reann.data.neighbors import graph_from_atoms
-from reann.engines.ase import Calculator
 from reann.graph import Graph
+from reann.interfaces.ase import Calculator
 from reann.model import build
 from reann.native.system import System
 from reann.potential import Potential

@@ -21,7 +21,7 @@ from worker import Task, serve
 import reann
 from reann.config import Config
 from reann.data.loader import Loader
-from reann.metrics import Errors
+from reann.evaluation.metrics import Errors
 from reann.training import loop, run
 from reann.training.journal import read_log
 

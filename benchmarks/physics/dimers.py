@@ -13,8 +13,8 @@ import numpy as np
 from bench import Bench, extrapolating, rounded
 from numpy.typing import NDArray
 
-from reann.engines.relax import relax
 from reann.potential import Ensemble, Potential
+from reann.simulate.relax import relax
 
 PULLED = np.round(np.arange(0.6, 6.0001, 0.05), 2)
 """Å, lengths of the O-H bond."""

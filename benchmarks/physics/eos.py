@@ -19,7 +19,7 @@ from bench import Bench, rms, rounded
 from elastic import constants, fit, reference_frame, small_strains, stable, stress
 from numpy.typing import NDArray
 
-from reann.engines.ase import Calculator
+from reann.interfaces.ase import Calculator
 
 SCALES = np.linspace(0.97, 1.03, 13)
 """Lattice constants of the equation of state, relative to that of DFT."""

@@ -12,7 +12,7 @@ from bench import Bench, extrapolating, rms, rounded
 from dimers import energies
 from numpy.typing import NDArray
 
-from reann.engines.ase import Calculator
+from reann.interfaces.ase import Calculator
 from reann.potential import Ensemble, Potential
 
 SCANS = ("874", "3005")

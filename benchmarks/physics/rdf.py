@@ -17,9 +17,9 @@ from ase.md.bussi import Bussi
 from bench import Bench, extrapolating, mean_and_error, rounded
 from numpy.typing import NDArray
 
-from reann.engines.md import degrees_of_freedom, run_md
-from reann.engines.trail import Trail
-from reann.engines.watch import Watch
+from reann.simulate.md import degrees_of_freedom, run_md
+from reann.simulate.trail import Trail
+from reann.simulate.watch import Watch
 
 TEMPERATURE = 300.0
 STEP = 0.5

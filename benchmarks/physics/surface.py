@@ -12,11 +12,11 @@ import numpy as np
 from ase.constraints import FixAtoms
 from bench import Bench, extrapolating, rms, rounded
 
-from reann.engines.ase import Calculator
-from reann.engines.md import degrees_of_freedom, draw_velocities, drift, make_dynamics
-from reann.engines.trail import Trail
-from reann.engines.watch import ExplosionError, Watch
+from reann.interfaces.ase import Calculator
 from reann.potential import Ensemble, Potential
+from reann.simulate.md import degrees_of_freedom, draw_velocities, drift, make_dynamics
+from reann.simulate.trail import Trail
+from reann.simulate.watch import ExplosionError, Watch
 
 FRAMES = (0, 20, 40, 60)
 """Of the file that the training never saw."""

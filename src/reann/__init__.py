@@ -8,7 +8,7 @@ The flow of the data is the tree of the folders::
     -> energies -> forces, stress, ...
                 properties
            |-> training.loss -> training.loop -> water.reann
-           '-> engines: ASE, LAMMPS, i-PI, torch-sim
+           '-> interfaces: ASE, LAMMPS, i-PI, torch-sim;  simulate: md, relax
 
 Start here::
 
@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reann import upstream
     from reann.config import Config
-    from reann.engines.ase import Calculator
     from reann.errors import UserError
+    from reann.evaluation.evaluate import evaluate
     from reann.flux import heat_flux
     from reann.graph import Graph
+    from reann.interfaces.ase import Calculator
     from reann.potential import Ensemble, Potential, load
     from reann.training.run import train
 
@@ -45,6 +46,7 @@ __all__ = [
     "Potential",
     "UserError",
     "__version__",
+    "evaluate",
     "heat_flux",
     "load",
     "train",
@@ -52,12 +54,13 @@ __all__ = [
 ]
 
 _HOME = {
-    "Calculator": "reann.engines.ase",
+    "Calculator": "reann.interfaces.ase",
     "Config": "reann.config",
     "Ensemble": "reann.potential",
     "Graph": "reann.graph",
     "Potential": "reann.potential",
     "UserError": "reann.errors",
+    "evaluate": "reann.evaluation.evaluate",
     "heat_flux": "reann.flux",
     "load": "reann.potential",
     "train": "reann.training.run",

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from reann.checkpoint import write_text
+from reann.atomic_file import write_text
 from reann.config import Config, DataConfig, Section, Units
-from reann.config_errors import control_characters
-from reann.config_yaml import Dumper
+from reann.config.errors import control_characters
+from reann.config.yaml import Dumper
 from reann.errors import UserError, counted
 from reann.output_files import check_outputs
 

@@ -84,7 +84,7 @@ def write_folder(
         If a file with another content exists, unless `overwrite`; if such a file is an input; if
         a file cannot be written.
     """
-    from reann.checkpoint import replacing
+    from reann.atomic_file import replacing
 
     check_folder(folder)
     new = [name for name, text in files.items() if not _has(folder / name, text, same)]
@@ -134,7 +134,7 @@ def training_files(potentials: Iterable[Path]) -> list[Path]:
 def _settings_of(file: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the settings of the training of each member, and those of the run in the folder."""
     from reann.checkpoint import read_header
-    from reann.config_file import load_config, values_of
+    from reann.config.file import load_config, values_of
     from reann.training.folder import CONFIG, is_of_run
 
     with suppress(UserError):

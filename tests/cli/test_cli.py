@@ -109,7 +109,7 @@ CALLS = {
     ),
     "evaluate": (
         "evaluate m.reann a.xyz b.xyz --json e.json -o p.xyz --group kind",
-        "reann.evaluate:evaluate_command",
+        "reann.evaluation.evaluate:evaluate",
         {
             "files": ["a.xyz", "b.xyz"],
             "json_path": Path("e.json"),
@@ -120,12 +120,12 @@ CALLS = {
     ),
     "md": (
         "md m.reann a.xyz --temperature 300 --time 10ps --ensemble npt --seed 7 --device cpu",
-        "reann.engines.md:run_md",
+        "reann.simulate.md:run_md",
         {"temperature": 300.0, "ensemble": "npt", "seed": 7, "device": "cpu"},
     ),
     "relax": (
         "relax m.reann a.xyz --fmax 0.02 --cell -o r.xyz --optimizer fire",
-        "reann.engines.relax:relax",
+        "reann.simulate.relax:relax",
         {"fmax": 0.02, "cell": True, "output": Path("r.xyz"), "optimizer": "fire"}
         | {"device": "auto"},
     ),
@@ -135,7 +135,7 @@ CALLS = {
         {"files": ["a.xyz", "b.xyz"], "json_path": Path("c.json"), "strict": True},
     ),
     "convert": ("convert a.pth -o b.reann", "reann.upstream:convert", {}),
-    "info": ("info m.reann", "reann.info:info", {}),
+    "info": ("info m.reann", "reann.cli.info:info", {}),
 }
 
 
@@ -181,7 +181,7 @@ def test_labels_are_named_as_in_a_configuration(monkeypatch, config):
     check = replace(monkeypatch, "reann.data.check:check_command", return_value=0)
     assert run("check", "a.xyz", "--config", config).exit_code == 0
     assert check.call_args.kwargs["data"].units.energy == "Ha"
-    evaluate = replace(monkeypatch, "reann.evaluate:evaluate_command")
+    evaluate = replace(monkeypatch, "reann.evaluation.evaluate:evaluate")
     assert run("evaluate", "m.reann", "a.xyz", "--config", config).exit_code == 0
     assert evaluate.call_args.kwargs["keys"].energy == "E"
     assert run("check", "a.xyz", "--config", config, "--unit", "energy=meV").exit_code == 0
@@ -190,7 +190,7 @@ def test_labels_are_named_as_in_a_configuration(monkeypatch, config):
 
 
 def test_the_folder_of_a_run_stands_for_its_potential(monkeypatch, tmp_path):
-    relax = replace(monkeypatch, "reann.engines.relax:relax")
+    relax = replace(monkeypatch, "reann.simulate.relax:relax")
     result = run("relax", tmp_path, "a.xyz")
     assert result.exit_code == 1
     assert "no model.reann in this folder" in result.stderr
@@ -202,7 +202,7 @@ def test_the_folder_of_a_run_stands_for_its_potential(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("converged", [True, False])
 def test_the_exit_code_of_relax_tells_whether_it_ended(monkeypatch, converged):
-    relax = replace(monkeypatch, "reann.engines.relax:relax")
+    relax = replace(monkeypatch, "reann.simulate.relax:relax")
     relax.return_value.converged = converged
     assert run("relax", "m.reann", "a.xyz").exit_code == (0 if converged else 1)
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from reann import demo as module
 from reann.cli import app
-from reann.config_file import load_config
+from reann.config.file import load_config
 from reann.data.read import iter_atoms
 from reann.demo import DATA, commands, copy_data, demo, perform
 from reann.errors import UserError

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from reann.cli import app
 from reann.config import Config, DataConfig, Keys, ModelConfig, Units
 from reann.errors import UserError
-from reann.evaluate import evaluate_command
+from reann.evaluation.evaluate import evaluate as evaluate_command
 from reann.model import build
 from reann.potential import Potential, load
 from reann.terminal import Terminal

@@ -46,7 +46,7 @@ def test_without_a_folder_for_temporary_files_the_message_names_tmpdir(place, mo
     def fail(*arguments, **settings):
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
-    monkeypatch.setattr("reann.engines.relax.relax", fail)
+    monkeypatch.setattr("reann.simulate.relax.relax", fail)
     result = CliRunner().invoke(app, ["relax", "a.reann", "start.xyz"])
     assert result.exit_code == 1
     assert "Temporary files cannot be written" in result.stderr

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from reann import native
 from reann.cli import app
+from reann.cli.info import info, model_lines, run_lines, system_lines
 from reann.config import ModelConfig
 from reann.errors import UserError
-from reann.info import info, model_lines, run_lines, system_lines
 from reann.model import build
 from reann.potential import Ensemble, Potential
 

@@ -20,7 +20,7 @@ from ase import Atoms
 
 from reann.config import Config, DataConfig, RunConfig
 from reann.errors import UserError
-from reann.evaluation import Evaluation
+from reann.evaluation.comparison import Evaluation
 from reann.report import write_report
 
 GROUPS = ("molecule", "<b>crystal</b>")

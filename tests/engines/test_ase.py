@@ -15,9 +15,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from models import each_engine
 from reann.data.neighbors import graph_from_atoms
-from reann.engines.ase import Calculator
 from reann.errors import UserError
 from reann.graph import Graph
+from reann.interfaces.ase import Calculator
 from reann.potential import Ensemble, load
 
 
@@ -359,7 +359,7 @@ def test_a_device_is_chosen_without_moving_the_potential(potential, tmp_path, mo
     with pytest.raises(UserError, match="'tpu' is not a device"):
         Calculator(file, device="tpu")
     # A device other than the CPU that every computer has.
-    monkeypatch.setattr("reann.engines.ase.device_named", lambda *_: torch.device("meta"))
+    monkeypatch.setattr("reann.interfaces.ase.device_named", lambda *_: torch.device("meta"))
     assert Calculator(file, device="cuda").potential.device.type == "meta"
     assert Calculator(potential, device="cuda").potential.device.type == "meta"
     assert potential.device.type == "cpu"

@@ -20,13 +20,13 @@ from typer.testing import CliRunner
 from c_interface import needs_lammps
 from models import random_model
 from reann.cli import app
-from reann.engines.dynamics import draw_velocities, temperature_of
 from reann.errors import UserError
-from reann.ipi.export import export as to_ipi
-from reann.lammps import export as lammps_export
-from reann.lammps.export import export as to_lammps
-from reann.lammps.install import install
+from reann.interfaces.ipi.export import export as to_ipi
+from reann.interfaces.lammps import export as lammps_export
+from reann.interfaces.lammps.export import export as to_lammps
+from reann.interfaces.lammps.install import install
 from reann.potential import Potential
+from reann.simulate.dynamics import draw_velocities, temperature_of
 
 PS = 1000.0 * units.fs
 CELLS = {

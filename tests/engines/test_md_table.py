@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from ase import units
 
-from reann.engines import md_table
-from reann.engines.md import run_md
-from reann.engines.relax import relax
-from reann.engines.watch import ExplosionError
 from reann.errors import UserError
 from reann.potential import Ensemble
+from reann.simulate import md_table
+from reann.simulate.md import run_md
+from reann.simulate.relax import relax
+from reann.simulate.watch import ExplosionError
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_table_fits_80_columns(ensemble, box, kind, capsys):
 
 def test_the_speeds_follow_from_clock_and_time_step(potential, box, monkeypatch, capsys):
     ticks = itertools.count()
-    monkeypatch.setattr("reann.engines.md.clock.perf_counter", lambda: 0.02 * next(ticks))
+    monkeypatch.setattr("reann.simulate.md.clock.perf_counter", lambda: 0.02 * next(ticks))
     # A tick of 20 ms passes between two rows, which are 2 steps apart: 100 steps per second.
     run_md(potential, box, temperature=300.0, time=20.0, timestep=0.5, ensemble="nve")
     columns = table(capsys.readouterr().out)

@@ -50,7 +50,7 @@ FORMS = {
 EXPORT = """import sys
 from pathlib import Path
 from reann.errors import UserError
-from reann.metatomic.export import export
+from reann.interfaces.metatomic.export import export
 for name in sys.argv[1:]:
     export(Path(name), Path("silicon.xyz" if "silicon" in name else "start.xyz"), Path("."))
 Path("other").mkdir()

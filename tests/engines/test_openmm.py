@@ -26,7 +26,7 @@ if importlib.util.find_spec("openmm") is None:
 import openmm
 from openmm import unit
 
-from reann.engines.openmm import force_of, system_of
+from reann.interfaces.openmm import force_of, system_of
 
 KJ_MOL = units.kJ / units.mol
 

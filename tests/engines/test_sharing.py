@@ -20,8 +20,8 @@ import torch.multiprocessing
 from models import each_engine
 from reann.backends import choice
 from reann.data.neighbors import graph_from_atoms
-from reann.engines.ase import Calculator
 from reann.flux import heat_flux
+from reann.interfaces.ase import Calculator
 from reann.native.system import System
 from reann.potential import Ensemble, load
 from reann.properties import PROPERTIES

@@ -28,7 +28,7 @@ with warnings.catch_warnings():  # its neighbor list is still TorchScript
     import torch_sim as ts
     from torch_sim.models.interface import validate_model_outputs
 
-    from reann.engines.torchsim import Model
+    from reann.interfaces.torchsim import Model
 
 CPU = torch.device("cpu")
 
@@ -59,7 +59,7 @@ def test_the_given_potential_stays_where_it_is(members, monkeypatch):
     """Also when torch-sim computes elsewhere; `meta` stands for a GPU."""
     every = [Potential(random_model(seed=s)) for s in range(members)]
     potential = every[0] if members == 1 else Ensemble(every)
-    monkeypatch.setattr("reann.engines.torchsim.device_named", torch.device)
+    monkeypatch.setattr("reann.interfaces.torchsim.device_named", torch.device)
     model = Model(potential, "meta")
     assert model.potential.device.type == "meta"
     assert potential.device.type == "cpu"

@@ -12,8 +12,8 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixCartesian
 
-from reann.engines.trail import Trail, last_structure, xyz_frame
 from reann.errors import UserError
+from reann.simulate.trail import Trail, last_structure, xyz_frame
 
 KINDS = ["md.xyz", "md.extxyz", "md.traj"]
 

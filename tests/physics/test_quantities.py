@@ -21,8 +21,8 @@ from reann import cli, quantities
 from reann.config import Config
 from reann.data import names
 from reann.data.check import check_command
-from reann.engines.ase import Calculator
-from reann.evaluate import evaluate_command
+from reann.evaluation.evaluate import evaluate as evaluate_command
+from reann.interfaces.ase import Calculator
 from reann.model import heads
 from reann.model.heads import OutputHead
 from reann.model.networks import Linear

@@ -21,16 +21,16 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
 from reann.cli import app
+from reann.cli.info import run_lines
 from reann.config import Config
+from reann.config.file import load_config
 from reann.config.training import seconds
-from reann.config_file import load_config
-from reann.engines.md import run_md
-from reann.engines.relax import relax
 from reann.errors import UserError
-from reann.evaluate import evaluate_command
-from reann.info import run_lines
-from reann.ipi.export import export
+from reann.evaluation.evaluate import evaluate as evaluate_command
+from reann.interfaces.ipi.export import export
 from reann.potential import load
+from reann.simulate.md import run_md
+from reann.simulate.relax import relax
 from reann.training import budget
 from reann.training import run as training_run
 from reann.training.journal import Journal

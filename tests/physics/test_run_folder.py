@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from reann import checkpoint
-from reann.config_file import load_config
+from reann.config.file import load_config
 from reann.errors import UserError, counted
 from reann.potential import Potential, load
 from reann.training import aside

@@ -20,7 +20,7 @@ from ase.constraints import FixAtoms
 from models import random_model
 from reann import checkpoint
 from reann.config import Config, ModelConfig
-from reann.config_file import load_config
+from reann.config.file import load_config
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential, load

@@ -21,8 +21,8 @@ from reann.backends.protocol import Backend, Request
 from reann.cli import app
 from reann.config import Config
 from reann.data.neighbors import graph_from_atoms
-from reann.engines.ase import Calculator
 from reann.errors import UserError
+from reann.interfaces.ase import Calculator
 from reann.potential import Ensemble, Potential
 from reann.training.run import train
 from runs import DATA, NETWORK

@@ -19,7 +19,7 @@ from ase.units import Bohr, GPa, Rydberg, invcm, kJ, mol
 import reann.data.check
 from reann.config import Config, DataConfig
 from reann.config.data import Accepted
-from reann.config_file import load_config
+from reann.config.file import load_config
 from reann.data.check import Finding, as_json, survey
 from reann.data.check.quick import check_at_start, quick_findings
 from reann.data.check.report import write_json

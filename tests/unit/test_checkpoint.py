@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from models import random_atoms, random_model
-from reann import checkpoint, native
+from reann import atomic_file, checkpoint, native
 from reann.config import TrainingConfig
 from reann.errors import UserError
 from reann.model import build, restore
@@ -110,7 +110,7 @@ def test_a_file_is_replaced_only_by_a_whole_one(original, tmp_path):
     path.write_bytes(original.read_bytes())
 
     def fail() -> None:
-        with checkpoint.replacing(path) as temporary:
+        with atomic_file.replacing(path) as temporary:
             temporary.write_bytes(b"half")
             raise OSError(28, os.strerror(28))
 

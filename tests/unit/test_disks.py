@@ -19,10 +19,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
 from disks import largest_file
-from reann import checkpoint, cli
+from reann import atomic_file, checkpoint, cli
 from reann.cli.group import FULL
 from reann.config import Config, DataConfig
-from reann.config_file import save_config
+from reann.config.file import save_config
 from reann.data.cache import Arrays, CacheWriter, open_cache
 from reann.data.check import Survey
 from reann.data.check.report import write_json
@@ -30,7 +30,7 @@ from reann.data.dataset import Subset, open_dataset
 from reann.data.split import save_split
 from reann.demo import copy_data
 from reann.errors import UserError
-from reann.evaluation import Evaluation
+from reann.evaluation.comparison import Evaluation
 from reann.new import new_config
 from reann.report import predictions, write_report
 from reann.training.distributed import World
@@ -216,7 +216,7 @@ def test_no_link_is_followed_when_a_file_is_made(name, tmp_path):
     victim.write_text("precious")
     if name == "file":
         (folder / f".a.{os.getpid()}.tmp").symlink_to(victim)
-        checkpoint.write_text(folder / "a", "new")
+        atomic_file.write_text(folder / "a", "new")
         assert (folder / "a").read_text() == "new"
         assert not (folder / "a").is_symlink()
     elif name == "lock":
@@ -235,7 +235,7 @@ def test_no_link_is_followed_when_a_file_is_made(name, tmp_path):
 
 def test_names_that_are_no_text_can_be_written_and_read_back(tmp_path):
     name = os.fsdecode(b"d\xff.xyz")
-    checkpoint.write_text(tmp_path / "a", f'"{name}"')
+    atomic_file.write_text(tmp_path / "a", f'"{name}"')
     assert (tmp_path / "a").read_text("utf-8") == '"d\\udcff.xyz"'
 
 

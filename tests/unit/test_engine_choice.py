@@ -16,8 +16,8 @@ from reann.backends.protocol import Request
 from reann.cli import app
 from reann.config import Config
 from reann.data.neighbors import graph_from_atoms
-from reann.engines.ase import Calculator
 from reann.errors import UserError
+from reann.interfaces.ase import Calculator
 from reann.model import Reann
 from reann.potential import Potential
 from reann.training.run import train

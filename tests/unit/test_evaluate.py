@@ -12,8 +12,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from reann.config import DataConfig, ModelConfig
 from reann.data.dataset import Dataset, Subset, open_dataset
 from reann.errors import UserError
-from reann.evaluate import evaluate
-from reann.evaluation import Evaluation
+from reann.evaluation.compare import compare
+from reann.evaluation.comparison import Evaluation
 from reann.model import build
 from reann.potential import Ensemble, Potential
 
@@ -115,8 +115,8 @@ def test_the_worst_structure_has_the_worst_force_and_names_its_atom():
 
 def test_batches_do_not_change_predictions(dataset):
     potential, done = perturbed(dataset.elements), []
-    together = evaluate(potential, everything(dataset))
-    alone = evaluate(potential, everything(dataset), max_edges=1, progress=done.append)
+    together = compare(potential, everything(dataset))
+    alone = compare(potential, everything(dataset), max_edges=1, progress=done.append)
     assert done == [1] * len(dataset)
     for name, value in together.predicted.items():
         np.testing.assert_allclose(alone.predicted[name], value, rtol=1e-10, atol=1e-12)
@@ -125,7 +125,7 @@ def test_batches_do_not_change_predictions(dataset):
 def test_predictions_stand_beside_the_structures_they_belong_to(dataset):
     potential = perturbed(dataset.elements)
     subset = Subset(dataset, np.array([7, 4, 0]))
-    found = evaluate(potential, subset, max_edges=40)
+    found = compare(potential, subset, max_edges=40)
     for place, index in enumerate(subset.indices):
         expected = potential.predict(dataset.atoms(int(index)))
         assert found.predicted["energy"][place] == pytest.approx(expected["energy"])
@@ -138,7 +138,7 @@ def test_predictions_stand_beside_the_structures_they_belong_to(dataset):
 
 
 def test_stress_is_compared_where_structures_are_periodic(dataset):
-    found = evaluate(perturbed(dataset.elements), everything(dataset))
+    found = compare(perturbed(dataset.elements), everything(dataset))
     bulk = np.array(found.groups) == "bulk"
     assert np.isfinite(found.predicted["stress"][bulk]).all()
     assert np.isnan(found.predicted["stress"][~bulk]).all()
@@ -147,8 +147,8 @@ def test_stress_is_compared_where_structures_are_periodic(dataset):
 
 def test_an_ensemble_evaluates_to_the_mean_and_says_how_far_it_disagrees(dataset):
     members = [perturbed(dataset.elements, seed) for seed in (1, 2)]
-    both = evaluate(Ensemble(members), everything(dataset))
-    first, second = (evaluate(member, everything(dataset)) for member in members)
+    both = compare(Ensemble(members), everything(dataset))
+    first, second = (compare(member, everything(dataset)) for member in members)
     mean = 0.5 * (first.predicted["forces"] + second.predicted["forces"])
     spread = np.abs(first.predicted["energy"] - second.predicted["energy"]) / np.sqrt(2)
     np.testing.assert_allclose(both.predicted["forces"], mean, atol=1e-10)
@@ -159,14 +159,14 @@ def test_an_ensemble_evaluates_to_the_mean_and_says_how_far_it_disagrees(dataset
 
 def test_extrapolation_is_known_only_when_ranges_were_recorded(dataset):
     potential = perturbed(dataset.elements)
-    assert evaluate(potential, everything(dataset)).extrapolating is None
+    assert compare(potential, everything(dataset)).extrapolating is None
     with torch.no_grad():
         potential.model.density_min.fill_(-1e9)
         potential.model.density_max.fill_(1e9)
-    assert not evaluate(potential, everything(dataset)).extrapolating.any()
+    assert not compare(potential, everything(dataset)).extrapolating.any()
     with torch.no_grad():
         potential.model.density_max.fill_(-1e8)
-    assert evaluate(potential, everything(dataset)).extrapolating.all()
+    assert compare(potential, everything(dataset)).extrapolating.all()
 
 
 def test_an_unknown_element_is_an_error_that_names_the_structure(tmp_path):
@@ -175,5 +175,5 @@ def test_an_unknown_element_is_an_error_that_names_the_structure(tmp_path):
     odd.numbers[0] = 16
     dataset = opened(tmp_path, [water(rng, 1), odd])
     with pytest.raises(UserError, match=r"knows H, O; the data also have S") as error:
-        evaluate(perturbed([1, 8]), everything(dataset))
+        compare(perturbed([1, 8]), everything(dataset))
     assert "data.xyz#1" in error.value.where

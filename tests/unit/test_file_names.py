@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reann.config import Config
-from reann.config_file import anchored
+from reann.config.file import anchored
 from reann.data.files import display_name, file_hash, find_files, located, path_text
 from reann.errors import UserError
 

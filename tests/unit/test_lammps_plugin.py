@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reann.lammps import doctor, install, places
-from reann.lammps.places import CHECKSUM, PLUGIN, Lammps, is_intact
+from reann.interfaces.lammps import doctor, install, places
+from reann.interfaces.lammps.places import CHECKSUM, PLUGIN, Lammps, is_intact
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from models import CUTOFF, random_atoms
 from reann.data.neighbors import graph_from_atoms
+from reann.evaluation.metrics import Errors, key, residuals
 from reann.graph import Graph
-from reann.metrics import Errors, key, residuals
 from reann.quantities import label_names
 
 SHAPES = {"energy": (7,), "forces": (20, 3), "stress": (7, 3, 3)}

@@ -7,7 +7,7 @@ import ase.io
 import pytest
 
 from reann.config import Config
-from reann.config_file import load_config
+from reann.config.file import load_config
 from reann.errors import UserError
 from reann.new import ACTIVE, new_config, render
 

@@ -12,12 +12,12 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from tests.models import random_model
 
+from reann.cli.info import model_lines
 from reann.config import Config, ModelConfig, NetworkConfig
+from reann.config.file import load_config, save_config
 from reann.config.presets import PRESETS, changes, describe_preset
 from reann.config.unused import refuse_unused, unused
-from reann.config_file import load_config, save_config
 from reann.errors import UserError
-from reann.info import model_lines
 from reann.new import new_config
 from reann.potential import Potential
 from reann.training.describe import describe

@@ -11,7 +11,7 @@ from ase import units as ase_units
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.config import Config, DataConfig, Units
-from reann.config_file import load_config, save_config
+from reann.config.file import load_config, save_config
 from reann.data.check import survey
 from reann.data.dataset import open_dataset
 from reann.data.labels import Extractor, extract, resolve_keys

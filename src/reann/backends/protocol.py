@@ -28,7 +28,7 @@ from reann.quantities import outputs
 if TYPE_CHECKING:
     import ase
 
-    from reann.engines.skin import SkinList
+    from reann.interfaces.skin import SkinList
     from reann.potential import Ensemble, Potential
 
 

@@ -44,7 +44,7 @@ def label_options(
     if config is None and not keys and not units:
         return None
     from reann import config as settings
-    from reann.config_file import load_config
+    from reann.config.file import load_config
 
     data = load_config(config).data if config else settings.DataConfig(train=[])
     key_of = {

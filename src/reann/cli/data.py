@@ -81,7 +81,7 @@ def info(
     """
     if path is None and not system:
         raise typer.BadParameter("Name a .reann file or a run folder, or ask for --system.")
-    from reann.info import info, system_info
+    from reann.cli.info import info, system_info
 
     if system:
         system_info()

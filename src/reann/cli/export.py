@@ -40,7 +40,7 @@ def export(
     """
     folder = folder or Path(to.value)
     if to is Target.ipi:
-        from reann.ipi.export import export as for_ipi
+        from reann.interfaces.ipi.export import export as for_ipi
 
         dropped = for_ipi(model, start, folder, overwrite=overwrite)
         say(f"{folder}/input.xml")
@@ -49,7 +49,7 @@ def export(
         return
     if to is Target.metatomic:
         try:
-            from reann.metatomic.export import export as for_metatomic
+            from reann.interfaces.metatomic.export import export as for_metatomic
         except ImportError as error:
             fix = "pip install metatomic-torch metatomic-ase, and a PyTorch that they allow"
             raise UserError(f"metatomic is not there: {error}.", "--to metatomic", fix) from error
@@ -57,7 +57,7 @@ def export(
         file, found = for_metatomic(model, start, folder, overwrite=overwrite)
         say(f"{file}\nmetatomic computes the same: {found}.")
         return
-    from reann.lammps.export import export as for_lammps
+    from reann.interfaces.lammps.export import export as for_lammps
 
     exported = for_lammps(model, start, folder, overwrite=overwrite)
     say(f"{folder}/in.lammps")

@@ -38,13 +38,13 @@ def lammps(
     Example: reann lammps install
     """
     if task is Task.doctor:
-        from reann.lammps.doctor import doctor
+        from reann.interfaces.lammps.doctor import doctor
 
         lines, works = doctor()
         for name, said in lines:
             say(f"{name:<18}{said}")
         raise typer.Exit(0 if works else 1)
-    from reann.lammps.install import install
+    from reann.interfaces.lammps.install import install
 
     plugin = install(headers, mpi, bigbig=bigbig)
     say(f"{plugin}")

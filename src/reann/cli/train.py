@@ -58,7 +58,7 @@ def train(
 
     Example: reann train water.yaml training.time=10min model.cutoff=5
     """
-    from reann.config_file import load_config
+    from reann.config.file import load_config
 
     settings = load_config(config, overrides or [])
     from reann.training.run import train

@@ -106,13 +106,13 @@ def evaluate(
 
     Example: reann evaluate runs/water/model.reann test.xyz --json errors.json
     """
-    from reann.evaluate import evaluate_command
+    from reann.evaluation.evaluate import evaluate as evaluate_files
     from reann.output_files import check_outputs
 
     check_outputs({"--output": output, "--json": json_path}, [config])
     labels = label_options(config, key, unit)
     with told():
-        evaluate_command(
+        evaluate_files(
             model,
             files,
             json_path=json_path,
@@ -154,7 +154,7 @@ def md(
     Example: reann md model.reann start.xyz --temperature 300 --time 10ps
     """
     duration = femtoseconds(time)
-    from reann.engines.md import run_md
+    from reann.simulate.md import run_md
 
     try:
         run_md(
@@ -204,7 +204,7 @@ def relax(
 
     Example: reann relax model.reann start.xyz --cell -o relaxed.xyz
     """
-    from reann.engines.relax import relax
+    from reann.simulate.relax import relax
 
     done = relax(
         model,

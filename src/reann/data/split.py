@@ -12,7 +12,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from reann import strict_json
-from reann.checkpoint import write_text
+from reann.atomic_file import write_text
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
 from reann.data.draw import Drawing, group_names

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from reann.checkpoint import replacing
+from reann.atomic_file import replacing
 from reann.errors import UserError
 from reann.terminal import Terminal
 

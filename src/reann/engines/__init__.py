@@ -1,1 +1,1 @@
-"""What runs a potential: ASE's calculator, molecular dynamics and relaxation."""
+"""Former places of `reann.interfaces` and `reann.simulate`."""

@@ -1,1 +1,1 @@
-"""i-PI: path integrals and advanced sampling, with a potential as its driver."""
+"""The former place of `reann.interfaces.ipi`, which folders exported earlier import."""

@@ -17,12 +17,12 @@ import numpy as np
 import yaml
 from ase.data import chemical_symbols
 
-from reann import checkpoint, strict_json
+from reann import atomic_file, strict_json
 from reann.config import Config
 from reann.config.presets import describe_preset
 from reann.errors import counted
-from reann.evaluation import Evaluation, Outlier
-from reann.metrics import key
+from reann.evaluation.comparison import Evaluation, Outlier
+from reann.evaluation.metrics import key
 from reann.quantities import label_names, named
 from reann.report import plots
 from reann.report.scene import scene
@@ -87,7 +87,7 @@ def write_report(
         style=_resource("style.css"),
         viewer=_resource("viewer.js"),
     )
-    checkpoint.write_text(Path(path), printable(page))
+    atomic_file.write_text(Path(path), printable(page))
 
 
 def _template() -> jinja2.Template:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.errors import counted
-from reann.evaluation import Evaluation
-from reann.metrics import key
+from reann.evaluation.comparison import Evaluation
+from reann.evaluation.metrics import key
 from reann.quantities import named
 from reann.report.svg import Axes
 from reann.report.tables import number

@@ -17,9 +17,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_xyz
 from numpy.typing import NDArray
 
-from reann import checkpoint
+from reann import atomic_file
 from reann.errors import UserError
-from reann.evaluation import Evaluation
+from reann.evaluation.comparison import Evaluation
 from reann.quantities import is_per_atom
 
 PREFIX = "reann_"
@@ -43,7 +43,7 @@ def write(path: Path, evaluation: Evaluation, structures: Iterable[ase.Atoms]) -
     structures
         Those of the evaluation, in its order.
     """
-    with checkpoint.replacing(path) as temporary:
+    with atomic_file.replacing(path) as temporary:
         opened = gzip.open if path.name.lower().endswith(".gz") else open
         with opened(temporary, "wt", encoding="utf-8") as file:
             for i, atoms in zip(range(evaluation.n_structures), structures, strict=True):

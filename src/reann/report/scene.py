@@ -11,7 +11,7 @@ from ase.data.colors import jmol_colors
 from numpy.typing import NDArray
 
 from reann.data.neighbors import neighbor_list
-from reann.evaluation import Evaluation, Outlier
+from reann.evaluation.comparison import Evaluation, Outlier
 
 BOND = 1.2
 """Atoms closer than this times the sum of their covalent radii are drawn as bonded."""

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from reann.errors import counted
-from reann.evaluation import Evaluation
-from reann.metrics import key
+from reann.evaluation.comparison import Evaluation
+from reann.evaluation.metrics import key
 from reann.quantities import label_names, named
 from reann.terminal import Terminal, plain_table
 

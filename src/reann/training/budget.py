@@ -15,8 +15,8 @@ import numpy as np
 from reann.checkpoint import read_header
 from reann.config import Config
 from reann.config.training import seconds
+from reann.evaluation.metrics import Errors
 from reann.graph import Graph
-from reann.metrics import Errors
 from reann.training.folder import folder_of, members_of
 from reann.training.journal import Journal
 from reann.training.loop import Trainer

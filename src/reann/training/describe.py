@@ -16,7 +16,7 @@ from reann.config.presets import describe_preset
 from reann.data.dataset import Dataset
 from reann.data.statistics import ReferenceEnergies
 from reann.errors import counted
-from reann.metrics import key
+from reann.evaluation.metrics import key
 from reann.model import Reann
 from reann.quantities import label_names, labels
 from reann.training.setup import Parts

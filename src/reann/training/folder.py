@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reann.checkpoint import open_no_link
+from reann.atomic_file import open_no_link
 from reann.config import Config
 from reann.errors import UserError, listed
 from reann.model_file import MODEL

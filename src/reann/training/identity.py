@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from reann import strict_json
 from reann.backends.protocol import Backend
 from reann.config import Config
-from reann.config_file import values_of
+from reann.config.file import values_of
 from reann.data.dataset import Subset
 from reann.errors import UserError
 from reann.training.distributed import World

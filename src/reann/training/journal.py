@@ -18,9 +18,9 @@ from pathlib import Path
 from rich.live import Live
 from rich.text import Text
 
-from reann.checkpoint import open_no_link, replacing
+from reann.atomic_file import open_no_link, replacing
 from reann.errors import UserError
-from reann.metrics import key
+from reann.evaluation.metrics import key
 from reann.quantities import Quantity, labels
 from reann.terminal import Terminal, is_gone
 from reann.training.trackers import Tracker

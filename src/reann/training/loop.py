@@ -22,8 +22,8 @@ from reann.config import CosineSchedule, TrainingConfig
 from reann.data.loader import Loader
 from reann.device import memory_advice
 from reann.errors import UserError, counted
+from reann.evaluation.metrics import Errors, key, residuals
 from reann.graph import Graph
-from reann.metrics import Errors, key, residuals
 from reann.torch_state import differentiable
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row

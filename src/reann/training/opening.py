@@ -11,7 +11,7 @@ import torch
 
 from reann.backends import choice
 from reann.config import Config
-from reann.config_file import load_config
+from reann.config.file import load_config
 from reann.device import device_named
 from reann.errors import UserError
 from reann.training.aside import is_set_aside, settle

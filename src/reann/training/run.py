@@ -8,15 +8,16 @@ from pathlib import Path
 
 import torch
 
+from reann.atomic_file import replacing
 from reann.backends import choice
-from reann.checkpoint import replacing
 from reann.config import Config
+from reann.config.file import anchored, save_config
 from reann.config.unused import refuse_unused
-from reann.config_file import anchored, save_config
 from reann.data.check.quick import check_at_start
 from reann.data.split import save_split
 from reann.device import cpu_threads
-from reann.evaluate import Evaluation, evaluate
+from reann.evaluation.compare import compare
+from reann.evaluation.comparison import Evaluation
 from reann.model_file import MODEL, model_file
 from reann.potential import Ensemble, Potential
 from reann.report import write_report
@@ -208,7 +209,7 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
         held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
         potential.to(common.device)
         for name, part in held_out.items():
-            evaluations[name] = evaluate(potential, part, engine=config.run.engine)
+            evaluations[name] = compare(potential, part, engine=config.run.engine)
             errors = sentence(evaluations[name].summary())
             journal.say(f"{name:9} {errors} RMSE of {_weights(members, bool(warnings))}")
         _report(config, parts, evaluations, warnings, journal)

@@ -21,7 +21,7 @@ from torch import Tensor
 from reann import checkpoint
 from reann.config import CosineSchedule, TrainingConfig
 from reann.errors import DamagedError, UserError, listed
-from reann.metrics import Errors
+from reann.evaluation.metrics import Errors
 from reann.model import Reann
 from reann.model_file import MODEL
 from reann.training.optim import Average

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from reann.checkpoint import replacing
+from reann.atomic_file import replacing
 from reann.errors import UserError, listed
 from reann.output_files import check_outputs
 from reann.upstream import settings as inputs

@@ -22,7 +22,7 @@ from reann.native.system import System
 from reann.quantities import named
 
 if TYPE_CHECKING:
-    from reann.engines.skin import SkinList
+    from reann.interfaces.skin import SkinList
     from reann.potential import Ensemble, Potential
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reann import strict_json
-from reann.checkpoint import write_text
+from reann.atomic_file import write_text
 from reann.data.check.survey import FileSummary, Survey
 from reann.errors import counted, listed
 from reann.terminal import Terminal, plain_table

@@ -23,8 +23,8 @@ from ase.io.trajectory import Trajectory
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
-from reann.engines.constraints import fixed_directions
 from reann.errors import UserError
+from reann.interfaces.constraints import fixed_directions
 
 SUFFIXES = (".xyz", ".extxyz", ".traj")
 EXACT = ("positions", "momenta", "masses")

@@ -10,9 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from reann.config import Config, ModelConfig
-from reann.config.presets import PRESETS, defeated, shown
-from reann.config.section import flat
-from reann.config_errors import (
+from reann.config.errors import (
     FieldPath,
     annotation,
     field_at,
@@ -21,7 +19,9 @@ from reann.config_errors import (
     sections_in,
     unknown_field,
 )
-from reann.config_yaml import Loader, read_yaml
+from reann.config.presets import PRESETS, defeated, shown
+from reann.config.section import flat
+from reann.config.yaml import Loader, read_yaml
 from reann.errors import UserError, did_you_mean, shortened
 
 EXCLUSIVE: set[FieldPath] = {("training", "time"), ("training", "epochs")}

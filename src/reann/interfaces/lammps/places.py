@@ -16,8 +16,8 @@ from importlib import metadata
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
-CORE = SOURCES.parent / "core"
-ENGINE = SOURCES.parent / "native" / "libreann_serial.so"
+CORE = SOURCES.parents[1] / "core"
+ENGINE = SOURCES.parents[1] / "native" / "libreann_serial.so"
 """The native engine without threads of its own; ranks are the parallelism of LAMMPS."""
 PLUGIN = "reannplugin.so"
 CHECKSUM = "sha256"

@@ -7,7 +7,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from reann.backends.protocol import Backend, Results, Step
-from reann.engines.skin import SkinList
+from reann.interfaces.skin import SkinList
 from reann.potential import Ensemble, Potential
 from reann.quantities import is_per_atom
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from ase import units
 
-from reann.engines.continuation import Beginning
-from reann.engines.dynamics import temperature_of
-from reann.engines.watch import Watch
 from reann.errors import counted
+from reann.simulate.continuation import Beginning
+from reann.simulate.dynamics import temperature_of
+from reann.simulate.watch import Watch
 
 GRAMS_PER_CM3 = 1000.0 * units.kg / units.m**3
 """In ASE's units of mass and length."""

@@ -14,9 +14,9 @@ from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, Mo
 from metatomic_ase import MetatomicCalculator
 from numpy.typing import NDArray
 
-from reann.engines.files import at_start, read_start
-from reann.engines.parity import Difference, checked, not_computed
-from reann.metatomic.model import recorded
+from reann.interfaces.metatomic.model import recorded
+from reann.interfaces.parity import Difference, checked, not_computed
+from reann.interfaces.start import at_start, read_start
 from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
 from reann.potential import Ensemble, Potential, load

@@ -10,13 +10,13 @@ import ase
 import numpy as np
 
 from reann.backends.native.backend import unsupported_form
-from reann.engines.files import at_start, plain_name, read_start, title_of
-from reann.engines.parity import Difference, checked, not_computed
 from reann.errors import UserError
-from reann.lammps.data import System, data_file, system_of
-from reann.lammps.doctor import run
-from reann.lammps.places import from_pip
-from reann.lammps.script import check_input, command, fixed_in, start_input
+from reann.interfaces.lammps.data import System, data_file, system_of
+from reann.interfaces.lammps.doctor import run
+from reann.interfaces.lammps.places import from_pip
+from reann.interfaces.lammps.script import check_input, command, fixed_in, start_input
+from reann.interfaces.parity import Difference, checked, not_computed
+from reann.interfaces.start import at_start, plain_name, read_start, title_of
 from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
 from reann.potential import Prediction, load

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from reann.errors import UserError
-from reann.lammps.places import (
+from reann.interfaces.lammps.places import (
     CHECKSUM,
     CORE,
     ENGINE,

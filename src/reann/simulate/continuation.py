@@ -8,10 +8,10 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from reann.engines.dynamics import has_velocities
-from reann.engines.files import read_start
-from reann.engines.trail import last_structure
 from reann.errors import UserError
+from reann.interfaces.start import read_start
+from reann.simulate.dynamics import has_velocities
+from reann.simulate.trail import last_structure
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from xml.sax.saxutils import escape
 import ase
 import numpy as np
 
-from reann.engines.constraints import fixed_directions
-from reann.engines.dynamics import has_velocities
-from reann.engines.files import at_start, plain_name, read_start, time_step, title_of
-from reann.engines.trail import xyz_frame
+from reann.interfaces.constraints import fixed_directions
+from reann.interfaces.start import at_start, plain_name, read_start, time_step, title_of
 from reann.model_file import model_file
 from reann.output_files import check_folder, write_folder
 from reann.potential import load
+from reann.simulate.dynamics import has_velocities
+from reann.simulate.trail import xyz_frame
 
 BEADS, STEPS = 8, 2000
 FREE = 100.0
 """Å, edge of the cell that i-PI is told where there is none."""
-DRIVER = """from reann.ipi.driver import Driver
+DRIVER = """from reann.interfaces.ipi.driver import Driver
 
 __DRIVER_NAME__, __DRIVER_CLASS__ = "reann", Driver.__name__
 """

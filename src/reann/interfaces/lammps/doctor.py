@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from reann.lammps.install import GET_LAMMPS, find_compiler
-from reann.lammps.places import ENGINE, PLUGIN, from_pip, is_intact
+from reann.interfaces.lammps.install import GET_LAMMPS, find_compiler
+from reann.interfaces.lammps.places import ENGINE, PLUGIN, from_pip, is_intact
 
 Line = tuple[str, str]
 TRY = """units metal

@@ -17,7 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from reann.config import Config, DataConfig, IndexSplit
-from reann.config_errors import (
+from reann.config.errors import (
     FieldPath,
     Mistake,
     annotation,
@@ -26,8 +26,8 @@ from reann.config_errors import (
     mistakes,
     sections_in,
 )
-from reann.config_overrides import apply
-from reann.config_yaml import Dumper, Lines, read_yaml
+from reann.config.overrides import apply
+from reann.config.yaml import Dumper, Lines, read_yaml
 from reann.data.files import located
 from reann.errors import UserError, did_you_mean, shortened
 
@@ -89,7 +89,7 @@ def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -
     body = yaml.dump(
         values_of(config), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100
     )
-    from reann.checkpoint import write_text
+    from reann.atomic_file import write_text
 
     write_text(Path(path), header + body)
 

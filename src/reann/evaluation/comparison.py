@@ -1,6 +1,6 @@
 """`Evaluation`: predictions beside references, and the errors as tables.
 
-Units of errors are in their names, as in `reann.metrics`.
+Units of errors are in their names, as in `reann.evaluation.metrics`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from reann import quantities
-from reann.metrics import Errors
+from reann.evaluation.metrics import Errors
 
 
 @dataclass(frozen=True)

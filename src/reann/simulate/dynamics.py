@@ -9,8 +9,8 @@ from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
 
-from reann.engines.settings import Dynamics
 from reann.errors import UserError, counted, did_you_mean
+from reann.simulate.settings import Dynamics
 
 ENSEMBLES = ("langevin", "nve", "npt")
 BAROSTAT_TIME = 1000.0

@@ -10,10 +10,10 @@ import torch
 from ase import units
 from ase.md.md import MolecularDynamics
 
-from reann.engines.ase import Calculator
-from reann.engines.dynamics import temperature_of
-from reann.engines.trail import Trail
 from reann.errors import UserError
+from reann.interfaces.ase import Calculator
+from reann.simulate.dynamics import temperature_of
+from reann.simulate.trail import Trail
 
 HOTTEST = 10.0
 """A temperature above this many times the highest of the wanted one, that of the start and 300 K is

@@ -1,0 +1,1 @@
+"""Predictions beside labels: which keys hold the labels, errors, comparison, the verb evaluate."""

@@ -1,0 +1,158 @@
+"""Predict structures with a potential and compare with their labels.
+
+Every structure is predicted once, in batches limited by their neighbor pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from reann import quantities
+from reann.backends import choice
+from reann.backends.choice import Engine
+from reann.data.dataset import Subset
+from reann.data.loader import pieces
+from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError, listed
+from reann.evaluation.comparison import Evaluation
+from reann.graph import Graph
+from reann.model.reann import MARGIN
+from reann.potential import Ensemble, Potential
+
+MAX_EDGES = 200_000
+Progress = Callable[[int], None]
+"""Told how many structures more are done."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    graph: Graph
+    origins: list[str]
+    groups: list[str]
+
+
+def compare(
+    potential: Potential | Ensemble,
+    subset: Subset,
+    max_edges: int = MAX_EDGES,
+    progress: Progress | None = None,
+    engine: Engine = "auto",
+) -> Evaluation:
+    """Predict every structure of a part of a data set.
+
+    Parameters
+    ----------
+    max_edges
+        Most neighbor pairs in memory at once; a larger structure is alone.
+    progress
+        Called with the number of structures after each batch.
+    engine
+        As for `Potential.evaluate`.
+
+    Raises
+    ------
+    UserError
+        When structures have elements that the potential does not know: which structures.
+    """
+    dataset = subset.dataset
+
+    def batches() -> Iterator[_Batch]:
+        # One more for each structure: isolated atoms need memory, too.
+        for batch in pieces(np.asarray(subset.indices), dataset.n_edges + 1, max_edges):
+            which = batch.tolist()
+            origins = [dataset.origin(i) for i in which]
+            yield _Batch(dataset.graph(batch), origins, [dataset.groups[i] for i in which])
+
+    return _compared(potential, batches(), progress, engine)
+
+
+def predict_unlabeled(
+    potential: Potential | Ensemble,
+    structures: Iterator[tuple[ase.Atoms, str]],
+    max_edges: int = MAX_EDGES,
+    progress: Progress | None = None,
+    engine: Engine = "auto",
+) -> Evaluation:
+    """Predict structures that stream by, with the names of where they come from."""
+
+    def batches() -> Iterator[_Batch]:
+        graphs: list[Graph] = []
+        origins: list[str] = []
+        for atoms, origin in structures:
+            graph = graph_from_atoms(atoms, potential.cutoff, origin)
+            if graphs and sum(g.n_edges + 1 for g in graphs) + graph.n_edges >= max_edges:
+                yield _Batch(Graph.batch(graphs), origins, [""] * len(origins))
+                graphs, origins = [], []
+            graphs.append(graph)
+            origins.append(origin)
+        if graphs:
+            yield _Batch(Graph.batch(graphs), origins, [""] * len(origins))
+
+    return _compared(potential, batches(), progress, engine)
+
+
+def _compared(
+    potential: Potential | Ensemble,
+    batches: Iterator[_Batch],
+    progress: Progress | None,
+    engine: Engine,
+) -> Evaluation:
+    has_range = all(member.model.has_range for member in potential.members)
+    wanted = [*potential.labels, *(["extrapolation"] if has_range else [])]
+    engine = choice.check(engine) or engine  # looked up once
+    origins: list[str] = []
+    groups: list[str] = []
+    n_atoms, numbers, outside = [], [], []
+    reference: dict[str, list[NDArray]] = {}
+    predicted: dict[str, list[NDArray]] = {}
+    for batch in batches:
+        _check_elements(potential, batch)
+        graph = batch.graph.to(potential.device)
+        found = potential.evaluate(graph, wanted, engine)
+        if has_range:
+            outside.append((found.pop("extrapolation") > MARGIN).cpu().numpy())
+        for name, value in found.items():
+            predicted.setdefault(name, []).append(value.detach().cpu().double().numpy())
+        for name in quantities.label_names():
+            if name in graph.labels:
+                reference.setdefault(name, []).append(graph.labels[name].cpu().double().numpy())
+        n_atoms.append(graph.atoms_per_system.cpu().numpy())
+        numbers.append(graph.atomic_numbers.cpu().numpy())
+        origins += batch.origins
+        groups += batch.groups
+        if progress:
+            progress(len(batch.origins))
+    together = {name: np.concatenate(parts) for name, parts in predicted.items()}
+    if "stress" in together and not np.isfinite(together["stress"]).any():
+        together = {k: v for k, v in together.items() if not k.startswith("stress")}
+    return Evaluation(
+        origins=origins,
+        groups=groups,
+        n_atoms=np.concatenate(n_atoms) if n_atoms else np.empty(0, np.int64),
+        numbers=np.concatenate(numbers) if numbers else np.empty(0, np.int64),
+        reference={name: np.concatenate(parts) for name, parts in reference.items()},
+        predicted={k: v for k, v in together.items() if not k.endswith("_std")},
+        extrapolating=np.concatenate(outside) if outside else None,
+        std={k.removesuffix("_std"): v for k, v in together.items() if k.endswith("_std")},
+    )
+
+
+def _check_elements(potential: Potential | Ensemble, batch: _Batch) -> None:
+    numbers = batch.graph.atomic_numbers.numpy()
+    unknown = ~np.isin(numbers, potential.model.elements)
+    if unknown.any():
+        symbols = sorted({chemical_symbols[z] for z in numbers[unknown]})
+        system = batch.graph.system.numpy()
+        atoms = {i: np.flatnonzero(unknown[system == i]) for i in np.unique(system[unknown])}
+        raise UserError(
+            f"The potential knows {', '.join(potential.elements)}; "
+            f"the data also have {', '.join(symbols)}.",
+            listed(f"{batch.origins[i]} atom {listed(which)}" for i, which in atoms.items()),
+            "Leave these structures out, or train with structures that hold these elements.",
+        )

@@ -1,0 +1,144 @@
+"""The verb `evaluate`: errors of a potential on files, as tables, JSON and extended XYZ."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+from rich.progress import Progress, TaskID
+
+from reann import atomic_file, strict_json
+from reann.backends import choice
+from reann.backends.choice import Engine
+from reann.config import DataConfig, Keys, Units
+from reann.data.dataset import Subset, open_dataset
+from reann.data.read import iter_atoms
+from reann.data.remarks import ignore, print_notes
+from reann.data.stated import angstrom
+from reann.device import device_named
+from reann.evaluation.compare import compare, predict_unlabeled
+from reann.evaluation.comparison import Evaluation
+from reann.evaluation.label_keys import conventions, described, position_unit
+from reann.output_files import check_outputs
+from reann.potential import Ensemble, Potential, load
+from reann.report import predictions, tables
+from reann.terminal import Terminal
+
+
+def evaluate(
+    model: Path,
+    files: Sequence[str],
+    json_path: Path | None = None,
+    output: Path | None = None,
+    *,
+    group: str | None = None,
+    engine: Engine = "auto",
+    keys: Keys | None = None,
+    units: Units | None = None,
+    as_trained: bool = True,
+    device: str = "cpu",
+    console: Terminal | None = None,
+) -> Evaluation:
+    """Print error tables, and write them as JSON and the predictions as extended XYZ.
+
+    Parameters
+    ----------
+    group
+        Label that names the group of a structure; `config_type` is found.
+    keys, units
+        Of the files; by default found automatically, and eV and Å.
+    as_trained
+        Whether fields of `keys` and `units` that are not set come from the training of the
+        potential, if the labels of the files are under the keys that they had there.
+
+    Raises
+    ------
+    UserError
+        For unreadable files, unknown elements, and outputs that cannot be written, or would replace
+        an input.
+    """
+    choice.check(engine, f"--engine {engine}")
+    predictions.check_name(output)
+    console = console or Terminal()
+    check_outputs({"--output": output, "--json": json_path}, [model, *files])
+    potential = load(model, device_named(choice.device_for(engine, device), "--device"))
+    names = [str(file) for file in files]
+    metadata = potential.metadata if as_trained else {}
+    known = conventions(names, metadata, keys or Keys(), units or Units())
+    by_group = known.keys.model_copy(update={"group": group}) if group else known.keys
+    data = DataConfig(train=names, keys=by_group, units=known.units, missing="allow")
+    with ExitStack() as stack:
+        if known.labeled:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reann-")))
+            trained = known.as_trained
+            predicted = _with_labels(potential, names, data, folder, engine, as_trained=trained)
+        else:
+            predicted = _without_labels(potential, names, data.units, engine)
+        lines, found, structures = predicted
+        for line in lines:
+            console.say(line)
+        tables.show(found, console)
+        if output is not None:
+            predictions.write(output, found, structures)
+            console.say(f"Predictions: {output}")
+    if json_path is not None:
+        about = {"model": str(model), "files": names}
+        atomic_file.write_text(Path(json_path), _as_json(about | found.as_json()))
+    return found
+
+
+def _as_json(content: dict[str, Any]) -> str:
+    return strict_json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+Predicted = tuple[list[str], Evaluation, Iterator[ase.Atoms]]
+"""What to say about the labels, the predictions, and their structures once more."""
+
+
+def _with_labels(
+    potential: Potential | Ensemble,
+    names: list[str],
+    data: DataConfig,
+    folder: Path,
+    engine: Engine,
+    *,
+    as_trained: bool,
+) -> Predicted:
+    """Predict files with labels; `folder` holds their neighbor lists meanwhile."""
+    with _progress() as (bar, task):
+        dataset = open_dataset(names, data, potential.cutoff, folder)
+        print_notes(dataset.remarks)
+        bar.update(task, total=len(dataset))
+        subset = Subset(dataset, np.arange(len(dataset)))
+        found = compare(potential, subset, progress=lambda n: bar.advance(task, n), engine=engine)
+    labels = described(dataset.keys, data.units) + ", as in the training" * as_trained
+    about = [f"Labels: {labels}", *(f"Note: {note}" for note in dataset.notes)]
+    return about, found, (dataset.atoms(i) for i in range(len(dataset)))
+
+
+def _without_labels(
+    potential: Potential | Ensemble, names: list[str], units: Units, engine: Engine
+) -> Predicted:
+    """Predict files of which no labels are known."""
+    with _progress() as (bar, task):
+        structures = angstrom(iter_atoms(names), units)
+        found = predict_unlabeled(
+            potential, structures, progress=lambda n: bar.advance(task, n), engine=engine
+        )
+    again = angstrom(iter_atoms(names, remarks=ignore), units)
+    about = [f"Labels: none; positions in {position_unit(names, units)}"]
+    return about, found, (atoms for atoms, _ in again)
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Progress, TaskID]]:
+    """Yield a bar on standard error and its task; it is gone at the end."""
+    quiet = not sys.stderr.isatty()
+    with Progress(console=Terminal(stderr=True), transient=True, disable=quiet) as bar:
+        yield bar, bar.add_task("predicting", total=None)

@@ -1,0 +1,249 @@
+"""`Calculator`: a potential behind ASE's interface, with a neighbor list that lasts some steps."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import ase
+import numpy as np
+from ase.calculators import calculator as ase_calculator
+
+from reann.backends import choice
+from reann.backends.choice import Engine
+from reann.device import device_named
+from reann.errors import UserError, did_you_mean
+from reann.interfaces.compute import GraphStep, step_of
+from reann.interfaces.skin import SkinList
+from reann.model.reann import MARGIN, PRECISIONS, Reann, in_precision
+from reann.potential import Ensemble, Potential, check_elements, load
+from reann.torch_state import differentiable
+
+USUAL = frozenset({"energy", "energies", "forces", "stress"})
+EXTRAPOLATION = frozenset({"extrapolation"})
+
+
+class Calculator(ase_calculator.Calculator):
+    """ASE calculator of a potential or an ensemble.
+
+    Offers energy, free_energy (the same), energies (eV), forces (eV/Å) and, where the cell is
+    periodic in three dimensions, stress (eV/Å^3, Voigt order, ASE's sign). An ensemble gives
+    means, and `energy_std`, `forces_std`, `stress_std` beside them. The property `extrapolation`
+    is computed only where it is asked for, with `get_property`: how far the density of each atom
+    lies outside the range of the training, in widths of this range; of an ensemble, for the
+    member that extrapolates furthest. Positions are never changed; forces are those of the
+    potential, and ASE applies the constraints. Threads may share a calculator: they compute one
+    after the other.
+
+    Parameters
+    ----------
+    potential
+        The potential, or the `.reann` file that holds it. A given potential is copied: the
+        calculator keeps the weights of when it was made.
+    engine
+        `native` computes in C++, `torch` in PyTorch; `auto` takes the native engine where it can:
+        on CPUs, in installations that have it. Or the name that an installed package has given to
+        its own, or a `reann.backends.protocol.Backend`.
+    skin
+        Å; the neighbor list reaches this much beyond the cutoff and is kept until an atom has
+        moved half of it, or the cell, the periodicity or the composition changed.
+    precision
+        Of the networks: `float32` or `float64`; by default as the potential has it.
+    device
+        `cpu`, `cuda`, or `auto`: a GPU if there is one. By default a loaded potential computes
+        where it is, and a file is read to the CPU. A given potential is never moved.
+
+    Raises
+    ------
+    UserError
+        For an unknown engine, precision or device, `native` where it is impossible, a file that
+        is no potential; while computing, for unknown elements (which atoms), coincident atoms,
+        impossible cells, and where the memory of the GPU is not enough.
+    """
+
+    name: ClassVar[str] = "reann"  # pyright: ignore[reportIncompatibleMethodOverride]
+    ignored_changes: ClassVar[set[str]] = {"initial_magmoms", "initial_charges"}
+
+    def __init__(
+        self,
+        potential: Potential | Ensemble | str | Path,
+        engine: Engine = "auto",
+        skin: float = 0.5,
+        precision: str | None = None,
+        device: str | None = None,
+    ) -> None:
+        super().__init__()
+        choice.check(engine)
+        place = device and choice.device_for(engine, device)
+        if isinstance(potential, (str, Path)):
+            potential = load(potential, device_named(place or "cpu", "device"))
+        else:
+            device_of = potential.device if place is None else device_named(place, "device")
+            potential = _changed(potential, lambda model: model.to(device_of))
+        self.potential = potential if precision is None else _converted(potential, precision)
+        self.backend = choice.chosen(engine, (member.model for member in self.potential.members))
+        self.skin = skin
+        self.others = frozenset(self.potential.model.output_names)
+        names = USUAL | EXTRAPOLATION | self.others
+        self.implemented_properties = ["free_energy", *sorted(names)]
+        self._prepare()
+        if len(self.potential.members) > 1:
+            spreads = ["energy_std", "forces_std", "stress_std"]
+            self.implemented_properties = [*self.implemented_properties, *spreads]
+
+    @property
+    def engine(self) -> str:
+        """Name of what computes."""
+        return self.backend.name
+
+    def _prepare(self) -> None:
+        """Make what belongs to this process and is not copied: lock, engine, neighbor list."""
+        self._process, self._lock = os.getpid(), threading.RLock()
+        self.compute = step_of(self.backend, self.potential)
+        self.neighbors = SkinList(self.potential.cutoff, self.skin)
+
+    def _locked(self) -> AbstractContextManager[Any]:
+        """Return what keeps other threads out: atoms, results and neighbor list belong together."""
+        if self._process != os.getpid():
+            # A fork copies the lock as it is, perhaps held by a thread that the fork does not have.
+            self._prepare()
+        return self._lock
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs, as of one moment."""
+        made_anew = ("_process", "_lock", "compute", "neighbors")
+        with self._locked():
+            return {name: x for name, x in vars(self).items() if name not in made_anew}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
+
+    def get_property(
+        self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """Return a property; as ASE does, but keep the last structure, of which much stays."""
+        if name not in self.implemented_properties:
+            raise ase_calculator.PropertyNotImplementedError(f"{name} property not implemented")
+        with self._locked():
+            if atoms is not None and self.check_state(atoms):
+                self.results = {}
+            if name not in self.results:
+                if not allow_calculation:
+                    return None
+                self.calculate(self.atoms if atoms is None else atoms, [name])
+            result = self.results[name]
+        return result.copy() if isinstance(result, np.ndarray) else result
+
+    def get_potential_energy(
+        self, atoms: ase.Atoms | None = None, force_consistent: bool = False
+    ) -> float:
+        """Return the energy in eV, which is consistent with the forces."""
+        return self.get_property("free_energy" if force_consistent else "energy", atoms)
+
+    def calculate_properties(self, atoms: ase.Atoms, properties: Sequence[str]) -> Any:
+        """Return several properties at once."""
+        with self._locked():
+            return super().calculate_properties(atoms, properties)
+
+    def calculate(
+        self,
+        atoms: ase.Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(ase_calculator.all_changes),
+    ) -> None:
+        """Compute all that the structure has, the extrapolation if asked for; called by ASE."""
+        del system_changes  # the neighbor list finds out by itself
+        with self._locked():
+            self._calculate(atoms, properties)
+
+    def _calculate(self, atoms: ase.Atoms | None, properties: Sequence[str]) -> None:
+        if atoms is not None and (changed := self.check_state(atoms)):
+            self.results = {}
+            if changed == ["positions"] and self.atoms is not None:
+                # A copy of everything takes a fifth of the time of a step of few atoms.
+                self.atoms.arrays["positions"] = atoms.arrays["positions"].copy()
+            else:
+                self.atoms = atoms.copy()
+        atoms = self.atoms
+        assert atoms is not None
+        if {"stress", "stress_std"} & set(properties) and not atoms.pbc.all():
+            raise ase_calculator.PropertyNotImplementedError(
+                "Stress is defined for structures that are periodic in three dimensions;"
+                f" pbc is {atoms.pbc.tolist()}."
+            )
+        if not self.neighbors.holds(atoms):
+            check_elements(self.potential, atoms)
+            self.neighbors.build(atoms)
+        if others := self.others.intersection(properties):
+            if not self.results:
+                self._calculate(atoms, ("energy",))
+            reference = GraphStep(choice.REFERENCE, self.potential)
+            self.results |= reference(atoms, self.neighbors, others)
+            return
+        names = USUAL
+        if "extrapolation" in properties:
+            if self.results:  # those of this structure: ASE asks for what they lack
+                found = self.compute(atoms, self.neighbors, EXTRAPOLATION)
+                self.results["extrapolation"] = found["extrapolation"]
+                return
+            names |= EXTRAPOLATION
+        results = self.compute(atoms, self.neighbors, names)
+        self.results = results | {"free_energy": results["energy"]}
+
+    def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
+        """Return what has changed since the last structure; ASE's way takes longer than a step."""
+        del tol
+        old = self.atoms
+        if old is None or len(old) != len(atoms):
+            return list(ase_calculator.all_changes)
+        return [
+            name
+            for name, was, is_now in (
+                ("positions", old.arrays["positions"], atoms.arrays["positions"]),
+                ("numbers", old.arrays["numbers"], atoms.arrays["numbers"]),
+                ("cell", old.cell.array, atoms.cell.array),
+                ("pbc", old.pbc, atoms.pbc),
+            )
+            if was.tobytes() != is_now.tobytes()
+        ]
+
+    def fraction_extrapolating(self) -> float:
+        """Return the fraction of atoms of the last structure outside the range of the training.
+
+        An atom of an ensemble counts when it does so for one of the members. NaN where the
+        potential did not record its range.
+        """
+        known = all(member.model.has_range for member in self.potential.members)
+        with self._locked():
+            if self.atoms is None or not known:
+                return float("nan")
+            outside = self.get_property("extrapolation", self.atoms)
+        return float(np.mean(outside > MARGIN))
+
+
+def _converted(potential: Potential | Ensemble, precision: str) -> Potential | Ensemble:
+    """Return a copy whose networks have the precision."""
+    if precision not in PRECISIONS:
+        raise UserError(
+            f"'{precision}' is not a precision.{did_you_mean(precision, PRECISIONS)}",
+            fix=f"Use one of {', '.join(PRECISIONS)}.",
+        )
+    return _changed(potential, lambda model: in_precision(model, PRECISIONS[precision]))
+
+
+@differentiable()
+def _changed(
+    potential: Potential | Ensemble, change: Callable[[Reann], Reann]
+) -> Potential | Ensemble:
+    """Return a changed copy; the given potential stays as it is."""
+    members = [
+        Potential(change(copy.deepcopy(member.model)), member.metadata)
+        for member in potential.members
+    ]
+    return members[0] if len(members) == 1 else Ensemble(members)

@@ -1,0 +1,1 @@
+"""i-PI: path integrals and advanced sampling, with a potential as its driver."""

@@ -1,0 +1,1 @@
+"""Molecular dynamics and relaxation on the command line."""
