@@ -94,6 +94,11 @@ def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
     source = potential.metadata.get("reference_energies_source", "unknown")
     listed = ", ".join(f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True))
     yield "atoms", f"{listed} eV (source: {source})"
+    heads = potential.model.heads
+    for name, head in list(zip(heads, heads.every(), strict=True))[1:]:
+        values = head.reference_energies.tolist()
+        listed = ", ".join(f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True))
+        yield "", f"{listed} eV of the head {name}"
     rank = potential.metadata.get("reference_energies_rank")
     if source == "fit" and rank is not None and rank < len(values):
         known = f"The structures determine {rank} of {len(values)} energies: their compositions do"

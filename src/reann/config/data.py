@@ -38,6 +38,9 @@ class Keys(OfLabels):
     """Weight of a structure in the loss; 1 where absent. `weight`, `config_weight` are found."""
     group: str | None = None
     """Name of the group of a structure, for error tables and splits; `config_type` is found."""
+    head: str | None = None
+    """Name of the head of the model that the labels of a structure belong to (`model.heads`); the
+    first one where absent. Never found without being named here."""
 
 
 class IndexSplit(Section):

@@ -37,8 +37,6 @@ def unused(model: ModelConfig) -> dict[str, str]:
         reasons["messages"] = "l_max=0"
     if model.messages == "directional" and model.n_recursions == 0:
         reasons["messages"] = "n_recursions=0"
-    if len(model.heads) > 1:
-        reasons["heads"] = "data that name no heads"
     reasons |= _unused_in("readout", model.readout)
     if model.n_recursions:
         reasons |= _unused_in("update", model.update)

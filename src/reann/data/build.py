@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
+from numpy.typing import NDArray
 
 from reann.config import DataConfig
 from reann.data.cache import CacheWriter
@@ -122,9 +124,12 @@ class _Build:
         self.census = KeyCensus()
         self.remarks: list[Remark] = []
         self.labels = [q for q in labels() if keys.holds(q.name)]
-        self.arrays = ARRAYS | {q.name: (q.shape, _REAL) for q in self.labels}
+        self._has_heads = keys.of("head") is not None
+        head = {"head": ((), _NATURAL)} if self._has_heads else {}
+        self.arrays = ARRAYS | head | {q.name: (q.shape, _REAL) for q in self.labels}
         self._elements: set[int] = set()
         self._groups: dict[str, int] = {"": 0}
+        self._heads: dict[str, int] = {"": 0}
         self._conditions = VaryingConditions()
         self._atoms = self._edges = self._n = self._with_zero_forces = self._constrained = 0
 
@@ -149,6 +154,7 @@ class _Build:
             origin=np.array([place]),
             group=np.array([self._groups.setdefault(given["group"], len(self._groups))]),
             weight=given["weight"][None],
+            **self._head_of(given),
             **{q.name: given[q.name] if q.per_atom else given[q.name][None] for q in self.labels},
         )
         self._elements.update(np.unique(atoms.numbers).tolist())
@@ -159,6 +165,11 @@ class _Build:
             zero = (given["forces"] == 0).all(axis=1)
             self._with_zero_forces += bool(zero.any() and not zero.all())
             self._constrained += bool(atoms.constraints)
+
+    def _head_of(self, given: Mapping[str, Any]) -> dict[str, NDArray[np.int64]]:
+        if not self._has_heads:
+            return {}
+        return {"head": np.array([self._heads.setdefault(given.get("head", ""), len(self._heads))])}
 
     def finish(self, writer: CacheWriter, keys: ResolvedKeys) -> None:
         writer.append(first_atom=np.array([self._atoms]), first_edge=np.array([self._edges]))
@@ -174,6 +185,7 @@ class _Build:
                 "keys": asdict(keys),
                 "elements": sorted(self._elements),
                 "groups": list(self._groups),
+                "heads": list(self._heads),
                 "varying": self._conditions.names(),
                 "notes": notes,
                 "remarks": summarized(self.remarks),

@@ -25,6 +25,7 @@ from reann.data.files import display_name, file_hash, find_files
 from reann.data.fingerprint import fingerprints, stored_part
 from reann.data.keys import ResolvedKeys
 from reann.data.rounding import condensed, looked_up, recorded
+from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.quantities import label_names, labels
 
@@ -64,6 +65,9 @@ class Dataset:
         names: list[str] = about["groups"]
         self.groups: list[str] = [names[code] for code in arrays["group"]]
         """(structures,) names, empty where there is none."""
+        self._head_names: list[str] = about.get("heads", [])
+        self.head: NDArray[np.int64] | None = None
+        """(structures,) indices in the heads of a model; None: the first one for all."""
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -72,6 +76,41 @@ class Dataset:
         """Return where a structure comes from, as ``train.xyz.gz#17``."""
         file, frame = self._arrays["origin"][index]
         return f"{self.files[file][0]}#{frame}"
+
+    def assign_heads(self, heads: Sequence[str]) -> None:
+        """Look up the head of every structure among those of a model.
+
+        Raises
+        ------
+        UserError
+            If a structure names another head, or if no structure can name one of several.
+        """
+        if "head" not in self._arrays:
+            if len(heads) > 1:
+                raise UserError(
+                    f"The model has the heads {', '.join(heads)}, and the data do not say which of"
+                    " them the structures belong to.",
+                    "data.keys.head",
+                    "Name the key that holds the name of the head of each structure.",
+                )
+            return
+        codes = self._arrays["head"]
+        for code, name in enumerate(self._head_names):
+            if name and name not in heads:
+                first = int(np.flatnonzero(codes == code)[0])
+                raise UserError(
+                    f"The structure names the head '{name}'; the model has {', '.join(heads)}."
+                    f"{did_you_mean(name, heads)}",
+                    self.origin(first),
+                    "Correct it, or list all heads in model.heads.",
+                )
+        index = np.array([heads.index(name) if name else 0 for name in self._head_names])
+        self.head = index[codes] if len(heads) > 1 else None
+
+    @property
+    def n_heads(self) -> int:
+        """Number of heads up to the last one that structures belong to."""
+        return 1 if self.head is None else int(self.head.max(initial=0)) + 1
 
     @property
     def periodic(self) -> bool:
@@ -120,6 +159,7 @@ class Dataset:
             edge_index=torch.from_numpy(edge_index),
             edge_shift=torch.from_numpy(shift),
             labels=labels,
+            head=None if self.head is None else torch.from_numpy(self.head[indices]),
         )
 
     def atoms(self, index: Index) -> ase.Atoms:
@@ -162,6 +202,12 @@ class Subset:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def of_head(self, head: int) -> Subset:
+        """Return the structures whose labels belong to a head."""
+        if self.dataset.head is None:
+            return self if head == 0 else Subset(self.dataset, self.indices[:0])
+        return Subset(self.dataset, self.indices[self.dataset.head[self.indices] == head])
 
     @property
     def fingerprints(self) -> NDArray[np.uint64]:

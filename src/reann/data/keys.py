@@ -30,7 +30,7 @@ class ResolvedKeys:
     """Which key holds which label."""
 
     chosen: dict[str, str] = field(default_factory=dict)
-    """The key of each label that is used, of weight and of group."""
+    """The key of each label that is used, of weight, group and head."""
     counts: dict[str, int] = field(default_factory=dict)
     """How many structures have each label."""
     n_structures: int = 0

@@ -42,7 +42,7 @@ def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str)
     -------
     dict
         The labels that are used, with the shapes of `reann.quantities`, matrices symmetric;
-        weight (); group, a string, empty without one.
+        weight (); group, a string, empty without one; head, a string, where there is one.
 
     Raises
     ------
@@ -87,8 +87,9 @@ def read_labels(
         given["weight"] = _array(values, key, [()], origin)
         if not (np.isfinite(given["weight"]) and given["weight"] >= 0):
             raise UserError(f"The weight {given['weight']} ('{key}') is not a number >= 0.", origin)
-    if (key := keys.of("group")) in values:
-        given["group"] = str(values[key])
+    for name in ("group", "head"):
+        if (key := keys.of(name)) in values:
+            given[name] = str(values[key])
     return given
 
 

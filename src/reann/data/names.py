@@ -18,7 +18,7 @@ def word_set(text: str) -> frozenset[str]:
 
 
 _METHOD = r"(?:dft|ref|reference|target|true|qm|total|tot|label|pbe|pbe0|scan|cc|ccsdt?)"
-_NAMED = {"weight": ("weight", "config_weight"), "group": ("config_type", "group")}
+_NAMED = {"weight": ("weight", "config_weight"), "group": ("config_type", "group"), "head": ()}
 """Names that are read whatever the case of their letters."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -91,7 +91,7 @@ _OPPOSITE = word_set("grad grads gradient gradients egrad engrad pressure press 
 
 
 def every_name() -> tuple[str, ...]:
-    """Return what keys are looked for: labels, other forms of them, weight and group."""
+    """Return what keys are looked for: labels, other forms of them, weight, group and head."""
     return *quantities.readable(), *_NAMED
 
 

@@ -38,9 +38,11 @@ class ReferenceEnergies:
 
 
 def reference_energies(
-    train: Subset, setting: Literal["auto", "fit", "isolated"] | Mapping[str, float]
+    train: Subset,
+    setting: Literal["auto", "fit", "isolated"] | Mapping[str, float],
+    head: int = 0,
 ) -> ReferenceEnergies:
-    """Return the energies of the elements of a data set.
+    """Return the energies of the elements of a data set, from the labels of one head.
 
     ``fit`` is the least-squares fit of the total energies on the composition with the smallest
     norm; isolated atoms are left out of it. ``isolated`` takes the lowest energy of the isolated
@@ -57,7 +59,8 @@ def reference_energies(
     if isinstance(setting, Mapping):
         values = _given(setting, elements)
         return ReferenceEnergies(values, "given", len(elements), len(elements))
-    isolated = {} if setting == "fit" else _isolated(dataset)
+    train = train.of_head(head)
+    isolated = {} if setting == "fit" else _isolated(dataset, head)
     if setting == "isolated":
         _require_all(isolated, elements)
     if set(isolated) == set(elements):
@@ -75,10 +78,14 @@ def reference_energies(
     return ReferenceEnergies(values, "fit", int(rank), len(elements))
 
 
-def reference_sum(dataset: Dataset, reference: ReferenceEnergies) -> NDArray[np.float64]:
-    """Return the sum of the reference energies of every structure, (structures,), eV."""
-    values = np.array([reference.values[element] for element in dataset.elements], dtype=np.float64)
-    return dataset.composition().astype(np.float64) @ values
+def reference_sum(dataset: Dataset, *references: ReferenceEnergies) -> NDArray[np.float64]:
+    """Return the sum of the reference energies of every structure, (structures,), eV.
+
+    `references` are those of each head, in the order of the heads.
+    """
+    composition = dataset.composition().astype(np.float64)
+    sums = [composition @ np.array([r.values[z] for z in dataset.elements]) for r in references]
+    return sums[0] if dataset.head is None else np.choose(dataset.head, sums)
 
 
 def force_scale(train: Subset) -> float:
@@ -92,14 +99,15 @@ def force_scale(train: Subset) -> float:
     mean_square = _mean_square_force(train, _largest_usual_force(train))
     if mean_square is not None:
         return float(max(np.sqrt(mean_square), SMALLEST_SCALE))
-    residuals = _energy_residuals(train, reference_energies(train, "fit"))
+    fits = [reference_energies(train, "fit", head) for head in range(train.dataset.n_heads)]
+    residuals = _energy_residuals(train, *fits)
     if len(residuals) == 0:
         return 1.0
     n_atoms = train.dataset.n_atoms[train.indices[_has_energy(train)]]
     return float(max(np.std(residuals / np.sqrt(n_atoms)), SMALLEST_SCALE))
 
 
-def baseline_errors(subset: Subset, reference: ReferenceEnergies) -> dict[str, float]:
+def baseline_errors(subset: Subset, *references: ReferenceEnergies) -> dict[str, float]:
     """Return the errors of the reference energies alone, with no forces.
 
     Returns
@@ -108,7 +116,7 @@ def baseline_errors(subset: Subset, reference: ReferenceEnergies) -> dict[str, f
         ``energy_rmse_meV_per_atom`` and ``forces_rmse_meV_per_A``, where there are such labels.
     """
     errors = {}
-    residuals = _energy_residuals(subset, reference)
+    residuals = _energy_residuals(subset, *references)
     if len(residuals):
         n_atoms = subset.dataset.n_atoms[subset.indices[_has_energy(subset)]]
         errors["energy_rmse_meV_per_atom"] = 1e3 * float(
@@ -144,9 +152,9 @@ def _given(setting: Mapping[str, float], elements: list[int]) -> dict[int, float
     return {z: float(setting[chemical_symbols[z]]) for z in elements}
 
 
-def _isolated(dataset: Dataset) -> dict[int, float]:
+def _isolated(dataset: Dataset, head: int) -> dict[int, float]:
     values: dict[int, float] = {}
-    whole = Subset(dataset, np.arange(len(dataset)))
+    whole = Subset(dataset, np.arange(len(dataset))).of_head(head)
     indices = whole.indices[_has_energy(whole)]
     for index in indices[_is_isolated(dataset, indices)]:
         element = int(dataset.rows("numbers", [index])[0])
@@ -175,12 +183,12 @@ def _has_energy(subset: Subset) -> NDArray[np.bool_]:
     return np.isfinite(subset.dataset.label("energy")[subset.indices])
 
 
-def _energy_residuals(subset: Subset, reference: ReferenceEnergies) -> NDArray[np.float64]:
+def _energy_residuals(subset: Subset, *references: ReferenceEnergies) -> NDArray[np.float64]:
     indices = subset.indices[_has_energy(subset)]
     if len(indices) == 0:
         return np.empty(0)
     energies = np.asarray(subset.dataset.label("energy"))[indices]
-    return energies - reference_sum(subset.dataset, reference)[indices]
+    return energies - reference_sum(subset.dataset, *references)[indices]
 
 
 def _mean_square_force(subset: Subset, limit: float = np.inf) -> float | None:

@@ -149,6 +149,10 @@ class Heads(nn.ModuleDict):
         assert isinstance(head, EnergyHead)
         return head
 
+    def every(self) -> list[EnergyHead]:
+        """Return all heads."""
+        return [head for head in self.values() if isinstance(head, EnergyHead)]
+
     def of(self, graph: Graph) -> Int[Tensor, " atoms"] | None:
         """Return the index of the head of each atom, None if it is the first of all.
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from reann.config import ModelConfig
+from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.model.heads import EnergyHead, Features, Heads, output_heads
 from reann.model.hosts import Host, host_of
@@ -199,6 +200,28 @@ class Reann(nn.Module):
         of its range, or when the training had no atom of its element.
         """
         return self.extrapolation(graph) > margin
+
+
+@differentiable()
+def with_head(model: Reann, name: str) -> Reann:
+    """Return a copy of a model with one of its heads alone, which every engine computes.
+
+    Raises
+    ------
+    UserError
+        If the model has no head of this name.
+    """
+    if name not in model.heads:
+        raise UserError(
+            f"The model has no head '{name}'.{did_you_mean(name, model.heads)}",
+            fix=f"Use one of {', '.join(model.heads)}.",
+        )
+    alone = copy.deepcopy(model)
+    alone.config = model.config.model_copy(update={"heads": [name]})
+    for other in model.heads:
+        if other != name:
+            del alone.heads[other]
+    return alone
 
 
 @differentiable()

@@ -46,7 +46,11 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
         f"data      {counts} · {_elements(data)}",
         f"labels    {_labels(data)} · force scale {parts.scale:.3f} eV/Å",
         "split     " + " · ".join(sizes),
-        *_reference(parts.reference),
+        *(
+            line
+            for head, reference in zip(m.heads, parts.references, strict=True)
+            for line in _reference(reference, head if len(m.heads) > 1 else "")
+        ),
         f"baseline  {sentence(parts.baseline)} without a network, on valid",
         "model     " + " · ".join(size),
         f"preset    {describe_preset(m)}",
@@ -104,9 +108,9 @@ def _labels(data: Dataset) -> str:
     return " · ".join(f"{name} {count or '–'}" for name, count in counts)
 
 
-def _reference(reference: ReferenceEnergies) -> list[str]:
+def _reference(reference: ReferenceEnergies, head: str) -> list[str]:
     energies = [f"{chemical_symbols[z]} {e:.3f}" for z, e in reference.values.items()]
-    lines = [f"E0        {'  '.join(energies)} eV ({reference.source})"]
+    lines = [f"E0        {'  '.join(energies)} eV ({reference.source}{head and f', head {head}'})"]
     if reference.source == "fit" and reference.rank < reference.n_elements:
         lines.append(
             f"note      the compositions determine {reference.rank} of {reference.n_elements} "

@@ -109,8 +109,10 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
     average = Average(model, Average.decay_for(training.ema, len(loader) * training.epochs))
 
     def begin() -> None:
-        if not common.warm_start and not model.reference_energies.requires_grad:
-            fit_last_layer(model, parts.train, config.run.seed)
+        fixed = [not head.reference_energies.requires_grad for head in model.heads.every()]
+        if not common.warm_start and any(fixed):
+            for head in np.flatnonzero(fixed).tolist():
+                fit_last_layer(model, parts.train, config.run.seed, head)
             processes.share(model.state_dict().values())
             average.restart()
 

@@ -22,13 +22,13 @@ RIDGE = 1e-3
 
 
 @torch.no_grad()
-def fit_last_layer(model: Reann, train: Subset, seed: int) -> None:
-    """Set the last layer of the readout by ridge regression on total energies."""
+def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> None:
+    """Set the last layer of a head's readout by ridge regression on its total energies."""
     dataset = train.dataset
     if not dataset.has("energy"):
         return
-    hidden, energies = [], []
-    for graph, embedding in densities(model, train, STRUCTURES, seed):
+    own, hidden, energies = model.heads.every()[head], [], []
+    for graph, embedding in densities(model, train.of_head(head), STRUCTURES, seed):
         atoms = embedding.atoms
         x = model.recursion.standardize(embedding.density, atoms.counts).split(atoms.counts)
         nothing = model.recursion.nothing()
@@ -36,13 +36,15 @@ def fit_last_layer(model: Reann, train: Subset, seed: int) -> None:
         system[atoms.rank] = graph.system
         parts = []
         for z, (x_z, system_z) in enumerate(zip(x, system.split(atoms.counts), strict=True)):
-            of_atoms = model.readout.hidden(z, x_z) - model.readout.hidden(z, nothing[z : z + 1])
+            of_atoms = own.readout.hidden(z, x_z) - own.readout.hidden(z, nothing[z : z + 1])
             summed = of_atoms.new_zeros(graph.n_systems, of_atoms.shape[1])
             parts.append(summed.index_add(0, system_z, of_atoms))
         hidden.append(torch.cat(parts, dim=1).to(torch.float64))
         # With its last layer at zero the model itself gives sum e_Z, and the repulsion.
         known = properties.evaluate(model, graph, ["energy"])["energy"]
-        energies.append((graph.labels["energy"] - known) / model.energy_scale)
+        energies.append((graph.labels["energy"] - known) / own.energy_scale)
+    if not hidden:
+        return
     a, b = torch.cat(hidden), torch.cat(energies)
     labeled = torch.isfinite(b)
     a, b = a[labeled], b[labeled]
@@ -53,4 +55,4 @@ def fit_last_layer(model: Reann, train: Subset, seed: int) -> None:
     # Free atoms alone have no features: then nothing is fitted.
     kernel.diagonal().add_(RIDGE * kernel.diagonal().mean().clamp(min=1e-9))
     weights = a.T @ torch.linalg.solve(kernel, b)
-    model.readout.last.weight.copy_(weights.view_as(model.readout.last.weight))
+    own.readout.last.weight.copy_(weights.view_as(own.readout.last.weight))

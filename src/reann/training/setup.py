@@ -51,7 +51,8 @@ class Parts:
     train: Subset
     valid: Subset
     test: Subset | None
-    reference: ReferenceEnergies
+    references: tuple[ReferenceEnergies, ...]
+    """Of each head."""
     baseline: dict[str, float]
     """Errors on `valid` without a network."""
     scale: float
@@ -61,6 +62,11 @@ class Parts:
     """Fingerprints of the training structures, for the file of the potential."""
     notes: list[str]
     """What the user should know about the parts."""
+
+    @property
+    def reference(self) -> ReferenceEnergies:
+        """Reference energies of the first head."""
+        return self.references[0]
 
     def by_name(self) -> dict[str, Subset]:
         """Return the parts that there are."""
@@ -93,7 +99,9 @@ def open_parts(
 
     def open_files(files: str | list[str]) -> Dataset:
         def build_cache() -> Dataset:
-            return open_dataset(files, config.data, config.model.cutoff, cache, progress)
+            data = open_dataset(files, config.data, config.model.cutoff, cache, progress)
+            data.assign_heads(config.model.heads)
+            return data
 
         # The leading process builds the cache, the others then find it.
         found = build_cache() if world.leads else None
@@ -118,7 +126,7 @@ def open_parts(
         parts = split(data, config.data, config.run.seed, open_files, learned.fingerprints)
     train, valid = parts["train"], parts["valid"]
     notes = known_structures(parts, learned.fingerprints)
-    reference = reference_energies(train, config.data.reference_energies)
+    reference, *others = references(config, train)
     if parent and warm_start:
         require_elements(parent, data.elements, warm_start)
         reference = reference_of(parent, reference, config.data.reference_energies, warm_start)
@@ -127,13 +135,31 @@ def open_parts(
         train=train,
         valid=valid,
         test=parts.get("test"),
-        reference=reference,
-        baseline=baseline_errors(valid, reference),
+        references=(reference, *others),
+        baseline=baseline_errors(valid, reference, *others),
         scale=force_scale(train),
         mean_neighbors=mean_neighbors(train),
         record=record_of(train, learned),
         notes=notes,
     )
+
+
+def references(config: Config, train: Subset) -> list[ReferenceEnergies]:
+    """Return the reference energies of each head.
+
+    Raises
+    ------
+    UserError
+        If they are given, and there are several heads.
+    """
+    setting, heads = config.data.reference_energies, config.model.heads
+    if len(heads) > 1 and isinstance(setting, Mapping):
+        raise UserError(
+            f"Reference energies are given once, and the model has the heads {', '.join(heads)}.",
+            "data.reference_energies",
+            "Add the energies of isolated atoms to the data of each head, or use `fit`.",
+        )
+    return [reference_energies(train, setting, head) for head in range(len(heads))]
 
 
 def require_labels(
@@ -170,12 +196,14 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
         dtype=_dtype(config),
     )
     with torch.no_grad():
-        model.energy_scale.fill_(parts.scale)
-        for row, z in enumerate(model.elements):
-            model.reference_energies[row] = parts.reference.values.get(z, 0.0)
+        for head, reference in zip(model.heads.every(), parts.references, strict=True):
+            head.energy_scale.fill_(parts.scale)
+            for row, z in enumerate(model.elements):
+                head.reference_energies[row] = reference.values.get(z, 0.0)
     set_standardization(model, parts.train, config.run.seed)
-    # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
-    model.reference_energies.requires_grad_(parts.reference.source == "fit")
+    for head, reference in zip(model.heads.every(), parts.references, strict=True):
+        # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
+        head.reference_energies.requires_grad_(reference.source == "fit")
     return model, parts.reference.source
 
 

@@ -129,7 +129,8 @@ def start_of(potential: Potential, reference: ReferenceEnergies) -> Reann:
     with torch.no_grad():
         for row, z in enumerate(model.elements):
             model.reference_energies[row] = reference.values[z]
-    model.reference_energies.requires_grad_(reference.source == "fit")
+    for head in model.heads.every():
+        head.reference_energies.requires_grad_(reference.source == "fit")
     return model
 
 
