@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models import CUTOFF, forms, random_atoms, random_model, set_range, structures
 from reann import native
-from reann.backends.native.weights import new_model
+from reann.backends.native.weights import new_model, tensors_of
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
@@ -81,6 +81,14 @@ def test_the_extrapolation_in_single_precision_is_that_in_double(features):
     assert (expected > 0.0).any()
     for found in (single.extrapolation(graph), results(new_model(single), single, graph)[4]):
         np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("form", [{}, {"messages": "directional", "zbl": {}}, {"features": "gram"}])
+def test_weights_are_watched_one_and_all(form):
+    model = random_model(**form)
+    state, watched = model.state_dict(), dict(tensors_of(model))
+    assert watched.keys() == state.keys()
+    assert all(watched[name].data_ptr() == tensor.data_ptr() for name, tensor in state.items())
 
 
 @pytest.mark.parametrize(

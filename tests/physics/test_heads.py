@@ -110,6 +110,8 @@ def test_what_cannot_be_computed_is_said() -> None:
     for engine in ("native", "torch"):
         with pytest.raises(UserError, match="asks for head 1, counted from 0"):
             choice.evaluate(random_model(), graph, ["energy"], engine=engine)
+    with pytest.raises(UserError, match="asks for head -1, counted from 0"):
+        choice.evaluate(model, replace(graph, head=torch.tensor([-1])), ["energy"], engine="torch")
     with pytest.raises(UserError, match=r"no head 'ccs'\. Did you mean 'ccsd'"):
         with_head(model, "ccs")
     with pytest.raises(UserError, match="cannot be called 'values'"):

@@ -163,11 +163,11 @@ class Heads(nn.ModuleDict):
         """
         if graph.head is None:
             return None
-        last = int(graph.head.max()) if len(graph.head) else 0
-        if last >= len(self):
+        unknown = graph.head[(graph.head < 0) | (graph.head >= len(self))]
+        if len(unknown):
             raise UserError(
-                f"A structure asks for head {last}, counted from 0. The heads of the model are"
-                f" {', '.join(self)}.",
+                f"A structure asks for head {unknown[0]}, counted from 0. The heads of the model"
+                f" are {', '.join(self)}.",
                 fix="Correct `head` of the graph.",
             )
         return graph.head[graph.system] if len(self) > 1 else None
