@@ -15,12 +15,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from models import CUTOFF, ELEMENTS, check_gradients, random_atoms, random_model
 from reann import properties
 from reann.backends import choice
+from reann.cli.info import model_lines
 from reann.config import ModelConfig
 from reann.data.loader import Loader
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.graph import Graph
-from reann.info import model_lines
 from reann.model import build
 from reann.model.reann import with_head
 from reann.potential import Potential, load
