@@ -14,8 +14,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from reann.data.files import expanded
 from reann.errors import UserError, listed
+from reann.input_files import expanded
 
 Same = Callable[[bytes, bytes], bool]
 """Whether an existing file and the new one have the same content."""

@@ -14,6 +14,8 @@ from importlib.metadata import entry_points
 from typing import Literal
 
 GROUP = "reann.quantities"
+PREFIX = "reann_"
+"""Before the keys of predictions in files, beside which the labels keep their keys."""
 
 
 @dataclass(frozen=True)

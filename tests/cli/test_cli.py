@@ -99,7 +99,7 @@ CALLS = {
     "demo": ("demo there", "reann.demo:demo", {"folder": Path("there")}),
     "new": (
         "new a.yaml --from b.xyz",
-        "reann.new:new_config",
+        "reann.config.new:new_config",
         {"file": Path("a.yaml"), "from_file": "b.xyz"},
     ),
     "resume": (

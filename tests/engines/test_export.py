@@ -25,8 +25,8 @@ from reann.interfaces.ipi.export import export as to_ipi
 from reann.interfaces.lammps import export as lammps_export
 from reann.interfaces.lammps.export import export as to_lammps
 from reann.interfaces.lammps.install import install
+from reann.motion.dynamics import draw_velocities, temperature_of
 from reann.potential import Potential
-from reann.simulate.dynamics import draw_velocities, temperature_of
 
 PS = 1000.0 * units.fs
 CELLS = {

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from reann.cli import app
 from reann.errors import UserError
-from reann.simulate.dynamics import draw_velocities, temperature_of
+from reann.motion.dynamics import draw_velocities, temperature_of
 from reann.simulate.md import run_md
 from reann.simulate.relax import relax
 from reann.simulate.watch import ExplosionError

@@ -23,6 +23,7 @@ from reann import atomic_file, checkpoint, cli
 from reann.cli.group import FULL
 from reann.config import Config, DataConfig
 from reann.config.file import save_config
+from reann.config.new import new_config
 from reann.data.cache import Arrays, CacheWriter, open_cache
 from reann.data.check import Survey
 from reann.data.check.report import write_json
@@ -31,7 +32,6 @@ from reann.data.split import save_split
 from reann.demo import copy_data
 from reann.errors import UserError
 from reann.evaluation.comparison import Evaluation
-from reann.new import new_config
 from reann.report import predictions, write_report
 from reann.training.distributed import World
 from reann.training.folder import locked
@@ -137,7 +137,7 @@ def test_a_full_disk_ends_any_verb_with_one_message(code, monkeypatch, tmp_path)
     def fail(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("reann.new.new_config", fail)
+    monkeypatch.setattr("reann.config.new.new_config", fail)
     words = ["new", str(tmp_path / "a.yaml"), "--from", "a.xyz"]
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 1
@@ -149,7 +149,7 @@ def test_other_errors_of_the_system_are_not_taken_for_a_full_disk(monkeypatch, t
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr("reann.new.new_config", fail)
+    monkeypatch.setattr("reann.config.new.new_config", fail)
     result = CliRunner().invoke(cli.app, ["new", str(tmp_path / "a.yaml"), "--from", "a.xyz"])
     assert isinstance(result.exception, OSError)
     assert not isinstance(result.exception, typer.Exit)

@@ -10,8 +10,8 @@ import pytest
 
 from reann.config import Config
 from reann.config.file import anchored
-from reann.data.files import display_name, file_hash, find_files, located, path_text
 from reann.errors import UserError
+from reann.input_files import display_name, file_hash, find_files, located, path_text
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9.xyz")
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from reann.data.file_types import check_file
-from reann.data.files import find_files
 from reann.data.read import iter_atoms
 from reann.errors import UserError
+from reann.input_files import find_files
 
 
 def error_of(path: Path, name: str) -> UserError:

@@ -8,8 +8,8 @@ import pytest
 
 from reann.config import Config
 from reann.config.file import load_config
+from reann.config.new import ACTIVE, new_config, render
 from reann.errors import UserError
-from reann.new import ACTIVE, new_config, render
 
 
 @pytest.fixture

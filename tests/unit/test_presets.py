@@ -15,10 +15,10 @@ from tests.models import random_model
 from reann.cli.info import model_lines
 from reann.config import Config, ModelConfig, NetworkConfig
 from reann.config.file import load_config, save_config
+from reann.config.new import new_config
 from reann.config.presets import PRESETS, changes, describe_preset
 from reann.config.unused import refuse_unused, unused
 from reann.errors import UserError
-from reann.new import new_config
 from reann.potential import Potential
 from reann.training.describe import describe
 from reann.training.distributed import World

@@ -15,10 +15,10 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.data import extended_xyz, read
-from reann.data.files import file_hash, find_files
 from reann.data.read import iter_atoms
 from reann.data.remarks import Remark
 from reann.errors import UserError
+from reann.input_files import file_hash, find_files
 
 ETHANOL = Path(__file__).parents[1] / "data" / "ethanol.xyz"
 

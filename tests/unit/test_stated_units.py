@@ -12,13 +12,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.config import Config, DataConfig, Units
 from reann.config.file import load_config, save_config
+from reann.config.new import new_config
 from reann.data.check import survey
 from reann.data.dataset import open_dataset
 from reann.data.labels import Extractor, extract, resolve_keys
 from reann.data.read import iter_atoms
 from reann.data.stated import angstrom, to_angstrom
 from reann.errors import UserError
-from reann.new import new_config
 
 CELL = np.array([[4.0, 0.3, 0.0], [0.0, 5.0, -0.2], [0.1, 0.0, 6.0]])
 POSITIONS = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 1.2]])

@@ -20,8 +20,8 @@ from reann import cli
 from reann.data.check import check_command
 from reann.errors import UserError, counted
 from reann.evaluation.metrics import key
+from reann.evaluation.tables import _table
 from reann.quantities import label_names
-from reann.report.tables import _table
 from reann.simulate.table import GrowingTable
 from reann.terminal import Terminal, printable, replace_unknown_characters
 from reann.training.journal import Journal, columns

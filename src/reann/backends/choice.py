@@ -12,10 +12,10 @@ from typing import cast
 
 from torch import Tensor
 
-from reann.backends.names import AUTO, BUILT_IN, added
 from reann.backends.native.backend import Native
 from reann.backends.protocol import ENERGIES, Backend, Request, UnsupportedError
 from reann.backends.reference import Reference
+from reann.config.engines import AUTO, BUILT_IN, added
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.model import Reann

@@ -200,7 +200,7 @@ def engine_lines() -> Iterator[Line]:
     """Say which engines there are, and why the native one is missing."""
     from reann import native
     from reann.backends.choice import INSTALL
-    from reann.backends.names import added
+    from reann.config.engines import added
 
     if (why := native.missing()) is not None:
         yield "engines", f"torch, the reference; the native one is missing: {why}."

@@ -36,7 +36,7 @@ def new(
 
     Example: reann new water.yaml --from train.xyz
     """
-    from reann.new import new_config
+    from reann.config.new import new_config
 
     say(new_config(file, from_file, host))
 

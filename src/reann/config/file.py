@@ -28,8 +28,8 @@ from reann.config.errors import (
 )
 from reann.config.overrides import apply
 from reann.config.yaml import Dumper, Lines, read_yaml
-from reann.data.files import located
 from reann.errors import UserError, did_you_mean, shortened
+from reann.input_files import located
 
 LARGEST_FILE = 1 << 24
 """Bytes."""

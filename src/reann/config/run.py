@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from reann.backends.names import BUILT_IN, added
+from reann.config.engines import BUILT_IN, added
 from reann.config.section import NonNegative, Section
 from reann.errors import did_you_mean
 

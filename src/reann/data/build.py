@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from reann.config import DataConfig
 from reann.data.cache import CacheWriter
 from reann.data.conditions import VaryingConditions
-from reann.data.files import display_name
 from reann.data.keys import KeyCensus, ResolvedKeys
 from reann.data.labels import extract
 from reann.data.neighbors import checked_neighbor_list
@@ -23,6 +22,7 @@ from reann.data.read import read_file
 from reann.data.remarks import Remark, ignore, summarized
 from reann.data.stated import to_angstrom
 from reann.errors import UserError, counted, listed
+from reann.input_files import display_name
 from reann.quantities import labels
 
 Progress = Callable[[int, str], None]

@@ -21,12 +21,12 @@ from reann.config import DataConfig
 from reann.data.build import Progress, build_cache
 from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
 from reann.data.file_types import check_file
-from reann.data.files import display_name, file_hash, find_files
 from reann.data.fingerprint import fingerprints, stored_part
 from reann.data.keys import ResolvedKeys
 from reann.data.rounding import condensed, looked_up, recorded
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
+from reann.input_files import display_name, file_hash, find_files
 from reann.quantities import label_names, labels
 
 Index = int | np.integer

@@ -22,11 +22,11 @@ from reann.data.extended_xyz import (
     read_frames,
 )
 from reann.data.file_types import check_file
-from reann.data.files import display_name, find_files
 from reann.data.program_outputs import as_computed
 from reann.data.remarks import Remarks, print_cut
 from reann.data.stated import units_of_database
 from reann.errors import UserError, listed
+from reann.input_files import display_name, find_files
 
 DATABASES = ("db", "json")
 READABLE = (

@@ -22,12 +22,12 @@ from reann.data.read import iter_atoms
 from reann.data.remarks import ignore, print_notes
 from reann.data.stated import angstrom
 from reann.device import device_named
+from reann.evaluation import predictions, tables
 from reann.evaluation.compare import compare, predict_unlabeled
 from reann.evaluation.comparison import Evaluation
 from reann.evaluation.label_keys import conventions, described, position_unit
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
-from reann.report import predictions, tables
 from reann.terminal import Terminal
 
 

@@ -19,7 +19,7 @@ from ase.units import kJ, mol, nm
 from openmm import unit
 
 from reann.errors import UserError, listed
-from reann.interfaces.constraints import fixed_directions
+from reann.motion.constraints import fixed_directions
 from reann.potential import Ensemble, Potential, load
 
 Reann = Potential | Ensemble | str | Path

@@ -23,10 +23,10 @@ from reann.config.presets import describe_preset
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation, Outlier
 from reann.evaluation.metrics import key
+from reann.evaluation.tables import columns, number
 from reann.quantities import label_names, named
 from reann.report import plots
 from reann.report.scene import scene
-from reann.report.tables import columns, number
 from reann.terminal import printable
 
 PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation
 from reann.evaluation.metrics import key
+from reann.evaluation.tables import number
 from reann.quantities import named
 from reann.report.svg import Axes
-from reann.report.tables import number
 
 MOST_DOTS = 2500
 """More points than this are drawn as a density."""

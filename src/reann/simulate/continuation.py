@@ -9,8 +9,8 @@ import ase
 import numpy as np
 
 from reann.errors import UserError
-from reann.interfaces.start import read_start
-from reann.simulate.dynamics import has_velocities
+from reann.motion.dynamics import has_velocities
+from reann.motion.start import read_start
 from reann.simulate.trail import last_structure
 
 

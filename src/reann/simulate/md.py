@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
-from reann.interfaces.start import at_start, time_step
-from reann.output_files import check_outputs
-from reann.potential import Ensemble, Potential
-from reann.simulate import md_table
-from reann.simulate.continuation import Beginning, beginning
-from reann.simulate.dynamics import (
+from reann.motion.dynamics import (
     check_ensemble,
     degrees_of_freedom,
     draw_velocities,
     has_velocities,
     make_dynamics,
 )
+from reann.motion.settings import Dynamics
+from reann.motion.start import at_start, time_step
+from reann.output_files import check_outputs
+from reann.potential import Ensemble, Potential
+from reann.simulate import md_table
+from reann.simulate.continuation import Beginning, beginning
 from reann.simulate.relax import relax
-from reann.simulate.settings import Dynamics
 from reann.simulate.table import GrowingTable
 from reann.simulate.trail import Trail
 from reann.simulate.watch import Watch

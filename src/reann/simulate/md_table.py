@@ -9,8 +9,8 @@ import numpy as np
 from ase import units
 
 from reann.errors import counted
+from reann.motion.dynamics import temperature_of
 from reann.simulate.continuation import Beginning
-from reann.simulate.dynamics import temperature_of
 from reann.simulate.watch import Watch
 
 GRAMS_PER_CM3 = 1000.0 * units.kg / units.m**3

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from reann.errors import UserError, counted
 from reann.interfaces.ase import Calculator
-from reann.interfaces.start import at_start, read_start
+from reann.motion.settings import check_number
+from reann.motion.start import at_start, read_start
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
-from reann.simulate.settings import check_number
 from reann.simulate.table import GrowingTable
 from reann.simulate.trail import Trail
 

@@ -15,21 +15,15 @@ from typing import Any, Protocol, final
 
 import ase
 import ase.io
-import numpy as np
 from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io.extxyz import output_column_format, read_xyz, save_calc_results
+from ase.io.extxyz import read_xyz
 from ase.io.trajectory import Trajectory
-from ase.stress import voigt_6_to_full_3x3_stress
-from numpy.typing import NDArray
 
 from reann.errors import UserError
-from reann.interfaces.constraints import fixed_directions
+from reann.motion.frame import xyz_frame
 
 SUFFIXES = (".xyz", ".extxyz", ".traj")
-EXACT = ("positions", "momenta", "masses")
-"""Columns that are written with all digits, so that a run continues from what it was."""
-NUMBER_FORMATS = {"f": "%16.8f", "i": "%8d", "b": " %.1s"}
 
 
 class _File(Protocol):
@@ -162,29 +156,6 @@ def last_structure(path: Path) -> ase.Atoms:
     return atoms
 
 
-def xyz_frame(atoms: ase.Atoms) -> str:
-    """Return a structure as extended XYZ; positions, momenta and masses with all their digits."""
-    frame = atoms.copy()
-    save_calc_results(frame, atoms.calc, calc_prefix="", force=True)
-    if "stress" in frame.info:
-        frame.info["stress"] = voigt_6_to_full_3x3_stress(frame.info["stress"])
-    rest = [name for name in frame.arrays if name not in ("numbers", "positions")]
-    columns = {"symbols": np.array(frame.get_chemical_symbols()), "positions": frame.positions}
-    columns |= {name: frame.arrays[name] for name in rest}
-    if not (mask := _free_directions(frame)).all():
-        columns["move_mask"] = mask
-    comment = output_column_format(frame, list(columns), columns)[0]
-    formats, cells = [], []
-    for name, values in columns.items():
-        table = values.reshape(len(frame), -1)
-        one = "%.17g" if name in EXACT else NUMBER_FORMATS.get(values.dtype.kind, "%-2s")
-        formats += [one] * table.shape[1]
-        cells += table.T.tolist()
-    line = " ".join(formats) + "\n"
-    rows = "".join(line % row for row in zip(*cells, strict=True))
-    return f"{len(frame)}\n{comment}\n{rows}"
-
-
 class _XyzFile:
     """Extended XYZ; a structure is added in one piece, or the file is as before."""
 
@@ -254,9 +225,3 @@ def _frozen(atoms: ase.Atoms) -> ase.Atoms:
         known = {k: v for k, v in atoms.calc.results.items() if k in all_properties}
         frame.calc = SinglePointCalculator(frame, **known)
     return frame
-
-
-def _free_directions(atoms: ase.Atoms) -> NDArray[np.bool_]:
-    """Return the column `move_mask` of extended XYZ: one for each atom if that is enough."""
-    free = ~fixed_directions(atoms)[0]
-    return free[:, 0] if (free == free[:, :1]).all() else free

@@ -12,7 +12,7 @@ from ase.md.md import MolecularDynamics
 
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
-from reann.simulate.dynamics import temperature_of
+from reann.motion.dynamics import temperature_of
 from reann.simulate.trail import Trail
 
 HOTTEST = 10.0

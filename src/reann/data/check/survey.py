@@ -21,7 +21,6 @@ from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
-from reann.data.files import display_name, find_files, path_text
 from reann.data.keys import KeyCensus
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
@@ -29,6 +28,7 @@ from reann.data.read import read_file
 from reann.data.remarks import Remark
 from reann.data.stated import to_angstrom
 from reann.errors import UserError
+from reann.input_files import display_name, find_files, path_text
 
 ORDER = {"error": 0, "warning": 1, "note": 2}
 

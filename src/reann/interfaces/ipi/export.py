@@ -8,13 +8,13 @@ from xml.sax.saxutils import escape
 import ase
 import numpy as np
 
-from reann.interfaces.constraints import fixed_directions
-from reann.interfaces.start import at_start, plain_name, read_start, time_step, title_of
 from reann.model_file import model_file
+from reann.motion.constraints import fixed_directions
+from reann.motion.dynamics import has_velocities
+from reann.motion.frame import xyz_frame
+from reann.motion.start import at_start, plain_name, read_start, time_step, title_of
 from reann.output_files import check_folder, write_folder
 from reann.potential import load
-from reann.simulate.dynamics import has_velocities
-from reann.simulate.trail import xyz_frame
 
 BEADS, STEPS = 8, 2000
 FREE = 100.0

@@ -11,7 +11,7 @@ from ase import units
 from ase.calculators.lammps import Prism
 from numpy.typing import NDArray
 
-from reann.simulate.dynamics import has_velocities
+from reann.motion.dynamics import has_velocities
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from reann.interfaces.lammps.doctor import run
 from reann.interfaces.lammps.places import from_pip
 from reann.interfaces.lammps.script import check_input, command, fixed_in, start_input
 from reann.interfaces.parity import Difference, checked, not_computed
-from reann.interfaces.start import at_start, plain_name, read_start, title_of
 from reann.model_file import model_file
+from reann.motion.start import at_start, plain_name, read_start, title_of
 from reann.output_files import check_folder, write_folder
 from reann.potential import Prediction, load
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.interfaces.constraints import fixed_directions
 from reann.interfaces.lammps.data import System
-from reann.interfaces.start import time_step
-from reann.simulate.dynamics import has_velocities
+from reann.motion.constraints import fixed_directions
+from reann.motion.dynamics import has_velocities
+from reann.motion.start import time_step
 
 SETUP = """units metal
 boundary {boundary}

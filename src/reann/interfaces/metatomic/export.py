@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from reann.interfaces.metatomic.model import recorded
 from reann.interfaces.parity import Difference, checked, not_computed
-from reann.interfaces.start import at_start, read_start
 from reann.model_file import model_file
+from reann.motion.start import at_start, read_start
 from reann.output_files import check_folder, write_folder
 from reann.potential import Ensemble, Potential, load
 

@@ -10,7 +10,7 @@ from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
 
 from reann.errors import UserError, counted, did_you_mean
-from reann.simulate.settings import Dynamics
+from reann.motion.settings import Dynamics
 
 ENSEMBLES = ("langevin", "nve", "npt")
 BAROSTAT_TIME = 1000.0

@@ -13,8 +13,7 @@ import numpy as np
 from reann.data.keys import names_of, values_of
 from reann.data.read import iter_atoms
 from reann.errors import UserError, listed
-from reann.quantities import readable
-from reann.report.predictions import PREFIX
+from reann.quantities import PREFIX, readable
 
 OF_RUNS = ("step", "time_fs")
 """What a run writes into `info`; another run does not inherit it."""

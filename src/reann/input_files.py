@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from reann.data.file_types import deepmd_error
 from reann.errors import UserError, did_you_mean, listed, shortened
 
 _ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
@@ -88,6 +87,8 @@ def _files(pattern: str, base: Path) -> list[Path]:
     if stat.S_ISREG(mode):
         return [path]
     if stat.S_ISDIR(mode):
+        from reann.data.file_types import deepmd_error
+
         raise deepmd_error(path, pattern) or _folder_error(path, pattern)
     raise UserError(
         f"'{pattern}' is a pipe or a device, not a file.",

@@ -50,7 +50,7 @@ def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
         If there is no such host, the file is there already or cannot be written, or the data cannot
         be read.
     """
-    from reann.data.files import path_text
+    from reann.input_files import path_text
 
     file = Path(file)
     if file.exists():
