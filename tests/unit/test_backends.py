@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from c_interface import ROOT
 from models import CUTOFF, each_engine, random_atoms, random_model, set_range
 from reann import heat_flux
-from reann.backends import choice, names
+from reann.backends import choice
 from reann.backends.native.compiled import Compiled
 from reann.backends.protocol import Backend, Request
 from reann.cli import app
-from reann.config import Config
+from reann.config import Config, engines
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
@@ -75,8 +75,8 @@ COUNTING = Counting()
 @pytest.fixture
 def counting(monkeypatch):
     """The backend, as an installed package adds it."""
-    point = EntryPoint("counting", f"{__name__}:COUNTING", names.GROUP)
-    monkeypatch.setattr(names, "entry_points", lambda group: [point] * (group == names.GROUP))
+    point = EntryPoint("counting", f"{__name__}:COUNTING", engines.GROUP)
+    monkeypatch.setattr(engines, "entry_points", lambda group: [point] * (group == engines.GROUP))
     monkeypatch.setattr(COUNTING, "counts", dict.fromkeys(COUNTING.counts, 0))
     return COUNTING
 

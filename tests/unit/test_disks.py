@@ -31,8 +31,9 @@ from reann.data.dataset import Subset, open_dataset
 from reann.data.split import save_split
 from reann.demo import copy_data
 from reann.errors import UserError
+from reann.evaluation import predictions
 from reann.evaluation.comparison import Evaluation
-from reann.report import predictions, write_report
+from reann.report import write_report
 from reann.training.distributed import World
 from reann.training.folder import locked
 from reann.training.journal import Journal, read_log
