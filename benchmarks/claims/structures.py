@@ -6,7 +6,7 @@ pair are scalene, as with isosceles ones the two structures would be congruent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import ase
 import numpy as np
@@ -44,7 +44,7 @@ class Pair:
 def star(graph: Graph) -> Graph:
     """Keep the pairs with the first atom."""
     kept = (graph.edge_index == 0).any(0)
-    return replace(graph, edge_index=graph.edge_index[:, kept], edge_shift=graph.edge_shift[kept])
+    return graph.with_edges(kept)
 
 
 def pairs() -> list[Pair]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,9 +18,10 @@ from torch import Tensor
 class Graph:
     """A batch of systems with their neighbor lists.
 
-    Edges hold both directions and are sorted by center. Edge shifts count the cells crossed on
-    the way from center to neighbor, so the derivative with respect to strain is right. Labels
-    that the reference does not have are NaN.
+    The neighbors of an atom stand one after the other, those of atom 0 first: the layout that the
+    neighbor list is made in, caches keep and engines read. Pairs stand there in both directions.
+    Edge shifts count the cells crossed on the way from center to neighbor, so the derivative with
+    respect to strain is right. Labels that the reference does not have are NaN.
     """
 
     positions: Float[Tensor, "atoms 3"]
@@ -30,8 +32,10 @@ class Graph:
     cell: Float[Tensor, "systems 3 3"]
     """Å; rows are lattice vectors; zero along directions without a lattice vector."""
     pbc: Bool[Tensor, "systems 3"]
-    edge_index: Int[Tensor, "two edges"]
-    """Row 0 the center i, row 1 the neighbor j; ascending in i."""
+    first: Int[Tensor, " atoms_and_end"]
+    """The neighbors of atom i are first[i] .. first[i + 1], (atoms + 1,), int64."""
+    neighbor: Int[Tensor, " edges"]
+    """Index of the neighbor of each edge, int32."""
     edge_shift: Int[Tensor, "edges 3"]
     labels: dict[str, Tensor] = field(default_factory=dict)
     """Labels of `reann.quantities`, first axis atoms or systems, and weight (systems,)."""
@@ -51,7 +55,18 @@ class Graph:
     @property
     def n_edges(self) -> int:
         """Number of directed neighbor pairs in the batch."""
-        return self.edge_index.shape[1]
+        return self.neighbor.shape[0]
+
+    @cached_property
+    def center(self) -> Int[Tensor, " edges"]:
+        """Index of the center of each edge, ascending."""
+        atoms = torch.arange(self.n_atoms, device=self.first.device)
+        return atoms.repeat_interleave(self.first.diff(), output_size=self.n_edges)
+
+    @property
+    def edge_index(self) -> Int[Tensor, "two edges"]:
+        """Center and neighbor of each edge, as two rows."""
+        return torch.stack([self.center, self.neighbor.to(torch.int64)])
 
     @property
     def atoms_per_system(self) -> Int[Tensor, " systems"]:
@@ -69,11 +84,22 @@ class Graph:
 
     def edge_vectors(self) -> Float[Tensor, "edges 3"]:
         """Return r_ij = r_j - r_i in Å, the only place where edge vectors are computed."""
-        center, neighbor = self.edge_index
+        center, neighbor = self.center, self.neighbor
         crossed = torch.einsum(
             "es,esx->ex", self.edge_shift.to(self.cell.dtype), self.cell[self.system[center]]
         )
         return self.positions[neighbor] - self.positions[center] + crossed
+
+    def with_edges(self, kept: Bool[Tensor, " edges"]) -> Graph:
+        """Return the graph with some of its edges only."""
+        counts = torch.zeros_like(self.first)
+        counts[1:] = torch.bincount(self.center[kept], minlength=self.n_atoms)
+        return replace(
+            self,
+            first=counts.cumsum(0),
+            neighbor=self.neighbor[kept],
+            edge_shift=self.edge_shift[kept],
+        )
 
     def to(self, device: torch.device | str) -> Graph:
         """Return the same graph on another device."""
@@ -88,7 +114,8 @@ class Graph:
             system=change(self.system),
             cell=change(self.cell),
             pbc=change(self.pbc),
-            edge_index=change(self.edge_index),
+            first=change(self.first),
+            neighbor=change(self.neighbor),
             edge_shift=change(self.edge_shift),
             labels={name: change(label) for name, label in self.labels.items()},
             head=None if self.head is None else change(self.head),
@@ -98,6 +125,7 @@ class Graph:
     def batch(graphs: Sequence[Graph]) -> Graph:
         """Concatenate graphs that carry the same labels."""
         first_atom = _offsets([graph.n_atoms for graph in graphs])
+        first_edge = _offsets([graph.n_edges for graph in graphs])
         first_system = _offsets([graph.n_systems for graph in graphs])
         return Graph(
             positions=torch.cat([graph.positions for graph in graphs]),
@@ -105,9 +133,11 @@ class Graph:
             system=torch.cat([g.system + n for g, n in zip(graphs, first_system, strict=True)]),
             cell=torch.cat([graph.cell for graph in graphs]),
             pbc=torch.cat([graph.pbc for graph in graphs]),
-            edge_index=torch.cat(
-                [g.edge_index + n for g, n in zip(graphs, first_atom, strict=True)], dim=1
+            first=torch.cat(
+                [g.first[:-1] + n for g, n in zip(graphs, first_edge, strict=True)]
+                + [graphs[0].first.new_tensor([sum(g.n_edges for g in graphs)])]
             ),
+            neighbor=torch.cat([g.neighbor + n for g, n in zip(graphs, first_atom, strict=True)]),
             edge_shift=torch.cat([graph.edge_shift for graph in graphs]),
             labels={
                 name: torch.cat([graph.labels[name] for graph in graphs])

@@ -123,7 +123,7 @@ def of_strain(graph: Graph, strain: Float[Tensor, "systems 3 3"]) -> dict[str, T
 
 
 def _derived(graph: Graph, r: Tensor, g: Tensor, wanted: set[str]) -> dict[str, Tensor]:
-    center, neighbor = graph.edge_index
+    center, neighbor = graph.center, graph.neighbor
     found = {}
     if "forces" in wanted:
         on_atoms = g.new_zeros(graph.n_atoms, 3)

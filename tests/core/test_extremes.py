@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,7 +15,7 @@ from reann.backends.native.weights import MEMBER, snapshot
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
-from reann.native.system import System
+from reann.native.system import Arguments, arguments
 from reann.properties import PROPERTIES
 
 evaluate = partial(choice.evaluate, engine="native")
@@ -25,10 +24,10 @@ evaluate = partial(choice.evaluate, engine="native")
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
 
 
-def compute(model: Reann, system: System) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+def compute(model: Reann, system: Arguments) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Return energies, forces, strain derivatives, and gradients, from the extension itself."""
     core, n, packed = native.core(), system.n_atoms, snapshot(model)
-    arguments = (packed.model, 0, core.Workspace(), *system.arguments(), 2)
+    arguments = (packed.model, 0, core.Workspace(), *system, 2)
     results = [np.empty(shape) for shape in ((n,), (n, 3), (system.n_structures, 3, 3))]
     core.evaluate(*arguments, *results, None)
     gradients = {f"{MEMBER}{name}": np.zeros(p.shape) for name, p in model.named_parameters()}
@@ -56,15 +55,15 @@ def batch() -> Graph:
 )
 def test_an_impossible_batch_is_refused(batch, change, said):
     model = random_model()
-    system = System.of(batch, model.element_index)
+    system = arguments(batch, model.element_index)
     compute(model, system)
     with pytest.raises(ValueError, match=said):
-        compute(model, replace(system, **change))
+        compute(model, system._replace(**change))
 
 
 @pytest.mark.parametrize("name", [name for name, _ in random_model(zbl={}).named_parameters()])
 def test_weights_that_are_not_finite_have_an_answer(batch, name):
-    system = System.of(batch, random_model().element_index)
+    system = arguments(batch, random_model().element_index)
     for number in (np.nan, np.inf, -1e300, 1e300):
         model = random_model(zbl={})
         with torch.no_grad():
@@ -93,7 +92,8 @@ def test_an_atom_may_have_twenty_thousand_neighbors_inside_the_cutoff(dtype):
         system=torch.zeros(3, dtype=torch.int64),
         cell=edge * torch.eye(3, dtype=torch.float64)[None],
         pbc=torch.ones(1, 3, dtype=torch.bool),
-        edge_index=torch.stack([torch.zeros(n, dtype=torch.int64), torch.tensor(pairs[:, 0])]),
+        first=torch.tensor([0, n, n, n]),
+        neighbor=torch.tensor(pairs[:, 0], dtype=torch.int32),
         edge_shift=torch.tensor(pairs[:, 1:], dtype=torch.int32),
     )
     model = random_model(dtype=dtype, n_recursions=1)

@@ -17,7 +17,7 @@ from models import random_model
 from reann import native
 from reann.data.neighbors import graph_from_atoms
 from reann.model.restore import description
-from reann.native.system import System
+from reann.native.system import arguments
 
 # Under CI tests/engines/test_native.py fails without it.
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
@@ -38,9 +38,9 @@ def question(request, tmp_path_factory) -> str:
     atoms = bulk("C", cubic=True).repeat((2, 2, 2))
     atoms.numbers[::3] = 1
     atoms.rattle(0.1, seed=4)
-    system = System.of(graph_from_atoms(atoms, CUTOFF), model.element_index)
+    system = arguments(graph_from_atoms(atoms, CUTOFF), model.element_index)
     names = ("element", "position", "first", "neighbor", "shift")
-    arrays = dict(zip(names, system.arguments(), strict=False))
+    arrays = dict(zip(names, system, strict=False))
     weights = {f"0.{name}": value.numpy() for name, value in model.state_dict().items()}
     header = json.dumps(description(model) | {"members": [{}]})
     path = tmp_path_factory.mktemp("question") / "question.npz"

@@ -31,7 +31,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.reann import in_precision
 from reann.model.restore import description
-from reann.native.system import System
+from reann.native.system import arguments
 
 LEVELS = {
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
@@ -147,12 +147,12 @@ def write_system(path: Path, model: Reann, graph: Graph) -> None:
     parameters = dict(exact.named_parameters())
     bars = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
     names = ("element", "position", "first", "neighbor", "shift", "system")
-    arguments = System.of(graph, model.element_index).arguments()
+    laid_out = arguments(graph, model.element_index)
     box = {"cell": graph.cell[0], "periodic": graph.pbc[0].int()} if graph.n_systems == 1 else {}
     write(
         path,
         model,
-        dict(zip(names, arguments, strict=False))
+        dict(zip(names, laid_out, strict=False))
         | {f"loss {name}": bar for name, bar in losses.items()}
         | {f"gradient of 0.{name}": bar for name, bar in zip(parameters, bars, strict=True)}
         | found

@@ -16,7 +16,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.reann import in_precision
-from reann.native.system import System
+from reann.native.system import arguments
 
 ENERGY_SCALE = "0.heads.energy.energy_scale"
 
@@ -32,14 +32,14 @@ def arrays_of(model: Reann) -> dict[str, np.ndarray]:
 
 def results(core_model, model: Reann, graph: Graph) -> list[np.ndarray]:
     """Return all that the engine computes with a model, and the gradient of a loss of it."""
-    system = System.of(graph, model.element_index)
+    system = arguments(graph, model.element_index)
     n, m = system.n_atoms, system.n_structures
-    arguments = (core_model, 0, native.core().Workspace(), *system.arguments(), 1)
+    start = (core_model, 0, native.core().Workspace(), *system, 1)
     found = [np.full(shape, np.nan) for shape in ((n,), (n, 3), (m, 3, 3), (n, 3, 3), (n,))]
-    native.core().evaluate(*arguments, *found)
+    native.core().evaluate(*start, *found)
     gradients = {name: np.zeros(array.shape) for name, array in arrays_of(model).items()}
     losses = [np.sin(np.arange(x.size)).reshape(x.shape) for x in found[:3]]
-    native.core().gradient(*arguments, *losses, gradients)
+    native.core().gradient(*start, *losses, gradients)
     return [*found, *gradients.values()]
 
 

@@ -22,7 +22,7 @@ from reann.backends import choice
 from reann.data.neighbors import graph_from_atoms
 from reann.flux import heat_flux
 from reann.interfaces.ase import Calculator
-from reann.native.system import System
+from reann.native.system import arguments
 from reann.potential import Ensemble, load
 from reann.properties import PROPERTIES
 
@@ -70,7 +70,7 @@ def test_nothing_kept_is_a_view_of_memory_that_pytorch_moves(potential, box, eng
     box.get_forces()
     assert_no_array_is_a_view(calculator, tensors_of(potential.model))
     graph = graph_from_atoms(box, potential.cutoff)
-    system = System.of(graph, potential.model.element_index)
+    system = arguments(graph, potential.model.element_index, kept=True)
     assert_no_array_is_a_view(system, [*tensors_of(graph), *tensors_of(potential.model)])
     predicted = potential.predict(box, PROPERTIES, engine)
     assert_no_array_is_a_view(predicted, [*tensors_of(potential.model)])

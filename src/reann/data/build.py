@@ -17,7 +17,7 @@ from reann.data.cache import CacheWriter
 from reann.data.conditions import VaryingConditions
 from reann.data.keys import KeyCensus, ResolvedKeys
 from reann.data.labels import extract
-from reann.data.neighbors import checked_neighbor_list
+from reann.data.neighbors import checked_neighbors
 from reann.data.read import read_file
 from reann.data.remarks import Remark, ignore, summarized
 from reann.data.stated import to_angstrom
@@ -140,7 +140,7 @@ class _Build:
         self._conditions.add(atoms)
         given = extract(atoms, self.keys, self.data, origin)
         to_angstrom(atoms, self.data.units, origin)
-        center, neighbor, shift = checked_neighbor_list(atoms, self.cutoff, origin)
+        neighbors = checked_neighbors(atoms, self.cutoff, origin)
         writer.append(
             positions=atoms.positions,
             numbers=atoms.numbers,
@@ -148,9 +148,9 @@ class _Build:
             pbc=np.asarray(atoms.pbc, dtype=np.uint8)[None],
             first_atom=np.array([self._atoms]),
             first_edge=np.array([self._edges]),
-            n_neighbors=np.bincount(center, minlength=len(atoms)),
-            neighbor=neighbor,
-            shift=shift,
+            n_neighbors=np.diff(neighbors.first),
+            neighbor=neighbors.neighbor,
+            shift=neighbors.crossed,
             origin=np.array([place]),
             group=np.array([self._groups.setdefault(given["group"], len(self._groups))]),
             weight=given["weight"][None],
@@ -160,7 +160,7 @@ class _Build:
         self._elements.update(np.unique(atoms.numbers).tolist())
         self._n += 1
         self._atoms += len(atoms)
-        self._edges += len(center)
+        self._edges += len(neighbors.neighbor)
         if "forces" in given:  # programs write zeros for fixed atoms
             zero = (given["forces"] == 0).all(axis=1)
             self._with_zero_forces += bool(zero.any() and not zero.all())

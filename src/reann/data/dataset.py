@@ -140,12 +140,10 @@ class Dataset:
         """Return the batch of some structures, with their labels and weights."""
         indices = np.asarray(indices, dtype=np.int64)
         sizes, pairs = self.n_atoms[indices], self.n_edges[indices]
-        first = np.cumsum(sizes) - sizes
-        counts = self.rows("n_neighbors", indices).astype(np.int64)
-        edge_index = np.empty((2, int(pairs.sum())), dtype=np.int64)
-        edge_index[0] = np.repeat(np.arange(len(counts)), counts)
-        edge_index[1] = _pieces(self._arrays["neighbor"], self._edges, indices)
-        edge_index[1] += np.repeat(first, pairs)
+        first_atom = np.cumsum(sizes) - sizes
+        first = np.concatenate([[0], np.cumsum(self.rows("n_neighbors", indices), dtype=np.int64)])
+        neighbor = _pieces(self._arrays["neighbor"], self._edges, indices).astype(np.int32)
+        neighbor += np.repeat(first_atom.astype(np.int32), pairs)
         shift = _pieces(self._arrays["shift"], self._edges, indices).astype(np.int32)
         names = [name for name in label_names() if self.has(name)]
         labels = {name: torch.from_numpy(self.rows(name, indices)) for name in [*names, "weight"]}
@@ -156,7 +154,8 @@ class Dataset:
             system=torch.from_numpy(np.repeat(np.arange(len(indices)), sizes)),
             cell=torch.from_numpy(self.rows("cell", indices)),
             pbc=torch.from_numpy(self.rows("pbc", indices).astype(bool)),
-            edge_index=torch.from_numpy(edge_index),
+            first=torch.from_numpy(first),
+            neighbor=torch.from_numpy(neighbor),
             edge_shift=torch.from_numpy(shift),
             labels=labels,
             head=None if self.head is None else torch.from_numpy(self.head[indices]),

@@ -19,7 +19,6 @@ from vesin import NeighborList
 from reann import native
 from reann.errors import UserError, listed
 from reann.graph import Graph
-from reann.native.system import first_neighbors
 
 SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this are the same atom twice."""
@@ -50,6 +49,12 @@ class Neighbors:
     def center(self) -> NDArray[np.int64]:
         """Index of the center of each edge."""
         return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
+    def kept(self, edges: NDArray[np.bool_]) -> Neighbors:
+        """Return some of the edges, (edges,) booleans."""
+        counts = np.bincount(self.center[edges], minlength=len(self.first) - 1)
+        first = np.concatenate([[0], np.cumsum(counts)])
+        return Neighbors(first, self.neighbor[edges], self.shift[edges], self.crossed[edges])
 
     @property
     def edges(self) -> Edges:
@@ -101,7 +106,7 @@ def neighbors_within(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: fl
             if not np.isfinite(positions).all():
                 raise
     center, neighbor, crossed = library_list(positions, cell, pbc, cutoff)
-    first = first_neighbors(center, len(positions))
+    first = np.searchsorted(center, np.arange(len(positions) + 1)).astype(np.int64)
     lattice = np.where(pbc[:, None], cell, 0.0)
     shift = np.matmul(crossed, lattice, dtype=np.float64)
     return Neighbors(first, neighbor.astype(np.int32), shift, crossed)
@@ -127,8 +132,8 @@ def library_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float)
     return center[near], neighbor[near], shift[near].astype(np.int32)
 
 
-def checked_neighbor_list(atoms: ase.Atoms, cutoff: float, where: str = "") -> Edges:
-    """Return the neighbor list of a structure that was checked for impossible geometry.
+def checked_neighbors(atoms: ase.Atoms, cutoff: float, where: str = "") -> Neighbors:
+    """Return the neighbors of a structure that was checked for impossible geometry.
 
     Raises
     ------
@@ -150,7 +155,7 @@ def checked_neighbor_list(atoms: ase.Atoms, cutoff: float, where: str = "") -> E
         found = neighbors_within(positions, cell, pbc, cutoff)
     except UserError as error:
         raise UserError(error.what, where, error.fix) from None
-    center, neighbor, _ = edges = found.edges
+    center, neighbor = found.center, found.neighbor
     vectors = positions[neighbor] - positions[center] + found.shift
     squared = np.einsum("ex,ex->e", vectors, vectors)
     if len(squared) and squared.min() < SHORTEST_DISTANCE**2:
@@ -162,7 +167,7 @@ def checked_neighbor_list(atoms: ase.Atoms, cutoff: float, where: str = "") -> E
             where,
             "Remove one of them, or correct the lattice vectors or the units of length.",
         )
-    return edges
+    return found
 
 
 def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
@@ -171,22 +176,22 @@ def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
     Raises
     ------
     UserError
-        As `checked_neighbor_list`.
+        As `checked_neighbors`.
     """
-    return graph_of(atoms, checked_neighbor_list(atoms, cutoff, where))
+    return graph_of(atoms, checked_neighbors(atoms, cutoff, where))
 
 
-def graph_of(atoms: ase.Atoms, edges: Edges) -> Graph:
-    """Return the graph of one structure with these edges, float64, without labels."""
-    center, neighbor, crossed = edges
+def graph_of(atoms: ase.Atoms, neighbors: Neighbors) -> Graph:
+    """Return the graph of one structure with these neighbors, float64, without labels."""
     return Graph(
         positions=torch.tensor(atoms.positions, dtype=torch.float64),
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
         system=torch.zeros(len(atoms), dtype=torch.int64),
         cell=torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
         pbc=torch.tensor(np.asarray(atoms.pbc, dtype=bool))[None],
-        edge_index=torch.from_numpy(np.stack([center, neighbor])),
-        edge_shift=torch.from_numpy(crossed),
+        first=torch.from_numpy(neighbors.first),
+        neighbor=torch.from_numpy(neighbors.neighbor),
+        edge_shift=torch.from_numpy(neighbors.crossed),
     )
 
 

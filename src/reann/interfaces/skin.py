@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from reann.data.neighbors import (
     SHORTEST_DISTANCE,
     Neighbors,
-    checked_neighbor_list,
+    checked_neighbors,
     graph_of,
     neighbors_within,
 )
@@ -56,7 +56,7 @@ class SkinList:
         try:
             self.pairs = neighbors_within(atoms.positions, atoms.cell.array, atoms.pbc, reach)
         except ValueError:
-            checked_neighbor_list(atoms, self.cutoff)  # says which number is not finite
+            checked_neighbors(atoms, self.cutoff)  # says which number is not finite
             raise
         self._made_at, self._made_for = atoms.positions.copy(), _frame(atoms)
         self.n_builds += 1
@@ -65,14 +65,14 @@ class SkinList:
         """Return the graph of the structure, with the pairs inside the cutoff only."""
         if not self.holds(atoms):
             self.build(atoms)
-        center, neighbor, crossed = self.pairs.edges
-        vectors = atoms.positions[neighbor] - atoms.positions[center] + self.pairs.shift
+        pairs = self.pairs
+        vectors = atoms.positions[pairs.neighbor] - atoms.positions[pairs.center] + pairs.shift
         squared = np.einsum("ex,ex->e", vectors, vectors)
         if squared.min(initial=np.inf) < SHORTEST_DISTANCE**2:
-            checked_neighbor_list(atoms, self.cutoff)  # says which atoms coincide
+            checked_neighbors(atoms, self.cutoff)  # says which atoms coincide
         # The cutoff function would zero the pairs of the skin; without them the model is faster.
         near = squared < self.cutoff**2
-        return graph_of(atoms, (center[near], neighbor[near], crossed[near]))
+        return graph_of(atoms, pairs.kept(near))
 
 
 def _frame(atoms: ase.Atoms) -> tuple[bytes, ...]:

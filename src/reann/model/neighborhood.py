@@ -37,7 +37,7 @@ class Neighborhood:
     @classmethod
     def of(
         cls,
-        edge_index: Int[Tensor, "two edges"],
+        edges: tuple[Tensor, Tensor, Tensor],
         vectors: Float[Tensor, "edges 3"],
         element: Int[Tensor, " atoms"],
         n_elements: int,
@@ -49,8 +49,9 @@ class Neighborhood:
 
         Parameters
         ----------
-        edge_index
-            Row 0 the center, ascending, row 1 the neighbor.
+        edges
+            Where those of each atom begin and the last ones end, (atoms + 1,); center, ascending,
+            and neighbor of each, (edges,).
         vectors
             Edge vectors in Å, the variables of the derivatives.
         element
@@ -65,9 +66,8 @@ class Neighborhood:
         rank = torch.empty_like(order)
         rank[order] = torch.arange(n_atoms, device=order.device)
 
-        center, neighbor = edge_index.unbind()
-        degree = torch.bincount(center, minlength=n_atoms)
-        first = degree.cumsum(0) - degree
+        first, center, neighbor = edges
+        degree = first.diff()
         slot = torch.arange(center.shape[0], device=center.device) - first[center]
         of_elements = torch.bincount(element, minlength=n_elements)
         largest = functional.pad(degree, (0, 1)).amax(0, keepdim=True)

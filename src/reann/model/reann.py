@@ -135,7 +135,8 @@ class Reann(nn.Module):
         element = self.element_index[graph.atomic_numbers]
         beyond, head = 2.0 * self.cutoff, self.heads.of(graph)
         n_elements = len(self.elements)
-        return Neighborhood.of(graph.edge_index, vectors, element, n_elements, beyond, head=head)
+        edges = graph.first, graph.center, graph.neighbor
+        return Neighborhood.of(edges, vectors, element, n_elements, beyond, head=head)
 
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements."""

@@ -1,9 +1,8 @@
-"""Atoms and neighbors as the arrays that the native engine reads."""
+"""The arrays of a graph in the order that the functions of the native engine take them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +11,8 @@ from torch import Tensor
 from reann.graph import Graph
 
 
-@dataclass(frozen=True, eq=False)
-class System:
-    """One structure or a batch of them; `arguments` has the order of the C interface.
-
-    The arrays are its own: PyTorch frees the memory of a tensor that is sent to another process,
-    and positions may change before the gradient of a loss is asked for.
-    """
+class Arguments(NamedTuple):
+    """One structure or a batch of them."""
 
     element: NDArray[np.int32]
     """Index into the elements of the model, (atoms,)."""
@@ -30,50 +24,41 @@ class System:
     """(edges,); may lie beyond the cutoff."""
     shift: NDArray[np.float64] | None
     """Å, added to positions[neighbor] - positions[center], (edges, 3); None: zero."""
-    structure: NDArray[np.int32] | None
+    structure: NDArray[np.int32] | None = None
     """Structure of each atom, (atoms,); None: there is one."""
     n_structures: int = 1
-
-    @classmethod
-    def of(cls, graph: Graph, element_index: Tensor) -> System:
-        """Lay out a graph; `element_index` gives the row of an atomic number in the model."""
-        center, neighbor = graph.edge_index.numpy()
-        first = first_neighbors(center, graph.n_atoms)
-        one = graph.n_systems == 1
-        structure = graph.system.numpy()
-        first_atom = np.searchsorted(structure, np.arange(graph.n_systems + 1))
-        shift = _cartesian(graph.edge_shift.numpy(), graph.cell.numpy(), first[first_atom])
-        return cls(
-            element=element_index[graph.atomic_numbers].numpy().astype(np.int32),
-            positions=np.array(graph.positions.detach().numpy(), dtype=np.float64, order="C"),
-            first=first,
-            neighbor=neighbor.astype(np.int32),
-            shift=shift,
-            structure=None if one else structure.astype(np.int32),
-            n_structures=graph.n_systems,
-        )
 
     @property
     def n_atoms(self) -> int:
         """Number of atoms of all structures."""
         return len(self.element)
 
-    def arguments(self) -> tuple[Any, ...]:
-        """Return what the functions of the extension take."""
-        return (
-            self.element,
-            self.positions,
-            self.first,
-            self.neighbor,
-            self.shift,
-            self.structure,
-            self.n_structures,
-        )
 
+def arguments(graph: Graph, element_index: Tensor, *, kept: bool = False) -> Arguments:
+    """Lay out a graph.
 
-def first_neighbors(center: NDArray, n_atoms: int) -> NDArray[np.int64]:
-    """Return where the neighbors of each atom begin, and the end; centers ascend."""
-    return np.searchsorted(center, np.arange(n_atoms + 1)).astype(np.int64)
+    Parameters
+    ----------
+    element_index
+        Row of each atomic number in the model.
+    kept
+        Copy what would be a view of the graph, to be used later: PyTorch frees the memory of a
+        tensor that is sent to another process, and positions may change meanwhile.
+    """
+    first, structure = graph.first.numpy(), graph.system.numpy()
+    several = graph.n_systems > 1
+    ends = first[np.searchsorted(structure, np.arange(graph.n_systems + 1))]
+    views = (graph.positions.detach().numpy(), first, graph.neighbor.numpy())
+    positions, first, neighbor = (x.copy() if kept else x for x in views)
+    return Arguments(
+        element_index[graph.atomic_numbers].numpy().astype(np.int32),
+        np.ascontiguousarray(positions, dtype=np.float64),
+        first,
+        neighbor,
+        _cartesian(graph.edge_shift.numpy(), graph.cell.detach().numpy(), ends),
+        structure.astype(np.int32) if several else None,
+        graph.n_systems,
+    )
 
 
 def _cartesian(crossed: NDArray, cells: NDArray, first_edge: NDArray) -> NDArray | None:

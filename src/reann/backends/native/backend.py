@@ -19,7 +19,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model.messages import Directional, ScalarMessages
-from reann.native.system import System
+from reann.native.system import arguments
 from reann.properties import NAMES, AtomicEnergies
 
 if TYPE_CHECKING:
@@ -86,13 +86,13 @@ class Native(Backend):
         UserError
             For coincident atoms, and positions that are not finite.
         """
-        system = System.of(graph, model.element_index)
+        system = arguments(graph, model.element_index)
         energies, flux = velocities.new_empty(graph.n_atoms), velocities.new_empty(3)
         arrays = (velocities.contiguous().numpy(), energies.numpy(), flux.numpy())
         n_threads = torch.get_num_threads()
         try:
             native.core().heat_flux(
-                snapshot(model).model, 0, workspace(), *system.arguments(), n_threads, *arrays
+                snapshot(model).model, 0, workspace(), *system, n_threads, *arrays
             )
         except (ValueError, RuntimeError) as error:
             raise refused(error) from error

@@ -12,7 +12,7 @@ from reann.backends.protocol import Request
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
-from reann.native.system import System
+from reann.native.system import arguments
 from reann.properties import NAMES, of_strain
 
 
@@ -46,7 +46,7 @@ class Compiled:
         """Return properties; see `reann.properties.evaluate`."""
         names = request.names
         self.source.heads.of(graph)
-        system = System.of(graph, self.source.element_index)
+        system = arguments(graph, self.source.element_index, kept=request.create_graph)
         strain = bool(names & {"stress", "virial"})
         extrapolation = "extrapolation" in names
         try:

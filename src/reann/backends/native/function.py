@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from reann import native
 from reann.backends.native.weights import MEMBER, workspace
-from reann.native.system import System
+from reann.native.system import Arguments
 
 if TYPE_CHECKING:
     from reann.backends.native.compiled import Compiled
@@ -29,7 +29,7 @@ extrapolation (atoms,)."""
 
 def compute(
     model: Any,
-    system: System,
+    system: Arguments,
     *,
     forces: bool = False,
     strain: bool = False,
@@ -47,7 +47,7 @@ def compute(
         model,
         0,
         workspace(),
-        *system.arguments(),
+        *system,
         torch.get_num_threads(),
         energies.numpy(),
         *(None if x is None else x.numpy() for x in (force, w, each, outside)),
@@ -66,7 +66,7 @@ class Differentiable(torch.autograd.Function):
     def forward(
         ctx: Any,
         compiled: Compiled,
-        system: System,
+        system: Arguments,
         wanted: tuple[bool, bool, bool],
         names: list[str],
         *parameters: Tensor,
@@ -109,7 +109,7 @@ class Differentiable(torch.autograd.Function):
                 ctx.compiled.model,
                 0,
                 workspace(),
-                *ctx.system.arguments(),
+                *ctx.system,
                 torch.get_num_threads(),
                 *(None if x is None else x.contiguous().numpy() for x in losses),
                 gradients,

@@ -17,8 +17,7 @@ from reann import native
 from reann.backends.native.compiled import refused
 from reann.backends.native.weights import new_model
 from reann.backends.protocol import Results
-from reann.data.neighbors import checked_neighbor_list
-from reann.native.system import System
+from reann.data.neighbors import checked_neighbors
 from reann.quantities import named
 
 if TYPE_CHECKING:
@@ -53,21 +52,16 @@ class NativeStep:
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
         """Lay out a new list."""
         pairs = neighbors.pairs
-        self.system = System(
-            element=self.element_index[atoms.numbers].astype(np.int32),
-            positions=atoms.positions,
-            first=pairs.first,
-            neighbor=pairs.neighbor,
-            shift=pairs.shift if atoms.pbc.any() else None,
-            structure=None,
-        )
+        element = self.element_index[atoms.numbers].astype(np.int32)
+        shift = pairs.shift if atoms.pbc.any() else None
+        self.of_neighbors = element, pairs.first, pairs.neighbor, shift
         self.volume = atoms.get_volume() if atoms.pbc.all() else None
         self.of_list = neighbors.n_builds
 
     def _one(
         self, model: Any, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]
     ) -> Results:
-        s, n = self.system, len(atoms)
+        (element, first, neighbor, shift), n = self.of_neighbors, len(atoms)
         energies = np.empty(n)
         forces = np.empty((n, 3)) if "forces" in names else None
         strain = None if self.volume is None or "stress" not in names else np.empty((1, 3, 3))
@@ -77,13 +71,13 @@ class NativeStep:
                 model,
                 0,
                 self.workspace,
-                s.element,
+                element,
                 np.ascontiguousarray(atoms.arrays["positions"], dtype=np.float64),
-                s.first,
-                s.neighbor,
-                s.shift,
-                s.structure,
-                s.n_structures,
+                first,
+                neighbor,
+                shift,
+                None,
+                1,
                 torch.get_num_threads(),
                 energies,
                 forces,
@@ -92,7 +86,7 @@ class NativeStep:
                 outside,
             )
         except (ValueError, RuntimeError) as error:
-            checked_neighbor_list(atoms, neighbors.cutoff)  # says which atoms coincide
+            checked_neighbors(atoms, neighbors.cutoff)  # says which atoms coincide
             raise refused(error) from error
         results: Results = {"energy": float(energies.sum()), "energies": energies}
         if forces is not None:

@@ -21,6 +21,7 @@ from metatensor.torch import (
 from metatomic.torch import ModelOutput, NeighborListOptions, System
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
+from torch.nn import functional
 
 from reann.data.neighbors import graph_from_atoms
 from reann.model.neighborhood import Neighborhood
@@ -43,7 +44,10 @@ class Energies(nn.Module):
         """Return (atoms, members) in eV, for vectors (edges, 3) in Å, sorted by their centers."""
         element = self.element_index[atomic_numbers]
         beyond = 2.0 * self.cutoff
-        atoms = Neighborhood.of(edge_index, vectors, element, self.n_elements, beyond)
+        center, neighbor = edge_index.unbind()
+        degree = torch.bincount(center, minlength=element.shape[0])
+        edges = functional.pad(degree.cumsum(0), (1, 0)), center, neighbor
+        atoms = Neighborhood.of(edges, vectors, element, self.n_elements, beyond)
         return torch.stack([model.energies(atoms) for model in self.models], dim=1)
 
 
