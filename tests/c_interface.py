@@ -107,6 +107,9 @@ class Library:
         self.c.reann_workspace_free.argtypes = [c_void_p]
         pointers = [c_void_p, POINTER(System), POINTER(Result), POINTER(Error)]
         self.c.reann_evaluate.argtypes = [c_void_p, c_int32, *pointers]
+        arguments = [c_void_p, c_int32, c_void_p, POINTER(System), c_void_p, POINTER(Error)]
+        self.c.reann_forward.argtypes = arguments
+        self.c.reann_adjoint.argtypes = [c_void_p, c_void_p, POINTER(Result), POINTER(Error)]
 
     def open(self, path: Path) -> Model:
         """Open a file."""

@@ -171,6 +171,7 @@ class Replay {
         reann_error error;
         if (!reann_evaluate(model_, 0, workspace, &system, &result, &error))
             throw std::runtime_error(error.message);
+        evaluate_in_two(workspace, system, found);
         if (images_.owner) {
             to_owners(&images_, found.forces.data(), 3);
             to_owners(&images_, found.virials.data(), 9);
@@ -184,6 +185,22 @@ class Replay {
         if (!reann_gradient(model_, 0, workspace, &system, &loss, gradients.data(), &error))
             throw std::runtime_error(error.message);
         return found;
+    }
+
+    // The same, bit for bit, in two calls of which the second is made twice.
+    void evaluate_in_two(reann_workspace *workspace, const reann_system &system, const Answer &one) {
+        Answer two = one;
+        reann_error error;
+        if (!reann_forward(model_, 0, workspace, &system, two.energies.data(), &error))
+            throw std::runtime_error(error.message);
+        const std::vector<double> others(system.n_local, 2.0);
+        for (const double *seeds : {others.data(), static_cast<const double *>(nullptr)}) {
+            const reann_result result = {nullptr, two.forces.data(), two.virial.data(),
+                                         two.virials.data(), nullptr};
+            if (!reann_adjoint(workspace, seeds, &result, &error))
+                throw std::runtime_error(error.message);
+        }
+        if (!(two == one)) throw std::runtime_error("two calls are not one");
     }
 
     // With the same numbers again, and what no update takes.

@@ -136,6 +136,23 @@ int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *wo
     });
 }
 
+int reann_forward(const reann_model *model, int32_t member, reann_workspace *workspace,
+                  const reann_system *system, double *energies, reann_error *error) {
+    return guarded(error, 0, [&] {
+        check_member(model, member);
+        reann::forward(model->model, member, workspace->workspace, *system, energies);
+        return 1;
+    });
+}
+
+int reann_adjoint(reann_workspace *workspace, const double *seeds, const reann_result *result,
+                  reann_error *error) {
+    return guarded(error, 0, [&] {
+        reann::adjoint(workspace->workspace, seeds, *result);
+        return 1;
+    });
+}
+
 int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *workspace,
                     const reann_system *system, const double *velocity, double *energies,
                     double *flux, reann_error *error) {

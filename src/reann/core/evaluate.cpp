@@ -1,5 +1,5 @@
-// What is asked of a walk (run.hpp): energies and their derivatives, the gradient of a loss of them,
-// the heat flux.
+// What is asked of a walk (run.hpp): energies and their derivatives, in one call or in two, the
+// gradient of a loss of them, the heat flux.
 
 #include "evaluate.hpp"
 
@@ -12,31 +12,71 @@ void clear(double *p, int64_t n) {
     if (p) std::fill_n(p, n, 0.0);
 }
 
-template <class Real> void energies_of(Run<Real> run, const reann_result &result) {
-    const reann_system &system = run.system;
+// Memory of each chunk for what it adds to the derivatives, set to zero.
+template <class Real> void make_sums(Run<Real> &run, const reann_result &result) {
+    const int64_t n = run.system.n_atoms, n_systems = run.system.n_systems;
+    const auto room = [&](double *&part, bool wanted, int64_t size) {
+        if (!wanted) part = nullptr;
+        else if (!part) part = run.workspace.template take<double>(size);
+        clear(part, size);
+    };
     for (Chunk<Real> &chunk : run.chunks) {
-        const int64_t n = system.n_atoms;
-        chunk.forces = run.work.derivatives ? run.workspace.template take<double>(3 * n) : nullptr;
-        chunk.virial = result.virial ? run.workspace.template take<double>(9 * system.n_systems) : nullptr;
-        chunk.virials = result.virials ? run.workspace.template take<double>(9 * n) : nullptr;
-        clear(chunk.forces, 3 * n);
-        clear(chunk.virial, 9 * system.n_systems);
-        clear(chunk.virials, 9 * n);
+        room(chunk.forces, run.work.derivatives, 3 * n);
+        room(chunk.virial, result.virial, 9 * n_systems);
+        room(chunk.virials, result.virials, 9 * n);
     }
-    if (result.extrapolation)
-        run.work.extrapolation = run.workspace.template take<double>(system.n_local);
-    run.walk();
+}
+
+template <class Real> void give_energies(const Run<Real> &run, double *energies) {
+    for (int64_t i = 0; i < run.system.n_local; ++i)
+        energies[run.work.atoms.caller[i]] = run.work.energies[i];
+}
+
+template <class Real> void give_derivatives(const Run<Real> &run, const reann_result &result) {
     const int32_t *caller = run.work.atoms.caller;
-    for (int64_t i = 0; i < system.n_local; ++i) {
-        result.energies[caller[i]] = run.work.energies[i];
-        if (result.extrapolation) result.extrapolation[caller[i]] = run.work.extrapolation[i];
-    }
-    for (int64_t i = 0; i < system.n_atoms; ++i) {
+    for (int64_t i = 0; i < run.system.n_atoms; ++i) {
         if (result.forces) run.add_up(result.forces + 3 * caller[i], 3, &Chunk<Real>::forces, 3 * i);
         if (result.virials)
             run.add_up(result.virials + 9 * caller[i], 9, &Chunk<Real>::virials, 9 * i);
     }
-    if (result.virial) run.add_up(result.virial, 9 * system.n_systems, &Chunk<Real>::virial, 0);
+    if (result.virial) run.add_up(result.virial, 9 * run.system.n_systems, &Chunk<Real>::virial, 0);
+}
+
+template <class Real> void evaluate_with(Run<Real> run, const reann_result &result) {
+    make_sums(run, result);
+    if (result.extrapolation)
+        run.work.extrapolation = run.workspace.template take<double>(run.system.n_local);
+    run.walk();
+    give_energies(run, result.energies);
+    for (int64_t i = 0; result.extrapolation && i < run.system.n_local; ++i)
+        result.extrapolation[run.work.atoms.caller[i]] = run.work.extrapolation[i];
+    give_derivatives(run, result);
+}
+
+// A walk that stands at the energies.
+template <class Real> struct Halfway final : Kept {
+    const reann_system system;
+    Run<Real> run;
+
+    Halfway(const Model &model, int member, Workspace &workspace, const reann_system &given)
+        : system(given), run(model, member, workspace, system, true, nullptr) {
+        run.split();
+    }
+
+    void adjoint(const double *seeds, const reann_result &result) override {
+        make_sums(run, result);
+        run.walk_back(seeds);
+        give_derivatives(run, result);
+    }
+};
+
+template <class Real>
+void walk_halfway(const Model &model, int member, Workspace &workspace, const reann_system &system,
+                  double *energies) {
+    auto halfway = std::make_unique<Halfway<Real>>(model, member, workspace, system);
+    halfway->run.walk();
+    give_energies(halfway->run, energies);
+    workspace.kept = std::move(halfway);
 }
 
 // Walks with tangents, and leaves the gradient with respect to the folded weights in the chunks.
@@ -100,9 +140,27 @@ void evaluate(const Model &model, int member, Workspace &workspace, const reann_
     check_exchange(model, system);
     const bool derivatives = result.forces || result.virial || result.virials;
     if (model.settings().float64)
-        energies_of(Run<double>(model, member, workspace, system, derivatives, nullptr), result);
+        evaluate_with(Run<double>(model, member, workspace, system, derivatives, nullptr), result);
     else
-        energies_of(Run<float>(model, member, workspace, system, derivatives, nullptr), result);
+        evaluate_with(Run<float>(model, member, workspace, system, derivatives, nullptr), result);
+}
+
+void forward(const Model &model, int member, Workspace &workspace, const reann_system &system,
+             double *energies) {
+    check(model, system);
+    check_exchange(model, system);
+    if (model.settings().float64)
+        walk_halfway<double>(model, member, workspace, system, energies);
+    else
+        walk_halfway<float>(model, member, workspace, system, energies);
+}
+
+void adjoint(Workspace &workspace, const double *seeds, const reann_result &result) {
+    if (!workspace.kept)
+        throw Error("The workspace holds no energies of reann_forward: it was used for something else.");
+    std::unique_ptr<Kept> kept = std::move(workspace.kept); // gone where this fails halfway
+    kept->adjoint(seeds, result);
+    workspace.kept = std::move(kept);
 }
 
 void gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,

@@ -141,6 +141,11 @@ template <class Real> struct Work {
     double *energies = nullptr;          // in the order of the engine
     double *extrapolation = nullptr;     // likewise; NULL: not wanted
     bool derivatives = false;            // forces or virials are wanted, or tangents are carried
+    // What `middle` does: the readout, its adjoint, or each block one after the other.
+    bool readout = true, adjoint = false;
+    const double *seeds = nullptr; // dE/dE_i in the caller's order; NULL: ones
+    // Where the readout leaves what its adjoint needs, if they are apart; else NULL: in scratch.
+    Real *last_moments = nullptr, *last_features = nullptr, *last_tape = nullptr; // of each local atom
 };
 
 constexpr int block_atoms = 24; // rows of a matrix product; a multiple of its tile

@@ -135,6 +135,16 @@ int reann_neighbors(reann_workspace *workspace, const double *position, int64_t 
 int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_result *result, reann_error *error);
 
+/* An evaluation in two calls, for an energy that depends on those of the atoms otherwise than by their
+ * sum. The first gives the energies (n_local) and keeps in the workspace what the second needs. That
+ * takes `seeds`, dE/dE_i (n_local), and gives forces, virial and virials of E; NULL means ones, and then the
+ * results are those of `reann_evaluate` bit for bit. It may be called again with other seeds. Until the last
+ * of them model and system stay as they are, and the workspace is used for nothing else. */
+int reann_forward(const reann_model *model, int32_t member, reann_workspace *workspace,
+                  const reann_system *system, double *energies, reann_error *error);
+int reann_adjoint(reann_workspace *workspace, const double *seeds, const reann_result *result,
+                  reann_error *error);
+
 /* The heat flux without what atoms carry along, J = -sum_ij r_ij [dE/dr_ij . v_j + sum_t dE/dc_ij^(t)
  * . dc_j^(t)/dt], eV Å per unit of time: that of this rank, which adds those of the others. Takes the
  * time of a step of training. `velocity` is (n_atoms, 3) with those of ghosts, `energies` (n_local)

@@ -31,7 +31,7 @@ template <class Real> struct Run {
         workspace.begin();
         work.weights = &weights;
         work.zbl = loss ? nullptr : model.zbl();
-        work.derivatives = derivatives;
+        work.derivatives = work.adjoint = derivatives;
         order();
         deal();
         make_room();
@@ -146,6 +146,23 @@ template <class Real> struct Run {
         }
     }
 
+    // Lets `walk` end at the energies, and keep what `walk_back` needs.
+    void split() {
+        const int64_t local = system.n_local, room = chunks.size() * line;
+        const int64_t size = weights.n_components * row_size, width = planes * weights.n_features;
+        work.last_moments = workspace.take<Real>(local * size + room);
+        work.last_features = workspace.take<Real>(local * width + room);
+        work.last_tape = workspace.take<Real>(local * planes * weights.readout[0].tape);
+        work.adjoint = false;
+    }
+
+    void walk_back(const double *seeds) {
+        work.readout = false;
+        work.adjoint = true;
+        work.seeds = seeds;
+        walk();
+    }
+
     // --- the walk -----------------------------------------------------------------------------
 
     void walk() {
@@ -163,25 +180,31 @@ template <class Real> struct Run {
                 team.meet();
                 return !failed;
             };
-            each([&](Chunk<Real> &chunk) {
-                const auto [from, to] = share(chunk);
-                for (int64_t i = from; i < to; ++i) start(i);
-                if (work.derivatives)
-                    std::fill_n(chunk.coefficients_bar, system.n_atoms * rows_size, Real(0));
-                int64_t &at = impossible[&chunk - chunks.data()];
-                for (int64_t i = chunk.begin; i < chunk.end && at < 0; ++i)
-                    if (impossible_neighbor(system, work.atoms.caller[i]) >= 0)
-                        at = work.atoms.caller[i];
-                if (at < 0) passes.prepare(work, chunk);
-            });
-            for (int64_t at : impossible)
-                if (at >= 0) return;
-            for (int t = 0; t < T; ++t) {
-                each([&](Chunk<Real> &chunk) { passes.forward(work, chunk, t); });
-                if (!exchange(system.forward, coefficients[t + 1], true)) return;
+            if (work.readout) {
+                each([&](Chunk<Real> &chunk) {
+                    const auto [from, to] = share(chunk);
+                    for (int64_t i = from; i < to; ++i) start(i);
+                    if (work.derivatives)
+                        std::fill_n(chunk.coefficients_bar, system.n_atoms * rows_size, Real(0));
+                    int64_t &at = impossible[&chunk - chunks.data()];
+                    for (int64_t i = chunk.begin; i < chunk.end && at < 0; ++i)
+                        if (impossible_neighbor(system, work.atoms.caller[i]) >= 0)
+                            at = work.atoms.caller[i];
+                    if (at < 0) passes.prepare(work, chunk);
+                });
+                for (int64_t at : impossible)
+                    if (at >= 0) return;
+                for (int t = 0; t < T; ++t) {
+                    each([&](Chunk<Real> &chunk) { passes.forward(work, chunk, t); });
+                    if (!exchange(system.forward, coefficients[t + 1], true)) return;
+                }
+            } else { // all this is there
+                each([&](Chunk<Real> &chunk) {
+                    std::fill_n(work.edges.gradient + 4 * chunk.edges, 4 * chunk.n_edges, Real(0));
+                });
             }
             each([&](Chunk<Real> &chunk) { passes.middle(work, chunk); });
-            if (!work.derivatives) return;
+            if (!work.adjoint) return;
             for (int t = T - 1; t >= 0; --t) {
                 each([&](Chunk<Real> &chunk) { reduce(chunk, t == T - 1); });
                 if (!exchange(system.reverse, work.coefficients_bar, false)) return;

@@ -8,8 +8,15 @@
 #include <vector>
 
 #include "neighbors.hpp"
+#include "reann.h"
 
 namespace reann {
+
+// An evaluation that has its energies, and waits for their seeds.
+struct Kept {
+    virtual ~Kept() = default;
+    virtual void adjoint(const double *seeds, const reann_result &result) = 0;
+};
 
 // Memory of evaluations, kept from one to the next and grown where it is too small.
 class Workspace {
@@ -18,9 +25,13 @@ class Workspace {
     template <class T> T *take(int64_t n) {
         return static_cast<T *>(bytes(static_cast<size_t>(n > 0 ? n : 0) * sizeof(T) + 64));
     }
-    void begin() { next_ = 0; } // what was taken before is free again
+    void begin() { // what was taken before is free again
+        next_ = 0;
+        kept.reset();
+    }
 
     NeighborList neighbors;
+    std::unique_ptr<Kept> kept;
 
   private:
     void *bytes(size_t size);

@@ -3,20 +3,15 @@
 //
 //     prepare    edges, radial functions, free atoms and nuclear repulsion
 //     forward    t = 0 .. T-1: moments, density, c^(t+1) = c^(t) + g_t(rho^(t)) and messages
-//     middle     t = T: moments, density, readout and all their adjoints
+//     middle     t = T: moments, density, readout and all their adjoints, in one call or in two
 //     backward   t = T-1 .. 0: adjoints of g_t, density and moments
 //
 // With tangents, the same passes differentiate sum_i (1 + e eps) E_i along the displacement of the
 // edges: the tangents of the adjoints are the gradient of a loss of energies, forces and virials.
 #pragma once
 
-#include "../zbl.hpp"
-#include "density.hpp"
-#include "messages.hpp"
-#include "moments.hpp"
+#include "embedding.hpp"
 #include "network.hpp"
-#include "radial.hpp"
-#include "scratch.hpp"
 
 namespace reann {
 namespace {
@@ -50,45 +45,6 @@ void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk)
     }
 }
 
-// The moments s^(t) of a block, kept for the way back.
-template <class F>
-typename F::Real *moments_of(const Work<typename F::Real> &work,
-                             const Chunk<typename F::Real> &chunk, const Block &block, int t) {
-    const auto &w = *work.weights;
-    return work.moments[t] + block.first * w.n_components * F::planes * w.stride + chunk.gap;
-}
-
-// What g_t gave a block: kept for the way back where it gates messages, else in scratch.
-template <class F>
-typename F::Real *changes_of(const Work<typename F::Real> &work, const Block &block, int t,
-                             typename F::Real *scratch) {
-    const auto &w = *work.weights;
-    return w.directional ? work.changes[t] + block.first * F::planes * w.n_changes : scratch;
-}
-
-// rho^(t) of a block
-template <class F, int l_max>
-void embed(const Work<typename F::Real> &work, const Block &block, int t,
-           const ManyBody<typename F::Real> &many, typename F::Real *moments,
-           typename F::Real *features) {
-    const auto &w = *work.weights;
-    const auto &edges = work.edges;
-    const int64_t row = F::planes * w.stride, size = w.n_components * row;
-    const bool directed = w.directional && t > 0;
-    for (int64_t i = block.first; i < block.first + block.n; ++i) {
-        const auto sum = [&](auto with) REANN_LAMBDA {
-            sum_moments<F, l_max, with.value>(edges, edges.begin[i], edges.end[i],
-                                              edges.radial + edges.begin[i] * row,
-                                              work.coefficients[t], w.n_rows, w.stride, moments);
-        };
-        if (directed) sum(Constant<true>{});
-        else sum(Constant<false>{});
-        density<F>(w, moments, many, features);
-        moments += size;
-        features += F::planes * w.n_features;
-    }
-}
-
 template <class F, int l_max>
 void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
     using Real = typename F::Real;
@@ -109,95 +65,46 @@ void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
     });
 }
 
-// dE/dr_ij = b u + (G - u (u . G)) / r for unit vectors u, b u + G for raw ones, and what follows:
-// F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij.
-template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk, int64_t i) {
-    const Edges<Real> &edges = work.edges;
-    const Atoms &atoms = work.atoms;
-    const bool unit = work.weights->unit_vectors;
-    double force[3] = {0.0, 0.0, 0.0}, W[9] = {};
-    for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
-        const double r = edges.r[e], inverse = 1.0 / r;
-        const double u[3] = {edges.x[e] * (unit ? 1.0 : inverse), edges.y[e] * (unit ? 1.0 : inverse),
-                             edges.z[e] * (unit ? 1.0 : inverse)};
-        const Real *G = edges.gradient + 4 * e;
-        double along = G[3];
-        if (work.zbl)
-            along += repulsion(*work.zbl, atoms.element[i], atoms.element[edges.neighbor[e]], r).slope;
-        if (unit) along -= (u[0] * G[0] + u[1] * G[1] + u[2] * G[2]) * inverse;
-        const double scale = unit ? inverse : 1.0;
-        const int64_t j = edges.neighbor[e];
-        double g[3];
-        for (int a = 0; a < 3; ++a) {
-            g[a] = along * u[a] + G[a] * scale;
-            force[a] += g[a];
-            chunk.forces[3 * j + a] -= g[a];
-        }
-        if (chunk.virial)
-            for (int a = 0; a < 3; ++a)
-                for (int b = 0; b < 3; ++b) W[3 * a + b] += r * u[a] * g[b];
-        if (chunk.virials)
-            for (int a = 0; a < 3; ++a)
-                for (int b = 0; b < 3; ++b) chunk.virials[9 * j + 3 * a + b] -= r * u[a] * g[b];
-    }
-    for (int a = 0; a < 3; ++a) chunk.forces[3 * i + a] += force[a];
-    if (!chunk.virial) return;
-    const int64_t system = atoms.system ? atoms.system[atoms.caller[i]] : 0;
-    for (int k = 0; k < 9; ++k) chunk.virial[9 * system + k] += W[k];
+// What the readout of a block leaves to its adjoint: in scratch, or kept for a later call.
+template <class Real> struct Last {
+    Real *moments, *features, *tape;
+};
+
+template <class F>
+Last<typename F::Real> last_of(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
+                               const Block &block, const Scratch<typename F::Real> &scratch) {
+    if (!work.last_moments) return {scratch.moments, scratch.features, scratch.tape};
+    const auto &w = *work.weights;
+    return {work.last_moments + block.first * w.n_components * F::planes * w.stride + chunk.gap,
+            work.last_features + block.first * F::planes * w.n_features + chunk.gap,
+            work.last_tape + block.first * F::planes * w.readout[0].tape};
 }
 
-// From the adjoint of the features of a block to those of coefficients, radial functions, edges.
-template <class F, int l_max>
-void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
-                          const Scratch<typename F::Real> &scratch,
-                          const Block &block, int t,
-                          const typename F::Real *moments) {
-    using Real = typename F::Real;
-    const Weights<Real> &w = *work.weights;
-    const Edges<Real> &edges = work.edges;
-    const int64_t row = F::planes * w.stride, size = w.n_components * row;
-    const RadialRows<Real> rows{w.alpha, w.center, scratch.alpha_bar, scratch.center_bar,
-                                work.atoms.element,
-                                w.radial_per_pair ? block.element * w.n_elements : 0};
-    // Without tangents nobody asks for the adjoint of c^(0).
-    Real *c_bar = t > 0 || F::planes == 2 ? chunk.coefficients_bar : nullptr;
+template <class F>
+void add_energies(const Work<typename F::Real> &work, const Block &block,
+                  const Scratch<typename F::Real> &scratch, const Last<typename F::Real> &last) {
+    const auto &w = *work.weights;
+    const int width = w.readout[block.element].last.n_out;
     for (int i = 0; i < block.n; ++i) {
         const int64_t atom = block.first + i;
-        adjoint_of_density<F>(w, moments + i * size,
-                              scratch.features_bar + i * F::planes * w.n_features, scratch.many,
-                              scratch.M, scratch.S, chunk.parameters);
-        if (w.directional && t < w.n_recursions)
-            adjoint_of_mixing<F>(w, t, moments + i * size,
-                                 changes_of<F>(work, block, t, nullptr) + i * F::planes * w.n_changes,
-                                 work.coefficients_bar + atom * w.n_rows * row, scratch.messages,
-                                 scratch.S, chunk.parameters);
-        const auto adjoint = [&](auto with) REANN_LAMBDA {
-            if constexpr (F::planes == 2)
-                if (edges.power && t > 0) // c^(0) does not change
-                    add_power<Real, l_max, with.value>(edges, edges.begin[atom], edges.end[atom],
-                                                       edges.radial + edges.begin[atom] * row,
-                                                       work.coefficients[t], w.n_rows, w.stride,
-                                                       scratch.S);
-            adjoint_of_moments<F, l_max, with.value>(edges, edges.begin[atom], edges.end[atom],
-                                                     edges.radial + edges.begin[atom] * row,
-                                                     work.coefficients[t], w.n_rows, w.stride,
-                                                     scratch.S, rows, c_bar);
-        };
-        if (w.directional && t > 0) adjoint(Constant<true>{});
-        else adjoint(Constant<false>{});
-        if constexpr (F::planes == 1)
-            if (t == 0) add_forces<Real>(work, chunk, atom);
+        work.energies[atom] += static_cast<double>(scratch.out[i * width]) - w.nothing[block.element];
+        if (work.extrapolation)
+            work.extrapolation[atom] =
+                extrapolation<F>(w, block.element, last.moments + i * w.n_components * w.stride,
+                                 last.features + i * w.n_features, scratch.orbitals);
     }
 }
 
-// Moves the adjoints of alpha and center that a pass has gathered to the gradient.
-template <class Real>
-void add_radial_gradient(const Weights<Real> &w, const Scratch<Real> &scratch, Chunk<Real> &chunk) {
-    const int pairs = w.radial_per_pair ? w.n_elements * w.n_elements : w.n_elements;
-    for (int k = 0; k < pairs * w.stride; ++k) {
-        chunk.parameters[w.alpha_at + k] += scratch.alpha_bar[k];
-        chunk.parameters[w.center_at + k] += scratch.center_bar[k];
-        scratch.alpha_bar[k] = scratch.center_bar[k] = 0;
+// The adjoint of the readouts' results: their seeds, and with tangents those of the loss.
+template <class F>
+void set_seeds(const Work<typename F::Real> &work, const Block &block, typename F::Real *out) {
+    using Real = typename F::Real;
+    const int width = work.weights->readout[block.element].last.n_out;
+    for (int i = 0; i < block.n; ++i, out += F::planes * width) {
+        const int64_t at = work.atoms.caller[block.first + i];
+        for (int k = 0; k < F::planes * width; ++k) out[k] = 0;
+        out[0] = work.seeds ? static_cast<Real>(work.seeds[at]) : Real(1);
+        if (F::planes == 2 && work.atoms.energy_bar) out[width] = static_cast<Real>(work.atoms.energy_bar[at]);
     }
 }
 
@@ -209,28 +116,17 @@ void middle(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) 
     const Scratch<Real> scratch(w, F::planes, chunk.scratch);
     each_block(work, chunk, [&](const Block &block) {
         const Network<Real> &readout = w.readout[block.element];
-        const int width = readout.last.n_out;
-        embed<F, l_max>(work, block, t, scratch.many, scratch.moments, scratch.features);
-        network<F>(readout, scratch.features, block.n, scratch.tape, scratch.layers, scratch.out);
-        for (int i = 0; i < block.n; ++i) {
-            Real *out = scratch.out + i * F::planes * width;
-            const int64_t atom = block.first + i;
-            if constexpr (F::planes == 1) {
-                work.energies[atom] += static_cast<double>(out[0]) - w.nothing[block.element];
-                if (work.extrapolation)
-                    work.extrapolation[atom] =
-                        extrapolation<F>(w, block.element, scratch.moments + i * w.n_components * w.stride,
-                                         scratch.features + i * w.n_features, scratch.orbitals);
-            }
-            for (int k = 0; k < F::planes * width; ++k) out[k] = 0;
-            out[0] = 1;
-            if (F::planes == 2 && work.atoms.energy_bar)
-                out[width] = static_cast<Real>(work.atoms.energy_bar[work.atoms.caller[atom]]);
+        const Last<Real> last = last_of<F>(work, chunk, block, scratch);
+        if (work.readout) {
+            embed<F, l_max>(work, block, t, scratch.many, last.moments, last.features);
+            network<F>(readout, last.features, block.n, last.tape, scratch.layers, scratch.out);
+            if constexpr (F::planes == 1) add_energies<F>(work, block, scratch, last);
         }
-        if (!work.derivatives) return;
-        adjoint_of_network<F>(readout, scratch.features, scratch.out, block.n, scratch.tape,
+        if (!work.adjoint) return;
+        set_seeds<F>(work, block, scratch.out);
+        adjoint_of_network<F>(readout, last.features, scratch.out, block.n, last.tape,
                               scratch.layers, scratch.features_bar, chunk.parameters);
-        adjoint_of_embedding<F, l_max>(work, chunk, scratch, block, t, scratch.moments);
+        adjoint_of_embedding<F, l_max>(work, chunk, scratch, block, t, last.moments);
         if constexpr (F::planes == 2) add_radial_gradient(w, scratch, chunk);
     });
 }
