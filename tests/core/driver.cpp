@@ -136,10 +136,10 @@ class Replay {
     void check(reann_workspace *used) {
         const Answer expected = answer(used, 1);
         compare(expected);
-        update();
-        if (!(answer(used, 1) == expected)) throw std::runtime_error("an update changed the model");
         reann_workspace *fresh = reann_workspace_new();
-        const Answer four = answer(used, 4), again = answer(fresh, 4);
+        const Answer again = answer(fresh, 4, true);
+        update();
+        const Answer four = answer(used, 4);
         compare(four);
         Answer other;
         std::thread caller([&] { other = answer(fresh, 4); });
@@ -156,7 +156,7 @@ class Replay {
     }
 
   private:
-    Answer answer(reann_workspace *workspace, int32_t n_threads) {
+    Answer answer(reann_workspace *workspace, int32_t n_threads, bool in_two = false) {
         const double nan = std::numeric_limits<double>::quiet_NaN();
         reann_system system = system_;
         system.n_threads = n_threads;
@@ -171,7 +171,7 @@ class Replay {
         reann_error error;
         if (!reann_evaluate(model_, 0, workspace, &system, &result, &error))
             throw std::runtime_error(error.message);
-        evaluate_in_two(workspace, system, found);
+        if (in_two) evaluate_in_two(workspace, system, found);
         if (images_.owner) {
             to_owners(&images_, found.forces.data(), 3);
             to_owners(&images_, found.virials.data(), 9);
