@@ -53,7 +53,7 @@ def talkative_model(elements: list[int], **choices: object) -> Reann:
     model = random_model(elements, **choices)
     with torch.no_grad():
         for update in model.recursion.update.networks:
-            update.last.weight.mul_(20.0)
+            update.last.weight.mul_(10.0)
     return model
 
 
