@@ -35,6 +35,10 @@ each_engine = pytest.mark.parametrize(
 """What holds for the physics holds for whatever computes it."""
 
 
+DRAWN_FIRST = ("reference_energies", "update.weights")
+"""Ends of the names of parameters, so that models are the same wherever these parameters are."""
+
+
 def random_model(
     elements: list[int] = ELEMENTS,
     *,
@@ -48,8 +52,10 @@ def random_model(
     model = build(ModelConfig(**values), elements, 10.0, seed=seed, dtype=dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        parameters = list(model.named_parameters())
-        for name, p in sorted(parameters, key=lambda x: not x[0].endswith("reference_energies")):
+        parameters = dict(model.named_parameters())
+        first = [n for end in DRAWN_FIRST for n in parameters if n.endswith(end)]
+        for name in dict.fromkeys([*first, *parameters]):
+            p = parameters[name]
             scale = 2.0 if name.endswith("reference_energies") else 0.1
             p.add_(scale * torch.randn(p.shape, generator=generator, dtype=p.dtype))
         for buffer in (model.recursion.feature_mean, model.recursion.feature_scale):

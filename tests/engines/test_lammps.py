@@ -651,16 +651,23 @@ def test_after_a_wrong_file_there_is_no_potential_and_no_crash(tmp_path):
     assert done.returncode == 1
 
 
-def test_only_the_density_is_exported(tmp_path):
-    potential = Potential(random_model([1, 8], host="power_spectrum"))
+@pytest.mark.parametrize(
+    ("form", "exported", "read"),
+    [
+        ({"host": "power_spectrum"}, "EmbeddedDensity, not PowerSpectrum", "not power_spectrum"),
+        ({"heads": ["pbe", "ccsd"]}, "the model has pbe, ccsd", "this model has 2"),
+    ],
+)
+def test_what_the_pair_style_cannot_compute_is_refused(tmp_path, form, exported, read):
+    potential = Potential(random_model([1, 8], **form))
     potential.save(tmp_path / "a.reann")
     ase.io.write(tmp_path / "a.xyz", water(2))
-    with pytest.raises(UserError, match="the host density only, not power_spectrum"):
+    with pytest.raises(UserError, match=exported):
         export(tmp_path / "a.reann", tmp_path / "a.xyz", tmp_path / "run")
     with (tmp_path / "a.data").open("w") as file:
         write_lammps_data(file, water(2), specorder=["H", "O"], masses=True)
     setup = SETUP.format(before="", boundary="p p p").replace("H C O Ni", "H O")
-    assert "not power_spectrum" in attempt(tmp_path, setup + "run 0\n").stdout
+    assert read in attempt(tmp_path, setup + "run 0\n").stdout
 
 
 def test_atoms_that_coincide_end_the_run(tmp_path):
