@@ -17,6 +17,8 @@ from reann import properties
 from reann.backends import choice
 from reann.cli.info import model_lines
 from reann.config import ModelConfig
+from reann.data.check.quick import quick_findings
+from reann.data.dataset import open_dataset
 from reann.data.loader import Loader
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
@@ -185,6 +187,21 @@ def test_each_head_learns_its_own_labels(labeled: Path, tmp_path: Path) -> None:
             if atoms.info["method"] == name:
                 energy = alone.predict(atoms, ["energy"])["energy"]
                 assert abs(energy - atoms.get_potential_energy()) < 1.0  # of 63 eV
+
+
+def test_labels_of_different_heads_do_not_contradict_each_other(tmp_path: Path) -> None:
+    both = []
+    for atoms in ase.io.read(DATA, ":"):
+        for head in HEADS:
+            copy, energy = ase.Atoms(atoms.numbers, atoms.positions), atoms.get_potential_energy()
+            copy.info |= {"method": head, "energy": energy + ZEROS[head] * len(atoms)}
+            both.append(copy)
+    ase.io.write(tmp_path / "both.xyz", both, format="extxyz")
+    config = config_of(tmp_path / "run", tmp_path / "both.xyz")
+    data = open_dataset(str(tmp_path / "both.xyz"), config.data, CUTOFF, tmp_path / "cache")
+    assert "contradictions" in {finding.name for finding in quick_findings([data], CUTOFF)}
+    data.assign_heads(HEADS)
+    assert "contradictions" not in {finding.name for finding in quick_findings([data], CUTOFF)}
 
 
 def test_heads_and_data_that_do_not_fit_are_named(labeled: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from reann.data.check.rules import judge
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
 from reann.data.conditions import unknown_to_model
-from reann.data.dataset import Dataset
+from reann.data.dataset import Dataset, Subset
 from reann.errors import UserError
 
 Say = Callable[[str], None]
@@ -81,11 +81,21 @@ def check_at_start(
 
 
 def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
-    """Return what the rules of `reann check` find in data sets that have been read."""
+    """Return what the rules of `reann check` find in data sets that have been read.
+
+    The labels of each head are judged by themselves: those of two methods do not agree.
+    """
+    heads = range(max((dataset.n_heads for dataset in datasets), default=1))
+    return [finding for head in heads for finding in _of_head(datasets, cutoff, head)]
+
+
+def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Finding]:
     records: list[Record] = []
     work, bonds, stress_fit = Work(MOST_ALIKE), Bonds(), StressFit()
     for dataset in datasets:
-        chosen = _chosen(dataset)
+        chosen = _chosen(dataset, Subset(dataset, np.arange(len(dataset))).of_head(head).indices)
+        if not len(chosen):
+            continue
         some = records_of(dataset, chosen)
         records += some
         for place in _to_measure(dataset, chosen, some):
@@ -96,6 +106,8 @@ def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
         for index in _spaced(chosen, MOST_FITTED) if dataset.has("stress") else ():
             labels = labels_of(dataset, int(index))
             stress_fit.add(dataset.atoms(index), dataset.origin(index), labels)
+    if not records:
+        return []
     cause = unknown_to_model(sorted({name for dataset in datasets for name in dataset.varying}))
     return [
         replace(f, message=f.message + cause) if f.name == "contradictions" else f
@@ -103,13 +115,12 @@ def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
     ]
 
 
-def _chosen(dataset: Dataset) -> NDArray[np.int64]:
-    """Return the structures that are judged."""
-    count = len(dataset)
-    if count <= MOST_RECORDS:
-        return np.arange(count)
-    spaced = np.linspace(0, count - 1, MOST_RECORDS).astype(np.int64)
-    return np.union1d(spaced, np.argsort(-largest_forces(dataset))[:WORST])
+def _chosen(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of some structures that are judged."""
+    if len(indices) <= MOST_RECORDS:
+        return indices
+    worst = indices[np.argsort(-largest_forces(dataset)[indices])[:WORST]]
+    return np.union1d(_spaced(indices, MOST_RECORDS), worst)
 
 
 def _to_measure(
