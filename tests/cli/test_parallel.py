@@ -76,7 +76,7 @@ def test_two_processes_agree_on_what_they_add_in_mixed_precision(tmp_path: Path)
     changes |= {"data.reference_energies": "fit"}
     one, two = one_and_two_processes(tmp_path, changes)
     trained = weights(two)
-    assert trained["model.reference_energies"].dtype == torch.float64
+    assert trained["model.heads.energy.reference_energies"].dtype == torch.float64
     assert trained["model.recursion.update.weights"].dtype == torch.float32
     # Rounding of a gradient near zero may turn a step of Adam: the errors agree, not every weight.
     assert_close_logs(one, two, 1e-3)
