@@ -13,8 +13,10 @@ from ase.constraints import FixAtoms
 from bench import Bench, extrapolating, rms, rounded
 
 from reann.interfaces.ase import Calculator
+from reann.motion.dynamics import degrees_of_freedom, draw_velocities, make_dynamics
+from reann.motion.settings import Dynamics
 from reann.potential import Ensemble, Potential
-from reann.simulate.md import degrees_of_freedom, draw_velocities, drift, make_dynamics
+from reann.simulate.md import drift
 from reann.simulate.trail import Trail
 from reann.simulate.watch import ExplosionError, Watch
 
@@ -53,10 +55,8 @@ def trajectory(potential: Potential | Ensemble, start: ase.Atoms, seed: int) -> 
     atoms.calc = calculator
     rng = np.random.default_rng(seed)
     draw_velocities(atoms, TEMPERATURE, rng)
-    dynamics = make_dynamics(
-        atoms, ensemble="nve", timestep=STEP, temperature=TEMPERATURE, pressure=0.0, friction=0.0,
-        rng=rng,
-    )  # fmt: skip
+    settings = Dynamics("nve", TEMPERATURE, TIME, STEP, 0.0, 0.0, None, seed, 1.0, None)
+    dynamics = make_dynamics(atoms, settings, rng)
     watch = Watch(atoms, calculator, degrees_of_freedom(atoms, "nve"), STEP, TEMPERATURE)
     outside: list[tuple[float, list[str]]] = []
     exploded = None

@@ -22,6 +22,11 @@ def run(potential, start, time, **settings):
     return run_md(potential, start, time=time, **(usual | settings))
 
 
+@pytest.fixture
+def start(potential, box):
+    return potential, box
+
+
 def moving(box: ase.Atoms, temperature: float = 500.0) -> ase.Atoms:
     draw_velocities(box, temperature, np.random.default_rng(9))
     return box
@@ -190,3 +195,57 @@ def test_ctrl_c_says_how_to_go_on(potential, box, tmp_path, monkeypatch):
     result = CliRunner().invoke(app, [*words, str(tmp_path / "md.xyz")])
     assert result.exit_code == 130
     assert "Go on with the same command and --continue" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"ensemble": "langevin"}, "Other settings than before: langevin, time step 0.5 fs, 300 K"),
+        ({"timestep": 0.25}, "nve, time step 0.25 fs; before nve, time step 0.5 fs"),
+        ({}, ""),
+    ],
+)
+def test_a_continued_run_names_settings_that_differ(start, tmp_path, settings, words, capsys):
+    output = tmp_path / "md.xyz"
+    run(*start, 2.0, output=output)
+    run(*start, 4.0, output=output, append=True, quiet=False, **settings)
+    text = " ".join(capsys.readouterr().out.split())
+    assert words in text
+    assert ("than before" in text) == bool(words)
+
+
+@pytest.mark.parametrize("name", ["md.xyz", "md.traj"])
+def test_a_run_continued_with_another_potential_says_so(new_potential, box, tmp_path, name, capsys):
+    output = tmp_path / name
+    run(new_potential(seed=2), box, 2.0, output=output)
+    run(new_potential(seed=3), box, 4.0, output=output, append=True, quiet=False)
+    assert "Another potential than before" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_an_old_trajectory_does_not_record_is_not_compared(potential, box, tmp_path, capsys):
+    output = tmp_path / "md.traj"
+    run(potential, box, 2.0, output=output)
+    last = ase.io.read(output)
+    del last.info["dynamics"]
+    last.calc = None
+    ase.io.write(output, last)
+    run(potential, box, 4.0, output=output, append=True, quiet=False)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "does not record its time step" in text
+    assert "does not record energies" in text
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "setting", "where"),
+    [
+        ("nve", "friction", "--friction"),
+        ("nve", "pressure", "--pressure"),
+        ("langevin", "pressure", "--pressure"),
+    ],
+)
+def test_a_setting_that_the_ensemble_does_not_use_is_an_error(
+    potential, box, ensemble, setting, where
+):
+    with pytest.raises(UserError, match="has no effect") as error:
+        run(potential, box, 1.0, ensemble=ensemble, **{setting: 0.02})
+    assert error.value.where == where

@@ -40,7 +40,8 @@ def table(text: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("kind", ["nve", "langevin", "npt"])
 def test_a_table_fits_80_columns(ensemble, box, kind, capsys):
-    run_md(ensemble, box, temperature=300.0, time=2.0, ensemble=kind, pressure=-123456.0)
+    pressure = -123456.0 if kind == "npt" else None
+    run_md(ensemble, box, temperature=300.0, time=2.0, ensemble=kind, pressure=pressure)
     out = capsys.readouterr().out
     assert len(out.splitlines()) >= 8
     assert max(map(len, out.splitlines())) <= 80

@@ -143,3 +143,32 @@ def test_a_frame_says_what_ase_says():
     lines = xyz_frame(atoms).splitlines()
     assert int(lines[0]) == len(atoms) == len(lines) - 2
     assert "Properties=species:S:1:pos:R:3:momenta:R:3:masses:R:1:forces:R:3" in lines[1]
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("kind", ["symbolic", "hard", "dangling"])
+def test_a_link_at_the_path_is_replaced_and_its_target_kept(tmp_path, name, kind):
+    target, link = tmp_path / "precious", tmp_path / name
+    if kind != "dangling":
+        target.write_text("precious")
+    link.hardlink_to(target) if kind == "hard" else link.symlink_to(target)
+    with Trail(link) as trail:
+        trail.write(structure())
+        trail.confirm()
+    assert not link.is_symlink()
+    assert len(ase.io.read(link, ":")) == 1
+    assert target.exists() == (kind != "dangling")
+    assert kind == "dangling" or target.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_link_is_not_continued(tmp_path, name):
+    target, link = tmp_path / f"far-{name}", tmp_path / name
+    with Trail(target) as trail:
+        trail.write(structure())
+    before = target.read_bytes()
+    link.symlink_to(target)
+    with pytest.raises(UserError, match="is a link") as error:
+        Trail(link, append=True)
+    assert str(target) in error.value.fix
+    assert target.read_bytes() == before

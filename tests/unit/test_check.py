@@ -334,3 +334,37 @@ def test_right_stress_is_confirmed_where_volumes_vary(tmp_path: Path) -> None:
 def test_stress_is_not_checkable_in_one_cell(tmp_path: Path) -> None:
     found = check(tmp_path, trajectory())
     assert "not checkable" in named(found, "stresses-not-checkable").message
+
+
+@pytest.mark.parametrize(("offset", "severity"), [(0.5, None), (5.0, "note"), (27.0, "warning")])
+def test_energies_of_two_methods_lie_in_two_groups(
+    tmp_path: Path, offset: float, severity: str | None
+) -> None:
+    frames = trajectory(30)
+    energies = np.random.default_rng(1).normal(size=30) + offset * (np.arange(30) % 3 == 0)
+    frames = [relabeled(a, energy=float(e)) for a, e in zip(frames, energies, strict=True)]
+    result = check(tmp_path, frames)
+    groups = [f for f in result.findings if f.name == "energy-groups"]
+    assert [f.severity for f in groups] == ([severity] if severity else [])
+    if groups:
+        assert groups[0].count == 10
+        assert {int(e.rpartition("#")[2]) % 3 for e in groups[0].examples} == {0}
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2, 4])
+def test_forces_with_few_digits_are_a_warning_with_the_error_of_rounding(
+    tmp_path: Path, decimals: int, ethanol: list[Atoms]
+) -> None:
+    frames = [relabeled(a, forces=a.get_forces().round(decimals)) for a in ethanol]
+    result = check(tmp_path, frames)
+    assert ("force-digits" in names(result)) == (decimals < 2)
+    if decimals == 1:
+        assert "29 meV/Å" in named(result, "force-digits").message
+
+
+@pytest.mark.parametrize("decimals", [0, 1])
+def test_rounded_energies_are_named_however_few_values_are_left(
+    tmp_path: Path, decimals: int
+) -> None:
+    frames = [relabeled(a, energy=round(i / 12, decimals)) for i, a in enumerate(trajectory(12))]
+    assert "energy-digits" in names(check(tmp_path, frames))

@@ -134,8 +134,12 @@ def md(
     time: Duration,
     ensemble: Annotated[Ensemble, typer.Option(help="Kind of dynamics.")] = Ensemble.langevin,
     timestep: Timestep = None,
-    pressure: Annotated[float, typer.Option(help="bar, for npt.")] = 1.0,
-    friction: Annotated[float, typer.Option(min=0, help="1/fs, for langevin and npt.")] = 0.01,
+    pressure: Annotated[
+        float | None, typer.Option(help="bar, for npt alone; by default 1.")
+    ] = None,
+    friction: Annotated[
+        float | None, typer.Option(min=0, help="1/fs, for langevin and npt; by default 0.01.")
+    ] = None,
     output: Trajectory = None,
     interval: Interval = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the velocities and the thermostat.")] = 1,

@@ -17,12 +17,20 @@ BAROSTAT_TIME = 1000.0
 """fs, of the fluctuations of the volume."""
 
 
-def check_ensemble(name: str) -> None:
-    """Raise `UserError` for an unknown ensemble."""
+def check_ensemble(name: str, pressure: float | None, friction: float | None) -> None:
+    """Raise `UserError` for an unknown ensemble, and for a setting that it does not use."""
     if name not in ENSEMBLES:
         raise UserError(
             f"'{name}' is not an ensemble.{did_you_mean(name, ENSEMBLES)}",
             fix=f"Use one of {', '.join(ENSEMBLES)}.",
+        )
+    if pressure is not None and name != "npt":
+        raise UserError(
+            f"The pressure has no effect on {name}.", "--pressure", "Leave it out, or use npt."
+        )
+    if friction is not None and name == "nve":
+        raise UserError(
+            "The friction has no effect on nve.", "--friction", "Leave it out, or use langevin."
         )
 
 

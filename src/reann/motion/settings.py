@@ -56,6 +56,15 @@ class Dynamics:
     max_extrapolating: float
     max_spread: float | None
 
+    def described(self) -> str:
+        """Return what decides the dynamics, as a trajectory records it."""
+        parts = [self.ensemble, f"time step {self.timestep:g} fs"]
+        if self.ensemble != "nve":
+            parts += [f"{self.temperature:g} K", f"friction {self.friction:g} per fs"]
+        if self.ensemble == "npt":
+            parts.append(f"{self.pressure:g} bar")
+        return ", ".join(parts)
+
     def check(self) -> None:
         """Raise `UserError` for the first setting that is wrong."""
         time, timestep = self.time, self.timestep

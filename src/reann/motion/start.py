@@ -15,7 +15,7 @@ from reann.data.read import iter_atoms
 from reann.errors import UserError, listed
 from reann.quantities import PREFIX, readable
 
-OF_RUNS = ("step", "time_fs")
+OF_RUNS = ("step", "time_fs", "dynamics")
 """What a run writes into `info`; another run does not inherit it."""
 
 

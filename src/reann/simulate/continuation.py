@@ -26,6 +26,10 @@ class Beginning:
     """fs."""
     continued: bool = False
     """Whether the structure is the last one of an earlier run."""
+    dynamics: str = ""
+    """What the earlier run records about its dynamics, or nothing."""
+    energy: float | None = None
+    """What the earlier run records as the energy of the structure, eV."""
 
 
 def beginning(
@@ -74,4 +78,12 @@ def _after(output: Path, start: ase.Atoms | str | Path) -> Beginning:
             "Take the trajectory as the structure to start from, and write another one.",
         )
     step, time = int(last.info["step"]), float(last.info["time_fs"])
-    return Beginning(atoms, f"{output}, step {step}", step, time, continued=True)
+    return Beginning(
+        atoms,
+        f"{output}, step {step}",
+        step,
+        time,
+        continued=True,
+        dynamics=str(last.info.get("dynamics", "")),
+        energy=None if last.calc is None else last.calc.results.get("energy"),
+    )

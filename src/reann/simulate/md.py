@@ -32,6 +32,8 @@ from reann.simulate.trail import Trail
 from reann.simulate.watch import Watch
 
 N_ROWS, N_FRAMES = 20, 500
+PRESSURE, FRICTION = 1.0, 0.01
+"""Defaults, bar and 1/fs."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def run_md(
     time: float = 10_000.0,
     ensemble: str = "langevin",
     timestep: float | None = None,
-    pressure: float = 1.0,
-    friction: float = 0.01,
+    pressure: float | None = None,
+    friction: float | None = None,
     output: str | Path | None = None,
     interval: int | None = None,
     seed: int = 1,
@@ -101,9 +103,9 @@ def run_md(
     ensemble
         `langevin`, `nve` or `npt`.
     pressure
-        bar, for npt.
+        bar, for npt alone; by default 1 bar.
     friction
-        1/fs, for langevin and npt.
+        1/fs, for langevin and npt alone; by default 0.01 per fs.
     output
         Trajectory to write: `.xyz`, `.extxyz` or `.traj`. An existing one is replaced after the
         first step.
@@ -135,7 +137,7 @@ def run_md(
         A `UserError`, when energy or temperature run away, atoms jump, or the run leaves what the
         potential knows.
     """
-    check_ensemble(ensemble)
+    check_ensemble(ensemble, pressure, friction)
     check_outputs({"--output": output}, [model] if append else [model, start])
     trail = Trail(output, append=append)
     first = beginning(start, output, append=append)
@@ -144,8 +146,8 @@ def run_md(
         temperature,
         time,
         time_step(first.atoms) if timestep is None else timestep,
-        pressure,
-        friction,
+        PRESSURE if pressure is None else pressure,
+        FRICTION if friction is None else friction,
         interval,
         seed,
         max_extrapolating,
@@ -166,6 +168,8 @@ def run_md(
     members = len(calculator.potential.members) > 1
     table = GrowingTable(md_table.headings(ensemble, members=members), quiet=quiet)
     table.say(md_table.about_start(first, watch, drawn=drawn))
+    for change in md_table.changes(first, watch):
+        table.say(change)
     return _ran(dynamics, watch, settings, trail, table)
 
 
@@ -194,6 +198,7 @@ def _prepared(
         first_time=first.time,
         pressures=ensemble == "npt",
         max_spread=np.inf if settings.max_spread is None else settings.max_spread,
+        dynamics=settings.described(),
     )
 
 

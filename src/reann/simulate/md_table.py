@@ -15,6 +15,8 @@ from reann.simulate.watch import Watch
 
 GRAMS_PER_CM3 = 1000.0 * units.kg / units.m**3
 """In ASE's units of mass and length."""
+SAME_ENERGY = 1e-4
+"""eV per atom; more than precisions and devices differ by, less than potentials do."""
 SETTLING = 0.2
 """Part of a run that averages leave out."""
 
@@ -104,6 +106,26 @@ def about_start(first: Beginning, watch: Watch, *, drawn: bool) -> str:
     if drawn:
         return f"Velocities are drawn at random: {temperature:.0f} K."
     return f"Velocities are those of the start: {temperature:.0f} K. --new-velocities draws others."
+
+
+def changes(first: Beginning, watch: Watch) -> list[str]:
+    """Say in which settings a run differs from the one that it continues, and in its potential."""
+    if not first.continued:
+        return []
+    lines = []
+    if not first.dynamics:
+        lines.append("The trajectory does not record its time step and ensemble: not compared.")
+    elif first.dynamics != watch.dynamics:
+        lines.append(f"Other settings than before: {watch.dynamics}; before {first.dynamics}.")
+    energy = float(watch.atoms.get_potential_energy())
+    if first.energy is None:
+        lines.append("The trajectory does not record energies: the potential is not compared.")
+    elif abs(energy - first.energy) > SAME_ENERGY * len(watch.atoms):
+        lines.append(
+            f"Another potential than before: the first structure has {energy:.4f} eV, in the "
+            f"trajectory {first.energy:.4f} eV."
+        )
+    return lines
 
 
 def about_output(output: str | Path | None, n_written: int) -> str:

@@ -20,6 +20,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import read_xyz
 from ase.io.trajectory import Trajectory
 
+from reann.atomic_file import open_no_link
 from reann.errors import UserError
 from reann.motion.frame import xyz_frame
 
@@ -37,12 +38,18 @@ class Trail:
 
     Without path nothing is written. An existing file is replaced, or continued, only after
     `confirm`: until then structures are kept in memory, and an error leaves the file as it was.
-    What was written stays readable when the run is stopped, also by a full disk.
+    What was written stays readable when the run is stopped, also by a full disk. A link at the path
+    is replaced, and what it leads to stays as it is, as for all files that a verb writes.
 
     Parameters
     ----------
     append
         Continue an existing file after its last whole structure.
+
+    Raises
+    ------
+    UserError
+        For a path that is no kind of trajectory, and a link that should be continued.
     """
 
     def __init__(self, path: str | Path | None, *, append: bool = False) -> None:
@@ -52,6 +59,12 @@ class Trail:
         self._waiting: list[ase.Atoms] = []
         if self.path is not None:
             check_suffix(self.path)
+            if append and self.path.is_symlink():
+                raise UserError(
+                    "The trajectory to continue is a link.",
+                    str(self.path),
+                    f"Name the file that it leads to: -o {self.path.resolve()}.",
+                )
             self._confirmed = not self.path.exists()
 
     def write(self, atoms: ase.Atoms, info: Mapping[str, Any] | None = None) -> None:
@@ -98,6 +111,8 @@ class Trail:
         assert self.path is not None
         try:
             if self._file is None:
+                if not self.append:
+                    self.path.unlink(missing_ok=True)
                 kind = _TrajFile if self.path.suffix == ".traj" else _XyzFile
                 self._file = kind(self.path, append=self.append)
             for frame in self._waiting:
@@ -161,7 +176,7 @@ class _XyzFile:
 
     def __init__(self, path: Path, *, append: bool) -> None:
         self.size = _last_frame(path)[1] if append and path.exists() else 0
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        self.descriptor = open_no_link(path, os.O_WRONLY)
         os.ftruncate(self.descriptor, self.size)
         os.lseek(self.descriptor, self.size, os.SEEK_SET)
 

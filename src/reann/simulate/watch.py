@@ -45,6 +45,8 @@ class Watch:
         Whether pressure and volume are recorded; the structure is periodic in three dimensions.
     max_spread
         eV/Å; the run stops when the members of an ensemble disagree more on the force on an atom.
+    dynamics
+        Ensemble, time step and the like in words, which the trajectory records.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class Watch:
         first_time: float = 0.0,
         pressures: bool = False,
         max_spread: float = float("inf"),
+        dynamics: str = "",
     ) -> None:
+        self.dynamics = dynamics
         self.atoms, self.calculator = atoms, calculator
         self.freedom, self.timestep = freedom, timestep
         self.first_step, self.first_time = first_step, first_time
@@ -125,9 +129,9 @@ class Watch:
         """Return the time of a step in fs."""
         return self.first_time + (step - self.first_step) * self.timestep
 
-    def about(self, step: int) -> dict[str, int | float]:
+    def about(self, step: int) -> dict[str, int | float | str]:
         """Return what the trajectory says about a structure, so that a run can continue from it."""
-        return {"step": step, "time_fs": self.time(step)}
+        return {"step": step, "time_fs": self.time(step), "dynamics": self.dynamics}
 
     def explosion(self, step: int, what: str) -> ExplosionError:
         """Return the error: what happened, when, which atom is the fastest, what to do."""

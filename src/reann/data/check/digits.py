@@ -13,6 +13,8 @@ FEWEST = 10
 """Structures from which digits are no chance."""
 COARSE_ENERGY = 2e-4
 """eV per atom, of the last digit."""
+COARSE_FORCE = 0.02
+"""Last digit over the typical force: rounding is then 1 % of each component."""
 MOST = 0.9
 """Fraction of the structures."""
 
@@ -21,7 +23,7 @@ def energy_digits(records: Sequence[Record]) -> Finding | None:
     """Energies whose last digit is large: rounded, or kept in single precision."""
     some = [r for r in records if r.energy is not None and r.n_atoms > 1]
     energies = np.array([r.energy for r in some], float)
-    if len(np.unique(energies)) < FEWEST:
+    if len(energies) < FEWEST or len(np.unique(energies)) < 2:
         return None
     steps = [10.0**-n for n in range(5) if np.array_equal(np.round(energies, n), energies)]
     how = "rounded"
@@ -39,6 +41,26 @@ def energy_digits(records: Sequence[Record]) -> Finding | None:
         "errors of energies cannot fall below it",
         "Write the energies again with all digits, in double precision.",
         len(some),
+    )
+
+
+def force_digits(records: Sequence[Record]) -> Finding | None:
+    """Forces in eV/Å whose last digit is large beside the forces; those of other units pass."""
+    some = [r for r in records if r.force_rms and not np.isnan(r.force_digit)]
+    bad = [r for r in some if r.force_digit > 0.0]
+    if len(bad) < FEWEST or len(bad) < MOST * len(some):
+        return None
+    digit = min(r.force_digit for r in bad)
+    size = float(np.median([r.force_rms for r in bad]))
+    if digit < COARSE_FORCE * size:
+        return None
+    return about(
+        bad,
+        "force-digits",
+        "warning",
+        f"the last digit of the forces is {digit:g} eV/Å: rounding alone is an error of "
+        f"{1e3 * digit / np.sqrt(12):.2g} meV/Å on each component (forces are {size:.2g} eV/Å)",
+        "Write the forces again with five decimals or more.",
     )
 
 

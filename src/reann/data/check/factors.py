@@ -137,6 +137,8 @@ def verdict(label: str, change: Array, work: Array, factors: Mapping[float, str]
     size = float(np.median(np.abs(change)) / max(np.median(np.abs(work)), np.finfo(float).tiny))
     if abs(aligned) >= ALIGNED:
         return _proportional(label, factor, abs(aligned), count, factors)
+    if size == 0.0:  # most energies are equal: rounded or repeated, which other checks name
+        return None
     if size >= TOO_LARGE or count < FEWEST_FOR_SIZE:
         return _unrelated(aligned, count) if label == "forces" else None
     # The best match on a logarithmic scale: the size is known within a factor of about 2.

@@ -38,6 +38,16 @@ def fills_lattice(positions: Array, cell: Array) -> bool:
     return bool((np.abs(free) < FILLED).all())
 
 
+def last_digit(values: Array) -> float:
+    """Return the size of the last of up to three decimals that all values have; 0 for more."""
+    decimals = 3
+    if not np.array_equal(np.round(values, decimals), values):
+        return 0.0
+    while decimals > 0 and np.array_equal(np.round(values, decimals - 1), values):
+        decimals -= 1
+    return 10.0**-decimals
+
+
 def is_coarse(positions: Array) -> bool:
     """Whether all positions have at most two decimals."""
     first = positions[:1]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reann.data.check.axes import axes_without_forces
 from reann.data.check.bonds import Bonds
-from reann.data.check.measures import fills_lattice, is_coarse, relative_torque
+from reann.data.check.measures import fills_lattice, is_coarse, last_digit, relative_torque
 from reann.data.check.projections import project
 from reann.data.conditions import conditions_of
 from reann.data.keys import names_of
@@ -97,6 +97,8 @@ class Record:
     """Not periodic, with a lattice that the atoms fill."""
     coarse: bool = False
     """All positions have at most two decimals."""
+    force_digit: float = np.nan
+    """Last decimal that all forces have, eV/Å; 0 for more than three decimals."""
     axes_without_forces: str = ""
     """Such as `z`: no force has this component, and symmetry does not explain it."""
     zero_geometry: tuple[float, ...] | None = None
@@ -236,6 +238,8 @@ def measure_arrays(record: Record, positions: Array, cell: Array, forces: Array 
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
         return  # a finding of its own
     record.coarse = is_coarse(positions)
+    if forces is not None:
+        record.force_digit = last_digit(forces)
     if not any(record.pbc):
         record.filled_lattice = fills_lattice(positions, cell)
         if forces is not None and len(forces) == len(positions) and np.isfinite(forces).all():

@@ -9,6 +9,7 @@ from reann.data.check import (
     digits,
     duplicates,
     energies,
+    energy_groups,
     forces,
     geometry,
     mixed,
@@ -36,8 +37,10 @@ RULES: tuple[Rule, ...] = (
     energies.zero_energies,
     energies.energies_per_atom,
     energies.energy_outliers,
+    energy_groups.energy_groups,
     energies.free_energy,
     digits.energy_digits,
+    digits.force_digits,
     forces.all_forces_zero,
     forces.force_unit,
     forces.force_outliers,
@@ -103,7 +106,8 @@ def _not_checkable(work: Work, names: set[str]) -> list[Finding]:
             Finding(
                 "forces-not-checkable",
                 "note",
-                "energies and forces are not comparable: no two structures are close enough",
+                "energies and forces are not comparable: no two structures are close enough, "
+                "or their energies are equal",
                 "Compare by hand: the energy changes by minus force times displacement.",
             )
         )

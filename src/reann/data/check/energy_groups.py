@@ -1,0 +1,70 @@
+"""Energies of one composition that lie in two groups: two methods may have computed them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from reann.data.check.energies import LARGE_GROUP
+from reann.data.check.finding import Finding, about
+from reann.data.check.record import Record
+
+SMALLEST_PART = 0.05
+"""Fraction of the structures in the smaller group; fewer are outliers."""
+APART = 4.0
+"""Gap between the groups over the robust width of the wider one."""
+NO_PHASES = 1.5
+"""eV per atom: more than the phases and isomers of a composition usually differ by."""
+
+
+def energy_groups(records: Sequence[Record]) -> Finding | None:
+    """Energies of one composition in two groups with a wide gap between them.
+
+    Every composition with enough structures is judged; the widest gap is reported. A constant
+    between two methods that is smaller than the spread of the energies leaves no gap.
+    """
+    by_composition: dict[tuple[tuple[int, int], ...], list[Record]] = defaultdict(list)
+    for r in records:
+        if r.energy is not None and r.n_atoms > 1:
+            by_composition[r.composition].append(r)
+    large = [members for members in by_composition.values() if len(members) >= LARGE_GROUP]
+    gaps = [(*_gap(np.array([r.energy for r in some], float)), some) for some in large]
+    gap, limit, members = max(gaps, key=lambda g: g[0] / g[2][0].n_atoms, default=(0.0, 0.0, []))
+    if gap == 0.0:
+        return None
+    high = [r for r in members if r.energy is not None and r.energy > limit]
+    n_atoms = members[0].n_atoms
+    formula = "".join(f"{chemical_symbols[z]}{n}" for z, n in members[0].composition)
+    return about(
+        high,
+        "energy-groups",
+        "warning" if gap > NO_PHASES * n_atoms else "note",
+        f"the energies of {formula} lie in two groups: {len(members) - len(high)} "
+        f"structures, and {len(high)} that are at least {gap:.4g} eV ({gap / n_atoms:.3g} eV/atom) "
+        "higher",
+        "Two phases or isomers explain it; so do two methods, pseudopotentials or settings, of "
+        "which a potential learns one: compare the calculations.",
+    )
+
+
+def _gap(energies: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the gap between two groups of energies and its middle, in eV; zeros if none."""
+    if len(np.unique(energies)) < LARGE_GROUP:
+        return 0.0, 0.0  # rounded or repeated
+    ordered = np.sort(energies)
+    fewest = max(3, int(np.ceil(SMALLEST_PART * len(ordered))))
+    steps = np.diff(ordered)[fewest - 1 : len(ordered) - fewest]
+    first = fewest + int(np.argmax(steps))  # of the upper group
+    below, above = ordered[:first], ordered[first:]
+    gap = float(above[0] - below[-1])
+    if gap <= APART * max(_width(below), _width(above)):
+        return 0.0, 0.0
+    return gap, float(below[-1] + above[0]) / 2
+
+
+def _width(values: NDArray[np.float64]) -> float:
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
