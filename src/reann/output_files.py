@@ -150,7 +150,7 @@ def _check_writable(path: Path, option: str) -> None:
     folder = path.parent
     if path.is_dir():
         reason, fix = "it is a folder", "Name a file in it."
-    elif path.exists() and not path.is_file():
+    elif (path.exists() and not path.is_file()) or _is_of_system(folder):
         reason, fix = "it is not a regular file", "Name a regular file."
     elif not folder.exists():
         reason, fix = f"there is no folder '{folder}'", "Make the folder, or check the path."
@@ -163,6 +163,15 @@ def _check_writable(path: Path, option: str) -> None:
     else:
         return
     raise UserError(f"'{path}' cannot be written: {reason}.", option, fix)
+
+
+def _is_of_system(folder: Path) -> bool:
+    """Return whether names in a folder are devices and processes, such as `/dev/stdout`.
+
+    A link such as that one leads to a regular file where the output of a program is redirected.
+    """
+    real = folder.resolve()
+    return real == Path("/dev") or Path("/proc") in (real, *real.parents)
 
 
 def _may_write_into(folder: Path) -> bool:

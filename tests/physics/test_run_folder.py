@@ -21,7 +21,7 @@ from reann.potential import Potential, load
 from reann.training import aside
 from reann.training import run as training_run
 from reann.training.aside import ASIDE, MOVING, set_aside
-from reann.training.folder import run_files
+from reann.training.folder import LOG, NAMES, run_files
 from reann.training.journal import read_log
 from reann.training.loop import Trainer
 from reann.training.run import resume, train
@@ -194,6 +194,37 @@ def test_a_folder_with_a_file_of_a_run_is_occupied(name, tmp_path):
     with pytest.raises(UserError, match="overwrite"):
         train(small(tmp_path / "run"))
     assert file.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_at_the_name_of_a_file_occupies_the_folder(name, tmp_path):
+    """Also a link to nothing: a run would write through it, or fail at it later."""
+    folder, target = tmp_path / "run", tmp_path / "target"
+    folder.mkdir()
+    (folder / name).symlink_to(target)
+    with pytest.raises(UserError, match="already holds files of a run") as error:
+        train(small(folder, epochs=1))
+    assert name in error.value.what
+    assert (folder / name).is_symlink()
+    train(small(folder, epochs=1), overwrite=True)
+    assert not target.exists()
+    assert not (folder / name).is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_in_the_way_of_the_hidden_folder_is_named_and_the_run_stays(kind, run):
+    before = content(run)
+    (run / LOG).rename(run.parent / "log.csv")
+    (run / LOG).symlink_to("../log.csv")
+    if kind == "file":
+        (run / ASIDE).write_text("precious")
+    else:
+        (run / ASIDE).symlink_to("../log.csv")
+    with pytest.raises(UserError, match="cannot be moved") as error:
+        train(small(run, epochs=1), overwrite=True)
+    assert error.value.where == str(run / ASIDE)
+    assert (run / LOG).is_symlink()
+    assert {name: content(run)[name] for name in before} == before
 
 
 def test_other_files_in_the_folder_are_left_alone(run):

@@ -341,7 +341,7 @@ def test_energies_of_two_methods_lie_in_two_groups(
     tmp_path: Path, offset: float, severity: str | None
 ) -> None:
     frames = trajectory(30)
-    energies = np.random.default_rng(1).normal(size=30) + offset * (np.arange(30) % 3 == 0)
+    energies = 0.3 * np.random.default_rng(1).normal(size=30) + offset * (np.arange(30) % 3 == 0)
     frames = [relabeled(a, energy=float(e)) for a, e in zip(frames, energies, strict=True)]
     result = check(tmp_path, frames)
     groups = [f for f in result.findings if f.name == "energy-groups"]

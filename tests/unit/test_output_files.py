@@ -178,6 +178,13 @@ def test_what_cannot_be_written_is_said_before_any_work(place, verb, case):
     assert reason in result.stderr
 
 
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/new.json", "/dev/fd/1", "/proc/self/fd/1"])
+def test_names_of_devices_are_not_replaced_wherever_they_lead(path):
+    """Redirected into a file, `/dev/stdout` leads to a regular file."""
+    with pytest.raises(UserError, match="not a regular file"):
+        check_outputs({"--json": path}, [])
+
+
 @pytest.mark.parametrize("verb", ["evaluate -o", "md -o", "relax -o", "convert -o"])
 def test_a_folder_that_is_not_there_is_said_before_any_work(place, verb):
     (place / "run" / "model.reann").write_text("never read")

@@ -8,9 +8,11 @@ of a run that fails before its first checkpoint are removed, and the folder is f
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EEXIST
 from pathlib import Path
 
 from reann.errors import UserError
@@ -29,6 +31,8 @@ def set_aside(folder: Path) -> None:
         If a file cannot be moved.
     """
     with _moving_in(folder):
+        if os.path.lexists(folder / ASIDE):  # a file or a link, which a folder cannot replace
+            raise FileExistsError(EEXIST, "a file has this name", str(folder / ASIDE))
         (folder / MOVING).mkdir()
         for file in list(run_files(folder)):
             target = folder / MOVING / file.relative_to(folder)

@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from reann.atomic_file import open_no_link
@@ -57,11 +58,14 @@ def with_run(config: Config, **changes: object) -> Config:
 
 
 def run_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a run in a folder, those of the members of an ensemble included."""
-    events = f"{TENSORBOARD}/events.out.tfevents.*"
-    for name in (events, *NAMES):
-        every = (*folder.glob(name), *folder.glob(f"{MEMBER}*/{name}"))
-        yield from (file for file in every if file.is_file())
+    """Yield the files of a run in a folder, those of the members of an ensemble included.
+
+    Links count too, wherever they lead: none is followed when a run writes or moves its files.
+    """
+    places = (folder, *folder.glob(f"{MEMBER}*"))
+    events = (place.glob(f"{TENSORBOARD}/events.out.tfevents.*") for place in places)
+    every = (*chain(*events), *(place / name for name in NAMES for place in places))
+    yield from (file for file in every if file.is_file() or file.is_symlink())
 
 
 def is_of_run(file: Path) -> bool:
@@ -73,7 +77,7 @@ def is_of_run(file: Path) -> bool:
 
 def has_checkpoint(folder: Path) -> bool:
     """Return whether the run, or a member of the ensemble, can be continued."""
-    return any(file.name == FILE for file in run_files(folder))
+    return any(file.name == FILE and file.is_file() for file in run_files(folder))
 
 
 def refuse_another_run(folder: Path) -> None:

@@ -51,7 +51,7 @@ def force_digits(records: Sequence[Record]) -> Finding | None:
     if len(bad) < FEWEST or len(bad) < MOST * len(some):
         return None
     digit = min(r.force_digit for r in bad)
-    size = float(np.median([r.force_rms for r in bad]))
+    size = float(np.median(np.array([r.force_rms for r in bad], float)))
     if digit < COARSE_FORCE * size:
         return None
     return about(
