@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from typing import Any
 
 SOURCE = Path(__file__).parents[2] / "src" / "reann"
 BASE = "base"
@@ -16,6 +17,12 @@ OTHERS = {"__main__": "cli", "potential": "potential", "flux": "potential", "pro
 FORMER = ("engines", "ipi")
 """Former places, which only import from elsewhere."""
 WIDTH, HEIGHT, BOX, GAP = 820, 74, 118, 14
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the mark of the page on the architecture by diagram and table."""
+    mark = "<!-- generated: rooms -->"
+    return markdown.replace(mark, f"{diagram()}\n\n{table()}") if mark in markdown else markdown
 
 
 def rooms() -> dict[str, list[Path]]:
@@ -67,8 +74,12 @@ def table() -> str:
 
 
 def diagram() -> str:
-    """Return the layers as SVG: an arrow points to what a room imports, from the layer above."""
+    """Return the layers as SVG, a line from each room to those below that it imports.
+
+    A line that others imply is left out.
+    """
     graph, stack = imports(), layers()
+    reached = {room: _reached(room, graph) for room in graph}
     place = {}
     for y, layer in enumerate(stack):
         span = len(layer) * BOX + (len(layer) - 1) * GAP
@@ -81,16 +92,17 @@ def diagram() -> str:
         x, y = place[room]
         for other in sorted(used):
             to_x, to_y = place[other]
-            if to_y > y:
+            implied = any(other in reached[between] for between in used - {other})
+            if to_y > y and not implied:
                 a, b = x + BOX / 2, to_x + BOX / 2
                 bend = (y + 34 + to_y) / 2
                 parts.append(
                     f'<path d="M{a:.0f} {y + 34:.0f}C{a:.0f} {bend:.0f} {b:.0f} {bend:.0f} {b:.0f}'
-                    f' {to_y:.0f}" fill="none" stroke="currentColor" opacity="0.18"/>'
+                    f' {to_y:.0f}" fill="none" stroke="currentColor" opacity="0.5"/>'
                 )
     for room, (x, y) in place.items():
         parts.append(
-            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX}" height="34" rx="6" fill="none"'
+            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX}" height="34" rx="6" style="fill:var(--md-default-bg-color)"'
             f' stroke="currentColor"/><text x="{x + BOX / 2:.0f}" y="{y + 22:.0f}"'
             f' text-anchor="middle" fill="currentColor" font-size="15">{escape(room)}</text>'
         )

@@ -40,10 +40,10 @@ def blocks(path, *languages):
     return [(language, text) for language, text in found if language in languages]
 
 
-def generated():
-    """Return the module that makes the generated pages."""
-    path = DOCS / "hooks" / "generated.py"
-    spec = importlib.util.spec_from_file_location("generated", path)
+def hook(name="generated"):
+    """Return a module that makes parts of pages."""
+    path = DOCS / "hooks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -145,7 +145,7 @@ def test_only_what_is_said_is_left_out_of_the_readme():
 
 
 def test_every_verb_is_in_the_reference_with_its_options():
-    page = generated().cli_reference()
+    page = hook().cli_reference()
     for name, command in typer.main.get_command(app).commands.items():
         section = page.partition(f"## {name}\n")[2].partition("\n## ")[0]
         assert section, name
@@ -155,7 +155,7 @@ def test_every_verb_is_in_the_reference_with_its_options():
 
 
 def test_every_field_of_the_configuration_is_in_the_reference_with_its_docstring():
-    page = generated().config_reference()
+    page = hook().config_reference()
     seen = set()
     for section in sections(Config):
         for name, field in section.model_fields.items():
@@ -185,6 +185,28 @@ def all_sections():
 
 def test_the_sections_that_the_reference_is_checked_for_are_all_there_are():
     assert set(sections(Config)) == all_sections() - {Config}
+
+
+def test_no_two_rooms_import_each_other():
+    """So that each can be read, and changed, with what lies below it only."""
+    rooms = hook("rooms")
+    graph = rooms.imports()
+    both = [
+        (a, b) for a in graph for b in rooms._reached(a, graph) if a in rooms._reached(b, graph)
+    ]
+    assert not both
+    assert "evaluation" in graph["report"]
+    assert rooms.layers()[-1] == ["base"]
+
+
+def test_the_diagram_shows_every_room_with_its_folder():
+    rooms = hook("rooms")
+    diagram, table = rooms.diagram(), rooms.table()
+    for room in rooms.rooms():
+        assert f">{room}</text>" in diagram
+        assert f"| `{room}` |" in table
+    folders = {path.name for path in rooms.SOURCE.iterdir() if (path / "__init__.py").exists()}
+    assert folders - set(rooms.FORMER) <= set(rooms.rooms())
 
 
 def test_every_configuration_in_the_docs_is_valid():
