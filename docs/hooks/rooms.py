@@ -102,8 +102,9 @@ def diagram() -> str:
                 )
     for room, (x, y) in place.items():
         parts.append(
-            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX}" height="34" rx="6" style="fill:var(--md-default-bg-color)"'
-            f' stroke="currentColor"/><text x="{x + BOX / 2:.0f}" y="{y + 22:.0f}"'
+            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX}" height="34" rx="6"'
+            f' style="fill:var(--md-default-bg-color)" stroke="currentColor"/>'
+            f'<text x="{x + BOX / 2:.0f}" y="{y + 22:.0f}"'
             f' text-anchor="middle" fill="currentColor" font-size="15">{escape(room)}</text>'
         )
     return "".join([*parts, "</svg>"])

@@ -23,9 +23,10 @@ from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.data.neighbors import graph_from_atoms
 from reann.device import memory_advice
+from reann.elements import check_elements
 from reann.errors import UserError
 from reann.model.reann import without_inference
-from reann.potential import Ensemble, Potential, check_elements
+from reann.potential import Ensemble, Potential
 from reann.torch_state import differentiable
 
 
@@ -61,7 +62,7 @@ def heat_flux(
         raise UserError(
             "The atoms have no velocities.", "heat_flux", "Set them: atoms.set_velocities(...)."
         )
-    check_elements(potential, atoms)
+    check_elements(potential.model.elements, atoms.numbers)
     velocities = atoms.get_velocities()
     graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
     v = torch.from_numpy(velocities).to(graph.positions)

@@ -9,11 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
-from numpy.typing import NDArray
 from torch import Tensor
 
 from reann import checkpoint
@@ -21,6 +19,7 @@ from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.data.neighbors import graph_from_atoms
 from reann.device import memory_advice
+from reann.elements import check_elements
 from reann.errors import UserError, listed
 from reann.graph import Graph
 from reann.model import Reann
@@ -114,7 +113,7 @@ class Potential:
         UserError
             For elements that the potential does not know, and too little memory of a GPU.
         """
-        check_numbers(self, graph.atomic_numbers.cpu().numpy())
+        check_elements(self.model.elements, graph.atomic_numbers.cpu().numpy())
         less = "fewer structures at once" if graph.n_systems > 1 else "fewer atoms"
         advice = f"Compute {less}, or on the CPU: --device cpu, in Python device='cpu'."
         with memory_advice(graph.n_atoms, graph.n_edges, advice):
@@ -227,7 +226,7 @@ def predict_one(
     potential: Potential | Ensemble, atoms: Atoms, names: list[str], engine: Engine = "auto"
 ) -> Prediction:
     """Predict one structure."""
-    check_elements(potential, atoms)
+    check_elements(potential.model.elements, atoms.numbers)
     if "stress" in names and not atoms.pbc.all():
         raise UserError(
             "Stress is defined for structures that are periodic in three dimensions.",
@@ -244,25 +243,6 @@ def predict_one(
 def labels_of(model: Reann) -> list[str]:
     """Return the labels that a model predicts: those of the energy, and its other outputs."""
     return [q.name for q in labels() if q.from_energy or q.name in model.output_names]
-
-
-def check_elements(potential: Potential | Ensemble, atoms: Atoms) -> None:
-    """Raise `UserError` when the structure has elements that the potential does not know."""
-    check_numbers(potential, atoms.numbers)
-
-
-def check_numbers(potential: Potential | Ensemble, numbers: NDArray[np.integer]) -> None:
-    """Raise `UserError` for atomic numbers that the potential does not know."""
-    unknown = set(numbers.tolist()).difference(potential.model.elements)
-    if unknown:
-        symbols = dict(enumerate(chemical_symbols))
-        names = sorted(symbols.get(z, f"Z = {z}") for z in unknown)
-        raise UserError(
-            f"This potential knows {', '.join(potential.elements)}; "
-            f"the structure also has {', '.join(names)}.",
-            f"atoms {listed(np.flatnonzero(np.isin(numbers, list(unknown))))}",
-            "Train with structures that hold these elements.",
-        )
 
 
 def save(path: Path, potential: Potential | Ensemble) -> None:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from reann.config import DataConfig
 from reann.data.cache import CacheWriter
 from reann.data.conditions import VaryingConditions
-from reann.data.keys import KeyCensus, ResolvedKeys
+from reann.data.keys import KeyCensus
 from reann.data.labels import extract
 from reann.data.neighbors import checked_neighbors
 from reann.data.read import read_file
 from reann.data.remarks import Remark, ignore, summarized
+from reann.data.resolved import ResolvedKeys
 from reann.data.stated import to_angstrom
 from reann.errors import UserError, counted, listed
 from reann.input_files import display_name

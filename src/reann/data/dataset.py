@@ -22,7 +22,7 @@ from reann.data.build import Progress, build_cache
 from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
 from reann.data.file_types import check_file
 from reann.data.fingerprint import fingerprints, stored_part
-from reann.data.keys import ResolvedKeys
+from reann.data.resolved import ResolvedKeys
 from reann.data.rounding import condensed, looked_up, recorded
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph

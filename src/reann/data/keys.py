@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
 import ase
 import numpy as np
@@ -15,6 +14,7 @@ from reann.data.candidates import Unclaimed
 from reann.data.kinds import KeySets
 from reann.data.missed import Missed, fix_of
 from reann.data.names import every_name, label_read, names_of
+from reann.data.resolved import ResolvedKeys
 from reann.data.stated import Statements, states_unit
 from reann.data.values import differ, number, values_of
 from reann.data.weights import LabelWeights
@@ -23,29 +23,6 @@ from reann.quantities import forms_of, label_names, named, readable
 
 FREE_ENERGY_GAP = 1e-3
 """eV/atom; beyond it the free energy, which the forces belong to, is not the energy."""
-
-
-@dataclass(frozen=True)
-class ResolvedKeys:
-    """Which key holds which label."""
-
-    chosen: dict[str, str] = field(default_factory=dict)
-    """The key of each label that is used, of weight, group and head."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """How many structures have each label."""
-    n_structures: int = 0
-    notes: tuple[str, ...] = ()
-    """What the user should hear about the choice."""
-    units: dict[str, str] = field(default_factory=dict)
-    """Units of the labels that the files state, where all structures state the same."""
-
-    def of(self, label: str) -> str | None:
-        """Return the key of a label, or of a form of it; None where it is not used."""
-        return self.chosen.get(label)
-
-    def holds(self, label: str) -> bool:
-        """Whether a label is read, in whatever form."""
-        return any(form in self.chosen for form in forms_of(label))
 
 
 class KeyCensus:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.config import DataConfig
-from reann.data.keys import KeyCensus, ResolvedKeys
+from reann.data.keys import KeyCensus
 from reann.data.names import every_name, names_of
+from reann.data.resolved import ResolvedKeys
 from reann.data.stated import Factors, factors, stated_units
 from reann.data.values import values_of
 from reann.data.weights import masked_atoms, without_weight

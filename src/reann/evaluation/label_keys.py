@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from reann.config import DataConfig, Keys, Units
-from reann.data.keys import KeyCensus, ResolvedKeys
+from reann.data.keys import KeyCensus
 from reann.data.names import names_of
 from reann.data.read import iter_atoms
 from reann.data.remarks import ignore
+from reann.data.resolved import ResolvedKeys
 from reann.data.stated import factors, stated_units
 from reann.data.values import values_of
 from reann.quantities import label_names, named, readable

@@ -17,11 +17,12 @@ from ase.calculators import calculator as ase_calculator
 from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.device import device_named
+from reann.elements import check_elements
 from reann.errors import UserError, did_you_mean
 from reann.interfaces.compute import GraphStep, step_of
 from reann.interfaces.skin import SkinList
 from reann.model.reann import MARGIN, PRECISIONS, Reann, in_precision
-from reann.potential import Ensemble, Potential, check_elements, load
+from reann.potential import Ensemble, Potential, load
 from reann.torch_state import differentiable
 
 USUAL = frozenset({"energy", "energies", "forces", "stress"})
@@ -178,7 +179,7 @@ class Calculator(ase_calculator.Calculator):
                 f" pbc is {atoms.pbc.tolist()}."
             )
         if not self.neighbors.holds(atoms):
-            check_elements(self.potential, atoms)
+            check_elements(self.potential.model.elements, atoms.numbers)
             self.neighbors.build(atoms)
         if others := self.others.intersection(properties):
             if not self.results:

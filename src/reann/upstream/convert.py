@@ -19,8 +19,8 @@ from reann.atomic_file import replacing
 from reann.errors import UserError, listed
 from reann.output_files import check_outputs
 from reann.upstream import settings as inputs
+from reann.upstream.archive.torchscript import is_exported, read_exported
 from reann.upstream.configuration import read_configuration, write_extxyz
-from reann.upstream.torchscript import is_exported, read_exported
 from reann.upstream.weights import potential
 
 CHECKPOINT, DATA = "REANN.pth", "configuration"

@@ -111,14 +111,7 @@ def survey(
     for (what, fix), origins in refused.items():
         shown = tuple(origins[:MOST_EXAMPLES])
         findings.append(Finding("bad-label", "error", what, fix, len(origins), shown))
-    notes: tuple[str, ...] = ()
-    if records and not refused:
-        try:
-            notes = census.resolve(
-                config.model_copy(update={"missing": "allow"}), "the files together"
-            ).notes
-        except UserError as error:
-            findings.append(_from_error(error, "keys", ""))
+    notes = _notes_on_keys(census, config, findings) if records and not refused else ()
     findings += judge(records, cutoff, work, recorder.bonds, stress_fit)
     if fit and records:
         elements = sorted({z for r in records for z, _ in r.composition})
@@ -132,6 +125,18 @@ def survey(
         sorted(known, key=lambda f: ORDER[f.severity]),
         notes,
     )
+
+
+def _notes_on_keys(
+    census: KeyCensus, config: DataConfig, findings: list[Finding | None]
+) -> tuple[str, ...]:
+    """Return what is to be said about the choice of keys, which may be a finding instead."""
+    allowing = config.model_copy(update={"missing": "allow"})
+    try:
+        return census.resolve(allowing, "the files together").notes
+    except UserError as error:
+        findings.append(_from_error(error, "keys", ""))
+        return ()
 
 
 def _paths(patterns: Sequence[str], findings: list[Finding | None]) -> Iterator[Path]:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from reann.errors import UserError
-from reann.upstream.inert import CHECKPOINT_INSTEAD, DAMAGED, Array, Module, unpickle
+from reann.upstream.archive.inert import CHECKPOINT_INSTEAD, DAMAGED, Array, Module, unpickle
 from reann.upstream.settings import ACTIVATIONS
 
 START_TABLES = {"pes": 1, "lammps": 1, "lammps_REANN": 1, "dm": 2, "tdm": 3, "pol": 4, "dos": 5}

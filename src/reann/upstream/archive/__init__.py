@@ -1,0 +1,1 @@
+"""TorchScript archives of the original package, read without executing anything in them."""
