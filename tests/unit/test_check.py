@@ -368,3 +368,15 @@ def test_rounded_energies_are_named_however_few_values_are_left(
 ) -> None:
     frames = [relabeled(a, energy=round(i / 12, decimals)) for i, a in enumerate(trajectory(12))]
     assert "energy-digits" in names(check(tmp_path, frames))
+
+
+@pytest.mark.parametrize(("factor", "noticed"), [(1.0, False), (1 / 0.529177, True), (2.6, False)])
+def test_cells_in_bohr_beside_positions_in_angstrom_are_noticed(
+    tmp_path: Path, factor: float, noticed: bool
+) -> None:
+    frames = strained()
+    for atoms in frames:
+        labels = atoms.calc
+        atoms.set_cell(factor * atoms.cell.array)
+        atoms.calc = labels
+    assert ("cell-unit" in names(check(tmp_path, frames))) == noticed

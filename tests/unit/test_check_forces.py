@@ -164,3 +164,22 @@ def test_energies_with_few_digits_and_mirror_images_are_not_repeated(
     for frames in (rounded, mirrored, read(ETHANOL, ":")):
         for findings in checked(tmp_path, frames):
             assert "repeated-energies" not in findings
+
+
+@pytest.mark.parametrize(("every", "count"), [(2, 10), (5, 4), (20, 0)])
+def test_gradients_among_forces_are_a_warning(tmp_path: Path, every: int, count: int) -> None:
+    """One structure alone is left to the quick fit."""
+    frames = read(ETHANOL, ":")
+    for i, atoms in enumerate(frames):
+        sign = -1.0 if i % every == 0 else 1.0
+        labels = {"energy": atoms.get_potential_energy(), "forces": sign * atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+    write(tmp_path / "mixed.xyz", frames, format="extxyz")
+    path = str(tmp_path / "mixed.xyz")
+    dataset = open_dataset(path, DataConfig(train=""), 5.0, tmp_path / "cache")
+    for findings in (survey([path], None, 5.0).findings, quick_findings([dataset], 5.0)):
+        signs = [f for f in findings if f.name == "forces-of-both-signs"]
+        assert len(signs) == (count > 0)
+        for f in signs:  # in some structures no bond is far from its length
+            assert 0.7 * count <= f.count <= count
+            assert all(int(e.rpartition("#")[2]) % every == 0 for e in f.examples)

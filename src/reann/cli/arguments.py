@@ -90,6 +90,12 @@ def _pairs(given: list[str], option: str, known: Collection[str]) -> dict[str, s
                 f"{option} {text}",
                 f"Use one of {', '.join(known)}.",
             )
+        if name in pairs:
+            raise UserError(
+                f"The {name} is given twice: {pairs[name]} and {value}.",
+                option,
+                "Remove one of them.",
+            )
         pairs[name] = value
     return pairs
 

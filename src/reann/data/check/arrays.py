@@ -57,7 +57,7 @@ def measure(dataset: Dataset, index: int, record: Record, bonds: Bonds) -> None:
     forces = graph.labels["forces"].numpy() if "forces" in graph.labels else None
     measure_arrays(record, positions, dataset.rows("cell", [index])[0], forces)
     if forces is not None:
-        bonds.add(numbers, forces, center, neighbor, vector)
+        bonds.add(numbers, forces, center, neighbor, vector, origin=record.origin)
         record.axes_without_forces = axes_without_forces(forces, center, vector)
 
 

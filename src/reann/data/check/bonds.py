@@ -22,6 +22,7 @@ ALL_STRUCTURES, EVERY = 200, 7
 """So many structures are used, and one of every seven after them."""
 PAIR = 1000
 """Two atomic numbers in one, the smaller one times this."""
+HYDROGEN_BONDS = ((1, 6), (1, 7), (1, 8))
 SHORTEST = 0.3
 """Å; closer atoms are not bonds."""
 
@@ -33,6 +34,7 @@ class Bonds:
         self._kept: dict[tuple[int, int], list[Array]] = defaultdict(list)
         self._counts: dict[tuple[int, int], int] = defaultdict(int)
         self._structures = 0
+        self._origins: list[str] = []
 
     def add(
         self,
@@ -41,6 +43,8 @@ class Bonds:
         center: NDArray[np.int64],
         neighbor: NDArray[np.int64],
         vector: Array,
+        *,
+        origin: str,
     ) -> None:
         """Add the nearest neighbor of each atom of a structure.
 
@@ -50,6 +54,8 @@ class Bonds:
             (atoms, 3), eV/Å
         vector
             (pairs, 3), Å, from `center` to `neighbor`
+        origin
+            Of the structure, `file#index`.
         """
         if forces is None or not len(center) or not np.isfinite(forces).all():
             return
@@ -64,7 +70,8 @@ class Bonds:
         along = np.einsum("bx,bx->b", forces[j] - forces[i], vector[nearest]) / (2 * length)
         one, other = numbers[i].astype(np.int64), numbers[j].astype(np.int64)
         pair = PAIR * np.minimum(one, other) + np.maximum(one, other)
-        rows = np.stack([length, along], axis=1)
+        rows = np.stack([length, along, np.full(len(along), len(self._origins))], axis=1)
+        self._origins.append(origin)
         for code in np.unique(pair).tolist():
             key = divmod(code, PAIR)
             if self._counts[key] < MOST_BONDS:
@@ -74,6 +81,29 @@ class Bonds:
 
     def by_elements(self) -> dict[tuple[int, int], Array]:
         """Return length (Å) and force along it (eV/Å, repulsion positive) of enough bonds."""
+        return {elements: rows[:, :2] for elements, rows in self._enough().items()}
+
+    def by_structure(self) -> dict[str, float]:
+        """Return for each structure how its bonds repel: 1 if the shorter the more, -1 if less.
+
+        Only bonds of hydrogen count, which are stiff: in crystals the other neighbors decide, too.
+        """
+        size = len(self._origins)
+        both, lengths, sizes = np.zeros(size), np.zeros(size), np.zeros(size)
+        stiff = [rows for pair, rows in self._enough().items() if pair in HYDROGEN_BONDS]
+        for rows in stiff:
+            values = rows[:, :2] - np.median(rows[:, :2], axis=0)
+            length, along = (values / np.maximum(values.std(axis=0), 1e-12)).T
+            which = rows[:, 2].astype(np.int64)
+            both -= np.bincount(which, length * along, size)
+            lengths += np.bincount(which, length**2, size)
+            sizes += np.bincount(which, along**2, size)
+        known = lengths * sizes > 0.0
+        values = both[known] / np.sqrt(lengths[known] * sizes[known])
+        return dict(zip(np.array(self._origins)[known].tolist(), values.tolist(), strict=True))
+
+    def _enough(self) -> dict[tuple[int, int], Array]:
+        """Return length, force and number of the structure of enough bonds."""
         bonds = {k: np.concatenate(v) for k, v in self._kept.items()}
         return {k: v for k, v in bonds.items() if len(v) >= FEWEST_BONDS and np.ptp(v[:, 0]) > 0}
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import chemical_symbols
 
-from reann.data.check.bonds import Bonds, stiffness
-from reann.data.check.finding import Finding, about, placeholders
+from reann.data.check.bonds import HYDROGEN_BONDS, Bonds, stiffness
+from reann.data.check.finding import MOST_EXAMPLES, Finding, about, placeholders
 from reann.data.check.outliers import apart
 from reann.data.check.record import Record, collides
 
@@ -29,6 +29,8 @@ OPPOSITE = -0.4
 """Rank correlation along bonds below which forces have the wrong sign; right ones have 0 to 1."""
 CLEAR = 0.7
 """Rank correlation along bonds from which the stiffness is known."""
+CLEAR_SIGN, FEWEST_OPPOSITE = 0.5, 3
+"""Correlation along the bonds of a structure that is certain; so many structures are no chance."""
 STIFFNESS = (8.0, 150.0)
 """eV/Å^2, of bonds of hydrogen: 25 to 45 in molecules and water."""
 
@@ -198,7 +200,7 @@ def along_bonds(bonds: Bonds) -> Finding | None:
             "They are gradients: change their sign in the file.",
         )
     for (a, b), rows in every.items():
-        clear = a == 1 and b in (6, 7, 8) and ranks[a, b] > CLEAR
+        clear = (a, b) in HYDROGEN_BONDS and ranks[a, b] > CLEAR
         size = stiffness(rows)
         if clear and not STIFFNESS[0] < size < STIFFNESS[1]:
             bond = f"{chemical_symbols[a]}-{chemical_symbols[b]}"
@@ -212,6 +214,26 @@ def along_bonds(bonds: Bonds) -> Finding | None:
                 option="--unit forces=UNIT",
             )
     return None
+
+
+def signs_along_bonds(bonds: Bonds) -> Finding | None:
+    """Forces of the opposite sign in part of the structures."""
+    by_structure = bonds.by_structure()
+    opposite = tuple(origin for origin, value in by_structure.items() if value < -CLEAR_SIGN)
+    n_clear = sum(abs(value) > CLEAR_SIGN for value in by_structure.values())
+    unclear = len(by_structure) - n_clear
+    if len(opposite) < FEWEST_OPPOSITE or unclear >= len(opposite) or len(opposite) == n_clear:
+        return None
+    return Finding(
+        "forces-of-both-signs",
+        "warning",
+        f"in {len(opposite)} of {len(by_structure)} structures compressed bonds of hydrogen "
+        f"attract and stretched ones repel, in {n_clear - len(opposite)} it is the other way "
+        "round: part of the forces has the opposite sign",
+        "Change the sign of the forces that are gradients in the file.",
+        len(opposite),
+        opposite[:MOST_EXAMPLES],
+    )
 
 
 def _zero_atoms(r: Record) -> np.ndarray:

@@ -11,6 +11,8 @@ from reann.data.check.finding import Finding, Rule, about
 from reann.data.check.record import TOO_CLOSE, Record, collides
 from reann.errors import listed
 
+MOST, FEWEST_CELLS = 0.9, 2
+"""Fraction of the structures, and cells of other volumes: clusters lie in equal boxes."""
 COINCIDENT = 0.05
 """Å; closer than any two nuclei of a calculation."""
 LENGTHS = (
@@ -88,6 +90,23 @@ def length_unit(records: Sequence[Record]) -> Finding | None:
                 len(ratios),
             )
     return None
+
+
+def cell_unit(records: Sequence[Record]) -> Finding | None:
+    """Atoms that leave the same part of their cell empty along all its vectors."""
+    # Of a large data set only the structures with known distances are measured.
+    some = [r for r in records if r.volume and r.n_atoms > 1 and np.isfinite(r.closest[1])]
+    bad = [r for r in some if r.cell_in_bohr]
+    if len(bad) < MOST * len(some) or len({r.volume for r in bad}) < FEWEST_CELLS:
+        return None
+    return about(
+        bad,
+        "cell-unit",
+        "warning",
+        "the atoms fill 53 % of their cell along each vector: its vectors look like Bohr beside "
+        "positions in Å",
+        "Write the cell in Å. Ignore this for clusters in boxes.",
+    )
 
 
 def too_close(records: Sequence[Record]) -> Finding | None:

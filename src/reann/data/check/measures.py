@@ -38,6 +38,11 @@ def fills_lattice(positions: Array, cell: Array) -> bool:
     return bool((np.abs(free) < FILLED).all())
 
 
+def fills_smaller_lattice(positions: Array, cell: Array, factor: float) -> bool:
+    """Whether the atoms fill a lattice that is smaller by a factor, and not the one they have."""
+    return not fills_lattice(positions, cell) and fills_lattice(positions, factor * cell)
+
+
 def last_digit(values: Array) -> float:
     """Return the size of the last of up to three decimals that all values have; 0 for more."""
     decimals = 3

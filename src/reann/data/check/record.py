@@ -14,11 +14,18 @@ from typing import Any, TypeVar
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
+from ase.units import Bohr
 from numpy.typing import NDArray
 
 from reann.data.check.axes import axes_without_forces
 from reann.data.check.bonds import Bonds
-from reann.data.check.measures import fills_lattice, is_coarse, last_digit, relative_torque
+from reann.data.check.measures import (
+    fills_lattice,
+    fills_smaller_lattice,
+    is_coarse,
+    last_digit,
+    relative_torque,
+)
 from reann.data.check.projections import project
 from reann.data.conditions import conditions_of
 from reann.data.keys import names_of
@@ -95,6 +102,8 @@ class Record:
     """Net torque over that of forces in random directions, of structures without periodicity."""
     filled_lattice: bool = False
     """Not periodic, with a lattice that the atoms fill."""
+    cell_in_bohr: bool = False
+    """Periodic, with atoms that fill the lattice if its vectors are in Bohr."""
     coarse: bool = False
     """All positions have at most two decimals."""
     force_digit: float = np.nan
@@ -203,7 +212,7 @@ class Recorder:
             alone = np.flatnonzero(np.bincount(within, minlength=len(numbers)) == 0)
             record.lonely = tuple(alone[:3].tolist())
             record.n_lonely = len(alone)
-        self.bonds.add(numbers, forces, center, neighbor, vector)
+        self.bonds.add(numbers, forces, center, neighbor, vector, origin=record.origin)
         if forces is not None and len(forces) == len(numbers):
             record.axes_without_forces = axes_without_forces(forces, center, vector)
 
@@ -238,6 +247,8 @@ def measure_arrays(record: Record, positions: Array, cell: Array, forces: Array 
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
         return  # a finding of its own
     record.coarse = is_coarse(positions)
+    if record.volume:
+        record.cell_in_bohr = fills_smaller_lattice(positions, cell, Bohr)
     if forces is not None:
         record.force_digit = last_digit(forces)
     if not any(record.pbc):

@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     geometry.cell_missing,
     geometry.coincident_atoms,
     geometry.length_unit,
+    geometry.cell_unit,
     geometry.too_close,
     geometry.isolated_atoms,
     molecules.lattice_not_used,
@@ -75,7 +76,12 @@ def judge(
     pairs = duplicates.twins(records)
     findings = [rule(records) for rule in (*RULES, geometry.lonely_atoms(cutoff))]
     findings += [rule(pairs) for rule in PAIR_RULES]
-    findings += [forces.along_bonds(bonds), work.forces(), work.stress()]
+    findings += [
+        forces.along_bonds(bonds),
+        forces.signs_along_bonds(bonds),
+        work.forces(),
+        work.stress(),
+    ]
     agree = any(f is not None and f.name == "forces-agree" for f in findings)
     if not agree and abs(bonds.alignment()[1]) < DOUBTFUL:
         findings.append(order_of_forces(work.with_forces()))
