@@ -23,6 +23,8 @@ ALL_STRUCTURES, EVERY = 200, 7
 PAIR = 1000
 """Two atomic numbers in one, the smaller one times this."""
 HYDROGEN_BONDS = ((1, 6), (1, 7), (1, 8))
+WIDEST = 0.15
+"""Standard deviation of the lengths of bonds over their median."""
 SHORTEST = 0.3
 """Å; closer atoms are not bonds."""
 
@@ -86,11 +88,13 @@ class Bonds:
     def by_structure(self) -> dict[str, float]:
         """Return for each structure how its bonds repel: 1 if the shorter the more, -1 if less.
 
-        Only bonds of hydrogen count, which are stiff: in crystals the other neighbors decide, too.
+        Only bonds of hydrogen count, which are stiff: in crystals the other neighbors decide, too,
+        and random geometries have no bonds.
         """
         size = len(self._origins)
         both, lengths, sizes = np.zeros(size), np.zeros(size), np.zeros(size)
-        stiff = [rows for pair, rows in self._enough().items() if pair in HYDROGEN_BONDS]
+        some = [rows for pair, rows in self._enough().items() if pair in HYDROGEN_BONDS]
+        stiff = [rows for rows in some if rows[:, 0].std() < WIDEST * np.median(rows[:, 0])]
         for rows in stiff:
             values = rows[:, :2] - np.median(rows[:, :2], axis=0)
             length, along = (values / np.maximum(values.std(axis=0), 1e-12)).T

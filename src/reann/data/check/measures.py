@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,3 +61,15 @@ def is_coarse(positions: Array) -> bool:
     if (np.abs(first - np.round(first, 2)) >= 1e-9).any():
         return False
     return bool((np.abs(positions - np.round(positions, 2)) < 1e-9).all())
+
+
+def shape_of(array: NDArray[Any], n_atoms: int, place: str) -> str:
+    """Return the shape of a value in words, such as `atoms × 3`."""
+    kind = "text" if array.dtype.kind in "UOS" else ""
+    if array.ndim == 0:
+        return kind or "number"
+    per_atom = place == "arrays" or (place == "results" and array.ndim == 2)
+    sizes = [str(n) for n in array.shape]
+    if per_atom and array.shape[0] == n_atoms:
+        sizes[0] = "atoms"
+    return " × ".join(sizes) + (f" {kind}" if kind else "")

@@ -25,6 +25,7 @@ from reann.data.check.measures import (
     is_coarse,
     last_digit,
     relative_torque,
+    shape_of,
 )
 from reann.data.check.projections import project
 from reann.data.conditions import conditions_of
@@ -293,18 +294,7 @@ def _keys(atoms: Atoms) -> tuple[tuple[Key, ...], tuple[str, ...]]:
                 bad.append(name)
             if place == "arrays" and name in BUILT_IN_ARRAYS:
                 continue
-            keys.append(Key(place, name, _shape(array, len(atoms), place)))
+            keys.append(Key(place, name, shape_of(array, len(atoms), place)))
     if not np.isfinite(np.asarray(atoms.cell)).all():
         bad.append("cell")
     return tuple(keys), tuple(dict.fromkeys(bad))
-
-
-def _shape(array: NDArray[Any], n_atoms: int, place: str) -> str:
-    kind = "text" if array.dtype.kind in "UOS" else ""
-    if array.ndim == 0:
-        return kind or "number"
-    per_atom = place == "arrays" or (place == "results" and array.ndim == 2)
-    sizes = [str(n) for n in array.shape]
-    if per_atom and array.shape[0] == n_atoms:
-        sizes[0] = "atoms"
-    return " × ".join(sizes) + (f" {kind}" if kind else "")
