@@ -403,11 +403,6 @@ def test_a_field_that_is_there_twice_in_an_override_is_refused(write):
     assert "The field 'cutoff' is there twice" in text
 
 
-def test_a_field_that_two_overrides_set_is_refused(write):
-    text = message(write(TWO_LINES), "training.epochs=3", "training.epochs=2")
-    assert "The field 'training.epochs' is set twice" in text
-
-
 @pytest.mark.parametrize("value", ["9" * 5000, "{x: " + "9" * 5000 + "}"])
 def test_a_number_of_thousands_of_digits_is_refused(write, value):
     assert "YAML" in message(write(TWO_LINES + f"model: {value}"))

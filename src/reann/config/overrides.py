@@ -34,8 +34,8 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
     Raises
     ------
     UserError
-        For a text that is no override, an unknown field, a field that is set twice, and a preset
-        that fields of the file would keep from taking effect.
+        For a text that is no override, an unknown field, and a preset that fields of the file would
+        keep from taking effect.
     """
     in_file = copy.deepcopy(values.get("model"))
     given: dict[FieldPath, str] = {}
@@ -46,9 +46,6 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
             fix = "Write section.field=value, as training.epochs=20."
             raise UserError(f"'{override}' is not an override.", "command line", fix)
         _known(path, override)
-        if path in given:
-            what = f"The field '{name.strip()}' is set twice: {given[path]} and {override}."
-            raise UserError(shortened(what), "command line", "Remove one of them.")
         value = _value(text, override)
         inside = values
         for part in path[:-1]:
