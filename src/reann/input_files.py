@@ -24,13 +24,21 @@ def find_files(patterns: str | list[str], base: Path = Path()) -> list[Path]:
     Raises
     ------
     UserError
-        For a name without a file, a glob without a match, a folder, a pipe, a broken link, and a
-        path that the system refuses.
+        For a name without a file, a glob without a match, a folder, a pipe, a broken link, a path
+        that the system refuses, and a file that is given twice: its structures would count twice.
     """
     names = [patterns] if isinstance(patterns, str) else patterns
     paths = [path for name in names for path in _files(path_text(name), base)]
     if not paths:
         raise UserError("No file of structures was given.", fix="Name one, as train.xyz.")
+    known: dict[Path, Path] = {}
+    for path in paths:
+        first = known.setdefault(path.resolve(), path)
+        if first is not path:
+            raise UserError(
+                f"A file is given twice: {path_text(first)} and {path_text(path)}.",
+                fix="Name it once; a glob may include it already.",
+            )
     return paths
 
 

@@ -380,3 +380,12 @@ def test_cells_in_bohr_beside_positions_in_angstrom_are_noticed(
         atoms.set_cell(factor * atoms.cell.array)
         atoms.calc = labels
     assert ("cell-unit" in names(check(tmp_path, frames))) == noticed
+
+
+def test_nan_under_a_key_that_is_not_read_is_a_note(tmp_path, ethanol):
+    ethanol[3].info["config_cost"] = np.nan
+    ethanol[5].arrays["charges"] = np.full(9, np.nan)
+    result = check(tmp_path, ethanol)
+    assert named(result, "not-finite-beside").severity == "note"
+    assert "charges, config_cost" in named(result, "not-finite-beside").message
+    assert "not-finite" not in names(result)

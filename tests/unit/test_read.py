@@ -419,3 +419,13 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
  </structure>
 </modeling>
 """
+
+
+@pytest.mark.parametrize("second", ["a.xyz", "./a.xyz", "*.xyz", "link.xyz", "{folder}/a.xyz"])
+def test_a_file_that_is_given_twice_is_an_error(tmp_path, monkeypatch, second):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n")
+    if second == "link.xyz":
+        (tmp_path / second).symlink_to("a.xyz")
+    with pytest.raises(UserError, match="given twice"):
+        find_files(["a.xyz", second.format(folder=tmp_path)])

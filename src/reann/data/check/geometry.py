@@ -9,7 +9,9 @@ from ase.data import chemical_symbols
 
 from reann.data.check.finding import Finding, Rule, about
 from reann.data.check.record import TOO_CLOSE, Record, collides
+from reann.data.names import label_read
 from reann.errors import listed
+from reann.quantities import label_names, readable
 
 MOST, FEWEST_CELLS = 0.9, 2
 """Fraction of the structures, and cells of other volumes: clusters lie in equal boxes."""
@@ -30,10 +32,13 @@ LENGTHS = (
 """Range of the nearest distance over the sum of the radii, unit, words, setting."""
 
 
+GEOMETRY = ("positions", "cell")
+
+
 def not_finite(records: Sequence[Record]) -> Finding | None:
-    """NaN or infinity anywhere in a structure."""
-    bad = [r for r in records if r.not_finite]
-    names = sorted({name for r in bad for name in r.not_finite})
+    """NaN or infinity in geometry or labels."""
+    bad = [r for r in records if any(map(_is_used, r.not_finite))]
+    names = sorted({name for r in bad for name in r.not_finite if _is_used(name)})
     return about(
         bad,
         "not-finite",
@@ -42,6 +47,22 @@ def not_finite(records: Sequence[Record]) -> Finding | None:
         "Remove these structures; `data: {missing: allow}` reads NaN as a label that is absent.",
         lambda r: f" ({', '.join(r.not_finite)})",
     )
+
+
+def not_finite_beside(records: Sequence[Record]) -> Finding | None:
+    """NaN or infinity under keys that no label is read from."""
+    names = sorted({n for r in records for n in r.not_finite if not _is_used(n)})
+    return about(
+        [r for r in records if any(n in names for n in r.not_finite)],
+        "not-finite-beside",
+        "note",
+        f"NaN or infinity in {listed(names)}, which is not read" if names else "",
+        "",
+    )
+
+
+def _is_used(name: str) -> bool:
+    return name in GEOMETRY or name in label_names() or label_read(name) in readable()
 
 
 def cell_missing(records: Sequence[Record]) -> Finding | None:

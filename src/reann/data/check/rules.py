@@ -25,6 +25,7 @@ from reann.data.check.work import Work
 
 RULES: tuple[Rule, ...] = (
     geometry.not_finite,
+    geometry.not_finite_beside,
     geometry.cell_missing,
     geometry.coincident_atoms,
     geometry.length_unit,
