@@ -6,7 +6,7 @@ the reference page of the docs is generated from here.
 
 from __future__ import annotations
 
-from reann.config.data import DataConfig, GroupSplit, IndexSplit, Keys, Part, Units
+from reann.config.data import DataConfig, GroupSplit, IndexSplit, Keys, Part, Source, Units
 from reann.config.model import ModelConfig, NetworkConfig, ZBLConfig
 from reann.config.run import RunConfig
 from reann.config.section import Section
@@ -26,6 +26,7 @@ __all__ = [
     "PlateauSchedule",
     "RunConfig",
     "Section",
+    "Source",
     "TrainingConfig",
     "Units",
     "ZBLConfig",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
-from reann.config.section import Fraction, OfLabels, Section
+from reann.config.section import Fraction, NonNegative, OfLabels, Section
 
 
 class Units(Section):
@@ -60,6 +60,34 @@ class GroupSplit(Section):
 Part = Fraction | str | list[str] | IndexSplit | GroupSplit
 
 
+ReferenceEnergies = Literal["auto", "fit", "isolated"] | dict[str, float]
+
+
+class Source(Section):
+    """Files of one origin: one code, one method, one way to name labels."""
+
+    files: str | list[str]
+    """File, list of files or globs, as `data.train`."""
+    keys: Keys = Keys()
+    """Names of the labels in these files; fields that are not set are those of `data.keys`."""
+    units: Units = Units()
+    """Units of these files; fields that are not set are those of `data.units`."""
+    head: str | None = None
+    """Name of the head of the model that the labels belong to (`model.heads`). Unset: as
+    `keys.head` says, else the first head."""
+    weight: NonNegative = 1.0
+    """Multiplies the weight of each structure in the loss."""
+    reference_energies: ReferenceEnergies | None = None
+    """Energies of the elements of the head of these files, as `data.reference_energies`, which
+    holds where this is not set."""
+
+    @model_validator(mode="after")
+    def _names_heads_once(self) -> Source:
+        if self.head is not None and self.keys.head is not None:
+            raise ValueError("a source has head and keys.head: remove one of the two")
+        return self
+
+
 Accepted = Literal[
     "all-forces-zero",
     "all-stresses-zero",
@@ -83,8 +111,11 @@ Accepted = Literal[
 class DataConfig(Section):
     """Where the structures are and what is known about them."""
 
-    train: str | list[str]
+    train: str | list[str] | None = None
     """File, list of files or globs that ASE can read; extended XYZ first, .gz and .xz too."""
+    sources: list[Source] | None = Field(default=None, min_length=1)
+    """Instead of `train`: files of several origins, each with keys, units, head and weight of its
+    own: `[{files: a.xyz}, {files: b.xyz, units: {energy: Hartree}}]`."""
     valid: Part = 0.1
     """Fraction, files, `{indices: ...}` or `{groups: ...}`."""
     test: Part | None = None
@@ -95,7 +126,7 @@ class DataConfig(Section):
     """Units of the files."""
     missing: Literal["error", "allow"] = "error"
     """`allow`: structures may lack a label, which is then masked in the loss."""
-    reference_energies: Literal["auto", "fit", "isolated"] | dict[str, float] = "auto"
+    reference_energies: ReferenceEnergies = "auto"
     """Energies of the elements in eV: given, of isolated atoms in the data, or a least-squares fit;
     `auto`: isolated when there is one of each element, else fit."""
     ignore_forces_of: str | None = None
@@ -106,3 +137,57 @@ class DataConfig(Section):
     these data: `[constant-energy]`."""
     cache: Path | None = None
     """Folder of the neighbor-list cache; by default `.reann-cache` beside the run folder."""
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> DataConfig:
+        if self.train is not None and self.sources is not None:
+            raise ValueError(
+                "train and sources are both given: write all files into sources, or all into train"
+            )
+        if self.train is None and self.sources is None:
+            absent: Any = {"type": "missing", "loc": ("train",), "input": {}}
+            raise ValidationError.from_exception_data(type(self).__name__, [absent])
+        return self
+
+    def every_source(self) -> list[Source]:
+        """Return the sources of the training files, with the fields of `data` that they lack.
+
+        The short form `train` is one source.
+        """
+        if self.sources is None:
+            return [self.source_of(self.train or [])]
+        return [
+            source.model_copy(
+                update={
+                    "keys": _with_defaults(source.keys, self.keys, source.head is not None),
+                    "units": _with_defaults(source.units, self.units),
+                }
+            )
+            for source in self.sources
+        ]
+
+    def files(self) -> list[str]:
+        """Return the names and globs of the training files, of all sources."""
+        named = (source.files for source in self.every_source())
+        return [name for each in named for name in ([each] if isinstance(each, str) else each)]
+
+    def source_of(self, files: str | list[str]) -> Source:
+        """Return files as a source that is read with the fields of `data`."""
+        # Such as the files of a validation set; they need no name of a head to be valid.
+        return Source.model_construct(files=files, keys=self.keys, units=self.units)
+
+    def of(self, source: Source) -> DataConfig:
+        """Return the settings for reading the files of a source of `every_source`."""
+        update = {"train": source.files, "sources": None}
+        return self.model_copy(update={**update, "keys": source.keys, "units": source.units})
+
+
+SectionType = TypeVar("SectionType", Keys, Units)
+
+
+def _with_defaults(own: SectionType, of_data: SectionType, has_head: bool = False) -> SectionType:
+    """Return a section of a source, whose unset fields are those of `data`."""
+    update = {name: getattr(own, name) for name in own.model_fields_set}
+    if has_head:
+        update["head"] = None  # all labels of the source belong to its head
+    return of_data.model_copy(update=update)

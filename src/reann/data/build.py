@@ -1,108 +1,88 @@
-"""From files to a cache: one pass that reads, labels and finds neighbors."""
+"""From files to a cache: one pass that reads, labels and finds neighbors.
+
+What another cache knows of a file is copied from there, see `reann.data.pieces`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import ase
-import numpy as np
-from numpy.typing import NDArray
-
-from reann.config import DataConfig
 from reann.data.cache import CacheWriter
-from reann.data.conditions import VaryingConditions
+from reann.data.counts import FileCounts
 from reann.data.keys import KeyCensus
 from reann.data.labels import extract
-from reann.data.neighbors import checked_neighbors
+from reann.data.pieces import KnownPieces, Piece, held
 from reann.data.read import read_file
 from reann.data.remarks import Remark, ignore, summarized
 from reann.data.resolved import ResolvedKeys
+from reann.data.rows import RowBuilder
+from reann.data.sources import SourceFiles, joined
 from reann.data.stated import to_angstrom
 from reann.errors import UserError, counted, listed
-from reann.input_files import display_name
-from reann.quantities import labels
 
 Progress = Callable[[int, str], None]
 
 N_FIRST = 20
 """Structures from which the keys are guessed before all have been seen."""
 
-_REAL = ("<f8",)
-_NATURAL = ("u1", "<u2", "<u4")
-_SIGNED = ("i1", "<i2", "<i4")
-ARRAYS = {
-    "positions": ((3,), _REAL),
-    "numbers": ((), ("u1",)),
-    "cell": ((3, 3), _REAL),
-    "pbc": ((3,), ("u1",)),
-    "first_atom": ((), ("<i8",)),
-    "first_edge": ((), ("<i8",)),
-    "n_neighbors": ((), _NATURAL),
-    "neighbor": ((), _NATURAL),
-    "shift": ((3,), _SIGNED),
-    "origin": ((2,), _NATURAL),
-    "group": ((), _NATURAL),
-    "weight": ((), _REAL),
-}
-"""Shape of a row and types, the smallest first. `neighbor` counts within the structure. Labels are
-added."""
-
 
 def build_cache(
     folder: Path,
-    paths: list[Path],
-    data: DataConfig,
+    sources: Sequence[SourceFiles],
     cutoff: float,
     progress: Progress | None = None,
-) -> None:
-    """Read all structures and write their arrays.
+) -> list[str]:
+    """Write the arrays of all structures; return notes about other caches that are damaged.
 
     The keys are guessed from the first structures. Should the rest of the files show that the
     guess was wrong, everything is read once more.
     """
-    where = ", ".join(display_name(path) for path in paths[:3]) + (", …" if len(paths) > 3 else "")
-    keys = _guess(paths, data, where)
+    settings = {s.settings_of(digest, cutoff) for s in sources for _, _, digest in s.files}
+    known = KnownPieces(folder.parent, settings)
+    keys = []
+    for source in sources:
+        with source.named():
+            keys.append(_guess(source, cutoff, known))
     while True:
-        build = _Build(keys, data, cutoff)
-        with CacheWriter(folder, build.arrays) as writer:
-            done = 0
-            for file, path in enumerate(paths):
-                name = display_name(path)
-                structures = read_file(path, name, build.remarks.append)
-                for frame, (atoms, origin) in enumerate(structures):
-                    build.add(writer, atoms, origin, (file, frame))
-                    done += 1
-                    if progress is not None:
-                        progress(done, name)
-            _check_converged(build.remarks, data)
-            found = build.census.resolve(data, where)
-            if _same(found, keys):
-                build.finish(writer, found)
-                return
+        build = _Build(RowBuilder(keys, cutoff), known, progress)
+        with CacheWriter(folder, build.rows.arrays) as writer:
+            found = []
+            for source, guess in zip(sources, keys, strict=True):
+                with source.named():
+                    found.append(build.read(writer, source, guess))
+            if all(_same(one, other) for one, other in zip(found, keys, strict=True)):
+                build.finish(writer, joined(found, sources))
+                return known.notes
         keys = found
 
 
-def _guess(paths: list[Path], data: DataConfig, where: str) -> ResolvedKeys:
-    frames = chain.from_iterable(read_file(path, display_name(path), ignore) for path in paths)
-    census = KeyCensus()
+def _guess(source: SourceFiles, cutoff: float, known: KnownPieces) -> ResolvedKeys:
+    census, unknown = KeyCensus(), []
+    for path, name, digest in source.files:
+        counts = known.counts(source.settings_of(digest, cutoff))
+        if counts is None:
+            unknown.append((path, name))
+        else:
+            census.merge(counts["census"], name)
+    frames = (frame for path, name in unknown for frame in read_file(path, name, ignore))
     for atoms, origin in islice(frames, N_FIRST):
         census.add(atoms, origin)
     try:
-        return census.resolve(data.model_copy(update={"missing": "allow"}))
+        return census.resolve(source.data.model_copy(update={"missing": "allow"}))
     except UserError:
         # Perhaps only the later structures have what was asked for: count them all first.
         for atoms, origin in frames:
             census.add(atoms, origin)
-        return census.resolve(data, where)
+        return census.resolve(source.data, source.where)
 
 
-def _check_converged(remarks: list[Remark], data: DataConfig) -> None:
+def _check_converged(remarks: list[Remark], source: SourceFiles) -> None:
     origins = [remark.origin for remark in remarks if remark.kind == "not-converged"]
-    if origins and data.missing == "error":
+    if origins and source.data.missing == "error":
         raise UserError(
             f"The electronic steps of {counted(len(origins), 'structure')} did not"
             " converge, so energies and forces are not what the method gives.",
@@ -118,77 +98,59 @@ def _same(one: ResolvedKeys, other: ResolvedKeys) -> bool:
 
 
 class _Build:
-    """What is counted while structures stream by."""
+    """One pass over all files."""
 
-    def __init__(self, keys: ResolvedKeys, data: DataConfig, cutoff: float) -> None:
-        self.keys, self.data, self.cutoff = keys, data, cutoff
-        self.census = KeyCensus()
-        self.remarks: list[Remark] = []
-        self.labels = [q for q in labels() if keys.holds(q.name)]
-        self._has_heads = keys.of("head") is not None
-        head = {"head": ((), _NATURAL)} if self._has_heads else {}
-        self.arrays = ARRAYS | head | {q.name: (q.shape, _REAL) for q in self.labels}
-        self._elements: set[int] = set()
-        self._groups: dict[str, int] = {"": 0}
-        self._heads: dict[str, int] = {"": 0}
-        self._conditions = VaryingConditions()
-        self._atoms = self._edges = self._n = self._with_zero_forces = self._constrained = 0
+    def __init__(self, rows: RowBuilder, known: KnownPieces, progress: Progress | None) -> None:
+        self.rows, self.known, self.progress = rows, known, progress
+        self._total = FileCounts()
+        self._pieces: list[Piece] = []
 
-    def add(
-        self, writer: CacheWriter, atoms: ase.Atoms, origin: str, place: tuple[int, int]
-    ) -> None:
-        self.census.add(atoms, origin)
-        self._conditions.add(atoms)
-        given = extract(atoms, self.keys, self.data, origin)
-        to_angstrom(atoms, self.data.units, origin)
-        neighbors = checked_neighbors(atoms, self.cutoff, origin)
-        writer.append(
-            positions=atoms.positions,
-            numbers=atoms.numbers,
-            cell=atoms.cell.array[None],
-            pbc=np.asarray(atoms.pbc, dtype=np.uint8)[None],
-            first_atom=np.array([self._atoms]),
-            first_edge=np.array([self._edges]),
-            n_neighbors=np.diff(neighbors.first),
-            neighbor=neighbors.neighbor,
-            shift=neighbors.crossed,
-            origin=np.array([place]),
-            group=np.array([self._groups.setdefault(given["group"], len(self._groups))]),
-            weight=given["weight"][None],
-            **self._head_of(given),
-            **{q.name: given[q.name] if q.per_atom else given[q.name][None] for q in self.labels},
-        )
-        self._elements.update(np.unique(atoms.numbers).tolist())
-        self._n += 1
-        self._atoms += len(atoms)
-        self._edges += len(neighbors.neighbor)
-        if "forces" in given:  # programs write zeros for fixed atoms
-            zero = (given["forces"] == 0).all(axis=1)
-            self._with_zero_forces += bool(zero.any() and not zero.all())
-            self._constrained += bool(atoms.constraints)
+    def read(self, writer: CacheWriter, source: SourceFiles, keys: ResolvedKeys) -> ResolvedKeys:
+        """Write the structures of a source; return the keys that follow from all of them."""
+        counts = FileCounts()
+        for path, name, digest in source.files:
+            settings, first = source.settings_of(digest, self.rows.cutoff), self.rows.n
+            content = self.known.content(settings, keys.chosen)
+            if content is None:
+                state = self._read_file(writer, path, name, source, keys)
+            else:
+                self.rows.copy(writer, content, len(self._pieces))
+                state = content.piece.counts
+            chosen = held(keys.chosen, state["census"]["counts"])
+            self._pieces.append(Piece(settings, chosen, first, self.rows.n - first, state))
+            counts.merge(state, name)
+            self._total.merge(state, name)
+        _check_converged(counts.remarks, source)
+        return counts.census.resolve(source.data, source.where)
 
-    def _head_of(self, given: Mapping[str, Any]) -> dict[str, NDArray[np.int64]]:
-        if not self._has_heads:
-            return {}
-        return {"head": np.array([self._heads.setdefault(given.get("head", ""), len(self._heads))])}
+    def _read_file(
+        self, writer: CacheWriter, path: Path, name: str, source: SourceFiles, keys: ResolvedKeys
+    ) -> dict[str, Any]:
+        counts, file = FileCounts(), len(self._pieces)
+        for frame, (atoms, origin) in enumerate(read_file(path, name, counts.remarks.append)):
+            counts.add(atoms, origin)
+            given = extract(atoms, keys, source.data, origin)
+            to_angstrom(atoms, source.data.units, origin)
+            counts.add_labels(atoms, given)
+            self.rows.add(writer, atoms, given, origin, (file, frame))
+            if self.progress is not None:
+                self.progress(self.rows.n, name)
+        return counts.state(name)
 
     def finish(self, writer: CacheWriter, keys: ResolvedKeys) -> None:
-        writer.append(first_atom=np.array([self._atoms]), first_edge=np.array([self._edges]))
-        notes = []
-        if self._with_zero_forces > 0.5 * self._n:
+        """Write what is known of all structures."""
+        total, notes = self._total, []
+        if total.with_zero_forces > 0.5 * self.rows.n:
             notes.append(
-                f"In {self._with_zero_forces} of {self._n} structures the forces on some atoms are"
-                " exactly zero: fixed atoms? data.ignore_forces_of leaves them out"
-                f" ({'constrained' if self._constrained else 'name a mask'})."
+                f"In {total.with_zero_forces} of {self.rows.n} structures the forces on some atoms"
+                " are exactly zero: fixed atoms? data.ignore_forces_of leaves them out"
+                f" ({'constrained' if total.constrained else 'name a mask'})."
             )
-        writer.finish(
-            {
-                "keys": asdict(keys),
-                "elements": sorted(self._elements),
-                "groups": list(self._groups),
-                "heads": list(self._heads),
-                "varying": self._conditions.names(),
-                "notes": notes,
-                "remarks": summarized(self.remarks),
-            }
-        )
+        about = {
+            "keys": asdict(keys),
+            **self.rows.finish(writer),
+            "varying": total.conditions.names(),
+            "notes": notes,
+            "remarks": summarized(total.remarks),
+        }
+        writer.finish(about, [piece.as_json() for piece in self._pieces])

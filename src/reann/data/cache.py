@@ -17,7 +17,7 @@ import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +31,8 @@ CACHE_VERSION = 4
 """Part of the key of a cache: raised when its content changes its meaning."""
 
 INDEX = "index.json"
+PIECES = "pieces.json"
+"""What `reann.data.pieces` knows of each file; only read when another cache is built."""
 UNFINISHED = "unfinished-"
 CHUNK = 1 << 24
 """Bytes held at once while a file is checked or widened."""
@@ -121,14 +123,13 @@ class CacheWriter:
         except OSError as error:
             raise _not_writable(self._target.parent, error) from error
 
-    def finish(self, about: Mapping[str, Any]) -> None:
-        """Write the index and give the folder its name."""
+    def finish(self, about: Mapping[str, Any], pieces: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Write the index and what is known of each file, and give the folder its name."""
         try:
             entries = {name: writer.close() for name, writer in self._writers.items()}
             index = {"version": CACHE_VERSION, "arrays": entries, "about": dict(about)}
-            text = strict_json.dumps(index)
-            checked = {"crc32": zlib.crc32(text.encode()), "index": text}
-            (self._folder / INDEX).write_text(strict_json.dumps(checked), encoding="utf-8")
+            _write_checked(self._folder / PIECES, json.dumps(list(pieces)))  # may hold infinity
+            _write_checked(self._folder / INDEX, strict_json.dumps(index))
             try:
                 self._folder.rename(self._target)
             except OSError:
@@ -199,13 +200,7 @@ def open_cache(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(folder)
-    try:
-        checked = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        if zlib.crc32(checked["index"].encode()) != checked["crc32"]:
-            raise DamagedCacheError("its index has changed")
-        index = json.loads(checked["index"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedCacheError("its index cannot be read") from error
+    index = _read_checked(folder / INDEX)
     arrays = Arrays()
     for name, entry in index["arrays"].items():
         path = folder / f"{name}.raw"
@@ -216,6 +211,11 @@ def open_cache(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     return arrays, index["about"]
 
 
+def read_pieces(folder: Path) -> list[dict[str, Any]]:
+    """Return what a cache knows of each file; `DamagedCacheError` if it is not what was written."""
+    return _read_checked(folder / PIECES)
+
+
 def remove_cache(folder: Path) -> None:
     """Remove a damaged cache; readers that have it open keep what they have mapped."""
     try:
@@ -224,6 +224,22 @@ def remove_cache(folder: Path) -> None:
         pass
     except OSError as error:
         raise _not_writable(folder.parent, error) from error
+
+
+def _write_checked(path: Path, text: str) -> None:
+    checked = {"crc32": zlib.crc32(text.encode()), "index": text}
+    path.write_text(strict_json.dumps(checked), encoding="utf-8")
+
+
+def _read_checked(path: Path) -> Any:
+    """Return the content of a file of `_write_checked`."""
+    try:
+        checked = json.loads(path.read_text(encoding="utf-8"))
+        if zlib.crc32(checked["index"].encode()) != checked["crc32"]:
+            raise DamagedCacheError("its index has changed")
+        return json.loads(checked["index"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedCacheError("its index cannot be read") from error
 
 
 def _range(dtype: np.dtype[Any]) -> tuple[int, int]:

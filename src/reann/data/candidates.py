@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
 import ase
@@ -106,6 +106,16 @@ class Candidate:
         self.per_atom += value / n_atoms
         self.per_atom_squares += (value / n_atoms) ** 2
 
+    def merge(self, other: Candidate) -> None:
+        """Add the values of other structures."""
+        self.n, self.n_values = self.n + other.n, self.n_values + other.n_values
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.squares += other.squares
+        self.whole = self.whole and other.whole
+        self.per_atom += other.per_atom
+        self.per_atom_squares += other.per_atom_squares
+        self.net = float(np.fmax(self.net, other.net))
+
     def label(self) -> str | None:
         """Return the label that the values may be, None if they are none."""
         if self.shape == "column":
@@ -199,6 +209,18 @@ class Unclaimed:
                 if candidate is None:
                     candidate = self._candidates[name, shape] = Candidate(name, shape)
                 candidate.add(array.astype(np.float64, copy=False), len(atoms))
+
+    def state(self) -> list[list[Any]]:
+        """Return all candidates as JSON."""
+        return [list(astuple(candidate)) for candidate in self._candidates.values()]
+
+    def merge(self, state: list[list[Any]]) -> None:
+        """Add what `state` returned."""
+        for values in state:
+            other = Candidate(*values)
+            self._candidates.setdefault(
+                (other.name, other.shape), Candidate(other.name, other.shape)
+            ).merge(other)
 
     def of(self, label: str) -> dict[str, Candidate]:
         """Return the candidates for a label (stress and virial are one) by their keys."""

@@ -43,11 +43,25 @@ class VaryingConditions:
 
     def add(self, atoms: ase.Atoms) -> None:
         """Compare a structure with the first."""
-        here = dict(conditions_of(atoms))
+        self._compare(dict(conditions_of(atoms)))
+
+    def _compare(self, here: dict[str, Any]) -> None:
         if self._first is None:
             self._first = here
         elif here != self._first:
             self._varying.update(varying(tuple(self._first.items()), tuple(here.items())))
+
+    def state(self) -> list[Any]:
+        """Return what was found in one file as JSON."""
+        return [self._first, sorted(self._varying)]
+
+    def merge(self, state: list[Any]) -> None:
+        """Add what `state` returned for a file."""
+        first, names = state
+        if first is None:
+            return
+        self._compare({k: tuple(v) if isinstance(v, list) else v for k, v in first.items()})
+        self._varying.update(names)
 
     def names(self) -> list[str]:
         """Return the keys of the conditions that vary."""

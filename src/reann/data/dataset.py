@@ -17,16 +17,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reann.config import DataConfig
+from reann.config import DataConfig, Source
 from reann.data.build import Progress, build_cache
-from reann.data.cache import DamagedCacheError, cache_key, open_cache, remove_cache
-from reann.data.file_types import check_file
+from reann.data.cache import DamagedCacheError, open_cache, remove_cache
 from reann.data.fingerprint import fingerprints, stored_part
+from reann.data.heads import head_indices
 from reann.data.resolved import ResolvedKeys
 from reann.data.rounding import condensed, looked_up, recorded
-from reann.errors import UserError, did_you_mean
+from reann.data.sources import (
+    Opening,
+    SourceFiles,
+    find_sources,
+    key_of,
+    weight_factors,
+)
 from reann.graph import Graph
-from reann.input_files import display_name, file_hash, find_files
 from reann.quantities import label_names, labels
 
 Index = int | np.integer
@@ -40,10 +45,11 @@ class Dataset:
         self,
         arrays: Mapping[str, NDArray[Any]],
         about: dict[str, Any],
-        files: list[tuple[str, str]],
+        sources: Sequence[SourceFiles],
+        opening: Opening,
         notes: Sequence[str] = (),
     ) -> None:
-        self.files = files
+        self.files = [(name, digest) for source in sources for _, name, digest in source.files]
         """Name and SHA-256 of each file."""
         self.elements: list[int] = list(about["elements"])
         """Atomic numbers that are there, ascending."""
@@ -68,6 +74,9 @@ class Dataset:
         self._head_names: list[str] = about.get("heads", [])
         self.head: NDArray[np.int64] | None = None
         """(structures,) indices in the heads of a model; None: the first one for all."""
+        self._sources, self._opening = sources, opening
+        self._heads: Sequence[str] | None = None
+        self._factor = weight_factors(sources, arrays["origin"][:, 0])
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -85,27 +94,30 @@ class Dataset:
         UserError
             If a structure names another head, or if no structure can name one of several.
         """
-        if "head" not in self._arrays:
-            if len(heads) > 1:
-                raise UserError(
-                    f"The model has the heads {', '.join(heads)}, and the data do not say which of"
-                    " them the structures belong to.",
-                    "data.keys.head",
-                    "Name the key that holds the name of the head of each structure.",
-                )
-            return
-        codes = self._arrays["head"]
-        for code, name in enumerate(self._head_names):
-            if name and name not in heads:
-                first = int(np.flatnonzero(codes == code)[0])
-                raise UserError(
-                    f"The structure names the head '{name}'; the model has {', '.join(heads)}."
-                    f"{did_you_mean(name, heads)}",
-                    self.origin(first),
-                    "Correct it, or list all heads in model.heads.",
-                )
-        index = np.array([heads.index(name) if name else 0 for name in self._head_names])
-        self.head = index[codes] if len(heads) > 1 else None
+        files = self._arrays["origin"][:, 0]
+        named = (self._arrays["head"], self._head_names) if "head" in self._arrays else None
+        self.head = head_indices(heads, self._sources, files, named, self.origin)
+        self._heads = heads
+
+    def extended(
+        self, files: str | list[str] | Source, progress: Progress | None = None
+    ) -> Dataset:
+        """Return a data set with more files behind those of this one.
+
+        What is in the cache is not read again. A part that is drawn as a fraction (`data.split`)
+        keeps its structures.
+
+        Parameters
+        ----------
+        files
+            Files and globs, which are read as those of the last source, or a further source.
+        progress
+            As of `open_dataset`, whose errors this raises, too.
+        """
+        dataset = open_sources(self._opening.extended(files), progress)
+        if self._heads is not None:
+            dataset.assign_heads(self._heads)
+        return dataset
 
     @property
     def n_heads(self) -> int:
@@ -134,6 +146,8 @@ class Dataset:
         per_atom = [quantity.name for quantity in labels() if quantity.per_atom]
         if name in ("positions", "numbers", "n_neighbors", *per_atom):
             return _pieces(array, self._atoms, indices)
+        if name == "weight" and self._factor is not None:
+            return array[indices] * self._factor[indices]
         return array[indices]
 
     def graph(self, indices: Indices) -> Graph:
@@ -248,36 +262,30 @@ def open_dataset(
     cache_folder
         Caches of all data sets; the one of these files has its own folder inside.
     progress
-        Called with the number of structures read and a note, while the cache is built.
+        Called with the number of structures and a note, while files are read.
 
     Raises
     ------
     UserError
         For files, labels or structures that cannot be used.
     """
-    paths = find_files(files)
-    for path in paths:
-        check_file(path, display_name(path))  # before a huge file is hashed
-    named = [(display_name(path), file_hash(path)) for path in paths]
-    folder = Path(cache_folder) / cache_key(
-        files=[digest for _, digest in named],
-        cutoff=float(cutoff),
-        keys=data.keys.model_dump(exclude_unset=True),
-        units=data.units.model_dump(),
-        units_set=sorted(data.units.model_fields_set),
-        missing=data.missing,
-        ignore_forces_of=data.ignore_forces_of,
-    )
-    notes = []
+    return open_sources(Opening([data.source_of(files)], data, cutoff, cache_folder), progress)
+
+
+def open_sources(opening: Opening, progress: Progress | None = None) -> Dataset:
+    """Return the structures of all sources; `progress` and errors as `open_dataset`."""
+    sources = find_sources(opening.sources, opening.data)
+    folder = Path(opening.cache_folder) / key_of(sources, opening.cutoff)
+    notes: list[str] = []
     try:
-        return Dataset(*open_cache(folder), named)
+        return Dataset(*open_cache(folder), sources, opening)
     except FileNotFoundError:
         pass
     except DamagedCacheError as error:
         notes.append(f"The cache of neighbor lists was damaged ({error}) and built anew.")
         remove_cache(folder)
-    build_cache(folder, paths, data, cutoff, progress)
-    return Dataset(*open_cache(folder), named, notes)
+    notes += build_cache(folder, sources, opening.cutoff, progress)
+    return Dataset(*open_cache(folder), sources, opening, notes)
 
 
 def _pieces(

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-import ase
-import numpy as np
-
 from reann import quantities
 from reann.config import DataConfig
-from reann.data.candidates import Unclaimed
+from reann.data.census import KeyCounts
 from reann.data.kinds import KeySets
 from reann.data.missed import Missed, fix_of
-from reann.data.names import every_name, label_read, names_of
+from reann.data.names import every_name, names_of
 from reann.data.resolved import ResolvedKeys
-from reann.data.stated import Statements, states_unit
-from reann.data.values import differ, number, values_of
-from reann.data.weights import LabelWeights
+from reann.data.stated import states_unit
 from reann.errors import UserError, counted, did_you_mean, listed
 from reann.quantities import forms_of, label_names, named, readable
 
@@ -25,53 +20,8 @@ FREE_ENERGY_GAP = 1e-3
 """eV/atom; beyond it the free energy, which the forces belong to, is not the energy."""
 
 
-class KeyCensus:
+class KeyCensus(KeyCounts):
     """Counts keys over structures that stream by, then decides."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._labels: dict[str, str | None] = {}
-        self._kinds: dict[tuple[bool, bool], KeySets] = {}
-        self._conflicts: set[str] = set()
-        self._free_energy_gap = 0.0
-        self._unclaimed = Unclaimed()
-        self._weights = LabelWeights()
-        self._statements = Statements()
-
-    def add(self, atoms: ase.Atoms, origin: str) -> None:
-        """Count the keys of one structure."""
-        values = values_of(atoms)
-        self._counts.update(values.keys())
-        isolated = len(atoms) == 1 and not atoms.pbc.any()
-        kind = self._kinds.setdefault((isolated, bool(atoms.pbc.all())), KeySets())
-        kind.add(values, self._weights.add(atoms, values), origin)
-        several: dict[str, list[str]] = {}
-        unclaimed = {}
-        for key, value in values.items():
-            label = self._label_of(key)
-            if label is None:
-                unclaimed[key] = value
-            else:
-                several.setdefault(label, []).append(key)
-        self._unclaimed.add(atoms, unclaimed)
-        for label, (first, *others) in several.items():
-            if label != "group" and any(differ(values[first], values[key]) for key in others):
-                self._conflicts.add(label)
-        if "energy" in values and "free_energy" in values:
-            gap = np.abs(number(values["free_energy"]) - number(values["energy"])) / len(atoms)
-            self._free_energy_gap = max(self._free_energy_gap, float(np.nan_to_num(gap)))
-        self._statements.add(atoms.info, origin)
-
-    def _label_of(self, key: str) -> str | None:
-        """Return the label that is read under a key, None if there is none."""
-        if key not in self._labels:
-            self._labels[key] = label_read(key)
-        return self._labels[key]
-
-    @property
-    def n_structures(self) -> int:
-        """Number of structures counted."""
-        return sum(kind.n for kind in self._kinds.values())
 
     def resolve(self, data: DataConfig, where: str = "") -> ResolvedKeys:
         """Return the key of each label.

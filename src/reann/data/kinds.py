@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from typing import Any
 
 Used = Collection[tuple[str, str]]
 """Labels with the keys that hold them; each key alone is enough."""
@@ -24,6 +25,21 @@ class KeySets:
         self._sets[both] += 1
         self._first.setdefault(both, origin)
 
+    def state(self) -> list[list[Any]]:
+        """Return keys, labels without weight, number and first frame of each set, as JSON."""
+        return [
+            [sorted(keys), sorted(without), n, frame_of(self._first[keys, without])]
+            for (keys, without), n in self._sets.items()
+        ]
+
+    def merge(self, state: list[list[Any]], name: str) -> None:
+        """Add what `state` returned for a file, which now has this name."""
+        for keys, without, n, frame in state:
+            both = frozenset(keys), frozenset(without)
+            self.n += n
+            self._sets[both] += n
+            self._first.setdefault(both, f"{name}#{frame}")
+
     def count(self, used: Used) -> int:
         """Return how many structures have one of the labels, with a weight above zero."""
         return sum(
@@ -41,3 +57,8 @@ class KeySets:
         for (keys, without), n in self._sets.items():
             if keys.isdisjoint(names) and without.isdisjoint(labels):
                 yield keys, n, self._first[keys, without]
+
+
+def frame_of(origin: str) -> str:
+    """Return the number of the frame in an origin, as `17` of `train.xyz#17`."""
+    return origin.rpartition("#")[2]

@@ -7,9 +7,8 @@ know which is right, and it is an error.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -151,55 +150,7 @@ def _sized(known: tuple[tuple[str, str], ...]) -> Factors:
     return Factors(**sizes, names=names)
 
 
-class Statements:
-    """Counts what structures that stream by state about their units."""
-
-    def __init__(self) -> None:
-        self._first: dict[tuple[tuple[str, str], ...], str] = {}
-        self._counts: Counter[tuple[tuple[str, str], ...]] = Counter()
-
-    def add(self, info: Mapping[str, Any], origin: str) -> None:
-        """Count one structure."""
-        statement = tuple(sorted(stated_units(info).items()))
-        self._counts[statement] += 1
-        self._first.setdefault(statement, origin)
-
-    def energy(self, given: Units) -> float:
-        """Return the largest unit of the energy in eV; errors as `factors`."""
-        return max(
-            factors(dict(statement), {}, given, origin).energy
-            for statement, origin in self._first.items()
-        )
-
-    def resolve(
-        self, keys: Mapping[str, str | None], given: Units
-    ) -> tuple[dict[str, str], list[str]]:
-        """Return the units of the labels where all structures state the same, and notes.
-
-        The notes say what is converted because the files state it, and which keys have the name of
-        a unit that nothing is converted from; errors as `factors`.
-        """
-        lines: list[str] = []
-        names: dict[str, str] = {}
-        usual = factors({}, keys, given, "")
-        for statement, n in self._counts.items():
-            known = factors(dict(statement), keys, given, self._first[statement])
-            names = {k: v for k, v in known.names.items() if k == "length" or keys.get(k)}
-            if replace(known, names={}) != replace(usual, names={}):
-                shown = ", ".join(
-                    f"{label} in {unit}"
-                    for label, unit in names.items()
-                    if label != "length" or known.length != 1.0
-                )
-                of = f"{n} of {self._counts.total()} structures"
-                lines.append(f"Units that the files state ({of}) are converted: {shown}.")
-        if not given.model_fields_set and self._counts.keys() <= {()}:
-            lines += _of_names(keys)
-        everywhere = len(self._counts) == 1 and () not in self._counts
-        return names if everywhere else {}, lines
-
-
-def _of_names(keys: Mapping[str, str | None]) -> list[str]:
+def notes_of_names(keys: Mapping[str, str | None]) -> list[str]:
     """Return notes about keys that end with the name of a unit."""
     found = ((label, key, unit_of_name(key)) for label, key in keys.items() if key is not None)
     return [

@@ -57,7 +57,7 @@ def reference_energies(
     dataset = train.dataset
     elements = dataset.elements
     if isinstance(setting, Mapping):
-        values = _given(setting, elements)
+        values = _given(setting, elements, _elements_of(train.of_head(head)))
         return ReferenceEnergies(values, "given", len(elements), len(elements))
     train = train.of_head(head)
     isolated = {} if setting == "fit" else _isolated(dataset, head)
@@ -134,7 +134,18 @@ def mean_neighbors(train: Subset) -> float:
     return float(dataset.n_edges[indices].sum() / dataset.n_atoms[indices].sum())
 
 
-def _given(setting: Mapping[str, float], elements: list[int]) -> dict[int, float]:
+def _elements_of(part: Subset) -> list[int]:
+    """Return the elements that labels of a part can say something about; all of one head's data."""
+    if part.dataset.head is None:
+        return part.dataset.elements
+    counts = part.dataset.composition()[part.indices].sum(axis=0)
+    return [z for z, n in zip(part.dataset.elements, counts, strict=True) if n]
+
+
+def _given(
+    setting: Mapping[str, float], elements: list[int], needed: list[int]
+) -> dict[int, float]:
+    """Return the energies that are given, zero for elements of which no label says anything."""
     for symbol in setting:
         if atomic_numbers.get(symbol, 0) == 0:
             raise UserError(
@@ -142,14 +153,14 @@ def _given(setting: Mapping[str, float], elements: list[int]) -> dict[int, float
                 "data.reference_energies",
                 "Write symbols and energies in eV, as {H: -13.6, O: -2041.8}.",
             )
-    missing = [chemical_symbols[z] for z in elements if chemical_symbols[z] not in setting]
+    missing = [chemical_symbols[z] for z in needed if chemical_symbols[z] not in setting]
     if missing:
         raise UserError(
             f"No reference energy is given for {listed(missing)}.",
             "data.reference_energies",
-            f"Give an energy in eV for each of {listed(chemical_symbols[z] for z in elements)}.",
+            f"Give an energy in eV for each of {listed(chemical_symbols[z] for z in needed)}.",
         )
-    return {z: float(setting[chemical_symbols[z]]) for z in elements}
+    return {z: float(setting.get(chemical_symbols[z], 0.0)) for z in elements}
 
 
 def _isolated(dataset: Dataset, head: int) -> dict[int, float]:

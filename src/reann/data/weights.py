@@ -93,6 +93,24 @@ class LabelWeights:
             self._masked_structures += 1
         return frozenset(without)
 
+    def state(self) -> dict[str, Any]:
+        """Return what was counted as JSON."""
+        return {
+            "ranges": {key: vars(weights) for key, weights in self._ranges.items()},
+            "masked": [self._masked_atoms, self._masked_structures],
+        }
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """Add what `state` returned."""
+        for key, values in state["ranges"].items():
+            other = _Range(**values)
+            known = self._ranges.setdefault(key, _Range(other.label))
+            known.n, known.n_zero = known.n + other.n, known.n_zero + other.n_zero
+            known.low, known.high = min(known.low, other.low), max(known.high, other.high)
+        atoms, structures = state["masked"]
+        self._masked_atoms += atoms
+        self._masked_structures += structures
+
     def keys(self, *, masks: bool) -> set[str]:
         """Return the keys that the notes speak of."""
         return {*self._ranges, *([FORCE_MASK] if masks and self._masked_atoms else [])}

@@ -10,8 +10,9 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from reann.data.keys import names_of, values_of
+from reann.data.names import names_of
 from reann.data.read import iter_atoms
+from reann.data.values import values_of
 from reann.errors import UserError, listed
 from reann.quantities import PREFIX, readable
 

@@ -35,8 +35,7 @@ def folder_of(config: Config) -> Path:
     """Return the configured folder, or `runs/` and the name of the first data file."""
     if config.run.folder is not None:
         return config.run.folder
-    files = config.data.train
-    name = Path(files if isinstance(files, str) else files[0]).name
+    name = Path(next(iter(config.data.files()), "run")).name
     stem = name.split(".")[0].replace("*", "").strip("-_")
     return Path("runs") / (stem or "run")
 

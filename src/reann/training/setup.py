@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from reann.config import Config
-from reann.data.dataset import Dataset, Subset, open_dataset
+from reann.config import Config, Source
+from reann.data.dataset import Dataset, Subset, open_sources
 from reann.data.loader import automatic_batch_size
+from reann.data.sources import Opening
 from reann.data.split import known_structures, load_split, split
 from reann.data.statistics import (
     ReferenceEnergies,
@@ -42,6 +43,8 @@ EDGES_PER_THREAD = 10_000
 """Neighbor pairs of a step for each thread; fewer make a second thread no faster."""
 SPLIT = "split.json"
 Say = Callable[[str], None]
+Reference = Literal["auto", "fit", "isolated"] | dict[str, float]
+"""The setting `reference_energies`."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,14 @@ def open_parts(
     parent = single(warm_start) if warm_start else None
     cache = config.data.cache or folder.parent / ".reann-cache"
 
-    def open_files(files: str | list[str]) -> Dataset:
+    def open_files(files: list[str]) -> Dataset:
+        return opened([config.data.source_of(files)])
+
+    def opened(sources: list[Source]) -> Dataset:
+        opening = Opening(sources, config.data, config.model.cutoff, cache)
+
         def build_cache() -> Dataset:
-            data = open_dataset(files, config.data, config.model.cutoff, cache, progress)
+            data = open_sources(opening, progress)
             data.assign_heads(config.model.heads)
             return data
 
@@ -112,7 +120,7 @@ def open_parts(
         if world.leads and done and done % 10_000 == 0:
             say(f"  {done} structures {note}")
 
-    data = open_files(config.data.train)
+    data = opened(config.data.every_source())
     learned = learned_by(parent) if parent else NOTHING
     if as_split:
         parts = load_split(folder / SPLIT, data, config.data, open_files)
@@ -129,7 +137,8 @@ def open_parts(
     reference, *others = references(config, train)
     if parent and warm_start:
         require_elements(parent, data.elements, warm_start)
-        reference = reference_of(parent, reference, config.data.reference_energies, warm_start)
+        setting = reference_settings(config)[0]
+        reference = reference_of(parent, reference, setting, warm_start)
         notes += warm_start_notes(learned, config.run.seeds)
     return Parts(
         train=train,
@@ -150,16 +159,45 @@ def references(config: Config, train: Subset) -> list[ReferenceEnergies]:
     Raises
     ------
     UserError
-        If they are given, and there are several heads.
+        If they are given in `data`, and there are several heads, or if sources of one head differ.
     """
-    setting, heads = config.data.reference_energies, config.model.heads
-    if len(heads) > 1 and isinstance(setting, Mapping):
-        raise UserError(
-            f"Reference energies are given once, and the model has the heads {', '.join(heads)}.",
-            "data.reference_energies",
-            "Add the energies of isolated atoms to the data of each head, or use `fit`.",
-        )
-    return [reference_energies(train, setting, head) for head in range(len(heads))]
+    settings = reference_settings(config)
+    return [reference_energies(train, setting, head) for head, setting in enumerate(settings)]
+
+
+def reference_settings(config: Config) -> list[Reference]:
+    """Return `reference_energies` of each head, of its sources, else of `data`; errors as above."""
+    heads, general = config.model.heads, config.data.reference_energies
+    own: dict[str, dict[str, Reference]] = {head: {} for head in heads}
+    for number, source in enumerate(config.data.every_source()):
+        if source.reference_energies is not None:
+            place = f"data.sources[{number}].reference_energies"
+            if len(heads) > 1 and source.keys.head is not None:
+                raise UserError(
+                    "Reference energies belong to one head, and the structures of this source name"
+                    " their heads themselves.",
+                    place,
+                    "Divide the files into sources of one head each, or remove reference_energies.",
+                )
+            own[source.head or heads[0]][place] = source.reference_energies
+    settings = []
+    for head, given in own.items():
+        if any(setting != next(iter(given.values())) for setting in given.values()):
+            raise UserError(
+                f"Sources of the head {head} have different reference energies.",
+                ", ".join(given),
+                "Give them in one of these sources alone.",
+            )
+        settings.append(next(iter(given.values()), general))
+        if len(heads) > 1 and not given and isinstance(general, Mapping):
+            raise UserError(
+                "Reference energies are given once, and the model has the heads"
+                f" {', '.join(heads)}.",
+                "data.reference_energies",
+                "Give them in the sources of each head (data.sources), add the energies of isolated"
+                " atoms to the data of each head, or use `fit`.",
+            )
+    return settings
 
 
 def require_labels(

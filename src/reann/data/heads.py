@@ -1,0 +1,81 @@
+"""Which head of a model the labels of each structure belong to: as its file or its source says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.data.sources import SourceFiles, source_numbers
+from reann.errors import UserError, did_you_mean
+
+
+def head_indices(
+    heads: Sequence[str],
+    sources: Sequence[SourceFiles],
+    files: NDArray[Any],
+    named: tuple[NDArray[Any], Sequence[str]] | None,
+    origin: Callable[[int], str],
+) -> NDArray[np.int64] | None:
+    """Return the index of the head of every structure, None where all belong to the first.
+
+    Parameters
+    ----------
+    heads
+        Of the model.
+    sources
+        Of the data set.
+    files
+        (structures,) number of the file of each structure.
+    named
+        Code of the head that each structure names (structures,), and the names of the codes; an
+        empty name stands for the first head. None where no file names heads.
+    origin
+        Returns where a structure comes from.
+
+    Raises
+    ------
+    UserError
+        If a structure or a source names another head, or if a source names none of several.
+    """
+    for source in sources:
+        _check_source(source, heads)
+    codes, names = (np.zeros(len(files), dtype=np.int64), [""]) if named is None else named
+    for code, name in enumerate(names):
+        if name and name not in heads:
+            raise UserError(
+                f"The structure names the head '{name}'; the model has {', '.join(heads)}."
+                f"{did_you_mean(name, heads)}",
+                origin(int(np.flatnonzero(codes == code)[0])),
+                "Correct it, or list all heads in model.heads.",
+            )
+    if len(heads) == 1:
+        return None
+    index = np.array([heads.index(name) if name else 0 for name in names])[codes]
+    numbers = source_numbers(sources, files)
+    for number, source in enumerate(sources):
+        if source.source.head is not None:
+            index[numbers == number] = heads.index(source.source.head)
+    return index
+
+
+def _check_source(source: SourceFiles, heads: Sequence[str]) -> None:
+    name = source.source.head
+    if name is not None and name not in heads:
+        raise UserError(
+            f"The source names the head '{name}'; the model has {', '.join(heads)}."
+            f"{did_you_mean(name, heads)}",
+            f"{source.place or 'data.sources[0]'}.head ({source.where})",
+            "Correct it, or list all heads in model.heads.",
+        )
+    if name is None and source.data.keys.head is None and len(heads) > 1:
+        data = f"the data of {source.where}" if source.place else "the data"
+        raise UserError(
+            f"The model has the heads {', '.join(heads)}, and {data} do not say which of them the"
+            " structures belong to.",
+            f"{source.place}.head" if source.place else "data.keys.head",
+            "Name the key that holds the name of the head of each structure, or give each source"
+            " in data.sources the name of its head.",
+        )
