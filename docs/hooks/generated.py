@@ -132,6 +132,7 @@ def _models(about: dict[str, Any]) -> list[str]:
     if "$ref" in about:
         return [about["$ref"].rpartition("/")[2]]
     inner = [*about.get("anyOf", ()), *about.get("oneOf", ())]
+    inner += [about["items"]] if isinstance(about.get("items"), dict) else []
     return [name for one in inner for name in _models(one)]
 
 

@@ -124,9 +124,12 @@ def training_files(potentials: Iterable[Path]) -> list[Path]:
     names: list[object] = []
     for settings in (each for file in potentials for each in _settings_of(file)):
         data = settings.get("data")
-        for part in ("train", "valid", "test"):
-            value = data.get(part) if isinstance(data, dict) else None
-            value = value.get("indices") if isinstance(value, dict) else value
+        data = data if isinstance(data, dict) else {}
+        sources = data.get("sources")
+        every = [data.get(part) for part in ("train", "valid", "test")]
+        for value in [*every, *(sources if isinstance(sources, list) else [])]:
+            if isinstance(value, dict):
+                value = value.get("indices", value.get("files"))  # noqa: PLW2901
             names += value if isinstance(value, list) else [value]
     return input_files(names)
 

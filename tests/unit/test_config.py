@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reann.config import Config, GroupSplit, PlateauSchedule
-from reann.config.errors import alternatives, annotation, field_at, field_paths
+from reann.config.fields import alternatives, annotation, field_at, field_paths
 from reann.config.file import anchored, load_config, save_config
 from reann.errors import UserError
 

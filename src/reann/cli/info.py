@@ -227,6 +227,8 @@ def _version(package: str) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, Mapping):  # such as a source of data
+        return " ".join(f"{k} {_short(x)}" for k, x in flat(value).items() if x is not None)
     text = ", ".join(_short(one) for one in value) if isinstance(value, list) else str(value)
     return text if len(text) < 200 else f"{text[:200]} …"
 

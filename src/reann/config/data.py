@@ -113,9 +113,6 @@ class DataConfig(Section):
 
     train: str | list[str] | None = None
     """File, list of files or globs that ASE can read; extended XYZ first, .gz and .xz too."""
-    sources: list[Source] | None = Field(default=None, min_length=1)
-    """Instead of `train`: files of several origins, each with keys, units, head and weight of its
-    own: `[{files: a.xyz}, {files: b.xyz, units: {energy: Hartree}}]`."""
     valid: Part = 0.1
     """Fraction, files, `{indices: ...}` or `{groups: ...}`."""
     test: Part | None = None
@@ -124,6 +121,9 @@ class DataConfig(Section):
     """Names of the labels; found automatically when unambiguous."""
     units: Units = Units()
     """Units of the files."""
+    sources: list[Source] | None = Field(default=None, min_length=1)
+    """Instead of `train`: files of several origins, each with keys, units, head and weight of its
+    own: `[{files: a.xyz}, {files: b.xyz, units: {energy: Hartree}}]`."""
     missing: Literal["error", "allow"] = "error"
     """`allow`: structures may lack a label, which is then masked in the loss."""
     reference_energies: ReferenceEnergies = "auto"

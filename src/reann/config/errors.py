@@ -6,20 +6,27 @@ Here each mistake is said once: the field, the value, what is allowed.
 
 from __future__ import annotations
 
-import types
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from reann.config import Config, Section
+from reann.config.fields import (
+    FieldPath,
+    allowed,
+    alternatives,
+    annotation,
+    field_at,
+    field_paths,
+    item_section,
+    section_of,
+    sections_in,
+    tag_of,
+)
 from reann.errors import did_you_mean
-
-FieldPath = tuple[str, ...]
 
 FOREIGN = {
     "nipsin": "model.l_max",
@@ -64,6 +71,10 @@ def misplaced_booleans(values: Any, kind: Any = Config, path: FieldPath = ()) ->
             field = section.model_fields.get(name)
             if field is not None:
                 yield from misplaced_booleans(value, annotation(field), (*path, name))
+    item = item_section(kind)
+    if item is not None and isinstance(values, list):
+        for number, value in enumerate(values):
+            yield from misplaced_booleans(value, item, (*path, str(number)))
 
 
 def control_characters(values: Any, path: FieldPath = ()) -> Iterator[Mistake]:
@@ -80,8 +91,9 @@ def control_characters(values: Any, path: FieldPath = ()) -> Iterator[Mistake]:
                 yield Mistake((*path, repr(name)), what, "Remove it.")
             yield from control_characters(value, (*path, str(name)))
     elif isinstance(values, list):
-        for value in values:
-            yield from control_characters(value, path)
+        for number, value in enumerate(values):
+            inner = (*path, str(number)) if isinstance(value, Mapping) else path
+            yield from control_characters(value, inner)
 
 
 def unknown_field(path: FieldPath, section: type[Section]) -> Mistake:
@@ -104,107 +116,6 @@ def unknown_field(path: FieldPath, section: type[Section]) -> Mistake:
     return Mistake(path, f"{place} has no field '{name}'.{close}", f"Its fields are {fields}.")
 
 
-def field_paths(section: type[Section], above: FieldPath = ()) -> Iterator[FieldPath]:
-    """Yield the dotted paths of all fields below a section, outer ones first."""
-    inner: list[tuple[type[Section], FieldPath]] = []
-    for name, field in section.model_fields.items():
-        yield (*above, name)
-        inner += [(kind, (*above, name)) for kind in sections_in(annotation(field))]
-    for kind, path in inner:
-        yield from field_paths(kind, path)
-
-
-# --- types of fields --------------------------------------------------------------------------
-
-
-def annotation(field: FieldInfo) -> Any:
-    """Return the type of a field with the bounds that pydantic keeps apart from it."""
-    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-
-
-def alternatives(kind: Any) -> list[Any]:
-    """Return the members of a union, nested ones too; any other type alone."""
-    if get_origin(kind) is Annotated and get_origin(get_args(kind)[0]) in (Union, types.UnionType):
-        kind = get_args(kind)[0]
-    if get_origin(kind) in (Union, types.UnionType):
-        return [one for member in get_args(kind) for one in alternatives(member)]
-    return [kind]
-
-
-def sections_in(kind: Any) -> list[type[Section]]:
-    """Return the sections that a field may hold."""
-    every = alternatives(kind)
-    return [one for one in every if isinstance(one, type) and issubclass(one, Section)]
-
-
-def section_of(kind: Any, value: Any) -> type[Section] | None:
-    """Return the section that a mapping is meant as: by its `name`, else by its other fields."""
-    sections = sections_in(kind)
-    if len(sections) <= 1 or not isinstance(value, Mapping):
-        return sections[0] if len(sections) == 1 else None
-    if "name" in value:
-        return next((one for one in sections if _tag(one) == value["name"]), None)
-    if all(_tag(one) for one in sections):
-        return None
-    for fits in (
-        lambda fields: any(key in fields for key in value),
-        lambda fields: any(did_you_mean(str(key), fields) for key in value),
-    ):
-        for section in sections:
-            if fits(section.model_fields):
-                return section
-    return None
-
-
-def allowed(kind: Any) -> str:
-    """Describe the values that a type allows, such as `a whole number of at least 1`."""
-    *most, last = dict.fromkeys(_allowed_one(one) for one in alternatives(kind))
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-def _allowed_one(kind: Any) -> str:
-    bounds = ""
-    if get_origin(kind) is Annotated:
-        kind, *metadata = get_args(kind)
-        bounds = _bounds(metadata)
-    if get_origin(kind) is Literal:
-        return ", ".join(map(str, get_args(kind)))
-    if get_origin(kind) is list:
-        return f"a list of {_plural(allowed(get_args(kind)[0]))}"
-    if get_origin(kind) is dict:
-        return f"a mapping of names to {_plural(allowed(get_args(kind)[1]))}"
-    if isinstance(kind, type) and issubclass(kind, Section):
-        tag = _tag(kind)
-        inside = f"name: {tag}" if tag else ": …, ".join([*list(kind.model_fields)[:3], ""])
-        return "{" + inside.removesuffix(", ") + "}"
-    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    plain |= {Path: "a path", type(None): "null"}
-    return plain.get(kind, str(kind)) + bounds
-
-
-def _plural(text: str) -> str:
-    return text.removeprefix("a ").replace("number", "numbers").replace("text", "texts")
-
-
-def _bounds(metadata: Iterable[Any]) -> str:
-    """Say the bounds of a number; those of a nested type are inside a `FieldInfo`."""
-    flat = [m for one in metadata for m in (one.metadata if isinstance(one, FieldInfo) else [one])]
-    words = {"gt": "above", "ge": "of at least", "lt": "below", "le": "at most"}
-    found = [
-        f"{word} {getattr(one, name)}"
-        for one in flat
-        for name, word in words.items()
-        if getattr(one, name, None) is not None
-    ]
-    return " " + " and ".join(found) if found else ""
-
-
-def _tag(section: type[Section]) -> str | None:
-    """Return the `name` by which a section is chosen among others."""
-    field = section.model_fields.get("name")
-    return get_args(field.annotation)[0] if field is not None else None
-
-
 # --- one error of pydantic --------------------------------------------------------------------
 
 
@@ -215,11 +126,15 @@ def _mistake(item: Mapping[str, Any], values: Any) -> Mistake | None:
     value = values
     rest = list(item["loc"])
     while rest:
+        if (item := _item(kind, value, rest[0])) is not None:
+            kind, value = item
+            path = (*path, str(rest.pop(0)))
+            continue
         section = section_of(kind, value)
         if section is None or not isinstance(value, Mapping):
             break
         if len([one for one in alternatives(kind) if one is not type(None)]) > 1:
-            if rest.pop(0) not in (section.__name__, _tag(section)):
+            if rest.pop(0) not in (section.__name__, tag_of(section)):
                 return None
             if not rest:
                 break
@@ -228,22 +143,38 @@ def _mistake(item: Mapping[str, Any], values: Any) -> Mistake | None:
         if name not in section.model_fields:
             return unknown_field(path, section)
         kind = annotation(section.model_fields[name])
-        if name not in value:
-            misspelled = any(did_you_mean(str(key), [str(name)]) for key in value)
-            return None if misspelled else _missing(path, section)
+        if name not in value or (item["type"] == "missing" and value[name] is None):
+            return _missing(path, section, value)
         value = value[name]
     if item["type"] == "value_error":
-        text, _, advice = str(item["ctx"]["error"]).partition(": ")
-        fix = f"{advice.capitalize()}." if advice else "Change one of the two."
-        return Mistake(path, f"{'.'.join(path)}: {text}.", fix)
+        return _of_validator(path, str(item["ctx"]["error"]))
     return _wrong_value(path, value)
 
 
-def _missing(path: FieldPath, section: type[Section]) -> Mistake:
+def _item(kind: Any, value: Any, number: Any) -> tuple[type[Section], Any] | None:
+    """Return the section at a place of a list of sections with its values; None elsewhere."""
+    section = item_section(kind)
+    if section is None or not isinstance(value, list) or not isinstance(value[number], Mapping):
+        return None
+    return section, value[number]
+
+
+def _of_validator(path: FieldPath, error: str) -> Mistake:
+    text, _, advice = error.partition(": ")
+    fix = f"{advice.capitalize()}." if advice else "Change one of the two."
+    return Mistake(path, f"{'.'.join(path)}: {text}.", fix)
+
+
+def _missing(path: FieldPath, section: type[Section], given: Mapping[str, Any]) -> Mistake | None:
+    """Return the mistake of a field that is not given; None where it is given misspelled."""
+    if any(did_you_mean(str(key), [path[-1]]) for key in given if key != path[-1]):
+        return None
     if path == ("data",):
         path, section = ("data", "train"), sections_in(annotation(Config.model_fields["data"]))[0]
     text = section.model_fields[path[-1]].description or ""
     example = ": {".join(path) + ": …" + "}" * (len(path) - 1)
+    if any(name.isdigit() for name in path):  # in a list
+        example = f"{{{path[-1]}: …}}"
     return Mistake(path, f"{'.'.join(path)} is missing.", f"Write  {example}  ({text})")
 
 
@@ -258,7 +189,7 @@ def _wrong_value(path: FieldPath, value: Any) -> Mistake:
         return Mistake(path, f"The configuration is {shown}.", fix)
     kind = annotation(field)
     choices = [c for one in alternatives(kind) if get_origin(one) is Literal for c in get_args(one)]
-    choices += [tag for one in sections_in(kind) if (tag := _tag(one))]
+    choices += [tag for one in sections_in(kind) if (tag := tag_of(one))]
     given = value.get("name") if isinstance(value, Mapping) else value
     if isinstance(value, list):
         items = [get_args(one)[0] for one in alternatives(kind) if get_origin(one) is list]
@@ -270,15 +201,3 @@ def _wrong_value(path: FieldPath, value: Any) -> Mistake:
     description = " ".join((field.description or "").split())
     fix = f"Allowed: {allowed(kind)}. {description}".strip()
     return Mistake(path, f"{'.'.join(path)} cannot be {shown}.{close}", fix)
-
-
-def field_at(path: FieldPath) -> FieldInfo | None:
-    """Return the field at a path; None for an unknown one and for the root."""
-    sections: list[type[Section]] = [Config]
-    field = None
-    for name in path:
-        field = next((s.model_fields[name] for s in sections if name in s.model_fields), None)
-        if field is None:
-            return None
-        sections = sections_in(annotation(field))
-    return field

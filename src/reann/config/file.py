@@ -16,16 +16,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from reann.config import Config, DataConfig, IndexSplit
-from reann.config.errors import (
-    FieldPath,
-    Mistake,
-    annotation,
-    control_characters,
-    misplaced_booleans,
-    mistakes,
-    sections_in,
-)
+from reann.config import Config, DataConfig, IndexSplit, Source
+from reann.config.errors import Mistake, control_characters, misplaced_booleans, mistakes
+from reann.config.fields import FieldPath, annotation, sections_in
 from reann.config.overrides import apply
 from reann.config.yaml import Dumper, Lines, read_yaml
 from reann.errors import UserError, did_you_mean, shortened
@@ -98,9 +91,12 @@ def values_of(config: Config) -> dict[str, Any]:
     """Return all fields, defaults too, as the plain values from which an equal `Config` is made."""
     values = config.model_dump(mode="json")
     # Absent keys are found, null keys are not used; absent units are those that the files state.
-    for name in ("keys", "units"):
-        given = getattr(config.data, name).model_fields_set
-        values["data"][name] = {k: v for k, v in values["data"][name].items() if k in given}
+    sections = [config.data, *(config.data.sources or [])]
+    every = [values["data"], *(values["data"]["sources"] or [])]
+    for section, fields in zip(sections, every, strict=True):
+        for name in ("keys", "units"):
+            given = getattr(section, name).model_fields_set
+            fields[name] = {k: v for k, v in fields[name].items() if k in given}
     return values
 
 
@@ -120,14 +116,16 @@ def anchored(config: Config, folder: str | Path = ".") -> Config:
         if isinstance(value, str):
             return place(value)
         if isinstance(value, list):
-            return [place(name) for name in value]
+            return [part(one) for one in value]
         if isinstance(value, IndexSplit) and isinstance(value.indices, Path):
             return IndexSplit(indices=Path(place(str(value.indices))))
+        if isinstance(value, Source):
+            return value.model_copy(update={"files": part(value.files)})
         return value
 
     config = _with_home(config)
     data: DataConfig = config.data
-    update = {name: part(getattr(data, name)) for name in ("train", "valid", "test")}
+    update = {name: part(getattr(data, name)) for name in ("train", "sources", "valid", "test")}
     changed = {name: value for name, value in update.items() if value != getattr(data, name)}
     return config.model_copy(update={"data": data.model_copy(update=changed)})
 

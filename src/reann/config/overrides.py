@@ -10,21 +10,24 @@ import yaml
 from pydantic import ValidationError
 
 from reann.config import Config, ModelConfig
-from reann.config.errors import (
+from reann.config.errors import unknown_field
+from reann.config.fields import (
     FieldPath,
     annotation,
     field_at,
     field_paths,
     section_of,
     sections_in,
-    unknown_field,
 )
 from reann.config.presets import PRESETS, defeated, shown
 from reann.config.section import flat
 from reann.config.yaml import Loader, read_yaml
 from reann.errors import UserError, did_you_mean, shortened
 
-EXCLUSIVE: set[FieldPath] = {("training", "time"), ("training", "epochs")}
+EXCLUSIVE: list[set[FieldPath]] = [
+    {("training", "time"), ("training", "epochs")},
+    {("data", "train"), ("data", "sources")},
+]
 """Fields of which one is given: an override of one replaces the other of the file."""
 
 
@@ -47,11 +50,11 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
             raise UserError(f"'{override}' is not an override.", "command line", fix)
         _known(path, override)
         value = _value(text, override)
-        inside = values
-        for part in path[:-1]:
-            if not isinstance(inside.get(part), dict):
-                inside[part] = {}
-            inside = inside[part]
+        inside: Any = values
+        for depth, part in enumerate(path[:-1], start=1):
+            inside = _section_at(inside, part, ".".join(path[:depth]), override)
+        if not isinstance(inside, dict):
+            raise _no_item(".".join(path), override, inside)
         inside[path[-1]] = value
         given[path] = override
     if ("model", "preset") in given and isinstance(in_file, dict):
@@ -60,11 +63,34 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
     return given
 
 
+def _section_at(inside: Any, part: str, name: str, override: str) -> Any:
+    """Return what the values of a file have at a place, an empty section where there is none."""
+    if isinstance(inside, list):  # such as the sources of data
+        if not part.isdigit() or int(part) >= len(inside):
+            raise _no_item(name, override, inside)
+        return inside[int(part)]
+    if not isinstance(inside.get(part), dict | list):
+        inside[part] = {}
+    return inside[part]
+
+
+def _no_item(name: str, override: str, items: Any) -> UserError:
+    above = name.rpartition(".")[0]
+    return UserError(
+        f"There is no '{name}' to set.",
+        f"command line: {override}",
+        f"Write {above}.0.field=value for a field of the first of {len(items)}."
+        if isinstance(items, list)
+        else f"Write {above}=value.",
+    )
+
+
 def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> None:
     """Remove the fields of the file for which an override gives another."""
-    if EXCLUSIVE & given.keys():
-        for section, name in EXCLUSIVE - given.keys():
-            values[section].pop(name, None)
+    for fields in EXCLUSIVE:
+        if fields & given.keys():
+            for section, name in fields - given.keys():
+                values[section].pop(name, None)
     for path in given:
         for depth in range(1, len(path)):
             _keep_section(values, path[:depth], path[depth], given)
@@ -78,9 +104,10 @@ def _keep_section(
     So `training.schedule.name=plateau` takes the place of a cosine with all its fields, and
     `data.valid.groups=…` that of indices.
     """
-    field, inside = field_at(at), values
+    field = field_at(at)
+    inside: Any = values
     for part in at:
-        inside = inside[part]
+        inside = inside[int(part) if isinstance(inside, list) else part]
     sections = sections_in(annotation(field)) if field is not None else []
     tags = [section for section in sections if "name" in section.model_fields]
     if len(sections) < 2 or (tags and name != "name"):

@@ -113,9 +113,16 @@ def _note_lines(
     node: yaml.Node, path: tuple[str, ...], lines: Lines, seen: set[int]
 ) -> Iterator[Twice]:
     """Note the line of each field below a node; yield fields that are there twice."""
-    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
         return  # an alias is followed once
     seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            if isinstance(value, yaml.MappingNode):
+                inner = (*path, str(number))
+                lines[inner] = value.start_mark.line + 1
+                yield from _note_lines(value, inner, lines, seen)
+        return
     for key, value in node.value:
         inner = (*path, str(key.value))
         line = key.start_mark.line + 1

@@ -74,7 +74,7 @@ class Dataset:
         self._head_names: list[str] = about.get("heads", [])
         self.head: NDArray[np.int64] | None = None
         """(structures,) indices in the heads of a model; None: the first one for all."""
-        self._sources, self._opening = sources, opening
+        self.sources, self._opening = sources, opening
         self._heads: Sequence[str] | None = None
         self._factor = weight_factors(sources, arrays["origin"][:, 0])
 
@@ -96,7 +96,7 @@ class Dataset:
         """
         files = self._arrays["origin"][:, 0]
         named = (self._arrays["head"], self._head_names) if "head" in self._arrays else None
-        self.head = head_indices(heads, self._sources, files, named, self.origin)
+        self.head = head_indices(heads, self.sources, files, named, self.origin)
         self._heads = heads
 
     def extended(

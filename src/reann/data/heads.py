@@ -67,7 +67,7 @@ def _check_source(source: SourceFiles, heads: Sequence[str]) -> None:
         raise UserError(
             f"The source names the head '{name}'; the model has {', '.join(heads)}."
             f"{did_you_mean(name, heads)}",
-            f"{source.place or 'data.sources[0]'}.head ({source.where})",
+            f"{source.place or 'data.sources.0'}.head ({source.where})",
             "Correct it, or list all heads in model.heads.",
         )
     if name is None and source.data.keys.head is None and len(heads) > 1:

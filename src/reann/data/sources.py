@@ -30,7 +30,7 @@ class SourceFiles:
     files: tuple[tuple[Path, str, str], ...]
     """Path, name and SHA-256 of each file."""
     place: str
-    """Where the configuration names them, as `data.sources[1]`; empty for the only source."""
+    """Where the configuration names them, as `data.sources.1`; empty for the only source."""
 
     @property
     def where(self) -> str:
@@ -108,7 +108,7 @@ def find_sources(sources: Sequence[Source], data: DataConfig) -> list[SourceFile
         for path in paths:
             check_file(path, display_name(path))  # before a huge file is hashed
         files = tuple((path, display_name(path), file_hash(path)) for path in paths)
-        place = f"data.sources[{number}]" if len(sources) > 1 else ""
+        place = f"data.sources.{number}" if len(sources) > 1 else ""
         found.append(SourceFiles(source, data.of(source), files, place))
     return found
 

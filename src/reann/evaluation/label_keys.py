@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reann.config import DataConfig, Keys, Units
+from reann.config import DataConfig, Keys, Source, Units
 from reann.data.keys import KeyCensus
 from reann.data.names import names_of
 from reann.data.read import iter_atoms
@@ -121,9 +121,17 @@ def _trained(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | None:
     """Return keys and units of the training, None if they are not known."""
     try:
         data = metadata["settings"]["data"]
+        sources = [Source.model_validate(source) for source in data.get("sources") or []]
+        if any(_has_own_labels(source) for source in sources):
+            return None  # each source has its own
         return Keys.model_validate(data["keys"]), Units.model_validate(data["units"])
     except (KeyError, TypeError, ValidationError):  # not trained here, or by another version
         return None
+
+
+def _has_own_labels(source: Source) -> bool:
+    """Whether a source, as a potential records it, has keys or units of its own."""
+    return source.units != Units() or bool(source.keys.model_dump(exclude_none=True))
 
 
 def _found(files: list[str], keys: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 from reann.config import Config, ModelConfig
 from reann.config.presets import describe_preset
 from reann.data.dataset import Dataset
+from reann.data.sources import source_numbers
 from reann.data.statistics import ReferenceEnergies
 from reann.errors import counted
 from reann.evaluation.metrics import key
@@ -44,6 +45,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
     counts = f"{counted(len(data), 'structure')} · {counted(int(data.n_atoms.sum()), 'atom')}"
     return [
         f"data      {counts} · {_elements(data)}",
+        *_sources(data),
         f"labels    {_labels(data)} · force scale {parts.scale:.3f} eV/Å",
         "split     " + " · ".join(sizes),
         *(
@@ -102,6 +104,21 @@ def _elements(data: Dataset) -> str:
     return " ".join(f"{symbol} {x:.0f} %" for symbol, x in zip(symbols, shares, strict=True))
 
 
+def _sources(data: Dataset) -> list[str]:
+    """Return a line for each of several sources."""
+    if len(data.sources) == 1:
+        return []
+    numbers = source_numbers(data.sources, data.rows("origin", np.arange(len(data)))[:, 0])
+    sizes = np.bincount(numbers, minlength=len(data.sources)).tolist()
+    lines = []
+    for n, source in zip(sizes, data.sources, strict=True):
+        parts = [source.where, counted(n, "structure")]
+        parts += [f"head {source.source.head}"] if source.source.head is not None else []
+        parts += [f"weight {source.source.weight:g}"] if source.source.weight != 1.0 else []
+        lines.append(f"source    {' · '.join(parts)}")
+    return lines
+
+
 def _labels(data: Dataset) -> str:
     """Return how many structures have each label, read as eV and Å."""
     counts = ((name, data.keys.counts.get(name, 0)) for name in label_names())
@@ -136,7 +153,7 @@ def provenance(config: Config) -> dict[str, str]:
         "python": platform.python_version(),
         "machine": f"{platform.machine()} {platform.system()}",
         "threads": str(torch.get_num_threads()),
-        "data": str(config.data.train),
+        "data": str(config.data.train or config.data.files()),
     }
 
 

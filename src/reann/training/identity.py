@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from reann.training.distributed import World
 from reann.training.setup import SPLIT, Parts
 
 COMPARED = ("data", "model", "training", "run.seed")
-FREE = ("data.train", "data.cache", "data.accept")
+FREE = re.compile(r"data\.(train|sources\.\d+\.files|cache|accept)")
 """Settings that may change: the files are known by their content."""
 MOVABLE = ("data.valid", "data.test")
 """Settings that may name other files, if they name files: those are known by their content, too."""
@@ -50,6 +51,7 @@ def identity(config: Config, parts: Parts, processes: World, backend: Backend) -
     return {
         "settings": values_of(config),
         "data": [digest for _, digest in parts.train.dataset.files],
+        "sources": [len(source.files) for source in parts.train.dataset.sources],
         "split": _digest([indices["train"], indices["valid"]]),
         "held out": {name: _digests(parts.by_name().get(name)) for name in ("valid", "test")},
         "test": _digest(indices.get("test")),
@@ -82,7 +84,7 @@ def changes(recorded: Mapping[str, Any], config: Config) -> list[Change]:
             "Continue it with that version, or start a new run with `--from`.",
         ) from error
     old, new = _flat(values_of(before)), _flat(values_of(config))
-    names = [name for name in new | old if name.startswith(COMPARED) and name not in FREE]
+    names = [name for name in new | old if name.startswith(COMPARED) and not FREE.fullmatch(name)]
     return [
         Change(name, old.get(name), new.get(name))
         for name in names
@@ -100,6 +102,7 @@ def compare(recorded: Mapping[str, Any], same: Mapping[str, Any], folder: Path) 
     """
     names = {
         "data": "data files",
+        "sources": "division of the data files into sources",
         "held out": "files of the validation set or the test set",
         "split": f"split in {SPLIT}",
         "test": f"test part in {SPLIT}",
@@ -126,11 +129,13 @@ def _moved(name: str, old: Any, new: Any) -> bool:
     return name in MOVABLE and isinstance(old, str | list) and isinstance(new, str | list)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     """Return the values with dotted names."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
+        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            value = dict(enumerate(value))  # noqa: PLW2901 - such as sources
         flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
 

@@ -171,7 +171,7 @@ def reference_settings(config: Config) -> list[Reference]:
     own: dict[str, dict[str, Reference]] = {head: {} for head in heads}
     for number, source in enumerate(config.data.every_source()):
         if source.reference_energies is not None:
-            place = f"data.sources[{number}].reference_energies"
+            place = f"data.sources.{number}.reference_energies"
             if len(heads) > 1 and source.keys.head is not None:
                 raise UserError(
                     "Reference energies belong to one head, and the structures of this source name"
