@@ -126,8 +126,8 @@ def _mistake(item: Mapping[str, Any], values: Any) -> Mistake | None:
     value = values
     rest = list(item["loc"])
     while rest:
-        if (item := _item(kind, value, rest[0])) is not None:
-            kind, value = item
+        if (inside := _item(kind, value, rest[0])) is not None:
+            kind, value = inside
             path = (*path, str(rest.pop(0)))
             continue
         section = section_of(kind, value)
