@@ -7,11 +7,17 @@ from typing import Annotated
 
 import typer
 
-from reann.cli.arguments import ConfigFile, DataFiles, JsonFile, Keys, Units, label_options, told
+from reann.cli.arguments import ConfigFile, JsonFile, Keys, Units, label_options, told
 
 
 def check(
-    files: DataFiles,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILES]",
+            help="Files or globs that ASE can read; by default those of --config.",
+        ),
+    ] = None,
     json_path: JsonFile = None,
     *,
     key: Keys = None,
@@ -32,6 +38,8 @@ def check(
 ) -> None:
     """Look for what is wrong with data: labels, units, duplicates, outliers.
 
+    The files of the sources of a configuration are read with keys and units of their source.
+
     Example: reann check train.xyz valid.xyz
     """
     from reann.data.check import check_command
@@ -39,8 +47,11 @@ def check(
 
     check_outputs({"--json": json_path}, [config])
     labels = label_options(config, key, unit)
+    names = files or (labels.all_files() if config is not None and labels is not None else [])
+    if not names:
+        raise typer.BadParameter("Name files, or a configuration with --config.")
     with told():
-        code = check_command(files, json_path, data=labels, strict=strict, cutoff=cutoff, fit=fit)
+        code = check_command(names, json_path, data=labels, strict=strict, cutoff=cutoff, fit=fit)
     raise typer.Exit(code)
 
 

@@ -171,6 +171,12 @@ class DataConfig(Section):
         named = (source.files for source in self.every_source())
         return [name for each in named for name in ([each] if isinstance(each, str) else each)]
 
+    def all_files(self) -> list[str]:
+        """Return the names and globs of the files of training, validation and test."""
+        parts = ([part] if isinstance(part, str) else part for part in (self.valid, self.test))
+        named = [name for part in parts if isinstance(part, list) for name in part]
+        return [*self.files(), *named]
+
     def source_of(self, files: str | list[str]) -> Source:
         """Return files as a source that is read with the fields of `data`."""
         # Such as the files of a validation set; they need no name of a head to be valid.

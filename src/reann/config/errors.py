@@ -154,7 +154,9 @@ def _mistake(item: Mapping[str, Any], values: Any) -> Mistake | None:
 def _item(kind: Any, value: Any, number: Any) -> tuple[type[Section], Any] | None:
     """Return the section at a place of a list of sections with its values; None elsewhere."""
     section = item_section(kind)
-    if section is None or not isinstance(value, list) or not isinstance(value[number], Mapping):
+    if section is None or not isinstance(value, list) or not isinstance(number, int):
+        return None
+    if not isinstance(value[number], Mapping):
         return None
     return section, value[number]
 

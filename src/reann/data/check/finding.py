@@ -52,6 +52,12 @@ def with_option(fix: str) -> str:
     return f"{fix} On the command line: {options}." if fields else fix
 
 
+def of_head(finding: Finding, head: str) -> Finding:
+    """Return the finding about the data of one head of several, which its message names."""
+    place = f"head {head}" if head else "the first head"
+    return replace(finding, message=f"{place}: {finding.message}")
+
+
 def accept(findings: Iterable[Finding], names: Collection[str]) -> list[Finding]:
     """Turn the errors that the user accepts (`data.accept`) into notes."""
     return [

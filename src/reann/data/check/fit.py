@@ -15,16 +15,17 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from reann.config import DataConfig
 from reann.data.check.energies import robust_fit
 from reann.data.check.finding import MOST_EXAMPLES, Finding
 from reann.data.check.outliers import A_FEW, FEW, apart
 from reann.data.check.pair_model import VOIGT_COLUMNS, VOIGT_ROWS, PairModel
+from reann.data.check.sources import Readings
 from reann.data.check.stress_fit import single_stresses
-from reann.data.labels import Extractor
-from reann.data.read import iter_atoms
+from reann.data.read import read_file
+from reann.data.remarks import print_cut
 from reann.data.stated import angstrom
 from reann.errors import UserError
+from reann.input_files import display_name, find_files
 
 Array = NDArray[np.float64]
 
@@ -62,7 +63,7 @@ class _Residuals:
 
 
 def fit_findings(
-    patterns: Sequence[str], data: DataConfig | None, cutoff: float, elements: Sequence[int]
+    patterns: Sequence[str], readings: Readings, cutoff: float, elements: Sequence[int]
 ) -> list[Finding]:
     """Return the structures that a quick fit finds apart from all others.
 
@@ -70,8 +71,8 @@ def fit_findings(
     ----------
     patterns
         Files or globs; each is read twice.
-    data
-        Keys and units.
+    readings
+        Keys and units of each file.
     cutoff
         Of the functions of the distance, Å.
     elements
@@ -79,13 +80,13 @@ def fit_findings(
     """
     model = PairModel(elements, cutoff)
     try:
-        for atoms, _, labels in _labeled(patterns, data):
+        for atoms, _, labels in _labeled(patterns, readings):
             model.add(atoms, labels["forces"])
         if model.n_structures < FEWEST:
             return [_useless(f"{model.n_structures} structures have forces, {FEWEST} are needed")]
         coefficients = model.solve()
         left = _Residuals()
-        for atoms, origin, labels in _labeled(patterns, data):
+        for atoms, origin, labels in _labeled(patterns, readings):
             _measure(left, model, coefficients, atoms, origin, labels)
     except UserError:  # already among the findings
         return []
@@ -104,21 +105,20 @@ def fit_findings(
 
 
 def _labeled(
-    patterns: Sequence[str], data: DataConfig | None
+    patterns: Sequence[str], readings: Readings
 ) -> Iterator[tuple[Atoms, str, dict[str, Any]]]:
     """Yield the structures that have finite forces, in Å, with origin and labels."""
-    extract = Extractor(data)
-    units = (data or DataConfig(train=[])).units
-    for pattern in patterns:
-        for atoms, origin in iter_atoms(pattern):
+    for path in (path for pattern in patterns for path in find_files(pattern)):
+        reading = readings.of(path)
+        for atoms, origin in read_file(path, display_name(path), print_cut):
             try:
-                labels = extract(atoms, origin)
+                labels = reading.extract(atoms, origin)
             except UserError:
                 continue
             forces = labels.get("forces")
             if forces is None or len(atoms) < 2 or not np.isfinite(forces).all():
                 continue
-            for converted, _ in angstrom(iter([(atoms, origin)]), units):
+            for converted, _ in angstrom(iter([(atoms, origin)]), reading.data.units):
                 yield converted, origin, labels
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from reann.data.check.arrays import labels_of, largest_forces, measure, records_of
 from reann.data.check.bonds import Bonds
 from reann.data.check.energies import residuals_of_energies
-from reann.data.check.finding import Finding, accept
+from reann.data.check.finding import Finding, accept, of_head
 from reann.data.check.record import Record
 from reann.data.check.rules import judge
 from reann.data.check.stress_fit import StressFit
@@ -81,19 +81,24 @@ def check_at_start(
 
 
 def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
-    """Return what the rules of `reann check` find in data sets that have been read.
-
-    The labels of each head are judged by themselves: those of two methods do not agree.
-    """
-    heads = range(max((dataset.n_heads for dataset in datasets), default=1))
-    return [finding for head in heads for finding in _of_head(datasets, cutoff, head)]
+    """Return what the rules of `reann check` find in data sets that have been read."""
+    n_heads = max((dataset.n_heads for dataset in datasets), default=1)
+    found = []
+    for head in range(n_heads):
+        of_one = _of_head(datasets, cutoff, head)
+        found += [of_head(f, str(head)) for f in of_one] if n_heads > 1 else of_one
+    cause = unknown_to_model(sorted({name for dataset in datasets for name in dataset.varying}))
+    return [
+        replace(f, message=f.message + cause) if f.name == "contradictions" else f for f in found
+    ]
 
 
 def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Finding]:
+    """Return what the rules find in the structures whose labels belong to one head."""
     records: list[Record] = []
     work, bonds, stress_fit = Work(MOST_ALIKE), Bonds(), StressFit()
     for dataset in datasets:
-        chosen = _chosen(dataset, Subset(dataset, np.arange(len(dataset))).of_head(head).indices)
+        chosen = _chosen(dataset, head)
         if not len(chosen):
             continue
         some = records_of(dataset, chosen)
@@ -106,21 +111,18 @@ def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Find
         for index in _spaced(chosen, MOST_FITTED) if dataset.has("stress") else ():
             labels = labels_of(dataset, int(index))
             stress_fit.add(dataset.atoms(index), dataset.origin(index), labels)
-    if not records:
-        return []
-    cause = unknown_to_model(sorted({name for dataset in datasets for name in dataset.varying}))
-    return [
-        replace(f, message=f.message + cause) if f.name == "contradictions" else f
-        for f in judge(records, cutoff, work, bonds, stress_fit)
-    ]
+    return judge(records, cutoff, work, bonds, stress_fit) if records else []
 
 
-def _chosen(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return those of some structures that are judged."""
-    if len(indices) <= MOST_RECORDS:
-        return indices
-    worst = indices[np.argsort(-largest_forces(dataset)[indices])[:WORST]]
-    return np.union1d(_spaced(indices, MOST_RECORDS), worst)
+def _chosen(dataset: Dataset, head: int) -> NDArray[np.int64]:
+    """Return the structures of a head that are judged."""
+    members = Subset(dataset, np.arange(len(dataset))).of_head(head).indices
+    count = len(members)
+    if count <= MOST_RECORDS:
+        return members
+    spaced = np.linspace(0, count - 1, MOST_RECORDS).astype(np.int64)
+    worst = np.argsort(-largest_forces(dataset)[members])[:WORST]
+    return members[np.union1d(spaced, worst)]
 
 
 def _to_measure(

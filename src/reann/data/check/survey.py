@@ -14,14 +14,14 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from reann.config import DataConfig
-from reann.data.check.finding import MOST_EXAMPLES, Finding, accept
+from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
+from reann.data.check.sources import Readings
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
-from reann.data.keys import KeyCensus
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
 from reann.data.read import read_file
@@ -90,32 +90,32 @@ def survey(
     records: list[Record] = []
     remarks: list[Remark] = []
     findings: list[Finding | None] = []
-    recorder, work, census = Recorder(neighbor_list, cutoff), Work(), KeyCensus()
-    stress_fit = StressFit()
-    extract, config = Extractor(data), data or DataConfig(train=[])
+    readings, heads = Readings(data), dict[str, _Evidence]()
     refused: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in _paths(patterns, findings):
-        name = display_name(path)
+        name, reading = display_name(path), readings.of(path)
         try:
             for atoms, origin in read_file(path, name, remarks.append):
-                census.add(atoms, origin)
-                labels = _labels(extract, atoms, origin, refused)
+                reading.census.add(atoms, origin)
+                labels = _labels(reading.extract, atoms, origin, refused)
                 with suppress(UserError):  # a unit that is wrong was refused with the labels
-                    to_angstrom(atoms, config.units, origin)
-                work.add(atoms, labels)
-                stress_fit.add(atoms, origin, labels)
-                records.append(recorder(atoms, origin, labels))
+                    to_angstrom(atoms, reading.data.units, origin)
+                head = labels.get("head", reading.head)
+                evidence = heads.setdefault(head, _Evidence(cutoff))
+                records.append(evidence.add(atoms, origin, labels))
         except UserError as error:
             findings.append(_from_error(error, "unreadable", name))
     findings += left_out(remarks, data is not None and data.missing == "allow")
     for (what, fix), origins in refused.items():
         shown = tuple(origins[:MOST_EXAMPLES])
         findings.append(Finding("bad-label", "error", what, fix, len(origins), shown))
-    notes = _notes_on_keys(census, config, findings) if records and not refused else ()
-    findings += judge(records, cutoff, work, recorder.bonds, stress_fit)
+    notes = _notes(readings, findings) if records and not refused else ()
+    for head, evidence in (heads or {"": _Evidence(cutoff)}).items():
+        found = evidence.judge()
+        findings += [of_head(f, head) for f in found] if len(heads) > 1 else found
     if fit and records:
         elements = sorted({z for r in records for z, _ in r.composition})
-        findings += fit_findings(patterns, data, cutoff, elements)
+        findings += fit_findings(patterns, readings, cutoff, elements)
     known = [f.for_command_line() for f in findings if f is not None]
     known = accept(known, data.accept if data else [])
     names = dict.fromkeys(r.file for r in records)
@@ -127,16 +127,41 @@ def survey(
     )
 
 
-def _notes_on_keys(
-    census: KeyCensus, config: DataConfig, findings: list[Finding | None]
-) -> tuple[str, ...]:
-    """Return what is to be said about the choice of keys, which may be a finding instead."""
-    allowing = config.model_copy(update={"missing": "allow"})
-    try:
-        return census.resolve(allowing, "the files together").notes
-    except UserError as error:
-        findings.append(_from_error(error, "keys", ""))
-        return ()
+class _Evidence:
+    """What the checks compare: structures whose labels belong to one head."""
+
+    def __init__(self, cutoff: float) -> None:
+        self._cutoff = cutoff
+        self._records: list[Record] = []
+        self._recorder, self._work = Recorder(neighbor_list, cutoff), Work()
+        self._stress_fit = StressFit()
+
+    def add(self, atoms: Atoms, origin: str, labels: dict[str, Any]) -> Record:
+        """Take in a structure in Å."""
+        self._work.add(atoms, labels)
+        self._stress_fit.add(atoms, origin, labels)
+        self._records.append(self._recorder(atoms, origin, labels))
+        return self._records[-1]
+
+    def judge(self) -> list[Finding]:
+        """Return what all rules find."""
+        bonds = self._recorder.bonds
+        return judge(self._records, self._cutoff, self._work, bonds, self._stress_fit)
+
+
+def _notes(readings: Readings, findings: list[Finding | None]) -> tuple[str, ...]:
+    """Return how labels are read; what stands against it becomes a finding."""
+    notes: list[str] = []
+    every = list(readings.used())
+    for reading in every:
+        try:
+            data = reading.data.model_copy(update={"missing": "allow"})
+            own = reading.census.resolve(data, reading.where).notes
+        except UserError as error:  # noqa: PERF203 - the other sources are still checked
+            findings.append(_from_error(error, "keys", ""))
+        else:
+            notes += [f"{reading.where}: {note}" for note in own] if len(every) > 1 else own
+    return tuple(notes)
 
 
 def _paths(patterns: Sequence[str], findings: list[Finding | None]) -> Iterator[Path]:
