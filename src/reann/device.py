@@ -43,6 +43,17 @@ def device_named(name: str, where: str = "run.device") -> torch.device:
 
 
 @contextmanager
+def gpu_restored() -> Iterator[None]:
+    """Make the GPU that is current now the current one again at the end."""
+    before = torch.cuda.current_device() if torch.cuda.is_initialized() else 0
+    try:
+        yield
+    finally:
+        if torch.cuda.is_initialized():
+            torch.cuda.set_device(before)
+
+
+@contextmanager
 def cpu_threads(number: int) -> Iterator[None]:
     """Let torch use so many threads of the CPU, for a while."""
     before = torch.get_num_threads()

@@ -12,7 +12,7 @@ import torch
 from reann.backends import choice
 from reann.config import Config
 from reann.config.file import load_config
-from reann.device import device_named
+from reann.device import device_named, gpu_restored
 from reann.errors import UserError
 from reann.training.aside import is_set_aside, settle
 from reann.training.distributed import World, n_processes, world
@@ -26,10 +26,11 @@ from reann.training.trackers import require_tracker
 def place_of(config: Config) -> Iterator[tuple[World, torch.device]]:
     """Check where and how to compute, join the other processes, and hold the run folder."""
     choice.check(config.run.engine, "run.engine")
-    device = device_named(choice.device_for(config.run.engine, config.run.device))
-    require_tracker(config.run.tracker)
-    with world(device) as processes, locked(folder_of(config), processes):
-        yield processes, device
+    with gpu_restored():
+        device = device_named(choice.device_for(config.run.engine, config.run.device))
+        require_tracker(config.run.tracker)
+        with world(device) as processes, locked(folder_of(config), processes):
+            yield processes, device
 
 
 def configuration_of(folder: Path, overrides: Sequence[str]) -> Config:
