@@ -27,8 +27,13 @@ from torch import Tensor
 from reann import strict_json
 from reann.atomic_file import replacing
 from reann.errors import DamagedError, UserError
-
-FORMAT_VERSION = 3
+from reann.facts import (
+    DEEPEST_HEADER,
+    FORMAT_VERSION,
+    LARGEST_FILE,
+    LARGEST_HEADER,
+    RENAMED,
+)
 
 
 class Upgrade(NamedTuple):
@@ -37,31 +42,6 @@ class Upgrade(NamedTuple):
     header: Callable[[dict[str, Any]], dict[str, Any]]
     tensor: Callable[[str], str]
     """The new name of a tensor."""
-
-
-RENAMED: dict[int, dict[str, str]] = {
-    1: {
-        "orbital_coefficients": "recursion.weights",
-        "coefficient_scale": "recursion.update_scale",
-        "density_mean": "recursion.feature_mean",
-        "density_scale": "recursion.feature_scale",
-        "updates.": "recursion.updates.",
-        "messages.": "recursion.messages.",
-        "radial.": "recursion.host.radial.",
-        "density.": "recursion.host.density.",
-    },
-    2: {
-        "recursion.weights": "recursion.update.weights",
-        "recursion.update_scale": "recursion.update.scale",
-        "recursion.updates.": "recursion.update.networks.",
-        "recursion.messages.": "recursion.update.moments.",
-        "readout.": "heads.energy.readout.",
-        "reference_energies": "heads.energy.reference_energies",
-        "energy_scale": "heads.energy.energy_scale",
-    },
-}
-"""Tensors of a model that the next version calls otherwise, by the beginning of their names. The
-same table is in `core/file.cpp`."""
 
 
 def _renamed(version: int, name: str) -> str:
@@ -79,14 +59,8 @@ UPGRADES = {n: Upgrade(lambda header: header, partial(_renamed, n)) for n in REN
 OLDEST = {"training": 2}
 """First version that can be read, of the kinds for which it is not the very first."""
 
-LARGEST_FILE = 2**31
-"""Bytes; far more than a potential or a checkpoint has."""
-LARGEST_HEADER = 100_000_000
-"""Bytes, as in safetensors."""
 MOST_BRACKETS = 1_000_000
 """Objects and lists of a header; more would take minutes and gigabytes to parse."""
-DEEPEST_HEADER = 32
-"""Objects and lists inside each other."""
 NO_DIGEST = "0" * 64
 
 

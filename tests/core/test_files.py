@@ -15,9 +15,8 @@ from collections import Counter
 import ase
 import numpy as np
 import pytest
-from ase.data import chemical_symbols, covalent_radii
 
-from c_interface import CORE, ROOT, WATER, RefusalError, all_pairs
+from c_interface import ROOT, WATER, RefusalError, all_pairs
 from reann.potential import Ensemble, load
 
 GOLDEN = sorted((ROOT / "tests" / "golden" / "files").glob("version-1-*.reann"))
@@ -212,11 +211,3 @@ def test_json_is_strict(library):
     assert accepted("[" * 32 + "]" * 32)
     assert not accepted("[" * 33 + "]" * 33)
     assert not accepted("[" * 1_000_000)
-
-
-def test_elements_are_those_of_ase():
-    text = (CORE / "elements.hpp").read_text()
-    bodies = re.findall(r"heaviest \+ 1\] = \{(.*?)\}", text, re.DOTALL)
-    symbols, radii = ([x.strip(' \n"') for x in body.split(",")[:-1]] for body in bodies)
-    assert symbols == chemical_symbols
-    assert np.array_equal(np.array(radii, float), covalent_radii)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import ase
 import numpy as np
 import pytest
 
-import reann
 from models import each_engine
 from reann import checkpoint
 from reann.potential import Ensemble, load
@@ -72,16 +70,6 @@ def test_the_golden_files_are_still_those_of_their_version(version):
 def test_every_version_has_a_step_to_the_next() -> None:
     versions = set(range(1, checkpoint.FORMAT_VERSION))
     assert checkpoint.UPGRADES.keys() == checkpoint.RENAMED.keys() == versions
-
-
-def test_the_engine_reads_the_versions_that_python_reads() -> None:
-    """One table of new names in two languages."""
-    source = (Path(reann.__file__).parent / "core" / "file.cpp").read_text()
-    assert re.search(r"format_version = (\d+);", source)[1] == str(checkpoint.FORMAT_VERSION)
-    rows = re.findall(r'\{(\d+), "([^"]+)", "([^"]+)"\},', source)
-    renamed = {(str(v), *row) for v, table in checkpoint.RENAMED.items() for row in table.items()}
-    assert set(rows) == renamed
-    assert len(rows) == len(renamed)
 
 
 def _asked(expected: dict[str, Any]) -> list[str]:

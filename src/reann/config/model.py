@@ -8,6 +8,19 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from reann.config.presets import with_preset
 from reann.config.section import NonNegative, Positive, Section, Width
+from reann.facts import (
+    DEFAULT_HEAD,
+    DEFAULT_HOST,
+    DEFAULT_MESSAGES,
+    HIGHEST_L_MAX,
+    Activation,
+    Angular,
+    CutoffFunction,
+    Features,
+    Messages,
+    Radial,
+    RadialWidth,
+)
 from reann.quantities import labels
 
 
@@ -31,7 +44,7 @@ class NetworkConfig(Section):
     """How often the block is repeated."""
     residual: bool = True
     """Whether a block adds its input to its output."""
-    activation: Literal["silu", "relu_like", "tanh_like"] = "silu"
+    activation: Activation = "silu"
     """`relu_like` a SiLU(b x) and `tanh_like` a x / sqrt(1 + (b x)^2) have learned a and b."""
     layer_norm: bool = False
     """Layer normalization after the activations of the blocks; never on the density itself."""
@@ -65,23 +78,23 @@ class ModelConfig(Section):
     preset: Literal["fast", "default", "accurate", "upstream"] = "default"
     """An evaluation by `fast` takes about half the time of `default`, by `accurate` 1.6 times it;
     `upstream`: the choices of the original REANN package. Fields that are set beside it win."""
-    host: str = "density"
+    host: str = DEFAULT_HOST
     """What the recursion upgrades: the embedded `density`, `symmetry_functions`, `deep_pot`,
     `power_spectrum`, or a descriptor of an installed package."""
     host_options: dict[str, bool | int | float | str | list[int] | list[float]] = Field(default={})
     """What a host other than the density has of its own."""
     cutoff: Annotated[float, Field(ge=0.1, le=100)] = 5.0
     """Å. The squared cosine is small beyond two thirds of it."""
-    l_max: Annotated[int, Field(ge=0, le=4)] = 2
+    l_max: Annotated[int, Field(ge=0, le=HIGHEST_L_MAX)] = 2
     """Highest angular momentum."""
     n_radial: Annotated[int, Field(ge=1, le=1000)] = 12
     """Radial functions per neighbor element."""
     n_recursions: Annotated[int, Field(ge=0, le=100)] = 2
     """T: how often the neighbors' weights are updated; 0 is the host alone, such as EANN."""
-    features: Literal["gram", "many_body", "orbitals"] = "many_body"
+    features: Features = "many_body"
     """Products of two moments within each l; these and, from l_max 2 on, products of three and four
     contracted moments; or squares of contracted orbitals."""
-    messages: Literal["scalar", "directional"] = "scalar"
+    messages: Messages = DEFAULT_MESSAGES
     """What the recursion passes on: orbital coefficients, or also gated moments, which carry
     directions from neighbor to neighbor."""
     n_orbitals: Width | None = None
@@ -90,13 +103,13 @@ class ModelConfig(Section):
     """Whether the density of contracted orbitals keeps each l apart."""
     orbitals_per_recursion: bool = False
     """Whether each recursion has a contraction of its own."""
-    angular: Literal["unit", "raw"] = "unit"
+    angular: Angular = "unit"
     """Unit vectors, or raw components, which carry r^l."""
-    radial: Literal["neighbor", "pair"] = "neighbor"
+    radial: Radial = "neighbor"
     """Radial functions per neighbor element or per pair of elements."""
-    radial_width: Literal["softplus", "free"] = "softplus"
+    radial_width: RadialWidth = "softplus"
     """Whether the width of a Gaussian is kept positive."""
-    cutoff_function: Literal["squared_cosine", "polynomial"] = "squared_cosine"
+    cutoff_function: CutoffFunction = "squared_cosine"
     """Squared cosine (energy is C3 at the cutoff) or polynomial of order 6 (C2)."""
     standardize: bool = True
     """Fixed standardization of the density, per element, from the training structures."""
@@ -109,7 +122,7 @@ class ModelConfig(Section):
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
     """Quantities besides those of the energy, each given by a head of an installed package."""
     heads: Annotated[list[HeadName], Field(min_length=1, max_length=100)] = Field(
-        default=["energy"]
+        default=[DEFAULT_HEAD]
     )
     """Names of the energy heads, for labels of several methods; each has its own readout, reference
     energies and energy scale. The first one is that of structures that name none."""

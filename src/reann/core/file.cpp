@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "facts.hpp"
 #include "json.hpp"
 #include "sha256.hpp"
 
@@ -20,9 +21,6 @@ namespace reann {
 
 namespace {
 
-constexpr int format_version = 3;
-constexpr uint64_t largest_header = 100'000'000; // bytes, as in safetensors
-constexpr uint64_t largest_file = uint64_t(1) << 31; // bytes; far more than a potential has
 constexpr size_t most_axes = 8;
 constexpr double largest_exact = 9007199254740992.0; // 2^53
 constexpr size_t n_length = 8, n_digest = 64;        // bytes
@@ -84,7 +82,8 @@ Head parse_head(std::string_view text, uint64_t n_bytes) {
     head.digest = metadata_entry(head.header, "sha256");
     if (n_bytes > largest_file)
         damaged("The file is damaged: it has " + std::to_string(n_bytes >> 30) +
-                " GiB, and files of reann have at most 2.");
+                " GiB, and files of reann have at most " +
+                std::to_string(largest_file >> 30) + ".");
     return head;
 }
 
@@ -118,36 +117,13 @@ int check_kind(const Json &header) {
     return static_cast<int>(version->number);
 }
 
-// Tensors that the next version calls otherwise, by the beginning of their names; the same table is
-// in `reann/checkpoint.py`.
-struct Renamed {
-    int version;
-    std::string_view before, now;
-};
-constexpr Renamed renamed[] = {
-    {1, "orbital_coefficients", "recursion.weights"},
-    {1, "coefficient_scale", "recursion.update_scale"},
-    {1, "density_mean", "recursion.feature_mean"},
-    {1, "density_scale", "recursion.feature_scale"},
-    {1, "updates.", "recursion.updates."},
-    {1, "messages.", "recursion.messages."},
-    {1, "radial.", "recursion.host.radial."},
-    {1, "density.", "recursion.host.density."},
-    {2, "recursion.weights", "recursion.update.weights"},
-    {2, "recursion.update_scale", "recursion.update.scale"},
-    {2, "recursion.updates.", "recursion.update.networks."},
-    {2, "recursion.messages.", "recursion.update.moments."},
-    {2, "readout.", "heads.energy.readout."},
-    {2, "reference_energies", "heads.energy.reference_energies"},
-    {2, "energy_scale", "heads.energy.energy_scale"},
-};
-
 std::string present_name(std::string name, int version) {
     const size_t begin = name.find('.') + 1; // after the number of the member
     for (int v = version; v < format_version; ++v)
         for (const Renamed &r : renamed)
-            if (r.version == v && name.compare(begin, r.before.size(), r.before) == 0) {
-                name.replace(begin, r.before.size(), r.now);
+            if (const std::string_view before = r.before;
+                r.version == v && name.compare(begin, before.size(), before) == 0) {
+                name.replace(begin, before.size(), r.now);
                 break;
             }
     return name;

@@ -244,7 +244,7 @@ void Folded::fold_first(const First &first) {
 // kernels know products without their root: their range is that of rho divided by it. An element
 // with a feature of unknown range was not in the training: whatever its atoms have lies outside.
 void Folded::fold_range() {
-    constexpr double rounding = 1e-4, infinite = std::numeric_limits<double>::infinity();
+    constexpr double infinite = std::numeric_limits<double>::infinity();
     const int64_t n = n_features_;
     for (int64_t first = 0; first < int64_t(least_->values.size()); first += n) {
         const double *least = &least_->values[first], *most = &most_->values[first];
@@ -252,7 +252,7 @@ void Folded::fold_range() {
         const bool known = std::all_of(least, least + n, finite) && std::all_of(most, most + n, finite);
         for (int64_t m = 0; m < n; ++m) {
             const double root = settings_.gram ? root_[m] : 1.0;
-            const double slack = rounding * scale_->values[first + m];
+            const double slack = range_rounding * scale_->values[first + m];
             range.low[first + m] = known ? (least[m] - slack) / root : infinite;
             range.high[first + m] = known ? (most[m] + slack) / root : -infinite;
             range.per_width[first + m] = known ? root / (most[m] - least[m]) : 1.0;

@@ -7,13 +7,13 @@
 #include <sstream>
 
 #include "array.hpp"
+#include "facts.hpp"
 
 namespace reann {
 
 namespace {
 
 // The limits of what a header holds: a text of a few bytes per value becomes 120 bytes per value.
-constexpr int deepest = 32;
 constexpr size_t most_values = 2'000'000;
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
@@ -74,7 +74,7 @@ class Parser {
     void members(Json &v, int depth) {
         const bool object = v.kind == Json::Kind::object;
         const char *end = object ? "}" : "]";
-        if (depth == deepest) fail("nested too deeply");
+        if (depth == deepest_header) fail("nested too deeply");
         ++at_;
         blanks();
         if (skip(end)) return;

@@ -1,6 +1,7 @@
 // The kernels of an instruction set, as a table of functions.
 #pragma once
 
+#include "facts.hpp"
 #include "plan.hpp"
 
 namespace reann {
@@ -22,7 +23,7 @@ template <class Real> struct Kernels {
     double (*nothing)(const Weights<Real> &, int element, Real *scratch);
     void (*gradient_of_nothing)(const Weights<Real> &, int element, Real *scratch, double count,
                                 double sum, double *parameters);
-    Passes<Real> plain[5], tangents[5]; // for each l_max
+    Passes<Real> plain[highest_l_max + 1], tangents[highest_l_max + 1]; // for each l_max
 };
 
 struct Level {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "elements.hpp"
+#include "facts.hpp"
 
 namespace reann {
 
@@ -26,7 +26,7 @@ Model::Model(const std::string &header, std::vector<Array> arrays)
         charge_.push_back(i);
         for (int j : settings_.elements) {
             const double contact = covalent_radii[i] + covalent_radii[j];
-            inner_.push_back(std::min(settings_.zbl_inner * contact, 0.9 * settings_.cutoff));
+            inner_.push_back(std::min(settings_.zbl_inner * contact, zbl_largest_inner * settings_.cutoff));
             outer_.push_back(std::min(settings_.zbl_outer * contact, settings_.cutoff));
         }
     }

@@ -4,11 +4,11 @@
 #include <cmath>
 
 #include "array.hpp"
+#include "facts.hpp"
 
 namespace reann {
 namespace {
 
-constexpr double flattest = 1e-6;   // volume of the periodic vectors in units of their lengths
 constexpr double farthest = 1e15;   // of a position, in cutoffs: an index has 64 bits
 constexpr double most_images = 2e9; // an index has 32 bits
 
@@ -78,7 +78,7 @@ void NeighborList::set_lattice(const double *cell, const int32_t *periodic) {
         cross(full + 3 * ((d + 1) % 3), full + 3 * ((d + 2) % 3), reciprocal_ + 3 * d);
         volume = dot(full + 3 * d, reciprocal_ + 3 * d);
     }
-    if (!(std::abs(volume) > flattest * lengths))
+    if (!(std::abs(volume) > flattest_cell * lengths))
         throw Error("The periodic lattice vectors are linearly dependent: the cell is flat.");
     for (double &x : reciprocal_) x /= volume;
 }

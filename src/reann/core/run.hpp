@@ -219,6 +219,7 @@ template <class Real> struct Run {
                             std::to_string(i) + ".");
             }
         if (failed) throw Error("An exchange of the atoms' coefficients failed.");
+        static_assert(shortest_distance == 1e-3, "the message below says so");
         for (const Chunk<Real> &chunk : chunks)
             if (chunk.closest >= 0)
                 throw Error("Atom " + std::to_string(chunk.closest) +

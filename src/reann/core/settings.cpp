@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <initializer_list>
-#include <string_view>
 #include <utility>
 
 #include "array.hpp"
-#include "elements.hpp"
+#include "facts.hpp"
 #include "json.hpp"
 
 namespace reann {
@@ -17,7 +15,6 @@ namespace {
 
 constexpr int largest_count = 100'000;
 constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
-constexpr int orbitals_of_many = 16;   // in products of many moments, if not given
 constexpr double most_weights = 2e8;   // 1.6 GB in double precision
 
 [[noreturn]] void impossible(const std::string &name, const std::string &what) {
@@ -69,17 +66,22 @@ class Section {
         return value.boolean;
     }
 
-    // Index of the field's word in a list.
-    int choice(const char *key, std::initializer_list<std::string_view> words) const {
-        const Json &value = field(key);
-        const auto found = std::find(words.begin(), words.end(), value.string);
-        if (value.kind != Json::Kind::string || found == words.end()) wrong(key);
-        return static_cast<int>(found - words.begin());
+    // A field that has one value only.
+    void constant(const char *key, const char *word) const {
+        if (field(key).string != word) wrong(key);
     }
 
-    // The same for a field that older files do not have: 0 there.
-    int newer_choice(const char *key, std::initializer_list<std::string_view> words) const {
-        return object_.find(key) ? choice(key, words) : 0;
+    // The choice that a field names.
+    template <class Choice, size_t n>
+    Choice choice(const char *key, const char *const (&names)[n]) const {
+        return as_choice<Choice>(field(key).string, key, names);
+    }
+
+    template <class Choice, size_t n>
+    Choice as_choice(const std::string &word, const char *key, const char *const (&names)[n]) const {
+        const auto name = std::find(names, names + n, word);
+        if (name == names + n) wrong(key);
+        return static_cast<Choice>(name - names);
     }
 
     // The word of a field, `otherwise` where older files do not have it.
@@ -128,8 +130,7 @@ NetworkSettings network(const Json &object, const char *name) {
         settings.hidden.push_back(section.as_count(width, "hidden", 1, largest_count));
     settings.blocks = section.count("blocks", 0);
     settings.residual = section.flag("residual");
-    settings.activation =
-        static_cast<Activation>(section.choice("activation", {"silu", "relu_like", "tanh_like"}));
+    settings.activation = section.choice<Activation>("activation", activation_names);
     settings.layer_norm = section.flag("layer_norm");
     section.no_other();
     // A block whose output is added to its input, or given to the next, ends as it began.
@@ -152,9 +153,9 @@ std::vector<int> elements(const Section &header) {
 
 // The features of the density: as many contracted orbitals as there are products, if not given.
 void features(const Section &model, Settings &settings) {
-    const int kind = model.choice("features", {"gram", "orbitals", "many_body"});
-    settings.gram = kind != 1;
-    settings.many_body = kind == 2 && settings.l_max >= 2;
+    const auto kind = model.choice<Features>("features", features_names);
+    settings.gram = kind != Features::orbitals;
+    settings.many_body = kind == Features::many_body && settings.l_max >= 2;
     settings.orbitals_per_l = model.flag("orbitals_per_l");
     settings.orbitals_per_recursion = model.flag("orbitals_per_recursion");
     const int64_t n = settings.n_radial, products = n * (n + 1) / 2;
@@ -192,8 +193,8 @@ void check_size(const Section &model, const Settings &settings) {
 
 void check_units(const Json &object) {
     const Section units(object, "units");
-    units.choice("energy", {"eV"});
-    units.choice("length", {"Ang"});
+    units.constant("energy", energy_unit);
+    units.constant("length", length_unit);
     units.no_other();
 }
 
@@ -204,33 +205,37 @@ Settings parse_settings(const std::string &text) {
     const Section header(json, "header"), model(header.field("model"), "model");
     Settings settings;
     settings.elements = elements(header);
-    settings.float64 = header.choice("precision", {"float32", "float64"}) == 1;
+    settings.float64 = header.choice<Precision>("precision", precision_names) == Precision::float64;
     check_units(header.field("units"));
     for (const Json &member : header.list("members"))
         if (member.kind != Json::Kind::object) header.wrong("members");
     settings.n_members = static_cast<int>(header.list("members").size());
 
-    if (const std::string host = model.newer_word("host", "density"); host != "density")
-        throw Error("The native engine computes the host density only, not " + host + ".");
+    if (const std::string host = model.newer_word("host", default_host); host != default_host)
+        throw Error(std::string("The native engine computes the host ") + default_host + " only, not " +
+                    host + ".");
     model.newer("host_options"); // of other hosts
     settings.cutoff = model.number("cutoff", 1e-3, largest_number);
     header.number("cutoff", settings.cutoff, settings.cutoff); // stands there twice
-    settings.l_max = model.count("l_max", 0, 4);
+    settings.l_max = model.count("l_max", 0, highest_l_max);
     settings.n_radial = model.count("n_radial");
     settings.n_recursions = model.count("n_recursions", 0);
     features(model, settings);
-    const bool directional = model.newer_choice("messages", {"scalar", "directional"}) == 1;
+    const auto messages = model.as_choice<Messages>(model.newer_word("messages", default_messages),
+                                                    "messages", messages_names);
+    const bool directional = messages == Messages::directional;
     settings.directional = directional && settings.l_max > 0 && settings.n_recursions > 0;
-    settings.unit_vectors = model.choice("angular", {"unit", "raw"}) == 0;
-    settings.radial_per_pair = model.choice("radial", {"neighbor", "pair"}) == 1;
-    settings.radial_softplus = model.choice("radial_width", {"softplus", "free"}) == 0;
-    settings.polynomial_cutoff =
-        model.choice("cutoff_function", {"squared_cosine", "polynomial"}) == 1;
+    settings.unit_vectors = model.choice<Angular>("angular", angular_names) == Angular::unit;
+    settings.radial_per_pair = model.choice<Radial>("radial", radial_names) == Radial::pair;
+    settings.radial_softplus =
+        model.choice<RadialWidth>("radial_width", radial_width_names) == RadialWidth::softplus;
+    settings.polynomial_cutoff = model.choice<CutoffFunction>("cutoff_function", cutoff_function_names) ==
+                                 CutoffFunction::polynomial;
     settings.standardize = model.flag("standardize");
     settings.readout = network(model.field("readout"), "model.readout");
     settings.update = network(model.field("update"), "model.update");
     model.newer("outputs"); // no energy depends on them
-    const std::vector<std::string> heads = model.newer_words("heads", "energy");
+    const std::vector<std::string> heads = model.newer_words("heads", default_head);
     if (heads.size() > 1)
         throw Error("The native engine computes one head only, and this model has " +
                     std::to_string(heads.size()) + ".");

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace reann {
+#include "facts.hpp"
 
-enum class Activation { silu, relu_like, tanh_like };
+namespace reann {
 
 struct NetworkSettings {
     std::vector<int> hidden; // widths of the first layer and of the layers of a block
@@ -36,7 +36,7 @@ struct Settings {
     bool zbl = false;
     double zbl_inner = 0.0, zbl_outer = 0.0; // fractions of the sum of the covalent radii
     NetworkSettings readout, update;
-    std::string head = "energy"; // name of the only head
+    std::string head = default_head; // name of the only head
     bool float64 = false; // precision of the networks
     int n_members = 1;
 };

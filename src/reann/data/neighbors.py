@@ -18,16 +18,11 @@ from vesin import NeighborList
 
 from reann import native
 from reann.errors import UserError, listed
+from reann.facts import FLATTEST_CELL, SHORTEST_DISTANCE
 from reann.graph import Graph
-
-SHORTEST_DISTANCE = 1e-3
-"""Å; atoms closer than this are the same atom twice."""
 
 SMALL_MOLECULE = 64
 """Atoms; up to here all pairs of a molecule are compared."""
-
-FLATTEST_CELL = 1e-6
-"""Smallest volume spanned by the periodic lattice vectors, in units of their lengths."""
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
 

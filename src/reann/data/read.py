@@ -26,6 +26,7 @@ from reann.data.program_outputs import as_computed
 from reann.data.remarks import Remarks, print_cut
 from reann.data.stated import units_of_database
 from reann.errors import UserError, listed
+from reann.facts import HEAVIEST
 from reann.input_files import display_name, find_files
 
 DATABASES = ("db", "json")
@@ -79,8 +80,8 @@ def read_file(path: Path, name: str, remarks: Remarks) -> Iterator[tuple[ase.Ato
         origin = f"{name}#{number}"
         if len(atoms) == 0:
             raise UserError("The structure has no atoms.", origin, "Remove it.")
-        if not ((atoms.numbers > 0) & (atoms.numbers <= 118)).all():
-            wrong = [i for i, z in enumerate(atoms.numbers) if not 0 < z <= 118]
+        if not ((atoms.numbers > 0) & (atoms.numbers <= HEAVIEST)).all():
+            wrong = [i for i, z in enumerate(atoms.numbers) if not 0 < z <= HEAVIEST]
             raise UserError(
                 f"Atom {listed(wrong)} is not a chemical element.",
                 origin,

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.data.neighbors import (
-    SHORTEST_DISTANCE,
     Neighbors,
     checked_neighbors,
     graph_of,
     neighbors_within,
 )
 from reann.errors import UserError
+from reann.facts import SHORTEST_DISTANCE
 from reann.graph import Graph
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reann.config import NetworkConfig
+from reann.facts import LAYER_NORM_EPSILON
 from reann.model.roles import WEIGHT, Role
 
 
@@ -77,8 +78,9 @@ class Normalization(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_elements, width))
 
     def forward(self, element: int, x: Tensor) -> Tensor:
-        """Normalize over the neurons, eps 1e-5."""
-        return functional.layer_norm(x, x.shape[-1:], self.weight[element], self.bias[element])
+        """Normalize over the neurons."""
+        weight, bias = self.weight[element], self.bias[element]
+        return functional.layer_norm(x, x.shape[-1:], weight, bias, LAYER_NORM_EPSILON)
 
 
 class Block(nn.Module):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reann.config import ModelConfig
 from reann.errors import UserError, did_you_mean
+from reann.facts import HEAVIEST, RANGE_ROUNDING
 from reann.graph import Graph
 from reann.model.heads import EnergyHead, Features, Heads, output_heads
 from reann.model.hosts import Host, host_of
@@ -31,11 +32,8 @@ PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 """Of the networks, by name."""
 UNKNOWN = -1
 """Index of an element that the model does not know."""
-HEAVIEST = 118
 MARGIN = 0.05
 """An atom extrapolates where a feature lies outside its range by this part of the width."""
-ROUNDING = 1e-4
-"""Distance from a range that counts as rounding, in units of the feature's scale."""
 
 
 class Embedding(NamedTuple):
@@ -188,7 +186,7 @@ class Reann(nn.Module):
         element = atoms.element
         low, high = self.density_min[element], self.density_max[element]
         # A feature that never changed in the training still has rounding.
-        rounding = ROUNDING * self.recursion.feature_scale[element]
+        rounding = RANGE_ROUNDING * self.recursion.feature_scale[element]
         outside = torch.maximum(low - rho, rho - high) - rounding
         distance = torch.where(outside > 0.0, outside / (high - low), 0.0).amax(1)
         distance = torch.where(self._in_training()[element], distance, torch.inf)

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from reann.config import ModelConfig, NetworkConfig
 from reann.errors import UserError, listed
+from reann.facts import ENERGY_UNIT, LENGTH_UNIT
 from reann.model.hosts import GROUP, kind_of
 from reann.model.messages import kind_of_update
 from reann.model.reann import PRECISIONS, Reann, build
 
-UNITS = {"energy": "eV", "length": "Ang"}
+UNITS = {"energy": ENERGY_UNIT, "length": LENGTH_UNIT}
 ENTRIES = ("elements", "cutoff", "model", "units", "precision")
 """What a header says of the model."""
 

@@ -19,13 +19,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from reann.config import ZBLConfig
+from reann.facts import (
+    ZBL_AMPLITUDES,
+    ZBL_COULOMB,
+    ZBL_DECAYS,
+    ZBL_EXPONENT,
+    ZBL_LARGEST_INNER,
+    ZBL_LENGTH,
+)
 from reann.model.neighborhood import Neighborhood
 from reann.model.terms import Outputs
-
-COULOMB = 14.399645478425668
-"""e^2 / (4 pi eps0) in eV Å."""
-AMPLITUDES = (0.18175, 0.50986, 0.28022, 0.02817)
-DECAYS = (3.19980, 0.94229, 0.40290, 0.20162)
 
 
 class ZBL(nn.Module):
@@ -40,7 +43,7 @@ class ZBL(nn.Module):
         radius = torch.tensor([covalent_radii[z] for z in atomic_numbers], dtype=torch.float64)
         contact = radius[:, None] + radius[None, :]
         charge = torch.tensor(atomic_numbers, dtype=torch.float64)
-        inner = (config.inner * contact).clamp(max=0.9 * cutoff)
+        inner = (config.inner * contact).clamp(max=ZBL_LARGEST_INNER * cutoff)
         outer = (config.outer * contact).clamp(max=cutoff)
         self.register_buffer("charge", charge, persistent=False)
         self.register_buffer("inner", inner, persistent=False)
@@ -65,9 +68,10 @@ class ZBL(nn.Module):
         """Return half of each pair's energy for each atom, eV; r in Å, elements as indices."""
         pair = (center[:, None].expand_as(neighbor), neighbor)
         charge_i, charge_j = self.charge[pair[0]], self.charge[pair[1]]
-        x = r * (charge_i.pow(0.23) + charge_j.pow(0.23)) / 0.46850
-        screening = sum(a * torch.exp(-d * x) for a, d in zip(AMPLITUDES, DECAYS, strict=True))
+        x = r * (charge_i.pow(ZBL_EXPONENT) + charge_j.pow(ZBL_EXPONENT)) / ZBL_LENGTH
+        terms = zip(ZBL_AMPLITUDES, ZBL_DECAYS, strict=True)
+        screening = sum(a * torch.exp(-d * x) for a, d in terms)
         inner, outer = self.inner[pair], self.outer[pair]
         u = ((r - inner) / (outer - inner)).clamp(0.0, 1.0)
         switch = 1.0 - u.pow(3) * (10.0 - u * (15.0 - 6.0 * u))
-        return (0.5 * COULOMB * charge_i * charge_j / r * screening * switch).sum(1)
+        return (0.5 * ZBL_COULOMB * charge_i * charge_j / r * screening * switch).sum(1)

@@ -4,6 +4,8 @@
 // sum_a weight_a Y_a(r) Y_a(r') = (r . r')^l, and stands in the density, not in the moments.
 #pragma once
 
+#include "../facts.hpp"
+
 namespace reann {
 namespace {
 
@@ -44,9 +46,9 @@ constexpr Monomial monomial(int a) {
 
 // The weights of all components, for loops over them.
 struct ComponentWeights {
-    int of[n_components(4)] = {};
+    int of[n_components(highest_l_max)] = {};
     constexpr ComponentWeights() {
-        for (int a = 0; a < n_components(4); ++a) of[a] = monomial(a).weight;
+        for (int a = 0; a < n_components(highest_l_max); ++a) of[a] = monomial(a).weight;
     }
 };
 constexpr ComponentWeights component_weights;

@@ -80,7 +80,7 @@ template <class F> Spread<F> spread(const Norm<typename F::Real> &f, const typen
         const typename F::Lanes away = (load<F>(y + k, f.width) - mean) * load_vector(f.one + k);
         squares = squares + away * away;
     }
-    return {mean, inverse_root_of(sum<Real>(squares) * per + Real(1e-5))};
+    return {mean, inverse_root_of(sum<Real>(squares) * per + Real(layer_norm_epsilon))};
 }
 
 template <class F> void norm(const Norm<typename F::Real> &f, int n_atoms, typename F::Real *y) {

@@ -5,6 +5,7 @@
 // fc'/fc grows as 1 / (rc - r), and is finite inside; fc may be too small for single precision.
 #pragma once
 
+#include "../facts.hpp"
 #include "../plan.hpp"
 #include "lanes.hpp"
 
@@ -12,7 +13,6 @@ namespace reann {
 namespace {
 
 constexpr double pi = 3.14159265358979323846;
-constexpr double closest_distance = 1e-3; // Å; nearer atoms are the same atom twice
 
 // squared cosine: fc = sin^4 w, w = pi (rc - r) / (2 rc): exact where it vanishes
 // polynomial: fc = 1 - 28 x^6 + 48 x^7 - 21 x^8 = (1 - x)^3 (1 + 3x + 6x^2 + 10x^3 + 15x^4 + 21x^5)
@@ -58,7 +58,7 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
             }
             const double squared = x * x + y * y + z * z;
             if (!(squared < cutoff * cutoff)) continue;
-            if (squared < closest_distance * closest_distance) chunk.closest = at;
+            if (squared < shortest_distance * shortest_distance) chunk.closest = at;
             const double r = __builtin_sqrt(squared), scale = weights.unit_vectors ? 1.0 / r : 1.0;
             if (!(r < cutoff)) continue; // the root may round to the cutoff
             edges.neighbor[e] = atoms.rank[other];

@@ -11,7 +11,7 @@
 namespace reann {
 namespace {
 
-constexpr int most_components = 15; // of one l
+constexpr int most_components = (highest_l_max + 1) * (highest_l_max + 2) / 2; // of one l
 
 // Scratch of an atom: moments contracted to orbitals, and the density of these.
 template <class Real> struct OrbitalDensity {

@@ -9,7 +9,7 @@
 
 #include "atom.h"
 #include "comm.h"
-#include "elements.hpp"
+#include "facts.hpp"
 #include "error.h"
 #include "force.h"
 #include "memory.h"

@@ -41,7 +41,7 @@ class Lammps:
         """Where the plugin for it lies, or will."""
         digest = hashlib.sha256(repr((self.bigbig, platform.machine())).encode())
         own = sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp")])
-        own += [CORE / "reann.h", CORE / "elements.hpp", ENGINE]
+        own += [CORE / "reann.h", CORE / "facts.hpp", ENGINE]
         theirs = sorted(self.headers.glob("*.h"))
         for file in [*own, *theirs, *([self.mpi / "mpi.h"] if self.mpi else [])]:
             digest.update(file.read_bytes() if file.exists() else b"")

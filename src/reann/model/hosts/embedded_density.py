@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reann.config import ModelConfig
+from reann.facts import ORBITALS_OF_MANY
 from reann.model.hosts.angular import angular
 from reann.model.hosts.host import MomentHost, Seen
-from reann.model.hosts.products import ORBITALS_OF_MANY, Gram, ManyBody, Orbitals
+from reann.model.hosts.products import Gram, ManyBody, Orbitals
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS, Gaussians
 from reann.model.neighborhood import Neighborhood
 

@@ -23,9 +23,6 @@ from torch import Tensor, nn
 
 from reann.model.hosts.angular import components
 
-ORBITALS_OF_MANY = 16
-"""Contracted moments in products of three and four, unless the configuration says otherwise."""
-
 
 class Gram(nn.Module):
     """Products of the moments within each l, n_radial (n_radial + 1) / 2 for each."""
