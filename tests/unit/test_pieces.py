@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from reann import strict_json
 from reann.config import DataConfig, Keys, Source, Units
 from reann.data import build, pieces
 from reann.data.census import KeyCounts
@@ -91,7 +92,7 @@ def content(cache: Path, n_structures: int) -> dict[str, bytes]:
     raise AssertionError
 
 
-@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [0, 0, 2, 1]])
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
 def test_a_grown_cache_is_that_of_all_files_read_anew(files, order, was_read, tmp_path):
     chosen = [files[i] for i in order]
     grown = tmp_path / "grown"
@@ -232,12 +233,12 @@ def test_counts_of_files_add_up_to_those_of_all_structures():
             atoms.info["config_energy_weight"] = float(frame)
             together.add(atoms, f"{number}.xyz#{frame}")
             part.add(atoms, f"old.xyz#{frame}")
-        merged.merge(json.loads(json.dumps(part.state())), f"{number}.xyz")
+        merged.merge(json.loads(strict_json.dumps(part.state())), f"{number}.xyz")
     assert merged.resolve(DataConfig(train="")) == together.resolve(DataConfig(train=""))
     one, other = merged.state(), together.state()
     for sums, expected in zip(one.pop("unclaimed"), other.pop("unclaimed"), strict=True):
-        assert sums[:2] == expected[:2]
-        assert sums[2:] == pytest.approx(expected[2:], rel=1e-12, nan_ok=True)
+        for name, value in expected.items():
+            assert sums[name] == pytest.approx(value, rel=1e-12, nan_ok=True), name
     assert json.dumps(one) == json.dumps(other)
 
 

@@ -128,7 +128,7 @@ class CacheWriter:
         try:
             entries = {name: writer.close() for name, writer in self._writers.items()}
             index = {"version": CACHE_VERSION, "arrays": entries, "about": dict(about)}
-            _write_checked(self._folder / PIECES, json.dumps(list(pieces)))  # may hold infinity
+            _write_checked(self._folder / PIECES, strict_json.dumps(list(pieces)))
             _write_checked(self._folder / INDEX, strict_json.dumps(index))
             try:
                 self._folder.rename(self._target)

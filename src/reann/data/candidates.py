@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import ase
@@ -210,14 +210,14 @@ class Unclaimed:
                     candidate = self._candidates[name, shape] = Candidate(name, shape)
                 candidate.add(array.astype(np.float64, copy=False), len(atoms))
 
-    def state(self) -> list[list[Any]]:
+    def state(self) -> list[dict[str, Any]]:
         """Return all candidates as JSON."""
-        return [list(astuple(candidate)) for candidate in self._candidates.values()]
+        return [asdict(candidate) for candidate in self._candidates.values()]
 
-    def merge(self, state: list[list[Any]]) -> None:
-        """Add what `state` returned."""
+    def merge(self, state: list[dict[str, Any]]) -> None:
+        """Add what `state` returned; null stands for what is not finite at the start."""
         for values in state:
-            other = Candidate(*values)
+            other = Candidate(**{k: v for k, v in values.items() if v is not None})
             self._candidates.setdefault(
                 (other.name, other.shape), Candidate(other.name, other.shape)
             ).merge(other)

@@ -101,9 +101,9 @@ class LabelWeights:
         }
 
     def merge(self, state: Mapping[str, Any]) -> None:
-        """Add what `state` returned."""
+        """Add what `state` returned; null stands for what is not finite at the start."""
         for key, values in state["ranges"].items():
-            other = _Range(**values)
+            other = _Range(**{k: v for k, v in values.items() if v is not None})
             known = self._ranges.setdefault(key, _Range(other.label))
             known.n, known.n_zero = known.n + other.n, known.n_zero + other.n_zero
             known.low, known.high = min(known.low, other.low), max(known.high, other.high)
