@@ -33,6 +33,7 @@ void gradient_of_nothing(const Weights<Real> &w, int element, Real *scratch, dou
 }
 
 template <class Real> constexpr Kernels<Real> kernels() {
+    static_assert(highest_l_max == 4, "each l_max needs its passes below");
     return {lanes<Real>,
             packed_size<Real>,
             pack<Real>,
