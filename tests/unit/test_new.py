@@ -36,6 +36,22 @@ def test_the_configuration_names_the_keys_and_elements_that_the_data_have(data):
     assert "H 50% O 50%" in (data / "a.yaml").read_text()
 
 
+def test_several_files_become_sources_with_keys_and_units_of_their_own(data):
+    frames = ase.io.read("train.xyz", ":")
+    for atoms in frames:
+        atoms.info |= {"energy": atoms.info.pop("DFT_energy"), "energy_unit": "meV"}
+    ase.io.write(data / "other.xyz", frames)
+    said = new_config("a.yaml", ["train.xyz", "other.xyz"])
+    assert "train.xyz: 2 structures" in said
+    assert "other.xyz: 2 structures" in said
+    config = load_config("a.yaml")
+    assert config.data.train is None
+    first, second = config.data.sources
+    assert (first.files, second.files) == (str(data / "train.xyz"), str(data / "other.xyz"))
+    assert (first.keys.energy, second.keys.energy) == ("DFT_energy", "energy")
+    assert (first.units.energy, second.units.energy) == ("eV", "meV")
+
+
 def test_an_existing_file_is_never_touched(data):
     (data / "a.yaml").write_text("mine")
     with pytest.raises(UserError, match="there already"):

@@ -25,8 +25,13 @@ def demo(
 
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The file to write.")],
-    from_file: Annotated[
-        str, typer.Option("--from", metavar="DATA", help="File or glob of structures.")
+    from_files: Annotated[
+        list[str],
+        typer.Option(
+            "--from",
+            metavar="DATA",
+            help="File or glob of structures; repeated: sources with keys and units of their own.",
+        ),
     ],
     host: Annotated[
         str, typer.Option("--host", metavar="HOST", help="What the recursion upgrades.")
@@ -38,7 +43,7 @@ def new(
     """
     from reann.config.new import new_config
 
-    say(new_config(file, from_file, host))
+    say(new_config(file, from_files, host))
 
 
 def train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,15 @@ COLUMN = 34
 """Where the comments begin."""
 
 
-def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
+def new_config(file: str | Path, from_files: str | Sequence[str], host: str = "density") -> str:
     """Write a configuration for structures and return what was found in them, for printing.
 
     Parameters
     ----------
     file
         YAML file to write.
-    from_file
-        File or glob of structures.
+    from_files
+        File or glob of structures; of several, each becomes a source with its own keys and units.
     host
         What the recursion upgrades.
 
@@ -56,14 +56,19 @@ def new_config(file: str | Path, from_file: str, host: str = "density") -> str:
     if file.exists():
         fix = "Choose another name, or remove it first."
         raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
-    check_outputs({"FILE.yaml": file}, [from_file])
-    from_file = path_text(from_file)
-    for name, given in (("FILE", str(file)), ("--from", from_file)):
+    names = [from_files] if isinstance(from_files, str) else from_files
+    check_outputs({"FILE.yaml": file}, names)
+    names = [path_text(name) for name in names]
+    for name, given in (("FILE", str(file)), *(("--from", name) for name in names)):
         for mistake in control_characters(given, (name,)):
             raise UserError(mistake.what, fix=mistake.fix)
     _check_host(host)
-    found, labels = survey(from_file)
-    data = {"train": from_file, **labels}
+    surveys = [survey(name) for name in names]
+    found = "\n".join(lines for lines, _ in surveys)
+    data: dict[str, Any] = {"train": names[0], **surveys[0][1]}
+    if len(names) > 1:
+        own = [labels for _, labels in surveys]
+        data = {"sources": [{"files": n, **x} for n, x in zip(names, own, strict=True)]}
     config = Config.model_validate({"data": data, "model": {"host": host}})
     write_text(file, render(config, file.name, found))
     return f"{file}\n{found}\nTrain with: reann train {shlex.quote(str(file))}"
@@ -114,17 +119,24 @@ def render(config: Config, name: str, found: str) -> str:
     for title, field in Config.model_fields.items():
         lines += ["", f"# {field.description}", f"{title}:"]
         section = getattr(config, title)
-        lines += _fields(section, (*ACTIVE[title], *_chosen(section)))
+        active = {*ACTIVE[title], *_chosen(section)}
+        if title == "data" and config.data.sources:
+            active -= {"train", "keys"}
+        lines += _fields(section, active)
     return "\n".join([*lines, ""])
 
 
-def _fields(section: Section, active: tuple[str, ...]) -> Iterator[str]:
+def _fields(section: Section, active: Collection[str]) -> Iterator[str]:
     given = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         mark = "" if name in active else "# "
-        entry = f"  {mark}{name}: {_flow(given[name])}"
+        value = getattr(section, name)
+        sections = [x for x in value if isinstance(x, Section)] if isinstance(value, list) else []
+        entry = f"  {mark}{name}: {'' if sections else _flow(given[name])}".rstrip()
         comment = " ".join((field.description or "").split())
         yield f"{entry:<{COLUMN}}  # {comment}"
+        for each in sections:
+            yield f"    - {_flow(each.model_dump(mode='json', exclude_unset=True))}"
 
 
 def _chosen(section: Section) -> list[str]:
