@@ -567,3 +567,73 @@ def test_a_wrong_choice_of_a_section_is_an_error(write, overrides):
 def test_overrides_of_other_fields_leave_a_section_as_it_is(write, override, patience):
     file = write("data: {train: a.xyz}\ntraining: {schedule: {name: plateau}}\n")
     assert load_config(file, [override]).training.schedule == PlateauSchedule(patience=patience)
+
+
+# --- sources ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (
+            "{files: b, wieght: 2}",
+            ["line 3: The section 'data.sources.0' has no field 'wieght'. Did"],
+        ),
+        ("{units: {energy: eV}}", ["line 3: data.sources.0.files is missing", "Write  {files: …}"]),
+        ("{files: b}\n  - {files: 3}", ["line 4: data.sources.1.files cannot be 3"]),
+        ("{files: b, weight: -1}", ["data.sources.0.weight cannot be -1", "at least 0"]),
+        ("{files: b, weight: true}", ["data.sources.0.weight cannot be true"]),
+        ("{files: b, units: {enrgy: eV}}", ["'data.sources.0.units' has no field 'enrgy'"]),
+        (
+            "{files: b, head: x, keys: {head: y}}",
+            ["data.sources.0: a source has head and keys.head"],
+        ),
+        ("{files: b, files: c}", ["'data.sources.0.files' is there twice"]),
+        ('{files: "b\\u0007"}', ["data.sources.0.files has the control character"]),
+        ("b", ["data.sources cannot be ['b']", "a list of {files"]),
+    ],
+)
+def test_a_mistake_in_a_source_is_said_with_its_field_and_line(write, sources, expected):
+    text = message(write(f"data:\n  sources:\n  - {sources}\nmodel: {{cutof: 3}}\n"))
+    if "twice" not in expected[0]:
+        assert "line" in text
+    for words in expected:
+        assert words.partition(": ")[2] in text if words.startswith("line") else words in text
+
+
+def test_the_training_files_are_named_in_one_way(write):
+    both = message(write("data: {train: a, sources: [{files: b}]}\n"))
+    assert "train and sources are both given" in both
+    assert "Write all files into sources" in both
+    for nothing in ("data: {train: null}\n", "data: {valid: 0.1}\n"):
+        assert "data.train is missing" in message(write(nothing))
+    assert "data.sources cannot be []" in message(write("data: {sources: []}\n"))
+
+
+def test_overrides_reach_into_sources_and_replace_the_other_way_to_name_files(write):
+    path = write("data: {sources: [{files: b}, {files: c}]}\n")
+    config = load_config(path, ["data.sources.1.weight=2", "data.sources.1.units.energy=meV"])
+    assert [source.weight for source in config.data.sources] == [1.0, 2.0]
+    assert config.data.sources[1].units.energy == "meV"
+    assert load_config(path, ["data.train=z"]).data.sources is None
+    assert (
+        load_config(write(TWO_LINES, "two.yaml"), ["data.sources=[{files: q}]"]).data.train is None
+    )
+    assert "There is no 'data.sources.2' to set" in message(path, "data.sources.2.weight=2")
+    assert "data.sources.1.wieght=3" in message(path, "data.sources.1.wieght=3")
+
+
+def test_sources_have_the_fields_of_data_that_they_do_not_set_and_are_saved_as_given(write):
+    path = write(
+        "data:\n  keys: {energy: E, head: h}\n  units: {length: nm}\n  sources:\n"
+        "  - {files: b, keys: {forces: null}, units: {energy: meV}}\n  - {files: c, head: x}\n"
+    )
+    config = load_config(path)
+    first, second = config.data.every_source()
+    assert first.keys.model_dump(exclude_unset=True) == {"energy": "E", "head": "h", "forces": None}
+    assert first.units.model_dump(exclude_unset=True) == {"length": "nm", "energy": "meV"}
+    assert second.keys.model_dump(exclude_unset=True) == {"energy": "E", "head": None}
+    save_config(config, path, {})
+    again = load_config(path)
+    assert again == config
+    assert again.data.every_source()[0].keys.model_fields_set == {"energy", "head", "forces"}
