@@ -11,17 +11,21 @@ import ase.io
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
+from typer.testing import CliRunner
 
 from models import CUTOFF, ELEMENTS, check_gradients, random_atoms, random_model
 from reann import properties
 from reann.backends import choice
+from reann.cli import app
 from reann.cli.info import model_lines
-from reann.config import ModelConfig
+from reann.config import DataConfig, Keys, ModelConfig
 from reann.data.check.quick import quick_findings
+from reann.data.check.survey import survey
 from reann.data.dataset import open_dataset
 from reann.data.loader import Loader
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
+from reann.evaluation.evaluate import evaluate
 from reann.graph import Graph
 from reann.model import build
 from reann.model.reann import with_head
@@ -217,3 +221,82 @@ def test_heads_and_data_that_do_not_fit_are_named(labeled: Path, tmp_path: Path)
     assert "no key 'head'" in refusal(keys={"head": "head"})
     given = dict.fromkeys("HCO", -1.0)
     assert "Reference energies are given once" in refusal(reference_energies=given)
+
+
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_a_head_without_structures_is_named(labeled: Path, tmp_path: Path, part: str) -> None:
+    every = ase.io.read(labeled, ":")
+    own = [atoms for atoms in every if atoms.info["method"] == HEADS[0]]
+    for name, some in {"every": every, "own": own}.items():
+        ase.io.write(tmp_path / f"{name}.xyz", some, format="extxyz")
+    files = ("own", "every") if part == "training" else ("every", "own")
+    # With other positions, as structures of both parts are an error.
+    for atoms in own if part == "training" else every:
+        atoms.positions *= 1.001
+    train_file, valid_file = (tmp_path / f"{name}.xyz" for name in files)
+    config = config_of(tmp_path / "run", train_file, valid=str(valid_file))
+    if part == "training":
+        with pytest.raises(UserError, match="belongs to the head 'ccsd', which would"):
+            open_parts(config, tmp_path / "run", World(), print, as_split=False)
+    else:
+        parts = open_parts(config, tmp_path / "run", World(), print, as_split=False)
+        assert any("no structures of the head ccsd" in note for note in parts.notes)
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a potential of both heads, and one of `ccsd` alone."""
+    folder = tmp_path_factory.mktemp("potentials")
+    model = random_model(heads=HEADS, elements=[1, 6, 8])
+    with torch.no_grad():
+        for head in HEADS:
+            model.heads[head].reference_energies.fill_(ZEROS[head])
+    metadata = {"settings": {"data": {"keys": {"head": "method"}, "units": {}}}}
+    Potential(model, metadata).save(folder / "both.reann")
+    Potential(with_head(model, "ccsd"), metadata).save(folder / "ccsd.reann")
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::reann.backends.choice.ReferenceWarning")
+def test_structures_are_evaluated_by_the_heads_that_they_name(labeled: Path, models: Path) -> None:
+    found = evaluate(models / "both.reann", [str(labeled)])
+    potential = load(models / "both.reann")
+    for atoms, energy in zip(ase.io.read(labeled, ":"), found.predicted["energy"], strict=True):
+        alone = Potential(with_head(potential.model, atoms.info["method"]))
+        assert energy == pytest.approx(alone.predict(atoms, ["energy"])["energy"], abs=1e-6)
+    with pytest.raises(UserError, match="names the head 'pbe'; the model has ccsd"):
+        evaluate(models / "ccsd.reann", [str(labeled)])
+    by_first = evaluate(models / "ccsd.reann", [str(labeled)], keys=Keys(head=None))
+    assert by_first.n_structures == found.n_structures
+
+
+@pytest.mark.parametrize("fit", [False, True])
+def test_check_judges_the_labels_of_each_head_by_themselves(tmp_path: Path, fit: bool) -> None:
+    both = []
+    for atoms in ase.io.read(DATA, ":"):
+        for head in HEADS:
+            copy, energy = ase.Atoms(atoms.numbers, atoms.positions), atoms.get_potential_energy()
+            copy.info |= {"method": head, "energy": energy + ZEROS[head] * len(atoms)}
+            copy.arrays["forces"] = atoms.get_forces()
+            both.append(copy)
+    ase.io.write(tmp_path / "both.xyz", both, format="extxyz")
+
+    def findings(data: DataConfig | None) -> list[str]:
+        found = survey([str(tmp_path / "both.xyz")], data, CUTOFF, fit=fit)
+        return [finding.name for finding in found.findings]
+
+    assert "contradictions" in findings(None)
+    by_head = findings(DataConfig(train=[], keys=Keys(head="method")))
+    assert not {"contradictions", "energy-groups", "fit-energies"} & set(by_head)
+
+
+@pytest.mark.filterwarnings("always::reann.backends.choice.ReferenceWarning")
+def test_commands_print_a_slower_engine_as_one_sentence(labeled: Path, models: Path) -> None:
+    words = ["evaluate", str(models / "both.reann"), str(labeled)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("Warning: The PyTorch engine computes") == 1
+    assert ".py" not in result.stderr

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -32,7 +34,8 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
         try:
-            return super().invoke(ctx)
+            with _plain_warnings():
+                return super().invoke(ctx)
         except UserError as error:
             if ctx.params.get("debug"):
                 raise
@@ -49,6 +52,23 @@ class Verbs(TyperGroup):
             raise typer.Exit(130) from None
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings of this package as sentences, each once, and others as Python does."""
+    with warnings.catch_warnings():
+        usual, printed = warnings.showwarning, set[str]()
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not category.__module__.startswith("reann."):
+                usual(message, category, *where, **more)
+            elif str(message) not in printed:
+                printed.add(str(message))
+                complain(f"Warning: {message}", style="yellow")
+
+        warnings.showwarning = show
+        yield
+
+
 def _explained(error: OSError) -> str | None:
     """Return what to say about an error of the system that can occur anywhere; None for others."""
     if error.errno == errno.ENAMETOOLONG:
@@ -61,13 +81,13 @@ def _explained(error: OSError) -> str | None:
     return None
 
 
-def complain(message: str) -> None:
-    """Print an error on standard error."""
+def complain(message: str, style: str = "red") -> None:
+    """Print an error or a warning on standard error."""
     from reann.terminal import Terminal, is_gone
 
     terminal = Terminal(stderr=True)
     try:
-        terminal.say(message, style="red")
+        terminal.say(message, style=style)
     except OSError as error:
         if not is_gone(error):
             raise

@@ -17,7 +17,7 @@ from reann import atomic_file, strict_json
 from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.config import DataConfig, Keys, Units
-from reann.data.dataset import Subset, open_dataset
+from reann.data.dataset import Dataset, Subset, open_dataset
 from reann.data.read import iter_atoms
 from reann.data.remarks import ignore, print_notes
 from reann.data.stated import angstrom
@@ -114,12 +114,25 @@ def _with_labels(
     with _progress() as (bar, task):
         dataset = open_dataset(names, data, potential.cutoff, folder)
         print_notes(dataset.remarks)
+        of_heads = _assigned(dataset, potential.model.config.heads)
         bar.update(task, total=len(dataset))
         subset = Subset(dataset, np.arange(len(dataset)))
         found = compare(potential, subset, progress=lambda n: bar.advance(task, n), engine=engine)
     labels = described(dataset.keys, data.units) + ", as in the training" * as_trained
-    about = [f"Labels: {labels}", *(f"Note: {note}" for note in dataset.notes)]
+    about = [f"Labels: {labels}", *of_heads, *(f"Note: {note}" for note in dataset.notes)]
     return about, found, (dataset.atoms(i) for i in range(len(dataset)))
+
+
+def _assigned(dataset: Dataset, heads: Sequence[str]) -> list[str]:
+    """Let each structure be predicted by the head that it names; say which heads predict."""
+    if dataset.keys.of("head") is not None:
+        dataset.assign_heads(heads)
+    if len(heads) == 1:
+        return []
+    index = np.zeros(len(dataset), int) if dataset.head is None else dataset.head
+    counts = np.bincount(index, minlength=len(heads))
+    numbers = (f"{name} ({n})" for name, n in zip(heads, counts, strict=True) if n)
+    return [f"Heads that predict, and their structures: {', '.join(numbers)}"]
 
 
 def _without_labels(

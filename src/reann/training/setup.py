@@ -133,7 +133,7 @@ def open_parts(
     else:
         parts = split(data, config.data, config.run.seed, open_files, learned.fingerprints)
     train, valid = parts["train"], parts["valid"]
-    notes = known_structures(parts, learned.fingerprints)
+    notes = known_structures(parts, learned.fingerprints) + _without_validation(config, valid)
     reference, *others = references(config, train)
     if parent and warm_start:
         require_elements(parent, data.elements, warm_start)
@@ -153,15 +153,34 @@ def open_parts(
     )
 
 
+def _without_validation(config: Config, valid: Subset) -> list[str]:
+    """Name the heads that the validation set does not judge."""
+    heads = [name for i, name in enumerate(config.model.heads) if not len(valid.of_head(i))]
+    note = (
+        f"The validation set has no structures of the head {', '.join(heads)}, which the choice of"
+        " the best weights does not regard"
+    )
+    return [note] if heads else []
+
+
 def references(config: Config, train: Subset) -> list[ReferenceEnergies]:
     """Return the reference energies of each head.
 
     Raises
     ------
     UserError
-        If they are given in `data`, and there are several heads, or if sources of one head differ.
+        If they are given in `data`, and there are several heads, if sources of one head differ, or
+        if a head has no structures.
     """
     settings = reference_settings(config)
+    for head, name in enumerate(config.model.heads):
+        if not len(train.of_head(head)):
+            raise UserError(
+                f"No structure of the training set belongs to the head '{name}', which would"
+                " learn nothing.",
+                "model.heads",
+                "Add structures that name it to data.train, or remove the head.",
+            )
     return [reference_energies(train, setting, head) for head, setting in enumerate(settings)]
 
 
