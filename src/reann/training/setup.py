@@ -14,7 +14,7 @@ from reann.config import Config, Source
 from reann.data.dataset import Dataset, Subset, open_sources
 from reann.data.loader import automatic_batch_size
 from reann.data.sources import Opening
-from reann.data.split import known_structures, load_split, split
+from reann.data.split import OpenFiles, known_structures, load_split, split
 from reann.data.statistics import (
     ReferenceEnergies,
     baseline_errors,
@@ -123,13 +123,7 @@ def open_parts(
     data = opened(config.data.every_source())
     learned = learned_by(parent) if parent else NOTHING
     if as_split:
-        parts = load_split(folder / SPLIT, data, config.data, open_files)
-        if not {"train", "valid"} <= parts.keys():
-            raise UserError(
-                "The split names no training or no validation set.",
-                str(folder / SPLIT),
-                "Restore the file, or start a new run.",
-            )
+        parts = _as_split(folder / SPLIT, data, config, open_files)
     else:
         parts = split(data, config.data, config.run.seed, open_files, learned.fingerprints)
     train, valid = parts["train"], parts["valid"]
@@ -151,6 +145,20 @@ def open_parts(
         record=record_of(train, learned),
         notes=notes,
     )
+
+
+def _as_split(
+    path: Path, data: Dataset, config: Config, open_files: OpenFiles
+) -> dict[str, Subset]:
+    """Return the parts of a run that goes on."""
+    parts = load_split(path, data, config.data, open_files)
+    if not {"train", "valid"} <= parts.keys():
+        raise UserError(
+            "The split names no training or no validation set.",
+            str(path),
+            "Restore the file, or start a new run.",
+        )
+    return parts
 
 
 def _without_validation(config: Config, valid: Subset) -> list[str]:
