@@ -336,7 +336,9 @@ def test_stress_is_not_checkable_in_one_cell(tmp_path: Path) -> None:
     assert "not checkable" in named(found, "stresses-not-checkable").message
 
 
-@pytest.mark.parametrize(("offset", "severity"), [(0.5, None), (5.0, "note"), (27.0, "warning")])
+@pytest.mark.parametrize(
+    ("offset", "severity"), [(0.5, None), (5.0, "note"), (27.0, "warning"), (4e3, "error")]
+)
 def test_energies_of_two_methods_lie_in_two_groups(
     tmp_path: Path, offset: float, severity: str | None
 ) -> None:
@@ -349,6 +351,8 @@ def test_energies_of_two_methods_lie_in_two_groups(
     if groups:
         assert groups[0].count == 10
         assert {int(e.rpartition("#")[2]) % 3 for e in groups[0].examples} == {0}
+    if severity == "error":
+        assert DataConfig(train=[], accept=[groups[0].name])
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 2, 4])

@@ -93,6 +93,7 @@ Accepted = Literal[
     "all-stresses-zero",
     "coincident-atoms",
     "constant-energy",
+    "energy-groups",
     "energies-per-atom",
     "force-order",
     "forces-along-bonds",

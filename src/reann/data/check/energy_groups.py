@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from reann.data.check.energies import LARGE_GROUP
-from reann.data.check.finding import Finding, about
+from reann.data.check.finding import Finding, Severity, about
 from reann.data.check.record import Record
 
 SMALLEST_PART = 0.05
@@ -19,6 +19,9 @@ APART = 4.0
 """Gap between the groups over the robust width of the wider one."""
 NO_PHASES = 1.5
 """eV per atom: more than the phases and isomers of a composition usually differ by."""
+NO_CHEMISTRY = 30.0
+"""eV per atom: more than any two geometries of a composition differ by; above it the energies have
+different units, zeros or electrons."""
 
 
 def energy_groups(records: Sequence[Record]) -> Finding | None:
@@ -36,18 +39,24 @@ def energy_groups(records: Sequence[Record]) -> Finding | None:
     gap, limit, members = max(gaps, key=lambda g: g[0] / g[2][0].n_atoms, default=(0.0, 0.0, []))
     if gap == 0.0:
         return None
-    high = [r for r in members if r.energy is not None and r.energy > limit]
     n_atoms = members[0].n_atoms
+    severity: Severity = "warning" if gap > NO_PHASES * n_atoms else "note"
+    if gap > NO_CHEMISTRY * n_atoms:
+        severity = "error"
+    high = [r for r in members if r.energy is not None and r.energy > limit]
     formula = "".join(f"{chemical_symbols[z]}{n}" for z, n in members[0].composition)
     return about(
         high,
         "energy-groups",
-        "warning" if gap > NO_PHASES * n_atoms else "note",
+        severity,
         f"the energies of {formula} lie in two groups: {len(members) - len(high)} "
         f"structures, and {len(high)} that are at least {gap:.4g} eV ({gap / n_atoms:.3g} eV/atom) "
         "higher",
-        "Two phases or isomers explain it; so do two methods, pseudopotentials or settings, of "
-        "which a potential learns one: compare the calculations.",
+        "The groups have different units or zeros, or count different electrons: convert one of "
+        "them. Labels of two methods need a head each: `data.keys.head`."
+        if severity == "error"
+        else "Two phases or isomers explain it; so do two methods, pseudopotentials or settings, "
+        "of which a potential learns one: compare the calculations.",
     )
 
 
