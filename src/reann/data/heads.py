@@ -49,8 +49,10 @@ def head_indices(
                 f"The structure names the head '{name}'; the model has {', '.join(heads)}."
                 f"{did_you_mean(name, heads)}",
                 origin(int(np.flatnonzero(codes == code)[0])),
-                "Correct it, list all heads in model.heads, or let all structures belong to the"
-                " first head: `data: {keys: {head: null}}`.",
+                "Correct it, or list all heads in model.heads."
+                if len(heads) > 1
+                else "List all heads in model.heads, or ignore the names of the heads: write"
+                " `data: {keys: {head: null}}`.",
             )
     if len(heads) == 1:
         return None
