@@ -16,7 +16,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.interfaces.ase import Calculator
 from reann.model import build
-from reann.native.system import System
+from reann.native.system import arguments
 from reann.potential import Potential
 from reann.potential import load as load_potential
 from reann.training.loss import Loss
@@ -47,7 +47,7 @@ def load(
     wanted = ["energy", "forces"]
 
     if engine == "native":
-        packed, system = new_model(potential.model), System.of(graph, potential.model.element_index)
+        packed, system = new_model(potential.model), arguments(graph, potential.model.element_index)
 
         def evaluate() -> None:
             compute(packed, system, forces=True)

@@ -30,7 +30,7 @@ class Calls:
         Potential(model).save(folder / "a.reann")
         self.model, self.c = library.open(folder / "a.reann"), library.c
         self.graph = graph_from_atoms(random_atoms(1, 6, (True,) * 3), CUTOFF)
-        self.arrays = layout.System.of(self.graph, model.element_index)
+        self.arrays = layout.arguments(self.graph, model.element_index)
         self.n, self.workspace = self.graph.n_atoms, self.c.reann_workspace_new()
 
     def __del__(self) -> None:
