@@ -100,7 +100,7 @@ CALLS = {
     "new": (
         "new a.yaml --from b.xyz",
         "reann.config.new:new_config",
-        {"file": Path("a.yaml"), "from_file": "b.xyz"},
+        {"file": Path("a.yaml"), "from_files": ["b.xyz"]},
     ),
     "resume": (
         "resume runs/a training.epochs=9",
