@@ -113,7 +113,7 @@ def evaluate(
     create_graph: bool = False,
     engine: Engine = AUTO,
 ) -> dict[str, Tensor]:
-    """Return properties by an engine; see `reann.properties.evaluate` and its `NAMES`.
+    """Return properties by an engine; see `reann.properties.evaluate`.
 
     Where `auto` has to take the reference on a CPU that has the native engine, it warns once.
     Inside `torch.inference_mode`, too, the results are ordinary tensors.

@@ -23,11 +23,8 @@ PACKED = {
 """First bytes of a compressed file, its program, and the endings with which it is read."""
 WEB_PAGE = "This is a web page, not a file of structures."
 FOREIGN = {
-    b"<!doctype html": (
-        "This is a web page, not a file of structures.",
-        "Download the file again.",
-    ),
-    b"<html": ("This is a web page, not a file of structures.", "Download the file again."),
+    b"<!doctype html": (WEB_PAGE, "Download the file again."),
+    b"<html": (WEB_PAGE, "Download the file again."),
     b"version https://git-lfs": (
         "This is a pointer of Git LFS, not the file itself.",
         "Fetch the file: git lfs pull.",
