@@ -51,10 +51,11 @@ Activation = Literal["silu", "relu_like", "tanh_like"]
 Angular = Literal["unit", "raw"]
 CutoffFunction = Literal["squared_cosine", "polynomial"]
 Features = Literal["gram", "many_body", "orbitals"]
-Messages = Literal["scalar", "directional"]
+Messages = Literal["scalar", "directional", "equivariant"]
 Precision = Literal["float32", "float64"]
 """Of the networks."""
 Radial = Literal["neighbor", "pair"]
+RadialBasis = Literal["bessel", "gaussian"]
 RadialWidth = Literal["softplus", "free"]
 
 # Files of earlier versions lack these fields and are read with these values, which must stay.
@@ -64,6 +65,8 @@ DEFAULT_HEAD: Final = "energy"
 
 HIGHEST_L_MAX: Final = 4
 """Largest `l_max`."""
+EQUIVARIANT_L_MAX: Final = 3
+"""Largest `l_max` with equivariant messages."""
 ORBITALS_OF_MANY: Final = 16
 """Contracted moments in products of three and four, unless the configuration says otherwise."""
 

@@ -82,6 +82,8 @@ def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
     parameters = sum(p.numel() for p in model.parameters())
     size = ", ".join([counted(config.n_recursions, "recursion"), *describe_host(config)])
     features = f", {config.features}" if config.host == "density" else ""
+    if config.messages == "equivariant":
+        features = ", equivariant messages"
     yield "model", f"{size}{features}, {counted(parameters, 'parameter')}"
     yield "preset", describe_preset(config)
     if config.zbl is not None:

@@ -12,6 +12,7 @@ from reann.facts import (
     DEFAULT_HEAD,
     DEFAULT_HOST,
     DEFAULT_MESSAGES,
+    EQUIVARIANT_L_MAX,
     HIGHEST_L_MAX,
     Activation,
     Angular,
@@ -19,6 +20,7 @@ from reann.facts import (
     Features,
     Messages,
     Radial,
+    RadialBasis,
     RadialWidth,
 )
 from reann.quantities import labels
@@ -86,17 +88,22 @@ class ModelConfig(Section):
     cutoff: Annotated[float, Field(ge=0.1, le=100)] = 5.0
     """Å. The squared cosine is small beyond two thirds of it."""
     l_max: Annotated[int, Field(ge=0, le=HIGHEST_L_MAX)] = 2
-    """Highest angular momentum."""
+    """Highest angular momentum; 1 to 3 with equivariant messages."""
     n_radial: Annotated[int, Field(ge=1, le=1000)] = 12
-    """Radial functions per neighbor element."""
+    """Radial functions per neighbor element; with equivariant messages, functions of the basis."""
     n_recursions: Annotated[int, Field(ge=0, le=100)] = 2
     """T: how often the neighbors' weights are updated; 0 is the host alone, such as EANN."""
     features: Features = "many_body"
     """Products of two moments within each l; these and, from l_max 2 on, products of three and four
     contracted moments; or squares of contracted orbitals."""
     messages: Messages = DEFAULT_MESSAGES
-    """What the recursion passes on: orbital coefficients, or also gated moments, which carry
-    directions from neighbor to neighbor."""
+    """What the recursion passes on: orbital coefficients (`scalar`); also gated moments, which
+    carry directions from neighbor to neighbor (`directional`); or scalars, vectors and tensors, by
+    which the weight of a neighbor depends on the direction in which it is seen (`equivariant`)."""
+    channels: Width = 64
+    """Channels of each moment and state; equivariant messages only."""
+    radial_basis: RadialBasis = "bessel"
+    """Bessel functions or Gaussians, which are not trained; equivariant messages only."""
     n_orbitals: Width | None = None
     """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
     orbitals_per_l: bool = False
@@ -118,7 +125,8 @@ class ModelConfig(Section):
     readout: NetworkConfig = NetworkConfig()
     """Density to atomic energy."""
     update: NetworkConfig = NetworkConfig()
-    """Density to change of the orbital coefficients, and to gates of directional messages."""
+    """Density to change of the orbital coefficients, and to gates of directional and equivariant
+    messages."""
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
     """Quantities besides those of the energy, each given by a head of an installed package."""
     heads: Annotated[list[HeadName], Field(min_length=1, max_length=100)] = Field(
@@ -135,6 +143,15 @@ class ModelConfig(Section):
         if len(set(heads)) < len(heads):
             raise ValueError(f"two heads have the same name: {', '.join(heads)}")
         return heads
+
+    @model_validator(mode="after")
+    def _l_max_fits_the_messages(self) -> ModelConfig:
+        if self.messages == "equivariant" and not 1 <= self.l_max <= EQUIVARIANT_L_MAX:
+            raise ValueError(
+                f"l_max must be 1 to {EQUIVARIANT_L_MAX} with messages: equivariant,"
+                f" not {self.l_max}"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

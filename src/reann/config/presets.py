@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from reann import strict_json
 from reann.config.section import flat
+from reann.facts import DEFAULT_MESSAGES
 
 _ORIGINAL = {"hidden": [64, 64, 64], "activation": "relu_like", "layer_norm": True}
 
@@ -42,26 +43,34 @@ OF_THE_DENSITY = (
 )
 """Fields that other hosts do not have."""
 
+OF_OTHER_MESSAGES = (*OF_THE_DENSITY, "host_options", "standardize", "coefficient_scale")
+"""Fields that have no meaning with equivariant messages."""
+
 BESIDE = ("preset", "host", "host_options", "cutoff")
 """Fields that no preset is about."""
 
 
 def with_preset(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given fields and the choices of their preset, as far as the host has them.
+    """Return the given fields and the choices of their preset, as far as they have a meaning.
 
     Raises
     ------
     ValueError
-        If a field is given that the host does not have.
+        If a field is given that the host does not have, or that has no meaning with the messages.
     """
     preset = PRESETS.get(str(given.get("preset")), {})
-    host = given.get("host", "density")
-    if host == "density":
+    host, equivariant = given.get("host", "density"), given.get("messages") == "equivariant"
+    if equivariant and host != "density":
+        raise ValueError(f"messages: equivariant belongs to the host density, not {host}")
+    if host == "density" and not equivariant:
         return _merged(preset, given)
-    foreign = [n for n in OF_THE_DENSITY if n in given and given[n] != fields[n].default]
+    without = OF_OTHER_MESSAGES if equivariant else OF_THE_DENSITY
+    foreign = [n for n in without if n in given and given[n] != fields[n].default]
+    if foreign and equivariant:
+        raise ValueError(f"{', '.join(foreign)} has no meaning with messages: equivariant")
     if foreign:
         raise ValueError(f"{', '.join(foreign)} belongs to the host density, not {host}")
-    return _merged({n: x for n, x in preset.items() if n not in OF_THE_DENSITY}, given)
+    return _merged({n: x for n, x in preset.items() if n not in without}, given)
 
 
 def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,9 +125,13 @@ def defeated(model: BaseModel, written: Container[str], preset: str) -> dict[str
 
 
 def _choices(model: BaseModel, preset: str) -> dict[str, Any]:
-    """Return all fields as a preset has them with the host of a model."""
-    host = model.model_dump()["host"]
-    return flat(type(model)(preset=preset, host=host).model_dump(mode="json"))
+    """Return all fields as a preset has them with the host and the messages of a model."""
+    own = model.model_dump()
+    of_form = {"host": own["host"]}
+    if own["messages"] == "equivariant":
+        of_form["messages"] = own["messages"]
+    values = type(model)(preset=preset, **of_form).model_dump(mode="json")
+    return flat(values | {"messages": PRESETS.get(preset, {}).get("messages", DEFAULT_MESSAGES)})
 
 
 def describe_preset(model: BaseModel) -> str:

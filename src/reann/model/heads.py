@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import entry_points
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -18,24 +18,18 @@ from torch import Tensor, nn
 from reann.config import ModelConfig
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
+from reann.model.equivariant.readout import Readouts
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
+from reann.model.representation import Features
 
 GROUP = "reann.heads"
 
 
-class Features(NamedTuple):
-    """What heads see of the atoms."""
-
-    bare: Float[Tensor, "atoms features"]
-    """D, zero for an atom without neighbors."""
-    standardized: Float[Tensor, "atoms features"]
-    of_free_atoms: Float[Tensor, "elements features"]
-    """Standardized."""
-
-
 class EnergyHead(nn.Module):
     """Atomic energies E_i = e_Z + s [NN_Z(D_i) - NN_Z(0)].
+
+    With equivariant messages NN_Z is the sum of the readouts of all layers.
 
     Attributes
     ----------
@@ -60,9 +54,7 @@ class EnergyHead(nn.Module):
     ) -> None:
         """Make a head for `width` features."""
         super().__init__()
-        self.readout = Network(
-            n_elements, width, 1, config.readout, bias=False, generator=generator
-        )
+        self.readout = readout_of(config, n_elements, width, generator)
         self.reference_energies = nn.Parameter(torch.zeros(n_elements, dtype=torch.float64))
         self.register_buffer("energy_scale", torch.ones((), dtype=torch.float64))
 
@@ -76,6 +68,15 @@ class EnergyHead(nn.Module):
         embedded = torch.where(has_neighbors, network - network_of_nothing, 0.0)
         energies = self.reference_energies.index_select(0, atoms.element)
         return energies + self.energy_scale * embedded[:, 0].to(torch.float64)
+
+
+def readout_of(
+    config: ModelConfig, n_elements: int, width: int, generator: torch.Generator | None = None
+) -> Network | Readouts:
+    """Return what reads an energy off `width` features, zero at the start."""
+    if config.messages == "equivariant":
+        return Readouts(config, n_elements, generator)
+    return Network(n_elements, width, 1, config.readout, bias=False, generator=generator)
 
 
 class OutputHead(nn.Module):

@@ -160,3 +160,7 @@ class Network(nn.Module):
         for block in self.blocks:
             x = block(element, x)
         return self.activation(element, x)
+
+    def last_weights(self) -> list[Tensor]:
+        """Return the weights of `hidden`, (elements, ...) each: those of the last layer."""
+        return [self.last.weight]

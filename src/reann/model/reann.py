@@ -17,13 +17,16 @@ from reann.config import ModelConfig
 from reann.errors import UserError, did_you_mean
 from reann.facts import HEAVIEST, RANGE_ROUNDING
 from reann.graph import Graph
-from reann.model.heads import EnergyHead, Features, Heads, output_heads
+from reann.model.equivariant.readout import Readouts
+from reann.model.equivariant.recursion import EquivariantRecursion
+from reann.model.heads import EnergyHead, Heads, output_heads
 from reann.model.hosts import Host, host_of
 from reann.model.messages import update_of
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.nodes import Update
 from reann.model.recursion import Recursion
+from reann.model.representation import Representation
 from reann.model.terms import Outputs, Term, summed
 from reann.model.zbl import ZBL
 from reann.torch_state import differentiable
@@ -79,10 +82,10 @@ class Reann(nn.Module):
         super().__init__()
         self.config, self.elements, self.cutoff = config, list(elements), config.cutoff
         n_elements = len(elements)
-        host = host or host_of(config, n_elements, generator)
-        update = update or update_of(config, host, n_elements, mean_neighbors, generator)
-        self.recursion = Recursion(host, update, n_elements, standardized=config.standardize)
-        width = host.width
+        self.recursion = recursion_of(
+            config, n_elements, mean_neighbors, generator, host=host, update=update
+        )
+        width = self.recursion.width
         self.heads = Heads(
             (name, EnergyHead(config, n_elements, width, generator)) for name in config.heads
         )
@@ -123,8 +126,7 @@ class Reann(nn.Module):
     ) -> Outputs:
         """Return E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)], eV, float64."""
         rho = self.recursion(atoms)
-        x, free = self.recursion.standardize(rho, atoms.counts), self.recursion.nothing()
-        features = Features(rho, x, free)
+        features = self.recursion.features(rho, atoms)
         others = {name: head(features, atoms) for name, head in self.output_heads.items()}
         return {"energies": self.heads(features, atoms)} | others
 
@@ -142,7 +144,7 @@ class Reann(nn.Module):
         return Embedding(self.recursion(atoms), atoms)
 
     @property
-    def readout(self) -> Network:
+    def readout(self) -> Network | Readouts:
         """The networks of the first head."""
         return self.heads.first.readout
 
@@ -199,6 +201,36 @@ class Reann(nn.Module):
         of its range, or when the training had no atom of its element.
         """
         return self.extrapolation(graph) > margin
+
+
+def recursion_of(
+    config: ModelConfig,
+    n_elements: int,
+    mean_neighbors: float = 1.0,
+    generator: torch.Generator | None = None,
+    *,
+    host: Host | None = None,
+    update: Update | None = None,
+) -> Representation:
+    """Return the recursion that a configuration names, with seeded weights.
+
+    Raises
+    ------
+    UserError
+        For a host or an update that shall replace those of a configuration with equivariant
+        messages, which have neither.
+    """
+    if config.messages != "equivariant":
+        host = host or host_of(config, n_elements, generator)
+        update = update or update_of(config, host, n_elements, mean_neighbors, generator)
+        return Recursion(host, update, n_elements, standardized=config.standardize)
+    if host or update:
+        raise UserError(
+            "A model with equivariant messages takes no host and no update.",
+            "model.messages",
+            "Use `messages: scalar` or `messages: directional` with them.",
+        )
+    return EquivariantRecursion(config, n_elements, mean_neighbors, generator)
 
 
 @differentiable()

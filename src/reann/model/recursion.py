@@ -13,15 +13,16 @@ from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from reann.model.hosts.host import Host
 from reann.model.messages import require_moments
 from reann.model.neighborhood import Neighborhood
 from reann.model.nodes import Update
+from reann.model.representation import Features, Representation
 
 
-class Recursion(nn.Module):
+class Recursion(Representation):
     """Features D^(T) of all atoms.
 
     Attributes
@@ -53,6 +54,7 @@ class Recursion(nn.Module):
         if update.NEEDS_MOMENTS:
             require_moments(host)
         self.host, self.update, self.standardized = host, update, standardized
+        self.width = host.width
         self.register_buffer("feature_mean", torch.zeros(n_elements, host.width))
         self.register_buffer("feature_scale", torch.ones(n_elements, host.width))
 
@@ -60,6 +62,11 @@ class Recursion(nn.Module):
     def dtype(self) -> torch.dtype:
         """Precision of descriptor and networks."""
         return self.feature_mean.dtype
+
+    @property
+    def messages(self) -> str:
+        """What is passed on from atom to atom."""
+        return "directional" if len(self.update.layout) > 1 else "scalar"
 
     def forward(self, atoms: Neighborhood) -> Float[Tensor, "atoms features"]:
         """Return D^(T), atoms in the order of the elements."""
@@ -70,6 +77,12 @@ class Recursion(nn.Module):
             h = self.update.step(t, h, self.standardize(D, atoms.counts), moments, atoms)
         return self.host.describe(seen, h, self.update.n_recursions, self.update).features
 
+    def features(self, D: Float[Tensor, "atoms features"], atoms: Neighborhood) -> Features:
+        """Return what heads see: D, and D standardized, which is zero for free atoms before."""
+        zero = torch.zeros_like(self.feature_mean)
+        of_free_atoms = self.standardize(zero, [1] * len(zero))
+        return Features(D, self.standardize(D, atoms.counts), of_free_atoms)
+
     def standardize(
         self, features: Float[Tensor, "atoms features"], counts: list[int]
     ) -> Float[Tensor, "atoms features"]:
@@ -78,8 +91,3 @@ class Recursion(nn.Module):
             return features
         each = zip(features.split(counts), self.feature_mean, self.feature_scale, strict=True)
         return torch.cat([(D_z - mean) / scale for D_z, mean, scale in each])
-
-    def nothing(self) -> Float[Tensor, "elements features"]:
-        """Return the standardized features of an atom of each element without neighbors."""
-        zero = torch.zeros_like(self.feature_mean)
-        return self.standardize(zero, [1] * len(zero))

@@ -20,6 +20,7 @@ from reann.facts import ENERGY_UNIT, LENGTH_UNIT
 from reann.model.hosts import GROUP, kind_of
 from reann.model.messages import kind_of_update
 from reann.model.reann import PRECISIONS, Reann, build
+from reann.model.recursion import Recursion
 
 UNITS = {"energy": ENERGY_UNIT, "length": LENGTH_UNIT}
 ENTRIES = ("elements", "cutoff", "model", "units", "precision")
@@ -79,20 +80,8 @@ def description(model: Reann) -> dict[str, Any]:
         If the model has another host or update than its configuration says: nobody could read
         such a file.
     """
-    host = type(model.recursion.host)
-    if kind_of(model.config.host) is not host:
-        raise UserError(
-            f"The host of this model is {host.__name__}, not {model.config.host}.",
-            "model.host",
-            f"Give it a name in an entry point of the group {GROUP}, and that to `model.host`.",
-        )
-    update = type(model.recursion.update)
-    if kind_of_update(model.config, model.recursion.host) is not update:
-        raise UserError(
-            f"The update of this model is {update.__name__}, which no file can name.",
-            "model.messages",
-            "Keep its state_dict yourself, or use the messages scalar or directional.",
-        )
+    if isinstance(model.recursion, Recursion):
+        _refuse_unnamed(model.config, model.recursion)
     return {
         "elements": [chemical_symbols[z] for z in model.elements],
         "cutoff": model.cutoff,
@@ -100,6 +89,24 @@ def description(model: Reann) -> dict[str, Any]:
         "units": UNITS,
         "precision": str(model.dtype).removeprefix("torch."),
     }
+
+
+def _refuse_unnamed(config: ModelConfig, recursion: Recursion) -> None:
+    """Raise `UserError` for a host or an update that is not what the configuration names."""
+    host = type(recursion.host)
+    if kind_of(config.host) is not host:
+        raise UserError(
+            f"The host of this model is {host.__name__}, not {config.host}.",
+            "model.host",
+            f"Give it a name in an entry point of the group {GROUP}, and that to `model.host`.",
+        )
+    update = type(recursion.update)
+    if kind_of_update(config, recursion.host) is not update:
+        raise UserError(
+            f"The update of this model is {update.__name__}, which no file can name.",
+            "model.messages",
+            "Keep its state_dict yourself, or use the messages scalar or directional.",
+        )
 
 
 def described(header: Mapping[str, Any]) -> tuple[ModelConfig, list[int], torch.dtype]:
@@ -132,7 +139,9 @@ def _layers(config: ModelConfig) -> int:
     def of(network: NetworkConfig) -> int:
         return 2 + network.blocks * (len(network.hidden) - 1)
 
-    return len(config.heads) * of(config.readout) + config.n_recursions * of(config.update)
+    readouts = config.n_recursions + 1 if config.messages == "equivariant" else 1
+    in_heads = len(config.heads) * readouts * of(config.readout)
+    return in_heads + config.n_recursions * of(config.update)
 
 
 def _form(tensor: Tensor | None) -> tuple[torch.Size, torch.dtype] | None:

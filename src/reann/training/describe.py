@@ -34,11 +34,12 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
     data, m = parts.train.dataset, config.model
     shown = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     sizes = [f"{name} {len(part)}" for name, part in shown.items() if part is not None]
-    directional = len(model.recursion.update.layout) > 1
+    messages = model.recursion.messages
     size = [
         f"cutoff {m.cutoff} Å",
         *describe_host(m),
-        counted(m.n_recursions, "recursion") + (", directional messages" if directional else ""),
+        counted(m.n_recursions, "recursion")
+        + (f", {messages} messages" if messages != "scalar" else ""),
         counted(sum(p.numel() for p in model.parameters()), "parameter"),
         f"{parts.mean_neighbors:.0f} neighbors/atom",
     ]
@@ -69,6 +70,9 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
 
 def describe_host(config: ModelConfig) -> list[str]:
     """Return what an atom sees of its neighbors."""
+    if config.messages == "equivariant":
+        basis = f"{config.n_radial} {config.radial_basis}"
+        return [f"l ≤ {config.l_max}", basis, counted(config.channels, "channel")]
     if config.host == "density":
         return [f"l ≤ {config.l_max}", f"{config.n_radial} radial"]
     options = [f"{name} {value}" for name, value in config.host_options.items()]

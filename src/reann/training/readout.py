@@ -3,7 +3,8 @@
 The energies of free atoms lie several eV per atom above those of molecules and solids. A readout
 that starts at zero first has to learn this difference, through rates meant for details. So the last
 layer, in which the energy is linear, is fitted to the total energies: with the density of every
-atom fixed, E - sum e_Z = s sum_i [h(rho_i) - h(0)] . w_Z, solved for w by ridge regression.
+atom fixed, E - sum e_Z = s sum_i [h(rho_i) - h(0)] . w_Z, solved for w by ridge regression. With
+equivariant messages w are the linear readouts and last layers of all layers of the recursion.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> Non
     own, hidden, energies = model.heads.every()[head], [], []
     for graph, embedding in densities(model, train.of_head(head), STRUCTURES, seed):
         atoms = embedding.atoms
-        x = model.recursion.standardize(embedding.density, atoms.counts).split(atoms.counts)
-        nothing = model.recursion.nothing()
+        features = model.recursion.features(embedding.density, atoms)
+        x, nothing = features.standardized.split(atoms.counts), features.of_free_atoms
         system = torch.empty_like(graph.system)
         system[atoms.rank] = graph.system
         parts = []
@@ -55,4 +56,8 @@ def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> Non
     # Free atoms alone have no features: then nothing is fitted.
     kernel.diagonal().add_(RIDGE * kernel.diagonal().mean().clamp(min=1e-9))
     weights = a.T @ torch.linalg.solve(kernel, b)
-    own.readout.last.weight.copy_(weights.view_as(own.readout.last.weight))
+    last = own.readout.last_weights()
+    of_elements = weights.view(len(model.elements), -1)
+    parts = of_elements.split([w[0].numel() for w in last], dim=1)
+    for w, part in zip(last, parts, strict=True):
+        w.copy_(part.reshape(w.shape))

@@ -10,27 +10,45 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reann.data.dataset import Subset
 from reann.data.loader import pieces
 from reann.graph import Graph
 from reann.model import Reann
+from reann.model.equivariant.recursion import EquivariantRecursion
+from reann.model.neighborhood import Neighborhood
 from reann.model.reann import Embedding
+from reann.model.recursion import Recursion
+from reann.training.calibration import calibrate
 
 STATISTICS_STRUCTURES = 100
 """Training structures that the standardization is taken from."""
 STATISTICS_EDGES = 200_000
 """Neighbor pairs at once while doing so."""
+TENSOR_EDGES = 50_000
+"""The same where each pair has vectors and tensors of many channels."""
+CALIBRATION_EDGES = 500_000
+"""Neighbor pairs that calibrate an equivariant recursion, whose sums are kept in memory."""
 MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
 """Scale of a feature: its standard deviation plus this share of its mean, at least this."""
 
 
 @torch.no_grad()
 def set_standardization(model: Reann, train: Subset, seed: int) -> None:
-    """Set mean and scale of the density per element from some training structures."""
-    if not model.config.standardize:
-        return
-    old = model.recursion.feature_mean
+    """Set mean and scale of the density per element from some training structures.
+
+    With equivariant messages, all the fixed numbers of the recursion.
+    """
+    recursion = model.recursion
+    if isinstance(recursion, EquivariantRecursion):
+        calibrate(recursion, _neighborhoods(model, train, seed))
+    elif isinstance(recursion, Recursion) and recursion.standardized:
+        _standardize(model, recursion, train, seed)
+
+
+def _standardize(model: Reann, recursion: Recursion, train: Subset, seed: int) -> None:
+    old = recursion.feature_mean
     n, total, squares = (torch.zeros_like(old, dtype=torch.float64) for _ in "123")
     for _, (rho, atoms) in densities(model, train, STATISTICS_STRUCTURES, seed):
         for z, rho_z in enumerate(rho.to(torch.float64).split(atoms.counts)):
@@ -40,9 +58,18 @@ def set_standardization(model: Reann, train: Subset, seed: int) -> None:
     n = n.clamp(min=1.0)
     mean = total / n
     deviation = (squares / n - mean.square()).clamp(min=0.0).sqrt()
-    model.recursion.feature_mean.copy_(mean)
+    recursion.feature_mean.copy_(mean)
     scale = (deviation + MEAN_SHARE * mean.abs()).clamp(min=LEAST_SCALE)
-    model.recursion.feature_scale.copy_(scale)
+    recursion.feature_scale.copy_(scale)
+
+
+def _neighborhoods(model: Reann, train: Subset, seed: int) -> list[Neighborhood]:
+    """Return the neighbors of some training structures that have any."""
+    n_edges = train.dataset.n_edges
+    indices = _drawn(train.indices[n_edges[train.indices] > 0], STATISTICS_STRUCTURES, seed)
+    enough = max(int(np.searchsorted(n_edges[indices].cumsum(), CALIBRATION_EDGES)), 1)
+    graphs = _graphs(model, Subset(train.dataset, indices[:enough]))
+    return [model.neighborhood(graph, graph.edge_vectors()) for graph in graphs]
 
 
 @torch.no_grad()
@@ -66,9 +93,17 @@ def densities(
     model: Reann, subset: Subset, at_most: int | None = None, seed: int = 0
 ) -> Iterator[tuple[Graph, Embedding]]:
     """Yield batches of all structures, or of so many drawn with a seed, and their densities."""
-    dataset, indices = subset.dataset, subset.indices
     if at_most is not None:
-        indices = np.random.default_rng(seed).permutation(indices)[:at_most]
-    for batch in pieces(indices, dataset.n_edges, STATISTICS_EDGES):
-        graph = dataset.graph(batch).to(model.recursion.feature_mean.device)
+        subset = Subset(subset.dataset, _drawn(subset.indices, at_most, seed))
+    for graph in _graphs(model, subset):
         yield graph, model.embed(graph, graph.edge_vectors())
+
+
+def _drawn(indices: NDArray[np.int64], at_most: int, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).permutation(indices)[:at_most]
+
+
+def _graphs(model: Reann, subset: Subset) -> Iterator[Graph]:
+    edges = TENSOR_EDGES if model.recursion.messages == "equivariant" else STATISTICS_EDGES
+    for batch in pieces(subset.indices, subset.dataset.n_edges, edges):
+        yield subset.dataset.graph(batch).to(model.reference_energies.device)

@@ -58,6 +58,7 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
         shape = (len(atomtype), config.n_radial)
         host: Any = model.recursion.host
         update: Any = model.recursion.update
+        readout: Any = model.readout
         host.radial.center.copy_(arrays.take("density.rs", shape)[rows])
         host.radial.width.copy_(-arrays.take("density.inta", shape)[rows])
         update.weights.copy_(arrays.take("density.params", shape)[rows])
@@ -74,9 +75,9 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
         zero = arrays.take("nnmod.initpot", (1,)) if "nnmod.initpot" in arrays.names else 0.0
         for row, symbol in enumerate(symbols):
             name = f"nnmod.elemental_nets.{symbol}"
-            bias = _fill(model.readout, row, arrays, name, layouts[""])
+            bias = _fill(readout, row, arrays, name, layouts[""])
             nothing = bias.new_zeros(1, layouts[""].n_in)
-            e_z = model.readout.of_element(row, nothing)[0] + bias + zero
+            e_z = readout.of_element(row, nothing)[0] + bias + zero
             model.reference_energies[row] = e_z.squeeze(0)
     arrays.check_all_used()
     used = {name: settings[name] for name in ("activate", "oc_activate") if name in settings}

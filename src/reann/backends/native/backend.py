@@ -19,6 +19,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model.messages import Directional, ScalarMessages
+from reann.model.recursion import Recursion
 from reann.native.system import arguments
 from reann.properties import NAMES, AtomicEnergies
 
@@ -113,6 +114,8 @@ class Native(Backend):
 
 def unsupported_form(model: Reann) -> str | None:
     """Return why no C++ computes a model, in Python or in LAMMPS, None if it does."""
+    if not isinstance(model.recursion, Recursion):
+        return f"it does not know {model.recursion.messages} messages"
     host, update = type(model.recursion.host), type(model.recursion.update)
     if host is not EmbeddedDensity:
         return f"it knows the host EmbeddedDensity, not {host.__name__}"

@@ -36,6 +36,13 @@ def polynomial(r: Tensor, cutoff: float) -> Tensor:
 CUTOFF_FUNCTIONS = {"squared_cosine": squared_cosine, "polynomial": polynomial}
 
 
+def grid_of(n_radial: int, cutoff: float) -> tuple[float, float, float]:
+    """Return centers of the first and the last Gaussian in Å, and alpha of all in Å^-2."""
+    first, last = min(FIRST, 0.2 * cutoff), cutoff - min(LAST, 0.2 * cutoff)
+    spacing = (last - first) / (n_radial - 1) if n_radial > 1 else 0.5 * cutoff
+    return first, last, 0.5 / max(WIDTH, spacing) ** 2
+
+
 class Gaussians(nn.Module):
     """Trainable Gaussians per neighbor element, or per pair of center and neighbor element.
 
@@ -53,10 +60,8 @@ class Gaussians(nn.Module):
         super().__init__()
         self.n_elements, self.per_pair, self.free = n_elements, per_pair, free
         rows = n_elements**2 if per_pair else n_elements
-        first, last = min(FIRST, 0.2 * cutoff), cutoff - min(LAST, 0.2 * cutoff)
-        grid = torch.linspace(first, last, n_radial)
-        spacing = (last - first) / (n_radial - 1) if n_radial > 1 else 0.5 * cutoff
-        alpha = torch.full((rows, n_radial), 0.5 / max(WIDTH, spacing) ** 2)
+        first, last, start = grid_of(n_radial, cutoff)
+        grid, alpha = torch.linspace(first, last, n_radial), torch.full((rows, n_radial), start)
         self.center = nn.Parameter(grid.repeat(rows, 1))
         self.width = nn.Parameter(alpha if free else alpha + torch.log(-torch.expm1(-alpha)))
 

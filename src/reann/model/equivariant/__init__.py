@@ -1,0 +1,1 @@
+"""The equivariant recursion: states of atoms that are scalars, vectors and tensors."""

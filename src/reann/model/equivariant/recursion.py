@@ -1,0 +1,116 @@
+"""The recursion with equivariant messages: T + 1 layers, all of which are read out.
+
+The states begin with h^0 = c_Z and no vectors or tensors; those after layer t are the states of the
+neighbors in layer t + 1. Each layer reaches one cutoff further. See `reann.model.equivariant.layer`
+for the equations.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reann.config import ModelConfig
+from reann.model.equivariant.basis import RADIAL_BASES, angular
+from reann.model.equivariant.layer import MATRIX, Layer, Seen, State
+from reann.model.hosts.radial import CUTOFF_FUNCTIONS
+from reann.model.neighborhood import Neighborhood
+from reann.model.representation import Features, Representation
+from reann.model.roles import Role
+
+
+class EquivariantRecursion(Representation):
+    """Features x^(t) of all atoms, those of all layers one after the other.
+
+    Attributes
+    ----------
+    embedding
+        c, (elements, channels).
+    radial_scale
+        Factor of the radial basis, (): its root mean square over the neighbors is one at the start.
+    layers
+        Layers t = 0 .. T.
+    """
+
+    ROLES: ClassVar[dict[str, Role]] = {"embedding": MATRIX}
+    radial_scale: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        n_elements: int,
+        mean_neighbors: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.cutoff, self.n_radial, self.l_max = config.cutoff, config.n_radial, config.l_max
+        self.cutoff_function = CUTOFF_FUNCTIONS[config.cutoff_function]
+        self.radial_basis = RADIAL_BASES[config.radial_basis]
+        self.width = (config.n_recursions + 1) * config.channels
+        self.embedding = nn.Parameter(torch.randn(n_elements, config.channels, generator=generator))
+        self.register_buffer("radial_scale", torch.ones(()))
+        self.layers = nn.ModuleList(
+            Layer(config, n_elements, t, mean_neighbors=mean_neighbors, generator=generator)
+            for t in range(config.n_recursions + 1)
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the recursion."""
+        return self.embedding.dtype
+
+    @property
+    def messages(self) -> str:
+        """What is passed on from atom to atom."""
+        return "equivariant"
+
+    @property
+    def feature_scale(self) -> Float[Tensor, "elements features"]:
+        """One: x is made of standardized products."""
+        return self.embedding.new_ones(len(self.embedding), self.width)
+
+    def forward(self, atoms: Neighborhood) -> Float[Tensor, "atoms features"]:
+        """Return x^(0) .. x^(T), atoms in the order of the elements."""
+        seen, h = self.prepare(atoms), self.start(atoms)
+        every_x = []
+        for layer in self.layers:
+            x, h = layer(seen, h)
+            every_x.append(x)
+        return torch.cat(every_x, dim=1)
+
+    def each_layer(self) -> list[Layer]:
+        """Return layers t = 0 .. T."""
+        return [cast("Layer", layer) for layer in self.layers]
+
+    def prepare(self, atoms: Neighborhood) -> Seen:
+        """Return radial and angular functions of all neighbors."""
+        vector = atoms.vector.to(self.dtype)
+        r = torch.linalg.vector_norm(vector, dim=-1)
+        inside = self.radial_scale * self.cutoff_function(r, self.cutoff)
+        basis = self.radial_basis(r, self.cutoff, self.n_radial) * inside[..., None]
+        return Seen(atoms, basis, angular(vector / r[..., None], self.l_max))
+
+    def start(self, atoms: Neighborhood) -> State:
+        """Return h^0 = c_Z."""
+        return [self.embedding.index_select(0, atoms.element)[:, None]]
+
+    def of_free_atoms(self) -> Float[Tensor, "elements features"]:
+        """Return x^(0) .. x^(T) of an atom of each element without neighbors: no moments."""
+        counts, h = [1] * len(self.embedding), [self.embedding[:, None]]
+        sizes = [y.shape[1] for y in angular(self.embedding.new_zeros(1, 1, 3), self.l_max)]
+        zero = [self.embedding.new_zeros(len(counts), n, self.embedding.shape[1]) for n in sizes]
+        every_x = []
+        for layer in self.each_layer():
+            x, h = layer.of_moments(zero, h[0], counts)
+            every_x.append(x)
+        return torch.cat(every_x, dim=1)
+
+    def features(self, D: Float[Tensor, "atoms features"], atoms: Neighborhood) -> Features:
+        """Return what heads see: x less that of free atoms, x, and x of free atoms."""
+        free = self.of_free_atoms()
+        has_neighbors = (atoms.vector.square().sum(-1) < self.cutoff**2).any(1, keepdim=True)
+        above = torch.where(has_neighbors, D - free.index_select(0, atoms.element), 0.0)
+        return Features(above, D, free)

@@ -1,0 +1,102 @@
+"""Calibration of the equivariant recursion: its fixed numbers, layer by layer, from structures.
+
+Radial basis, moments, passed-on sums and states get a root mean square of one with the weights that
+the training starts from, and the scalar products mean zero and a spread of about one, for each
+element, product and channel. Each layer needs the calibrated ones before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from reann.model.equivariant.layer import Layer, State
+from reann.model.equivariant.recursion import EquivariantRecursion
+from reann.model.neighborhood import Neighborhood
+from reann.model.products import products
+
+MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
+"""Scale of a product: its standard deviation plus this share of its mean, plus this."""
+FEW_ATOMS = 100
+"""An element with fewer atoms gets, for the rest of them, the statistics of all elements."""
+LEAST_PART = 1e-2
+"""Smallest root mean square that is scaled to one, in units of the largest of the moments: in
+crystals symmetry makes some vanish, and rounding must not be taken for their size."""
+
+
+@torch.no_grad()
+def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
+    """Set the fixed numbers of a recursion from batches of structures that have neighbors.
+
+    Without any batch they stay as they are.
+    """
+    if not batches:
+        return
+    _set_radial_scale(recursion, batches)
+    states = [recursion.start(atoms) for atoms in batches]
+    for layer in recursion.each_layer():
+        seen = (recursion.prepare(atoms) for atoms in batches)
+        sums = [layer.sums(each, h) for each, h in zip(seen, states, strict=True)]
+        _set_moment_scales(layer, sums)
+        moments = [layer.mixed(s, q) for s, q in sums]
+        counts = [atoms.counts for atoms in batches]
+        _set_product_scales(layer, moments, counts)
+        if not layer.is_last:
+            layer.state_scale.fill_(1.0)
+            every = zip(moments, states, counts, strict=True)
+            states = [layer.of_moments(m, h[0], n)[1] for m, h, n in every]
+            _set_state_scales(layer, states)
+
+
+def _set_radial_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
+    recursion.radial_scale.fill_(1.0)
+    inside = [atoms.vector.square().sum(-1) < recursion.cutoff**2 for atoms in batches]
+    basis = [recursion.prepare(atoms).basis for atoms in batches]
+    size = _rms([b[within] for b, within in zip(basis, inside, strict=True)])
+    recursion.radial_scale.copy_(1.0 / size)
+
+
+def _set_moment_scales(layer: Layer, sums: Sequence[tuple[list[Tensor], list[Tensor]]]) -> None:
+    s = torch.stack([_rms(s_l) for s_l in zip(*(s for s, _ in sums), strict=True)])
+    layer.moment_scale.copy_(_inverse(s, s.max()))
+    if not layer.is_first:
+        q = torch.stack([_rms(q_l) for q_l in zip(*(q for _, q in sums), strict=True)])
+        layer.passed_scale.copy_(_inverse(q, s.max()))
+
+
+def _set_product_scales(
+    layer: Layer, moments: Sequence[list[Tensor]], counts: Sequence[list[int]]
+) -> None:
+    n = torch.tensor(counts, dtype=torch.float64, device=layer.product_mean.device).sum(0)
+    total, squares = (torch.zeros_like(layer.product_mean, dtype=torch.float64) for _ in "12")
+    for m, each in zip(moments, counts, strict=True):
+        for z, b in enumerate(products(m)[0].to(torch.float64).split(each)):
+            total[z] += b.sum(0)
+            squares[z] += b.square().sum(0)
+    lacking = (FEW_ATOMS - n).clamp(min=0.0)[:, None, None]
+    n = n[:, None, None]
+    mean = (total + lacking * total.sum(0) / n.sum()) / (n + lacking)
+    mean_square = (squares + lacking * squares.sum(0) / n.sum()) / (n + lacking)
+    deviation = (mean_square - mean.square()).clamp(min=0.0).sqrt()
+    layer.product_mean.copy_(mean)
+    layer.product_scale.copy_(deviation + MEAN_SHARE * mean.abs() + LEAST_SCALE)
+
+
+def _set_state_scales(layer: Layer, states: Sequence[State]) -> None:
+    """Set the scales of h^l, l >= 1, and apply them to the states."""
+    size = torch.stack([_rms(h_l) for h_l in list(zip(*states, strict=True))[1:]])
+    layer.state_scale.copy_(_inverse(size, torch.ones_like(size[0])))
+    for h in states:
+        h[1:] = [nu * h_l for nu, h_l in zip(layer.state_scale, h[1:], strict=True)]
+
+
+def _rms(parts: Sequence[Tensor]) -> Tensor:
+    """Return the root mean square of all numbers, float64."""
+    squares = torch.stack([part.to(torch.float64).square().sum() for part in parts])
+    return (squares.sum() / sum(part.numel() for part in parts)).sqrt()
+
+
+def _inverse(size: Tensor, largest: Tensor) -> Tensor:
+    return 1.0 / size.clamp(min=LEAST_PART * largest)
