@@ -38,6 +38,18 @@ each_engine = pytest.mark.parametrize(
 DRAWN_FIRST = ("reference_energies", "update.weights")
 """Ends of the names of parameters, so that models are the same wherever these parameters are."""
 
+STATISTICS = (
+    "feature_mean",
+    "feature_scale",
+    "radial_scale",
+    "moment_scale",
+    "passed_scale",
+    "product_mean",
+    "product_scale",
+    "state_scale",
+)
+"""Names of buffers that training structures set."""
+
 
 def random_model(
     elements: list[int] = ELEMENTS,
@@ -49,6 +61,8 @@ def random_model(
     """Return a model whose every parameter is off its start, the zero layers too."""
     small = {"hidden": [8, 8]}
     values = {"cutoff": CUTOFF, "n_radial": 4, "readout": small, "update": small} | choices
+    if values.get("messages") == "equivariant":
+        values = {"channels": 5} | values
     model = build(ModelConfig(**values), elements, 10.0, seed=seed, dtype=dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -58,7 +72,11 @@ def random_model(
             p = parameters[name]
             scale = 2.0 if name.endswith("reference_energies") else 0.1
             p.add_(scale * torch.randn(p.shape, generator=generator, dtype=p.dtype))
-        for buffer in (model.recursion.feature_mean, model.recursion.feature_scale):
+        for name, buffer in model.recursion.named_buffers():
+            if name.rpartition(".")[2] not in STATISTICS:
+                continue
+            if name == "radial_scale":
+                buffer.mul_(3.0)  # moments of about one, without a calibration
             buffer.add_(0.2 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype))
     return model
 

@@ -53,6 +53,16 @@ def test_the_flux_of_a_cluster_is_the_double_sum_over_its_atoms(
     np.testing.assert_allclose(found, expected, atol=1e-12 * size)
 
 
+@pytest.mark.parametrize(("n_recursions", "l_max"), [(0, 3), (1, 1), (1, 3), (2, 2)])
+def test_the_flux_of_equivariant_messages_is_the_double_sum(n_recursions: int, l_max: int) -> None:
+    form = {"messages": "equivariant", "n_recursions": n_recursions, "l_max": l_max}
+    potential = Potential(random_model(**form))
+    atoms = moving(random_atoms(3, 6, (False, False, False)))
+    found = heat_flux(potential, atoms, "torch").potential
+    expected = by_brute_force(potential, atoms)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("messages", ["scalar", "directional"])
 def test_virials_of_atoms_give_the_flux_without_recursion_only(messages: str) -> None:
     atoms = moving(random_atoms(3, 6, (False, False, False)))

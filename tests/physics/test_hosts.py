@@ -35,6 +35,9 @@ FORMS = [
     for t in RECURSIONS
     for messages in ("scalar", "directional")
     if messages == "scalar" or issubclass(kind, MomentHost)
+] + [
+    {"host": "density", "n_recursions": t, "messages": "equivariant", "l_max": l_max}
+    for t, l_max in ((0, 2), (1, 3), (2, 1))
 ]
 every_form = pytest.mark.parametrize(
     "form", FORMS, ids=["-".join(map(str, form.values())) for form in FORMS]

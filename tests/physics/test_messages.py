@@ -1,4 +1,4 @@
-"""Structures that only orientations tell apart: scalar messages cannot, directional ones can.
+"""Structures that only orientations tell apart: scalar messages cannot, all others can.
 
 Pairs of graphs of which each atom sees the same distances and angles. k-chains: k atoms in a row,
 edges along the chain, the last of two end atoms turned to one side or the other (arXiv 2301.09308).
@@ -96,3 +96,21 @@ def test_the_neighbors_of_a_star_learn_of_each_other_with_directional_messages_o
     model = talkative_model([1, 6], n_recursions=n_recursions, messages=messages, features="gram")
     found = are_told_apart(model, stars(), engine, star=True)
     assert found == (messages == "directional" and n_recursions >= 1)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("n_recursions", [0, 1, 2])
+def test_orientations_travel_along_a_chain_with_equivariant_messages(
+    k: int, n_recursions: int
+) -> None:
+    model = random_model([6], n_recursions=n_recursions, messages="equivariant")
+    assert are_told_apart(model, chains(k), "torch") == (n_recursions >= k // 2)
+
+
+def test_the_neighbors_of_a_star_learn_of_each_other_with_equivariant_messages() -> None:
+    """With products of two moments at the center alone; see also the stars above."""
+    found = []
+    for t in (0, 1):
+        model = random_model([1, 6], n_recursions=t, messages="equivariant", l_max=1)
+        found.append(are_told_apart(model, stars(), "torch", star=True))
+    assert found == [False, True]
