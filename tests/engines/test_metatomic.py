@@ -45,6 +45,7 @@ FORMS = {
     "power_spectrum": {"host": "power_spectrum", "messages": "directional"},
     "symmetry_functions": {"host": "symmetry_functions"},
     "deep_pot": {"host": "deep_pot"},
+    "equivariant": {"messages": "equivariant", "n_recursions": 1, "l_max": 3},
     "float32": {"dtype": torch.float32},
 }
 EXPORT = """import sys

@@ -146,13 +146,17 @@ def five(matrix: Mapping[tuple[int, ...], Any]) -> list[Any]:
 # --- PyTorch ----------------------------------------------------------------------------------
 
 
-def products(moments: Sequence[Float[Tensor, "atoms _ channels"]]) -> list[Tensor]:
+def products(
+    moments: Sequence[Float[Tensor, "atoms _ channels"]], highest: int = 2
+) -> list[Tensor]:
     """Return all products, by the rank of the result.
 
     Parameters
     ----------
     moments
         By l = 0 .. l_max, with 1, 3, 5 and 10 components.
+    highest
+        Highest rank that is wanted.
 
     Returns
     -------
@@ -168,8 +172,9 @@ def products(moments: Sequence[Float[Tensor, "atoms _ channels"]]) -> list[Tenso
     values["s"] = values["s"].squeeze(1)
     for name, terms in intermediates(l_max).items():
         values[name] = torch.stack([_contract(term, values) for term in terms]).sum(0)
-    results = [torch.stack([_contract(p, values) for p in ps], 1) for ps in table(l_max)]
-    if l_max > 1:
+    wanted = table(l_max)[: highest + 1]
+    results = [torch.stack([_contract(p, values) for p in ps], 1) for ps in wanted]
+    if len(results) > 2:
         matrices = {(i, j): results[2][:, :, i, j] for i in range(3) for j in range(3)}
         results[2] = torch.stack(five(matrices), 2)
     return results
@@ -188,7 +193,8 @@ def _contract(contraction: Contraction, values: Mapping[str, Tensor]) -> Tensor:
         axes = [indices.index(i) + 1 for i in order if i in indices]
         shape = [3 if i in indices else 1 for i in order]
         factor = values[name].permute(0, *axes, -1)
-        factors.append(factor.reshape(len(factor), *shape, factor.shape[-1]))
+        # Not len(factor): a recorded model would keep the number of atoms.
+        factors.append(factor.reshape(factor.shape[0], *shape, factor.shape[-1]))
     total = reduce(mul, factors)
     if summed:
         total = total.sum([*range(1 + len(result), 1 + len(order))])

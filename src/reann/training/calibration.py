@@ -72,7 +72,7 @@ def _set_product_scales(
     n = torch.tensor(counts, dtype=torch.float64, device=layer.product_mean.device).sum(0)
     total, squares = (torch.zeros_like(layer.product_mean, dtype=torch.float64) for _ in "12")
     for m, each in zip(moments, counts, strict=True):
-        for z, b in enumerate(products(m)[0].to(torch.float64).split(each)):
+        for z, b in enumerate(products(m, 0)[0].to(torch.float64).split(each)):
             total[z] += b.sum(0)
             squares[z] += b.square().sum(0)
     lacking = (FEW_ATOMS - n).clamp(min=0.0)[:, None, None]

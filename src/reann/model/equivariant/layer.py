@@ -139,7 +139,7 @@ class Layer(nn.Module):
         self, m: list[Tensor], h0: Float[Tensor, "atoms 1 channels"], counts: list[int]
     ) -> tuple[Float[Tensor, "atoms channels"], State]:
         """Return x and the new states from the moments m and the scalar state h^0 of the atoms."""
-        b0, *b = products(m)
+        b0, *b = products(m, 0 if self.is_last else 2)
         x = self.features(b0, h0, counts)
         return x, [] if self.is_last else self.states(x, b, counts)
 
