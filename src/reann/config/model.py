@@ -148,8 +148,8 @@ class ModelConfig(Section):
     def _l_max_fits_the_messages(self) -> ModelConfig:
         if self.messages == "equivariant" and not 1 <= self.l_max <= EQUIVARIANT_L_MAX:
             raise ValueError(
-                f"l_max must be 1 to {EQUIVARIANT_L_MAX} with messages: equivariant,"
-                f" not {self.l_max}"
+                f"l_max is {self.l_max}, and equivariant messages need 1 to {EQUIVARIANT_L_MAX}:"
+                f" set l_max to one of these"
             )
         return self
 

@@ -61,13 +61,14 @@ def with_preset(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str
     preset = PRESETS.get(str(given.get("preset")), {})
     host, equivariant = given.get("host", "density"), given.get("messages") == "equivariant"
     if equivariant and host != "density":
-        raise ValueError(f"messages: equivariant belongs to the host density, not {host}")
+        raise ValueError(f"equivariant messages belong to the host density, not to {host}")
     if host == "density" and not equivariant:
         return _merged(preset, given)
     without = OF_OTHER_MESSAGES if equivariant else OF_THE_DENSITY
     foreign = [n for n in without if n in given and given[n] != fields[n].default]
     if foreign and equivariant:
-        raise ValueError(f"{', '.join(foreign)} has no meaning with messages: equivariant")
+        it = "it" if len(foreign) == 1 else "them"
+        raise ValueError(f"equivariant messages do not use {', '.join(foreign)}: remove {it}")
     if foreign:
         raise ValueError(f"{', '.join(foreign)} belongs to the host density, not {host}")
     return _merged({n: x for n, x in preset.items() if n not in without}, given)

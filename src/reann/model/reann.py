@@ -40,7 +40,10 @@ MARGIN = 0.05
 
 
 class Embedding(NamedTuple):
-    """What the recursion leaves: the density rho^(T) and the neighbors it was summed over."""
+    """What the recursion leaves: the density rho^(T) and the neighbors it was summed over.
+
+    With equivariant messages the density stands for x^(0) .. x^(T).
+    """
 
     density: Float[Tensor, "atoms features"]
     atoms: Neighborhood
@@ -49,7 +52,8 @@ class Embedding(NamedTuple):
 class Reann(nn.Module):
     """Atomic energies E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)] (+ ZBL).
 
-    An atom without neighbors has rho = 0 at every T: its energy is e_Z exactly.
+    An atom without neighbors has rho = 0 at every T: its energy is e_Z exactly. With equivariant
+    messages the features x of all layers take the place of rho, and those of a free atom that of 0.
 
     Attributes
     ----------
