@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := CMakeLists.txt $(shell find src/reann -name '*.[ch]pp' -o -name '*.h')
 
-.PHONY: help install demo test facts sanitize docs benchmark clean
+.PHONY: help install demo test facts products sanitize docs benchmark clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -25,6 +25,9 @@ test: $(STAMP) docs ## everything that must pass before a commit
 
 facts: $(STAMP) ## write core/facts.hpp from reann/facts.py
 	$(BIN)/python tools/write_facts.py
+
+products: $(STAMP) ## write core/kernels/products.hpp from reann/model/products.py
+	$(BIN)/python tools/write_products.py
 
 sanitize: $(STAMP) ## the C++ under the sanitizers at every instruction set of this machine
 	REANN_SANITIZE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/core/test_sanitizers.py

@@ -39,6 +39,7 @@ INTERMEDIATES = {
     "AA": (Contraction(("A", "A"), "ab,bc->ac"),),
     "AAv": (Contraction(("A", "Av"), "ab,b->a"),),
     "QA": (Contraction(("Q", "A"), "abc,bc->a"),),
+    "vv": (Contraction(("v", "v"), "a,b->ab"),),
     "Qv": (Contraction(("Q", "v"), "abc,c->ab"),),
 }
 """Sums of contractions, each of what stands before it."""
@@ -56,8 +57,8 @@ PRODUCTS = (
         Contraction(("A", "AA"), "ab,ab->", 3),
         Contraction(("Av", "Av"), "a,a->", 3),
         Contraction(("Q", "Q"), "abc,abc->", 7),
-        Contraction(("v", "QA"), "a,a->", 3),
-        Contraction(("Qv", "v", "v"), "ab,a,b->", 3),
+        Contraction(("A", "Qv"), "ab,ab->", 3),
+        Contraction(("Qv", "vv"), "ab,ab->", 3),
     ),
     (
         Contraction(("v",), "a->a"),
@@ -127,9 +128,9 @@ def entries(rank: int, components: Sequence[Any]) -> dict[tuple[int, ...], Any]:
     """
     if rank == 2:
         xy, xz, yz = (q * math.sqrt(1 / 2) for q in components[:3])
-        difference, zz = components[3] * math.sqrt(1 / 2), components[4] * math.sqrt(2 / 3)
-        xx, yy = difference - zz * 0.5, (difference + zz * 0.5) * -1.0
-        components = (xx, xy, xz, yy, yz, zz)
+        half, sixth = components[3] * math.sqrt(1 / 2), components[4] * math.sqrt(1 / 6)
+        xx, yy = half - sixth, (half + sixth) * -1.0
+        components = (xx, xy, xz, yy, yz, (xx + yy) * -1.0)
     distinct = dict(zip(combinations_with_replacement(range(3), rank), components, strict=True))
     return {i: distinct[tuple(sorted(i))] for i in product(range(3), repeat=rank)}
 
