@@ -51,10 +51,12 @@ def command(*words: str | Path) -> str:
 def build(folder: Path) -> Path:
     """Compile the engine for this processor, without inlining."""
     level = "v4" if "avx512vl" in Path("/proc/cpuinfo").read_text() else "v3"
-    target, kernels = [f"-march=x86-64-{level}", f"-DREANN_LEVEL={level}"], folder / "level.o"
-    command("g++", *FLAGS, *target, "-c", CORE / "kernels/level.cpp", "-o", kernels)
+    target, kernels = [f"-march=x86-64-{level}", f"-DREANN_LEVEL={level}"], []
+    for source in (CORE / "kernels").glob("*.cpp"):
+        kernels.append(folder / f"{source.stem}.o")
+        command("g++", *FLAGS, *target, "-c", source, "-o", kernels[-1])
     library, there = folder / "libreann.so", f"-DREANN_HAS_{level.upper()}"
-    command("g++", *FLAGS, there, "-shared", *CORE.glob("*.cpp"), kernels, "-o", library)
+    command("g++", *FLAGS, there, "-shared", *CORE.glob("*.cpp"), *kernels, "-o", library)
     return library
 
 

@@ -53,7 +53,11 @@ def build(folder: Path, more: list[Path]) -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not library.exists():
-            sources = [*sorted(CORE.glob("*.cpp")), CORE / "kernels" / "level.cpp", *more]
+            sources = [
+                *sorted(CORE.glob("*.cpp")),
+                *sorted((CORE / "kernels").glob("*.cpp")),
+                *more,
+            ]
             objects = [folder / f"{source.stem}.o" for source in sources]
             compiler = shutil.which("g++") or "g++"
             for source, target in zip(sources, objects, strict=True):

@@ -77,6 +77,8 @@ def random_model(
                 continue
             if name == "radial_scale":
                 buffer.mul_(3.0)  # moments of about one, without a calibration
+            if name.endswith("moment_scale"):
+                buffer.mul_(0.3)  # close atoms have large ones, of which states are fourth powers
             buffer.add_(0.2 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype))
     return model
 
@@ -97,7 +99,14 @@ anywhere = st.builds(random_atoms, st.integers(0, 10_000), st.integers(1, 6), ma
 distances = st.sampled_from(distances_around(CUTOFF))
 structures = anywhere | st.builds(with_pair_at, anywhere, distances, st.integers(0, 1000))
 
-forms = st.fixed_dictionaries(
+networks = st.fixed_dictionaries(
+    {
+        "hidden": st.sampled_from([[6], [6, 6], [6, 5, 6]]),
+        "activation": st.sampled_from(["silu", "relu_like", "tanh_like"]),
+        "layer_norm": st.booleans(),
+    }
+)
+of_density = st.fixed_dictionaries(
     {
         "l_max": st.integers(0, 4),
         "n_recursions": st.integers(0, 3),
@@ -111,13 +120,20 @@ forms = st.fixed_dictionaries(
         "cutoff_function": st.sampled_from(["squared_cosine", "polynomial"]),
         "standardize": st.booleans(),
         "zbl": st.sampled_from([None, {}]),
-        "readout": st.fixed_dictionaries(
-            {
-                "hidden": st.sampled_from([[6], [6, 6], [6, 5, 6]]),
-                "activation": st.sampled_from(["silu", "relu_like", "tanh_like"]),
-                "layer_norm": st.booleans(),
-            }
-        ),
+        "readout": networks,
     }
 )
+equivariant = st.fixed_dictionaries(
+    {
+        "messages": st.just("equivariant"),
+        "l_max": st.integers(1, 3),
+        "n_recursions": st.integers(0, 2),
+        "channels": st.sampled_from([3, 8]),
+        "radial_basis": st.sampled_from(["bessel", "gaussian"]),
+        "cutoff_function": st.sampled_from(["squared_cosine", "polynomial"]),
+        "zbl": st.sampled_from([None, {}]),
+        "readout": networks,
+    }
+)
+forms = of_density | equivariant
 """Every choice of the model's form."""

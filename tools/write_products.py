@@ -24,8 +24,9 @@ LAYOUT = """\
 //
 //     v = sum_p vector_weights_p b1_p        A = sum_p matrix_weights_p b2_p
 //
-// m[l]: rows of the components of moment l, each (planes, stride). b: (planes, products, stride),
-// the products b0 that are scalars. v, A: rows of the components; without `tensors` left out.
+// m[l]: rows of the components of moment l, each (planes, stride). b: the products b0 that are
+// scalars, (products, stride), those of the tangents `width` numbers further on. v, A: rows of the
+// components; without `tensors` left out.
 // The weights, (products, stride), have no tangents.
 #pragma once
 
@@ -38,7 +39,7 @@ namespace {
 template <int l_max> struct ProductCounts;
 COUNTS
 template <class F, int l_max, bool tensors>
-void products(const typename F::Real *const *m, int stride,
+void products(const typename F::Real *const *m, int stride, int64_t width,
               const typename F::Real *vector_weights, const typename F::Real *matrix_weights,
               typename F::Real *b, typename F::Real *v, typename F::Real *A) {
     using Real = typename F::Real;
@@ -56,7 +57,7 @@ template <class Real> REANN_INLINE void add_tangent(Real *sum, const Dual<Vector
 // Overwrites m_bar, laid out as m. With tangents it also adds to the gradients of the weights the
 // tangents of v_bar b1_p and A_bar b2_p, each summed over components.
 template <class F, int l_max, bool tensors>
-void adjoint_of_products(const typename F::Real *const *m, int stride,
+void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t width,
                          const typename F::Real *vector_weights,
                          const typename F::Real *matrix_weights, const typename F::Real *b_bar,
                          const typename F::Real *v_bar, const typename F::Real *A_bar,
@@ -151,9 +152,7 @@ class Trace:
         self.results = [[contract(p, values)[()] for p in scalars]]
         self.bars = [
             [
-                self.load(
-                    f"b_bar_{p}", f"load<F>(b_bar + {p} * stride + k, {len(scalars)} * stride)"
-                )
+                self.load(f"b_bar_{p}", f"load<F>(b_bar + {p} * stride + k, width)")
                 for p in range(len(scalars))
             ]
         ]
@@ -190,7 +189,7 @@ def forward(l_max: int, tensors: bool) -> list[str]:
     scalars, *sums = trace.results
     code = Code(trace.record, flat(trace.results))
     for p, value in enumerate(scalars):
-        code.store(f"b + {p} * stride + k, {len(scalars)} * stride", value)
+        code.store(f"b + {p} * stride + k, width", value)
     for name, values in zip("vA", sums, strict=False):
         for i, value in enumerate(values):
             code.store(f"{name} + {i} * row + k, stride", value)

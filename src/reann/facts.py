@@ -62,6 +62,7 @@ RadialWidth = Literal["softplus", "free"]
 DEFAULT_HOST: Final = "density"
 DEFAULT_MESSAGES: Final[Messages] = "scalar"
 DEFAULT_HEAD: Final = "energy"
+DEFAULT_BASIS: Final[RadialBasis] = "bessel"
 
 HIGHEST_L_MAX: Final = 4
 """Largest `l_max`."""
@@ -81,6 +82,10 @@ FLATTEST_CELL: Final = 1e-6
 
 # --- the model --------------------------------------------------------------------------------
 
+GAUSSIAN_MARGIN: Final = 0.6
+"""Å from zero and from the cutoff to the outermost Gaussians at the start."""
+GAUSSIAN_WIDTH: Final = 0.6
+"""Å, least standard deviation of a Gaussian at the start."""
 LAYER_NORM_EPSILON: Final = 1e-5
 """Added to the variance in layer normalization."""
 RANGE_ROUNDING: Final = 1e-4

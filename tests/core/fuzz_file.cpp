@@ -2,7 +2,7 @@
 //
 //     clang++ -std=c++17 -O1 -g -fsanitize=fuzzer,address,undefined -Isrc/reann/core
 //         -DREANN_HAS_NATIVE -DREANN_LEVEL=native -o fuzz_file tests/core/fuzz_file.cpp
-//         src/reann/core/*.cpp src/reann/core/kernels/level.cpp
+//         src/reann/core/*.cpp src/reann/core/kernels/*.cpp
 //     ./fuzz_file -max_total_time=600 -max_len=20000 corpus tests/golden/files
 //
 // The first folder grows. Headers of models, beside whole files in it, reach `parse_settings` soon.

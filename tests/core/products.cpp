@@ -43,9 +43,9 @@ template <bool tangents, int l_max, bool tensors> void evaluate() {
 
     Numbers b = zeros(planes * Counts::scalars), v = zeros(planes * 3), A = zeros(planes * 5);
     Numbers vector_bar = zeros(Counts::vectors), matrix_bar = zeros(Counts::matrices);
-    products<F, l_max, tensors>(m.data(), stride, vector_weights.data(), matrix_weights.data(),
+    products<F, l_max, tensors>(m.data(), stride, Counts::scalars * stride, vector_weights.data(), matrix_weights.data(),
                                 b.data(), v.data(), A.data());
-    adjoint_of_products<F, l_max, tensors>(m.data(), stride, vector_weights.data(),
+    adjoint_of_products<F, l_max, tensors>(m.data(), stride, Counts::scalars * stride, vector_weights.data(),
                                            matrix_weights.data(), b_bar.data(), v_bar.data(),
                                            A_bar.data(), m_bar.data(), vector_bar.data(),
                                            matrix_bar.data());

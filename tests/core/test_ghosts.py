@@ -165,7 +165,7 @@ RANKS = {
 
 @pytest.mark.parametrize("n_recursions", [0, 1, 2, 3])
 @pytest.mark.parametrize("ranks", RANKS.values(), ids=RANKS.keys())
-@pytest.mark.parametrize("messages", ["scalar", "directional"])
+@pytest.mark.parametrize("messages", ["scalar", "directional", "equivariant"])
 def test_ranks_add_up_to_the_whole(load, crystal, n_recursions, ranks, messages):
     potential, model = load(n_recursions=n_recursions, messages=messages, zbl={})
     numbers = crystal.atomic_numbers.numpy()

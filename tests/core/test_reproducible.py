@@ -28,7 +28,12 @@ TESTS = ROOT / "tests"
 
 @pytest.fixture(
     scope="module",
-    params=[(torch.float32, "scalar"), (torch.float64, "scalar"), (torch.float64, "directional")],
+    params=[
+        (torch.float32, "scalar"),
+        (torch.float64, "scalar"),
+        (torch.float64, "directional"),
+        (torch.float32, "equivariant"),
+    ],
     ids=str,
 )
 def question(request, tmp_path_factory) -> str:

@@ -71,6 +71,8 @@ MODELS = [
     {"features": "many_body"},
     {"features": "many_body", "l_max": 4, "n_radial": 19, "n_recursions": 1, "angular": "raw"},
     {"messages": "directional"},
+    {"messages": "equivariant", "l_max": 3, "channels": 9, "n_recursions": 1},
+    {"messages": "equivariant", "l_max": 1, "radial_basis": "gaussian"},
     {"messages": "directional", "l_max": 4, "n_radial": 19, "n_recursions": 3, "angular": "raw"},
     {"messages": "directional", "l_max": 0, "n_recursions": 1},
     {"radial": "pair", "cutoff_function": "polynomial", "zbl": {}},
@@ -193,7 +195,7 @@ def cases(tmp_path_factory) -> list[Path]:
             graph = several[-1] if name == "batch" else several[i % 4]
             write_system(folder / f"{i:02}-{name}", model, graph)
     for dtype in (torch.float64, torch.float32):
-        for messages in ("scalar", "directional"):
+        for messages in ("scalar", "directional", "equivariant"):
             model = random_model(dtype=dtype, messages=messages, **LARGE)
             write_system(folder / f"large-{messages}-{dtype}", model, large())
             write_with_ghosts(folder / f"large-ghosts-{messages}-{dtype}", model, large())
@@ -210,7 +212,8 @@ def compile_driver(folder: Path, flags: Iterable[str], level: str) -> Path:
     compiler = shutil.which("g++") or "g++"
     common = [compiler, "-std=c++17", "-O1", "-g1", *flags, f"-I{CORE}"]
     # slowest first
-    jobs = [(CORE / "kernels" / "level.cpp", [*LEVELS[level], f"-DREANN_LEVEL={level}"])]
+    kernels = sorted((CORE / "kernels").glob("*.cpp"))
+    jobs = [(source, [*LEVELS[level], f"-DREANN_LEVEL={level}"]) for source in kernels]
     others = [*sorted(CORE.glob("*.cpp")), ROOT / "tests" / "core" / "driver.cpp"]
     jobs += [(source, [f"-DREANN_HAS_{level.upper()}"]) for source in others]
 

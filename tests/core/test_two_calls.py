@@ -19,6 +19,7 @@ FORMS = {
     "local": {"n_recursions": 0, "zbl": {}},
     "gram": {"n_recursions": 2, "features": "gram"},
     "orbitals": {"n_recursions": 1, "features": "orbitals", "l_max": 3},
+    "equivariant": {"n_recursions": 2, "messages": "equivariant", "l_max": 3, "zbl": {}},
     "directional": {"n_recursions": 2, "messages": "directional", "zbl": {}},
 }
 

@@ -161,6 +161,7 @@ STRUCTURES = {
 FORMS = {
     "many body": {"n_recursions": 2},
     "directional": {"n_recursions": 3, "messages": "directional", "n_radial": 6, "l_max": 3},
+    "equivariant": {"n_recursions": 2, "messages": "equivariant", "channels": 12, "l_max": 3},
     "orbitals, ZBL": {"n_recursions": 1, "features": "orbitals", "zbl": {}},
     "gram": {"n_recursions": 3, "features": "gram"},
     "local": {"n_recursions": 0},

@@ -84,7 +84,7 @@ def test_gradients_of_the_parameters_are_those_of_the_reference(atoms, form, see
         assert_close(one, other, 1e-7)
 
 
-@pytest.mark.parametrize("messages", ["scalar", "directional"])
+@pytest.mark.parametrize("messages", ["scalar", "directional", "equivariant"])
 def test_single_precision_rounds_as_the_reference_does(batch, messages):
     model = random_model(messages=messages)
     exact = properties.evaluate(model, batch, PROPERTIES)

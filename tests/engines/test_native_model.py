@@ -50,7 +50,9 @@ def test_an_updated_model_is_bitwise_a_new_one(atoms, form, dtype, seed):
     set_range(new, graph)
     with torch.no_grad():  # buffers are weights, too
         new.energy_scale.mul_(1.5)
-        new.recursion.update.scale.mul_(0.7)
+        for name, buffer in new.recursion.named_buffers():
+            if name.endswith("scale"):
+                buffer.mul_(0.7)
     updated = new_model(old)
     updated.update(arrays_of(new))
     for found, expected in zip(
@@ -63,7 +65,7 @@ def test_an_updated_model_is_bitwise_a_new_one(atoms, form, dtype, seed):
 def test_the_extrapolation_is_that_of_the_reference(atoms, others, form, seed):
     model = random_model(seed=seed, **form)
     graph, known = (graph_from_atoms(one, CUTOFF) for one in (atoms, others))
-    set_range(model, known, fixed=seed % model.recursion.host.width)
+    set_range(model, known, fixed=seed % model.recursion.width)
     model.density_min[1] = -torch.inf  # the training had no carbon
     expected = model.extrapolation(graph).numpy()
     assert np.isinf(expected[atoms.numbers == 6]).all()
@@ -83,7 +85,10 @@ def test_the_extrapolation_in_single_precision_is_that_in_double(features):
         np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("form", [{}, {"messages": "directional", "zbl": {}}, {"features": "gram"}])
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"messages": "directional", "zbl": {}}, {"features": "gram"}, {"messages": "equivariant"}],
+)
 def test_weights_are_watched_one_and_all(form):
     model = random_model(**form)
     state, watched = model.state_dict(), dict(tensors_of(model))

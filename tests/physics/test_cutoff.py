@@ -58,7 +58,10 @@ def assert_smooth(model: Reann, batch: Graph, engine: str) -> None:
 @each_engine
 @each_cutoff_function
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("form", [{}, {"angular": "raw", "messages": "directional"}, {"zbl": {}}])
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"angular": "raw", "messages": "directional"}, {"messages": "equivariant"}, {"zbl": {}}],
+)
 def test_everything_is_finite_distances_around(
     batch: Graph, engine: str, function: str, dtype: torch.dtype, form: dict
 ) -> None:

@@ -58,7 +58,9 @@ def graphs(heads: list[int | None]) -> list[Graph]:
 # --- a model ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("choices", [{}, {"zbl": {}, "messages": "directional"}])
+@pytest.mark.parametrize(
+    "choices", [{}, {"zbl": {}, "messages": "directional"}, {"messages": "equivariant"}]
+)
 def test_every_structure_is_computed_by_its_own_head(choices: dict[str, Any]) -> None:
     model = two_heads(**choices)
     heads = [1, 0, None, 1]

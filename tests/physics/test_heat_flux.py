@@ -63,7 +63,7 @@ def test_the_flux_of_equivariant_messages_is_the_double_sum(n_recursions: int, l
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("messages", ["scalar", "directional"])
+@pytest.mark.parametrize("messages", ["scalar", "directional", "equivariant"])
 def test_virials_of_atoms_give_the_flux_without_recursion_only(messages: str) -> None:
     atoms = moving(random_atoms(3, 6, (False, False, False)))
     for n_recursions in (0, 1, 2):

@@ -112,7 +112,7 @@ def test_angular_functions_multiply_to_powers_of_the_cosine(l_max: int, seed: in
         torch.testing.assert_close((y[part, 0] * y[part, 1]).sum(), product**l)
 
 
-@pytest.mark.parametrize("messages", ["scalar", "directional"])
+@pytest.mark.parametrize("messages", ["scalar", "directional", "equivariant"])
 def test_the_environment_reaches_one_cutoff_further_with_each_recursion(messages: str) -> None:
     """Atom i feels exactly T + 1 hops (theory: receptive field (T + 1) rc)."""
     chain = ase.Atoms("C6", [[2.5 * i, 0.1 * (i % 2), 0] for i in range(6)])

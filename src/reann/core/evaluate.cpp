@@ -100,13 +100,13 @@ std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_ba
         const int z = run.work.atoms.element[i];
         count[z] += 1.0;
         if (run.loss->energies) reference_bar[z] += run.loss->energies[run.work.atoms.caller[i]];
-        for (int k = 0; k < weights.n_radial; ++k)
+        for (int k = 0; !weights.layers && k < weights.n_radial; ++k)
             bar[weights.coefficients_at + int64_t(z) * weights.stride + k] +=
                 run.work.coefficients_bar[i * run.rows_size + weights.stride + k];
     }
     for (int z = 0; z < weights.n_elements; ++z)
         if (count[z] > 0.0)
-            run.kernels.gradient_of_nothing(weights, z, run.chunks[0].scratch, count[z],
+            run.kernels.form(weights).gradient_of_nothing(weights, z, run.chunks[0].scratch, count[z],
                                             reference_bar[z], bar.data());
     return bar;
 }

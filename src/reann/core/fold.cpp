@@ -44,6 +44,18 @@ std::vector<double> Folded::product(const std::vector<double> &X, int rows, int 
 
 Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes)
     : settings_(settings), arrays_(arrays), prefix_(std::to_string(member) + "."), lanes_(lanes) {
+    const std::string head = "heads." + settings.head + ".";
+    reference_ = &raw(head + "reference_energies", {int64_t(settings.elements.size())});
+    reference.resize(settings.elements.size());
+    reference_array = reference_->array;
+    if (settings.equivariant) equivariant();
+    else density();
+    fold();
+}
+
+void Folded::density() {
+    const Settings &settings = settings_;
+    const std::string head = "heads." + settings.head + ".";
     const int64_t n_elements = settings.elements.size(), K = settings.n_radial;
     const int64_t n_l = settings.l_max + 1;
     n_products = static_cast<int>(n_l * K * (K + 1) / 2 + (settings.many_body ? 3 * settings.n_orbitals : 0));
@@ -76,23 +88,19 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     range.n_features = n_features_;
     for (std::vector<double> *part : {&range.low, &range.high, &range.per_width})
         part->resize(n_elements * n_features_);
-    const std::string head = "heads." + settings.head + ".";
     const Raw &update_scale = raw("recursion.update.scale", {});
     const Raw &energy_scale = raw(head + "energy_scale", {});
-    reference_ = &raw(head + "reference_energies", {n_elements});
-    reference.resize(n_elements);
-    reference_array = reference_->array;
     const int n_directed = settings.directional ? settings.l_max : 0;
     for (int t = 0; t < settings.n_recursions; ++t) {
         for (int z = 0; z < n_elements; ++z)
-            updates.push_back(network("recursion.update.networks." + std::to_string(t), settings.update, z, t,
-                                      settings.n_radial, update_scale, 1 + n_directed));
+            updates.push_back(network("recursion.update.networks." + std::to_string(t), settings.update, z, t, 0,
+                                      settings.n_radial, &update_scale, 1 + n_directed, true));
         for (int l = 0; l < n_directed; ++l)
             mixing.push_back(copy("recursion.update.moments." + std::to_string(t) + ".mixing", {n_directed, K, K}, l));
     }
     for (int z = 0; z < n_elements; ++z)
-        readout.push_back(network(head + "readout", settings.readout, z, settings.n_recursions, 1, energy_scale));
-    fold();
+        readout.push_back(network(head + "readout", settings.readout, z, settings.n_recursions, 0, 1, &energy_scale,
+                                  1, false));
 }
 
 void Folded::fold() {
@@ -103,6 +111,11 @@ void Folded::fold() {
             for (int k = 0; k < c.columns; ++k)
                 values[c.at(i, k)] = factor * c.raw.values[c.from + int64_t(i) * c.columns + k];
     }
+    std::copy(reference_->values.begin(), reference_->values.end(), reference.begin());
+    if (settings_.equivariant) {
+        fold_equivariant();
+        return;
+    }
     for (int i = 0; i < alpha.rows; ++i)
         for (int k = 0; k < alpha.columns; ++k) {
             const double x = width_->values[int64_t(i) * alpha.columns + k];
@@ -110,7 +123,6 @@ void Folded::fold() {
             values[alpha.at + int64_t(i) * alpha.stride + k] =
                 !settings_.radial_softplus || x > 20.0 ? x : std::log1p(std::exp(x));
         }
-    std::copy(reference_->values.begin(), reference_->values.end(), reference.begin());
     for (const First &first : firsts_) fold_first(first);
     fold_range();
 }
@@ -159,8 +171,13 @@ Place Folded::copy(const std::string &name, std::vector<int64_t> shape, int elem
     return copies_.back().place;
 }
 
+void Folded::copy_into(const Place &place, const Raw &from, int64_t at, const Raw *scale, int scale_at,
+                       double times) {
+    copies_.push_back({from, at, place, scale, place.columns, place.columns, place.columns, scale_at, times});
+}
+
 FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &form, int element, int t,
-                              int n_out, const Raw &scale, int n_groups) {
+                              int n_in_first, int n_out, const Raw *scale, int n_groups, bool biased) {
     const int64_t n_elements = settings_.elements.size();
     const int n_blocks = form.hidden.size() > 1 ? form.blocks : 0;
     const auto neurons = [&](FoldedLayer &layer, const std::string &at, int64_t width) {
@@ -169,11 +186,16 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
         layer.b = copy(at + ".b", {n_elements, width}, element);
     };
     FoldedNetwork net;
-    const Raw &first = raw(name + ".first.weight", {n_elements, n_features_, form.hidden[0]});
-    const Raw &first_bias = raw(name + ".first.bias", {n_elements, form.hidden[0]});
-    net.first = place(n_products, form.hidden[0]);
-    net.first_bias = place(1, form.hidden[0]);
-    firsts_.push_back({t, element, first, first_bias, net.first, net.first_bias});
+    if (t < 0) {
+        net.first = copy(name + ".first.weight", {n_elements, n_in_first, form.hidden[0]}, element);
+        net.first_bias = copy(name + ".first.bias", {n_elements, form.hidden[0]}, element);
+    } else {
+        const Raw &first = raw(name + ".first.weight", {n_elements, n_features_, form.hidden[0]});
+        const Raw &first_bias = raw(name + ".first.bias", {n_elements, form.hidden[0]});
+        net.first = place(n_products, form.hidden[0]);
+        net.first_bias = place(1, form.hidden[0]);
+        firsts_.push_back({t, element, first, first_bias, net.first, net.first_bias});
+    }
     int64_t width = form.hidden[0];
     for (int block = 0; block < n_blocks; ++block)
         for (size_t i = 0; i + 1 < form.hidden.size(); ++i) {
@@ -193,9 +215,8 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
     FoldedLayer last;
     neurons(last, name + ".activation", width);
     const int64_t n_last = int64_t(n_groups) * n_out;
-    last.weight = copy(name + ".last.weight", {n_elements, width, n_last}, element, &scale, n_groups);
-    if (name != "heads." + settings_.head + ".readout")
-        last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, &scale, n_groups);
+    last.weight = copy(name + ".last.weight", {n_elements, width, n_last}, element, scale, n_groups);
+    if (biased) last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, scale, n_groups);
     net.layers.push_back(last);
     return net;
 }

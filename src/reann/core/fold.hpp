@@ -38,6 +38,14 @@ struct FoldedNetwork {
     std::vector<FoldedLayer> layers; // of all blocks; the last holds the final neurons and `last`
 };
 
+// A layer of the equivariant recursion; see fold_equivariant.cpp.
+struct FoldedEquivariant {
+    Place radial, mixing[4], tensors[2], tensor_weights[2], linear;
+    std::vector<Place> scalars, scalars_bias;    // (elements)
+    std::vector<FoldedNetwork> gates, readout;   // (elements)
+    std::vector<double> low, high, per_width;    // range of x, (elements, channels)
+};
+
 // The range of the features in the training, for an atom of each element: (elements, features). A
 // feature lies outside by max(low - x, x - high) * per_width, as far as this is positive.
 struct FoldedRange {
@@ -62,6 +70,8 @@ class Folded {
     Place vector, matrix; // contractions for products of many moments
     std::vector<Place> mixing; // of directional messages, (recursions * l_max)
     std::vector<FoldedNetwork> updates, readout; // (recursions * elements), (elements)
+    std::vector<FoldedEquivariant> layers;       // of the equivariant recursion, else none
+    double basis_scale = 1.0;                    // of its radial basis
     std::vector<double> reference;               // e_Z in eV
     int reference_array = -1;                    // where it stands among the arrays
     int n_products = 0;                          // numbers in G, and products of many
@@ -81,10 +91,12 @@ class Folded {
         const Raw &raw;
         int64_t from;
         Place place;
-        const Raw *scale;           // a number; NULL: 1
+        const Raw *scale;           // numbers, of which one counts; NULL: 1
         int columns, group, padded; // of raw; of a group there and here
+        int scale_at = 0;
+        double times = 1.0;
 
-        double factor() const { return scale ? scale->values[0] : 1.0; }
+        double factor() const { return scale ? times * scale->values[scale_at] : times; }
 
         int64_t at(int i, int k) const {
             return place.at + int64_t(i) * place.stride + k / group * padded + k % group;
@@ -95,14 +107,32 @@ class Folded {
         const Raw &raw_weight, &raw_bias;
         Place weight, bias;
     };
+    struct Start { // mixing of layer 0: V^l_(Z,n),c = sum_k W_nk c_Z^k M^l_kc times a number
+        int l;
+        const Raw &radial, &embedding, &mixing, &scale;
+        Place place;
+    };
+    struct Standardized { // U / sigma, and the bias -sum mean / sigma U
+        int element, n_products;
+        const Raw &scalars, &mean, &scale;
+        Place weight, bias;
+    };
 
+    void density();
+    void equivariant();
+    FoldedEquivariant equivariant_layer(int t);
+    void fold_equivariant();
+    void unfold_equivariant(const std::vector<double> &bar, double *const *gradients) const;
+    void copy_into(const Place &place, const Raw &from, int64_t at, const Raw *scale = nullptr,
+                   int scale_at = 0, double times = 1.0);
     const Raw &raw(const std::string &name, std::vector<int64_t> shape);
     void read(Raw &raw) const;
     Place place(int rows, int columns);
     Place copy(const std::string &name, std::vector<int64_t> shape, int element,
                const Raw *scale = nullptr, int n_groups = 1);
+    // Of the density at `t`; with t < 0 the first layer, of `n_in_first` inputs, is copied.
     FoldedNetwork network(const std::string &name, const NetworkSettings &form, int element, int t,
-                          int n_out, const Raw &scale, int n_groups = 1);
+                          int n_in_first, int n_out, const Raw *scale, int n_groups, bool biased);
     void fold_first(const First &first);
     void fold_range();
     void unfold_first(const First &first, const std::vector<double> &bar,
@@ -119,10 +149,14 @@ class Folded {
     int n_features_ = 0; // of the model: products or orbitals
     std::vector<double> root_; // gram: sqrt(2 - delta_kk') of each product; orbitals: 1
     std::map<std::string, Raw> raws_;
+    int stride_ = 0; // channels of the equivariant recursion, padded
     const Raw *width_ = nullptr, *contraction_ = nullptr, *reference_ = nullptr;
     const Raw *mean_ = nullptr, *scale_ = nullptr, *least_ = nullptr, *most_ = nullptr; // of features
     std::vector<Copy> copies_;
     std::vector<First> firsts_;
+    std::vector<Start> starts_;
+    std::vector<Standardized> standardized_;
+    const Raw *basis_scale_ = nullptr;
 };
 
 } // namespace reann

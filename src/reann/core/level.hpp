@@ -13,17 +13,30 @@ template <class Real> struct Passes {
     void (*backward)(const Work<Real> &, Chunk<Real> &, int t);
 };
 
+// What computes the models of one form: the embedded density, or the equivariant recursion.
+template <class Real> struct Form {
+    int64_t (*scratch_size)(const Weights<Real> &, int planes);
+    double (*nothing)(const Weights<Real> &, int element, Real *scratch);
+    void (*gradient_of_nothing)(const Weights<Real> &, int element, Real *scratch, double count,
+                                double sum, double *parameters);
+    Passes<Real> plain[highest_l_max + 1], tangents[highest_l_max + 1]; // for each l_max
+};
+
 template <class Real> struct Kernels {
     int lanes; // of a vector: rows are padded to a multiple
     int64_t (*packed_size)(int rows, int columns);
     void (*pack)(const double *W, int rows, int columns, int64_t down, int64_t right, Real *packed);
     void (*multiply)(const Real *x, int64_t x_row, int rows, int depth, const Real *packed,
                      int columns, Real *y, int64_t y_row, const Real *bias, int planes);
-    int64_t (*scratch_size)(const Weights<Real> &, int planes);
-    double (*nothing)(const Weights<Real> &, int element, Real *scratch);
-    void (*gradient_of_nothing)(const Weights<Real> &, int element, Real *scratch, double count,
-                                double sum, double *parameters);
-    Passes<Real> plain[highest_l_max + 1], tangents[highest_l_max + 1]; // for each l_max
+    Form<Real> density;
+    const Form<Real> *equivariant;
+
+    const Form<Real> &form(const Weights<Real> &w) const { return w.layers ? *equivariant : density; }
+};
+
+struct EquivariantForms {
+    Form<float> single;
+    Form<double> precise;
 };
 
 struct Level {

@@ -5,22 +5,37 @@
 namespace reann {
 
 template <class Real>
-Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
+Packed<Real>::Packed(const Settings &settings, const Folded &folded) : folded_(folded) {
     const int n_elements = static_cast<int>(settings.elements.size());
-    for (const FoldedNetwork &net : folded.updates)
-        updates_.push_back(network(folded, net, settings.update));
-    for (const FoldedNetwork &net : folded.readout)
-        readout_.push_back(network(folded, net, settings.readout));
     Weights<Real> &w = weights_;
     w.l_max = settings.l_max;
     w.n_components = (w.l_max + 1) * (w.l_max + 2) * (w.l_max + 3) / 6;
     w.n_radial = settings.n_radial;
     w.n_elements = n_elements;
     w.n_recursions = settings.n_recursions;
+    w.cutoff = settings.cutoff;
+    w.polynomial_cutoff = settings.polynomial_cutoff;
+    if (settings.equivariant) equivariant(settings, folded);
+    else density(settings, folded);
+    w.kept = kept_.data();
+    w.reference = folded.reference.data();
+    w.n_parameters = static_cast<int64_t>(folded.values.size());
+    nothing_.resize(n_elements);
+    w.nothing = nothing_.data();
+    scratch_.resize(kernels_of<Real>(level()).form(w).scratch_size(w, 1));
+    fill();
+}
+
+template <class Real> void Packed<Real>::density(const Settings &settings, const Folded &folded) {
+    for (const FoldedNetwork &net : folded.updates)
+        updates_.push_back(network(folded, net, settings.update));
+    for (const FoldedNetwork &net : folded.readout)
+        readout_.push_back(network(folded, net, settings.readout));
+    Weights<Real> &w = weights_;
+    w.n_channels = settings.n_radial;
     w.stride = folded.coefficients.stride;
     w.n_features = readout_[0].first.n_in;
     w.unit_vectors = settings.unit_vectors;
-    w.polynomial_cutoff = settings.polynomial_cutoff;
     w.radial_per_pair = settings.radial_per_pair;
     if (settings.many_body) {
         w.vector = linear(folded, folded.vector, {});
@@ -31,7 +46,6 @@ Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
     w.directional = settings.directional;
     if (w.directional) w.n_rows = w.n_components;
     w.n_changes = (w.directional ? 1 + w.l_max : 1) * w.stride;
-    w.cutoff = settings.cutoff;
     w.alpha = numbers(folded, folded.alpha);
     w.center = numbers(folded, folded.center);
     w.coefficients = numbers(folded, folded.coefficients);
@@ -40,17 +54,20 @@ Packed<Real>::Packed(const Settings &settings, const Folded &folded) {
     w.coefficients_at = folded.coefficients.at;
     w.updates = updates_.data();
     w.readout = readout_.data();
-    w.reference = folded.reference.data();
-    w.n_parameters = static_cast<int64_t>(folded.values.size());
     w.range = range(settings, folded);
-    nothing_.resize(n_elements);
-    w.nothing = nothing_.data();
-    scratch_.resize(kernels_of<Real>(level()).scratch_size(w, 1));
-    fill();
+    for (int t = 0; t <= w.n_recursions; ++t) {
+        KeptSizes kept;
+        kept.moments = int64_t(w.n_components) * w.stride;
+        kept.tape = t < w.n_recursions ? updates_[t * w.n_elements].tape : readout_[0].tape;
+        kept.features = t < w.n_recursions ? 0 : w.n_features;
+        kept.changes = t < w.n_recursions && w.directional ? w.n_changes : 0;
+        kept_.push_back(kept);
+    }
 }
 
 template <class Real> void Packed<Real>::fill() {
     const Kernels<Real> &kernels = kernels_of<Real>(level());
+    weights_.basis_scale = folded_.basis_scale;
     for (const Part &part : parts_) {
         if (part.packed) {
             kernels.pack(part.from, part.rows, part.columns, part.down, part.right, part.to);
@@ -61,7 +78,7 @@ template <class Real> void Packed<Real>::fill() {
                 part.to[i * part.down + k] = static_cast<Real>(part.from[int64_t(i) * part.columns + k]);
     }
     for (size_t z = 0; z < nothing_.size(); ++z)
-        nothing_[z] = kernels.nothing(weights_, static_cast<int>(z), scratch_.data());
+        nothing_[z] = kernels.form(weights_).nothing(weights_, static_cast<int>(z), scratch_.data());
 }
 
 // `ones` ones, then zeros

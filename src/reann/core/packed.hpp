@@ -32,6 +32,10 @@ template <class Real> class Packed {
     const Real *pack(const double *from, int n_rows, int columns, int64_t down, int64_t right);
     Linear<Real> linear(const Folded &folded, const Place &weight, const Place &bias);
     Range<Real> range(const Settings &settings, const Folded &folded);
+    void density(const Settings &settings, const Folded &folded);
+    void equivariant(const Settings &settings, const Folded &folded);
+    EquivariantLayer<Real> equivariant_layer(const Settings &settings, const FoldedEquivariant &from,
+                                             const Folded &folded);
     Neurons<Real> neurons(const Folded &folded, const FoldedLayer &layer, bool tanh_like, int columns);
     Network<Real> network(const Folded &folded, const FoldedNetwork &from, const NetworkSettings &form);
 
@@ -40,6 +44,11 @@ template <class Real> class Packed {
     std::deque<std::vector<Layer<Real>>> layers_;
     std::vector<Network<Real>> updates_, readout_;
     std::vector<Linear<Real>> mixing_, contractions_;
+    std::deque<std::vector<Linear<Real>>> scalars_;
+    std::deque<std::vector<Network<Real>>> networks_;
+    std::vector<EquivariantLayer<Real>> equivariant_;
+    std::vector<KeptSizes> kept_;
+    const Folded &folded_;
     std::vector<double> nothing_;
     std::vector<Real> scratch_;
     Weights<Real> weights_;

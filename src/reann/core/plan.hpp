@@ -60,9 +60,31 @@ template <class Real> struct Range {
     bool orbitals_per_l = false;               // else summed over l
 };
 
+// One layer of the equivariant recursion (kernels/equivariant.hpp).
+template <class Real> struct EquivariantLayer {
+    Linear<Real> radial;                // basis -> radial functions of each path, t > 0
+    Linear<Real> mixing[4];             // of the sums of each l
+    const Linear<Real> *scalars;        // (elements): products, and for t > 0 own scalars -> x
+    Linear<Real> tensors[2];            // of l = 1 and 2, t < T
+    const Real *tensor_weights[2] = {}; // (elements, products, stride), t < T
+    int64_t tensor_weights_at[2] = {};
+    const Network<Real> *gates = nullptr;   // (elements), t < T
+    const Network<Real> *readout = nullptr; // (elements)
+    const Real *linear = nullptr;           // (elements, stride): the linear part of the readout
+    int64_t linear_at = 0;
+    const Real *low = nullptr, *high = nullptr, *per_width = nullptr; // range of x, (elements, stride)
+};
+
+// Numbers that the passes of a layer keep for the way back, per atom and plane.
+struct KeptSizes {
+    int64_t moments = 0, features = 0, tape = 0, changes = 0;
+    int64_t sums = 0; // with tangents only
+};
+
 template <class Real> struct Weights {
     int l_max = 0, n_components = 0, n_radial = 0, n_elements = 0, n_recursions = 0;
-    int stride = 0;     // n_radial padded
+    int n_channels = 0; // of the rows that neighbors read
+    int stride = 0;     // n_channels padded
     int n_features = 0; // padded
     bool directional = false; // messages
     int n_rows = 1;     // of an atom that neighbors read: c, then u of the components of l >= 1
@@ -76,6 +98,11 @@ template <class Real> struct Weights {
     const Network<Real> *updates = nullptr; // (recursions, elements)
     const Linear<Real> *mixing = nullptr;   // of directional messages, (recursions, l_max)
     const Network<Real> *readout = nullptr; // (elements)
+    const EquivariantLayer<Real> *layers = nullptr; // T + 1 of the equivariant recursion, or NULL
+    bool bessel = true;                             // its radial basis; else Gaussians
+    int basis_stride = 0;                           // n_radial padded
+    double basis_scale = 1.0;
+    const KeptSizes *kept = nullptr; // of each t <= T
     const double *nothing = nullptr;        // readout of an empty neighborhood, (elements)
     const double *reference = nullptr;      // e_Z, (elements)
     int64_t n_parameters = 0;               // numbers in the flat array of gradients
@@ -108,7 +135,8 @@ template <class Real> struct Edges {
     // Direction (or vector) and distance; log-derivative of the cutoff function; planes
     Real *x = nullptr, *y = nullptr, *z = nullptr, *r = nullptr, *slope = nullptr;
     Real *fc = nullptr;
-    Real *radial = nullptr;   // R_k, (edges, planes, stride)
+    Real *radial = nullptr;   // R_k, (edges, planes, stride); or the basis, (edges, planes, basis_stride)
+    Real *radial_slope = nullptr; // dB_n/dr of the basis, (edges, basis_stride), without tangents
     Real *gradient = nullptr; // dE/d(direction) and dE/dr at fixed direction, (edges, 4)
     Real *power = nullptr;    // dE/dc_ij . dc_j of the tangents, summed over t > 0; NULL: not wanted
 };
@@ -149,5 +177,8 @@ template <class Real> struct Work {
 };
 
 constexpr int block_atoms = 24; // rows of a matrix product; a multiple of its tile
+constexpr int most_block = 24;
+// Of the equivariant recursion, whose rows are wider: what a block needs stays in the cache.
+constexpr int equivariant_block(int planes) { return planes == 2 ? most_block : most_block / 2; }
 
 } // namespace reann

@@ -26,7 +26,7 @@ template <class Real> struct Run {
         bool derivatives, const reann_loss *loss)
         : weights(model.packed<Real>(member).weights()), kernels(kernels_of<Real>(level())),
           workspace(workspace), system(system), loss(loss), planes(loss ? 2 : 1),
-          passes((loss ? kernels.tangents : kernels.plain)[weights.l_max]),
+          passes((loss ? kernels.form(weights).tangents : kernels.form(weights).plain)[weights.l_max]),
           row_size(int64_t(planes) * weights.stride), rows_size(weights.n_rows * row_size) {
         workspace.begin();
         work.weights = &weights;
@@ -116,9 +116,12 @@ template <class Real> struct Run {
         edges.slope = workspace.take<Real>(capacity);
         edges.fc = workspace.take<Real>(capacity);
         if (planes == 1 && work.derivatives) edges.gradient = workspace.take<Real>(4 * capacity);
-        edges.radial = workspace.take<Real>(capacity * row_size + line);
+        const int64_t radial_row = weights.layers ? int64_t(planes) * weights.basis_stride : row_size;
+        edges.radial = workspace.take<Real>(capacity * radial_row + line);
+        if (weights.layers && planes == 1 && work.derivatives)
+            edges.radial_slope = workspace.take<Real>(capacity * weights.basis_stride + line);
         work.energies = workspace.take<double>(local);
-        if (system.forward || system.reverse) values.resize(n * weights.n_rows * planes * weights.n_radial);
+        if (system.forward || system.reverse) values.resize(n * weights.n_rows * planes * weights.n_channels);
 
         const int T = weights.n_recursions;
         coefficients.resize(T + 1);
@@ -126,20 +129,20 @@ template <class Real> struct Run {
         tape.resize(T);
         changes.resize(T);
         for (Real *&c : coefficients) c = workspace.take<Real>(n * rows_size + line);
-        const int64_t size = weights.n_components * row_size, n_chunks = chunks.size();
-        for (Real *&s : moments) s = workspace.take<Real>(local * size + n_chunks * line);
+        const int64_t n_chunks = chunks.size();
         for (int t = 0; t < T; ++t) {
-            const Network<Real> &update = weights.updates[t * weights.n_elements];
-            tape[t] = workspace.take<Real>(local * planes * update.tape);
-            if (weights.directional)
-                changes[t] = workspace.take<Real>(local * planes * weights.n_changes);
+            const KeptSizes &kept = weights.kept[t];
+            const int64_t changed = kept.changes + (planes == 2 ? kept.sums : 0);
+            moments[t] = workspace.take<Real>(local * planes * kept.moments + n_chunks * line);
+            tape[t] = workspace.take<Real>(local * planes * kept.tape);
+            changes[t] = changed ? workspace.take<Real>(local * planes * changed + line) : nullptr;
         }
         work.coefficients = coefficients.data();
         work.moments = moments.data();
         work.tape = tape.data();
         work.changes = changes.data();
         if (work.derivatives) work.coefficients_bar = workspace.take<Real>(n * rows_size);
-        const int64_t scratch = kernels.scratch_size(weights, planes);
+        const int64_t scratch = kernels.form(weights).scratch_size(weights, planes);
         for (Chunk<Real> &chunk : chunks) {
             chunk.scratch = workspace.take<Real>(scratch);
             if (work.derivatives) chunk.coefficients_bar = workspace.take<Real>(n * rows_size);
@@ -149,10 +152,10 @@ template <class Real> struct Run {
     // Lets `walk` end at the energies, and keep what `walk_back` needs.
     void split() {
         const int64_t local = system.n_local, room = chunks.size() * line;
-        const int64_t size = weights.n_components * row_size, width = planes * weights.n_features;
-        work.last_moments = workspace.take<Real>(local * size + room);
-        work.last_features = workspace.take<Real>(local * width + room);
-        work.last_tape = workspace.take<Real>(local * planes * weights.readout[0].tape);
+        const KeptSizes &kept = weights.kept[weights.n_recursions];
+        work.last_moments = workspace.take<Real>(local * planes * kept.moments + room);
+        work.last_features = workspace.take<Real>(local * planes * kept.features + room);
+        work.last_tape = workspace.take<Real>(local * planes * kept.tape);
         work.adjoint = false;
     }
 
@@ -233,19 +236,20 @@ template <class Real> struct Run {
     }
 
     void start(int64_t i) {
+        if (weights.layers) return; // the first layer sees elements alone
         const Real *c = weights.coefficients + int64_t(work.atoms.element[i]) * weights.stride;
         Real *to = coefficients[0] + i * rows_size;
         std::copy_n(c, weights.stride, to);
         if (planes == 2) std::fill_n(to + weights.stride, weights.stride, Real(0));
     }
 
-    // Adds what the chunks gave to the adjoints of c and u. Those of c accumulate over t:
-    // c^(t+1) = c^(t) + g_t passes the adjoint on; u^(t) is only read at t.
+    // Adds what the chunks gave to the adjoints of what neighbors read. That of c accumulates over t:
+    // c^(t+1) = c^(t) + g_t passes the adjoint on; all other rows are only read at t.
     void reduce(const Chunk<Real> &own, bool first) {
         const auto [from, to] = share(own);
         Real *bar = work.coefficients_bar;
         for (int64_t row = from * rows_size; row < to * rows_size; row += row_size) {
-            const bool of_c = row % rows_size == 0;
+            const bool of_c = !weights.layers && row % rows_size == 0;
             for (int64_t k = row; k < row + row_size; ++k) {
                 Real sum = first || !of_c ? Real(0) : bar[k];
                 for (Chunk<Real> &chunk : chunks) {
@@ -259,7 +263,7 @@ template <class Real> struct Run {
 
     // Rows in the caller's order and precision, exchanged, and back again.
     bool exchanged(reann_exchange call, Real *rows, bool forward) {
-        const int64_t n = system.n_atoms, local = system.n_local, K = weights.n_radial;
+        const int64_t n = system.n_atoms, local = system.n_local, K = weights.n_channels;
         const int64_t n_rows = weights.n_rows * planes, width = n_rows * K;
         const int32_t *caller = work.atoms.caller;
         const auto each = [&](int64_t begin, int64_t end, const auto &copy) {

@@ -16,6 +16,7 @@ namespace {
 constexpr int largest_count = 100'000;
 constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
 constexpr double most_weights = 2e8;   // 1.6 GB in double precision
+constexpr int most_basis = 64;         // of the equivariant recursion (kernels/basis.hpp)
 
 [[noreturn]] void impossible(const std::string &name, const std::string &what) {
     throw Error("The header of the model is damaged, or newer than this program: " + name + " " +
@@ -103,6 +104,11 @@ class Section {
         return words;
     }
 
+    // A number of a newer field, `otherwise` where files do not have it.
+    int newer_count(const char *key, int otherwise) const {
+        return object_.find(key) ? count(key) : otherwise;
+    }
+
     // A field of no meaning here, which files of an older program lack.
     void newer(const char *key) const {
         if (object_.find(key)) field(key);
@@ -187,6 +193,8 @@ void check_size(const Section &model, const Settings &settings) {
     const double n_first = settings.readout.hidden[0] +
                            static_cast<double>(settings.n_recursions) * settings.update.hidden[0];
     const double n_elements = static_cast<double>(settings.elements.size());
+    const double per_layer = 14.0 * n_elements * settings.n_channels * static_cast<double>(settings.n_channels);
+    if (settings.equivariant && per_layer * (settings.n_recursions + 1.0) > most_weights) model.wrong("channels");
     if (products * std::max(settings.gram ? 0.0 : n_features, n_elements * n_first) > most_weights)
         model.wrong("n_radial");
 }
@@ -225,6 +233,12 @@ Settings parse_settings(const std::string &text) {
                                                     "messages", messages_names);
     const bool directional = messages == Messages::directional;
     settings.directional = directional && settings.l_max > 0 && settings.n_recursions > 0;
+    settings.equivariant = messages == Messages::equivariant;
+    settings.n_channels = model.newer_count("channels", 1);
+    settings.bessel = model.as_choice<RadialBasis>(model.newer_word("radial_basis", default_basis), "radial_basis",
+                                                   radial_basis_names) == RadialBasis::bessel;
+    if (settings.equivariant && (settings.l_max < 1 || settings.l_max > 3)) model.wrong("l_max");
+    if (settings.equivariant && settings.n_radial > most_basis) model.wrong("n_radial");
     settings.unit_vectors = model.choice<Angular>("angular", angular_names) == Angular::unit;
     settings.radial_per_pair = model.choice<Radial>("radial", radial_names) == Radial::pair;
     settings.radial_softplus =

@@ -25,6 +25,9 @@ struct Settings {
     bool gram = true;   // else contracted orbitals
     bool many_body = false; // products of three and four moments, too; never with l_max < 2
     bool directional = false; // messages; only where something is passed on, with l_max > 0
+    bool equivariant = false; // messages, and with them the whole recursion
+    int n_channels = 0;       // of the equivariant recursion
+    bool bessel = true;       // its radial basis; else Gaussians
     int n_orbitals = 0; // contracted ones, never 0 after parsing
     bool orbitals_per_l = false;
     bool orbitals_per_recursion = false;

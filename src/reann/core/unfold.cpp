@@ -74,6 +74,10 @@ void Folded::unfold(const std::vector<double> &bar, double *const *gradients) co
             for (int i = 0; i < c.place.rows; ++i)
                 for (int k = 0; k < c.columns; ++k)
                     to[c.from + int64_t(i) * c.columns + k] += c.factor() * bar[c.at(i, k)];
+    if (settings_.equivariant) {
+        unfold_equivariant(bar, gradients);
+        return;
+    }
     if (double *to = gradients[width_->array])
         for (int i = 0; i < alpha.rows; ++i)
             for (int k = 0; k < alpha.columns; ++k) {

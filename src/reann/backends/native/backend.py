@@ -17,9 +17,11 @@ from reann.backends.native.weights import snapshot, workspace
 from reann.backends.protocol import Backend, Request
 from reann.graph import Graph
 from reann.model import Reann
+from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model.messages import Directional, ScalarMessages
 from reann.model.recursion import Recursion
+from reann.model.representation import Representation
 from reann.native.system import arguments
 from reann.properties import NAMES, AtomicEnergies
 
@@ -114,15 +116,23 @@ class Native(Backend):
 
 def unsupported_form(model: Reann) -> str | None:
     """Return why no C++ computes a model, in Python or in LAMMPS, None if it does."""
-    if not isinstance(model.recursion, Recursion):
-        return f"it does not know {model.recursion.messages} messages"
-    host, update = type(model.recursion.host), type(model.recursion.update)
+    if (reason := _unknown_recursion(model.recursion)) is not None:
+        return reason
+    if len(model.heads) > 1:
+        return f"it computes one head, and the model has {', '.join(model.heads)}"
+    return None
+
+
+def _unknown_recursion(recursion: Representation) -> str | None:
+    if type(recursion) is EquivariantRecursion:
+        return None
+    if not isinstance(recursion, Recursion):
+        return f"it does not know {recursion.messages} messages"
+    host, update = type(recursion.host), type(recursion.update)
     if host is not EmbeddedDensity:
         return f"it knows the host EmbeddedDensity, not {host.__name__}"
     if update not in (ScalarMessages, Directional):
         return f"it knows scalar and directional messages, not {update.__name__}"
-    if len(model.heads) > 1:
-        return f"it computes one head, and the model has {', '.join(model.heads)}"
     return None
 
 

@@ -50,6 +50,17 @@ void embed(const Work<typename F::Real> &work, const Block &block, int t,
     }
 }
 
+// The energy of a free atom and its nuclear repulsion.
+template <class Real> double free_energy(const Work<Real> &work, int64_t i) {
+    const int32_t *element = work.atoms.element;
+    const Edges<Real> &edges = work.edges;
+    double energy = work.weights->reference[element[i]];
+    if (work.zbl)
+        for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e)
+            energy += repulsion(*work.zbl, element[i], element[edges.neighbor[e]], edges.r[e]).energy;
+    return energy;
+}
+
 // dE/dr_ij = b u + (G - u (u . G)) / r for unit vectors u, b u + G for raw ones, and what follows:
 // F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij.
 template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk, int64_t i) {

@@ -32,13 +32,9 @@ void gradient_of_nothing(const Weights<Real> &w, int element, Real *scratch, dou
     nothing<Field<Real, true>>(w, element, scratch, count, sum, parameters);
 }
 
-template <class Real> constexpr Kernels<Real> kernels() {
+template <class Real> constexpr Form<Real> density_form() {
     static_assert(highest_l_max == 4, "each l_max needs its passes below");
-    return {lanes<Real>,
-            packed_size<Real>,
-            pack<Real>,
-            multiply<Real>,
-            scratch_size<Real>,
+    return {scratch_size<Real>,
             energy_of_nothing<Real>,
             gradient_of_nothing<Real>,
             {passes<Real, false, 0>(), passes<Real, false, 1>(), passes<Real, false, 2>(),
@@ -47,10 +43,17 @@ template <class Real> constexpr Kernels<Real> kernels() {
              passes<Real, true, 3>(), passes<Real, true, 4>()}};
 }
 
+template <class Real> constexpr Kernels<Real> kernels(const Form<Real> &equivariant) {
+    return {lanes<Real>,    packed_size<Real>,    pack<Real>,
+            multiply<Real>, density_form<Real>(), &equivariant};
+}
+
 } // namespace
 
+extern const EquivariantForms REANN_JOINED(equivariant_, REANN_LEVEL);
 extern const Level REANN_JOINED(level_, REANN_LEVEL);
-const Level REANN_JOINED(level_, REANN_LEVEL) = {REANN_QUOTED(REANN_LEVEL), kernels<float>(),
-                                                kernels<double>()};
+const Level REANN_JOINED(level_, REANN_LEVEL) = {
+    REANN_QUOTED(REANN_LEVEL), kernels<float>(REANN_JOINED(equivariant_, REANN_LEVEL).single),
+    kernels<double>(REANN_JOINED(equivariant_, REANN_LEVEL).precise)};
 
 } // namespace reann

@@ -24,16 +24,11 @@ void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk)
     for (Real *k = scratch.alpha_bar; k < chunk.scratch + scratch.size; ++k) *k = 0;
     find_edges<F>(work, chunk);
     const Edges<Real> &edges = work.edges;
-    const int32_t *element = work.atoms.element;
     const int64_t row = F::planes * work.weights->stride;
     for (int64_t i = chunk.begin; i < chunk.end; ++i) {
         radial_functions<F>(work, i, edges.radial + edges.begin[i] * row);
         if constexpr (F::planes == 1) {
-            double energy = work.weights->reference[element[i]];
-            if (work.zbl)
-                for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e)
-                    energy += repulsion(*work.zbl, element[i], element[edges.neighbor[e]], edges.r[e]).energy;
-            work.energies[i] = energy;
+            work.energies[i] = free_energy(work, i);
         }
     }
     if constexpr (F::planes == 1) {

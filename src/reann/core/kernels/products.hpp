@@ -3,8 +3,9 @@
 //
 //     v = sum_p vector_weights_p b1_p        A = sum_p matrix_weights_p b2_p
 //
-// m[l]: rows of the components of moment l, each (planes, stride). b: (planes, products, stride),
-// the products b0 that are scalars. v, A: rows of the components; without `tensors` left out.
+// m[l]: rows of the components of moment l, each (planes, stride). b: the products b0 that are
+// scalars, (products, stride), those of the tangents `width` numbers further on. v, A: rows of the
+// components; without `tensors` left out.
 // The weights, (products, stride), have no tangents.
 #pragma once
 
@@ -25,7 +26,7 @@ template <> struct ProductCounts<3> {
     static constexpr int scalars = 13, vectors = 10, matrices = 11;
 };
 template <class F, int l_max, bool tensors>
-void products(const typename F::Real *const *m, int stride,
+void products(const typename F::Real *const *m, int stride, int64_t width,
               const typename F::Real *vector_weights, const typename F::Real *matrix_weights,
               typename F::Real *b, typename F::Real *v, typename F::Real *A) {
     using Real = typename F::Real;
@@ -33,18 +34,18 @@ void products(const typename F::Real *const *m, int stride,
     for (int k = 0; k < stride; k += lanes<Real>) {
         if constexpr (l_max == 1 && tensors) {
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
-            store(b + 0 * stride + k, 5 * stride, s_0);
+            store(b + 0 * stride + k, width, s_0);
             const auto t1 = s_0 * s_0;
-            store(b + 1 * stride + k, 5 * stride, t1);
+            store(b + 1 * stride + k, width, t1);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t5 = v_0 * v_0 + v_1 * v_1 + v_2 * v_2;
-            store(b + 2 * stride + k, 5 * stride, t5 * Real(0.3333333333333333));
+            store(b + 2 * stride + k, width, t5 * Real(0.3333333333333333));
             const auto t6 = s_0 * t1;
-            store(b + 3 * stride + k, 5 * stride, t6 * Real(0.5));
+            store(b + 3 * stride + k, width, t6 * Real(0.5));
             const auto t7 = s_0 * t5;
-            store(b + 4 * stride + k, 5 * stride, t7 * Real(0.3333333333333333));
+            store(b + 4 * stride + k, width, t7 * Real(0.3333333333333333));
             const auto vector_weight_0 = load_vector(vector_weights + 0 * stride + k);
             const auto vector_weight_1 = load_vector(vector_weights + 1 * stride + k);
             const auto vector_weight_2 = load_vector(vector_weights + 2 * stride + k);
@@ -59,23 +60,23 @@ void products(const typename F::Real *const *m, int stride,
             store(v + 2 * row + k, stride, t15);
         } else if constexpr (l_max == 1 && !tensors) {
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
-            store(b + 0 * stride + k, 5 * stride, s_0);
+            store(b + 0 * stride + k, width, s_0);
             const auto t1 = s_0 * s_0;
-            store(b + 1 * stride + k, 5 * stride, t1);
+            store(b + 1 * stride + k, width, t1);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t5 = v_0 * v_0 + v_1 * v_1 + v_2 * v_2;
-            store(b + 2 * stride + k, 5 * stride, t5 * Real(0.3333333333333333));
+            store(b + 2 * stride + k, width, t5 * Real(0.3333333333333333));
             const auto t6 = s_0 * t1;
-            store(b + 3 * stride + k, 5 * stride, t6 * Real(0.5));
+            store(b + 3 * stride + k, width, t6 * Real(0.5));
             const auto t7 = s_0 * t5;
-            store(b + 4 * stride + k, 5 * stride, t7 * Real(0.3333333333333333));
+            store(b + 4 * stride + k, width, t7 * Real(0.3333333333333333));
         } else if constexpr (l_max == 2 && tensors) {
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
-            store(b + 0 * stride + k, 10 * stride, s_0);
+            store(b + 0 * stride + k, width, s_0);
             const auto t1 = s_0 * s_0;
-            store(b + 1 * stride + k, 10 * stride, t1);
+            store(b + 1 * stride + k, width, t1);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto t3 = v_0 * v_0;
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
@@ -83,7 +84,7 @@ void products(const typename F::Real *const *m, int stride,
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t7 = v_2 * v_2;
             const auto t8 = t3 + t5 + t7;
-            store(b + 2 * stride + k, 10 * stride, t8 * Real(0.3333333333333333));
+            store(b + 2 * stride + k, width, t8 * Real(0.3333333333333333));
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);
             const auto A_4 = load<F>(m[2] + 4 * row + k, stride);
             const auto t11 = A_3 - A_4 * Real(0.5773502691896257);
@@ -99,13 +100,13 @@ void products(const typename F::Real *const *m, int stride,
             const auto t21 = t11 - t17;
             const auto t22 = t21 * t21;
             const auto t23 = (t14 + t16 + t20) * Real(2.0) + t12 + t18 + t22;
-            store(b + 3 * stride + k, 10 * stride, t23 * Real(0.1));
+            store(b + 3 * stride + k, width, t23 * Real(0.1));
             const auto t24 = s_0 * t1;
-            store(b + 4 * stride + k, 10 * stride, t24 * Real(0.5));
+            store(b + 4 * stride + k, width, t24 * Real(0.5));
             const auto t25 = s_0 * t8;
-            store(b + 5 * stride + k, 10 * stride, t25 * Real(0.3333333333333333));
+            store(b + 5 * stride + k, width, t25 * Real(0.3333333333333333));
             const auto t26 = s_0 * t23;
-            store(b + 6 * stride + k, 10 * stride, t26 * Real(0.1));
+            store(b + 6 * stride + k, width, t26 * Real(0.1));
             const auto t27 = v_0 * t11 + v_1 * A_0 + v_2 * A_1;
             const auto t28 = v_0 * t27;
             const auto t29 = v_0 * A_0 + v_2 * A_2 - v_1 * t17;
@@ -113,7 +114,7 @@ void products(const typename F::Real *const *m, int stride,
             const auto t31 = v_0 * A_1 + v_1 * A_2 - v_2 * t21;
             const auto t32 = v_2 * t31;
             const auto t33 = t28 + t30 + t32;
-            store(b + 7 * stride + k, 10 * stride, t33 * Real(0.23570226039551584));
+            store(b + 7 * stride + k, width, t33 * Real(0.23570226039551584));
             const auto t34 = t12 + t14 + t16;
             const auto t35 = A_0 * t11 + A_1 * A_2 - A_0 * t17;
             const auto t36 = A_0 * A_2 + A_1 * t11 - A_1 * t21;
@@ -122,9 +123,9 @@ void products(const typename F::Real *const *m, int stride,
             const auto t39 = t16 + t20 + t22;
             const auto t40 = (A_0 * t35 + A_1 * t36 + A_2 * t38) * Real(2.0) + t11 * t34 - t17 * t37
                 - t21 * t39;
-            store(b + 8 * stride + k, 10 * stride, t40 * Real(0.11785113019775792));
+            store(b + 8 * stride + k, width, t40 * Real(0.11785113019775792));
             const auto t41 = t27 * t27 + t29 * t29 + t31 * t31;
-            store(b + 9 * stride + k, 10 * stride, t41 * Real(0.16666666666666666));
+            store(b + 9 * stride + k, width, t41 * Real(0.16666666666666666));
             const auto vector_weight_0 = load_vector(vector_weights + 0 * stride + k);
             const auto vector_weight_1 = load_vector(vector_weights + 1 * stride + k);
             const auto vector_weight_3 = load_vector(vector_weights + 3 * stride + k);
@@ -190,14 +191,14 @@ void products(const typename F::Real *const *m, int stride,
             store(A + 4 * row + k, stride, t85 * Real(0.5773502691896257));
         } else if constexpr (l_max == 2 && !tensors) {
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
-            store(b + 0 * stride + k, 10 * stride, s_0);
+            store(b + 0 * stride + k, width, s_0);
             const auto t1 = s_0 * s_0;
-            store(b + 1 * stride + k, 10 * stride, t1);
+            store(b + 1 * stride + k, width, t1);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t5 = v_0 * v_0 + v_1 * v_1 + v_2 * v_2;
-            store(b + 2 * stride + k, 10 * stride, t5 * Real(0.3333333333333333));
+            store(b + 2 * stride + k, width, t5 * Real(0.3333333333333333));
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);
             const auto A_4 = load<F>(m[2] + 4 * row + k, stride);
             const auto t8 = A_3 - A_4 * Real(0.5773502691896257);
@@ -213,18 +214,18 @@ void products(const typename F::Real *const *m, int stride,
             const auto t18 = t8 - t14;
             const auto t19 = t18 * t18;
             const auto t20 = (t11 + t13 + t17) * Real(2.0) + t15 + t19 + t9;
-            store(b + 3 * stride + k, 10 * stride, t20 * Real(0.1));
+            store(b + 3 * stride + k, width, t20 * Real(0.1));
             const auto t21 = s_0 * t1;
-            store(b + 4 * stride + k, 10 * stride, t21 * Real(0.5));
+            store(b + 4 * stride + k, width, t21 * Real(0.5));
             const auto t22 = s_0 * t5;
-            store(b + 5 * stride + k, 10 * stride, t22 * Real(0.3333333333333333));
+            store(b + 5 * stride + k, width, t22 * Real(0.3333333333333333));
             const auto t23 = s_0 * t20;
-            store(b + 6 * stride + k, 10 * stride, t23 * Real(0.1));
+            store(b + 6 * stride + k, width, t23 * Real(0.1));
             const auto t24 = v_0 * t8 + v_1 * A_0 + v_2 * A_1;
             const auto t25 = v_0 * A_0 + v_2 * A_2 - v_1 * t14;
             const auto t26 = v_0 * A_1 + v_1 * A_2 - v_2 * t18;
             const auto t27 = v_0 * t24 + v_1 * t25 + v_2 * t26;
-            store(b + 7 * stride + k, 10 * stride, t27 * Real(0.23570226039551584));
+            store(b + 7 * stride + k, width, t27 * Real(0.23570226039551584));
             const auto t28 = t11 + t13 + t9;
             const auto t29 = A_0 * t8 + A_1 * A_2 - A_0 * t14;
             const auto t30 = A_0 * A_2 + A_1 * t8 - A_1 * t18;
@@ -233,14 +234,14 @@ void products(const typename F::Real *const *m, int stride,
             const auto t33 = t13 + t17 + t19;
             const auto t34 = (A_0 * t29 + A_1 * t30 + A_2 * t32) * Real(2.0) + t8 * t28 - t14 * t31
                 - t18 * t33;
-            store(b + 8 * stride + k, 10 * stride, t34 * Real(0.11785113019775792));
+            store(b + 8 * stride + k, width, t34 * Real(0.11785113019775792));
             const auto t35 = t24 * t24 + t25 * t25 + t26 * t26;
-            store(b + 9 * stride + k, 10 * stride, t35 * Real(0.16666666666666666));
+            store(b + 9 * stride + k, width, t35 * Real(0.16666666666666666));
         } else if constexpr (l_max == 3 && tensors) {
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
-            store(b + 0 * stride + k, 13 * stride, s_0);
+            store(b + 0 * stride + k, width, s_0);
             const auto t1 = s_0 * s_0;
-            store(b + 1 * stride + k, 13 * stride, t1);
+            store(b + 1 * stride + k, width, t1);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto t3 = v_0 * v_0;
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
@@ -248,7 +249,7 @@ void products(const typename F::Real *const *m, int stride,
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t7 = v_2 * v_2;
             const auto t8 = t3 + t5 + t7;
-            store(b + 2 * stride + k, 13 * stride, t8 * Real(0.3333333333333333));
+            store(b + 2 * stride + k, width, t8 * Real(0.3333333333333333));
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);
             const auto A_4 = load<F>(m[2] + 4 * row + k, stride);
             const auto t11 = A_3 - A_4 * Real(0.5773502691896257);
@@ -264,13 +265,13 @@ void products(const typename F::Real *const *m, int stride,
             const auto t21 = t11 - t17;
             const auto t22 = t21 * t21;
             const auto t23 = (t14 + t16 + t20) * Real(2.0) + t12 + t18 + t22;
-            store(b + 3 * stride + k, 13 * stride, t23 * Real(0.1));
+            store(b + 3 * stride + k, width, t23 * Real(0.1));
             const auto t24 = s_0 * t1;
-            store(b + 4 * stride + k, 13 * stride, t24 * Real(0.5));
+            store(b + 4 * stride + k, width, t24 * Real(0.5));
             const auto t25 = s_0 * t8;
-            store(b + 5 * stride + k, 13 * stride, t25 * Real(0.3333333333333333));
+            store(b + 5 * stride + k, width, t25 * Real(0.3333333333333333));
             const auto t26 = s_0 * t23;
-            store(b + 6 * stride + k, 13 * stride, t26 * Real(0.1));
+            store(b + 6 * stride + k, width, t26 * Real(0.1));
             const auto t27 = v_0 * t11 + v_1 * A_0 + v_2 * A_1;
             const auto t28 = v_0 * t27;
             const auto t29 = v_0 * A_0 + v_2 * A_2 - v_1 * t17;
@@ -278,7 +279,7 @@ void products(const typename F::Real *const *m, int stride,
             const auto t31 = v_0 * A_1 + v_1 * A_2 - v_2 * t21;
             const auto t32 = v_2 * t31;
             const auto t33 = t28 + t30 + t32;
-            store(b + 7 * stride + k, 13 * stride, t33 * Real(0.23570226039551584));
+            store(b + 7 * stride + k, width, t33 * Real(0.23570226039551584));
             const auto t34 = t12 + t14 + t16;
             const auto t35 = A_0 * t11 + A_1 * A_2 - A_0 * t17;
             const auto t36 = A_0 * A_2 + A_1 * t11 - A_1 * t21;
@@ -287,9 +288,9 @@ void products(const typename F::Real *const *m, int stride,
             const auto t39 = t16 + t20 + t22;
             const auto t40 = (A_0 * t35 + A_1 * t36 + A_2 * t38) * Real(2.0) + t11 * t34 - t17 * t37
                 - t21 * t39;
-            store(b + 8 * stride + k, 13 * stride, t40 * Real(0.11785113019775792));
+            store(b + 8 * stride + k, width, t40 * Real(0.11785113019775792));
             const auto t41 = t27 * t27 + t29 * t29 + t31 * t31;
-            store(b + 9 * stride + k, 13 * stride, t41 * Real(0.16666666666666666));
+            store(b + 9 * stride + k, width, t41 * Real(0.16666666666666666));
             const auto Q_0 = load<F>(m[3] + 0 * row + k, stride);
             const auto Q_1 = load<F>(m[3] + 1 * row + k, stride);
             const auto Q_2 = load<F>(m[3] + 2 * row + k, stride);
@@ -303,7 +304,7 @@ void products(const typename F::Real *const *m, int stride,
             const auto t52 = (Q_0 * Q_0 + Q_6 * Q_6 + Q_9 * Q_9) * Real(0.3333333333333333) + Q_1 *
                 Q_1 + Q_2 * Q_2 + Q_3 * Q_3 + Q_4 * Q_4 * Real(2.0) + Q_5 * Q_5 + Q_7 * Q_7 + Q_8 *
                 Q_8;
-            store(b + 10 * stride + k, 13 * stride, t52 * Real(0.4285714285714286));
+            store(b + 10 * stride + k, width, t52 * Real(0.4285714285714286));
             const auto t53 = v_0 * Q_0 + v_1 * Q_1 + v_2 * Q_2;
             const auto t54 = v_0 * Q_1 + v_1 * Q_3 + v_2 * Q_4;
             const auto t55 = v_0 * Q_2 + v_1 * Q_4 + v_2 * Q_5;
@@ -312,13 +313,13 @@ void products(const typename F::Real *const *m, int stride,
             const auto t58 = v_0 * Q_5 + v_1 * Q_8 + v_2 * Q_9;
             const auto t59 = (A_0 * t54 + A_1 * t55 + A_2 * t57) * Real(2.0) + t11 * t53 - t17 * t56
                 - t21 * t58;
-            store(b + 11 * stride + k, 13 * stride, t59 * Real(0.23570226039551584));
+            store(b + 11 * stride + k, width, t59 * Real(0.23570226039551584));
             const auto t60 = v_0 * v_1;
             const auto t61 = v_0 * v_2;
             const auto t62 = v_1 * v_2;
             const auto t63 = (t60 * t54 + t61 * t55 + t62 * t57) * Real(2.0) + t3 * t53 + t5 * t56 +
                 t7 * t58;
-            store(b + 12 * stride + k, 13 * stride, t63 * Real(0.3333333333333333));
+            store(b + 12 * stride + k, width, t63 * Real(0.3333333333333333));
             const auto vector_weight_0 = load_vector(vector_weights + 0 * stride + k);
             const auto vector_weight_1 = load_vector(vector_weights + 1 * stride + k);
             const auto vector_weight_3 = load_vector(vector_weights + 3 * stride + k);
@@ -393,9 +394,9 @@ void products(const typename F::Real *const *m, int stride,
             store(A + 4 * row + k, stride, t113 * Real(0.5773502691896257));
         } else if constexpr (l_max == 3 && !tensors) {
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
-            store(b + 0 * stride + k, 13 * stride, s_0);
+            store(b + 0 * stride + k, width, s_0);
             const auto t1 = s_0 * s_0;
-            store(b + 1 * stride + k, 13 * stride, t1);
+            store(b + 1 * stride + k, width, t1);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto t3 = v_0 * v_0;
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
@@ -403,7 +404,7 @@ void products(const typename F::Real *const *m, int stride,
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t7 = v_2 * v_2;
             const auto t8 = t3 + t5 + t7;
-            store(b + 2 * stride + k, 13 * stride, t8 * Real(0.3333333333333333));
+            store(b + 2 * stride + k, width, t8 * Real(0.3333333333333333));
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);
             const auto A_4 = load<F>(m[2] + 4 * row + k, stride);
             const auto t11 = A_3 - A_4 * Real(0.5773502691896257);
@@ -419,18 +420,18 @@ void products(const typename F::Real *const *m, int stride,
             const auto t21 = t11 - t17;
             const auto t22 = t21 * t21;
             const auto t23 = (t14 + t16 + t20) * Real(2.0) + t12 + t18 + t22;
-            store(b + 3 * stride + k, 13 * stride, t23 * Real(0.1));
+            store(b + 3 * stride + k, width, t23 * Real(0.1));
             const auto t24 = s_0 * t1;
-            store(b + 4 * stride + k, 13 * stride, t24 * Real(0.5));
+            store(b + 4 * stride + k, width, t24 * Real(0.5));
             const auto t25 = s_0 * t8;
-            store(b + 5 * stride + k, 13 * stride, t25 * Real(0.3333333333333333));
+            store(b + 5 * stride + k, width, t25 * Real(0.3333333333333333));
             const auto t26 = s_0 * t23;
-            store(b + 6 * stride + k, 13 * stride, t26 * Real(0.1));
+            store(b + 6 * stride + k, width, t26 * Real(0.1));
             const auto t27 = v_0 * t11 + v_1 * A_0 + v_2 * A_1;
             const auto t28 = v_0 * A_0 + v_2 * A_2 - v_1 * t17;
             const auto t29 = v_0 * A_1 + v_1 * A_2 - v_2 * t21;
             const auto t30 = v_0 * t27 + v_1 * t28 + v_2 * t29;
-            store(b + 7 * stride + k, 13 * stride, t30 * Real(0.23570226039551584));
+            store(b + 7 * stride + k, width, t30 * Real(0.23570226039551584));
             const auto t31 = t12 + t14 + t16;
             const auto t32 = A_0 * t11 + A_1 * A_2 - A_0 * t17;
             const auto t33 = A_0 * A_2 + A_1 * t11 - A_1 * t21;
@@ -439,9 +440,9 @@ void products(const typename F::Real *const *m, int stride,
             const auto t36 = t16 + t20 + t22;
             const auto t37 = (A_0 * t32 + A_1 * t33 + A_2 * t35) * Real(2.0) + t11 * t31 - t17 * t34
                 - t21 * t36;
-            store(b + 8 * stride + k, 13 * stride, t37 * Real(0.11785113019775792));
+            store(b + 8 * stride + k, width, t37 * Real(0.11785113019775792));
             const auto t38 = t27 * t27 + t28 * t28 + t29 * t29;
-            store(b + 9 * stride + k, 13 * stride, t38 * Real(0.16666666666666666));
+            store(b + 9 * stride + k, width, t38 * Real(0.16666666666666666));
             const auto Q_0 = load<F>(m[3] + 0 * row + k, stride);
             const auto Q_1 = load<F>(m[3] + 1 * row + k, stride);
             const auto Q_2 = load<F>(m[3] + 2 * row + k, stride);
@@ -455,7 +456,7 @@ void products(const typename F::Real *const *m, int stride,
             const auto t49 = (Q_0 * Q_0 + Q_6 * Q_6 + Q_9 * Q_9) * Real(0.3333333333333333) + Q_1 *
                 Q_1 + Q_2 * Q_2 + Q_3 * Q_3 + Q_4 * Q_4 * Real(2.0) + Q_5 * Q_5 + Q_7 * Q_7 + Q_8 *
                 Q_8;
-            store(b + 10 * stride + k, 13 * stride, t49 * Real(0.4285714285714286));
+            store(b + 10 * stride + k, width, t49 * Real(0.4285714285714286));
             const auto t50 = v_0 * Q_0 + v_1 * Q_1 + v_2 * Q_2;
             const auto t51 = v_0 * Q_1 + v_1 * Q_3 + v_2 * Q_4;
             const auto t52 = v_0 * Q_2 + v_1 * Q_4 + v_2 * Q_5;
@@ -464,13 +465,13 @@ void products(const typename F::Real *const *m, int stride,
             const auto t55 = v_0 * Q_5 + v_1 * Q_8 + v_2 * Q_9;
             const auto t56 = (A_0 * t51 + A_1 * t52 + A_2 * t54) * Real(2.0) + t11 * t50 - t17 * t53
                 - t21 * t55;
-            store(b + 11 * stride + k, 13 * stride, t56 * Real(0.23570226039551584));
+            store(b + 11 * stride + k, width, t56 * Real(0.23570226039551584));
             const auto t57 = v_0 * v_1;
             const auto t58 = v_0 * v_2;
             const auto t59 = v_1 * v_2;
             const auto t60 = (t57 * t51 + t58 * t52 + t59 * t54) * Real(2.0) + t3 * t50 + t5 * t53 +
                 t7 * t55;
-            store(b + 12 * stride + k, 13 * stride, t60 * Real(0.3333333333333333));
+            store(b + 12 * stride + k, width, t60 * Real(0.3333333333333333));
         } else static_assert(l_max < 0, "no products of this l_max");
     }
 }
@@ -483,7 +484,7 @@ template <class Real> REANN_INLINE void add_tangent(Real *sum, const Dual<Vector
 // Overwrites m_bar, laid out as m. With tangents it also adds to the gradients of the weights the
 // tangents of v_bar b1_p and A_bar b2_p, each summed over components.
 template <class F, int l_max, bool tensors>
-void adjoint_of_products(const typename F::Real *const *m, int stride,
+void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t width,
                          const typename F::Real *vector_weights,
                          const typename F::Real *matrix_weights, const typename F::Real *b_bar,
                          const typename F::Real *v_bar, const typename F::Real *A_bar,
@@ -493,7 +494,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
     const int row = F::planes * stride;
     for (int k = 0; k < stride; k += lanes<Real>) {
         if constexpr (l_max == 1 && tensors) {
-            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, 5 * stride);
+            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto v_bar_2 = load<F>(v_bar + 2 * row + k, stride);
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
@@ -503,11 +504,11 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t7 = v_0 * v_bar_0 + v_1 * v_bar_1 + v_2 * v_bar_2;
             const auto vector_weight_1 = load_vector(vector_weights + 1 * stride + k);
             const auto t9 = v_0 * v_0 + v_1 * v_1 + v_2 * v_2;
-            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, 5 * stride);
+            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, width);
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
             const auto t12 = s_0 * s_0;
-            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, 5 * stride);
-            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, 5 * stride);
+            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, width);
+            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, width);
             const auto vector_weight_2 = load_vector(vector_weights + 2 * stride + k);
             const auto t16 = b_bar_1 + s_0 * b_bar_3 * Real(0.5) + t7 * vector_weight_2;
             const auto t17 = b_bar_0 + s_0 * t16 * Real(2.0) + t12 * b_bar_3 * Real(0.5) + t7 *
@@ -517,7 +518,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto vector_weight_3 = load_vector(vector_weights + 3 * stride + k);
             const auto t20 = s_0 * vector_weight_1 + t12 * vector_weight_2 + t9 * vector_weight_3 *
                 Real(0.3333333333333333) + vector_weight_0;
-            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, 5 * stride);
+            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, width);
             const auto t22 = b_bar_2 + s_0 * b_bar_4 + t7 * vector_weight_3;
             const auto t23 = t20 * v_bar_0 + v_0 * t22 * Real(0.6666666666666666);
             store(m_bar[1] + 0 * row + k, stride, t23);
@@ -533,21 +534,21 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t28 = t9 * t7;
             add_tangent(vector_weights_bar + 3 * stride + k, t28 * Real(0.3333333333333333));
         } else if constexpr (l_max == 1 && !tensors) {
-            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, 5 * stride);
+            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t4 = v_0 * v_0 + v_1 * v_1 + v_2 * v_2;
-            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, 5 * stride);
+            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, width);
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
             const auto t7 = s_0 * s_0;
-            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, 5 * stride);
-            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, 5 * stride);
+            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, width);
+            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, width);
             const auto t10 = b_bar_1 + s_0 * b_bar_3 * Real(0.5);
             const auto t11 = b_bar_0 + s_0 * t10 * Real(2.0) + t4 * b_bar_4 *
                 Real(0.3333333333333333) + t7 * b_bar_3 * Real(0.5);
             store(m_bar[0] + 0 * row + k, stride, t11);
-            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, 5 * stride);
+            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, width);
             const auto t13 = b_bar_2 + s_0 * b_bar_4;
             const auto t14 = v_0 * t13;
             store(m_bar[1] + 0 * row + k, stride, t14 * Real(0.6666666666666666));
@@ -556,7 +557,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t16 = v_2 * t13;
             store(m_bar[1] + 2 * row + k, stride, t16 * Real(0.6666666666666666));
         } else if constexpr (l_max == 2 && tensors) {
-            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, 10 * stride);
+            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto A_1 = load<F>(m[2] + 1 * row + k, stride);
             const auto t2 = A_1 * A_1;
             const auto A_2 = load<F>(m[2] + 2 * row + k, stride);
@@ -613,13 +614,13 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t51 = v_0 * v_bar_0 + v_1 * v_bar_1 + v_2 * v_bar_2;
             const auto vector_weight_1 = load_vector(vector_weights + 1 * stride + k);
             const auto t53 = (t16 + t2 + t4) * Real(2.0) + t10 + t17 + t25;
-            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, 10 * stride);
+            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, width);
             const auto t55 = t31 + t34 + t38;
-            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, 10 * stride);
+            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, width);
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
             const auto t58 = s_0 * s_0;
-            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, 10 * stride);
-            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, 10 * stride);
+            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, width);
+            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, width);
             const auto matrix_weight_4 = load_vector(matrix_weights + 4 * stride + k);
             const auto vector_weight_3 = load_vector(vector_weights + 3 * stride + k);
             const auto t63 = b_bar_1 + s_0 * b_bar_4 * Real(0.5) + t41 * matrix_weight_4 + t51 *
@@ -639,7 +640,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t71 = s_0 * vector_weight_1 + t53 * vector_weight_5 * Real(0.1) + t55 *
                 vector_weight_4 * Real(0.3333333333333333) + t58 * vector_weight_3 +
                 vector_weight_0;
-            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, 10 * stride);
+            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, width);
             const auto t73 = b_bar_7 + t27 * matrix_weight_7 * Real(2.1213203435596424);
             const auto matrix_weight_2 = load_vector(matrix_weights + 2 * stride + k);
             const auto t75 = s_0 * matrix_weight_5 + matrix_weight_2;
@@ -648,7 +649,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t78 = A_bar_2 * matrix_weight_7;
             const auto vector_weight_2 = load_vector(vector_weights + 2 * stride + k);
             const auto t80 = s_0 * vector_weight_6 + vector_weight_2;
-            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, 10 * stride);
+            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, width);
             const auto t82 = A_bar_4 * matrix_weight_7 * Real(2.449489742783178) + b_bar_7;
             const auto vector_weight_7 = load_vector(vector_weights + 7 * stride + k);
             const auto t84 = v_bar_2 * vector_weight_7;
@@ -664,7 +665,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t90 = A_0 * t85 + A_1 * t84 + t47 * b_bar_9 * Real(0.6666666666666666) + t7 *
                 t86 + t80 * v_bar_0 * Real(1.4142135623730951) + v_0 * t73 *
                 Real(0.4714045207910317) + v_1 * t67 + v_2 * t66;
-            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, 10 * stride);
+            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, width);
             const auto matrix_weight_8 = load_vector(matrix_weights + 8 * stride + k);
             const auto t93 = t41 * matrix_weight_8;
             const auto t94 = b_bar_2 + s_0 * b_bar_5 + t51 * vector_weight_4 + t93;
@@ -688,7 +689,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t103 = t53 * Real(0.3) + t55;
             const auto t104 = s_0 * matrix_weight_1 + t103 * matrix_weight_8 *
                 Real(0.3333333333333333) + t58 * matrix_weight_4 + matrix_weight_0;
-            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, 10 * stride);
+            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, width);
             const auto matrix_weight_3 = load_vector(matrix_weights + 3 * stride + k);
             const auto t107 = s_0 * matrix_weight_6 + matrix_weight_3;
             const auto t108 = A_2 * b_bar_8 * Real(0.3333333333333333) + t107 * A_bar_2;
@@ -696,7 +697,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t110 = A_0 * b_bar_8 * Real(0.3333333333333333) + t107 * A_bar_0;
             const auto t111 = t107 * t20 + t8 * b_bar_8 * Real(0.3333333333333333);
             const auto t112 = t107 * t27 + t7 * b_bar_8 * Real(0.3333333333333333);
-            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, 10 * stride);
+            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, width);
             const auto t114 = b_bar_3 + s_0 * b_bar_6 + t51 * vector_weight_5 + t93;
             const auto t115 = t112 + t114 * Real(0.565685424949238) - t111;
             const auto t116 = (t45 * t86 + t47 * t85 + v_0 * t89 + v_1 * t90) *
@@ -777,7 +778,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t153 = t103 * t41;
             add_tangent(matrix_weights_bar + 8 * stride + k, t153 * Real(0.3333333333333333));
         } else if constexpr (l_max == 2 && !tensors) {
-            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, 10 * stride);
+            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);
             const auto A_4 = load<F>(m[2] + 4 * row + k, stride);
             const auto t3 = A_3 - A_4 * Real(0.5773502691896257);
@@ -793,29 +794,29 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t13 = t3 - t9;
             const auto t14 = t13 * t13;
             const auto t15 = (t12 + t6 + t8) * Real(2.0) + t10 + t14 + t4;
-            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, 10 * stride);
+            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, width);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t20 = v_0 * v_0 + v_1 * v_1 + v_2 * v_2;
-            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, 10 * stride);
+            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, width);
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
             const auto t23 = s_0 * s_0;
-            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, 10 * stride);
-            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, 10 * stride);
+            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, width);
+            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, width);
             const auto t26 = b_bar_1 + s_0 * b_bar_4 * Real(0.5);
             const auto t27 = b_bar_0 + s_0 * t26 * Real(2.0) + t15 * b_bar_6 * Real(0.1) + t20 *
                 b_bar_5 * Real(0.3333333333333333) + t23 * b_bar_4 * Real(0.5);
             store(m_bar[0] + 0 * row + k, stride, t27);
             const auto t28 = v_0 * t3 + v_1 * A_0 + v_2 * A_1;
-            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, 10 * stride);
+            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, width);
             const auto t30 = v_0 * A_1 + v_1 * A_2 - v_2 * t13;
-            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, 10 * stride);
+            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, width);
             const auto t32 = t30 * b_bar_9 + v_2 * b_bar_7 * Real(0.7071067811865476);
             const auto t33 = v_0 * A_0 + v_2 * A_2 - v_1 * t9;
             const auto t34 = t33 * b_bar_9 + v_1 * b_bar_7 * Real(0.7071067811865476);
             const auto t35 = t28 * b_bar_9 + v_0 * b_bar_7 * Real(0.7071067811865476);
-            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, 10 * stride);
+            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, width);
             const auto t37 = b_bar_2 + s_0 * b_bar_5;
             const auto t38 = A_0 * t34 + A_1 * t32 + t28 * b_bar_7 * Real(0.7071067811865476) + t3 *
                 t35 + v_0 * t37 * Real(2.0);
@@ -827,13 +828,13 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
                 * t37 * Real(2.0) - t13 * t32;
             store(m_bar[1] + 2 * row + k, stride, t40 * Real(0.3333333333333333));
             const auto t41 = A_0 * t3 + A_1 * A_2 - A_0 * t9;
-            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, 10 * stride);
+            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, width);
             const auto t43 = A_2 * b_bar_8;
             const auto t44 = A_1 * b_bar_8;
             const auto t45 = A_0 * b_bar_8;
             const auto t46 = t9 * b_bar_8;
             const auto t47 = t3 * b_bar_8;
-            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, 10 * stride);
+            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, width);
             const auto t49 = b_bar_3 + s_0 * b_bar_6;
             const auto t50 = t47 + t49 * Real(1.697056274847714) - t46;
             const auto t51 = (v_0 * t34 + v_1 * t35) * Real(1.4142135623730951) + A_0 * t50 + A_1 *
@@ -870,7 +871,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t72 = t67 - t70;
             store(m_bar[2] + 4 * row + k, stride, t72 * Real(0.13608276348795434));
         } else if constexpr (l_max == 3 && tensors) {
-            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, 13 * stride);
+            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto Q_5 = load<F>(m[3] + 5 * row + k, stride);
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
@@ -954,13 +955,13 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t74 = v_0 * v_bar_0 + v_1 * v_bar_1 + v_2 * v_bar_2;
             const auto vector_weight_1 = load_vector(vector_weights + 1 * stride + k);
             const auto t76 = (t30 + t32 + t42) * Real(2.0) + t38 + t43 + t47;
-            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, 13 * stride);
+            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, width);
             const auto t78 = t51 + t53 + t56;
-            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, 13 * stride);
+            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, width);
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
             const auto t81 = s_0 * s_0;
-            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, 13 * stride);
-            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, 13 * stride);
+            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, width);
+            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, width);
             const auto matrix_weight_4 = load_vector(matrix_weights + 4 * stride + k);
             const auto vector_weight_3 = load_vector(vector_weights + 3 * stride + k);
             const auto t86 = b_bar_1 + s_0 * b_bar_4 * Real(0.5) + t59 * matrix_weight_4 + t74 *
@@ -980,12 +981,12 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t94 = s_0 * vector_weight_1 + t76 * vector_weight_5 * Real(0.1) + t78 *
                 vector_weight_4 * Real(0.3333333333333333) + t81 * vector_weight_3 +
                 vector_weight_0;
-            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, 13 * stride);
+            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, width);
             const auto t96 = b_bar_7 + t26 * matrix_weight_7 * Real(2.1213203435596424);
             const auto matrix_weight_9 = load_vector(matrix_weights + 9 * stride + k);
             const auto t98 = s_0 * matrix_weight_10 + matrix_weight_9;
-            const auto b_bar_12 = load<F>(b_bar + 12 * stride + k, 13 * stride);
-            const auto b_bar_11 = load<F>(b_bar + 11 * stride + k, 13 * stride);
+            const auto b_bar_12 = load<F>(b_bar + 12 * stride + k, width);
+            const auto b_bar_11 = load<F>(b_bar + 11 * stride + k, width);
             const auto t101 = t51 * b_bar_12 * Real(0.408248290463863) + t98 * A_bar_4 - t37 *
                 b_bar_11 * Real(0.28867513459481287);
             const auto t102 = A_2 * b_bar_11 * Real(0.3333333333333333) + t52 * b_bar_12 *
@@ -1005,7 +1006,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t111 = A_bar_2 * matrix_weight_7;
             const auto vector_weight_2 = load_vector(vector_weights + 2 * stride + k);
             const auto t113 = s_0 * vector_weight_6 + vector_weight_2;
-            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, 13 * stride);
+            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, width);
             const auto t115 = A_bar_4 * matrix_weight_7 * Real(2.449489742783178) + b_bar_7;
             const auto vector_weight_7 = load_vector(vector_weights + 7 * stride + k);
             const auto t117 = v_bar_2 * vector_weight_7;
@@ -1021,7 +1022,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t123 = A_0 * t118 + A_1 * t117 + t113 * v_bar_0 * Real(1.4142135623730951) +
                 t35 * t119 + t71 * b_bar_9 * Real(0.6666666666666666) + v_0 * t96 *
                 Real(0.4714045207910317) + v_1 * t90 + v_2 * t89;
-            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, 13 * stride);
+            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, width);
             const auto matrix_weight_8 = load_vector(matrix_weights + 8 * stride + k);
             const auto t126 = t59 * matrix_weight_8;
             const auto t127 = b_bar_2 + s_0 * b_bar_5 + t126 + t74 * vector_weight_4;
@@ -1051,7 +1052,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t136 = t76 * Real(0.3) + t78;
             const auto t137 = s_0 * matrix_weight_1 + t136 * matrix_weight_8 *
                 Real(0.3333333333333333) + t81 * matrix_weight_4 + matrix_weight_0;
-            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, 13 * stride);
+            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, width);
             const auto vector_weight_8 = load_vector(vector_weights + 8 * stride + k);
             const auto t140 = s_0 * vector_weight_9 + vector_weight_8;
             const auto t141 = t140 * v_bar_2;
@@ -1064,7 +1065,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t148 = A_0 * b_bar_8 * Real(0.3333333333333333) + t145 * A_bar_0;
             const auto t149 = t145 * t17 + t36 * b_bar_8 * Real(0.3333333333333333);
             const auto t150 = t145 * t26 + t35 * b_bar_8 * Real(0.3333333333333333);
-            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, 13 * stride);
+            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, width);
             const auto t152 = b_bar_3 + s_0 * b_bar_6 + t126 + t74 * vector_weight_5;
             const auto t153 = t150 + t152 * Real(0.565685424949238) - t149;
             const auto t154 = (Q_1 * t143 + Q_3 * t142 + Q_4 * t141) * Real(2.0) + (t70 * t119 + t71
@@ -1112,7 +1113,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             store(m_bar[2] + 3 * row + k, stride, t169 * Real(0.7071067811865476));
             const auto t170 = t166 - t168;
             store(m_bar[2] + 4 * row + k, stride, t170 * Real(0.408248290463863));
-            const auto b_bar_10 = load<F>(b_bar + 10 * stride + k, 13 * stride);
+            const auto b_bar_10 = load<F>(b_bar + 10 * stride + k, width);
             const auto t172 = Q_0 * b_bar_10 * Real(0.40406101782088427) + t35 * t143 + v_0 * t106;
             store(m_bar[3] + 0 * row + k, stride, t172 * Real(0.7071067811865476));
             const auto t173 = (t35 * t142 + v_1 * t106) * Real(0.5) + A_0 * t143 + Q_1 * b_bar_10 *
@@ -1187,7 +1188,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t204 = s_0 * t27;
             add_tangent(matrix_weights_bar + 10 * stride + k, t204 * Real(1.4142135623730951));
         } else if constexpr (l_max == 3 && !tensors) {
-            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, 13 * stride);
+            const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);
             const auto A_4 = load<F>(m[2] + 4 * row + k, stride);
             const auto t3 = A_3 - A_4 * Real(0.5773502691896257);
@@ -1203,7 +1204,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t13 = t3 - t9;
             const auto t14 = t13 * t13;
             const auto t15 = (t12 + t6 + t8) * Real(2.0) + t10 + t14 + t4;
-            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, 13 * stride);
+            const auto b_bar_6 = load<F>(b_bar + 6 * stride + k, width);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
             const auto t18 = v_0 * v_0;
             const auto v_1 = load<F>(m[1] + 1 * row + k, stride);
@@ -1211,20 +1212,20 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto v_2 = load<F>(m[1] + 2 * row + k, stride);
             const auto t22 = v_2 * v_2;
             const auto t23 = t18 + t20 + t22;
-            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, 13 * stride);
+            const auto b_bar_5 = load<F>(b_bar + 5 * stride + k, width);
             const auto s_0 = load<F>(m[0] + 0 * row + k, stride);
             const auto t26 = s_0 * s_0;
-            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, 13 * stride);
-            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, 13 * stride);
+            const auto b_bar_4 = load<F>(b_bar + 4 * stride + k, width);
+            const auto b_bar_1 = load<F>(b_bar + 1 * stride + k, width);
             const auto t29 = b_bar_1 + s_0 * b_bar_4 * Real(0.5);
             const auto t30 = b_bar_0 + s_0 * t29 * Real(2.0) + t15 * b_bar_6 * Real(0.1) + t23 *
                 b_bar_5 * Real(0.3333333333333333) + t26 * b_bar_4 * Real(0.5);
             store(m_bar[0] + 0 * row + k, stride, t30);
             const auto t31 = v_0 * t3 + v_1 * A_0 + v_2 * A_1;
-            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, 13 * stride);
+            const auto b_bar_7 = load<F>(b_bar + 7 * stride + k, width);
             const auto Q_5 = load<F>(m[3] + 5 * row + k, stride);
-            const auto b_bar_12 = load<F>(b_bar + 12 * stride + k, 13 * stride);
-            const auto b_bar_11 = load<F>(b_bar + 11 * stride + k, 13 * stride);
+            const auto b_bar_12 = load<F>(b_bar + 12 * stride + k, width);
+            const auto b_bar_11 = load<F>(b_bar + 11 * stride + k, width);
             const auto t36 = t22 * b_bar_12 - t13 * b_bar_11 * Real(0.7071067811865476);
             const auto Q_4 = load<F>(m[3] + 4 * row + k, stride);
             const auto t38 = v_1 * v_2;
@@ -1244,13 +1245,13 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             const auto t52 = v_0 * Q_1 + v_1 * Q_3 + v_2 * Q_4;
             const auto t53 = t52 * b_bar_12;
             const auto t54 = v_0 * A_1 + v_1 * A_2 - v_2 * t13;
-            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, 13 * stride);
+            const auto b_bar_9 = load<F>(b_bar + 9 * stride + k, width);
             const auto t56 = t54 * b_bar_9 + v_2 * b_bar_7 * Real(0.7071067811865476);
             const auto t57 = v_0 * A_0 + v_2 * A_2 - v_1 * t9;
             const auto t58 = t57 * b_bar_9 + v_1 * b_bar_7 * Real(0.7071067811865476);
             const auto t59 = t31 * b_bar_9 + v_0 * b_bar_7 * Real(0.7071067811865476);
             const auto t60 = v_0 * Q_0 + v_1 * Q_1 + v_2 * Q_2;
-            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, 13 * stride);
+            const auto b_bar_2 = load<F>(b_bar + 2 * stride + k, width);
             const auto t62 = b_bar_2 + s_0 * b_bar_5;
             const auto t63 = t60 * b_bar_12 + t62;
             const auto t64 = (Q_1 * t47 + Q_2 * t44 + Q_4 * t39 + v_0 * t63 + v_1 * t53 + v_2 * t51)
@@ -1276,13 +1277,13 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
                 b_bar_7 * Real(0.7071067811865476) - t13 * t56;
             store(m_bar[1] + 2 * row + k, stride, t76 * Real(0.3333333333333333));
             const auto t77 = A_0 * t3 + A_1 * A_2 - A_0 * t9;
-            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, 13 * stride);
+            const auto b_bar_8 = load<F>(b_bar + 8 * stride + k, width);
             const auto t79 = A_2 * b_bar_8;
             const auto t80 = A_1 * b_bar_8;
             const auto t81 = A_0 * b_bar_8;
             const auto t82 = t9 * b_bar_8;
             const auto t83 = t3 * b_bar_8;
-            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, 13 * stride);
+            const auto b_bar_3 = load<F>(b_bar + 3 * stride + k, width);
             const auto t85 = b_bar_3 + s_0 * b_bar_6;
             const auto t86 = t83 + t85 * Real(1.697056274847714) - t82;
             const auto t87 = (v_0 * t58 + v_1 * t59) * Real(1.4142135623730951) + A_0 * t86 + A_1 *
@@ -1318,7 +1319,7 @@ void adjoint_of_products(const typename F::Real *const *m, int stride,
             store(m_bar[2] + 3 * row + k, stride, t107 * Real(0.23570226039551584));
             const auto t108 = t103 - t106;
             store(m_bar[2] + 4 * row + k, stride, t108 * Real(0.13608276348795434));
-            const auto b_bar_10 = load<F>(b_bar + 10 * stride + k, 13 * stride);
+            const auto b_bar_10 = load<F>(b_bar + 10 * stride + k, width);
             const auto t110 = Q_0 * b_bar_10 + v_0 * t49 * Real(1.1666666666666667);
             store(m_bar[3] + 0 * row + k, stride, t110 * Real(0.2857142857142857));
             const auto t111 = Q_1 * b_bar_10 + v_0 * t47 * Real(0.7777777777777778) + v_1 * t49 *

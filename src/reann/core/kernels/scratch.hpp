@@ -51,18 +51,18 @@ template <class Real> struct Scratch {
     }
 };
 
-// Up to `block_atoms` neighboring atoms of one element.
+// Up to `most` neighboring atoms of one element.
 struct Block {
     int64_t first;
     int n, element;
 };
 
-template <class Real, class Body>
+template <int most = block_atoms, class Real, class Body>
 void each_block(const Work<Real> &work, const Chunk<Real> &chunk, const Body &body) {
     const int32_t *element = work.atoms.element;
     for (int64_t i = chunk.begin; i < chunk.end;) {
         Block block{i, 0, element[i]};
-        while (block.n < block_atoms && i < chunk.end && element[i] == block.element) {
+        while (block.n < most && i < chunk.end && element[i] == block.element) {
             ++i;
             ++block.n;
         }

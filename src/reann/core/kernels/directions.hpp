@@ -1,0 +1,275 @@
+// Sums over the neighbors of an atom in the equivariant recursion, and their adjoint.
+//
+//     w_j = R0 h0_j + R1 u.h1_j + R2 T(u).h2_j            a neighbor as seen from direction u
+//     s_a = sum_j w_j Y_a(u)      q1 = sum_j R3 h1_j      q2 = sum_j R4 h2_j
+//
+// for each channel k, the lanes of all vectors. Y_a are the monomials of components.hpp, T the five
+// components of l = 2, sqrt3 (xy, xz, yz, (xx - yy)/2, (2zz - xx - yy)/(2 sqrt3)). The radial functions R
+// of a tile of edges are a matrix product of their basis. The states h of layer 0 depend on elements
+// alone: there the sums are those of the basis for each element, and all else is mixing (fold.hpp).
+#pragma once
+
+#include "basis.hpp"
+#include "matrix.hpp"
+#include "moments.hpp"
+
+namespace reann {
+namespace {
+
+constexpr int edge_tile = 16;
+constexpr double sqrt3 = 1.7320508075688772935;
+
+// The ranks of the states, and the rows of numbers that come with them.
+template <int l_max> struct States {
+    static constexpr int highest = l_max < 2 ? l_max : 2;
+    static constexpr int paths = 1 + 2 * highest;
+    static constexpr int rows = (highest + 1) * (highest + 1); // h0, h1, h2
+    static constexpr int passed = rows - 1;                    // q1, q2
+};
+
+// Memory for a tile of edges.
+template <class Real> struct EdgeScratch {
+    Real *R, *R_slope, *R_bar; // (edges, planes, paths, stride)
+};
+
+template <class F, int l_max>
+REANN_INLINE void monomials(const typename F::Number (&u)[3],
+                            typename F::Number (&Y)[n_components(l_max)]) {
+    Y[0] = one<F>();
+    unrolled<1, n_components(l_max)>([&](auto a) REANN_LAMBDA {
+        constexpr Monomial m = monomial(a.value);
+        Y[a.value] = Y[m.parent] * u[m.coordinate];
+    });
+}
+
+template <class F>
+REANN_INLINE void direction(const Edges<typename F::Real> &edges, int64_t e, typename F::Number (&u)[3]) {
+    u[0] = number<F>(edges.x + e, edges.capacity);
+    u[1] = number<F>(edges.y + e, edges.capacity);
+    u[2] = number<F>(edges.z + e, edges.capacity);
+}
+
+// --- layer 0 ----------------------------------------------------------------------------------
+
+// sums: (elements, components, planes, basis_stride)
+template <class F, int l_max>
+void sum_of_elements(const Work<typename F::Real> &work, int64_t i, typename F::Real *sums) {
+    using Real = typename F::Real;
+    constexpr int n = n_components(l_max), W = lanes<Real>;
+    const Weights<Real> &w = *work.weights;
+    const Edges<Real> &edges = work.edges;
+    const int stride = w.basis_stride, row = F::planes * stride;
+    for (int64_t k = 0; k < int64_t(w.n_elements) * n * row; ++k) sums[k] = 0;
+    for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
+        typename F::Number u[3], Y[n];
+        direction<F>(edges, e, u);
+        monomials<F, l_max>(u, Y);
+        Real *own = sums + int64_t(work.atoms.element[edges.neighbor[e]]) * n * row;
+        for (int k = 0; k < stride; k += W) {
+            const typename F::Lanes B = load<F>(edges.radial + e * row + k, stride);
+            for (int a = 0; a < n; ++a)
+                store(own + a * row + k, stride, load<F>(own + a * row + k, stride) + B * Y[a]);
+        }
+    }
+}
+
+// bar: the adjoint of `sums`; adds to edges.gradient
+template <class Real, int l_max>
+void adjoint_of_elements(const Work<Real> &work, int64_t i, const Real *bar) {
+    constexpr int n = n_components(l_max), W = lanes<Real>;
+    const Weights<Real> &w = *work.weights;
+    const Edges<Real> &edges = work.edges;
+    const int stride = w.basis_stride;
+    for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
+        const Real u[3] = {edges.x[e], edges.y[e], edges.z[e]};
+        const Real *own = bar + int64_t(work.atoms.element[edges.neighbor[e]]) * n * stride;
+        Vector<Real> gx{}, gy{}, gz{}, gr{};
+        for (int k = 0; k < stride; k += W) {
+            Vector<Real> G[3] = {};
+            const auto of = [own, k, stride](int a) REANN_LAMBDA { return load_vector(own + a * stride + k); };
+            const Vector<Real> P = polynomial_and_slope<Real, l_max>(of, u, G);
+            const Vector<Real> B = load_vector(edges.radial + e * stride + k);
+            gx += B * G[0];
+            gy += B * G[1];
+            gz += B * G[2];
+            gr += load_vector(edges.radial_slope + e * stride + k) * P;
+        }
+        add_sums<Real>(edges.gradient + 4 * e, gx, gy, gz, gr);
+    }
+}
+
+// --- layers above -----------------------------------------------------------------------------
+
+// What a neighbor's states are along a direction: u.h1, and T(u).h2 with its derivatives along u.
+template <class F, int l_max> struct Along {
+    typename F::Lanes h0, vector, matrix, slope[3], h[States<l_max>::rows];
+
+    REANN_INLINE Along(const typename F::Real *h_j, int stride, const typename F::Number (&u)[3]) {
+        using Real = typename F::Real;
+        const int row = F::planes * stride;
+        unrolled<0, States<l_max>::rows>([&](auto a) REANN_LAMBDA { h[a.value] = load<F>(h_j + a.value * row, stride); });
+        h0 = h[0];
+        vector = h[1] * u[0] + h[2] * u[1] + h[3] * u[2];
+        if constexpr (States<l_max>::highest == 2) {
+            const Real c = Real(sqrt3);
+            slope[0] = (h[4] * u[1] + h[5] * u[2] + h[7] * u[0]) * c - h[8] * u[0];
+            slope[1] = (h[4] * u[0] + h[6] * u[2] - h[7] * u[1]) * c - h[8] * u[1];
+            slope[2] = (h[5] * u[0] + h[6] * u[1]) * c + h[8] * u[2] * Real(2);
+            matrix = (slope[0] * u[0] + slope[1] * u[1] + slope[2] * u[2]) * Real(0.5); // Euler
+        }
+    }
+};
+
+// The radial functions of some edges, and with `slopes` their derivatives.
+template <class F, int l_max>
+void radial_of_tile(const Weights<typename F::Real> &w, const Linear<typename F::Real> &radial,
+                    const Edges<typename F::Real> &edges, int64_t first, int n, bool slopes,
+                    const EdgeScratch<typename F::Real> &tile) {
+    const int stride = w.basis_stride;
+    multiply(edges.radial + first * F::planes * stride, stride, n * F::planes, radial.rows, radial.forward,
+             radial.n_out, tile.R, radial.n_out, static_cast<const typename F::Real *>(nullptr), 1);
+    if (slopes)
+        multiply(edges.radial_slope + first * stride, stride, n, radial.rows, radial.forward, radial.n_out,
+                 tile.R_slope, radial.n_out, static_cast<const typename F::Real *>(nullptr), 1);
+}
+
+// sums: s of the monomials, then q1 and q2, each row (planes, stride)
+template <class F, int l_max>
+void sum_of_states(const Work<typename F::Real> &work, int64_t i, int t,
+                   const EdgeScratch<typename F::Real> &tile, typename F::Real *sums) {
+    using Real = typename F::Real;
+    using Lanes = typename F::Lanes;
+    using S = States<l_max>;
+    constexpr int n = n_components(l_max), W = lanes<Real>;
+    const Weights<Real> &w = *work.weights;
+    const Linear<Real> &radial = w.layers[t].radial;
+    const Edges<Real> &edges = work.edges;
+    const int stride = w.stride, row = F::planes * stride, paths = radial.n_out;
+    for (int k = 0; k < (n + S::passed) * row; ++k) sums[k] = 0;
+    for (int64_t first = edges.begin[i]; first < edges.end[i]; first += edge_tile) {
+        const int64_t left = edges.end[i] - first;
+        const int n_edges = left < edge_tile ? static_cast<int>(left) : edge_tile;
+        radial_of_tile<F, l_max>(w, radial, edges, first, n_edges, false, tile);
+        for (int k = 0; k < stride; k += W) {
+            Lanes sum[n + S::passed];
+            unrolled<0, n + S::passed>([&](auto a) REANN_LAMBDA { sum[a.value] = load<F>(sums + a.value * row + k, stride); });
+            for (int e = 0; e < n_edges; ++e) {
+                typename F::Number u[3], Y[n];
+                direction<F>(edges, first + e, u);
+                monomials<F, l_max>(u, Y);
+                const Real *R = tile.R + int64_t(e) * F::planes * paths + k;
+                const Real *h_j = work.coefficients[t] + int64_t(edges.neighbor[first + e]) * S::rows * row + k;
+                const Along<F, l_max> along(h_j, stride, u);
+                Lanes weight = load<F>(R, paths) * along.h0 + load<F>(R + stride, paths) * along.vector;
+                if constexpr (S::highest == 2) weight = weight + load<F>(R + 2 * stride, paths) * along.matrix;
+                unrolled<0, n>([&](auto a) REANN_LAMBDA { sum[a.value] = sum[a.value] + weight * Y[a.value]; });
+                const Lanes R_v = load<F>(R + (S::highest + 1) * stride, paths);
+                unrolled<1, 4>([&](auto a) REANN_LAMBDA { sum[n + a.value - 1] = sum[n + a.value - 1] + R_v * along.h[a.value]; });
+                if constexpr (S::highest == 2) {
+                    const Lanes R_A = load<F>(R + 4 * stride, paths);
+                    unrolled<4, 9>([&](auto a) REANN_LAMBDA { sum[n + a.value - 1] = sum[n + a.value - 1] + R_A * along.h[a.value]; });
+                }
+            }
+            unrolled<0, n + S::passed>([&](auto a) REANN_LAMBDA { store(sums + a.value * row + k, stride, sum[a.value]); });
+        }
+    }
+}
+
+// bar: the adjoint of `sums`. Adds to the adjoint of the neighbors' states; without tangents to
+// edges.gradient, with tangents to the gradient of the mixing of radial functions.
+template <class F, int l_max>
+void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t i, int t,
+                       const EdgeScratch<typename F::Real> &tile, const typename F::Real *bar) {
+    using Real = typename F::Real;
+    using Lanes = typename F::Lanes;
+    using S = States<l_max>;
+    constexpr int n = n_components(l_max), W = lanes<Real>;
+    const Weights<Real> &w = *work.weights;
+    const Linear<Real> &radial = w.layers[t].radial;
+    const Edges<Real> &edges = work.edges;
+    const int stride = w.stride, row = F::planes * stride, paths = radial.n_out;
+    for (int64_t first = edges.begin[i]; first < edges.end[i]; first += edge_tile) {
+        const int64_t left = edges.end[i] - first;
+        const int n_edges = left < edge_tile ? static_cast<int>(left) : edge_tile;
+        radial_of_tile<F, l_max>(w, radial, edges, first, n_edges, F::planes == 1, tile);
+        for (int e = 0; e < n_edges; ++e) {
+            typename F::Number u[3];
+            direction<F>(edges, first + e, u);
+            const int64_t at = int64_t(edges.neighbor[first + e]) * S::rows * row;
+            [[maybe_unused]] Vector<Real> gx{}, gy{}, gz{}, gr{}, power{};
+            for (int k = 0; k < stride; k += W) {
+                const auto of = [bar, k, stride, row](int a) REANN_LAMBDA { return load<F>(bar + a * row + k, stride); };
+                const Real *R = tile.R + int64_t(e) * F::planes * paths + k;
+                const Along<F, l_max> along(work.coefficients[t] + at + k, stride, u);
+                const Lanes R_0 = load<F>(R, paths), R_1 = load<F>(R + stride, paths);
+                [[maybe_unused]] Lanes R_2, R_A;
+                const Lanes R_v = load<F>(R + (S::highest + 1) * stride, paths);
+                Lanes P;
+                [[maybe_unused]] Vector<Real> G[3] = {};
+                if constexpr (F::planes == 1) P = polynomial_and_slope<Real, l_max>(of, u, G);
+                else P = polynomial<F, l_max>(of, u);
+                Lanes R_bar[S::paths], h_bar[S::rows];
+                R_bar[0] = P * along.h0;
+                R_bar[1] = P * along.vector;
+                h_bar[0] = R_0 * P;
+                const Lanes turn = R_1 * P;
+                Lanes passed = zero<F>();
+                unrolled<1, 4>([&](auto a) REANN_LAMBDA {
+                    const Lanes q_bar = of(n + a.value - 1);
+                    h_bar[a.value] = turn * u[a.value - 1] + R_v * q_bar;
+                    passed = passed + along.h[a.value] * q_bar;
+                });
+                R_bar[S::highest + 1] = passed;
+                if constexpr (S::highest == 2) {
+                    R_2 = load<F>(R + 2 * stride, paths);
+                    R_A = load<F>(R + 4 * stride, paths);
+                    R_bar[2] = P * along.matrix;
+                    const Lanes bend = R_2 * P, c = bend * Real(sqrt3);
+                    h_bar[4] = c * (u[0] * u[1]);
+                    h_bar[5] = c * (u[0] * u[2]);
+                    h_bar[6] = c * (u[1] * u[2]);
+                    h_bar[7] = c * ((u[0] * u[0] - u[1] * u[1]) * Real(0.5));
+                    h_bar[8] = bend * (u[2] * u[2] - (u[0] * u[0] + u[1] * u[1]) * Real(0.5));
+                    passed = zero<F>();
+                    unrolled<4, 9>([&](auto a) REANN_LAMBDA {
+                        const Lanes q_bar = of(n + a.value - 1);
+                        h_bar[a.value] = h_bar[a.value] + R_A * q_bar;
+                        passed = passed + along.h[a.value] * q_bar;
+                    });
+                    R_bar[4] = passed;
+                }
+                Real *target = chunk.coefficients_bar + at + k;
+                unrolled<0, S::rows>([&](auto a) REANN_LAMBDA {
+                    store(target + a.value * row, stride, load<F>(target + a.value * row, stride) + h_bar[a.value]);
+                });
+                if constexpr (F::planes == 1) {
+                    Lanes weight = R_0 * along.h0 + R_1 * along.vector;
+                    if constexpr (S::highest == 2) weight = weight + R_2 * along.matrix;
+                    Vector<Real> slope[3] = {turn * along.h[1], turn * along.h[2], turn * along.h[3]};
+                    if constexpr (S::highest == 2)
+                        for (int x = 0; x < 3; ++x) slope[x] += R_2 * P * along.slope[x];
+                    gx += weight * G[0] + slope[0];
+                    gy += weight * G[1] + slope[1];
+                    gz += weight * G[2] + slope[2];
+                    const Real *R_slope = tile.R_slope + int64_t(e) * paths + k;
+                    unrolled<0, S::paths>([&](auto p) REANN_LAMBDA {
+                        gr += load_vector(R_slope + p.value * stride) * R_bar[p.value];
+                    });
+                } else {
+                    Real *to = tile.R_bar + int64_t(e) * 2 * paths + k;
+                    unrolled<0, S::paths>([&](auto p) REANN_LAMBDA { store(to + p.value * stride, paths, R_bar[p.value]); });
+                    if (edges.power)
+                        unrolled<0, S::rows>([&](auto a) REANN_LAMBDA { power += h_bar[a.value].value * along.h[a.value].tangent; });
+                }
+            }
+            if constexpr (F::planes == 1) add_sums<Real>(edges.gradient + 4 * (first + e), gx, gy, gz, gr);
+            else if (edges.power) edges.power[first + e] += sum<Real>(power);
+        }
+        if constexpr (F::planes == 2)
+            add_gradient(edges.radial + first * 2 * w.basis_stride, w.basis_stride, radial.rows, tile.R_bar,
+                         paths, 2 * n_edges, chunk.parameters + radial.weight_at, paths);
+    }
+}
+
+} // namespace
+} // namespace reann

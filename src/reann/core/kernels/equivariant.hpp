@@ -1,0 +1,252 @@
+// The passes of the equivariant recursion over the atoms of a chunk; when they run is as in passes.hpp.
+//
+//     forward    t = 0 .. T-1: sums, products, energies of the layer, states of t + 1
+//     middle     t = T: the same without states, and its adjoint, in one call or in two
+//     backward   t = T-1 .. 0: from the adjoints of energies and states to those of states and edges
+//
+// Kept of a layer are moments m, features x and e, the states before their gates; products are
+// computed again on the way back.
+#pragma once
+
+#include "embedding.hpp"
+#include "layer.hpp"
+
+namespace reann {
+namespace {
+
+template <class Real> struct KeptRows { // of a block
+    Real *m[4], *x, *e, *in[4];
+};
+
+// Where a block keeps what its adjoint needs.
+template <class F, int l_max>
+KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
+                                     const Block &block, int t, const LayerScratch<typename F::Real> &scratch) {
+    using Real = typename F::Real;
+    const Weights<Real> &w = *work.weights;
+    const int64_t row = F::planes * w.stride, n = block.n;
+    const bool last = t == w.n_recursions;
+    KeptRows<Real> kept;
+    Real *m = last ? work.last_moments : work.moments[t], *tape = last ? work.last_tape : work.tape[t];
+    Real *in = last ? nullptr : work.changes[t]; // with tangents only
+    if (m) m += block.first * n_moments(l_max) * row + chunk.gap;
+    if (tape) tape += block.first * w.kept[t].tape * F::planes;
+    if (in) in += block.first * w.kept[t].sums * F::planes;
+    kept.x = tape ? tape : scratch.x;
+    kept.e = tape ? tape + n * row : scratch.e;
+    for (int l = 0; l <= l_max; ++l) {
+        const int64_t rows = n * shell_size(l), width = F::planes * w.layers[t].mixing[l].n_in;
+        kept.m[l] = m ? m : scratch.m[l];
+        kept.in[l] = in ? in : scratch.in[l];
+        if (m) m += rows * row;
+        if (in) in += rows * width;
+    }
+    return kept;
+}
+
+template <class F> const typename F::Real *states_of(const Work<typename F::Real> &work, const Block &block, int t) {
+    return work.coefficients[t] + block.first * work.weights->n_rows * F::planes * work.weights->stride;
+}
+
+template <class F>
+void prepare_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
+    find_edges<F>(work, chunk);
+    fill_basis<F>(work, chunk);
+    const Edges<typename F::Real> &edges = work.edges;
+    if constexpr (F::planes == 1) {
+        for (int64_t i = chunk.begin; i < chunk.end; ++i) {
+            work.energies[i] = free_energy(work, i);
+            if (work.extrapolation) work.extrapolation[i] = 0.0;
+        }
+        if (work.derivatives)
+            for (int64_t k = 4 * chunk.edges; k < 4 * (chunk.edges + chunk.n_edges); ++k) edges.gradient[k] = 0;
+    } else if (edges.power) {
+        for (int64_t e = chunk.edges; e < chunk.edges + chunk.n_edges; ++e) edges.power[e] = 0;
+    }
+}
+
+// The products of a block, from its moments.
+template <class F, int l_max>
+void products_of(const Work<typename F::Real> &work, const Block &block, int t,
+                 const LayerScratch<typename F::Real> &scratch, typename F::Real *const *m) {
+    const auto &w = *work.weights;
+    const auto &layer = w.layers[t];
+    if (t < w.n_recursions)
+        products_of_block<F, l_max, true>(layer, block.element, block.n, w.stride, m, scratch);
+    else
+        products_of_block<F, l_max, false>(layer, block.element, block.n, w.stride, m, scratch);
+    if (t > 0)
+        append_own<F>(layer.scalars[block.element], block.n, w.stride, w.n_rows, states_of<F>(work, block, t), scratch.b);
+}
+
+// Takes what is read out of a free atom from the energies, exactly all of it where there are no neighbors.
+template <class Real> void above_free_atoms(const Work<Real> &work, const Block &block) {
+    const Edges<Real> &edges = work.edges;
+    for (int64_t i = block.first; i < block.first + block.n; ++i) {
+        if (edges.begin[i] == edges.end[i]) work.energies[i] = free_energy(work, i);
+        else work.energies[i] -= work.weights->nothing[block.element];
+    }
+}
+
+// Moments, features, energies, and below the last layer the states of the next one.
+template <class F, int l_max>
+void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk, const Block &block,
+                    int t, const LayerScratch<typename F::Real> &scratch) {
+    using Real = typename F::Real;
+    using S = States<l_max>;
+    const Weights<Real> &w = *work.weights;
+    const EquivariantLayer<Real> &layer = w.layers[t];
+    const int stride = w.stride, row = F::planes * stride, n = block.n;
+    const KeptRows<Real> kept = kept_rows<F, l_max>(work, chunk, block, t, scratch);
+    for (int i = 0; i < n; ++i) inputs_of_atom<F, l_max>(work, block.first + i, t, scratch, kept.in, i);
+    for (int l = 0; l <= l_max; ++l) linear<F>(layer.mixing[l], kept.in[l], n * shell_size(l), kept.m[l]);
+    products_of<F, l_max>(work, block, t, scratch, kept.m);
+    linear<F>(layer.scalars[block.element], scratch.b, n, kept.x);
+    if constexpr (F::planes == 1) {
+        read_out<F>(layer, block.element, n, stride, kept.x, scratch, work.energies + block.first);
+        if (work.extrapolation)
+            for (int i = 0; i < n; ++i) widen(layer, block.element, stride, kept.x + i * row, work.extrapolation[block.first + i]);
+    }
+    if (t == w.n_recursions) {
+        if constexpr (F::planes == 1) above_free_atoms(work, block);
+        return;
+    }
+    const Real *from[2] = {scratch.v, scratch.A};
+    Real *e = kept.e;
+    for (int l = 1; l <= S::highest; ++l) {
+        linear<F>(layer.tensors[l - 1], from[l - 1], n * shell_size(l), e);
+        e += n * shell_size(l) * row;
+    }
+    Real *next = work.coefficients[t + 1] + block.first * S::rows * row;
+    next_states<F, l_max>(layer, block.element, n, stride, kept.x, kept.e, scratch, next);
+}
+
+template <class F>
+void set_layer_seeds(const Work<typename F::Real> &work, const Block &block, typename F::Real *seeds) {
+    using Real = typename F::Real;
+    for (int i = 0; i < block.n; ++i, seeds += F::planes) {
+        const int64_t at = work.atoms.caller[block.first + i];
+        seeds[0] = work.seeds ? static_cast<Real>(work.seeds[at]) : Real(1);
+        if constexpr (F::planes == 2)
+            seeds[1] = work.atoms.energy_bar ? static_cast<Real>(work.atoms.energy_bar[at]) : Real(0);
+    }
+}
+
+template <class F, int l_max>
+void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, const Block &block,
+                      int t, const LayerScratch<typename F::Real> &scratch) {
+    using Real = typename F::Real;
+    using S = States<l_max>;
+    const Weights<Real> &w = *work.weights;
+    const EquivariantLayer<Real> &layer = w.layers[t];
+    const int stride = w.stride, row = F::planes * stride, n = block.n, z = block.element;
+    const bool last = t == w.n_recursions;
+    const KeptRows<Real> kept = kept_rows<F, l_max>(work, chunk, block, t, scratch);
+    Real seeds[2 * most_block];
+    set_layer_seeds<F>(work, block, seeds);
+    adjoint_of_read_out<F>(layer, z, n, stride, kept.x, seeds, scratch, chunk.parameters);
+    if (F::planes == 2 && !last) products_of<F, l_max>(work, block, t, scratch, kept.m);
+    if (!last) {
+        const Real *bar = work.coefficients_bar + block.first * S::rows * row;
+        Real *e_bar = scratch.e;
+        adjoint_of_next_states<F, l_max>(layer, z, n, stride, kept.x, kept.e, bar, scratch, scratch.bar, chunk.parameters);
+        e_bar = scratch.bar;
+        const Real *from[2] = {scratch.v, scratch.A};
+        Real *to[2] = {scratch.v_bar, scratch.A_bar};
+        for (int l = 1; l <= S::highest; ++l) {
+            adjoint_of_linear<F>(layer.tensors[l - 1], from[l - 1], e_bar, n * shell_size(l), to[l - 1], chunk.parameters);
+            e_bar += n * shell_size(l) * row;
+        }
+    }
+    adjoint_of_linear<F>(layer.scalars[z], scratch.b, scratch.x_bar, n, scratch.b_bar, chunk.parameters);
+    if (t > 0) { // own scalars
+        const int64_t width = layer.scalars[z].n_in;
+        for (int i = 0; i < n; ++i)
+            for (int k = 0; k < row; ++k)
+                chunk.coefficients_bar[(block.first + i) * S::rows * row + k] +=
+                    scratch.b_bar[(i * F::planes + k / stride) * width + width - stride + k % stride];
+    }
+    if (last) adjoint_of_block_products<F, l_max, false>(layer, z, n, stride, kept.m, scratch, chunk.parameters);
+    else adjoint_of_block_products<F, l_max, true>(layer, z, n, stride, kept.m, scratch, chunk.parameters);
+    for (int l = 0; l <= l_max; ++l)
+        adjoint_of_linear<F>(layer.mixing[l], kept.in[l], scratch.m_bar[l], n * shell_size(l),
+                             scratch.in_bar[l], chunk.parameters);
+    for (int i = 0; i < n; ++i) {
+        adjoint_of_inputs<F, l_max>(work, chunk, block.first + i, t, scratch, i);
+        if constexpr (F::planes == 1)
+            if (t == 0) add_forces<Real>(work, chunk, block.first + i);
+    }
+}
+
+// --- the passes ---------------------------------------------------------------------------------
+
+template <class F> constexpr int block_of_layers = equivariant_block(F::planes);
+
+template <class F, int l_max>
+void forward_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
+    const LayerScratch<typename F::Real> scratch(*work.weights, F::planes, chunk.scratch);
+    each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) { layer_of_block<F, l_max>(work, chunk, block, t, scratch); });
+}
+
+template <class F, int l_max>
+void middle_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
+    const int t = work.weights->n_recursions;
+    const LayerScratch<typename F::Real> scratch(*work.weights, F::planes, chunk.scratch);
+    each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) {
+        if (work.readout) layer_of_block<F, l_max>(work, chunk, block, t, scratch);
+        if (work.adjoint) adjoint_of_layer<F, l_max>(work, chunk, block, t, scratch);
+    });
+}
+
+template <class F, int l_max>
+void backward_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
+    const LayerScratch<typename F::Real> scratch(*work.weights, F::planes, chunk.scratch);
+    each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) { adjoint_of_layer<F, l_max>(work, chunk, block, t, scratch); });
+}
+
+// The energy of a free atom above its reference: the layers with moments of zero. With tangents, what
+// -sum_i weight_i E_free adds to the gradient, for `count` atoms of an element and `sum` of their weights.
+template <class F, int l_max>
+double free_atom(const Weights<typename F::Real> &w, int element, typename F::Real *memory, double count,
+                 double sum, double *parameters) {
+    using Real = typename F::Real;
+    using S = States<l_max>;
+    const LayerScratch<Real> scratch(w, F::planes, memory);
+    const int stride = w.stride, row = F::planes * stride, T = w.n_recursions;
+    double energy = 0.0;
+    Real *x = scratch.in[0], *states = scratch.in_bar[0], *bar = scratch.bar; // memory that is free here
+    const auto inputs = [&](int t) {
+        const Linear<Real> &scalars = w.layers[t].scalars[element];
+        for (int k = 0; k < F::planes * scalars.n_in; ++k) scratch.b[k] = 0;
+        if (t > 0) append_own<F>(scalars, 1, stride, 1, states + (t - 1) * row, scratch.b);
+    };
+    for (int k = 0; k < 8 * row; ++k) scratch.e[k] = 0;
+    for (int t = 0; t <= T; ++t) {
+        const EquivariantLayer<Real> &layer = w.layers[t];
+        inputs(t);
+        linear<F>(layer.scalars[element], scratch.b, 1, x + t * row);
+        if constexpr (F::planes == 1) read_out<F>(layer, element, 1, stride, x + t * row, scratch, &energy);
+        if (t == T) break;
+        next_states<F, l_max>(layer, element, 1, stride, x + t * row, scratch.e, scratch, scratch.m[0]);
+        for (int k = 0; k < row; ++k) states[t * row + k] = scratch.m[0][k];
+    }
+    if constexpr (F::planes == 2) {
+        const Real seeds[2] = {static_cast<Real>(-count), static_cast<Real>(-sum)};
+        for (int k = 0; k < S::rows * row; ++k) bar[k] = 0;
+        for (int t = T; t >= 0; --t) {
+            const EquivariantLayer<Real> &layer = w.layers[t];
+            const Linear<Real> &scalars = layer.scalars[element];
+            adjoint_of_read_out<F>(layer, element, 1, stride, x + t * row, seeds, scratch, parameters);
+            if (t < T)
+                adjoint_of_next_states<F, l_max>(layer, element, 1, stride, x + t * row, scratch.e, bar, scratch,
+                                                 scratch.m_bar[0], parameters);
+            inputs(t);
+            adjoint_of_linear<F>(scalars, scratch.b, scratch.x_bar, 1, scratch.b_bar, parameters);
+            for (int k = 0; k < row; ++k) bar[k] = scratch.b_bar[k / stride * scalars.n_in + scalars.n_in - stride + k % stride];
+        }
+    }
+    return energy;
+}
+
+} // namespace
+} // namespace reann
