@@ -26,8 +26,9 @@ STATISTICS_STRUCTURES = 100
 """Training structures that the standardization is taken from."""
 STATISTICS_EDGES = 200_000
 """Neighbor pairs at once while doing so."""
-TENSOR_EDGES = 50_000
-"""The same where each pair has vectors and tensors of many channels."""
+TENSOR_EDGES = 5_000
+"""The same where each pair has vectors and tensors of many channels: more do not fit in a cache,
+and take twice the time."""
 CALIBRATION_EDGES = 500_000
 """Neighbor pairs that calibrate an equivariant recursion, whose sums are kept in memory."""
 MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
