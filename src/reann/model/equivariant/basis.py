@@ -31,6 +31,8 @@ def gaussian(
     return torch.exp(-alpha * (r[..., None] - rs).square())
 
 
+COMPONENTS = (1, 3, 5, 10)
+"""Of Y_l and of moments, by l."""
 RADIAL_BASES = {"bessel": bessel, "gaussian": gaussian}
 
 

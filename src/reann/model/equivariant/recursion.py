@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reann.config import ModelConfig
-from reann.model.equivariant.basis import RADIAL_BASES, angular
+from reann.model.equivariant.basis import COMPONENTS, RADIAL_BASES, angular
 from reann.model.equivariant.layer import MATRIX, Layer, Seen, State
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS
 from reann.model.neighborhood import Neighborhood
@@ -100,8 +100,8 @@ class EquivariantRecursion(Representation):
     def of_free_atoms(self) -> Float[Tensor, "elements features"]:
         """Return x^(0) .. x^(T) of an atom of each element without neighbors: no moments."""
         counts, h = [1] * len(self.embedding), [self.embedding[:, None]]
-        sizes = [y.shape[1] for y in angular(self.embedding.new_zeros(1, 1, 3), self.l_max)]
-        zero = [self.embedding.new_zeros(len(counts), n, self.embedding.shape[1]) for n in sizes]
+        shapes = [(len(counts), n, h[0].shape[2]) for n in COMPONENTS[: self.l_max + 1]]
+        zero = [self.embedding.new_zeros(shape) for shape in shapes]
         every_x = []
         for layer in self.each_layer():
             x, h = layer.of_moments(zero, h[0], counts)
