@@ -72,6 +72,10 @@ def random_model(
             p = parameters[name]
             scale = 2.0 if name.endswith("reference_energies") else 0.1
             p.add_(scale * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+        if model.repulsion is not None:
+            radius = model.cutoff * (0.25 + 0.05 * torch.arange(len(elements), dtype=torch.float64))
+            model.repulsion.begin_at(radius[:, None] + radius)
+            model.repulsion.amplitude.mul_(0.01)
         for name, buffer in model.recursion.named_buffers():
             if name.rpartition(".")[2] not in STATISTICS:
                 continue
@@ -120,6 +124,7 @@ of_density = st.fixed_dictionaries(
         "cutoff_function": st.sampled_from(["squared_cosine", "polynomial"]),
         "standardize": st.booleans(),
         "zbl": st.sampled_from([None, {}]),
+        "repulsion": st.booleans(),
         "readout": networks,
     }
 )
@@ -132,6 +137,7 @@ equivariant = st.fixed_dictionaries(
         "radial_basis": st.sampled_from(["bessel", "gaussian"]),
         "cutoff_function": st.sampled_from(["squared_cosine", "polynomial"]),
         "zbl": st.sampled_from([None, {}]),
+        "repulsion": st.booleans(),
         "readout": networks,
     }
 )

@@ -157,6 +157,8 @@ def test_the_size_of_a_file_of_reann_is_told(library, tmp_path):
         (r"\"n_recursions\": 2", r"\"n_recursions\": 3", "missing"),
         (r"\"cutoff\": 3.0", r"\"cutoff\": NaN", "model.cutoff"),
         (r"\"angular\": \"unit\"", r"\"angular\": \"tin\"", "model.angular"),
+        (r"\"l_max\": 1", r"\"l_max\": 1, \"repulsion\": 1", "model.repulsion"),
+        (r"\"l_max\": 1", r"\"l_max\": 1, \"repulsion\": true", "repulsion.start is missing"),
         (r"\"hidden\": [4, 4]", r"\"hidden\": []", "model.readout.hidden"),
         (r"\"hidden\": [4, 4]", r"\"hidden\": [4, 5]", "model.readout.hidden"),
         (r"\"eV\"", r"\"Hartree\"", "units.energy"),

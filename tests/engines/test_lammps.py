@@ -163,7 +163,7 @@ FORMS = {
     "directional": {"n_recursions": 3, "messages": "directional", "n_radial": 6, "l_max": 3},
     "equivariant": {"n_recursions": 2, "messages": "equivariant", "channels": 12, "l_max": 3},
     "orbitals, ZBL": {"n_recursions": 1, "features": "orbitals", "zbl": {}},
-    "gram": {"n_recursions": 3, "features": "gram"},
+    "gram, repulsion": {"n_recursions": 3, "features": "gram", "repulsion": True},
     "local": {"n_recursions": 0},
 }
 

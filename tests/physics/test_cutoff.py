@@ -60,7 +60,13 @@ def assert_smooth(model: Reann, batch: Graph, engine: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "form",
-    [{}, {"angular": "raw", "messages": "directional"}, {"messages": "equivariant"}, {"zbl": {}}],
+    [
+        {},
+        {"angular": "raw", "messages": "directional"},
+        {"messages": "equivariant"},
+        {"zbl": {}},
+        {"repulsion": True},
+    ],
 )
 def test_everything_is_finite_distances_around(
     batch: Graph, engine: str, function: str, dtype: torch.dtype, form: dict

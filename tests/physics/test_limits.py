@@ -91,7 +91,7 @@ def test_recursions_start_as_none(messages: str, atoms: ase.Atoms) -> None:
 def test_an_untrained_potential_is_the_sum_of_reference_energies(
     engine: str, atoms: ase.Atoms, form: dict
 ) -> None:
-    form = form | {"zbl": None}
+    form = form | {"zbl": None, "repulsion": False}
     model = build(ModelConfig(cutoff=CUTOFF, n_radial=4, **form), ELEMENTS, 10.0, seed=1)
     with torch.no_grad():
         model.reference_energies.copy_(torch.tensor([-1.0, -2.0, -4.0]))

@@ -78,9 +78,9 @@ def told(original: Path, path: Path, tensors: dict[str, Any] | None = None, **ch
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("zbl", [None, {}])
-def test_a_potential_comes_back_as_it_was(dtype, zbl, tmp_path):
-    potential = Potential(random_model(dtype=dtype, zbl=zbl), {"n_train": 7})
+@pytest.mark.parametrize("form", [{}, {"zbl": {}}, {"repulsion": True}])
+def test_a_potential_comes_back_as_it_was(dtype, form, tmp_path):
+    potential = Potential(random_model(dtype=dtype, **form), {"n_train": 7})
     potential.save(tmp_path / "a.reann")
     loaded = load(tmp_path / "a.reann")
     assert isinstance(loaded, Potential)
@@ -317,6 +317,7 @@ def test_a_model_saved_by_torch_is_not_executed(tmp_path):
         {"features": "orbitals"},
         {"features": "orbitals", "n_orbitals": 10**9},
         {"radial": "pair"},
+        {"repulsion": True},
         {"readout": {"hidden": [10**9]}},
         {"readout": {"hidden": [3, 3], "blocks": 10**9}},
         {"readout": {"hidden": [3] * 1000}},

@@ -197,10 +197,11 @@ def test_derivatives_of_all_properties_with_respect_to_a_structure_are_right(eve
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, b in random_model(zbl={}).named_buffers() if b.is_floating_point()]
+    "name",
+    [n for n, b in random_model(zbl={}, repulsion=True).named_buffers() if b.is_floating_point()],
 )
 def test_a_buffer_at_any_depth_has_the_gradient_of_the_reference(graph, everywhere, name):
-    model = random_model(zbl={})
+    model = random_model(zbl={}, repulsion=True)
     buffer = dict(model.named_buffers())[name].requires_grad_(True)
     assert unsupported(model, graph) is None  # what is not kept has no gradient anyway
     with pytest.warns(choice.ReferenceWarning, match="gradients of buffers"):

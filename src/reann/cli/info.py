@@ -88,6 +88,8 @@ def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
     yield "preset", describe_preset(config)
     if config.zbl is not None:
         yield "repulsion", f"ZBL within {config.zbl.outer:g} of the sum of covalent radii"
+    if config.repulsion:
+        yield "repulsion", "of pairs closer than those of the training"
 
 
 def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:

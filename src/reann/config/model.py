@@ -136,6 +136,9 @@ class ModelConfig(Section):
     energies and energy scale. The first one is that of structures that name none."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
+    repulsion: bool = False
+    """Repulsion of pairs that are closer than all of their elements in the training structures,
+    where the network only extrapolates; exactly zero for all others."""
 
     @field_validator("heads")
     @classmethod

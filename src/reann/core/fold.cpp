@@ -50,6 +50,12 @@ Folded::Folded(const Settings &settings, const std::vector<Array> &arrays, int m
     reference_array = reference_->array;
     if (settings.equivariant) equivariant();
     else density();
+    repulsion.n_elements = static_cast<int>(settings.elements.size());
+    if (settings.repulsion) {
+        repulsion.start = of_pairs("repulsion.start");
+        repulsion.decay = of_pairs("repulsion.decay");
+        repulsion.amplitude = of_pairs("repulsion.amplitude");
+    }
     fold();
 }
 
@@ -147,6 +153,12 @@ const Folded::Raw &Folded::raw(const std::string &name, std::vector<int64_t> sha
         return found;
     }
     throw Error("The array " + prefix_ + name + " is missing.");
+}
+
+// Numbers of pairs of elements, (elements, elements); they stay where they are.
+const double *Folded::of_pairs(const std::string &name) {
+    const int64_t n_elements = settings_.elements.size();
+    return raw(name, {n_elements, n_elements}).values.data();
 }
 
 Place Folded::place(int rows, int columns) {

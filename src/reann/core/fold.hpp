@@ -76,6 +76,7 @@ class Folded {
     int reference_array = -1;                    // where it stands among the arrays
     int n_products = 0;                          // numbers in G, and products of many
     FoldedRange range;
+    PairRepulsion repulsion; // of pairs closer than those of the training
     const double *contraction = nullptr; // d^l of the last recursion, (l, K, M); gram: NULL
 
   private:
@@ -126,6 +127,7 @@ class Folded {
     void copy_into(const Place &place, const Raw &from, int64_t at, const Raw *scale = nullptr,
                    int scale_at = 0, double times = 1.0);
     const Raw &raw(const std::string &name, std::vector<int64_t> shape);
+    const double *of_pairs(const std::string &name);
     void read(Raw &raw) const;
     Place place(int rows, int columns);
     Place copy(const std::string &name, std::vector<int64_t> shape, int element,

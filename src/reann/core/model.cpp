@@ -7,7 +7,7 @@
 namespace reann {
 
 Model::Member::Member(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes)
-    : folded(settings, arrays, member, lanes) {
+    : folded(settings, arrays, member, lanes), repulsion(folded.repulsion) {
     if (settings.float64)
         precise = std::make_unique<Packed<double>>(settings, folded);
     else
@@ -21,7 +21,14 @@ Model::Model(const std::string &header, std::vector<Array> arrays)
     for (int m = 0; m < settings_.n_members; ++m)
         members_.push_back(std::make_unique<Member>(settings_, arrays_, m, lanes));
     let_go();
-    if (!settings_.zbl) return;
+    if (settings_.zbl) set_zbl();
+}
+
+const PairRepulsion *Model::repulsion(int member) const {
+    return settings_.zbl || settings_.repulsion ? &members_[member]->repulsion : nullptr;
+}
+
+void Model::set_zbl() {
     for (int i : settings_.elements) {
         charge_.push_back(i);
         for (int j : settings_.elements) {
@@ -30,7 +37,11 @@ Model::Model(const std::string &header, std::vector<Array> arrays)
             outer_.push_back(std::min(settings_.zbl_outer * contact, settings_.cutoff));
         }
     }
-    zbl_ = {static_cast<int>(charge_.size()), charge_.data(), inner_.data(), outer_.data()};
+    for (const std::unique_ptr<Member> &member : members_) {
+        member->repulsion.charge = charge_.data();
+        member->repulsion.inner = inner_.data();
+        member->repulsion.outer = outer_.data();
+    }
 }
 
 void Model::update(const std::vector<Array> &arrays) {

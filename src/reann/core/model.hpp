@@ -21,12 +21,13 @@ class Model {
     const std::vector<Array> &arrays() const { return arrays_; } // names and shapes, no data
     const Folded &folded(int member) const { return members_[member]->folded; }
     template <class Real> const Packed<Real> &packed(int member) const;
-    const Zbl *zbl() const { return settings_.zbl ? &zbl_ : nullptr; }
+    const PairRepulsion *repulsion(int member) const; // NULL: none
     int element(int atomic_number) const; // -1: unknown
 
   private:
     struct Member {
         Folded folded;
+        PairRepulsion repulsion;
         std::unique_ptr<Packed<float>> single;
         std::unique_ptr<Packed<double>> precise;
 
@@ -34,12 +35,12 @@ class Model {
     };
 
     void let_go(); // of the arrays of the caller
+    void set_zbl();
 
     Settings settings_;
     std::vector<Array> arrays_;
     std::vector<std::unique_ptr<Member>> members_;
-    std::vector<double> charge_, inner_, outer_;
-    Zbl zbl_;
+    std::vector<double> charge_, inner_, outer_; // of the screened nuclear repulsion
 };
 
 } // namespace reann

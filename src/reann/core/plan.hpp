@@ -109,11 +109,14 @@ template <class Real> struct Weights {
     Range<Real> range;
 };
 
-// Screened nuclear repulsion of pairs of elements; NULL if there is none.
-struct Zbl {
+// Repulsions of pairs of elements; arrays are NULL of one that the model does not have.
+struct PairRepulsion {
     int n_elements = 0;
+    // screened nuclear repulsion
     const double *charge = nullptr;                   // (elements)
     const double *inner = nullptr, *outer = nullptr; // Å, (elements, elements)
+    // repulsion of pairs closer than those of the training, each (elements, elements)
+    const double *start = nullptr, *decay = nullptr, *amplitude = nullptr; // Å, 1/Å, eV
 };
 
 // The caller's system, and the order of the engine: local atoms by element, ghosts after them.
@@ -158,7 +161,7 @@ template <class Real> struct Chunk {
 
 template <class Real> struct Work {
     const Weights<Real> *weights = nullptr;
-    const Zbl *zbl = nullptr;
+    const PairRepulsion *zbl = nullptr; // NULL: none
     Atoms atoms;
     Edges<Real> edges;
     Real *const *coefficients = nullptr; // c^(t) and u^(t), each (atoms, rows, planes, stride)

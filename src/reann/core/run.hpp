@@ -30,7 +30,7 @@ template <class Real> struct Run {
           row_size(int64_t(planes) * weights.stride), rows_size(weights.n_rows * row_size) {
         workspace.begin();
         work.weights = &weights;
-        work.zbl = loss ? nullptr : model.zbl();
+        work.zbl = loss ? nullptr : model.repulsion(member);
         work.derivatives = work.adjoint = derivatives;
         order();
         deal();

@@ -109,6 +109,9 @@ class Section {
         return object_.find(key) ? count(key) : otherwise;
     }
 
+    // A switch, off where older files do not have the field.
+    bool newer_flag(const char *key) const { return object_.find(key) && flag(key); }
+
     // A field of no meaning here, which files of an older program lack.
     void newer(const char *key) const {
         if (object_.find(key)) field(key);
@@ -257,6 +260,7 @@ Settings parse_settings(const std::string &text) {
     if (settings.head.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
         model.wrong("heads");
     repulsion(model.field("zbl"), settings);
+    settings.repulsion = model.newer_flag("repulsion");
     model.field("preset");            // how the user chose the others
     model.field("coefficient_scale"); // an array of the model
     model.no_other();

@@ -38,6 +38,7 @@ struct Settings {
     bool standardize = true;
     bool zbl = false;
     double zbl_inner = 0.0, zbl_outer = 0.0; // fractions of the sum of the covalent radii
+    bool repulsion = false; // of pairs closer than those of the training
     NetworkSettings readout, update;
     std::string head = default_head; // name of the only head
     bool float64 = false; // precision of the networks

@@ -7,7 +7,9 @@
 
 namespace reann {
 
-Repulsion repulsion(const Zbl &zbl, int i, int j, double r) {
+namespace {
+
+Repulsion of_nuclei(const PairRepulsion &zbl, int i, int j, double r) {
     const double inner = zbl.inner[i * zbl.n_elements + j], outer = zbl.outer[i * zbl.n_elements + j];
     if (r >= outer) return {0.0, 0.0};
     const double z_i = zbl.charge[i], z_j = zbl.charge[j];
@@ -24,6 +26,23 @@ Repulsion repulsion(const Zbl &zbl, int i, int j, double r) {
     const double f_slope = -30.0 * u * u * (1.0 - u) * (1.0 - u) / width;
     const double scale = 0.5 * zbl_coulomb * z_i * z_j / r;
     return {scale * phi * f, scale * (phi_slope * f + phi * f_slope - phi * f / r)};
+}
+
+Repulsion of_close_pairs(const PairRepulsion &pairs, int i, int j, double r) {
+    const int pair = i * pairs.n_elements + j;
+    if (r >= pairs.start[pair]) return {0.0, 0.0};
+    const double b = pairs.decay[pair], A = 0.5 * pairs.amplitude[pair], y = b * (pairs.start[pair] - r);
+    const double rest = std::expm1(y) - y - y * y / 2.0;
+    return {A * (rest - y * y * y / 6.0), -A * b * rest};
+}
+
+} // namespace
+
+Repulsion repulsion(const PairRepulsion &pairs, int i, int j, double r) {
+    const Repulsion none{0.0, 0.0};
+    const Repulsion nuclei = pairs.charge ? of_nuclei(pairs, i, j, r) : none;
+    const Repulsion close = pairs.start ? of_close_pairs(pairs, i, j, r) : none;
+    return {nuclei.energy + close.energy, nuclei.slope + close.slope};
 }
 
 } // namespace reann

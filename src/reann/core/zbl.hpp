@@ -1,6 +1,8 @@
-// Screened nuclear repulsion at short range (Ziegler, Biersack, Littmark, 1985); see zbl.py.
+// Repulsion of pairs at short range: of screened nuclei (Ziegler, Biersack, Littmark, 1985; zbl.py),
+// and of pairs closer than those of the training (repulsion.py).
 //
 //     1/2 Z_i Z_j e^2 / (4 pi eps0 r) phi(r / a) f(r),   a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23)
+//     1/2 A (e^y - 1 - y - y^2/2 - y^3/6),   y = b (r_0 - r),   for r < r_0
 #pragma once
 
 #include "plan.hpp"
@@ -11,6 +13,6 @@ struct Repulsion {
     double energy, slope; // eV, and its derivative with respect to r
 };
 
-Repulsion repulsion(const Zbl &zbl, int element_i, int element_j, double r);
+Repulsion repulsion(const PairRepulsion &pairs, int element_i, int element_j, double r);
 
 } // namespace reann

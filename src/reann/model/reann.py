@@ -27,6 +27,7 @@ from reann.model.networks import Network
 from reann.model.nodes import Update
 from reann.model.recursion import Recursion
 from reann.model.representation import Representation
+from reann.model.repulsion import Repulsion
 from reann.model.terms import Outputs, Term, summed
 from reann.model.zbl import ZBL
 from reann.torch_state import differentiable
@@ -50,7 +51,7 @@ class Embedding(NamedTuple):
 
 
 class Reann(nn.Module):
-    """Atomic energies E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)] (+ ZBL).
+    """Atomic energies E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)] (+ repulsion).
 
     An atom without neighbors has rho = 0 at every T: its energy is e_Z exactly. With equivariant
     messages the features x of all layers take the place of rho, and those of a free atom that of 0.
@@ -95,6 +96,7 @@ class Reann(nn.Module):
         )
         self.output_heads = output_heads(config, n_elements, width, generator)
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
+        self.repulsion = Repulsion(self.elements, config.cutoff) if config.repulsion else None
 
         shape = (n_elements, width)
         self.register_buffer("density_min", torch.full(shape, -torch.inf))
@@ -118,10 +120,8 @@ class Reann(nn.Module):
 
     def outputs(self, atoms: Neighborhood) -> Outputs:
         """Return the sum of the network and all other terms, in the order of the elements."""
-        terms: list[Term] = [self.network]
-        if self.zbl is not None:
-            terms.append(self.zbl)
-        return summed(terms, atoms)
+        others: list[Term | None] = [self.zbl, self.repulsion]
+        return summed([self.network, *(term for term in others if term is not None)], atoms)
 
     def network(
         self,
@@ -275,7 +275,7 @@ def build(
 
 @differentiable()
 def in_precision(model: Reann, dtype: torch.dtype) -> Reann:
-    """Convert the networks to `dtype`; reference energies, energy scale and ZBL stay float64."""
+    """Convert the networks to `dtype`; all that is an energy stays float64."""
     # Constants are not in the state: rounded once, they would stay so when converted back.
     for name, tensor in model.state_dict(keep_vars=True).items():
         owner, _, own_name = name.rpartition(".")

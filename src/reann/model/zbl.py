@@ -67,11 +67,16 @@ class ZBL(nn.Module):
     ) -> Float[Tensor, " atoms"]:
         """Return half of each pair's energy for each atom, eV; r in Å, elements as indices."""
         pair = (center[:, None].expand_as(neighbor), neighbor)
-        charge_i, charge_j = self.charge[pair[0]], self.charge[pair[1]]
-        x = r * (charge_i.pow(ZBL_EXPONENT) + charge_j.pow(ZBL_EXPONENT)) / ZBL_LENGTH
-        terms = zip(ZBL_AMPLITUDES, ZBL_DECAYS, strict=True)
-        screening = sum(a * torch.exp(-d * x) for a, d in terms)
+        energy = screened_repulsion(r, self.charge[pair[0]], self.charge[pair[1]])
         inner, outer = self.inner[pair], self.outer[pair]
         u = ((r - inner) / (outer - inner)).clamp(0.0, 1.0)
         switch = 1.0 - u.pow(3) * (10.0 - u * (15.0 - 6.0 * u))
-        return (0.5 * ZBL_COULOMB * charge_i * charge_j / r * screening * switch).sum(1)
+        return (0.5 * energy * switch).sum(1)
+
+
+def screened_repulsion(r: Tensor, charge_i: Tensor, charge_j: Tensor) -> Tensor:
+    """Return the energy of pairs of nuclei without the switch, eV; r in Å."""
+    x = r * (charge_i.pow(ZBL_EXPONENT) + charge_j.pow(ZBL_EXPONENT)) / ZBL_LENGTH
+    terms = zip(ZBL_AMPLITUDES, ZBL_DECAYS, strict=True)
+    screening = sum(a * torch.exp(-d * x) for a, d in terms)
+    return ZBL_COULOMB * charge_i * charge_j / r * screening

@@ -17,6 +17,7 @@ from reann.data.loader import Loader
 from reann.errors import counted
 from reann.model import Reann
 from reann.potential import Potential, labels_of, load
+from reann.training.contacts import keep_repulsive
 from reann.training.describe import describe, metadata
 from reann.training.distributed import World
 from reann.training.extend import changes_of_schedule
@@ -170,6 +171,7 @@ def _finished(config: Config, common: Common, start: Start, trainer: Trainer) ->
     state, training = trainer.state, config.training
     with state.best_weights():
         record_ranges(start.model, common.parts.train)
+        keep_repulsive(start.model)
     progress, baseline = state.progress, common.parts.baseline
     reason, warning = nothing_learned(progress, baseline, warm_start=common.warm_start), None
     if reason is not None:

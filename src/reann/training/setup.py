@@ -25,6 +25,7 @@ from reann.data.statistics import (
 from reann.errors import UserError
 from reann.model import Reann, build
 from reann.model.reann import in_precision
+from reann.training.contacts import set_repulsion
 from reann.training.distributed import World
 from reann.training.loss import Loss, label_scales
 from reann.training.standardize import set_standardization
@@ -252,6 +253,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     """
     if warm_start is not None:
         model = start_of(single(warm_start), parts.reference)
+        set_repulsion(model, parts.train, before=True)
         return in_precision(model, _dtype(config)), parts.reference.source
     model = build(
         config.model,
@@ -266,6 +268,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
             for row, z in enumerate(model.elements):
                 head.reference_energies[row] = reference.values.get(z, 0.0)
     set_standardization(model, parts.train, config.run.seed)
+    set_repulsion(model, parts.train)
     for head, reference in zip(model.heads.every(), parts.references, strict=True):
         # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
         head.reference_energies.requires_grad_(reference.source == "fit")
