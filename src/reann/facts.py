@@ -101,3 +101,7 @@ ZBL_LENGTH: Final = 0.46850
 """Å, numerator of the screening length."""
 ZBL_LARGEST_INNER: Final = 0.9
 """Largest distance of full repulsion, in cutoffs."""
+
+REPULSION_WIDTH: Final = 0.3
+"""Within which the network's forces fade on pairs closer than those of the training, in units of
+the shortest distance there."""

@@ -1,4 +1,4 @@
-"""The repulsion of close pairs: nothing for the data, and no attraction below them."""
+"""Pairs closer than any of the training repel each other, and nothing changes for the data."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ase.neighborlist import neighbor_list
 
 from models import each_engine, random_model
 from reann.config import Config
+from reann.facts import REPULSION_WIDTH
 from reann.model import Reann
 from reann.potential import Potential, load
 from reann.training.contacts import CLOSEST, LEAST_FORCE, keep_repulsive, pair_forces
@@ -49,25 +50,33 @@ def test_a_pair_from_the_shortest_distance_on_is_untouched(engine, dtype):
         np.testing.assert_array_equal(with_it, without_it)
 
 
+def seen(r: np.ndarray, start: float) -> tuple[np.ndarray, np.ndarray]:
+    """The distance that the network sees, and its slope."""
+    u = np.clip((start - r) / (REPULSION_WIDTH * start), 0.0, 1.0)
+    slope = 1.0 - (10.0 * u**3 - 15.0 * u**4 + 6.0 * u**5)
+    return start - REPULSION_WIDTH * start * (u - 2.5 * u**4 + 3.0 * u**5 - u**6), slope
+
+
 @each_engine
-def test_a_closer_pair_has_an_exponential_without_the_beginning_of_its_series(engine):
-    model = random_model(repulsion=True)
+@pytest.mark.parametrize("form", [{}, {"angular": "raw"}, {"messages": "equivariant"}])
+def test_a_closer_pair_has_an_exponential_and_a_network_that_fades(engine, form):
+    model, bare = random_model(repulsion=True, **form), random_model(**form)
     assert model.repulsion is not None
     start, b, A = (
-        getattr(model.repulsion, n)[1, 2].item() for n in ("start", "decay", "amplitude")
+        getattr(model.repulsion, name)[1, 2].item() for name in ("start", "decay", "amplitude")
     )
-    r = start * np.array([0.2, 0.5, 0.9, 0.99])
-    energies, forces = (
-        x - y
-        for x, y in zip(curve(model, r, engine), curve(random_model(), r, engine), strict=True)
-    )
+    r = start * np.array([0.2, 0.5, 0.69, 0.75, 0.9, 0.99])
+    R, slope = seen(r, start)
+    energies, forces = curve(model, r, engine)
+    of_network, force_of_network = curve(bare, R, engine)
     y = b * (start - r)
     terms = [sum(x**k / math.factorial(k) for k in range(4, 40)) for x in y]
-    np.testing.assert_allclose(energies, A * np.array(terms), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(energies - of_network, A * np.array(terms), rtol=1e-9, atol=1e-11)
     terms = [sum(x**k / math.factorial(k) for k in range(3, 40)) for x in y]
-    np.testing.assert_allclose(forces, A * b * np.array(terms), rtol=1e-9, atol=1e-12)
-    assert (np.diff(energies) < 0).all()
-    assert (np.diff(forces) < 0).all()
+    wanted = A * b * np.array(terms) + slope * force_of_network
+    np.testing.assert_allclose(forces, wanted, rtol=1e-9, atol=1e-11)
+    assert R[0] == pytest.approx((1 - REPULSION_WIDTH / 2) * start)
+    assert slope[0] == 0.0
 
 
 def attractive() -> Reann:

@@ -137,8 +137,8 @@ class ModelConfig(Section):
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
-    """Repulsion of pairs that are closer than all of their elements in the training structures,
-    where the network only extrapolates; exactly zero for all others."""
+    """Whether pairs that are closer than all of their elements in the training structures repel each
+    other, instead of what the network extrapolates; for all others nothing changes."""
 
     @field_validator("heads")
     @classmethod

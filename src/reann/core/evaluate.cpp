@@ -119,7 +119,8 @@ template <class Real> void add_flux(Run<Real> run, double *flux) {
     walk_with_tangents(run);
     for (int64_t i = 0; i < run.system.n_local; ++i)
         for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
-            const double scale = (run.weights.unit_vectors ? edges.r[e] : Real(1)) * edges.power[e];
+            const double length = run.weights.unit_vectors ? 1.0 : edges.r[e];
+            const double scale = edges.distance[e] / length * edges.power[e];
             flux[0] -= edges.x[e] * scale;
             flux[1] -= edges.y[e] * scale;
             flux[2] -= edges.z[e] * scale;

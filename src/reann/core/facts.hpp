@@ -50,6 +50,7 @@ constexpr double zbl_decays[] = {3.1998, 0.94229, 0.4029, 0.20162};
 constexpr double zbl_exponent = 0.23;
 constexpr double zbl_length = 0.4685;
 constexpr double zbl_largest_inner = 0.9;
+constexpr double repulsion_width = 0.3;
 
 // Beginnings of tensor names, which the version after this one replaces.
 struct Renamed {

@@ -135,8 +135,10 @@ template <class Real> struct Edges {
     int64_t capacity = 0; // length of a plane of the arrays below
     int64_t *begin = nullptr, *end = nullptr; // of each local atom
     int32_t *neighbor = nullptr;              // in the order of the engine
-    // Direction (or vector) and distance; log-derivative of the cutoff function; planes
+    // Direction (or vector) and distance that the network sees; log-derivative of the cutoff
+    // function; planes
     Real *x = nullptr, *y = nullptr, *z = nullptr, *r = nullptr, *slope = nullptr;
+    Real *distance = nullptr; // between the atoms
     Real *fc = nullptr;
     Real *radial = nullptr;   // R_k, (edges, planes, stride); or the basis, (edges, planes, basis_stride)
     Real *radial_slope = nullptr; // dB_n/dr of the basis, (edges, basis_stride), without tangents
@@ -161,7 +163,7 @@ template <class Real> struct Chunk {
 
 template <class Real> struct Work {
     const Weights<Real> *weights = nullptr;
-    const PairRepulsion *zbl = nullptr; // NULL: none
+    const PairRepulsion *repulsion = nullptr; // NULL: none
     Atoms atoms;
     Edges<Real> edges;
     Real *const *coefficients = nullptr; // c^(t) and u^(t), each (atoms, rows, planes, stride)

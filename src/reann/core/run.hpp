@@ -30,7 +30,7 @@ template <class Real> struct Run {
           row_size(int64_t(planes) * weights.stride), rows_size(weights.n_rows * row_size) {
         workspace.begin();
         work.weights = &weights;
-        work.zbl = loss ? nullptr : model.repulsion(member);
+        work.repulsion = model.repulsion(member);
         work.derivatives = work.adjoint = derivatives;
         order();
         deal();
@@ -113,6 +113,7 @@ template <class Real> struct Run {
         edges.neighbor = workspace.take<int32_t>(capacity);
         for (Real **part : {&edges.x, &edges.y, &edges.z, &edges.r})
             *part = workspace.take<Real>(planes * capacity);
+        edges.distance = work.repulsion ? workspace.take<Real>(capacity) : edges.r;
         edges.slope = workspace.take<Real>(capacity);
         edges.fc = workspace.take<Real>(capacity);
         if (planes == 1 && work.derivatives) edges.gradient = workspace.take<Real>(4 * capacity);

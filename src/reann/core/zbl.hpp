@@ -3,6 +3,9 @@
 //
 //     1/2 Z_i Z_j e^2 / (4 pi eps0 r) phi(r / a) f(r),   a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23)
 //     1/2 A (e^y - 1 - y - y^2/2 - y^3/6),   y = b (r_0 - r),   for r < r_0
+//
+// The network sees close pairs at the distance R = r_0 - w (u - 5/2 u^4 + 3 u^5 - u^6) with
+// u = (r_0 - r) / w, and from u = 1 on at r_0 - w / 2.
 #pragma once
 
 #include "plan.hpp"
@@ -12,6 +15,12 @@ namespace reann {
 struct Repulsion {
     double energy, slope; // eV, and its derivative with respect to r
 };
+
+struct Softened {
+    double r, slope; // Å, and its derivative with respect to the distance
+};
+
+Softened softened(const PairRepulsion &pairs, int element_i, int element_j, double r);
 
 Repulsion repulsion(const PairRepulsion &pairs, int element_i, int element_j, double r);
 

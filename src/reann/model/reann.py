@@ -129,6 +129,7 @@ class Reann(nn.Module):
         before: Mapping[str, Tensor],  # noqa: ARG002 - the first term
     ) -> Outputs:
         """Return E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)], eV, float64."""
+        atoms = self.softened(atoms)
         rho = self.recursion(atoms)
         features = self.recursion.features(rho, atoms)
         others = {name: head(features, atoms) for name, head in self.output_heads.items()}
@@ -145,7 +146,11 @@ class Reann(nn.Module):
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements."""
         atoms = self.neighborhood(graph, vectors)
-        return Embedding(self.recursion(atoms), atoms)
+        return Embedding(self.recursion(self.softened(atoms)), atoms)
+
+    def softened(self, atoms: Neighborhood) -> Neighborhood:
+        """Return the neighbors as the network sees them."""
+        return atoms if self.repulsion is None else self.repulsion.softened(atoms)
 
     @property
     def readout(self) -> Network | Readouts:

@@ -1,20 +1,23 @@
-"""Repulsion of pairs that are closer than any in the training structures.
+"""Pairs that are closer than any in the training structures: the network fades, a repulsion grows.
 
-E = 1/2 sum_ij  A R(b (r_0 - r)),   R(y) = e^y - 1 - y - y^2/2 - y^3/6   for r < r_0, else zero.
+Below the shortest distance r_0 of two elements in the training structures the network extrapolates.
+It sees such a pair at a larger distance R(r), which falls no further than to 0.85 r_0, and
 
-r_0 is the shortest distance of the two elements in the training structures, below which the network
-only extrapolates. R is an exponential without the beginning of its series: with three continuous
-derivatives at r_0, and its force grows all the way to r = 0. No structure of the training has a
-pair in its range, so that it changes no error there.
+E = 1/2 sum_ij  A (e^y - 1 - y - y^2/2 - y^3/6),   y = b (r_0 - r),   for r < r_0, else zero
+
+repels: an exponential without the beginning of its series, whose force grows down to r = 0. Both
+have three continuous derivatives at r_0. No structure of the training has a pair in their range, so
+that they change no error there.
 
 The decay b is that of the screened repulsion of nuclei (`reann.model.zbl`) from r_0 / 2 to r_0, and
 A gives `STRENGTH` times its energy at r_0 / 2. `reann.training.contacts` sets r_0, and raises A
-where the network attracts.
+where the network attracts before it has faded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -22,18 +25,18 @@ from ase.data import covalent_radii
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from reann.facts import REPULSION_WIDTH
 from reann.model.neighborhood import Neighborhood
 from reann.model.terms import Outputs
 from reann.model.zbl import screened_repulsion
 
-STRENGTH = 2.0
+STRENGTH = 3.0
 """With the tenth of the structures whose bonds are shortest left out of the training (C-C, C-O, C-H
-and O-H of ethanol, C-O on nickel), it removes a third to a half of the error of forces along them;
-1 removes less, and from 3 on the shortest O-H and C-H bonds get too stiff."""
+and O-H of ethanol, C-O on nickel), the forces along these bonds are best with 2 to 4."""
 
 
 class Repulsion(nn.Module):
-    """Repulsion of close pairs, in float64; not trained.
+    """What happens to close pairs, in float64; not trained.
 
     Attributes
     ----------
@@ -66,6 +69,21 @@ class Repulsion(nn.Module):
         self.start.copy_(start)
         self.decay.copy_((energy / end).log() / half)
         self.amplitude.copy_(STRENGTH * energy / _exponential(self.decay * half, 4))
+
+    def softened(self, atoms: Neighborhood) -> Neighborhood:
+        """Return the neighbors as the network sees them: none closer than it has learned.
+
+        Vectors of closer pairs are lengthened to R = r_0 - w (u - 5/2 u^4 + 3 u^5 - u^6) with
+        u = (r_0 - r) / w, and from u = 1 on to r_0 - w / 2; others stay exactly as they are.
+        """
+        pair = (atoms.element[:, None].expand_as(atoms.neighbor), atoms.element[atoms.neighbor])
+        start = self.start[pair]
+        width = REPULSION_WIDTH * start
+        r = torch.linalg.vector_norm(atoms.vector, dim=-1)
+        u = ((start - r) / width).clamp(0.0, 1.0)
+        seen = start - width * u * (1.0 - u.pow(3) * (2.5 - u * (3.0 - u)))
+        factor = torch.where(r < start, seen / r, 1.0)
+        return replace(atoms, vector=atoms.vector * factor[..., None])
 
     def forward(
         self,

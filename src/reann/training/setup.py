@@ -267,8 +267,8 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
             head.energy_scale.fill_(parts.scale)
             for row, z in enumerate(model.elements):
                 head.reference_energies[row] = reference.values.get(z, 0.0)
-    set_standardization(model, parts.train, config.run.seed)
     set_repulsion(model, parts.train)
+    set_standardization(model, parts.train, config.run.seed)
     for head, reference in zip(model.heads.every(), parts.references, strict=True):
         # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
         head.reference_energies.requires_grad_(reference.source == "fit")

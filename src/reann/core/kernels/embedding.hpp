@@ -55,30 +55,36 @@ template <class Real> double free_energy(const Work<Real> &work, int64_t i) {
     const int32_t *element = work.atoms.element;
     const Edges<Real> &edges = work.edges;
     double energy = work.weights->reference[element[i]];
-    if (work.zbl)
+    if (work.repulsion)
         for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e)
-            energy += repulsion(*work.zbl, element[i], element[edges.neighbor[e]], edges.r[e]).energy;
+            energy += repulsion(*work.repulsion, element[i], element[edges.neighbor[e]], edges.distance[e]).energy;
     return energy;
 }
 
-// dE/dr_ij = b u + (G - u (u . G)) / r for unit vectors u, b u + G for raw ones, and what follows:
+// With the distance R(r) that the network sees, R = r of all but close pairs,
+// dE/dr_ij = R' b u + (G - u (u . G)) / r for unit vectors u, for raw ones
+// R' (b + u . G) u + (G - u (u . G)) R / r, and what follows:
 // F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij.
 template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk, int64_t i) {
     const Edges<Real> &edges = work.edges;
     const Atoms &atoms = work.atoms;
     const bool unit = work.weights->unit_vectors;
-    const double seed = work.zbl && work.seeds ? work.seeds[atoms.caller[i]] : 1.0;
+    const double seed = work.repulsion && work.seeds ? work.seeds[atoms.caller[i]] : 1.0;
     double force[3] = {0.0, 0.0, 0.0}, W[9] = {};
     for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
-        const double r = edges.r[e], inverse = 1.0 / r;
-        const double u[3] = {edges.x[e] * (unit ? 1.0 : inverse), edges.y[e] * (unit ? 1.0 : inverse),
-                             edges.z[e] * (unit ? 1.0 : inverse)};
+        const double r = edges.distance[e], R = edges.r[e], per_length = unit ? 1.0 : 1.0 / R;
+        const double u[3] = {edges.x[e] * per_length, edges.y[e] * per_length, edges.z[e] * per_length};
         const Real *G = edges.gradient + 4 * e;
-        double along = G[3];
-        if (work.zbl)
-            along += seed * repulsion(*work.zbl, atoms.element[i], atoms.element[edges.neighbor[e]], r).slope;
-        if (unit) along -= (u[0] * G[0] + u[1] * G[1] + u[2] * G[2]) * inverse;
-        const double scale = unit ? inverse : 1.0;
+        const double scale = unit ? 1.0 / r : R / r;
+        double slope = 1.0, of_repulsion = 0.0;
+        if (work.repulsion) {
+            const int z_i = atoms.element[i], z_j = atoms.element[edges.neighbor[e]];
+            slope = softened(*work.repulsion, z_i, z_j, r).slope;
+            of_repulsion = seed * repulsion(*work.repulsion, z_i, z_j, r).slope;
+        }
+        const double across = (unit ? 0.0 : slope) - scale; // none for raw vectors with R = r
+        const double along =
+            slope * G[3] + of_repulsion + across * (u[0] * G[0] + u[1] * G[1] + u[2] * G[2]);
         const int64_t j = edges.neighbor[e];
         double g[3];
         for (int a = 0; a < 3; ++a) {

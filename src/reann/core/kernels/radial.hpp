@@ -7,6 +7,7 @@
 
 #include "../facts.hpp"
 #include "../plan.hpp"
+#include "../zbl.hpp"
 #include "lanes.hpp"
 
 namespace reann {
@@ -59,14 +60,20 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
             const double squared = x * x + y * y + z * z;
             if (!(squared < cutoff * cutoff)) continue;
             if (squared < shortest_distance * shortest_distance) chunk.closest = at;
-            const double r = __builtin_sqrt(squared), scale = weights.unit_vectors ? 1.0 / r : 1.0;
+            const double r = __builtin_sqrt(squared);
             if (!(r < cutoff)) continue; // the root may round to the cutoff
+            Softened seen{r, 1.0};
+            if (work.repulsion) {
+                seen = softened(*work.repulsion, atoms.element[i], atoms.element[atoms.rank[other]], r);
+                edges.distance[e] = static_cast<Real>(r);
+            }
+            const double scale = (weights.unit_vectors ? 1.0 : seen.r) / r;
             edges.neighbor[e] = atoms.rank[other];
             edges.x[e] = static_cast<Real>(x * scale);
             edges.y[e] = static_cast<Real>(y * scale);
             edges.z[e] = static_cast<Real>(z * scale);
-            edges.r[e] = static_cast<Real>(r);
-            edges.fc[e] = static_cast<Real>(cutoff - r);
+            edges.r[e] = static_cast<Real>(seen.r);
+            edges.fc[e] = static_cast<Real>(cutoff - seen.r);
             if constexpr (F::planes == 2) {
                 // u_ij = v_i - v_j + r_ij . w: along it the energy changes as the loss does
                 double u[3] = {0.0, 0.0, 0.0};
@@ -78,11 +85,11 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
                     for (int a = 0; a < 3; ++a) u[b] += r_ij[a] * w[3 * a + b];
                 }
                 const double along = (x * u[0] + y * u[1] + z * u[2]) / r;
-                const double turn = weights.unit_vectors ? along / (r * r) : 0.0;
+                const double turn = (scale - (weights.unit_vectors ? 0.0 : seen.slope)) * along / r;
                 edges.x[more + e] = static_cast<Real>(u[0] * scale - x * turn);
                 edges.y[more + e] = static_cast<Real>(u[1] * scale - y * turn);
                 edges.z[more + e] = static_cast<Real>(u[2] * scale - z * turn);
-                edges.r[more + e] = static_cast<Real>(along);
+                edges.r[more + e] = static_cast<Real>(along * seen.slope);
             }
             ++e;
         }
