@@ -137,8 +137,8 @@ class ModelConfig(Section):
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
-    """Whether pairs that are closer than all of their elements in the training structures repel each
-    other, instead of what the network extrapolates; for all others nothing changes."""
+    """Whether pairs closer than all of their elements in the training structures repel each other,
+    instead of what the network extrapolates; for all others nothing changes."""
 
     @field_validator("heads")
     @classmethod

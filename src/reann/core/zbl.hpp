@@ -16,6 +16,12 @@ struct Repulsion {
     double energy, slope; // eV, and its derivative with respect to r
 };
 
+// Whether two atoms are so close that any of this is not zero.
+inline bool are_close(const PairRepulsion &pairs, int element_i, int element_j, double r) {
+    const int pair = element_i * pairs.n_elements + element_j;
+    return (pairs.outer && r < pairs.outer[pair]) || (pairs.start && r < pairs.start[pair]);
+}
+
 struct Softened {
     double r, slope; // Å, and its derivative with respect to the distance
 };

@@ -56,8 +56,11 @@ template <class Real> double free_energy(const Work<Real> &work, int64_t i) {
     const Edges<Real> &edges = work.edges;
     double energy = work.weights->reference[element[i]];
     if (work.repulsion)
-        for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e)
-            energy += repulsion(*work.repulsion, element[i], element[edges.neighbor[e]], edges.distance[e]).energy;
+        for (int64_t e = edges.begin[i]; e < edges.end[i]; ++e) {
+            const int z_j = element[edges.neighbor[e]];
+            if (are_close(*work.repulsion, element[i], z_j, edges.distance[e]))
+                energy += repulsion(*work.repulsion, element[i], z_j, edges.distance[e]).energy;
+        }
     return energy;
 }
 
@@ -77,8 +80,8 @@ template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk
         const Real *G = edges.gradient + 4 * e;
         const double scale = unit ? 1.0 / r : R / r;
         double slope = 1.0, of_repulsion = 0.0;
-        if (work.repulsion) {
-            const int z_i = atoms.element[i], z_j = atoms.element[edges.neighbor[e]];
+        const int z_i = atoms.element[i], z_j = atoms.element[edges.neighbor[e]];
+        if (work.repulsion && are_close(*work.repulsion, z_i, z_j, r)) {
             slope = softened(*work.repulsion, z_i, z_j, r).slope;
             of_repulsion = seed * repulsion(*work.repulsion, z_i, z_j, r).slope;
         }

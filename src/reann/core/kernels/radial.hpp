@@ -64,7 +64,8 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
             if (!(r < cutoff)) continue; // the root may round to the cutoff
             Softened seen{r, 1.0};
             if (work.repulsion) {
-                seen = softened(*work.repulsion, atoms.element[i], atoms.element[atoms.rank[other]], r);
+                const int z_i = atoms.element[i], z_j = atoms.element[atoms.rank[other]];
+                if (are_close(*work.repulsion, z_i, z_j, r)) seen = softened(*work.repulsion, z_i, z_j, r);
                 edges.distance[e] = static_cast<Real>(r);
             }
             const double scale = (weights.unit_vectors ? 1.0 : seen.r) / r;
