@@ -60,7 +60,8 @@ def random_model(
 ) -> Reann:
     """Return a model whose every parameter is off its start, the zero layers too."""
     small = {"hidden": [8, 8]}
-    values = {"cutoff": CUTOFF, "n_radial": 4, "readout": small, "update": small} | choices
+    values = {"preset": "density", "cutoff": CUTOFF, "n_radial": 4} | choices
+    values = {"readout": small, "update": small} | values
     if values.get("messages") == "equivariant":
         values = {"channels": 5} | values
     model = build(ModelConfig(**values), elements, 10.0, seed=seed, dtype=dtype)

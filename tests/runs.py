@@ -20,6 +20,7 @@ from reann.training.state import FILE, KIND
 DATA = Path(__file__).parent / "data" / "ethanol.xyz"
 NETWORK = {"hidden": [6, 6]}
 MODEL = {
+    "preset": "density",
     "cutoff": 3.0,
     "n_radial": 3,
     "l_max": 1,
@@ -30,6 +31,7 @@ MODEL = {
 SMALL = {
     "data.train": str(DATA),
     "data.valid": "0.2",
+    "model.preset": "density",
     "model.cutoff": "3.0",
     "model.n_radial": "3",
     "model.n_recursions": "1",

@@ -29,7 +29,8 @@ SYSTEMS = [(1, (False,) * 3), (4, (False,) * 3), (5, (True, True, False)), (4, (
 def model_of(choices: dict[str, Any]) -> Reann:
     """Return a model whose every parameter is off its start, whatever their names and order."""
     small = {"hidden": [6, 6]}
-    values = {"cutoff": 3.0, "n_radial": 3, "readout": small, "update": small} | choices
+    values = {"preset": "density", "cutoff": 3.0, "n_radial": 3} | choices
+    values = {"readout": small, "update": small} | values
     model = build(ModelConfig(**values), ELEMENTS, 10.0, seed=3, dtype=torch.float64)
     with torch.no_grad():
         for p in model.parameters():

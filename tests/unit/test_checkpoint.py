@@ -47,7 +47,10 @@ def last(tmp_path_factory) -> Path:
 
 
 def _state() -> training_state.TrainingState:
-    model, config = random_model([1, 8], dtype=torch.float32, **SMALL), TrainingConfig()
+    model, config = (
+        random_model([1, 8], dtype=torch.float32, **SMALL),
+        TrainingConfig(learning_rate=3e-3),
+    )
     optimizer = optimizer_for(model, config)
     for p in model.parameters():
         p.grad = torch.ones_like(p)

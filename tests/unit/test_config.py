@@ -189,7 +189,11 @@ def test_a_field_in_the_wrong_place_is_sent_to_the_right_one(write, field, sugge
         ("model:\n  l_max: 9", "model.l_max cannot be 9", "at most 4"),
         ("model:\n  cutoff: -1", "model.cutoff cannot be -1", "a number of at least 0.1"),
         ("model:\n  cutoff: true", "model.cutoff cannot be true", "a number of at least 0.1"),
-        ("model:\n  features: grams", "Did you mean 'gram'?", "gram, many_body, orbitals"),
+        (
+            "model:\n  messages: scalar\n  features: grams",
+            "Did you mean 'gram'?",
+            "gram, many_body, orbitals",
+        ),
         ("model:\n  zbl: {inner: 2}", "inner 2.0 must be below outer 0.7", "Change one"),
         ("model:\n  readout: {hidden: []}", "model.readout.hidden cannot be []", "a list of"),
         ("training:\n  schedule: cosine", "Did you mean {name: cosine}?", "{name: plateau}"),
@@ -352,7 +356,7 @@ def test_a_number_that_cannot_be_is_refused_in_every_field(write, name, value):
         override = prefix % (kind, field, value)
     else:
         override = f"{name}={value}"
-    text = message(write(TWO_LINES), override)
+    text = message(write(TWO_LINES), "model.preset=density", override)
     assert f"{name} cannot be" in text
     assert "command line" in text
 

@@ -23,15 +23,19 @@ from reann.training.soap import Soap
 def groups(model: nn.Module, decay: float) -> dict[str, float]:
     """Return the weight decay of every trained parameter by name."""
     names = {p: name for name, p in model.named_parameters()}
-    optimizer = optimizer_for(model, TrainingConfig(weight_decay=decay))
+    optimizer = optimizer_for(model, TrainingConfig(learning_rate=3e-3, weight_decay=decay))
     return {names[p]: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
 
 
 FORMS = [
-    {"n_recursions": 1},
+    {"preset": "density", "n_recursions": 1},
     {"messages": "directional"},
     {"preset": "upstream"},
-    {"features": "orbitals", "readout": {"hidden": [8, 8], "layer_norm": True}},
+    {
+        "preset": "density",
+        "features": "orbitals",
+        "readout": {"hidden": [8, 8], "layer_norm": True},
+    },
     {"host": "deep_pot"},
     {"host": "power_spectrum", "messages": "directional"},
     {"host": "symmetry_functions"},
@@ -73,7 +77,7 @@ class Declared(nn.Module):
 def test_a_parameter_moves_as_its_module_declares(name):
     """By Adam and without decay if the module, perhaps of another package, declares nothing."""
     module = copy.deepcopy(nn.ModuleDict({"host": Declared()}))
-    config = TrainingConfig(optimizer=name, weight_decay=0.3)
+    config = TrainingConfig(optimizer=name, learning_rate=3e-3, weight_decay=0.3)
     optimizer = optimizer_for(module, config)
     set_rate(optimizer, config, 0.5)
     names = {p: name for name, p in module.named_parameters()}
@@ -101,7 +105,9 @@ def test_every_declared_parameter_exists(form):
 @pytest.mark.parametrize("name", ["soap", "adamw"])
 def test_the_decay_falls_with_the_rate(name):
     config = TrainingConfig(optimizer=name, learning_rate=0.01, weight_decay=0.3)
-    optimizer = optimizer_for(build(ModelConfig(cutoff=3.0, n_radial=4), [1]), config)
+    optimizer = optimizer_for(
+        build(ModelConfig(preset="density", cutoff=3.0, n_radial=4), [1]), config
+    )
     matrices, others = optimizer.param_groups
     for factor in (1.0, 0.1):
         set_rate(optimizer, config, factor)
@@ -213,7 +219,7 @@ def test_long_runs_average_longer():
 @pytest.mark.parametrize(("name", "kind"), [("soap", Soap), ("adamw", torch.optim.AdamW)])
 def test_the_optimizer_is_the_one_that_is_named(name, kind):
     config = TrainingConfig(optimizer=name, learning_rate=0.02, weight_decay=0.3)
-    model = build(ModelConfig(cutoff=3.0, n_radial=4), [1])
+    model = build(ModelConfig(preset="density", cutoff=3.0, n_radial=4), [1])
     optimizer = optimizer_for(model, config)
     assert type(optimizer) is kind
     assert {g["lr"] for g in optimizer.param_groups} == {0.02}

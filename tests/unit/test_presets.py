@@ -24,7 +24,7 @@ from reann.training.describe import describe
 from reann.training.distributed import World
 from reann.training.setup import open_parts, start_model
 
-NAMES = ["default", *PRESETS]
+NAMES = list(PRESETS)
 
 
 def written(folder: Path, text: str) -> Path:
@@ -42,7 +42,7 @@ def test_a_field_inside_a_section_keeps_the_rest_of_what_the_preset_chooses_ther
     for section, inside in PRESETS[name].items():
         if isinstance(inside, dict):
             for field in inside:
-                own = {"hidden": [8, 8], "activation": "silu", "layer_norm": False}[field]
+                own = {"hidden": [8], "activation": "silu", "layer_norm": False}[field]
                 found = getattr(ModelConfig(preset=name, **{section: {field: own}}), section)
                 assert found == NetworkConfig(**{**inside, field: own})
 
@@ -110,6 +110,7 @@ def test_a_preset_on_the_command_line_is_never_defeated_by_resolved_fields(tmp_p
         ("{l_max: 1}", []),  # neither the value of a preset nor chosen by this one
         ("{n_radial: 8}", []),  # what the preset chooses
         ("{n_radial: 12}", ["model.n_radial=5"]),  # chosen again
+        ("{n_orbitals: 8}", []),  # of the density only, and so is the preset
         ("{preset: fast, n_radial: 12}", []),  # the preset of the file
     ],
 )
@@ -120,7 +121,15 @@ def test_what_does_not_defeat_a_preset_stays(tmp_path, fields, overrides):
 
 @pytest.mark.parametrize(
     ("fields", "preset"),
-    [("{n_radial: 12}", "fast"), ("{n_radial: 20}", "fast"), ("{l_max: 1}", "accurate")],
+    [
+        ("{preset: density, n_radial: 12}", "fast"),
+        ("{messages: scalar, n_orbitals: 8, n_radial: 12}", "fast"),
+        ("{n_orbitals: 8, n_radial: 12}", "fast"),
+        ("{n_radial: 20}", "fast"),
+        ("{channels: 32}", "accurate"),
+        ("{preset: density, l_max: 1}", "default"),
+        ("{messages: directional}", "default"),
+    ],
 )
 def test_a_field_of_the_file_that_a_later_preset_chooses_is_an_error(tmp_path, fields, preset):
     with pytest.raises(UserError, match="would not take effect") as error:
@@ -138,6 +147,12 @@ def test_a_field_of_the_file_that_a_later_preset_chooses_is_an_error(tmp_path, f
         ({"preset": "fast", "cutoff": 3.0}, "fast"),
         ({"preset": "fast", "n_radial": 12}, "fast, changed: n_radial=12"),
         ({"preset": "accurate", "l_max": 2}, "accurate, changed: l_max=2"),
+        ({"update": {"activation": "tanh_like"}}, "default, changed: update.activation=tanh_like"),
+        ({"messages": "equivariant", "channels": 4}, "default, changed: channels=4"),
+        ({"messages": "scalar"}, "density"),
+        ({"messages": "directional"}, "density, changed: messages=directional"),
+        ({"preset": "fast", "messages": "equivariant"}, "fast, changed: messages=equivariant"),
+        ({"host": "power_spectrum", "l_max": 3}, "default, changed: l_max=3"),
         (
             {"preset": "upstream", "readout": {"hidden": [8, 8]}, "standardize": True},
             "upstream, changed: standardize=true, readout.hidden=[8, 8]",
@@ -170,6 +185,10 @@ def test_a_run_and_the_potential_say_what_was_changed(data):
 # --- fields without effect --------------------------------------------------------------------
 
 
+def in_density(fields):
+    return {"preset": "default" if "host" in fields else "density"} | fields
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -191,7 +210,7 @@ def test_a_run_and_the_potential_say_what_was_changed(data):
 )
 def test_a_choice_without_effect_is_an_error(fields, named):
     with pytest.raises(UserError) as error:
-        refuse_unused(ModelConfig(**fields))
+        refuse_unused(ModelConfig(**in_density(fields)))
     assert named in error.value.what
 
 
@@ -199,11 +218,11 @@ def test_a_choice_without_effect_is_an_error(fields, named):
     "fields",
     [
         *({"preset": name} for name in NAMES),
-        {"preset": "accurate", "host": "deep_pot"},
-        {"preset": "accurate", "features": "gram"},
+        {"preset": "fast", "host": "deep_pot"},
+        {"preset": "density", "n_orbitals": 64, "l_max": 3},
         {"n_recursions": 0, "update": {"hidden": [8, 8]}},
         {"readout": {"hidden": [32]}},
-        {"features": "orbitals", "orbitals_per_l": True, "n_orbitals": 3},
+        {"messages": "scalar", "features": "orbitals", "orbitals_per_l": True, "n_orbitals": 3},
         {"host": "power_spectrum", "messages": "directional", "l_max": 3},
     ],
 )
@@ -220,7 +239,7 @@ def test_every_choice_that_is_said_to_have_no_effect_changes_no_number():
         {"host": "deep_pot", "l_max": 3},
         {"readout": {"blocks": 0, "hidden": [8, 4]}},
     ):
-        (choice, *_) = unused(ModelConfig(**fields))
+        (choice, *_) = unused(ModelConfig(**in_density(fields)))
         name = choice.partition("=")[0]
         without = {k: v for k, v in fields.items() if k != name}
         if name == "readout.hidden":

@@ -156,7 +156,7 @@ def small(tmp_path_factory) -> Path:
     [
         ({"n_radial": 12}, "model.n_radial 4 (not 12)"),
         ({"cutoff": 5.0}, "model.cutoff 3.0 (not 5.0)"),
-        ({"preset": "fast"}, "model.preset default (not fast)"),
+        ({"preset": "fast"}, "model.preset density (not fast)"),
         ({"preset": "fast"}, "model.n_recursions 2 (not 1)"),
         ({"readout": {"hidden": [16, 16]}}, "model.readout.hidden [8, 8] (not [16, 16])"),
         ({"zbl": {}}, "model.zbl null (not set)"),
@@ -171,7 +171,7 @@ def test_a_setting_of_the_model_that_would_be_ignored_is_an_error(small, fields,
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"n_radial": 4}, {"readout": {"hidden": [8, 8]}}, {"preset": "default", "l_max": 2}],
+    [{}, {"n_radial": 4}, {"readout": {"hidden": [8, 8]}}, {"preset": "density", "l_max": 2}],
 )
 def test_settings_that_are_those_of_the_potential_are_no_mistake(small, fields):
     config = with_model_of(asked(**fields), small)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    field_validator,
+    model_validator,
+)
 
-from reann.config.presets import with_preset
+from reann.config.form import with_preset
 from reann.config.section import NonNegative, Positive, Section, Width
 from reann.facts import (
     DEFAULT_HEAD,
@@ -77,9 +83,11 @@ class ZBLConfig(Section):
 class ModelConfig(Section):
     """The potential: density, recursion, readout."""
 
-    preset: Literal["fast", "default", "accurate", "upstream"] = "default"
-    """An evaluation by `fast` takes about half the time of `default`, by `accurate` 1.6 times it;
-    `upstream`: the choices of the original REANN package. Fields that are set beside it win."""
+    preset: Literal["fast", "density", "default", "accurate", "upstream"] = "default"
+    """`default`, and `accurate` with more channels: equivariant messages. `density`, and `fast`
+    with less of everything: scalar messages. `upstream`: the choices of the original REANN package.
+    Fields that are set beside it win. Another host than the density has the preset `default`
+    without equivariant messages."""
     host: str = DEFAULT_HOST
     """What the recursion upgrades: the embedded `density`, `symmetry_functions`, `deep_pot`,
     `power_spectrum`, or a descriptor of an installed package."""
@@ -156,9 +164,14 @@ class ModelConfig(Section):
             )
         return self
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _apply_preset(cls, values: Any) -> Any:
+    def _apply_preset(
+        cls, values: Any, handler: ModelWrapValidatorHandler[ModelConfig]
+    ) -> ModelConfig:
         if not isinstance(values, dict):
-            return values
-        return with_preset(values, cls.model_fields)
+            return handler(values)
+        model = handler(with_preset(values, cls.model_fields))
+        if "preset" not in values:  # what nobody asked for does not count as given
+            model.model_fields_set.intersection_update(values)
+        return model

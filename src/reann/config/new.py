@@ -140,9 +140,13 @@ def _fields(section: Section, active: Collection[str]) -> Iterator[str]:
 
 
 def _chosen(section: Section) -> list[str]:
-    """Return the fields whose values are not what they would be without the file."""
-    fields = type(section).model_fields.items()
-    return [n for n, f in fields if not f.is_required() and getattr(section, n) != f.default]
+    """Return the fields that were given and are not what they would be otherwise."""
+    fields = type(section).model_fields
+    return [
+        n
+        for n in section.model_fields_set
+        if not fields[n].is_required() and getattr(section, n) != fields[n].default
+    ]
 
 
 def _flow(value: Any) -> str:

@@ -19,6 +19,7 @@ from reann.config.fields import (
     section_of,
     sections_in,
 )
+from reann.config.form import implied_preset
 from reann.config.presets import PRESETS, defeated, shown
 from reann.config.section import flat
 from reann.config.yaml import Loader, read_yaml
@@ -58,7 +59,7 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
         inside[path[-1]] = value
         given[path] = override
     if ("model", "preset") in given and isinstance(in_file, dict):
-        _check_preset(in_file, values["model"].get("preset"), given)
+        _check_preset(in_file, values["model"], given)
     _drop_replaced(values, given)
     return given
 
@@ -141,25 +142,33 @@ def _value(text: str, override: str) -> Any:
     return value
 
 
-def _check_preset(in_file: dict[str, Any], name: Any, given: Mapping[FieldPath, str]) -> None:
-    """Raise `UserError` where fields of the file would keep a preset from taking effect."""
+def _check_preset(
+    in_file: dict[str, Any], final: Mapping[str, Any], given: Mapping[FieldPath, str]
+) -> None:
+    """Raise `UserError` where fields of the file would keep a preset from taking effect.
+
+    `final` is the section with all overrides.
+    """
+    name = final["preset"]
+    messages = final["messages"] if ("model", "messages") in given else None
     later = [".".join(path[1:]) for path in given if path[0] == "model"]
     try:
-        model = ModelConfig.model_validate(in_file)
+        model = ModelConfig.model_validate({"preset": implied_preset(in_file), **in_file})
+        if name == model.preset or name not in list(PRESETS):
+            return
+        fields = defeated(model, flat(in_file), name, messages)
     except ValidationError:
         return  # reported with all other mistakes
-    if name == model.preset or name not in ("default", *PRESETS):
-        return
     kept = {
         field: pair
-        for field, pair in defeated(model, flat(in_file), name).items()
+        for field, pair in fields.items()
         if not any(f"{field}.".startswith(f"{path}.") for path in later)
     }
     if kept:
-        fields = ", ".join(f"{field}={shown(value)}" for field, (value, _) in kept.items())
+        listed = ", ".join(f"{field}={shown(value)}" for field, (value, _) in kept.items())
         repeat = " ".join(f"'model.{field}={shown(new)}'" for field, (_, new) in kept.items())
         raise UserError(
-            f"The preset {name} would not take effect: the file sets {fields}.",
+            f"The preset {name} would not take effect: the file sets {listed}.",
             f"command line: {given['model', 'preset']}",
             f"Remove these fields of model from the file, or add {repeat}.",
         )

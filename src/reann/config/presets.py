@@ -5,20 +5,31 @@ What they reach and what they cost is measured: docs/explanation/accuracy.md.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from typing import Any
 
 from pydantic import BaseModel
 
 from reann import strict_json
 from reann.config.section import flat
-from reann.facts import DEFAULT_MESSAGES
+from reann.facts import DEFAULT_HOST, DEFAULT_MESSAGES
 
 _ORIGINAL = {"hidden": [64, 64, 64], "activation": "relu_like", "layer_norm": True}
 
+_EQUIVARIANT = {
+    "messages": "equivariant",
+    "channels": 32,
+    "l_max": 3,
+    "n_radial": 8,
+    "n_recursions": 1,
+    "update": {"hidden": [64]},
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"n_radial": 8, "n_recursions": 1, "features": "gram"},
-    "accurate": {"l_max": 3, "n_orbitals": 64},
+    "density": {},
+    "default": _EQUIVARIANT,
+    "accurate": _EQUIVARIANT | {"channels": 64},
     "upstream": {
         "n_radial": 8,
         "features": "orbitals",
@@ -30,7 +41,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "update": _ORIGINAL,
     },
 }
-"""Those beside `default`, which is what the fields of the section say themselves."""
+"""What each sets beside the defaults of the fields, which are those of `density`."""
 
 OF_THE_DENSITY = (
     "features",
@@ -50,50 +61,25 @@ BESIDE = ("preset", "host", "host_options", "cutoff")
 """Fields that no preset is about."""
 
 
-def with_preset(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given fields and the choices of their preset, as far as they have a meaning.
-
-    Raises
-    ------
-    ValueError
-        If a field is given that the host does not have, or that has no meaning with the messages.
-    """
-    preset = PRESETS.get(str(given.get("preset")), {})
-    host, equivariant = given.get("host", "density"), given.get("messages") == "equivariant"
-    if equivariant and host != "density":
-        raise ValueError(f"equivariant messages belong to the host density, not to {host}")
-    if host == "density" and not equivariant:
-        return _merged(preset, given)
-    without = OF_OTHER_MESSAGES if equivariant else OF_THE_DENSITY
-    foreign = [n for n in without if n in given and given[n] != fields[n].default]
-    if foreign and equivariant:
-        it = "it" if len(foreign) == 1 else "them"
-        raise ValueError(f"equivariant messages do not use {', '.join(foreign)}: remove {it}")
-    if foreign:
-        raise ValueError(f"{', '.join(foreign)} belongs to the host density, not {host}")
-    return _merged({n: x for n, x in preset.items() if n not in without}, given)
-
-
-def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of both; where sections meet, theirs; else what is given."""
-    merged = {**preset, **given}
-    for name in preset.keys() & given.keys():
-        inner, own = preset[name], given[name]
-        if isinstance(own, BaseModel):
-            own = own.model_dump(exclude_unset=True)
-        if isinstance(inner, Mapping) and isinstance(own, Mapping):
-            merged[name] = _merged(inner, own)
-    return merged
+def choices_of(preset: str, host: str) -> dict[str, Any]:
+    """Return the choices of a preset; with other hosts `default` is what the fields say."""
+    if host == DEFAULT_HOST:
+        return PRESETS[preset]
+    if preset == "default":
+        return {}
+    return {n: x for n, x in PRESETS[preset].items() if n not in OF_THE_DENSITY}
 
 
 def changes(model: BaseModel) -> dict[str, Any]:
     """Return the fields of a section `model`, by dotted names, that differ from its preset."""
     values = flat(model.model_dump(mode="json"))
-    preset = _choices(model, values["preset"])
+    preset = _values_of(model, values["preset"], values["messages"])
     return {n: x for n, x in values.items() if n not in BESIDE and (n, x) not in preset.items()}
 
 
-def defeated(model: BaseModel, written: Container[str], preset: str) -> dict[str, tuple[Any, Any]]:
+def defeated(
+    model: BaseModel, written: Container[str], preset: str, messages: str | None
+) -> dict[str, tuple[Any, Any]]:
     """Return what fields of a file would keep from a preset that is chosen later.
 
     These are fields whose values are those of the preset of the file, or that the later preset
@@ -105,6 +91,10 @@ def defeated(model: BaseModel, written: Container[str], preset: str) -> dict[str
         Section `model` of the file.
     written
         Dotted names of the fields that the file has.
+    preset
+        That is chosen later.
+    messages
+        That are chosen with it; None: those of the preset.
 
     Returns
     -------
@@ -112,8 +102,9 @@ def defeated(model: BaseModel, written: Container[str], preset: str) -> dict[str
         For each field its value in the file and that of the preset.
     """
     values = flat(model.model_dump(mode="json"))
-    old, new = _choices(model, values["preset"]), _choices(model, preset)
-    own = flat(PRESETS.get(preset, {}))
+    old = _values_of(model, values["preset"], values["messages"])
+    new = _values_of(model, preset, messages)
+    own = flat(choices_of(preset, values["host"]))
     return {
         name: (value, new[name])
         for name, value in values.items()
@@ -125,14 +116,13 @@ def defeated(model: BaseModel, written: Container[str], preset: str) -> dict[str
     }
 
 
-def _choices(model: BaseModel, preset: str) -> dict[str, Any]:
-    """Return all fields as a preset has them with the host and the messages of a model."""
-    own = model.model_dump()
-    of_form = {"host": own["host"]}
-    if own["messages"] == "equivariant":
-        of_form["messages"] = own["messages"]
-    values = type(model)(preset=preset, **of_form).model_dump(mode="json")
-    return flat(values | {"messages": PRESETS.get(preset, {}).get("messages", DEFAULT_MESSAGES)})
+def _values_of(model: BaseModel, preset: str, messages: str | None) -> dict[str, Any]:
+    """Return all fields as a preset has them with the host of a model and with some messages."""
+    host = model.model_dump()["host"]
+    own = choices_of(preset, host).get("messages", DEFAULT_MESSAGES)
+    form = {"host": host} | ({"messages": messages} if messages == "equivariant" else {})
+    values = type(model)(preset=preset, **form).model_dump(mode="json")
+    return flat(values | {"messages": own})
 
 
 def describe_preset(model: BaseModel) -> str:

@@ -87,8 +87,9 @@ class TrainingConfig(Section):
     optimizer: Literal["soap", "adamw"] = "soap"
     """SOAP (Adam in the eigenbasis of the gradients) for the networks, AdamW for the rest; or
     AdamW for all."""
-    learning_rate: Positive = 3e-3
-    """Of the optimizer, at its highest."""
+    learning_rate: Positive | Literal["auto"] = "auto"
+    """Of the optimizer, at its highest; `auto`: 6e-3 with equivariant messages, 3e-3 else.
+    `config.yaml` records the number."""
     weight_decay: NonNegative = 0.3
     """Of the networks' weights only, at the highest rate, with which it falls: what the data do not
     ask for is forgotten."""
@@ -106,6 +107,12 @@ class TrainingConfig(Section):
     """`mixed`: geometry and energy sums in float64, networks in float32."""
     patience: Count | None = None
     """Stop after so many epochs without a better validation loss."""
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate; `auto` is replaced before a training (`with_rate`)."""
+        assert self.learning_rate != "auto", "no number has replaced it"
+        return self.learning_rate
 
     @model_validator(mode="after")
     def _time_or_epochs(self) -> TrainingConfig:

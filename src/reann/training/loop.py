@@ -160,7 +160,7 @@ class Trainer:
     def _finish_epoch(self, errors: Errors) -> None:
         """Validate, choose, report and save."""
         state, progress = self.state, self.state.progress
-        rate = self.config.learning_rate * self._rate(self._at())
+        rate = self.config.rate * self._rate(self._at())
         valid_loss, valid_errors = self.validate()
         errors = Errors.from_table(self.world.add(errors.table()))
         progress.epoch, progress.step = progress.epoch + 1, 0

@@ -176,9 +176,7 @@ def _finished(config: Config, common: Common, start: Start, trainer: Trainer) ->
     reason, warning = nothing_learned(progress, baseline, warm_start=common.warm_start), None
     if reason is not None:
         n_train = len(common.parts.train)
-        warning = advice(
-            reason, epochs=progress.epoch, n_train=n_train, rate=training.learning_rate
-        )
+        warning = advice(reason, epochs=progress.epoch, n_train=n_train, rate=training.rate)
     if common.processes.leads:
         _save_best(state, config, common, start, {} if warning is None else {"warning": warning})
     common.processes.wait()

@@ -12,12 +12,23 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from reann.config import CosineSchedule, TrainingConfig
+from reann.config import Config, CosineSchedule, TrainingConfig
 from reann.model.roles import Role, roles
 from reann.training.soap import Soap
 
 LONG_RUN = 5000
 """Steps above which the average of the weights is slower."""
+RATE, EQUIVARIANT_RATE = 3e-3, 6e-3
+"""Learning rates for `auto`: with scalar or directional messages, and with equivariant ones."""
+
+
+def with_rate(config: Config) -> Config:
+    """Return the configuration with a number in place of the learning rate `auto`."""
+    if config.training.learning_rate != "auto":
+        return config
+    rate = EQUIVARIANT_RATE if config.model.messages == "equivariant" else RATE
+    training = config.training.model_copy(update={"learning_rate": rate})
+    return config.model_copy(update={"training": training})
 
 
 def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
@@ -38,7 +49,7 @@ def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW
     # On CPUs one kernel for all weights takes a fifth of the time of one for each.
     fused = next(model.parameters()).device.type == "cpu"
     kind = Soap if config.optimizer == "soap" else torch.optim.AdamW
-    return kind(groups, lr=config.learning_rate, fused=fused)
+    return kind(groups, lr=config.rate, fused=fused)
 
 
 def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float) -> None:
@@ -48,7 +59,7 @@ def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float
     proportion would hold the weights off the best fit to the end. So it ends before the steps do.
     """
     for group in optimizer.param_groups:
-        group["lr"] = factor * config.learning_rate
+        group["lr"] = factor * config.rate
         if group["decays"]:
             group["weight_decay"] = factor * config.weight_decay
 

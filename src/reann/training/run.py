@@ -47,6 +47,7 @@ from reann.training.opening import (
     settle_alone,
     settle_earlier,
 )
+from reann.training.optim import with_rate
 from reann.training.setup import (
     SPLIT,
     Parts,
@@ -93,6 +94,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     if file is not None:
         # Read now: it may be the potential of the run that is overwritten.
         config, content = with_model_of(config, file), file.read_bytes()
+    config = with_rate(config)
     folder = folder_of(config)
     with place_of(config) as (processes, device):
         journal = Journal(folder, speaks=processes.leads)
@@ -137,7 +139,7 @@ def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
     folder = Path(folder)
     if is_set_aside(folder):
         settle_alone(folder)
-    config = with_run(configuration_of(folder, overrides), folder=folder)
+    config = with_rate(with_run(configuration_of(folder, overrides), folder=folder))
     refuse_changes(members_of(config), folder, overrides)
     with place_of(config) as (processes, device):
         processes.wait()  # all have read the checkpoint before one of them writes the next

@@ -87,7 +87,7 @@ def is_over(config: TrainingConfig, progress: Progress) -> bool:
         or (patience is not None and progress.epoch - since >= patience)
         or (
             not isinstance(schedule, CosineSchedule)
-            and config.learning_rate * progress.rate_factor < schedule.minimum
+            and config.rate * progress.rate_factor < schedule.minimum
         )
     )
 
