@@ -24,7 +24,8 @@ from reann.terminal import Terminal
 @pytest.fixture
 def model(tmp_path) -> Path:
     """Return the file of an untrained potential for ethanol, on the scale of its energies."""
-    net = build(ModelConfig(cutoff=4.0, n_radial=3, l_max=1), [1, 6, 8], 6.0, seed=3)
+    config = ModelConfig(preset="density", cutoff=4.0, n_radial=3, l_max=1)
+    net = build(config, [1, 6, 8], 6.0, seed=3)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in net.named_parameters():

@@ -13,7 +13,7 @@ from reann.errors import UserError
 from reann.model import build
 from reann.potential import Ensemble, Potential
 
-SMALL = ModelConfig(cutoff=4.0, n_radial=3, l_max=1, n_recursions=1)
+SMALL = ModelConfig(preset="density", cutoff=4.0, n_radial=3, l_max=1, n_recursions=1)
 
 
 def potential(seed=1, **metadata):

@@ -17,6 +17,7 @@ def make_potential(seed=0, dtype=torch.float64, cutoff=3.5, **settings):
     Of products of two moments: with random weights those of many pull water apart.
     """
     config = ModelConfig(
+        preset="density",
         cutoff=cutoff,
         n_radial=4,
         features="gram",

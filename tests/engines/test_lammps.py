@@ -314,7 +314,8 @@ def test_it_shares_with_other_styles(tmp_path):
 def test_the_nuclear_repulsion_is_that_of_lammps(tmp_path):
     """Below the switching, and without a network: pairs of all elements, 50 Å from each other."""
     repulsion = {"inner": 10.0, "outer": 20.0}  # from 0.9 times the cutoff on
-    model = build(ModelConfig(cutoff=3.0, n_radial=4, zbl=repulsion), [1, 6, 8, 28], seed=0)
+    config = ModelConfig(preset="density", cutoff=3.0, n_radial=4, zbl=repulsion)
+    model = build(config, [1, 6, 8, 28], seed=0)
     atoms = ase.Atoms(cell=[60.0, 60.0, 1000.0])
     for i, pair in enumerate(itertools.combinations_with_replacement(SPECIES, 2)):
         height, distance = 50.0 + 60.0 * i, 0.2 + 0.2 * i

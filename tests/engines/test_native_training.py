@@ -18,6 +18,7 @@ from runs import DATA
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
 
 NETWORK = {"hidden": [6, 6]}
+SIZE = {"preset": "density", "cutoff": 3.0, "n_radial": 3, "l_max": 2}
 MIXED = {"precision": "mixed", "optimizer": "adamw"}
 """In float32, rounding decides on the first eigenbasis of SOAP where the gradient vanishes."""
 
@@ -31,7 +32,7 @@ def no_report(monkeypatch):
 def small(folder, engine, **training):
     return Config(
         data={"train": str(DATA), "valid": 0.2, "cache": folder.parent / "cache"},
-        model={"cutoff": 3.0, "n_radial": 3, "l_max": 2, "readout": NETWORK, "update": NETWORK},
+        model={**SIZE, "readout": NETWORK, "update": NETWORK},
         training={"epochs": 3, "batch_size": 4, "precision": "float64"} | training,
         run={"folder": folder, "threads": 1, "engine": engine},
     )

@@ -15,6 +15,7 @@ import torch
 from models import CUTOFF, ELEMENTS, random_atoms, random_model
 from reann import properties, testing
 from reann.config import ModelConfig
+from reann.config.presets import PRESETS
 from reann.config.unused import unused
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
@@ -204,17 +205,19 @@ def test_settings_without_a_meaning_are_errors(choices: dict[str, Any], said: st
         ModelConfig(messages="equivariant", **choices)
 
 
-@pytest.mark.parametrize("preset", ["fast", "default", "accurate", "upstream"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_presets_give_what_equivariant_messages_have(preset: str) -> None:
     config = ModelConfig(messages="equivariant", preset=preset)
     assert set(unused(config)) == set()
     again = ModelConfig(**config.model_dump())
     assert again == config
-    channels = unused(ModelConfig(preset=preset, channels=8, radial_basis="gaussian"))
-    assert set(channels) == {"channels=8", "radial_basis=gaussian"}
+    fields = {"preset": preset, "channels": 8, "radial_basis": "gaussian"}
+    has_channels = ModelConfig(preset=preset).messages == "equivariant"
+    unread = {} if has_channels else {"channels=8", "radial_basis=gaussian"}
+    assert set(unused(ModelConfig(**fields))) == set(unread)
 
 
 def test_a_host_cannot_be_given_beside_equivariant_messages() -> None:
     config = ModelConfig(messages="equivariant")
     with pytest.raises(UserError, match="takes no host and no update"):
-        Reann(config, [1], host=host_of(ModelConfig(), 1))
+        Reann(config, [1], host=host_of(ModelConfig(preset="density"), 1))

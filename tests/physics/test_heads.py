@@ -123,7 +123,7 @@ def test_what_cannot_be_computed_is_said() -> None:
     with pytest.raises(UserError, match=r"no head 'ccs'\. Did you mean 'ccsd'"):
         with_head(model, "ccs")
     with pytest.raises(UserError, match="cannot be called 'values'"):
-        build(ModelConfig(heads=["values"]), [1])
+        build(ModelConfig(preset="density", heads=["values"]), [1])
     for heads in ([], ["a", "a"], ["A.b"]):
         with pytest.raises(ValueError, match="heads"):
             ModelConfig(heads=heads)

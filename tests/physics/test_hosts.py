@@ -234,10 +234,10 @@ def test_hosts_that_are_not_there_and_options_they_do_not_have_are_named() -> No
 
 def test_a_recursion_takes_a_host_that_nobody_foresaw() -> None:
     """And a file says no to it, because nobody could read it again."""
-    host = PowerSpectrum(ModelConfig(cutoff=CUTOFF, n_radial=3), 2)
-    model = Reann(ModelConfig(cutoff=CUTOFF, n_radial=3), [1, 6], host=host)
+    host = PowerSpectrum(ModelConfig(preset="density", cutoff=CUTOFF, n_radial=3), 2)
+    model = Reann(ModelConfig(preset="density", cutoff=CUTOFF, n_radial=3), [1, 6], host=host)
     assert model.recursion.host is host
-    update = update_of(ModelConfig(n_recursions=1), host, 2)
+    update = update_of(ModelConfig(preset="density", n_recursions=1), host, 2)
     assert Recursion(host, update, 2).update is update
     with pytest.raises(UserError, match="The host of this model is PowerSpectrum, not density"):
         Potential(model).save("never.reann")

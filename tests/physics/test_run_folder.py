@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from reann import checkpoint
 from reann.config.file import load_config
 from reann.errors import UserError, counted
 from reann.potential import Potential, load
-from reann.training import aside
+from reann.training import aside, optim
 from reann.training import run as training_run
 from reann.training.aside import ASIDE, MOVING, set_aside
 from reann.training.folder import LOG, NAMES, run_files
@@ -481,6 +482,42 @@ def test_a_run_of_the_format_before_goes_on_exactly(interrupted, tmp_path, monke
         checkpoint.write(interrupted / FILE, KIND, header | {"format": 2}, named)
     resume(interrupted)
     assert_same_run(tmp_path / "whole", interrupted)
+
+
+@pytest.mark.parametrize("unknown", [(), ("messages", "channels", "radial_basis")])
+def test_a_run_from_before_equivariant_messages_goes_on_exactly(interrupted, tmp_path, unknown):
+    """Its preset `default` was the density; the first versions named no messages at all."""
+    train(small(tmp_path / "whole"))
+
+    def as_before(values):
+        values["model"]["preset"] = "default"
+        for name in unknown:
+            del values["model"][name]
+        return values
+
+    file = interrupted / "config.yaml"
+    version, text = file.read_text().split("\n", 1)
+    file.write_text(f"{version}\n{yaml.safe_dump(as_before(yaml.safe_load(text)))}")
+    header, tensors = checkpoint.read(interrupted / FILE, KIND)
+    as_before(header["identity"]["settings"])
+    checkpoint.write(interrupted / FILE, KIND, header, tensors)
+    done = resume(interrupted)
+    assert_same_run(tmp_path / "whole", interrupted)
+    assert done.potential.model.config.preset == "density"
+
+
+@pytest.mark.parametrize(("messages", "rate"), [("scalar", 3e-3), ("equivariant", 6e-3)])
+def test_the_rate_auto_is_recorded_as_a_number_that_resuming_keeps(
+    tmp_path, monkeypatch, messages, rate
+):
+    fields = {"messages": messages, "epochs": 1, "engine": "torch"}
+    if messages == "equivariant":
+        fields["channels"] = 3
+    folder = train(small(tmp_path / "run", **fields)).folder
+    assert yaml.safe_load((folder / "config.yaml").read_text())["training"]["learning_rate"] == rate
+    monkeypatch.setattr(optim, "RATE", 1.0)  # of a later version
+    monkeypatch.setattr(optim, "EQUIVARIANT_RATE", 1.0)
+    assert resume(folder).folder == folder
 
 
 def test_a_run_of_the_first_format_is_refused(interrupted):

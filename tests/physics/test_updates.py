@@ -74,7 +74,8 @@ class Vectors(Update):
 def model(request: pytest.FixtureRequest) -> Reann:
     """Return a potential with vectors, every parameter off its start."""
     torch.manual_seed(1)
-    config = ModelConfig(host=request.param, cutoff=CUTOFF, n_radial=4, readout={"hidden": [8, 8]})
+    fields = {"cutoff": CUTOFF, "n_radial": 4, "readout": {"hidden": [8, 8]}}
+    config = ModelConfig(preset="density", host=request.param, **fields)
     host = host_of(config, len(ELEMENTS), torch.default_generator)
     update = Vectors(host, len(ELEMENTS))
     model = Reann(config, ELEMENTS, generator=torch.default_generator, host=host, update=update)
@@ -154,14 +155,14 @@ def test_what_only_the_reference_computes_is_said(model: Reann, tmp_path: Any) -
 
 def test_an_update_that_needs_moments_refuses_a_host_without() -> None:
     config = ModelConfig(host="deep_pot", cutoff=CUTOFF)
-    update = Vectors(host_of(ModelConfig(cutoff=CUTOFF), 1), 1)
+    update = Vectors(host_of(ModelConfig(preset="density", cutoff=CUTOFF), 1), 1)
     with pytest.raises(UserError, match="DeepPot has no moments"):
         Reann(config, [1], update=update)
 
 
 @pytest.mark.parametrize("messages", ["scalar", "directional", Vectors])
 def test_states_have_the_layout_that_the_update_declares(messages: Any) -> None:
-    config = ModelConfig(cutoff=CUTOFF, n_radial=3, l_max=2)
+    config = ModelConfig(preset="density", cutoff=CUTOFF, n_radial=3, l_max=2)
     host = host_of(config, len(ELEMENTS))
     update: Any = (
         update_of(config.model_copy(update={"messages": messages}), host, len(ELEMENTS))

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from models import random_model
-from reann.config import CosineSchedule, ModelConfig, TrainingConfig
+from reann.config import Config, CosineSchedule, ModelConfig, TrainingConfig
 from reann.model import build
 from reann.model.roles import Role
-from reann.training.optim import Average, cosine_rate, optimizer_for, set_rate
+from reann.training.optim import Average, cosine_rate, optimizer_for, set_rate, with_rate
 from reann.training.soap import Soap
 
 
@@ -214,6 +214,25 @@ def test_long_runs_average_longer():
     assert Average.decay_for("auto", 5000) == 0.99
     assert Average.decay_for("auto", 5001) == 0.999
     assert Average.decay_for(0.5, 10**6) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("model", "rate"),
+    [
+        ({}, 6e-3),
+        ({"preset": "accurate"}, 6e-3),
+        ({"preset": "fast", "messages": "equivariant"}, 6e-3),
+        ({"preset": "fast"}, 3e-3),
+        ({"messages": "directional"}, 3e-3),
+        ({"host": "deep_pot"}, 3e-3),
+    ],
+)
+def test_the_rate_auto_is_that_of_the_messages_and_a_number_stays(model, rate):
+    config = Config(data={"train": "a.xyz"}, model=model)
+    assert config.training.learning_rate == "auto"
+    assert with_rate(config).training.rate == rate
+    given = Config(data={"train": "a.xyz"}, model=model, training={"learning_rate": 0.01})
+    assert with_rate(given) == given
 
 
 @pytest.mark.parametrize(("name", "kind"), [("soap", Soap), ("adamw", torch.optim.AdamW)])

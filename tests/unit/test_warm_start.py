@@ -161,6 +161,9 @@ def small(tmp_path_factory) -> Path:
         ({"readout": {"hidden": [16, 16]}}, "model.readout.hidden [8, 8] (not [16, 16])"),
         ({"zbl": {}}, "model.zbl null (not set)"),
         ({"host": "deep_pot"}, "model.host density (not deep_pot)"),
+        ({"preset": "default"}, "model.messages scalar (not equivariant)"),
+        ({"messages": "equivariant"}, "model.messages scalar (not equivariant)"),
+        ({"l_max": 3}, "model.l_max 2 (not 3)"),
     ],
 )
 def test_a_setting_of_the_model_that_would_be_ignored_is_an_error(small, fields, named):
@@ -171,7 +174,14 @@ def test_a_setting_of_the_model_that_would_be_ignored_is_an_error(small, fields,
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"n_radial": 4}, {"readout": {"hidden": [8, 8]}}, {"preset": "density", "l_max": 2}],
+    [
+        {},
+        {"l_max": 2},
+        {"messages": "scalar"},
+        {"n_radial": 4},
+        {"readout": {"hidden": [8, 8]}},
+        {"preset": "density", "l_max": 2},
+    ],
 )
 def test_settings_that_are_those_of_the_potential_are_no_mistake(small, fields):
     config = with_model_of(asked(**fields), small)
