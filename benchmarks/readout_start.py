@@ -44,7 +44,7 @@ def config(data: Path, folder: Path, variant: dict, seed: int) -> Config:
             "test": {"indices": order[600:]},
             "reference_energies": free if variant.get("reference_energies") else "fit",
         },
-        model={"n_recursions": 1, "readout": small, "update": small},
+        model={"preset": "density", "n_recursions": 1, "readout": small, "update": small},
         training={
             "epochs": 30,
             "batch_size": 16,

@@ -32,7 +32,7 @@ GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "upstream"
 SIZE = {"cutoff": 6.2, "l_max": 2, "n_radial": 12, "n_recursions": 3}
 FORMS = {
     "as the original": SIZE | {"preset": "upstream", "n_orbitals": 234},
-    "gram": SIZE | {"features": "gram"},
+    "gram": SIZE | {"preset": "density", "features": "gram"},
 }
 
 

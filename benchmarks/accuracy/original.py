@@ -31,14 +31,17 @@ class Curve:
         return f"as-original-T{recursions}"
 
 
+DENSITY = "model.preset=density"
+
+
 def _ch4(t: int) -> tuple[str, ...]:
-    return f"model.n_recursions={t}", "model.cutoff=6", "training.batch_size=32"
+    return DENSITY, f"model.n_recursions={t}", "model.cutoff=6", "training.batch_size=32"
 
 
 CURVES = [
     Curve(
         "co2-ni100",
-        ("model.n_recursions=3", "training.batch_size=16"),
+        (DENSITY, "model.n_recursions=3", "training.batch_size=16"),
         10.0,
         {60: (3615, 195.4), 150: (402, 57.8), 304: (202, 43.5)},
     ),
@@ -47,7 +50,7 @@ CURVES = [
     Curve("ch4", _ch4(3), 5.0, {60: (1008, 598.1), 150: (446, 328.2), 249: (131, 261.7)}),
     Curve(
         "acac",
-        ("model.n_recursions=3", "training.batch_size=8"),
+        (DENSITY, "model.n_recursions=3", "training.batch_size=8"),
         4.0,
         {60: (1947, 251.9), 150: (24, 69.1), 249: (35, 55.6)},
     ),

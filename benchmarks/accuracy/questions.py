@@ -24,7 +24,12 @@ def _networks(settings: str) -> tuple[str, ...]:
     return f"model.readout.{settings}", f"model.update.{settings}"
 
 
-BASE = ("model.n_radial=8", "model.features=gram", "training.weight_decay=1e-4")
+BASE = (
+    "model.preset=density",
+    "model.n_radial=8",
+    "model.features=gram",
+    "training.weight_decay=1e-4",
+)
 """What every change is added to: small, so that many can be tried."""
 
 QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {

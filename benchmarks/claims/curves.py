@@ -24,7 +24,7 @@ from trial import Trial, run
 SIZES = (250, 500, 1000, 2375)
 """Training structures; the last is all that are not for validation."""
 STEPS, BATCH = 6000, 32
-PAIRS = ("model.features=gram",)
+PAIRS = ("model.preset=density", "model.features=gram")
 CASES = {
     **{f"T={t}": (*PAIRS, f"model.n_recursions={t}") for t in range(4)},
     "T=0, as many parameters as T=3": (

@@ -56,7 +56,7 @@ def model(
     settings: dict[str, Any], elements: list[int], seed: int, *, averaged: bool = False
 ) -> Reann:
     """Return a potential in float64, networks at their start."""
-    config = ModelConfig(**settings)
+    config = ModelConfig(**{"preset": "density"} | settings)
     generator = torch.Generator().manual_seed(seed)
     host = host_of(config, len(elements), generator)
     if averaged:

@@ -138,7 +138,7 @@ class Fit:
 
     def train(self, taught: np.ndarray) -> list[float]:
         """Train and return the error in eV, every few steps."""
-        config, curve = TrainingConfig(weight_decay=0.0), []
+        config, curve = TrainingConfig(learning_rate=3e-3, weight_decay=0.0), []
         self.model.reference_energies.requires_grad_(False)
         optimizer = optimizer_for(self.model, config)
         for step in range(STEPS):

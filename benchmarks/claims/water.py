@@ -33,6 +33,7 @@ def row(
 ) -> dict[str, Any]:
     """Train on some of the frames."""
     settings = (
+        "model.preset=density",
         f"model.cutoff={cutoff}",
         f"model.n_recursions={t}",
         f"model.messages={messages}",

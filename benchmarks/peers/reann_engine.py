@@ -24,7 +24,7 @@ from reann.training.loss import Loss
 SIZE = {"cutoff": 6.2, "l_max": 2, "n_radial": 12, "n_recursions": 3}
 FORMS = {
     "orbitals": SIZE | {"preset": "upstream", "n_orbitals": 234},
-    "gram": SIZE | {"features": "gram"},
+    "gram": SIZE | {"preset": "density", "features": "gram"},
 }
 
 

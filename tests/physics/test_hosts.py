@@ -147,7 +147,8 @@ def test_the_environment_reaches_one_cutoff_further_with_each_recursion(
 def test_without_recursion_it_is_the_host_itself(host: str) -> None:
     """Bitwise; and at the start any recursion is none."""
     graph = graph_from_atoms(random_atoms(2, 6, (True, True, True)), CUTOFF)
-    choices = {"host": host, "host_options": OPTIONS[host], "cutoff": CUTOFF, "n_radial": 4}
+    choices = {"preset": "density", "host": host, "host_options": OPTIONS[host]}
+    choices |= {"cutoff": CUTOFF, "n_radial": 4}
     found = []
     for t in (0, 1, 3):
         config = ModelConfig(**choices, n_recursions=t)

@@ -49,7 +49,8 @@ def implied_preset(given: Mapping[str, Any]) -> str:
         return "default"
     if "messages" in given:
         return "default" if given["messages"] == "equivariant" else "density"
-    return "density" if any(name in given for name in OF_OTHER_MESSAGES) else "default"
+    of_density = set(OF_OTHER_MESSAGES) - {"host_options"}
+    return "density" if of_density & given.keys() else "default"
 
 
 def _refuse_other_host(
@@ -76,7 +77,9 @@ def _refuse_other_fields(given: Mapping[str, Any], fields: Mapping[str, Any]) ->
     """
     named = "messages" in given
     foreign = [
-        n for n in OF_OTHER_MESSAGES if n in given and not (named and given[n] == fields[n].default)
+        n
+        for n in OF_OTHER_MESSAGES
+        if n in given and (given[n] != fields[n].default or not (named or n == "host_options"))
     ]
     if not foreign:
         return
