@@ -2,7 +2,7 @@
 
     python benchmarks/physics.py DATA MODELS [--only eos rdf] [--again]
 
-DATA is a folder with the data sets, MODELS one with run folders such as `si-default-seed1`, which
+DATA is a folder with the data sets, MODELS one with run folders such as `si-density-seed1`, which
 hold `model.reann`. Every check writes `results/physics/NAME.json`; one whose file is there is done,
 and one whose potentials are missing waits. `physics/page.py` makes tables and figures of them.
 """

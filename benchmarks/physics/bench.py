@@ -43,7 +43,7 @@ class Bench:
 
     def model(self, name: str) -> Path:
         """Return the file of the potential of a set."""
-        return self.models / f"{name}-default-seed1" / "model.reann"
+        return self.models / f"{name}-density-seed1" / "model.reann"
 
     def potential(self, name: str) -> Potential | Ensemble:
         """Return the potential of a set."""

@@ -12,8 +12,8 @@ from typing import Any
 import typer
 
 from reann.cli import app
-from reann.config import Config
-from reann.config.presets import PRESETS
+from reann.config import Config, ModelConfig
+from reann.config.presets import OF_OTHER_MESSAGES, PRESETS
 from reann.quantities import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
@@ -61,17 +61,29 @@ def quantities_reference() -> str:
 def config_reference() -> str:
     """Return a table of the fields of every section, from their docstrings."""
     schema = Config.model_json_schema()
+    fields = schema["$defs"]["ModelConfig"]["properties"]
+    for name, value in PRESETS["default"].items():
+        fields[name]["default"] = value
     shown: dict[str, str] = {}
     lines = [
         line
         for name, about in schema["properties"].items()
         for line in section(name, _models(about)[0], schema["$defs"], shown)
     ]
-    for name, values in PRESETS.items():
-        lines += [f"## model.preset: {name}", "", "Sets what the file does not set itself:", ""]
-        lines += ["```yaml", *(f"{key}: {json.dumps(value)}" for key, value in values.items())]
-        lines += ["```", ""]
+    for name in PRESETS:
+        lines += [f"## model.preset: {name}", "", "Sets these fields, where the file does not:", ""]
+        lines += ["```yaml", *(f"{k}: {json.dumps(x)}" for k, x in chosen(name).items()), "```", ""]
     return "\n".join(lines)
+
+
+def chosen(preset: str) -> dict[str, Any]:
+    """Return the form of a preset: fields that some preset chooses and that have an effect."""
+    model = ModelConfig(preset=preset)
+    by_any = {name for values in PRESETS.values() for name in values}
+    without = OF_OTHER_MESSAGES if model.messages == "equivariant" else ("channels",)
+    rarely_set = {"readout": {"blocks", "residual"}, "update": {"blocks", "residual"}}
+    values = model.model_dump(mode="json", exclude=rarely_set).items()
+    return {name: x for name, x in values if name in by_any and name not in without}
 
 
 def section(

@@ -84,10 +84,10 @@ class ModelConfig(Section):
     """The potential: density, recursion, readout."""
 
     preset: Literal["fast", "density", "default", "accurate", "upstream"] = "default"
-    """`default`, and `accurate` with more channels: equivariant messages. `density`, and `fast`
-    with less of everything: scalar messages. `upstream`: the choices of the original REANN package.
-    Fields that are set beside it win. Another host than the density has the preset `default`
-    without equivariant messages."""
+    """`default`, and `accurate` with more channels: equivariant messages. `density`: scalar
+    messages; `fast`: the same with fewer radial functions, products and recursions. `upstream`: the
+    choices of the original REANN package. Fields that are set beside it win. With another host than
+    the density, `default` has scalar messages."""
     host: str = DEFAULT_HOST
     """What the recursion upgrades: the embedded `density`, `symmetry_functions`, `deep_pot`,
     `power_spectrum`, or a descriptor of an installed package."""
