@@ -5,12 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 from typer import Exit
 from typer.testing import CliRunner
 
 from reann import demo as module
 from reann.cli import app
+from reann.config import ModelConfig
 from reann.config.file import load_config
 from reann.data.read import iter_atoms
 from reann.demo import DATA, commands, copy_data, demo, perform
@@ -108,7 +108,7 @@ def test_the_settings_of_the_demo_are_valid_and_name_its_data(tmp_path):
     copy_data(tmp_path)
     config = load_config(tmp_path / "ethanol.yaml")
     assert Path(str(config.data.train)) == tmp_path / DATA[0]
-    assert yaml.safe_load((tmp_path / "ethanol.yaml").read_text())["model"]["n_recursions"] == 1
+    assert config.model == ModelConfig(cutoff=4.5)
 
 
 def test_the_bundled_data_name_source_and_license_and_are_small():

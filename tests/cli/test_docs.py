@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-TINY = ["training.epochs=8", "model.n_radial=4", "run.threads=1"]
+TINY = ["training.epochs=8", "model.n_radial=4", "model.l_max=1", "run.threads=1"]
 """Makes the training of an example short, but long enough for a molecule that stays together."""
 SHORT = "5fs"
 """Time of the molecular dynamics of an example."""
