@@ -68,6 +68,8 @@ HIGHEST_L_MAX: Final = 4
 """Largest `l_max`."""
 EQUIVARIANT_L_MAX: Final = 3
 """Largest `l_max` with equivariant messages."""
+MOST_BASIS: Final = 64
+"""Radial functions with equivariant messages: the engine keeps those of a pair in registers."""
 ORBITALS_OF_MANY: Final = 16
 """Contracted moments in products of three and four, unless the configuration says otherwise."""
 

@@ -20,6 +20,7 @@ from reann.facts import (
     DEFAULT_MESSAGES,
     EQUIVARIANT_L_MAX,
     HIGHEST_L_MAX,
+    MOST_BASIS,
     Activation,
     Angular,
     CutoffFunction,
@@ -156,12 +157,16 @@ class ModelConfig(Section):
         return heads
 
     @model_validator(mode="after")
-    def _l_max_fits_the_messages(self) -> ModelConfig:
-        if self.messages == "equivariant" and not 1 <= self.l_max <= EQUIVARIANT_L_MAX:
-            raise ValueError(
-                f"l_max is {self.l_max}, and equivariant messages need 1 to {EQUIVARIANT_L_MAX}:"
-                f" set l_max to one of these"
-            )
+    def _fits_the_messages(self) -> ModelConfig:
+        if self.messages != "equivariant":
+            return self
+        for name, least, most in (("l_max", 1, EQUIVARIANT_L_MAX), ("n_radial", 1, MOST_BASIS)):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ValueError(
+                    f"{name} is {value}, and equivariant messages need {least} to {most}:"
+                    f" set {name} to one of these"
+                )
         return self
 
     @model_validator(mode="wrap")

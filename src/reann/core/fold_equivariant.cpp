@@ -15,7 +15,8 @@
 namespace reann {
 namespace {
 
-constexpr double angular_norm[] = {1.0, 1.7320508075688772935, 2.7386127875258305673, 2.6457513110645905905};
+constexpr double angular_norm[] = {1.0, 1.7320508075688772935, 2.7386127875258305673,
+                                   2.6457513110645905905};
 
 struct Counts {
     int scalars, tensors[2];
@@ -23,7 +24,9 @@ struct Counts {
 
 Counts counts(int l_max) {
     const auto of = [](auto c) { return Counts{c.scalars, {c.vectors, c.matrices}}; };
-    return l_max == 1 ? of(ProductCounts<1>()) : l_max == 2 ? of(ProductCounts<2>()) : of(ProductCounts<3>());
+    return l_max == 1   ? of(ProductCounts<1>())
+           : l_max == 2 ? of(ProductCounts<2>())
+                        : of(ProductCounts<3>());
 }
 
 } // namespace
@@ -39,10 +42,13 @@ void Folded::equivariant() {
 }
 
 FoldedEquivariant Folded::equivariant_layer(int t) {
-    const int n_elements = int(settings_.elements.size()), K = settings_.n_channels, nb = settings_.n_radial;
-    const int l_max = settings_.l_max, highest = std::min(l_max, 2), n_paths = t == 0 ? 1 : 1 + 2 * highest;
+    const int n_elements = int(settings_.elements.size()), K = settings_.n_channels,
+              nb = settings_.n_radial;
+    const int l_max = settings_.l_max, highest = std::min(l_max, 2),
+              n_paths = t == 0 ? 1 : 1 + 2 * highest;
     const Counts n = counts(l_max);
-    const std::string name = "recursion.layers." + std::to_string(t) + ".", head = "heads." + settings_.head + ".";
+    const std::string name = "recursion.layers." + std::to_string(t) + ".",
+                      head = "heads." + settings_.head + ".";
     FoldedEquivariant layer;
     const Raw &radial = raw(name + "radial", {n_paths, nb, K});
     const Raw &moment_scale = raw(name + "moment_scale", {l_max + 1});
@@ -50,20 +56,23 @@ FoldedEquivariant Folded::equivariant_layer(int t) {
     if (t > 0) {
         layer.radial = place(nb, n_paths * stride_);
         for (int p = 0; p < n_paths; ++p)
-            copy_into({layer.radial.at + p * stride_, nb, K, layer.radial.stride}, radial, int64_t(p) * nb * K);
+            copy_into({layer.radial.at + p * stride_, nb, K, layer.radial.stride}, radial,
+                      int64_t(p) * nb * K);
     }
     for (int l = 0; l <= l_max; ++l) {
         const bool passed = t > 0 && l > 0 && l <= highest;
         const Raw &mixing = raw(name + "mixing." + std::to_string(l), {passed ? 2 * K : K, K});
         if (t == 0) {
             layer.mixing[l] = place(n_elements * nb, K);
-            starts_.push_back({l, radial, raw("recursion.embedding", {n_elements, K}), mixing, moment_scale, layer.mixing[l]});
+            starts_.push_back({l, radial, raw("recursion.embedding", {n_elements, K}), mixing,
+                               moment_scale, layer.mixing[l]});
             continue;
         }
         const Place m = layer.mixing[l] = place(passed ? stride_ + K : K, K);
         copy_into({m.at, K, K, m.stride}, mixing, 0, &moment_scale, l, angular_norm[l]);
         if (passed)
-            copy_into({m.at + int64_t(stride_) * m.stride, K, K, m.stride}, mixing, int64_t(K) * K, passed_scale, l - 1);
+            copy_into({m.at + int64_t(stride_) * m.stride, K, K, m.stride}, mixing, int64_t(K) * K,
+                      passed_scale, l - 1);
     }
     const Raw &mean = raw(name + "product_mean", {n_elements, n.scalars, K});
     const Raw &scale = raw(name + "product_scale", {n_elements, n.scalars, K});
@@ -80,10 +89,13 @@ FoldedEquivariant Folded::equivariant_layer(int t) {
     const Raw &energy_scale = raw(head + "energy_scale", {});
     const std::string readout = head + "readout." + std::to_string(t);
     for (int z = 0; z < n_elements; ++z)
-        layer.readout.push_back(network(readout + ".network", settings_.readout, z, -1, K, 1, &energy_scale, 1, false));
+        layer.readout.push_back(
+            network(readout + ".network", settings_.readout, z, -1, K, 1, &energy_scale, 1, false));
     layer.linear = place(n_elements, K);
-    copy_into(layer.linear, raw(readout + ".linear", {n_elements, K}), 0, &energy_scale, 0, 1.0 / std::sqrt(K));
-    for (std::vector<double> *part : {&layer.low, &layer.high, &layer.per_width}) part->resize(n_elements * K);
+    copy_into(layer.linear, raw(readout + ".linear", {n_elements, K}), 0, &energy_scale, 0,
+              1.0 / std::sqrt(K));
+    for (std::vector<double> *part : {&layer.low, &layer.high, &layer.per_width})
+        part->resize(n_elements * K);
     if (t == settings_.n_recursions) return layer;
     const Raw &state_scale = raw(name + "state_scale", {highest});
     for (int l = 1; l <= highest; ++l) {
@@ -92,15 +104,18 @@ FoldedEquivariant Folded::equivariant_layer(int t) {
         layer.tensors[l - 1] = place(K, K);
         copy_into(layer.tensors[l - 1], raw(name + "tensors." + index, {K, K}), 0, &state_scale, l - 1);
         layer.tensor_weights[l - 1] = place(n_elements * n_l, K);
-        copy_into(layer.tensor_weights[l - 1], raw(name + "tensor_weights." + index, {n_elements, n_l, K}), 0);
+        copy_into(layer.tensor_weights[l - 1],
+                  raw(name + "tensor_weights." + index, {n_elements, n_l, K}), 0);
     }
     for (int z = 0; z < n_elements; ++z)
-        layer.gates.push_back(network(name + "gates", settings_.update, z, -1, K, K, nullptr, 1 + highest, true));
+        layer.gates.push_back(
+            network(name + "gates", settings_.update, z, -1, K, K, nullptr, 1 + highest, true));
     return layer;
 }
 
 void Folded::fold_equivariant() {
-    const int K = settings_.n_channels, nb = settings_.n_radial, n_elements = int(settings_.elements.size());
+    const int K = settings_.n_channels, nb = settings_.n_radial,
+              n_elements = int(settings_.elements.size());
     basis_scale = basis_scale_->values[0];
     for (const Start &start : starts_) {
         const double times = angular_norm[start.l] * start.scale.values[start.l];
@@ -108,10 +123,13 @@ void Folded::fold_equivariant() {
         for (int z = 0; z < n_elements; ++z)
             for (int n = 0; n < nb; ++n)
                 for (int k = 0; k < K; ++k)
-                    w[(int64_t(z) * nb + n) * K + k] = times * start.radial.values[n * K + k] * start.embedding.values[z * K + k];
-        const std::vector<double> V = product(w, n_elements * nb, K, {start.mixing.values.data(), K, 1}, K);
+                    w[(int64_t(z) * nb + n) * K + k] =
+                        times * start.radial.values[n * K + k] * start.embedding.values[z * K + k];
+        const std::vector<double> V =
+            product(w, n_elements * nb, K, {start.mixing.values.data(), K, 1}, K);
         for (int r = 0; r < n_elements * nb; ++r)
-            std::copy_n(&V[int64_t(r) * K], K, &values[start.place.at + int64_t(r) * start.place.stride]);
+            std::copy_n(&V[int64_t(r) * K], K,
+                        &values[start.place.at + int64_t(r) * start.place.stride]);
     }
     for (const Standardized &s : standardized_) {
         const int64_t first = int64_t(s.element) * s.n_products * K;
@@ -133,7 +151,8 @@ void Folded::fold_equivariant() {
     for (int z = 0; z < n_elements; ++z) {
         const double *least = &least_->values[z * all], *most = &most_->values[z * all];
         const auto finite = [](double x) { return std::isfinite(x); };
-        const bool known = std::all_of(least, least + all, finite) && std::all_of(most, most + all, finite);
+        const bool known =
+            std::all_of(least, least + all, finite) && std::all_of(most, most + all, finite);
         for (int64_t m = 0; m < all; ++m) {
             FoldedEquivariant &layer = layers[m / K];
             const int64_t at = int64_t(z) * K + m % K;
@@ -145,13 +164,15 @@ void Folded::fold_equivariant() {
 }
 
 void Folded::unfold_equivariant(const std::vector<double> &bar, double *const *gradients) const {
-    const int K = settings_.n_channels, nb = settings_.n_radial, n_elements = int(settings_.elements.size());
+    const int K = settings_.n_channels, nb = settings_.n_radial,
+              n_elements = int(settings_.elements.size());
     for (const Start &start : starts_) { // with Y = V_bar M^T: W_bar = sum_Z c_Z Y, c_bar = sum_n W Y
         const double times = angular_norm[start.l] * start.scale.values[start.l];
         const int rows = n_elements * nb;
         std::vector<double> V_bar(int64_t(rows) * K);
         for (int r = 0; r < rows; ++r)
-            std::copy_n(&bar[start.place.at + int64_t(r) * start.place.stride], K, &V_bar[int64_t(r) * K]);
+            std::copy_n(&bar[start.place.at + int64_t(r) * start.place.stride], K,
+                        &V_bar[int64_t(r) * K]);
         const std::vector<double> Y = product(V_bar, rows, K, {start.mixing.values.data(), 1, K}, K);
         double *W_bar = gradients[start.radial.array], *c_bar = gradients[start.embedding.array];
         double *M_bar = gradients[start.mixing.array];
@@ -159,7 +180,8 @@ void Folded::unfold_equivariant(const std::vector<double> &bar, double *const *g
         for (int z = 0; z < n_elements; ++z)
             for (int n = 0; n < nb; ++n)
                 for (int k = 0; k < K; ++k) {
-                    const double W = start.radial.values[n * K + k], c = start.embedding.values[z * K + k];
+                    const double W = start.radial.values[n * K + k],
+                                 c = start.embedding.values[z * K + k];
                     const double y = times * Y[(int64_t(z) * nb + n) * K + k];
                     if (W_bar) W_bar[n * K + k] += c * y;
                     if (c_bar) c_bar[z * K + k] += W * y;

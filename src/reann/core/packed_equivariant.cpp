@@ -25,7 +25,8 @@ void gaussian_grid(int n, double cutoff, std::vector<double> &center, std::vecto
 } // namespace
 
 template <class Real>
-EquivariantLayer<Real> Packed<Real>::equivariant_layer(const Settings &settings, const FoldedEquivariant &from,
+EquivariantLayer<Real> Packed<Real>::equivariant_layer(const Settings &settings,
+                                                       const FoldedEquivariant &from,
                                                        const Folded &folded) {
     EquivariantLayer<Real> layer;
     const auto networks = [&](const std::vector<FoldedNetwork> &of, const NetworkSettings &form) {
@@ -90,10 +91,10 @@ template <class Real> void Packed<Real>::equivariant(const Settings &settings, c
     w.layers = equivariant_.data();
 }
 
-template EquivariantLayer<float> Packed<float>::equivariant_layer(const Settings &, const FoldedEquivariant &,
-                                                                  const Folded &);
-template EquivariantLayer<double> Packed<double>::equivariant_layer(const Settings &, const FoldedEquivariant &,
-                                                                    const Folded &);
+template EquivariantLayer<float>
+Packed<float>::equivariant_layer(const Settings &, const FoldedEquivariant &, const Folded &);
+template EquivariantLayer<double>
+Packed<double>::equivariant_layer(const Settings &, const FoldedEquivariant &, const Folded &);
 template void Packed<float>::equivariant(const Settings &, const Folded &);
 template void Packed<double>::equivariant(const Settings &, const Folded &);
 

@@ -16,7 +16,6 @@ namespace {
 constexpr int largest_count = 100'000;
 constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
 constexpr double most_weights = 2e8;   // 1.6 GB in double precision
-constexpr int most_basis = 64;         // of the equivariant recursion (kernels/basis.hpp)
 
 [[noreturn]] void impossible(const std::string &name, const std::string &what) {
     throw Error("The header of the model is damaged, or newer than this program: " + name + " " +

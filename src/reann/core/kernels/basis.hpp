@@ -11,8 +11,6 @@
 namespace reann {
 namespace {
 
-constexpr int most_basis = 64;
-
 // Values and derivatives of all functions for a vector of edges, without scale and cutoff function.
 template <class Real>
 REANN_INLINE void bessel(int n_radial, double cutoff, Vector<Real> r, Vector<Real> *value,

@@ -43,7 +43,8 @@ REANN_INLINE void monomials(const typename F::Number (&u)[3],
 }
 
 template <class F>
-REANN_INLINE void direction(const Edges<typename F::Real> &edges, int64_t e, typename F::Number (&u)[3]) {
+REANN_INLINE void direction(const Edges<typename F::Real> &edges, int64_t e,
+                            typename F::Number (&u)[3]) {
     u[0] = number<F>(edges.x + e, edges.capacity);
     u[1] = number<F>(edges.y + e, edges.capacity);
     u[2] = number<F>(edges.z + e, edges.capacity);
@@ -86,7 +87,8 @@ void adjoint_of_elements(const Work<Real> &work, int64_t i, const Real *bar) {
         Vector<Real> gx{}, gy{}, gz{}, gr{};
         for (int k = 0; k < stride; k += W) {
             Vector<Real> G[3] = {};
-            const auto of = [own, k, stride](int a) REANN_LAMBDA { return load_vector(own + a * stride + k); };
+            const auto of = [own, k, stride](int a)
+                                REANN_LAMBDA { return load_vector(own + a * stride + k); };
             const Vector<Real> P = polynomial_and_slope<Real, l_max>(of, u, G);
             const Vector<Real> B = load_vector(edges.radial + e * stride + k);
             gx += B * G[0];
@@ -107,7 +109,8 @@ template <class F, int l_max> struct Along {
     REANN_INLINE Along(const typename F::Real *h_j, int stride, const typename F::Number (&u)[3]) {
         using Real = typename F::Real;
         const int row = F::planes * stride;
-        unrolled<0, States<l_max>::rows>([&](auto a) REANN_LAMBDA { h[a.value] = load<F>(h_j + a.value * row, stride); });
+        unrolled<0, States<l_max>::rows>(
+            [&](auto a) REANN_LAMBDA { h[a.value] = load<F>(h_j + a.value * row, stride); });
         h0 = h[0];
         vector = h[1] * u[0] + h[2] * u[1] + h[3] * u[2];
         if constexpr (States<l_max>::highest == 2) {
@@ -126,11 +129,13 @@ void radial_of_tile(const Weights<typename F::Real> &w, const Linear<typename F:
                     const Edges<typename F::Real> &edges, int64_t first, int n, bool slopes,
                     const EdgeScratch<typename F::Real> &tile) {
     const int stride = w.basis_stride;
-    multiply(edges.radial + first * F::planes * stride, stride, n * F::planes, radial.rows, radial.forward,
-             radial.n_out, tile.R, radial.n_out, static_cast<const typename F::Real *>(nullptr), 1);
+    multiply(edges.radial + first * F::planes * stride, stride, n * F::planes, radial.rows,
+             radial.forward, radial.n_out, tile.R, radial.n_out,
+             static_cast<const typename F::Real *>(nullptr), 1);
     if (slopes)
-        multiply(edges.radial_slope + first * stride, stride, n, radial.rows, radial.forward, radial.n_out,
-                 tile.R_slope, radial.n_out, static_cast<const typename F::Real *>(nullptr), 1);
+        multiply(edges.radial_slope + first * stride, stride, n, radial.rows, radial.forward,
+                 radial.n_out, tile.R_slope, radial.n_out,
+                 static_cast<const typename F::Real *>(nullptr), 1);
 }
 
 // sums: s of the monomials, then q1 and q2, each row (planes, stride)
@@ -152,25 +157,34 @@ void sum_of_states(const Work<typename F::Real> &work, int64_t i, int t,
         radial_of_tile<F, l_max>(w, radial, edges, first, n_edges, false, tile);
         for (int k = 0; k < stride; k += W) {
             Lanes sum[n + S::passed];
-            unrolled<0, n + S::passed>([&](auto a) REANN_LAMBDA { sum[a.value] = load<F>(sums + a.value * row + k, stride); });
+            unrolled<0, n + S::passed>(
+                [&](auto a) REANN_LAMBDA { sum[a.value] = load<F>(sums + a.value * row + k, stride); });
             for (int e = 0; e < n_edges; ++e) {
                 typename F::Number u[3], Y[n];
                 direction<F>(edges, first + e, u);
                 monomials<F, l_max>(u, Y);
                 const Real *R = tile.R + int64_t(e) * F::planes * paths + k;
-                const Real *h_j = work.coefficients[t] + int64_t(edges.neighbor[first + e]) * S::rows * row + k;
+                const Real *h_j =
+                    work.coefficients[t] + int64_t(edges.neighbor[first + e]) * S::rows * row + k;
                 const Along<F, l_max> along(h_j, stride, u);
                 Lanes weight = load<F>(R, paths) * along.h0 + load<F>(R + stride, paths) * along.vector;
-                if constexpr (S::highest == 2) weight = weight + load<F>(R + 2 * stride, paths) * along.matrix;
-                unrolled<0, n>([&](auto a) REANN_LAMBDA { sum[a.value] = sum[a.value] + weight * Y[a.value]; });
+                if constexpr (S::highest == 2)
+                    weight = weight + load<F>(R + 2 * stride, paths) * along.matrix;
+                unrolled<0, n>([&](auto a)
+                                   REANN_LAMBDA { sum[a.value] = sum[a.value] + weight * Y[a.value]; });
                 const Lanes R_v = load<F>(R + (S::highest + 1) * stride, paths);
-                unrolled<1, 4>([&](auto a) REANN_LAMBDA { sum[n + a.value - 1] = sum[n + a.value - 1] + R_v * along.h[a.value]; });
+                unrolled<1, 4>([&](auto a) REANN_LAMBDA {
+                    sum[n + a.value - 1] = sum[n + a.value - 1] + R_v * along.h[a.value];
+                });
                 if constexpr (S::highest == 2) {
                     const Lanes R_A = load<F>(R + 4 * stride, paths);
-                    unrolled<4, 9>([&](auto a) REANN_LAMBDA { sum[n + a.value - 1] = sum[n + a.value - 1] + R_A * along.h[a.value]; });
+                    unrolled<4, 9>([&](auto a) REANN_LAMBDA {
+                        sum[n + a.value - 1] = sum[n + a.value - 1] + R_A * along.h[a.value];
+                    });
                 }
             }
-            unrolled<0, n + S::passed>([&](auto a) REANN_LAMBDA { store(sums + a.value * row + k, stride, sum[a.value]); });
+            unrolled<0, n + S::passed>(
+                [&](auto a) REANN_LAMBDA { store(sums + a.value * row + k, stride, sum[a.value]); });
         }
     }
 }
@@ -178,8 +192,8 @@ void sum_of_states(const Work<typename F::Real> &work, int64_t i, int t,
 // bar: the adjoint of `sums`. Adds to the adjoint of the neighbors' states; without tangents to
 // edges.gradient, with tangents to the gradient of the mixing of radial functions.
 template <class F, int l_max>
-void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t i, int t,
-                       const EdgeScratch<typename F::Real> &tile, const typename F::Real *bar) {
+void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t i,
+                       int t, const EdgeScratch<typename F::Real> &tile, const typename F::Real *bar) {
     using Real = typename F::Real;
     using Lanes = typename F::Lanes;
     using S = States<l_max>;
@@ -198,7 +212,8 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
             const int64_t at = int64_t(edges.neighbor[first + e]) * S::rows * row;
             [[maybe_unused]] Vector<Real> gx{}, gy{}, gz{}, gr{}, power{};
             for (int k = 0; k < stride; k += W) {
-                const auto of = [bar, k, stride, row](int a) REANN_LAMBDA { return load<F>(bar + a * row + k, stride); };
+                const auto of = [bar, k, stride, row](int a)
+                                    REANN_LAMBDA { return load<F>(bar + a * row + k, stride); };
                 const Real *R = tile.R + int64_t(e) * F::planes * paths + k;
                 const Along<F, l_max> along(work.coefficients[t] + at + k, stride, u);
                 const Lanes R_0 = load<F>(R, paths), R_1 = load<F>(R + stride, paths);
@@ -240,7 +255,8 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
                 }
                 Real *target = chunk.coefficients_bar + at + k;
                 unrolled<0, S::rows>([&](auto a) REANN_LAMBDA {
-                    store(target + a.value * row, stride, load<F>(target + a.value * row, stride) + h_bar[a.value]);
+                    store(target + a.value * row, stride,
+                          load<F>(target + a.value * row, stride) + h_bar[a.value]);
                 });
                 if constexpr (F::planes == 1) {
                     Lanes weight = R_0 * along.h0 + R_1 * along.vector;
@@ -257,17 +273,22 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
                     });
                 } else {
                     Real *to = tile.R_bar + int64_t(e) * 2 * paths + k;
-                    unrolled<0, S::paths>([&](auto p) REANN_LAMBDA { store(to + p.value * stride, paths, R_bar[p.value]); });
+                    unrolled<0, S::paths>([&](auto p) REANN_LAMBDA {
+                        store(to + p.value * stride, paths, R_bar[p.value]);
+                    });
                     if (edges.power)
-                        unrolled<0, S::rows>([&](auto a) REANN_LAMBDA { power += h_bar[a.value].value * along.h[a.value].tangent; });
+                        unrolled<0, S::rows>([&](auto a) REANN_LAMBDA {
+                            power += h_bar[a.value].value * along.h[a.value].tangent;
+                        });
                 }
             }
-            if constexpr (F::planes == 1) add_sums<Real>(edges.gradient + 4 * (first + e), gx, gy, gz, gr);
+            if constexpr (F::planes == 1)
+                add_sums<Real>(edges.gradient + 4 * (first + e), gx, gy, gz, gr);
             else if (edges.power) edges.power[first + e] += sum<Real>(power);
         }
         if constexpr (F::planes == 2)
-            add_gradient(edges.radial + first * 2 * w.basis_stride, w.basis_stride, radial.rows, tile.R_bar,
-                         paths, 2 * n_edges, chunk.parameters + radial.weight_at, paths);
+            add_gradient(edges.radial + first * 2 * w.basis_stride, w.basis_stride, radial.rows,
+                         tile.R_bar, paths, 2 * n_edges, chunk.parameters + radial.weight_at, paths);
     }
 }
 

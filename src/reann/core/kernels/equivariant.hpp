@@ -20,8 +20,9 @@ template <class Real> struct KeptRows { // of a block
 
 // Where a block keeps what its adjoint needs.
 template <class F, int l_max>
-KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
-                                     const Block &block, int t, const LayerScratch<typename F::Real> &scratch) {
+KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work,
+                                     const Chunk<typename F::Real> &chunk, const Block &block, int t,
+                                     const LayerScratch<typename F::Real> &scratch) {
     using Real = typename F::Real;
     const Weights<Real> &w = *work.weights;
     const int64_t row = F::planes * w.stride, n = block.n;
@@ -44,7 +45,8 @@ KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work, const C
     return kept;
 }
 
-template <class F> const typename F::Real *states_of(const Work<typename F::Real> &work, const Block &block, int t) {
+template <class F>
+const typename F::Real *states_of(const Work<typename F::Real> &work, const Block &block, int t) {
     return work.coefficients[t] + block.first * work.weights->n_rows * F::planes * work.weights->stride;
 }
 
@@ -59,7 +61,8 @@ void prepare_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &
             if (work.extrapolation) work.extrapolation[i] = 0.0;
         }
         if (work.derivatives)
-            for (int64_t k = 4 * chunk.edges; k < 4 * (chunk.edges + chunk.n_edges); ++k) edges.gradient[k] = 0;
+            for (int64_t k = 4 * chunk.edges; k < 4 * (chunk.edges + chunk.n_edges); ++k)
+                edges.gradient[k] = 0;
     } else if (edges.power) {
         for (int64_t e = chunk.edges; e < chunk.edges + chunk.n_edges; ++e) edges.power[e] = 0;
     }
@@ -73,10 +76,10 @@ void products_of(const Work<typename F::Real> &work, const Block &block, int t,
     const auto &layer = w.layers[t];
     if (t < w.n_recursions)
         products_of_block<F, l_max, true>(layer, block.element, block.n, w.stride, m, scratch);
-    else
-        products_of_block<F, l_max, false>(layer, block.element, block.n, w.stride, m, scratch);
+    else products_of_block<F, l_max, false>(layer, block.element, block.n, w.stride, m, scratch);
     if (t > 0)
-        append_own<F>(layer.scalars[block.element], block.n, w.stride, w.n_rows, states_of<F>(work, block, t), scratch.b);
+        append_own<F>(layer.scalars[block.element], block.n, w.stride, w.n_rows,
+                      states_of<F>(work, block, t), scratch.b);
 }
 
 // Takes what is read out of a free atom from the energies, exactly all of it where there are no neighbors.
@@ -90,8 +93,8 @@ template <class Real> void above_free_atoms(const Work<Real> &work, const Block 
 
 // Moments, features, energies, and below the last layer the states of the next one.
 template <class F, int l_max>
-void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk, const Block &block,
-                    int t, const LayerScratch<typename F::Real> &scratch) {
+void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
+                    const Block &block, int t, const LayerScratch<typename F::Real> &scratch) {
     using Real = typename F::Real;
     using S = States<l_max>;
     const Weights<Real> &w = *work.weights;
@@ -99,13 +102,16 @@ void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::
     const int stride = w.stride, row = F::planes * stride, n = block.n;
     const KeptRows<Real> kept = kept_rows<F, l_max>(work, chunk, block, t, scratch);
     for (int i = 0; i < n; ++i) inputs_of_atom<F, l_max>(work, block.first + i, t, scratch, kept.in, i);
-    for (int l = 0; l <= l_max; ++l) linear<F>(layer.mixing[l], kept.in[l], n * shell_size(l), kept.m[l]);
+    for (int l = 0; l <= l_max; ++l)
+        linear<F>(layer.mixing[l], kept.in[l], n * shell_size(l), kept.m[l]);
     products_of<F, l_max>(work, block, t, scratch, kept.m);
     linear<F>(layer.scalars[block.element], scratch.b, n, kept.x);
     if constexpr (F::planes == 1) {
         read_out<F>(layer, block.element, n, stride, kept.x, scratch, work.energies + block.first);
         if (work.extrapolation)
-            for (int i = 0; i < n; ++i) widen(layer, block.element, stride, kept.x + i * row, work.extrapolation[block.first + i]);
+            for (int i = 0; i < n; ++i)
+                widen(layer, block.element, stride, kept.x + i * row,
+                      work.extrapolation[block.first + i]);
     }
     if (t == w.n_recursions) {
         if constexpr (F::planes == 1) above_free_atoms(work, block);
@@ -133,8 +139,8 @@ void set_layer_seeds(const Work<typename F::Real> &work, const Block &block, typ
 }
 
 template <class F, int l_max>
-void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, const Block &block,
-                      int t, const LayerScratch<typename F::Real> &scratch) {
+void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
+                      const Block &block, int t, const LayerScratch<typename F::Real> &scratch) {
     using Real = typename F::Real;
     using S = States<l_max>;
     const Weights<Real> &w = *work.weights;
@@ -149,12 +155,14 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     if (!last) {
         const Real *bar = work.coefficients_bar + block.first * S::rows * row;
         Real *e_bar = scratch.e;
-        adjoint_of_next_states<F, l_max>(layer, z, n, stride, kept.x, kept.e, bar, scratch, scratch.bar, chunk.parameters);
+        adjoint_of_next_states<F, l_max>(layer, z, n, stride, kept.x, kept.e, bar, scratch, scratch.bar,
+                                         chunk.parameters);
         e_bar = scratch.bar;
         const Real *from[2] = {scratch.v, scratch.A};
         Real *to[2] = {scratch.v_bar, scratch.A_bar};
         for (int l = 1; l <= S::highest; ++l) {
-            adjoint_of_linear<F>(layer.tensors[l - 1], from[l - 1], e_bar, n * shell_size(l), to[l - 1], chunk.parameters);
+            adjoint_of_linear<F>(layer.tensors[l - 1], from[l - 1], e_bar, n * shell_size(l), to[l - 1],
+                                 chunk.parameters);
             e_bar += n * shell_size(l) * row;
         }
     }
@@ -166,8 +174,12 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
                 chunk.coefficients_bar[(block.first + i) * S::rows * row + k] +=
                     scratch.b_bar[(i * F::planes + k / stride) * width + width - stride + k % stride];
     }
-    if (last) adjoint_of_block_products<F, l_max, false>(layer, z, n, stride, kept.m, scratch, chunk.parameters);
-    else adjoint_of_block_products<F, l_max, true>(layer, z, n, stride, kept.m, scratch, chunk.parameters);
+    if (last)
+        adjoint_of_block_products<F, l_max, false>(layer, z, n, stride, kept.m, scratch,
+                                                   chunk.parameters);
+    else
+        adjoint_of_block_products<F, l_max, true>(layer, z, n, stride, kept.m, scratch,
+                                                  chunk.parameters);
     for (int l = 0; l <= l_max; ++l)
         adjoint_of_linear<F>(layer.mixing[l], kept.in[l], scratch.m_bar[l], n * shell_size(l),
                              scratch.in_bar[l], chunk.parameters);
@@ -185,7 +197,9 @@ template <class F> constexpr int block_of_layers = equivariant_block(F::planes);
 template <class F, int l_max>
 void forward_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
     const LayerScratch<typename F::Real> scratch(*work.weights, F::planes, chunk.scratch);
-    each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) { layer_of_block<F, l_max>(work, chunk, block, t, scratch); });
+    each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) {
+        layer_of_block<F, l_max>(work, chunk, block, t, scratch);
+    });
 }
 
 template <class F, int l_max>
@@ -201,7 +215,9 @@ void middle_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &c
 template <class F, int l_max>
 void backward_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int t) {
     const LayerScratch<typename F::Real> scratch(*work.weights, F::planes, chunk.scratch);
-    each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) { adjoint_of_layer<F, l_max>(work, chunk, block, t, scratch); });
+    each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) {
+        adjoint_of_layer<F, l_max>(work, chunk, block, t, scratch);
+    });
 }
 
 // The energy of a free atom above its reference: the layers with moments of zero. With tangents, what
@@ -225,7 +241,8 @@ double free_atom(const Weights<typename F::Real> &w, int element, typename F::Re
         const EquivariantLayer<Real> &layer = w.layers[t];
         inputs(t);
         linear<F>(layer.scalars[element], scratch.b, 1, x + t * row);
-        if constexpr (F::planes == 1) read_out<F>(layer, element, 1, stride, x + t * row, scratch, &energy);
+        if constexpr (F::planes == 1)
+            read_out<F>(layer, element, 1, stride, x + t * row, scratch, &energy);
         if (t == T) break;
         next_states<F, l_max>(layer, element, 1, stride, x + t * row, scratch.e, scratch, scratch.m[0]);
         for (int k = 0; k < row; ++k) states[t * row + k] = scratch.m[0][k];
@@ -238,11 +255,12 @@ double free_atom(const Weights<typename F::Real> &w, int element, typename F::Re
             const Linear<Real> &scalars = layer.scalars[element];
             adjoint_of_read_out<F>(layer, element, 1, stride, x + t * row, seeds, scratch, parameters);
             if (t < T)
-                adjoint_of_next_states<F, l_max>(layer, element, 1, stride, x + t * row, scratch.e, bar, scratch,
-                                                 scratch.m_bar[0], parameters);
+                adjoint_of_next_states<F, l_max>(layer, element, 1, stride, x + t * row, scratch.e, bar,
+                                                 scratch, scratch.m_bar[0], parameters);
             inputs(t);
             adjoint_of_linear<F>(scalars, scratch.b, scratch.x_bar, 1, scratch.b_bar, parameters);
-            for (int k = 0; k < row; ++k) bar[k] = scratch.b_bar[k / stride * scalars.n_in + scalars.n_in - stride + k % stride];
+            for (int k = 0; k < row; ++k)
+                bar[k] = scratch.b_bar[k / stride * scalars.n_in + scalars.n_in - stride + k % stride];
         }
     }
     return energy;

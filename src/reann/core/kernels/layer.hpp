@@ -36,7 +36,8 @@ template <class Real> struct LayerScratch {
         int64_t in_width = 2 * w.stride, widest = 0, tape_width = 0, b_width = 0, paths = 0;
         for (int t = 0; t <= w.n_recursions; ++t) {
             const EquivariantLayer<Real> &layer = w.layers[t];
-            for (int l = 0; l <= w.l_max; ++l) in_width = layer.mixing[l].n_in > in_width ? layer.mixing[l].n_in : in_width;
+            for (int l = 0; l <= w.l_max; ++l)
+                in_width = layer.mixing[l].n_in > in_width ? layer.mixing[l].n_in : in_width;
             b_width = layer.scalars[0].n_in > b_width ? layer.scalars[0].n_in : b_width;
             paths = layer.radial.n_out > paths ? layer.radial.n_out : paths;
             for (int i = 0; i < (layer.gates ? 2 : 1); ++i) {
@@ -177,7 +178,8 @@ void inputs_of_atom(const Work<typename F::Real> &work, int64_t atom, int t,
         for (int z = 0; z < w.n_elements; ++z)
             for (int plane = 0; plane < F::planes; ++plane) {
                 inputs.part(layer, plane, z * w.n_radial, rows);
-                to_rows<Real, l_max>(scratch.sums + z * n * row + plane * w.basis_stride, row, w.n_radial, rows, inputs.row);
+                to_rows<Real, l_max>(scratch.sums + z * n * row + plane * w.basis_stride, row,
+                                     w.n_radial, rows, inputs.row);
             }
         return;
     }
@@ -195,8 +197,8 @@ void inputs_of_atom(const Work<typename F::Real> &work, int64_t atom, int t,
 
 // From the adjoint of the inputs of an atom to that of neighbors, radial functions and edges.
 template <class F, int l_max>
-void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t atom, int t,
-                       const LayerScratch<typename F::Real> &scratch, int i) {
+void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t atom,
+                       int t, const LayerScratch<typename F::Real> &scratch, int i) {
     using Real = typename F::Real;
     using S = States<l_max>;
     constexpr int n = n_components(l_max);
@@ -210,7 +212,8 @@ void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Rea
             for (int64_t k = 0; k < w.n_elements * n * row; ++k) scratch.sums_bar[k] = 0;
             for (int z = 0; z < w.n_elements; ++z) {
                 inputs.part(layer, 0, z * w.n_radial, rows);
-                from_rows<Real, l_max>(scratch.sums_bar + z * n * row, row, w.n_radial, rows, inputs.row);
+                from_rows<Real, l_max>(scratch.sums_bar + z * n * row, row, w.n_radial, rows,
+                                       inputs.row);
             }
             adjoint_of_elements<Real, l_max>(work, atom, scratch.sums_bar);
         }
@@ -230,25 +233,37 @@ void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Rea
 
 // --- atoms --------------------------------------------------------------------------------------
 
+// The weights of the products of an element, where the layer makes vectors and matrices.
+template <class Real, int l_max, bool tensors> struct TensorWeights {
+    const Real *of[2] = {};
+
+    TensorWeights(const EquivariantLayer<Real> &layer, int element, int stride) {
+        constexpr int counts[2] = {ProductCounts<l_max>::vectors, ProductCounts<l_max>::matrices};
+        if constexpr (tensors)
+            for (int l = 0; l < States<l_max>::highest; ++l)
+                of[l] = layer.tensor_weights[l] + int64_t(element) * counts[l] * stride;
+    }
+};
+
 template <class F, int l_max, bool tensors>
 void products_of_block(const EquivariantLayer<typename F::Real> &layer, int element, int n, int stride,
                        typename F::Real *const *m, const LayerScratch<typename F::Real> &scratch) {
     using Real = typename F::Real;
-    using Counts = ProductCounts<l_max>;
     const int64_t row = F::planes * stride, width = layer.scalars[element].n_in;
+    const TensorWeights<Real, l_max, tensors> weights(layer, element, stride);
     for (int i = 0; i < n; ++i) {
         const Real *own[l_max + 1];
         for (int l = 0; l <= l_max; ++l) own[l] = m[l] + i * shell_size(l) * row;
-        products<F, l_max, tensors>(own, stride, width, layer.tensor_weights[0] + element * Counts::vectors * stride,
-                                    layer.tensor_weights[1] + element * Counts::matrices * stride,
-                                    scratch.b + i * F::planes * width, scratch.v + i * 3 * row, scratch.A + i * 5 * row);
+        products<F, l_max, tensors>(own, stride, width, weights.of[0], weights.of[1],
+                                    scratch.b + i * F::planes * width, scratch.v + i * 3 * row,
+                                    scratch.A + i * 5 * row);
     }
 }
 
 template <class F, int l_max, bool tensors>
-void adjoint_of_block_products(const EquivariantLayer<typename F::Real> &layer, int element, int n, int stride,
-                               typename F::Real *const *m, const LayerScratch<typename F::Real> &scratch,
-                               double *parameters) {
+void adjoint_of_block_products(const EquivariantLayer<typename F::Real> &layer, int element, int n,
+                               int stride, typename F::Real *const *m,
+                               const LayerScratch<typename F::Real> &scratch, double *parameters) {
     using Real = typename F::Real;
     using Counts = ProductCounts<l_max>;
     constexpr int counts[2] = {Counts::vectors, Counts::matrices};
@@ -256,6 +271,7 @@ void adjoint_of_block_products(const EquivariantLayer<typename F::Real> &layer, 
     if constexpr (F::planes == 2 && tensors)
         for (int l = 0; l < 2; ++l)
             for (int k = 0; k < counts[l] * stride; ++k) scratch.weights_bar[l][k] = 0;
+    const TensorWeights<Real, l_max, tensors> weights(layer, element, stride);
     for (int i = 0; i < n; ++i) {
         const Real *own[l_max + 1];
         Real *own_bar[l_max + 1];
@@ -264,8 +280,7 @@ void adjoint_of_block_products(const EquivariantLayer<typename F::Real> &layer, 
             own_bar[l] = scratch.m_bar[l] + i * shell_size(l) * row;
         }
         adjoint_of_products<F, l_max, tensors>(
-            own, stride, width, layer.tensor_weights[0] + element * Counts::vectors * stride,
-            layer.tensor_weights[1] + element * Counts::matrices * stride, scratch.b_bar + i * F::planes * width,
+            own, stride, width, weights.of[0], weights.of[1], scratch.b_bar + i * F::planes * width,
             scratch.v_bar + i * 3 * row, scratch.A_bar + i * 5 * row, own_bar, scratch.weights_bar[0],
             scratch.weights_bar[1]);
     }
@@ -284,13 +299,15 @@ void append_own(const Linear<typename F::Real> &scalars, int n, int stride, int 
     for (int i = 0; i < n; ++i)
         for (int plane = 0; plane < F::planes; ++plane)
             for (int k = 0; k < stride; ++k)
-                b[(i * F::planes + plane) * width + at + k] = states[(int64_t(i) * n_rows * F::planes + plane) * stride + k];
+                b[(i * F::planes + plane) * width + at + k] =
+                    states[(int64_t(i) * n_rows * F::planes + plane) * stride + k];
 }
 
 // Energies of the readout of a layer, a.x + NN(x), without tangents.
 template <class F>
 void read_out(const EquivariantLayer<typename F::Real> &layer, int element, int n, int stride,
-              const typename F::Real *x, const LayerScratch<typename F::Real> &scratch, double *energies) {
+              const typename F::Real *x, const LayerScratch<typename F::Real> &scratch,
+              double *energies) {
     using Real = typename F::Real;
     const Network<Real> &net = layer.readout[element];
     const Real *a = layer.linear + element * stride;
@@ -304,7 +321,8 @@ void read_out(const EquivariantLayer<typename F::Real> &layer, int element, int 
 
 // Raises `farthest` to the distance of the features of an atom from their range (range.hpp).
 template <class Real>
-void widen(const EquivariantLayer<Real> &layer, int element, int stride, const Real *x, double &farthest) {
+void widen(const EquivariantLayer<Real> &layer, int element, int stride, const Real *x,
+           double &farthest) {
     const int64_t at = int64_t(element) * stride;
     for (int k = 0; k < stride; ++k) {
         const Real below = layer.low[at + k] - x[k], above = x[k] - layer.high[at + k];
@@ -327,9 +345,11 @@ void adjoint_of_read_out(const EquivariantLayer<typename F::Real> &layer, int el
     network<F>(net, x, n, scratch.tape, scratch.layers, scratch.out);
     for (int i = 0; i < n; ++i) {
         for (int k = 0; k < width; ++k) scratch.out[i * width + k] = 0;
-        for (int plane = 0; plane < F::planes; ++plane) scratch.out[i * width + plane * net.last.n_out] = seeds[i * F::planes + plane];
+        for (int plane = 0; plane < F::planes; ++plane)
+            scratch.out[i * width + plane * net.last.n_out] = seeds[i * F::planes + plane];
     }
-    adjoint_of_network<F>(net, x, scratch.out, n, scratch.tape, scratch.layers, scratch.x_bar, parameters);
+    adjoint_of_network<F>(net, x, scratch.out, n, scratch.tape, scratch.layers, scratch.x_bar,
+                          parameters);
     for (int i = 0; i < n; ++i) {
         const typename F::Number seed = number<F>(seeds + i * F::planes, 1);
         const int64_t at = int64_t(i) * F::planes * stride;
@@ -365,9 +385,11 @@ void next_states(const EquivariantLayer<typename F::Real> &layer, int element, i
             store(next + k, stride, load<F>(x + i * row + k, stride) + load<F>(g + k, net.last.n_out));
             const Real *e_l = e;
             for (int l = 1, r = 1; l <= S::highest; e_l += n * shell_size(l++) * row) {
-                const typename F::Lanes gate = load<F>(g + l * stride + k, net.last.n_out) + splat(Real(1));
+                const typename F::Lanes gate =
+                    load<F>(g + l * stride + k, net.last.n_out) + splat(Real(1));
                 for (int a = 0; a < shell_size(l); ++a, ++r)
-                    store(next + r * row + k, stride, gate * load<F>(e_l + (i * shell_size(l) + a) * row + k, stride));
+                    store(next + r * row + k, stride,
+                          gate * load<F>(e_l + (i * shell_size(l) + a) * row + k, stride));
             }
         }
     }
@@ -375,10 +397,10 @@ void next_states(const EquivariantLayer<typename F::Real> &layer, int element, i
 
 // bar: adjoint of the next states, as `next`; adds to x_bar, and overwrites e with its adjoint.
 template <class F, int l_max>
-void adjoint_of_next_states(const EquivariantLayer<typename F::Real> &layer, int element, int n, int stride,
-                            const typename F::Real *x, const typename F::Real *e, const typename F::Real *bar,
-                            const LayerScratch<typename F::Real> &scratch, typename F::Real *e_bar,
-                            double *parameters) {
+void adjoint_of_next_states(const EquivariantLayer<typename F::Real> &layer, int element, int n,
+                            int stride, const typename F::Real *x, const typename F::Real *e,
+                            const typename F::Real *bar, const LayerScratch<typename F::Real> &scratch,
+                            typename F::Real *e_bar, double *parameters) {
     using Real = typename F::Real;
     using S = States<l_max>;
     const Network<Real> &net = layer.gates[element];
@@ -394,7 +416,8 @@ void adjoint_of_next_states(const EquivariantLayer<typename F::Real> &layer, int
             store(x_bar, stride, load<F>(x_bar, stride) + of_scalars);
             int64_t from = 0;
             for (int l = 1, r = 1; l <= S::highest; from += n * shell_size(l++) * row) {
-                const typename F::Lanes gate = load<F>(scratch.g + at + l * stride + k, net.last.n_out) + splat(Real(1));
+                const typename F::Lanes gate =
+                    load<F>(scratch.g + at + l * stride + k, net.last.n_out) + splat(Real(1));
                 typename F::Lanes sum = zero<F>();
                 for (int a = 0; a < shell_size(l); ++a, ++r) {
                     const int64_t place = from + (i * shell_size(l) + a) * row + k;
@@ -407,7 +430,8 @@ void adjoint_of_next_states(const EquivariantLayer<typename F::Real> &layer, int
         }
     }
     // x_bar of the gates, by way of memory that is free now
-    adjoint_of_network<F>(net, x, scratch.g_bar, n, scratch.tape, scratch.layers, scratch.b_bar, parameters);
+    adjoint_of_network<F>(net, x, scratch.g_bar, n, scratch.tape, scratch.layers, scratch.b_bar,
+                          parameters);
     for (int64_t k = 0; k < n * row; ++k) scratch.x_bar[k] += scratch.b_bar[k];
 }
 
