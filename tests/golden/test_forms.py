@@ -1,6 +1,6 @@
 """What every form of the model computes, to the last digits, and what its parameters learn from it.
 
-`forms.json` is never written again: a change of the model's structure must not change its numbers.
+The files are never written again: a change of the model's structure must not change its numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann, build
 
-KNOWN = json.loads((Path(__file__).parent / "forms.json").read_text())
+FILES = ("forms.json", "equivariant.json")
+KNOWN = {
+    form: known
+    for name in FILES
+    for form, known in json.loads((Path(__file__).parent / name).read_text()).items()
+}
 """By the choices of a form, as JSON: energies (atoms,) eV, forces (atoms, 3) eV/Å, and for each
 parameter p the sum of dL/dp cos(0, 1, 2, ...) of L = sum E^2 + sum F^2 + sum W^2."""
 SYSTEMS = [(1, (False,) * 3), (4, (False,) * 3), (5, (True, True, False)), (4, (True,) * 3)]
@@ -29,14 +34,18 @@ SYSTEMS = [(1, (False,) * 3), (4, (False,) * 3), (5, (True, True, False)), (4, (
 def model_of(choices: dict[str, Any]) -> Reann:
     """Return a model whose every parameter is off its start, whatever their names and order."""
     small = {"hidden": [6, 6]}
-    values = {"preset": "density", "cutoff": 3.0, "n_radial": 3} | choices
+    preset = "default" if choices.get("messages") == "equivariant" else "density"
+    values = {"preset": preset, "cutoff": 3.0, "n_radial": 3} | choices
     values = {"readout": small, "update": small} | values
     model = build(ModelConfig(**values), ELEMENTS, 10.0, seed=3, dtype=torch.float64)
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.2 * waves(p, 0.7, p.ndim))
-        model.recursion.feature_mean.add_(0.1)
-        model.recursion.feature_scale.mul_(1.3)
+        for name, buffer in model.recursion.named_buffers():
+            if name.endswith("mean"):
+                buffer.add_(0.1)
+            elif name.endswith("scale") and name != "update.scale":
+                buffer.mul_(1.3)
         model.energy_scale.fill_(2.5)
     return model
 
