@@ -16,18 +16,17 @@ where the network attracts before it has faded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from reann.facts import REPULSION_WIDTH
 from reann.model.neighborhood import Neighborhood
-from reann.model.terms import Outputs
+from reann.model.terms import PairTerm
 from reann.model.zbl import screened_repulsion
 
 STRENGTH = 3.0
@@ -35,7 +34,7 @@ STRENGTH = 3.0
 and O-H of ethanol, C-O on nickel), the forces along these bonds are best with 2 to 4."""
 
 
-class Repulsion(nn.Module):
+class Repulsion(PairTerm):
     """What happens to close pairs, in float64; not trained.
 
     Attributes
@@ -84,16 +83,6 @@ class Repulsion(nn.Module):
         seen = start - width * u * (1.0 - u.pow(3) * (2.5 - u * (3.0 - u)))
         factor = torch.where(r < start, seen / r, 1.0)
         return replace(atoms, vector=atoms.vector * factor[..., None])
-
-    def forward(
-        self,
-        atoms: Neighborhood,
-        before: Mapping[str, Tensor],  # noqa: ARG002 - asks no other term
-    ) -> Outputs:
-        """Return the energies of the repulsion, eV."""
-        r = torch.linalg.vector_norm(atoms.vector, dim=-1)
-        neighbor = atoms.element[atoms.neighbor]
-        return {"energies": self.energies(r, atoms.element, neighbor)}
 
     def energies(
         self,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from torch import Tensor
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from reann.model.neighborhood import Neighborhood
 
@@ -20,6 +22,29 @@ Outputs = dict[str, Tensor]
 Term = Callable[[Neighborhood, Mapping[str, Tensor]], Outputs]
 """Returns what it adds, for the neighbors of atoms in the order of the elements, and for the sum of
 the terms before it."""
+
+
+class PairTerm(nn.Module):
+    """A term whose energies are sums over pairs of atoms; override `energies`."""
+
+    def forward(
+        self,
+        atoms: Neighborhood,
+        before: Mapping[str, Tensor],  # noqa: ARG002 - asks no other term
+    ) -> Outputs:
+        """Return the energies of the pairs, eV."""
+        r = torch.linalg.vector_norm(atoms.vector, dim=-1)
+        neighbor = atoms.element[atoms.neighbor]
+        return {"energies": self.energies(r, atoms.element, neighbor)}
+
+    def energies(
+        self,
+        r: Float[Tensor, "atoms slots"],
+        center: Int[Tensor, " atoms"],
+        neighbor: Int[Tensor, "atoms slots"],
+    ) -> Float[Tensor, " atoms"]:
+        """Return half of each pair's energy for each atom, eV; r in Å, elements as indices."""
+        raise NotImplementedError
 
 
 def summed(terms: Iterable[Term], atoms: Neighborhood) -> Outputs:

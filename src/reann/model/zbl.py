@@ -11,12 +11,10 @@ continuous derivatives: bonds never come that close, so the network has nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from reann.config import ZBLConfig
 from reann.facts import (
@@ -27,11 +25,10 @@ from reann.facts import (
     ZBL_LARGEST_INNER,
     ZBL_LENGTH,
 )
-from reann.model.neighborhood import Neighborhood
-from reann.model.terms import Outputs
+from reann.model.terms import PairTerm
 
 
-class ZBL(nn.Module):
+class ZBL(PairTerm):
     """Repulsion of all pairs, in float64; needs no training."""
 
     charge: Tensor
@@ -48,16 +45,6 @@ class ZBL(nn.Module):
         self.register_buffer("charge", charge, persistent=False)
         self.register_buffer("inner", inner, persistent=False)
         self.register_buffer("outer", outer, persistent=False)
-
-    def forward(
-        self,
-        atoms: Neighborhood,
-        before: Mapping[str, Tensor],  # noqa: ARG002 - asks no other term
-    ) -> Outputs:
-        """Return the energies of the repulsion, eV."""
-        r = torch.linalg.vector_norm(atoms.vector, dim=-1)
-        neighbor = atoms.element[atoms.neighbor]
-        return {"energies": self.energies(r, atoms.element, neighbor)}
 
     def energies(
         self,
