@@ -64,6 +64,20 @@ template <class Real> double free_energy(const Work<Real> &work, int64_t i) {
     return energy;
 }
 
+// Starts what the passes add to: energies of free atoms, derivatives of edges, with tangents the power.
+template <class F>
+void begin_sums(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk) {
+    const Edges<typename F::Real> &edges = work.edges;
+    const int64_t end = chunk.edges + chunk.n_edges;
+    if constexpr (F::planes == 1) {
+        for (int64_t i = chunk.begin; i < chunk.end; ++i) work.energies[i] = free_energy(work, i);
+        if (work.derivatives)
+            for (int64_t k = 4 * chunk.edges; k < 4 * end; ++k) edges.gradient[k] = 0;
+    } else if (edges.power) {
+        for (int64_t e = chunk.edges; e < end; ++e) edges.power[e] = 0;
+    }
+}
+
 // With the distance R(r) that the network sees, R = r of all but close pairs,
 // dE/dr_ij = R' b u + (G - u (u . G)) / r for unit vectors u, for raw ones
 // R' (b + u . G) u + (G - u (u . G)) R / r, and what follows:

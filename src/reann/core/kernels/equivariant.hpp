@@ -54,18 +54,9 @@ template <class F>
 void prepare_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
     find_edges<F>(work, chunk);
     fill_basis<F>(work, chunk);
-    const Edges<typename F::Real> &edges = work.edges;
-    if constexpr (F::planes == 1) {
-        for (int64_t i = chunk.begin; i < chunk.end; ++i) {
-            work.energies[i] = free_energy(work, i);
-            if (work.extrapolation) work.extrapolation[i] = 0.0;
-        }
-        if (work.derivatives)
-            for (int64_t k = 4 * chunk.edges; k < 4 * (chunk.edges + chunk.n_edges); ++k)
-                edges.gradient[k] = 0;
-    } else if (edges.power) {
-        for (int64_t e = chunk.edges; e < chunk.edges + chunk.n_edges; ++e) edges.power[e] = 0;
-    }
+    begin_sums<F>(work, chunk);
+    if (F::planes == 1 && work.extrapolation)
+        for (int64_t i = chunk.begin; i < chunk.end; ++i) work.extrapolation[i] = 0.0;
 }
 
 // The products of a block, from its moments.
@@ -154,10 +145,9 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     if (F::planes == 2 && !last) products_of<F, l_max>(work, block, t, scratch, kept.m);
     if (!last) {
         const Real *bar = work.coefficients_bar + block.first * S::rows * row;
-        Real *e_bar = scratch.e;
         adjoint_of_next_states<F, l_max>(layer, z, n, stride, kept.x, kept.e, bar, scratch, scratch.bar,
                                          chunk.parameters);
-        e_bar = scratch.bar;
+        Real *e_bar = scratch.bar;
         const Real *from[2] = {scratch.v, scratch.A};
         Real *to[2] = {scratch.v_bar, scratch.A_bar};
         for (int l = 1; l <= S::highest; ++l) {

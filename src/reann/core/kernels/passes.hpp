@@ -25,19 +25,9 @@ void prepare(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk)
     find_edges<F>(work, chunk);
     const Edges<Real> &edges = work.edges;
     const int64_t row = F::planes * work.weights->stride;
-    for (int64_t i = chunk.begin; i < chunk.end; ++i) {
+    for (int64_t i = chunk.begin; i < chunk.end; ++i)
         radial_functions<F>(work, i, edges.radial + edges.begin[i] * row);
-        if constexpr (F::planes == 1) {
-            work.energies[i] = free_energy(work, i);
-        }
-    }
-    if constexpr (F::planes == 1) {
-        if (work.derivatives)
-            for (int64_t k = 4 * chunk.edges; k < 4 * (chunk.edges + chunk.n_edges); ++k)
-                edges.gradient[k] = 0;
-    } else if (edges.power) {
-        for (int64_t e = chunk.edges; e < chunk.edges + chunk.n_edges; ++e) edges.power[e] = 0;
-    }
+    begin_sums<F>(work, chunk);
 }
 
 template <class F, int l_max>
