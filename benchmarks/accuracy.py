@@ -5,14 +5,14 @@
     python benchmarks/accuracy.py original DATA --epochs 60 249
     python benchmarks/accuracy.py peers DATA
 
-DATA is a folder with the sets that `accuracy/sets.py` names. `train` gives each preset its time on
-one core; `ask` changes one setting at a time (`accuracy/questions.py`); `original` repeats what
-the original package was run on (`accuracy/original.py`); `peers` trains other packages on the same
-structures (`accuracy/peers.py`); `time` measures the time per atom again,
-on a quiet machine. Trainings that were interrupted go on when
-the command is run again, finished ones are not repeated. Results go to `results/accuracy/`, and
-`accuracy/page.py` makes the tables and the figure of the documentation from them. Several commands
-may run side by side, one core each, on different sets.
+DATA is a folder with the sets that `accuracy/sets.py` names. `train` gives each preset its
+processor time on one core; `ask` changes one setting at a time (`accuracy/questions.py`);
+`original` repeats what the original package was run on (`accuracy/original.py`); `peers` trains
+other packages on the same structures (`accuracy/peers.py`); `time` measures the time per atom
+again, on a quiet machine. Trainings that were interrupted go on when the command is run again,
+finished ones are not repeated. Results go to `results/accuracy/`, and `accuracy/page.py` makes the
+tables and the figure of the documentation from them. Several commands may run side by side, one
+core each, on different sets.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from sets import SETS, draw  # noqa: E402
 from trial import Trial, run, us_per_atom  # noqa: E402
 
 RESULTS = HERE / "results" / "accuracy"
-MINUTES = {"fast": 1.0, "density": 2.5, "default": 2.5, "accurate": 4.0}
-"""Of processor time on one core, per training."""
+MINUTES = {"fast": 1.0, "density": 2.5, "density-l3": 4.0, "default": 20.0, "accurate": 60.0}
+"""Processor time of one core for each training; half as long on two cores."""
+SETTINGS = {"density-l3": ("model.preset=density", "model.l_max=3", "model.n_orbitals=64")}
+"""Settings of the names in `MINUTES` that are not presets."""
 ROUNDS = 3
 """Of the measurements of times."""
 PEER_MINUTES = 12.0
@@ -100,7 +102,7 @@ def presets(arguments: argparse.Namespace) -> Iterator[Trial]:
         for name in arguments.sets:
             for preset in arguments.presets:
                 minutes = arguments.minutes or MINUTES[preset]
-                own = (f"model.preset={preset}",)
+                own = SETTINGS.get(preset, (f"model.preset={preset}",))
                 yield Trial(name, preset, own, seed, minutes=minutes)
 
 

@@ -21,7 +21,7 @@ from sets import SETS, DataSet
 BENCHMARKS = Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results" / "accuracy"
 PLOT = BENCHMARKS.parent / "docs" / "explanation" / "accuracy.svg"
-PRESETS = ("fast", "default", "accurate")
+PRESETS = ("fast", "density", "density-l3", "default", "accurate")
 MEASURES = ("mae", "rmse")
 FORCES = "forces_rmse_meV_per_A"
 ENERGY = "energy_rmse_meV_per_atom"
