@@ -164,17 +164,17 @@ SETS: dict[str, DataSet] = {
         name.lower(): DataSet(
             title,
             "solid",
-            "materialsvirtuallab/mlearn 10c427a",
-            (f"mlearn-zuo2020/{name}_train.xyz.gz",),
+            f"materialsvirtuallab/mlearn 10c427a{note}",
+            (f"{folder}/{name}_train.xyz.gz",),
             valid=15,
             test=25,
         )
-        for name, title in {
-            "Si": "Silicon",
-            "Ge": "Germanium",
-            "Li": "Lithium",
-            "Mo": "Molybdenum",
-        }.items()
+        for name, title, folder, note in (
+            ("Si", "Silicon", "mlearn-corrected", ", stresses corrected by stresses.py"),
+            ("Ge", "Germanium", "mlearn-corrected", ", stresses corrected by stresses.py"),
+            ("Li", "Lithium", "mlearn-zuo2020", ""),
+            ("Mo", "Molybdenum", "mlearn-zuo2020", ""),
+        )
     },
     "inp": DataSet(
         "InP with defects",

@@ -16,7 +16,14 @@ from models import random_model
 from reann.config import Config, CosineSchedule, ModelConfig, TrainingConfig
 from reann.model import build
 from reann.model.roles import Role
-from reann.training.optim import Average, cosine_rate, optimizer_for, set_rate, with_rate
+from reann.training.optim import (
+    Average,
+    cosine_rate,
+    optimizer_for,
+    set_rate,
+    warmup_of,
+    with_rate,
+)
 from reann.training.soap import Soap
 
 
@@ -125,15 +132,18 @@ def test_frozen_reference_energies_are_not_optimized():
     assert name not in Average(model, 0.9).state()
 
 
+STEPS = 1000
+
+
 def test_the_rate_rises_then_falls_as_a_cosine():
     schedule = CosineSchedule(final=0.02, warmup=0.1)
-    assert 0 < cosine_rate(schedule, 0.0) <= 0.01
-    assert cosine_rate(schedule, 0.05) == pytest.approx(0.5)
-    assert cosine_rate(schedule, 0.1) == pytest.approx(1.0)
-    assert cosine_rate(schedule, 0.55) == pytest.approx(0.51)
+    assert 0 < cosine_rate(schedule, 0.0, STEPS) <= 0.01
+    assert cosine_rate(schedule, 0.05, STEPS) == pytest.approx(0.5)
+    assert cosine_rate(schedule, 0.1, STEPS) == pytest.approx(1.0)
+    assert cosine_rate(schedule, 0.55, STEPS) == pytest.approx(0.51)
     quarter = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi / 4))
-    assert cosine_rate(schedule, 0.1 + 0.9 / 4) == pytest.approx(quarter)
-    assert cosine_rate(schedule, 1.0) == pytest.approx(0.02)
+    assert cosine_rate(schedule, 0.1 + 0.9 / 4, STEPS) == pytest.approx(quarter)
+    assert cosine_rate(schedule, 1.0, STEPS) == pytest.approx(0.02)
 
 
 @given(
@@ -145,16 +155,24 @@ def test_the_rate_never_exceeds_its_bounds_and_has_one_peak(warmup, final, at):
     schedule = CosineSchedule(final=final, warmup=warmup)
     first, second = sorted(at)
     for progress in at:
-        assert 0 < cosine_rate(schedule, progress) <= 1.0 + 1e-12
+        assert 0 < cosine_rate(schedule, progress, STEPS) <= 1.0 + 1e-12
     if first >= warmup:
-        assert cosine_rate(schedule, first) >= cosine_rate(schedule, second) - 1e-12
-        assert cosine_rate(schedule, second) >= final - 1e-12
+        assert cosine_rate(schedule, first, STEPS) >= cosine_rate(schedule, second, STEPS) - 1e-12
+        assert cosine_rate(schedule, second, STEPS) >= final - 1e-12
     elif second < warmup:
-        assert cosine_rate(schedule, first) <= cosine_rate(schedule, second)
+        assert cosine_rate(schedule, first, STEPS) <= cosine_rate(schedule, second, STEPS)
 
 
 def test_without_warm_up_the_first_step_has_the_full_rate():
-    assert cosine_rate(CosineSchedule(warmup=0.0), 0.0) == pytest.approx(1.0)
+    assert cosine_rate(CosineSchedule(warmup=0.0), 0.0, STEPS) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("steps", "part"), [(100, 0.2), (600, 0.1), (1200, 0.05), (10**6, 0.05)])
+def test_a_short_training_warms_up_for_a_larger_part(steps, part):
+    schedule = CosineSchedule()
+    assert warmup_of(schedule, steps) == pytest.approx(part)
+    assert cosine_rate(schedule, part / 2, steps) == pytest.approx(0.5)
+    assert warmup_of(CosineSchedule(warmup=0.01), steps) == 0.01
 
 
 def one_weight(value: float) -> nn.Linear:

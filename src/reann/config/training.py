@@ -56,8 +56,9 @@ class CosineSchedule(Section):
     name: Literal["cosine"] = "cosine"
     final: Fraction = 0.01
     """Fraction of the learning rate at the end."""
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """Part of the training with a rising rate."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
+    """Part of the training with a rising rate; `auto`: 0.05, in short trainings up to 0.2 until it
+    has 60 steps."""
 
 
 class PlateauSchedule(Section):

@@ -214,9 +214,14 @@ class Trainer:
 
     def _at(self) -> float:
         """Return the progress of the present schedule between 0 and 1."""
-        progress, steps = self.state.progress, len(self.train)
-        done = (max(progress.epoch, 0) - progress.start) * steps + progress.step
-        return done / ((self.config.epochs - progress.start) * steps)
+        progress, per_epoch = self.state.progress, len(self.train)
+        done = (max(progress.epoch, 0) - progress.start) * per_epoch + progress.step
+        return done / self._steps
+
+    @property
+    def _steps(self) -> int:
+        """Steps of the present schedule."""
+        return (self.config.epochs - self.state.progress.start) * len(self.train)
 
     def _remaining(self) -> float:
         """Return the seconds until the last epoch, at the speed since the first step."""
@@ -227,9 +232,9 @@ class Trainer:
     def _rate(self, at: float) -> float:
         schedule = self.config.schedule
         factor = self.state.progress.rate_factor
-        return (
-            factor * cosine_rate(schedule, at) if isinstance(schedule, CosineSchedule) else factor
-        )
+        if isinstance(schedule, CosineSchedule):
+            factor *= cosine_rate(schedule, at, self._steps)
+        return factor
 
     def _follow_plateau(self, valid_loss: float) -> None:
         schedule, progress = self.config.schedule, self.state.progress

@@ -17,7 +17,9 @@ from torch import Tensor
 
 BETAS = (0.95, 0.95)
 """Decay of the moments in the eigenbasis, as published."""
-COVARIANCE_DECAY = 0.95
+SAMPLE = 4
+"""Steps between two gradients that the covariances take in: each is two products of matrices."""
+COVARIANCE_DECAY = 0.95**SAMPLE
 EPS = 1e-4
 """Smallest magnitude that counts, in units of the root mean square of a matrix: components below
 would be rounding (in single precision 1e-6), which must not be taken for directions."""
@@ -64,18 +66,19 @@ class Soap(torch.optim.AdamW):
             return
         state["step"] += 1
         step, (beta_1, beta_2) = int(state["step"]), group["betas"]
-        for side, square in _squares(gradient).items():
-            if side in state:
-                state[side].lerp_(square, 1.0 - COVARIANCE_DECAY)
+        if step % SAMPLE == 0:
+            for side, square in _squares(gradient).items():
+                if side in state:
+                    state[side].lerp_(square, 1.0 - COVARIANCE_DECAY)
         turned = _turn(gradient, state)
         mean, square = state["exp_avg"], state["exp_avg_sq"]
         mean.lerp_(turned, 1.0 - beta_1)
-        square.lerp_(turned.square(), 1.0 - beta_2)
-        square = square / (1.0 - beta_2**step)
+        square.mul_(beta_2).addcmul_(turned, turned, value=1.0 - beta_2)
         smallest = EPS * square.mean((-2, -1), keepdim=True).sqrt() + torch.finfo(p.dtype).tiny
-        size = square.sqrt() + smallest
+        move = _turn_back(mean / square.sqrt().add_(smallest), state)
+        unbiased = (1.0 - beta_2**step) ** 0.5 / (1.0 - beta_1**step)
         p.mul_(1.0 - group["lr"] * group["weight_decay"])
-        p.sub_(_turn_back(mean / size, state), alpha=group["lr"] / (1.0 - beta_1**step))
+        p.sub_(move, alpha=group["lr"] * unbiased)
         if step % REFRESH == 0:
             _refresh(state)
 
