@@ -136,3 +136,23 @@ def test_weights_without_gradient_or_with_a_zero_one_stay(dtype):
 
 def _seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def test_a_change_of_the_eigenbasis_moves_no_component_by_more_than_the_rate():
+    """The small components of the gradients are a thousandth of the large; the axes turn once."""
+    random, lr = _seeded(5), 0.01
+    scales = torch.logspace(0, -3, 8, dtype=torch.float64)
+    axes = [
+        torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64, generator=random)).Q for _ in "12"
+    ]
+    weight = torch.zeros(8, 8, dtype=torch.float64, requires_grad=True)
+    optimizer = soap_of([weight], lr)
+    for step in range(30):
+        noise = torch.randn(8, 8, dtype=torch.float64, generator=random)
+        weight.grad = axes[step >= 15] @ (scales[:, None] * noise * scales)
+        basis = {k: x.clone() for k, x in optimizer.state[weight].items() if k.endswith("basis")}
+        before = weight.detach().clone()
+        optimizer.step()
+        if basis:
+            moved = basis["in_basis"].mT @ (weight - before) @ basis["out_basis"]
+            assert moved.abs().max() <= lr * (1.0 + 1e-9)

@@ -75,10 +75,12 @@ class Soap(torch.optim.AdamW):
         mean.lerp_(turned, 1.0 - beta_1)
         square.mul_(beta_2).addcmul_(turned, turned, value=1.0 - beta_2)
         smallest = EPS * square.mean((-2, -1), keepdim=True).sqrt() + torch.finfo(p.dtype).tiny
-        move = _turn_back(mean / square.sqrt().add_(smallest), state)
-        unbiased = (1.0 - beta_2**step) ** 0.5 / (1.0 - beta_1**step)
+        # With equal decays a mean never exceeds the root of the mean square, except after a change
+        # of the eigenbasis, with which the squares cannot be turned.
+        largest = (1.0 - beta_2**step) ** 0.5
+        move = (mean / square.sqrt().add_(smallest)).clamp_(-largest, largest)
         p.mul_(1.0 - group["lr"] * group["weight_decay"])
-        p.sub_(move, alpha=group["lr"] * unbiased)
+        p.sub_(_turn_back(move, state), alpha=group["lr"] * largest / (1.0 - beta_1**step))
         if step % REFRESH == 0:
             _refresh(state)
 
