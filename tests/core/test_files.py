@@ -20,7 +20,8 @@ from c_interface import ROOT, WATER, RefusalError, all_pairs
 from reann.potential import Ensemble, load
 
 FILES = ROOT / "tests" / "golden" / "files"
-GOLDEN = [*sorted(FILES.glob("version-1-*.reann")), *sorted(FILES.glob("*-equivariant-*.reann"))]
+EQUIVARIANT = sorted(FILES.glob("*-equivariant-*.reann"))
+GOLDEN = [*sorted(FILES.glob("version-1-*.reann")), *EQUIVARIANT]
 N_FILES = 500
 
 
@@ -173,6 +174,36 @@ def test_the_size_of_a_file_of_reann_is_told(library, tmp_path):
 )
 def test_a_header_that_lies_is_told_where(library, tmp_path, old, new, said):
     (tmp_path / "a.reann").write_bytes(changed(GOLDEN[0].read_bytes(), old, new))
+    with pytest.raises(RefusalError, match=re.escape(said)):
+        library.open(tmp_path / "a.reann")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (r"\"l_max\": 3", r"\"l_max\": 0", "model.l_max"),
+        (r"\"l_max\": 3", r"\"l_max\": 4", "model.l_max"),
+        (r"\"l_max\": 3", r"\"l_max\": 2", "moment_scale has the shape"),
+        (r"\"n_radial\": 2", r"\"n_radial\": 3", "radial has the shape"),
+        (r"\"n_radial\": 2", r"\"n_radial\": 65", "model.n_radial"),
+        (r"\"channels\": 3", r"\"channels\": 0", "model.channels"),
+        (r"\"channels\": 3", r"\"channels\": 4", "density_min has the shape"),
+        (r"\"channels\": 3", r"\"channels\": 100000", "model.channels"),
+        (r"\"channels\": 3", r"\"channels\": 1e300", "model.channels"),
+        (r"\"channels\": 3, ", "", "density_min has the shape"),
+        (r"\"n_recursions\": 1", r"\"n_recursions\": 0", "density_min has the shape"),
+        (r"\"n_recursions\": 1", r"\"n_recursions\": 100000", "density_min has the shape"),
+        (r"\"messages\": \"equivariant\"", r"\"messages\": \"tin\"", "model.messages"),
+        (r"\"messages\": \"equivariant\"", r"\"messages\": \"scalar\"", "is missing"),
+        (r"\"bessel\"", r"\"tin\"", "model.radial_basis"),
+        (r"\"hidden\": [4]", r"\"hidden\": [5]", "gates.first.weight has the shape"),
+        (r"\"repulsion\": false", r"\"repulsion\": true", "repulsion.start is missing"),
+        ('"shape":[2,13,3]', '"shape":[2,3,13]', "has the shape"),
+        ("mixing.3", "mixing.4", "mixing.3 is missing"),
+    ],
+)
+def test_an_equivariant_header_that_lies_is_told_where(library, tmp_path, old, new, said):
+    (tmp_path / "a.reann").write_bytes(changed(EQUIVARIANT[0].read_bytes(), old, new))
     with pytest.raises(RefusalError, match=re.escape(said)):
         library.open(tmp_path / "a.reann")
 
