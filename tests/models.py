@@ -35,6 +35,9 @@ each_engine = pytest.mark.parametrize(
 """What holds for the physics holds for whatever computes it."""
 
 
+either_messages = pytest.mark.parametrize("messages", ["scalar", "equivariant"])
+"""What holds for a program that is given a potential holds whatever the recursion of it."""
+
 DRAWN_FIRST = ("reference_energies", "update.weights")
 """Ends of the names of parameters, so that models are the same wherever these parameters are."""
 

@@ -25,9 +25,9 @@ def library(compiled) -> Library:
     return Library(compiled)
 
 
-@pytest.fixture
-def potential() -> Potential:
-    model = random_model([1, 8], zbl={})
+@pytest.fixture(params=["scalar", "equivariant"])
+def potential(request) -> Potential:
+    model = random_model([1, 8], zbl={}, messages=request.param)
     model.energy_scale.fill_(10.0)
     return Potential(model)
 

@@ -39,13 +39,20 @@ def _there():
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
+def messages() -> str:
+    """Of the potential; each run of i-PI, which takes long, has another."""
+    return "scalar"
+
+
+@pytest.fixture
+def folder(tmp_path, messages) -> Path:
     """Export a potential and some water with fixed atoms and an isotope, for ten steps."""
     atoms = ase.build.molecule("H2O", vacuum=1.2, pbc=True).repeat(2)
     atoms.rattle(0.05, seed=1)
     atoms.set_masses([MASS if i == 1 else m for i, m in enumerate(atoms.get_masses())])
     atoms.set_constraint(FixAtoms(FIXED))
-    Potential(random_model([1, 8], seed=2)).save(tmp_path / "water.reann")
+    potential = Potential(random_model([1, 8], seed=2, messages=messages))
+    potential.save(tmp_path / "water.reann")
     ase.io.write(tmp_path / "start.traj", atoms)
     arguments = [str(tmp_path / "water.reann"), str(tmp_path / "start.traj"), "--to", "i-pi"]
     app(["export", *arguments, "-o", str(tmp_path / "run")], standalone_mode=False)
@@ -96,7 +103,8 @@ def test_path_integrals_of_water_in_one_process(folder):
     check(folder)
 
 
-def test_path_integrals_through_a_socket(folder):
+@pytest.mark.parametrize("messages", ["equivariant"])
+def test_path_integrals_through_a_socket(folder, messages):
     name = f"reann-{uuid.uuid4().hex[:8]}"
     text = (folder / "input.xml").read_text()
     first, last = text.index("<ffdirect"), text.index("</ffdirect>") + len("</ffdirect>")

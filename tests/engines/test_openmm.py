@@ -14,7 +14,7 @@ from ase.constraints import FixAtoms, FixBondLength, FixCartesian
 from ase.md.verlet import VelocityVerlet
 
 import reann
-from models import random_model
+from models import either_messages, random_model
 from reann.errors import UserError
 from reann.potential import Potential
 
@@ -56,8 +56,9 @@ def slab() -> ase.Atoms:
     [crystal(), slab(), ase.build.molecule("CH3CH2OH")],
     ids=["cell", "slab", "free"],
 )
-def test_energies_and_forces_are_those_of_python(atoms, tmp_path):
-    potential = Potential(random_model())
+@either_messages
+def test_energies_and_forces_are_those_of_python(messages, atoms, tmp_path):
+    potential = Potential(random_model(messages=messages))
     potential.save(tmp_path / "a.reann")
     context = context_of(system_of(tmp_path / "a.reann", atoms), atoms, 0.1)
     state = context.getState(energy=True, forces=True)
@@ -69,8 +70,9 @@ def test_energies_and_forces_are_those_of_python(atoms, tmp_path):
     np.testing.assert_allclose(forces, expected["forces"], atol=1e-6)
 
 
-def test_it_moves_atoms_as_ase_does():
-    potential, atoms = Potential(random_model([6], seed=3)), crystal()
+@either_messages
+def test_it_moves_atoms_as_ase_does(messages):
+    potential, atoms = Potential(random_model([6], seed=3, messages=messages)), crystal()
     context = context_of(system_of(potential, atoms), atoms, 0.1)
     # Its velocities are half a step behind.
     forces = potential.predict(atoms, ["forces"])["forces"] / atoms.get_masses()[:, None]

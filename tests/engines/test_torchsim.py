@@ -15,7 +15,7 @@ from ase import units
 from ase.md.verlet import VelocityVerlet
 
 import reann
-from models import random_atoms, random_model
+from models import either_messages, random_atoms, random_model
 from reann.potential import Ensemble, Potential
 
 if importlib.util.find_spec("torch_sim") is None:
@@ -33,9 +33,10 @@ with warnings.catch_warnings():  # its neighbor list is still TorchScript
 CPU = torch.device("cpu")
 
 
+@either_messages
 @pytest.mark.parametrize("members", [1, 2])
-def test_a_batch_has_the_energies_forces_and_stresses_of_its_systems(members):
-    every = [Potential(random_model(seed=s)) for s in range(members)]
+def test_a_batch_has_the_energies_forces_and_stresses_of_its_systems(members, messages):
+    every = [Potential(random_model(seed=s, messages=messages)) for s in range(members)]
     potential = every[0] if members == 1 else Ensemble(every)
     structures = [random_atoms(s, n, (True, True, True)) for s, n in ((1, 3), (2, 6), (3, 4))]
     found = Model(potential)(ts.io.atoms_to_state(structures, CPU, torch.float64))
@@ -75,8 +76,9 @@ def test_molecules_have_no_stress():
     assert "stress" not in without
 
 
-def test_it_moves_two_systems_as_ase_moves_each():
-    potential = Potential(random_model([6, 8], seed=3))
+@either_messages
+def test_it_moves_two_systems_as_ase_moves_each(messages):
+    potential = Potential(random_model([6, 8], seed=3, messages=messages))
     structures = [ase.build.bulk("C", "diamond", 3.6, cubic=True).repeat((1, 1, n)) for n in (1, 2)]
     for i, atoms in enumerate(structures):
         atoms.rattle(0.05, seed=i)
