@@ -208,6 +208,23 @@ def test_an_equivariant_header_that_lies_is_told_where(library, tmp_path, old, n
         library.open(tmp_path / "a.reann")
 
 
+@pytest.mark.parametrize("path", EQUIVARIANT, ids=lambda path: path.stem)
+def test_every_array_of_an_equivariant_file_must_be_there_and_fit(library, tmp_path, path):
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    del header["__metadata__"]
+    for name, array in header.items():
+        (tmp_path / "a.reann").write_bytes(changed(content, f'"{name}":', f'"x{name}":'))
+        with pytest.raises(RefusalError, match=f"array {re.escape(name)} is missing"):
+            library.open(tmp_path / "a.reann")
+        here = f'"{name}":{{"dtype":"{array["dtype"]}","shape":'
+        of_one = json.dumps([1, *array["shape"]], separators=(",", ":"))
+        flat = json.dumps(array["shape"], separators=(",", ":"))
+        (tmp_path / "a.reann").write_bytes(changed(content, here + flat, here + of_one))
+        with pytest.raises(RefusalError, match=f"array {re.escape(name)} has the shape"):
+            library.open(tmp_path / "a.reann")
+
+
 def changed(content: bytes, old: str, new: str) -> bytes:
     """Return a file with another header and a checksum that is right."""
     n_header = int.from_bytes(content[:8], "little")
