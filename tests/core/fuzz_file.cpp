@@ -1,11 +1,14 @@
 // Feeds the engine with files that libFuzzer invents: a refusal or an answer, never a crash.
 //
-//     clang++ -std=c++17 -O1 -g -fsanitize=fuzzer,address,undefined -Isrc/reann/core
-//         -DREANN_HAS_NATIVE -DREANN_LEVEL=native -o fuzz_file tests/core/fuzz_file.cpp
-//         src/reann/core/*.cpp src/reann/core/kernels/*.cpp
-//     ./fuzz_file -max_total_time=600 -max_len=20000 corpus tests/golden/files
+//     options="-std=c++17 -O1 -g -Isrc/reann/core -DREANN_HAS_NATIVE -DREANN_LEVEL=native"
+//     clang++ $options -fsanitize=address -c src/reann/core/kernels/*.cpp
+//     clang++ $options -fsanitize=fuzzer,address,undefined -o fuzz_file tests/core/fuzz_file.cpp
+//         src/reann/core/*.cpp level.o equivariant.o
+//     ./fuzz_file -max_total_time=600 -max_len=32000 corpus tests/golden/files
 //
 // The first folder grows. Headers of models, beside whole files in it, reach `parse_settings` soon.
+// Kernels are compiled alone: with the other sanitizers they take gigabytes and many minutes, and
+// `make sanitize` has them.
 #include <cstdint>
 #include <cstring>
 #include <string>
