@@ -176,14 +176,14 @@ void features(const Section &model, Settings &settings) {
         settings.n_orbitals = model.as_count(given, "n_orbitals", 1, largest_count);
 }
 
-void repulsion(const Json &object, Settings &settings) {
+void zbl(const Json &object, Settings &settings) {
     settings.zbl = object.kind != Json::Kind::null;
     if (!settings.zbl) return;
-    const Section zbl(object, "model.zbl");
-    settings.zbl_inner = zbl.number("inner", 0.0, largest_number);
-    settings.zbl_outer = zbl.number("outer", 0.0, largest_number);
-    if (settings.zbl_inner >= settings.zbl_outer) zbl.wrong("outer");
-    zbl.no_other();
+    const Section section(object, "model.zbl");
+    settings.zbl_inner = section.number("inner", 0.0, largest_number);
+    settings.zbl_outer = section.number("outer", 0.0, largest_number);
+    if (settings.zbl_inner >= settings.zbl_outer) section.wrong("outer");
+    section.no_other();
 }
 
 // The engine knows orbitals by their products, and first layers as functions of those: many more
@@ -258,7 +258,7 @@ Settings parse_settings(const std::string &text) {
     settings.head = heads.front();
     if (settings.head.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
         model.wrong("heads");
-    repulsion(model.field("zbl"), settings);
+    zbl(model.field("zbl"), settings);
     settings.repulsion = model.newer_flag("repulsion");
     model.field("preset");            // how the user chose the others
     model.field("coefficient_scale"); // an array of the model

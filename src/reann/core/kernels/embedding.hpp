@@ -1,7 +1,7 @@
 // From the edges of a block of atoms to their features, and the adjoint of that down to the forces.
 #pragma once
 
-#include "../zbl.hpp"
+#include "../repulsion.hpp"
 #include "density.hpp"
 #include "messages.hpp"
 #include "moments.hpp"

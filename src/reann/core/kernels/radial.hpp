@@ -7,7 +7,7 @@
 
 #include "../facts.hpp"
 #include "../plan.hpp"
-#include "../zbl.hpp"
+#include "../repulsion.hpp"
 #include "lanes.hpp"
 
 namespace reann {

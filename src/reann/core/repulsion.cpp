@@ -1,4 +1,4 @@
-#include "zbl.hpp"
+#include "repulsion.hpp"
 
 #include <algorithm>
 #include <cmath>
