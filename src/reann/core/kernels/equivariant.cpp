@@ -1,10 +1,7 @@
 // The kernels of the equivariant recursion, compiled once per instruction set as level.cpp is.
 
 #include "equivariant.hpp"
-#include "../level.hpp"
-
-#define REANN_JOINED_(a, b) a##b
-#define REANN_JOINED(a, b) REANN_JOINED_(a, b)
+#include "tables.hpp"
 
 namespace reann {
 namespace {
@@ -49,7 +46,6 @@ template <class Real> constexpr Form<Real> form() {
 
 } // namespace
 
-extern const EquivariantForms REANN_JOINED(equivariant_, REANN_LEVEL);
-const EquivariantForms REANN_JOINED(equivariant_, REANN_LEVEL) = {form<float>(), form<double>()};
+const EquivariantForms REANN_EQUIVARIANT_TABLE = {form<float>(), form<double>()};
 
 } // namespace reann

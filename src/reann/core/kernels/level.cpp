@@ -1,13 +1,8 @@
 // Compiled once per instruction set, with REANN_LEVEL its name: everything here is local to this
 // object but the table of its functions.
 
-#include "../level.hpp"
 #include "passes.hpp"
-
-#define REANN_JOINED_(a, b) a##b
-#define REANN_JOINED(a, b) REANN_JOINED_(a, b)
-#define REANN_QUOTED_(a) #a
-#define REANN_QUOTED(a) REANN_QUOTED_(a)
+#include "tables.hpp"
 
 namespace reann {
 namespace {
@@ -50,10 +45,7 @@ template <class Real> constexpr Kernels<Real> kernels(const Form<Real> &equivari
 
 } // namespace
 
-extern const EquivariantForms REANN_JOINED(equivariant_, REANN_LEVEL);
-extern const Level REANN_JOINED(level_, REANN_LEVEL);
-const Level REANN_JOINED(level_, REANN_LEVEL) = {
-    REANN_QUOTED(REANN_LEVEL), kernels<float>(REANN_JOINED(equivariant_, REANN_LEVEL).single),
-    kernels<double>(REANN_JOINED(equivariant_, REANN_LEVEL).precise)};
+const Level REANN_TABLE = {REANN_QUOTED(REANN_LEVEL), kernels<float>(REANN_EQUIVARIANT_TABLE.single),
+                           kernels<double>(REANN_EQUIVARIANT_TABLE.precise)};
 
 } // namespace reann
