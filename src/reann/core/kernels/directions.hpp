@@ -123,19 +123,23 @@ template <class F, int l_max> struct Along {
     }
 };
 
-// The radial functions of some edges, and with `slopes` their derivatives.
-template <class F, int l_max>
-void radial_of_tile(const Weights<typename F::Real> &w, const Linear<typename F::Real> &radial,
-                    const Edges<typename F::Real> &edges, int64_t first, int n, bool slopes,
-                    const EdgeScratch<typename F::Real> &tile) {
-    const int stride = w.basis_stride;
-    multiply(edges.radial + first * F::planes * stride, stride, n * F::planes, radial.rows,
-             radial.forward, radial.n_out, tile.R, radial.n_out,
-             static_cast<const typename F::Real *>(nullptr), 1);
-    if (slopes)
-        multiply(edges.radial_slope + first * stride, stride, n, radial.rows, radial.forward,
-                 radial.n_out, tile.R_slope, radial.n_out,
-                 static_cast<const typename F::Real *>(nullptr), 1);
+// The radial functions of the next edges of an atom, from `first` on, and with `slopes` their
+// derivatives; returns how many edges there are in the tile.
+template <class F>
+int radial_of_tile(const Work<typename F::Real> &work, const Linear<typename F::Real> &radial, int64_t i,
+                   int64_t first, bool slopes, const EdgeScratch<typename F::Real> &tile) {
+    using Real = typename F::Real;
+    const Edges<Real> &edges = work.edges;
+    const int stride = work.weights->basis_stride;
+    const int64_t left = edges.end[i] - first;
+    const int n = left < edge_tile ? static_cast<int>(left) : edge_tile;
+    const auto of = [&](const Real *basis, int rows, Real *to) {
+        multiply(basis, stride, rows, radial.rows, radial.forward, radial.n_out, to, radial.n_out,
+                 static_cast<const Real *>(nullptr), 1);
+    };
+    of(edges.radial + first * F::planes * stride, n * F::planes, tile.R);
+    if (slopes) of(edges.radial_slope + first * stride, n, tile.R_slope);
+    return n;
 }
 
 // sums: s of the monomials, then q1 and q2, each row (planes, stride)
@@ -152,9 +156,7 @@ void sum_of_states(const Work<typename F::Real> &work, int64_t i, int t,
     const int stride = w.stride, row = F::planes * stride, paths = radial.n_out;
     for (int k = 0; k < (n + S::passed) * row; ++k) sums[k] = 0;
     for (int64_t first = edges.begin[i]; first < edges.end[i]; first += edge_tile) {
-        const int64_t left = edges.end[i] - first;
-        const int n_edges = left < edge_tile ? static_cast<int>(left) : edge_tile;
-        radial_of_tile<F, l_max>(w, radial, edges, first, n_edges, false, tile);
+        const int n_edges = radial_of_tile<F>(work, radial, i, first, false, tile);
         for (int k = 0; k < stride; k += W) {
             Lanes sum[n + S::passed];
             unrolled<0, n + S::passed>(
@@ -203,9 +205,7 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
     const Edges<Real> &edges = work.edges;
     const int stride = w.stride, row = F::planes * stride, paths = radial.n_out;
     for (int64_t first = edges.begin[i]; first < edges.end[i]; first += edge_tile) {
-        const int64_t left = edges.end[i] - first;
-        const int n_edges = left < edge_tile ? static_cast<int>(left) : edge_tile;
-        radial_of_tile<F, l_max>(w, radial, edges, first, n_edges, F::planes == 1, tile);
+        const int n_edges = radial_of_tile<F>(work, radial, i, first, F::planes == 1, tile);
         for (int e = 0; e < n_edges; ++e) {
             typename F::Number u[3];
             direction<F>(edges, first + e, u);
