@@ -1,24 +1,19 @@
-// The driver: puts atoms in the order of their elements, deals them to threads, and walks through the
-// passes (kernels/passes.hpp). What threads add to the same atom goes to a buffer of each, and the
-// buffers are summed in their order: the result depends on how many threads were asked for, never
-// on which was first.
+// The driver: makes room for what the passes (kernels/passes.hpp) compute, and walks through them with
+// the chunks of atoms that threads have (deal.hpp). What threads add to the same atom goes to a buffer
+// of each, and the buffers are summed in their order: the result depends on how many threads were
+// asked for, never on which was first.
 
 #pragma once
 
 #include <algorithm>
 
 #include "check.hpp"
+#include "deal.hpp"
 #include "model.hpp"
 #include "team.hpp"
 #include "workspace.hpp"
 
 namespace reann {
-
-constexpr int64_t fewest_neighbors = 2000; // per thread: below, waking one costs more
-constexpr int most_threads = 32;           // a buffer of coefficients for each: memory
-constexpr int64_t cost_of_atom = 60;       // of the networks, in neighbors
-constexpr int64_t line = 16;               // numbers; parts of threads share no vector
-
 namespace {
 
 template <class Real> struct Run {
@@ -32,8 +27,8 @@ template <class Real> struct Run {
         work.weights = &weights;
         work.repulsion = model.repulsion(member);
         work.derivatives = work.adjoint = derivatives;
-        order();
-        deal();
+        work.atoms = ordered(system, weights.n_elements, loss, workspace);
+        work.edges.capacity = deal(system, work.atoms, weights.n_rows, chunks);
         make_room();
     }
 
@@ -43,65 +38,6 @@ template <class Real> struct Run {
             for (const Chunk<Real> &chunk : chunks) sum += (chunk.*part)[from + k];
             to[k] = sum;
         }
-    }
-
-    void order() {
-        const int64_t n = system.n_atoms;
-        int32_t *caller = workspace.take<int32_t>(n), *rank = workspace.take<int32_t>(n);
-        int32_t *element = workspace.take<int32_t>(n);
-        int64_t at = 0;
-        for (int z = 0; z < weights.n_elements; ++z)
-            for (int64_t i = 0; i < system.n_local; ++i)
-                if (system.element[i] == z) caller[at++] = static_cast<int32_t>(i);
-        for (int64_t i = system.n_local; i < n; ++i) caller[i] = static_cast<int32_t>(i);
-        for (int64_t i = 0; i < n; ++i) {
-            rank[caller[i]] = static_cast<int32_t>(i);
-            element[i] = system.element[caller[i]];
-        }
-        Atoms &atoms = work.atoms;
-        atoms.position = system.position;
-        atoms.shift = system.shift;
-        atoms.first = system.first;
-        atoms.neighbor = system.neighbor;
-        atoms.system = system.system;
-        atoms.caller = caller;
-        atoms.rank = rank;
-        atoms.element = element;
-        if (!loss) return;
-        atoms.energy_bar = loss->energies;
-        atoms.force_bar = loss->forces;
-        atoms.virial_bar = loss->virial;
-    }
-
-    int64_t candidates(int64_t i) const {
-        const int64_t at = work.atoms.caller[i];
-        return system.first[at + 1] - system.first[at];
-    }
-
-    // Cuts the atoms into as many chunks of equal cost as threads are worth while.
-    void deal() {
-        const int64_t n = system.n_local;
-        const int64_t neighbors = n ? system.first[n] - system.first[0] : 0;
-        const int64_t most = std::max<int64_t>(most_threads / weights.n_rows, 4);
-        const int64_t worth = std::min(neighbors / fewest_neighbors, most);
-        const int64_t n_chunks = std::max<int64_t>(1, std::min<int64_t>(worth, system.n_threads));
-        const int64_t cost = neighbors + n * cost_of_atom;
-        chunks.assign(n_chunks, Chunk<Real>());
-        int64_t i = 0, spent = 0, edges = 0;
-        for (int64_t c = 0; c < n_chunks; ++c) {
-            Chunk<Real> &chunk = chunks[c];
-            chunk.begin = i;
-            chunk.edges = edges;
-            chunk.gap = c * line;
-            int64_t own = 0;
-            while (i < n && (c + 1 == n_chunks || spent * n_chunks < cost * (c + 1))) {
-                spent += candidates(i) + cost_of_atom;
-                own += candidates(i++);
-            }
-            chunk.end = i;
-            edges += (own + line - 1) / line * line;
-        }
-        work.edges.capacity = edges;
     }
 
     void make_room() {
