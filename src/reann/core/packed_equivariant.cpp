@@ -4,12 +4,11 @@
 #include <vector>
 
 #include "facts.hpp"
+#include "kernels/components.hpp"
 #include "packed.hpp"
 
 namespace reann {
 namespace {
-
-constexpr int shell_sizes[] = {1, 3, 5, 10};
 
 // Centers and exponents of Gaussians that are not trained, as `Gaussians` of radial.py starts.
 void gaussian_grid(int n, double cutoff, std::vector<double> &center, std::vector<double> &alpha) {
@@ -82,8 +81,8 @@ template <class Real> void Packed<Real>::equivariant(const Settings &settings, c
         equivariant_.push_back(equivariant_layer(settings, layer, folded));
         KeptSizes kept;
         for (int l = 0; l <= w.l_max; ++l) {
-            kept.moments += shell_sizes[l] * w.stride;
-            kept.sums += shell_sizes[l] * equivariant_.back().mixing[l].n_in;
+            kept.moments += shell_size(l) * w.stride;
+            kept.sums += shell_size(l) * equivariant_.back().mixing[l].n_in;
         }
         kept.tape = w.stride * w.n_rows; // x, and e
         kept_.push_back(kept);

@@ -11,6 +11,12 @@ namespace {
 
 constexpr int n_components(int l_max) { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
 
+// Components of the moments of l with equivariant messages: of l = 2 the five without its trace.
+constexpr int shell_size(int l) { return l < 2 ? 2 * l + 1 : l == 2 ? 5 : 10; }
+constexpr int n_moments(int l_max) { // of all l
+    return l_max < 0 ? 0 : shell_size(l_max) + n_moments(l_max - 1);
+}
+
 constexpr int component(int lx, int ly, int lz) {
     const int l = lx + ly + lz, rest = ly + lz;
     return n_components(l - 1) + rest * (rest + 1) / 2 + lz;

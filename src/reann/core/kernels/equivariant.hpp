@@ -1,4 +1,13 @@
 // The passes of the equivariant recursion over the atoms of a chunk; when they run is as in passes.hpp.
+// A layer computes, for a block of atoms of one element:
+//
+//     m^l = [s^l; q^l] M^l                          mixing of the sums over neighbors
+//     b, v, A = products(m)                         scalars; vectors and matrices, weighted
+//     x = b U (+ h0 S)                              the features of the layer
+//     E += a.x + NN(x)                              every layer is read out
+//     h0' = x + g0(x),  hl' = (1 + gl(x)) e_l,  e_l = [v; A] U_l     gated states, t < T
+//
+// The passes:
 //
 //     forward    t = 0 .. T-1: sums, products, energies of the layer, states of t + 1
 //     middle     t = T: the same without states, and its adjoint, in one call or in two
@@ -9,7 +18,9 @@
 #pragma once
 
 #include "embedding.hpp"
-#include "layer.hpp"
+#include "layer_inputs.hpp"
+#include "layer_outputs.hpp"
+#include "layer_products.hpp"
 
 namespace reann {
 namespace {

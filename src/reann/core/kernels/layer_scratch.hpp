@@ -1,0 +1,74 @@
+// Memory of a layer of the equivariant recursion, for a block of atoms of one element.
+//
+// Rows of a block: l after l, atom after atom, component after component, each (planes, stride).
+#pragma once
+
+#include "directions.hpp"
+
+namespace reann {
+namespace {
+
+template <class Real> struct LayerScratch {
+    Real *in[4], *in_bar[4], *m[4], *m_bar[4]; // inputs of the mixing, and moments
+    Real *b, *b_bar, *v, *A, *v_bar, *A_bar;   // products
+    Real *x, *x_bar, *e, *g, *g_bar, *bar, *out, *layers, *tape, *weights_bar[2];
+    Real *sums, *sums_bar; // of one atom
+    EdgeScratch<Real> edges;
+    int64_t size = 0;
+
+    LayerScratch(const Weights<Real> &w, int planes, Real *start) {
+        const int64_t row = planes * w.stride, n = equivariant_block(planes);
+        int64_t in_width = 2 * w.stride, widest = 0, tape_width = 0, b_width = 0, paths = 0;
+        for (int t = 0; t <= w.n_recursions; ++t) {
+            const EquivariantLayer<Real> &layer = w.layers[t];
+            for (int l = 0; l <= w.l_max; ++l)
+                in_width = layer.mixing[l].n_in > in_width ? layer.mixing[l].n_in : in_width;
+            b_width = layer.scalars[0].n_in > b_width ? layer.scalars[0].n_in : b_width;
+            paths = layer.radial.n_out > paths ? layer.radial.n_out : paths;
+            for (int i = 0; i < (layer.gates ? 2 : 1); ++i) {
+                const Network<Real> &net = i == 0 ? *layer.readout : *layer.gates;
+                widest = net.widest > widest ? net.widest : widest;
+                tape_width = net.tape > tape_width ? net.tape : tape_width;
+            }
+        }
+        const auto take = [&](Real *&part, int64_t count) {
+            part = start ? start + size : nullptr; // without memory, for the size alone
+            size += (count + 31) / 16 * 16;        // vectors may reach beyond the end
+        };
+        for (int l = 0; l < 4; ++l) {
+            const int64_t rows = l <= w.l_max ? n * shell_size(l) : 0;
+            take(in[l], rows * planes * in_width);
+            take(in_bar[l], rows * planes * in_width);
+            take(m[l], rows * row);
+            take(m_bar[l], rows * row);
+        }
+        take(b, n * planes * b_width);
+        take(b_bar, n * planes * b_width);
+        take(v, n * 3 * row);
+        take(v_bar, n * 3 * row);
+        take(A, n * 5 * row);
+        take(A_bar, n * 5 * row);
+        take(x, n * row);
+        take(x_bar, n * row);
+        take(e, n * 8 * row);
+        take(g, n * 3 * row);
+        take(g_bar, n * 3 * row);
+        take(bar, n * 9 * row);
+        take(out, n * planes * lanes<Real>);
+        take(layers, 4 * n * planes * widest);
+        take(tape, n * planes * tape_width);
+        for (Real *&part : weights_bar) take(part, planes == 2 ? 16 * w.stride : 0);
+        const int64_t components = (w.l_max + 1) * (w.l_max + 2) * (w.l_max + 3) / 6;
+        const int64_t of_elements = w.n_elements * components * planes * w.basis_stride;
+        const int64_t of_states = (components + 8) * row;
+        const int64_t most = of_elements > of_states ? of_elements : of_states;
+        take(sums, most);
+        take(sums_bar, most);
+        take(edges.R, edge_tile * planes * paths);
+        take(edges.R_slope, planes == 1 ? edge_tile * paths : 0);
+        take(edges.R_bar, planes == 2 ? edge_tile * planes * paths : 0);
+    }
+};
+
+} // namespace
+} // namespace reann
