@@ -139,6 +139,7 @@ equivariant = st.fixed_dictionaries(
         "n_recursions": st.integers(0, 2),
         "channels": st.sampled_from([3, 8]),
         "radial_basis": st.sampled_from(["bessel", "gaussian"]),
+        "moment_limit": st.sampled_from([None, 0.5, 2.0]),
         "cutoff_function": st.sampled_from(["squared_cosine", "polynomial"]),
         "zbl": st.sampled_from([None, {}]),
         "repulsion": st.booleans(),

@@ -68,6 +68,8 @@ HIGHEST_L_MAX: Final = 4
 """Largest `l_max`."""
 EQUIVARIANT_L_MAX: Final = 3
 """Largest `l_max` with equivariant messages."""
+LEAST_LIMIT: Final = 0.1
+"""Of the moments with equivariant messages, in units of their root mean square."""
 MOST_BASIS: Final = 64
 """Radial functions with equivariant messages: the engine keeps those of a pair in registers."""
 ORBITALS_OF_MANY: Final = 16

@@ -20,7 +20,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann, build
 
-FILES = ("forms.json", "equivariant.json")
+FILES = ("forms.json", "equivariant.json", "limited.json")
 KNOWN = {
     form: known
     for name in FILES
@@ -35,7 +35,7 @@ def model_of(choices: dict[str, Any]) -> Reann:
     """Return a model whose every parameter is off its start, whatever their names and order."""
     small = {"hidden": [6, 6]}
     preset = "default" if choices.get("messages") == "equivariant" else "density"
-    values = {"preset": preset, "cutoff": 3.0, "n_radial": 3} | choices
+    values = {"preset": preset, "cutoff": 3.0, "n_radial": 3, "moment_limit": None} | choices
     values = {"readout": small, "update": small} | values
     model = build(ModelConfig(**values), ELEMENTS, 10.0, seed=3, dtype=torch.float64)
     with torch.no_grad():

@@ -21,6 +21,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann, build
+from reann.model.equivariant.layer import limited
 from reann.model.hosts import host_of
 from reann.model.products import entries
 from reann.model.reann import in_precision, with_head
@@ -42,6 +43,19 @@ def matrices(five: torch.Tensor) -> np.ndarray:
     of_indices = entries(2, five.unbind(1))
     rows = [torch.stack([of_indices[a, b] for b in range(3)], 1) for a in range(3)]
     return torch.stack(rows, 1).numpy()
+
+
+def test_the_limit_counts_all_entries_of_the_moments() -> None:
+    generator = torch.Generator().manual_seed(1)
+    m = [torch.randn(5, n, 2, generator=generator, dtype=torch.float64) for n in (1, 3, 5, 10)]
+    squares = [
+        np.mean([x.numpy() ** 2 for x in entries(rank, m_l.unbind(1)).values()], 0)
+        * (9 / 5 if rank == 2 else 1)  # five of nine numbers are independent
+        for rank, m_l in enumerate(m)
+    ]
+    factor = (1 + np.mean(squares, 0) / 0.7**2) ** -0.5
+    for found, m_l in zip(limited(m, 0.7), m, strict=True):
+        np.testing.assert_allclose(found.numpy(), factor[:, None] * m_l.numpy(), rtol=1e-13)
 
 
 @torch.no_grad()

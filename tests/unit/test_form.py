@@ -115,7 +115,16 @@ def test_what_a_preset_chooses_that_nobody_named_does_not_count_as_given(model):
 
 DENSITY = ModelConfig(preset="density").model_dump(mode="json")
 FORMER_ACCURATE = {"preset": "accurate", "l_max": 3, "n_orbitals": 64}
-NEWER = ("messages", "channels", "radial_basis", "host", "host_options", "outputs", "heads")
+NEWER = (
+    "messages",
+    "channels",
+    "radial_basis",
+    "moment_limit",
+    "host",
+    "host_options",
+    "outputs",
+    "heads",
+)
 """Fields that the first files do not have."""
 
 
@@ -135,6 +144,12 @@ def test_a_record_of_an_earlier_version_is_read_as_the_density(recorded, describ
     assert model.messages == DEFAULT_MESSAGES == "scalar"
     kept = model.model_dump(mode="json", exclude={"preset", *absent})
     assert kept == {name: x for name, x in values.items() if name != "preset"}
+
+
+def test_a_record_without_the_limit_of_the_moments_has_none():
+    recorded = ModelConfig(preset="accurate").model_dump(mode="json")
+    del recorded["moment_limit"]
+    assert ModelConfig.model_validate(recorded).moment_limit is None
 
 
 @pytest.mark.parametrize("host", OTHER_HOSTS)

@@ -102,7 +102,8 @@ def _as_recorded(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if any(name not in given for name in IN_EVERY_RECORD):
         return given
-    recorded = {"messages": DEFAULT_MESSAGES, "preset": "default", **given}
+    of_old = {"messages": DEFAULT_MESSAGES, "preset": "default", "moment_limit": None}
+    recorded = {**of_old, **given}
     if recorded["messages"] != "equivariant" and recorded["preset"] in ("default", "accurate"):
         of_density = recorded.get("host", DEFAULT_HOST) == DEFAULT_HOST
         recorded["preset"] = "density" if of_density else "default"

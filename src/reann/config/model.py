@@ -20,6 +20,7 @@ from reann.facts import (
     DEFAULT_MESSAGES,
     EQUIVARIANT_L_MAX,
     HIGHEST_L_MAX,
+    LEAST_LIMIT,
     MOST_BASIS,
     Activation,
     Angular,
@@ -113,6 +114,10 @@ class ModelConfig(Section):
     """Channels of each moment and state; equivariant messages only."""
     radial_basis: RadialBasis = "bessel"
     """Bessel functions or Gaussians, which are not trained; equivariant messages only."""
+    moment_limit: Annotated[float, Field(ge=LEAST_LIMIT, le=1e6)] | None = None
+    """Size at which the moments of a channel are limited, in units of their root mean square at the
+    start: then products of four of them stay bounded in unusual environments. Equivariant messages
+    only."""
     n_orbitals: Width | None = None
     """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
     orbitals_per_l: bool = False

@@ -23,6 +23,7 @@ _EQUIVARIANT = {
     "n_radial": 8,
     "n_recursions": 1,
     "update": {"hidden": [64]},
+    "moment_limit": 2.0,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -34,7 +34,8 @@ def unused(model: ModelConfig) -> dict[str, str]:
             lower = f", l_max={model.l_max}" if model.features == "many_body" else ""
             reasons["n_orbitals"] = f"features={model.features}{lower}"
     if model.messages != "equivariant":
-        reasons["channels"] = reasons["radial_basis"] = f"messages={model.messages}"
+        for name in ("channels", "radial_basis", "moment_limit"):
+            reasons[name] = f"messages={model.messages}"
     if model.messages == "directional" and model.l_max == 0:
         reasons["messages"] = "l_max=0"
     if model.messages == "directional" and model.n_recursions == 0:

@@ -36,6 +36,7 @@ constexpr const char *default_head = "energy";
 constexpr const char *default_basis = "bessel";
 constexpr int highest_l_max = 4;
 constexpr int equivariant_l_max = 3;
+constexpr double least_limit = 0.1;
 constexpr int most_basis = 64;
 constexpr int orbitals_of_many = 16;
 constexpr int heaviest = 118;

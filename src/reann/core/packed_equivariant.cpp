@@ -67,6 +67,8 @@ template <class Real> void Packed<Real>::equivariant(const Settings &settings, c
     w.stride = padded(settings.n_channels);
     w.basis_stride = padded(settings.n_radial);
     w.bessel = settings.bessel;
+    const double limit = settings.moment_limit;
+    w.per_limit = limit > 0.0 ? static_cast<Real>(1.0 / (limit * limit)) : Real(0);
     const int highest = std::min(w.l_max, 2);
     w.n_rows = (highest + 1) * (highest + 1);
     if (!w.bessel) {

@@ -102,6 +102,7 @@ template <class Real> struct Weights {
     bool bessel = true;                             // its radial basis; else Gaussians
     int basis_stride = 0;                           // n_radial padded
     double basis_scale = 1.0;
+    Real per_limit = 0;                             // 1 / limit^2 of its moments, 0 without a limit
     const KeptSizes *kept = nullptr; // of each t <= T
     const double *nothing = nullptr;        // readout of an empty neighborhood, (elements)
     const double *reference = nullptr;      // e_Z, (elements)

@@ -111,6 +111,14 @@ class Section {
     // A switch, off where older files do not have the field.
     bool newer_flag(const char *key) const { return object_.find(key) && flag(key); }
 
+    // A number, 0 where it is null and where older files do not have the field.
+    double newer_number(const char *key, double lowest, double highest) const {
+        const Json *value = object_.find(key);
+        if (!value || value->kind != Json::Kind::null) return value ? number(key, lowest, highest) : 0.0;
+        field(key);
+        return 0.0;
+    }
+
     // A field of no meaning here, which files of an older program lack.
     void newer(const char *key) const {
         if (object_.find(key)) field(key);
@@ -239,6 +247,7 @@ Settings parse_settings(const std::string &text) {
     settings.n_channels = model.newer_count("channels", 1);
     settings.bessel = model.as_choice<RadialBasis>(model.newer_word("radial_basis", default_basis), "radial_basis",
                                                    radial_basis_names) == RadialBasis::bessel;
+    settings.moment_limit = model.newer_number("moment_limit", least_limit, largest_number);
     if (settings.equivariant && (settings.l_max < 1 || settings.l_max > 3)) model.wrong("l_max");
     if (settings.equivariant && settings.n_radial > most_basis) model.wrong("n_radial");
     settings.unit_vectors = model.choice<Angular>("angular", angular_names) == Angular::unit;

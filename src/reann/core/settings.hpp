@@ -28,6 +28,7 @@ struct Settings {
     bool equivariant = false; // messages, and with them the whole recursion
     int n_channels = 0;       // of the equivariant recursion
     bool bessel = true;       // its radial basis; else Gaussians
+    double moment_limit = 0;  // of its moments; 0: none
     int n_orbitals = 0; // contracted ones, never 0 after parsing
     bool orbitals_per_l = false;
     bool orbitals_per_recursion = false;

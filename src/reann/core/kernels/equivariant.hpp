@@ -19,6 +19,7 @@
 
 #include "embedding.hpp"
 #include "layer_inputs.hpp"
+#include "layer_limit.hpp"
 #include "layer_outputs.hpp"
 #include "layer_products.hpp"
 
@@ -70,6 +71,16 @@ void prepare_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &
         for (int64_t i = chunk.begin; i < chunk.end; ++i) work.extrapolation[i] = 0.0;
 }
 
+// The moments that products are made of: those of a block, or limited.
+template <class F, int l_max>
+typename F::Real *const *limited_moments(const Weights<typename F::Real> &w, int n,
+                                         const KeptRows<typename F::Real> &kept,
+                                         const LayerScratch<typename F::Real> &scratch) {
+    if (w.per_limit == 0) return kept.m;
+    limited<F, l_max>(w.per_limit, n, w.stride, kept.m, scratch.limited);
+    return scratch.limited;
+}
+
 // The products of a block, from its moments.
 template <class F, int l_max>
 void products_of(const Work<typename F::Real> &work, const Block &block, int t,
@@ -106,7 +117,7 @@ void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::
     for (int i = 0; i < n; ++i) inputs_of_atom<F, l_max>(work, block.first + i, t, scratch, kept.in, i);
     for (int l = 0; l <= l_max; ++l)
         linear<F>(layer.mixing[l], kept.in[l], n * shell_size(l), kept.m[l]);
-    products_of<F, l_max>(work, block, t, scratch, kept.m);
+    products_of<F, l_max>(work, block, t, scratch, limited_moments<F, l_max>(w, n, kept, scratch));
     linear<F>(layer.scalars[block.element], scratch.b, n, kept.x);
     if constexpr (F::planes == 1) {
         read_out<F>(layer, block.element, n, stride, kept.x, scratch, work.energies + block.first);
@@ -153,7 +164,8 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     Real seeds[2 * most_block];
     set_layer_seeds<F>(work, block, seeds);
     adjoint_of_read_out<F>(layer, z, n, stride, kept.x, seeds, scratch, chunk.parameters);
-    if (F::planes == 2 && !last) products_of<F, l_max>(work, block, t, scratch, kept.m);
+    Real *const *m = limited_moments<F, l_max>(w, n, kept, scratch);
+    if (F::planes == 2 && !last) products_of<F, l_max>(work, block, t, scratch, m);
     if (!last) {
         const Real *bar = work.coefficients_bar + block.first * S::rows * row;
         adjoint_of_next_states<F, l_max>(layer, z, n, stride, kept.x, kept.e, bar, scratch, scratch.bar,
@@ -176,11 +188,11 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
                     scratch.b_bar[(i * F::planes + k / stride) * width + width - stride + k % stride];
     }
     if (last)
-        adjoint_of_block_products<F, l_max, false>(layer, z, n, stride, kept.m, scratch,
-                                                   chunk.parameters);
+        adjoint_of_block_products<F, l_max, false>(layer, z, n, stride, m, scratch, chunk.parameters);
     else
-        adjoint_of_block_products<F, l_max, true>(layer, z, n, stride, kept.m, scratch,
-                                                  chunk.parameters);
+        adjoint_of_block_products<F, l_max, true>(layer, z, n, stride, m, scratch, chunk.parameters);
+    if (w.per_limit > 0)
+        adjoint_of_limited<F, l_max>(w.per_limit, n, stride, kept.m, scratch.m_bar);
     for (int l = 0; l <= l_max; ++l)
         adjoint_of_linear<F>(layer.mixing[l], kept.in[l], scratch.m_bar[l], n * shell_size(l),
                              scratch.in_bar[l], chunk.parameters);

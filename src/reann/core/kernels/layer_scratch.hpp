@@ -10,6 +10,7 @@ namespace {
 
 template <class Real> struct LayerScratch {
     Real *in[4], *in_bar[4], *m[4], *m_bar[4]; // inputs of the mixing, and moments
+    Real *limited[4];                          // moments, where the model limits them
     Real *b, *b_bar, *v, *A, *v_bar, *A_bar;   // products
     Real *x, *x_bar, *e, *g, *g_bar, *bar, *out, *layers, *tape, *weights_bar[2];
     Real *sums, *sums_bar; // of one atom
@@ -41,6 +42,7 @@ template <class Real> struct LayerScratch {
             take(in_bar[l], rows * planes * in_width);
             take(m[l], rows * row);
             take(m_bar[l], rows * row);
+            take(limited[l], w.per_limit > 0 ? rows * row : 0);
         }
         take(b, n * planes * b_width);
         take(b_bar, n * planes * b_width);

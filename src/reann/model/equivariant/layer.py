@@ -5,15 +5,16 @@ components. All sums run over its neighbors j, k counts channels, and u is the d
 
     w_ij^k = sum_l R_l^k(r_ij) Y_l(u_ij) . h_j^{l,k} / sqrt(2l + 1)
     s_i^{l,k} = nu sum_j w_ij^k Y_l(u_ij),      q_i^{l,k} = nu' sum_j R_{L+l}^k(r_ij) h_j^{l,k}
-    m_i^l = [s_i^l; q_i^l] M_l
+    m_i^l = f_i [s_i^l; q_i^l] M_l,   f_i = 1 / sqrt(1 + N_i / limit^2)
     x_i = sum_p b~_i^p U_Z^p + h_i^0 S_Z
     h_i^0' = x_i + g_0(x_i),    h_i^l' = nu'' (1 + g_l(x_i)) [sum_p omega_Z^{l,p} b_i^{l,p}] U_l
 
 REANN (Phys. Rev. Lett. 127, 156002, 2021) gives a neighbor a weight that depends on the neighbor's
 own surroundings, the same for all its neighbors. Here the weight w_ij depends also on the direction
 from which the neighbor is seen. Products b of up to four moments, those of all l: see
-`reann.model.products`; b~ are the scalar ones, standardized. nu are fixed numbers that make the
-root mean square one at the start.
+`reann.model.products`; b~ are the scalar ones, standardized. N is the mean square of the moments of
+a channel: f, which is one without a limit, bounds the products where neighbors are unusually many
+or close. nu are fixed numbers that make the root mean square one at the start.
 """
 
 from __future__ import annotations
@@ -46,6 +47,23 @@ class Seen(NamedTuple):
     basis: Float[Tensor, "atoms slots radial"]
     angular: list[Tensor]
     """By l, (atoms, components, slots)."""
+
+
+ENTRIES = torch.tensor([1.0, 3.0, 3.0, 3.0, 6.0, 3.0, 1.0, 3.0, 3.0, 1.0])
+"""How often each of the ten components of a tensor of rank three stands among its 27 entries."""
+
+
+def limited(m: list[Tensor], limit: float) -> list[Tensor]:
+    """Return moments divided by sqrt(1 + N / limit^2), channel by channel.
+
+    N is the mean over l of the mean square of all entries of m^l, (atoms, channels).
+    """
+    squares = [m_l.square() for m_l in m]
+    if len(m) == 4:
+        squares[3] = squares[3] * (10.0 / 27.0) * ENTRIES.to(m[3])[:, None]
+    N = torch.stack([square.mean(1) for square in squares]).mean(0)
+    f = torch.rsqrt(1.0 + N / limit**2)
+    return [f[:, None] * m_l for m_l in m]
 
 
 class Layer(nn.Module):
@@ -98,6 +116,7 @@ class Layer(nn.Module):
         super().__init__()
         self.is_first, self.is_last = t == 0, t == config.n_recursions
         self.l_max, self.l_states = config.l_max, min(config.l_max, 2)
+        self.limit = config.moment_limit
         K, L, n = config.channels, self.l_states, product_counts(config.l_max)
 
         def normal(*shape: int, fan_in: int) -> nn.Parameter:
@@ -165,7 +184,8 @@ class Layer(nn.Module):
         parts = [[nu * s_l] for nu, s_l in zip(self.moment_scale, s, strict=True)]
         for l, q_l in enumerate(q, 1):
             parts[l].append(self.passed_scale[l - 1] * q_l)
-        return [torch.cat(part, dim=-1) @ M for part, M in zip(parts, self.mixing, strict=True)]
+        m = [torch.cat(part, dim=-1) @ M for part, M in zip(parts, self.mixing, strict=True)]
+        return m if self.limit is None else limited(m, self.limit)
 
     def features(
         self,
