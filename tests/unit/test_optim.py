@@ -238,8 +238,8 @@ def test_long_runs_average_longer():
     ("model", "rate"),
     [
         ({}, 6e-3),
-        ({"preset": "accurate"}, 6e-3),
-        ({"preset": "fast", "messages": "equivariant"}, 6e-3),
+        ({"preset": "accurate"}, 4.2e-3),
+        ({"preset": "fast", "messages": "equivariant"}, 4.2e-3),
         ({"preset": "fast"}, 3e-3),
         ({"messages": "directional"}, 3e-3),
         ({"host": "deep_pot"}, 3e-3),

@@ -89,8 +89,8 @@ class TrainingConfig(Section):
     """SOAP (Adam in the eigenbasis of the gradients) for the networks, AdamW for the rest; or
     AdamW for all."""
     learning_rate: Positive | Literal["auto"] = "auto"
-    """Of the optimizer, at its highest; `auto`: 6e-3 with equivariant messages, 3e-3 else.
-    `config.yaml` records the number."""
+    """Of the optimizer, at its highest; `auto`: 3e-3, with equivariant messages 6e-3, and more than
+    32 channels 6e-3 sqrt(32 / channels). `config.yaml` records the number."""
     weight_decay: NonNegative = 0.3
     """Of the networks' weights only, at the highest rate, with which it falls: what the data do not
     ask for is forgotten."""

@@ -21,15 +21,20 @@ LONG_RUN = 5000
 WARMUP, LARGEST_WARMUP = 0.05, 0.2
 FEWEST_WARMUP_STEPS = 60
 """Steps with a rising rate for `auto`, as far as they are no larger part of a training."""
-RATE, EQUIVARIANT_RATE = 3e-3, 6e-3
-"""Learning rates for `auto`: with scalar or directional messages, and with equivariant ones."""
+RATE, EQUIVARIANT_RATE, OF_CHANNELS = 3e-3, 6e-3, 32
+"""Learning rates for `auto`: with scalar or directional messages, and with equivariant ones of so
+many channels or fewer. Steps of one size move a wider model farther: the rate falls with the root
+of the channels."""
 
 
 def with_rate(config: Config) -> Config:
     """Return the configuration with a number in place of the learning rate `auto`."""
     if config.training.learning_rate != "auto":
         return config
-    rate = EQUIVARIANT_RATE if config.model.messages == "equivariant" else RATE
+    rate = RATE
+    if config.model.messages == "equivariant":
+        wider = max(config.model.channels / OF_CHANNELS, 1.0)
+        rate = round(EQUIVARIANT_RATE / math.sqrt(wider), 4)
     training = config.training.model_copy(update={"learning_rate": rate})
     return config.model_copy(update={"training": training})
 
