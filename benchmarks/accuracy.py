@@ -30,7 +30,7 @@ sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
 
 import original  # noqa: E402
 import peers  # noqa: E402
-from questions import BASE, QUESTIONS, SYSTEMS  # noqa: E402
+from questions import STUDIES  # noqa: E402
 from sets import SETS, draw  # noqa: E402
 from trial import Trial, run, us_per_atom  # noqa: E402
 
@@ -60,8 +60,9 @@ def main() -> None:
         beside_peers(data, arguments)
         return
     runs = arguments.runs.resolve() / arguments.what
+    folder = STUDIES[arguments.study].folder if arguments.what == "ask" else arguments.what
     for trial in TRIALS[arguments.what](arguments):
-        once(arguments.what, trial.name, partial(run, trial, data, runs))
+        once(folder, trial.name, partial(run, trial, data, runs))
 
 
 def once(kind: str, name: str, train: Callable[[], dict[str, Any]]) -> None:
@@ -107,14 +108,17 @@ def presets(arguments: argparse.Namespace) -> Iterator[Trial]:
 
 
 def questions(arguments: argparse.Namespace) -> Iterator[Trial]:
-    """Yield the changes of every question on a molecule, a liquid, a solid and a surface."""
+    """Yield the changes of every question of a study on its sets."""
+    study = STUDIES[arguments.study]
+    fixed = {"judged": study.on_test}
     for seed in arguments.seeds:
-        for question in arguments.questions:
-            for name, system in SYSTEMS.items():
+        for question in arguments.questions or study.questions:
+            for name, epochs in study.epochs.items():
                 if name not in arguments.sets:
                     continue
-                for label, settings in QUESTIONS[question].items():
-                    yield Trial(name, label, (*BASE, *settings), seed, epochs=system.epochs)
+                for label, changes in study.questions[question].items():
+                    settings = (*study.base, *changes)
+                    yield Trial(name, label, settings, seed, epochs=epochs, **fixed)
 
 
 def originals(arguments: argparse.Namespace) -> Iterator[Trial]:
@@ -135,7 +139,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--presets", nargs="+", choices=list(MINUTES), default=list(MINUTES))
-    parser.add_argument("--questions", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS))
+    parser.add_argument("--study", choices=list(STUDIES), default="equivariant")
+    parser.add_argument("--questions", nargs="+", help="of the study; by default all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--minutes", type=float, help="instead of the preset's own")
     parser.add_argument("--epochs", nargs="+", type=int, default=[60])

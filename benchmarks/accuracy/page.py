@@ -15,7 +15,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1] / "speed"))
 
 from original import CURVES
-from questions import QUESTIONS, SYSTEMS
+from questions import STUDIES, Study
 from sets import SETS, DataSet
 
 BENCHMARKS = Path(__file__).parents[1]
@@ -82,16 +82,17 @@ def table(kind: str) -> str:
     return "\n".join(row.replace("| ****, ", "| ") for row in rows)
 
 
-def answers() -> str:
+def answers(study: Study) -> str:
     """Return what each change does to the errors, relative to the base, the mean of its seeds."""
-    every = results("ask")
+    every = results(study.folder)
+    measured = [name for name in study.epochs if any(run["set"] == name for run in every)]
 
     def runs_of(label: str) -> dict[str, list[Result]]:
-        return {n: [r for r in every if (r["set"], r["label"]) == (n, label)] for n in SYSTEMS}
+        return {n: [r for r in every if (r["set"], r["label"]) == (n, label)] for n in measured}
 
     head = ["question", "change"]
-    head += [f"{SETS[name].title}: F, E, time" for name in SYSTEMS]
-    rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * len(SYSTEMS)]
+    head += [f"{SETS[name].title}: F, E, time" for name in measured]
+    rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * len(measured)]
     base = runs_of("base")
     cells = [
         f"{spread(errors_of(runs, FORCES))} meV/Å, {spread(errors_of(runs, ENERGY))} meV/atom, "
@@ -99,21 +100,21 @@ def answers() -> str:
         for runs in base.values()
     ]
     rows.append(f"| **base** | | {' | '.join(cells)} |")
-    for question, changes in QUESTIONS.items():
+    for question, changes in study.questions.items():
         title = f"**{question}**"
         for label in changes:
             found = runs_of(label)
             if label == "base" or not any(found.values()):
                 continue
-            cells = [change(found[n], base[n]) for n in SYSTEMS]
+            cells = [change(found[n], base[n]) for n in measured]
             rows.append(f"| {title} | {label} | {' | '.join(cells)} |")
             title = ""
     return "\n".join(rows)
 
 
 def errors_of(runs: list[Result], key: str) -> list[float]:
-    """Return an error on the test of each seed."""
-    return [run["tests"]["test"][key] for run in runs]
+    """Return an error of each seed, on the test, else on validation structures."""
+    return [run["tests"].get("test", run["valid"])[key] for run in runs]
 
 
 def time_of(runs: list[Result]) -> float:
@@ -222,7 +223,8 @@ def main() -> None:
     """Write everything."""
     for kind in ("molecule", "liquid", "solid", "surface"):
         (RESULTS / f"{kind}.md").write_text(table(kind) + "\n")
-    (RESULTS / "questions.md").write_text(answers() + "\n")
+    for study in STUDIES.values():
+        (RESULTS / f"{study.folder}.md").write_text(answers(study) + "\n")
     (RESULTS / "original.md").write_text(beside_the_original() + "\n")
     (RESULTS / "peers.md").write_text(beside_peers() + "\n")
     front()

@@ -1,38 +1,33 @@
-"""What is tried, one change at a time, on a molecule, a liquid, a solid and a surface."""
+"""What is tried, one change at a time, with the density and with equivariant messages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+Changes = dict[str, dict[str, tuple[str, ...]]]
+"""Settings by the label of a change, by question."""
+
 
 @dataclass(frozen=True)
-class System:
-    """The budget of the answers on a data set."""
+class Study:
+    """A base, and changes of it that are compared with it."""
 
-    epochs: int
-
-
-SYSTEMS = {
-    "ethanol": System(60),
-    "water-revpbe0": System(40),
-    "si": System(60),
-    "co2-ni100": System(20),
-}
+    folder: str
+    """Of the results."""
+    base: tuple[str, ...]
+    """Settings to which every change is added."""
+    epochs: dict[str, int]
+    """By set."""
+    questions: Changes
+    on_test: bool
+    """Whether changes are compared on test structures, else on those of validation."""
 
 
 def _networks(settings: str) -> tuple[str, ...]:
     return f"model.readout.{settings}", f"model.update.{settings}"
 
 
-BASE = (
-    "model.preset=density",
-    "model.n_radial=8",
-    "model.features=gram",
-    "training.weight_decay=1e-4",
-)
-"""What every change is added to: small, so that many can be tried."""
-
-QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+OF_THE_DENSITY: Changes = {
     "base": {"base": ()},
     "n_radial": {f"n_radial-{k}": (f"model.n_radial={k}",) for k in (12, 16)},
     "recursions": {f"recursions-{t}": (f"model.n_recursions={t}",) for t in (0, 1, 3)},
@@ -64,4 +59,44 @@ QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "stress": {f"stress-{x}": (f"training.loss.stress={x}",) for x in (0, 0.3)},
     "huber": {"huber-0.1": ("training.loss.huber=0.1",)},
     "precision": {"float64": ("training.precision=float64",)},
+}
+
+OF_EQUIVARIANT_MESSAGES: Changes = {
+    "base": {"base": ()},
+    "channels": {f"channels-{k}": (f"model.channels={k}",) for k in (32, 96)},
+    "rate": {f"rate-{r}": (f"training.learning_rate={r}",) for r in ("3e-3", "6e-3")},
+    "warm-up": {
+        f"warm-up-{x}": (f"training.schedule={{name: cosine, warmup: {x}}}",) for x in (0.01, 0.15)
+    },
+    "limit": {
+        "limit-1": ("model.moment_limit=1",),
+        "no-limit": ("model.moment_limit=null",),
+    },
+    "cutoff": {f"cutoff-{r}": (f"model.cutoff={r}",) for r in (4, 4.5, 6)},
+    "cutoff function": {"polynomial": ("model.cutoff_function=polynomial",)},
+    "radial functions": {f"n_radial-{n}": (f"model.n_radial={n}",) for n in (6, 12)},
+    "batch": {f"batch-{n}": (f"training.batch_size={n}",) for n in (2, 5)},
+    "decay": {f"decay-{x}": (f"training.weight_decay={x}",) for x in (0.1, 1)},
+}
+
+STUDIES = {
+    "density": Study(
+        "ask",
+        (
+            "model.preset=density",
+            "model.n_radial=8",
+            "model.features=gram",
+            "training.weight_decay=1e-4",
+        ),
+        {"ethanol": 60, "water-revpbe0": 40, "si": 60, "co2-ni100": 20},
+        OF_THE_DENSITY,
+        on_test=True,
+    ),
+    "equivariant": Study(
+        "ask-equivariant",
+        ("model.preset=accurate",),
+        {"aspirin-50": 200, "si": 60},
+        OF_EQUIVARIANT_MESSAGES,
+        on_test=False,
+    ),
 }
