@@ -14,7 +14,7 @@ import typer
 from reann.cli import app
 from reann.config import Config, ModelConfig
 from reann.config.presets import OF_OTHER_MESSAGES, PRESETS
-from reann.quantities import BUILT_IN
+from reann.quantities import BUILT_IN, OF_HEADS
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -40,7 +40,7 @@ def readme() -> str:
 def quantities_reference() -> str:
     """Return a table of what structures are labeled with and what potentials give."""
     lines = ["| name | meaning | shape | unit | label | errors in |", "| --- " * 6 + "|"]
-    for quantity in BUILT_IN:
+    for quantity in (*BUILT_IN, *OF_HEADS):
         shape = ["atoms"] * quantity.per_atom + [str(n) for n in quantity.shape]
         is_label = quantity.role == "label"
         cells = [

@@ -64,6 +64,9 @@ class Quantity:
     """The label that a file may hold in this form: a virial is read as a stress."""
     default: float | None = None
     """Of an input that a structure does not state."""
+    is_sought: bool = True
+    """Whether a label is looked for in files; else it is read where `data.keys` names its key.
+    A model that has it as an output reads it under its own name."""
     aliases: str = ""
     """Regular expression of other names of its key in files, less words for the method."""
     symbol: str = ""
@@ -185,12 +188,37 @@ BUILT_IN = (
     ),
 )
 
+OF_HEADS = (
+    Quantity(
+        "dipole",
+        "e*Å",
+        "dipole moment, of a charged system about its center of mass",
+        shape=(3,),
+        rank=1,
+        parity=-1,
+        extensive=True,
+        is_sought=False,
+        errors=ErrorUnit("me·Å/atom", "me_A_per_atom", 1e3),
+    ),
+    Quantity(
+        "polarizability",
+        "Å^3",
+        "static electric polarizability, as a volume",
+        shape=(3, 3),
+        rank=2,
+        extensive=True,
+        is_sought=False,
+        errors=ErrorUnit("mÅ³/atom", "mA3_per_atom", 1e3),
+    ),
+)
+"""Outputs of a model besides the energy, read off the states of equivariant messages."""
+
 
 @cache
 def table() -> dict[str, Quantity]:
     """Return all quantities by name, those of installed packages last."""
     added = [point.load() for point in entry_points(group=GROUP)]
-    return {quantity.name: quantity for quantity in (*BUILT_IN, *added)}
+    return {quantity.name: quantity for quantity in (*BUILT_IN, *OF_HEADS, *added)}
 
 
 def named(name: str) -> Quantity:

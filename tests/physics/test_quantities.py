@@ -192,7 +192,7 @@ def no_labels(values: dict[str, Any]) -> None:
 
 
 def unknown_output(values: dict[str, Any]) -> None:
-    values["model"]["outputs"] = ["dipole"]
+    values["model"]["outputs"] = ["dipol"]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def unknown_output(values: dict[str, Any]) -> None:
     [
         (wrong_key, "no key 'tild' for the lean"),
         (no_labels, "No structure of train has the label 'lean'"),
-        (unknown_output, "'dipole' is not a quantity"),
+        (unknown_output, "'dipol' is not a quantity"),
     ],
 )
 def test_mistakes_with_a_quantity_of_a_package_are_named(

@@ -6,11 +6,17 @@ the reference page of the docs is generated from here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import model_validator
+
 from reann.config.data import DataConfig, GroupSplit, IndexSplit, Keys, Part, Source, Units
 from reann.config.model import ModelConfig, NetworkConfig, ZBLConfig
 from reann.config.run import RunConfig
 from reann.config.section import Section
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
+from reann.quantities import labels
 
 __all__ = [
     "Config",
@@ -44,3 +50,24 @@ class Config(Section):
     """The optimization."""
     run: RunConfig = RunConfig()
     """The run."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_labels_of_outputs(cls, values: Any) -> Any:
+        """Let labels of outputs that are not sought in files have their own names as keys."""
+        if not isinstance(values, Mapping):
+            return values
+        outputs, data = _entry(values.get("model"), "outputs") or [], values.get("data")
+        own = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
+        keys = _entry(data, "keys")
+        if isinstance(data, DataConfig):
+            added = {n: n for n in own if n not in data.keys.model_fields_set}
+            data = data.model_copy(update={"keys": data.keys.model_copy(update=added)})
+        elif isinstance(data, Mapping) and isinstance(keys, Mapping | None):
+            data = {**data, "keys": {**own, **(keys or {})}} if own else data
+        return {**values, "data": data} if own else values
+
+
+def _entry(section: Any, name: str) -> Any:
+    """Return a field of a section that may not have been validated yet."""
+    return section.get(name) if isinstance(section, Mapping) else getattr(section, name, None)

@@ -31,7 +31,7 @@ from reann.facts import (
     RadialBasis,
     RadialWidth,
 )
-from reann.quantities import labels
+from reann.quantities import OF_HEADS, labels
 
 
 def _is_output(name: str) -> str:
@@ -142,7 +142,8 @@ class ModelConfig(Section):
     """Density to change of the orbital coefficients, and to gates of directional and equivariant
     messages."""
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
-    """Quantities besides those of the energy, each given by a head of an installed package."""
+    """Quantities besides those of the energy: `dipole` and `polarizability`, with equivariant
+    messages, or those of installed packages."""
     heads: Annotated[list[HeadName], Field(min_length=1, max_length=100)] = Field(
         default=[DEFAULT_HEAD]
     )
@@ -154,6 +155,11 @@ class ModelConfig(Section):
     """Whether pairs closer than all of their elements in the training structures repel each other,
     instead of what the network extrapolates; for all others nothing changes."""
 
+    @property
+    def reads_states(self) -> bool:
+        """Whether an output is read off the states of equivariant messages."""
+        return any(quantity.name in self.outputs for quantity in OF_HEADS)
+
     @field_validator("heads")
     @classmethod
     def _heads_differ(cls, heads: list[str]) -> list[str]:
@@ -164,7 +170,14 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _fits_the_messages(self) -> ModelConfig:
         if self.messages != "equivariant":
+            if self.reads_states:
+                raise ValueError(
+                    f"outputs are {', '.join(self.outputs)}, and the messages are {self.messages}:"
+                    " dipole and polarizability need equivariant messages"
+                )
             return self
+        if "polarizability" in self.outputs and self.l_max < 2:
+            raise ValueError("a polarizability needs matrices: set l_max to 2 or 3")
         for name, least, most in (("l_max", 1, EQUIVARIANT_L_MAX), ("n_radial", 1, MOST_BASIS)):
             value = getattr(self, name)
             if not least <= value <= most:

@@ -106,6 +106,8 @@ def names_of(label: str, keys: Iterable[str]) -> list[str]:
     if label in _NAMED:
         order = _NAMED[label]
         return sorted((k for k in keys if k.lower() in order), key=lambda k: order.index(k.lower()))
+    if not quantities.named(label).is_sought:
+        return []
     return sorted((k for k in keys if _pattern(label).fullmatch(k)), key=lambda k: (k != label, k))
 
 

@@ -54,9 +54,9 @@ class Errors:
 
     @classmethod
     def from_table(cls, table: np.ndarray) -> Errors:
-        """Return the errors whose `table` this is."""
+        """Return the errors whose `table` this is, or that of a version with fewer labels."""
         errors = cls()
-        errors.sums = {name: row.copy() for name, row in zip(errors.sums, table, strict=True)}
+        errors.sums |= {name: row.copy() for name, row in zip(errors.sums, table, strict=False)}
         return errors
 
     def summary(self) -> dict[str, float]:

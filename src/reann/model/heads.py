@@ -7,7 +7,7 @@ readout. `Graph.head` says which head the labels of a structure belong to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import ClassVar
 
@@ -100,9 +100,19 @@ class OutputHead(nn.Module):
         """Return the values of the atoms, of which a quantity of systems is the sum."""
         raise NotImplementedError
 
+    def placed(self, values: Tensor, graph: Graph) -> Tensor:
+        """Return these values, which may depend on where the atoms are; in the order of a graph."""
+        del graph
+        return values
+
 
 def output_heads(
-    config: ModelConfig, n_elements: int, width: int, generator: torch.Generator | None = None
+    config: ModelConfig,
+    n_elements: int,
+    width: int,
+    generator: torch.Generator | None = None,
+    *,
+    built_in: Mapping[str, type[OutputHead]],
 ) -> nn.ModuleDict:
     """Return the heads that a configuration names, by their quantities.
 
@@ -114,6 +124,9 @@ def output_heads(
     known = {point.name: point for point in entry_points(group=GROUP)} if config.outputs else {}
     heads = nn.ModuleDict()
     for name in config.outputs:
+        if name in built_in:
+            heads[name] = built_in[name](config, n_elements, width, generator)
+            continue
         if name not in known:
             raise UserError(
                 f"There is no head for '{name}'.{did_you_mean(name, known)}",

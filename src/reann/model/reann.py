@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,7 +19,7 @@ from reann.facts import HEAVIEST, RANGE_ROUNDING
 from reann.graph import Graph
 from reann.model.equivariant.readout import Readouts
 from reann.model.equivariant.recursion import EquivariantRecursion
-from reann.model.heads import EnergyHead, Heads, output_heads
+from reann.model.heads import EnergyHead, Heads, OutputHead, output_heads
 from reann.model.hosts import Host, host_of
 from reann.model.messages import update_of
 from reann.model.neighborhood import Neighborhood
@@ -28,6 +28,7 @@ from reann.model.nodes import Update
 from reann.model.recursion import Recursion
 from reann.model.representation import Representation
 from reann.model.repulsion import Repulsion
+from reann.model.state_heads import STATE_HEADS
 from reann.model.terms import Outputs, Term, summed
 from reann.model.zbl import ZBL
 from reann.torch_state import differentiable
@@ -94,7 +95,7 @@ class Reann(nn.Module):
         self.heads = Heads(
             (name, EnergyHead(config, n_elements, width, generator)) for name in config.heads
         )
-        self.output_heads = output_heads(config, n_elements, width, generator)
+        self.output_heads = output_heads(config, n_elements, width, generator, built_in=STATE_HEADS)
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
         self.repulsion = Repulsion(self.elements, config.cutoff) if config.repulsion else None
 
@@ -116,7 +117,10 @@ class Reann(nn.Module):
     def of_atoms(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Outputs:
         """Return all outputs of the atoms by name, in the order of the graph."""
         atoms = self.neighborhood(graph, vectors)
-        return {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
+        found = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
+        for name, head in self.output_heads.items():
+            found[name] = cast("OutputHead", head).placed(found[name], graph)
+        return found
 
     def outputs(self, atoms: Neighborhood) -> Outputs:
         """Return the sum of the network and all other terms, in the order of the elements."""
@@ -130,8 +134,12 @@ class Reann(nn.Module):
     ) -> Outputs:
         """Return E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)], eV, float64."""
         atoms = self.softened(atoms)
-        rho = self.recursion(atoms)
-        features = self.recursion.features(rho, atoms)
+        if self.config.reads_states:
+            assert isinstance(self.recursion, EquivariantRecursion)
+            rho, states = self.recursion.with_states(atoms)
+            features = self.recursion.features(rho, atoms)._replace(states=states)
+        else:
+            features = self.recursion.features(self.recursion(atoms), atoms)
         others = {name: head(features, atoms) for name, head in self.output_heads.items()}
         return {"energies": self.heads(features, atoms)} | others
 

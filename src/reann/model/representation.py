@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,8 @@ class Features(NamedTuple):
     standardized: Float[Tensor, "atoms features"]
     of_free_atoms: Float[Tensor, "elements features"]
     """Standardized."""
+    states: Sequence[Sequence[Tensor]] = ()
+    """Of all layers, by l, (atoms, components, channels); none if no head reads them."""
 
 
 class Representation(nn.Module):

@@ -43,7 +43,7 @@ def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) 
         moments = [layer.mixed(s, q) for s, q in sums]
         counts = [atoms.counts for atoms in batches]
         _set_product_scales(layer, moments, counts)
-        if not layer.is_last:
+        if layer.makes_states:
             layer.state_scale.fill_(1.0)
             every = zip(moments, states, counts, strict=True)
             states = [layer.of_moments(m, h[0], n)[1] for m, h, n in every]

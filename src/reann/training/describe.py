@@ -19,7 +19,7 @@ from reann.data.statistics import ReferenceEnergies
 from reann.errors import counted
 from reann.evaluation.metrics import key
 from reann.model import Reann
-from reann.quantities import label_names, labels
+from reann.quantities import labels
 from reann.training.setup import Parts
 from reann.training.warm_start import RECORD
 
@@ -64,8 +64,20 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
             if part is not None and part.dataset is not data
             for note in part.dataset.notes
         ),
+        *_periodic_dipoles(m, data),
         *_neighbor_warning(data, parts.mean_neighbors),
     ]
+
+
+def _periodic_dipoles(config: ModelConfig, data: Dataset) -> list[str]:
+    """Return what holds for dipole moments of periodic structures, if they are trained."""
+    if "dipole" not in config.outputs or not data.periodic:
+        return []
+    note = (
+        "note      dipoles of periodic structures are sums of atomic dipoles: their labels must all"
+        " be on one branch of the polarization"
+    )
+    return [note]
 
 
 def describe_host(config: ModelConfig) -> list[str]:
@@ -125,7 +137,8 @@ def _sources(data: Dataset) -> list[str]:
 
 def _labels(data: Dataset) -> str:
     """Return how many structures have each label, read as eV and Å."""
-    counts = ((name, data.keys.counts.get(name, 0)) for name in label_names())
+    known = ((q, data.keys.counts.get(q.name, 0)) for q in labels())
+    counts = ((q.name, count) for q, count in known if q.is_sought or count)
     return " · ".join(f"{name} {count or '–'}" for name, count in counts)
 
 

@@ -28,6 +28,7 @@ from reann.model.reann import in_precision
 from reann.training.contacts import set_repulsion
 from reann.training.distributed import World
 from reann.training.loss import Loss, label_scales
+from reann.training.output_start import set_output_heads
 from reann.training.standardize import set_standardization
 from reann.training.warm_start import (
     NOTHING,
@@ -269,6 +270,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
                 head.reference_energies[row] = reference.values.get(z, 0.0)
     set_repulsion(model, parts.train)
     set_standardization(model, parts.train, config.run.seed)
+    set_output_heads(model, parts.train)
     for head, reference in zip(model.heads.every(), parts.references, strict=True):
         # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
         head.reference_energies.requires_grad_(reference.source == "fit")

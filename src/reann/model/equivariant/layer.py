@@ -81,8 +81,9 @@ class Layer(nn.Module):
     residual
         S, (elements, channels, channels), of all layers but the first.
     tensor_weights, tensors
-        omega, by l >= 1, (elements, products, channels), and U_l, (channels, channels), of all
-        layers but the last; as well as the networks `gates`.
+        omega, by l >= 1, (elements, products, channels), and U_l, (channels, channels), of layers
+        that make states: all but the last, and the last if anything is read off its states; as well
+        as the networks `gates`.
     moment_scale, passed_scale, state_scale
         The nu of s by l, of q and h by l >= 1.
     product_mean, product_scale
@@ -114,7 +115,8 @@ class Layer(nn.Module):
     ) -> None:
         """Make layer `t`; sums start with 1/sqrt(mean_neighbors)."""
         super().__init__()
-        self.is_first, self.is_last = t == 0, t == config.n_recursions
+        self.is_first = t == 0
+        self.makes_states = t < config.n_recursions or config.reads_states
         self.l_max, self.l_states = config.l_max, min(config.l_max, 2)
         self.limit = config.moment_limit
         K, L, n = config.channels, self.l_states, product_counts(config.l_max)
@@ -134,7 +136,7 @@ class Layer(nn.Module):
         if not self.is_first:
             self.residual = normal(n_elements, K, K, fan_in=K)
             self.register_buffer("passed_scale", torch.full((L,), per_neighbor))
-        if not self.is_last:
+        if self.makes_states:
             self.tensor_weights = nn.ParameterList(
                 normal(n_elements, n[l], K, fan_in=n[l]) for l in range(1, L + 1)
             )
@@ -150,7 +152,7 @@ class Layer(nn.Module):
         return range(self.l_max + 1)
 
     def forward(self, seen: Seen, state: State) -> tuple[Float[Tensor, "atoms channels"], State]:
-        """Return x of all atoms and their new states, none after the last layer."""
+        """Return x of all atoms and their new states, none where nothing needs them."""
         s, q = self.sums(seen, state)
         return self.of_moments(self.mixed(s, q), state[0], seen.atoms.counts)
 
@@ -158,9 +160,9 @@ class Layer(nn.Module):
         self, m: list[Tensor], h0: Float[Tensor, "atoms 1 channels"], counts: list[int]
     ) -> tuple[Float[Tensor, "atoms channels"], State]:
         """Return x and the new states from the moments m and the scalar state h^0 of the atoms."""
-        b0, *b = products(m, 0 if self.is_last else 2)
+        b0, *b = products(m, 2 if self.makes_states else 0)
         x = self.features(b0, h0, counts)
-        return x, [] if self.is_last else self.states(x, b, counts)
+        return x, self.states(x, b, counts) if self.makes_states else []
 
     def sums(self, seen: Seen, state: State) -> tuple[list[Tensor], list[Tensor]]:
         """Return s of l = 0 .. l_max and q of l = 1 .. L, both without their nu.

@@ -74,12 +74,19 @@ class EquivariantRecursion(Representation):
 
     def forward(self, atoms: Neighborhood) -> Float[Tensor, "atoms features"]:
         """Return x^(0) .. x^(T), atoms in the order of the elements."""
+        return self.with_states(atoms)[0]
+
+    def with_states(
+        self, atoms: Neighborhood
+    ) -> tuple[Float[Tensor, "atoms features"], list[State]]:
+        """Return x^(0) .. x^(T), and the states after each layer, atoms in the same order."""
         seen, h = self.prepare(atoms), self.start(atoms)
-        every_x = []
+        every_x, every_h = [], []
         for layer in self.layers:
             x, h = layer(seen, h)
             every_x.append(x)
-        return torch.cat(every_x, dim=1)
+            every_h.append(h)
+        return torch.cat(every_x, dim=1), every_h
 
     def each_layer(self) -> list[Layer]:
         """Return layers t = 0 .. T."""
