@@ -198,6 +198,7 @@ OF_HEADS = (
         parity=-1,
         extensive=True,
         is_sought=False,
+        symbol="µ",
         errors=ErrorUnit("me·Å/atom", "me_A_per_atom", 1e3),
     ),
     Quantity(
@@ -208,6 +209,7 @@ OF_HEADS = (
         rank=2,
         extensive=True,
         is_sought=False,
+        symbol="α",
         errors=ErrorUnit("mÅ³/atom", "mA3_per_atom", 1e3),
     ),
 )

@@ -20,7 +20,7 @@ from reann import cli
 from reann.data.check import check_command
 from reann.errors import UserError, counted
 from reann.evaluation.metrics import key
-from reann.evaluation.tables import _table
+from reann.evaluation.tables import tables
 from reann.quantities import label_names
 from reann.simulate.table import GrowingTable
 from reann.terminal import Terminal, printable, replace_unknown_characters
@@ -164,7 +164,8 @@ def lines_of(tmp_path: Path, names: list[str], values: float, seconds: float, sc
 @pytest.mark.parametrize("value", [0.01, 99999.99, 1.5e9])
 @pytest.mark.parametrize("stress", [False, True])
 def test_the_log_of_a_training_fits_80_columns_below_its_headings(tmp_path, stress, value):
-    names = [name for name in columns() if stress or "stress" not in name]
+    of_energy = {name for name, (_, quantity) in columns().items() if quantity.from_energy}
+    names = [name for name in columns() if name in of_energy and (stress or "stress" not in name)]
     caption, heading, *rows = lines_of(tmp_path, names, value, 999 * 60, io.StringIO())
     assert ("meV/Å³" in caption) == stress
     assert len(rows) == 3
@@ -173,6 +174,13 @@ def test_the_log_of_a_training_fits_80_columns_below_its_headings(tmp_path, stre
     for row in rows:
         assert len(row) == len(heading) <= 80
         assert all(row[end - 1] != " " and row[end] == " " for end in ends)
+
+
+def test_errors_of_the_validation_alone_are_shown_where_all_are_too_many(tmp_path):
+    caption, heading, *rows = lines_of(tmp_path, [*columns()], 12.5, 60, io.StringIO())
+    assert "µ me·Å/atom · α mÅ³/atom" in caption
+    assert re.findall(r"train|valid . ", heading) == [f"valid {x} " for x in "EFSµα"]
+    assert all(len(row) == len(heading) <= 80 for row in rows)
 
 
 def test_the_star_stands_for_an_improvement_not_for_the_start(tmp_path):
@@ -185,13 +193,12 @@ def test_the_errors_of_all_labels_with_units_fit_80_columns():
     names = [key(label, measure) for label in label_names() for measure in ("rmse", "mae")]
     row = dict.fromkeys(names, 12345.6) | {"n_structures": 123456}
     screen = io.StringIO()
-    Terminal(file=screen, width=80).print(
-        _table("Per group", "group", {"warm": row}, "n_structures")
-    )
+    for table in tables("Per group", "group", {"warm": row}, "n_structures"):
+        Terminal(file=screen, width=80).print(table)
     shown = screen.getvalue()
     assert "…" not in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
-    for word in ("meV/atom", "meV/Å", "meV/Å³", "structures", "12\u202f346"):
+    for word in ("meV/atom", "meV/Å", "meV/Å³", "mÅ³/atom", "structures", "12\u202f346"):
         assert word in shown
 
 

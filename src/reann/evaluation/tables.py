@@ -46,11 +46,13 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
     if not columns({"all": summary}):
         console.say(f"{counts}: no labels to compare with, predictions only.")
     else:
-        console.print(_table(f"Errors of {counts}", "", {"all": summary}, "n_structures"))
+        shown = tables(f"Errors of {counts}", "", {"all": summary}, "n_structures")
         if len(evaluation.by_element()) > 1:
-            console.print(_table("Per element", "element", evaluation.by_element(), "n_atoms"))
+            shown += tables("Per element", "element", evaluation.by_element(), "n_atoms")
         if evaluation.by_group():
-            console.print(_table("Per group", "group", evaluation.by_group(), "n_structures"))
+            shown += tables("Per group", "group", evaluation.by_group(), "n_structures")
+        for table in shown:
+            console.print(table)
     if evaluation.extrapolating is not None and evaluation.extrapolating.any():
         fraction = 100 * evaluation.extrapolating.mean()
         console.say(f"{fraction:.2g} % of the atoms are outside the range of the training data.")
@@ -59,11 +61,28 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
         console.say(f"The members of the ensemble disagree by {number(spread)} meV/Å (rms).")
 
 
-def _table(title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str) -> Table:
+def tables(
+    title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str
+) -> list[Table]:
+    """Return errors of the energy and its derivatives, and those of other labels, as 80 columns."""
+    found = columns(rows)
+    families = (
+        [column for column in found if named(column[0]).from_energy is of_energy]
+        for of_energy in (True, False)
+    )
+    return [_table(title, first, rows, count, family) for family in families if family]
+
+
+def _table(
+    title: str,
+    first: str,
+    rows: Mapping[str, Mapping[str, Any]],
+    count: str,
+    found: list[tuple[str, str]],
+) -> Table:
     table = plain_table(title)
     table.add_column(first, overflow="fold")
     table.add_column(count.removeprefix("n_"), justify="right", no_wrap=True)
-    found = columns(rows)
     for name, measure in found:
         heading = f"{name}\n{measure.upper()}\n{named(name).error_unit.shown}"
         table.add_column(heading, justify="right", no_wrap=True)

@@ -203,8 +203,11 @@ def columns() -> dict[str, tuple[str, Quantity]]:
 
 
 def _errors_in(rows: list[Row]) -> list[str]:
-    """Return the errors that are shown and in some row."""
-    return [name for name in columns() if any(name in row for row in rows)]
+    """Return the errors in some row that are shown: of validation alone where all are too many."""
+    names = [name for name in columns() if any(name in row for row in rows)]
+    if len(_headings(names)) <= WIDTH:
+        return names
+    return [name for name in names if columns()[name][0] == "valid"]
 
 
 def _caption(names: list[str]) -> str:
