@@ -85,7 +85,7 @@ MODELS = [
     {"standardize": False, **networks(hidden=[6, 6], activation="relu_like", layer_norm=True)},
     {**networks(hidden=[6, 5], residual=False, activation="tanh_like", layer_norm=True)},
     {**networks(hidden=[17], blocks=2, residual=False, layer_norm=True), "n_radial": 1},
-    {"messages": "equivariant", "l_max": 3, "channels": 9, "n_recursions": 1},
+    {"messages": "equivariant", "l_max": 3, "channels": 9, "n_recursions": 1, "moment_limit": 0.5},
     {"messages": "equivariant", "l_max": 1, "radial_basis": "gaussian"},
 ]
 LARGE = {"l_max": 2, "n_recursions": 2, "cutoff": 6.0}
