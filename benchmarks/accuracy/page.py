@@ -91,12 +91,13 @@ def answers(study: Study) -> str:
         return {n: [r for r in every if (r["set"], r["label"]) == (n, label)] for n in measured}
 
     head = ["question", "change"]
-    head += [f"{SETS[name].title}: F, E, time" for name in measured]
+    shown = "F, E, time" if study.timed else "F, E"
+    head += [f"{SETS[name].title}: {shown}" for name in measured]
     rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * len(measured)]
     base = runs_of("base")
     cells = [
-        f"{spread(errors_of(runs, FORCES))} meV/Å, {spread(errors_of(runs, ENERGY))} meV/atom, "
-        f"{time_of(runs):.1f} µs"
+        f"{spread(errors_of(runs, FORCES))} meV/Å, {spread(errors_of(runs, ENERGY))} meV/atom"
+        + (f", {time_of(runs):.1f} µs" if study.timed else "")
         for runs in base.values()
     ]
     rows.append(f"| **base** | | {' | '.join(cells)} |")
@@ -106,7 +107,7 @@ def answers(study: Study) -> str:
             found = runs_of(label)
             if label == "base" or not any(found.values()):
                 continue
-            cells = [change(found[n], base[n]) for n in measured]
+            cells = [change(found[n], base[n], timed=study.timed) for n in measured]
             rows.append(f"| {title} | {label} | {' | '.join(cells)} |")
             title = ""
     return "\n".join(rows)
@@ -122,13 +123,15 @@ def time_of(runs: list[Result]) -> float:
     return statistics.median(run["us_per_atom"] for run in runs)
 
 
-def change(runs: list[Result], base: list[Result]) -> str:
+def change(runs: list[Result], base: list[Result], *, timed: bool) -> str:
     """Return the changes of forces, energy and time."""
     if not runs:
         return "–"
     means = [[statistics.mean(errors_of(r, key)) for r in (runs, base)] for key in (FORCES, ENERGY)]
     parts = [f"{100 * (after / before - 1):+.0f} %" for after, before in means]
-    return ", ".join([*parts, f"×{time_of(runs) / time_of(base):.2f}"])
+    if timed:
+        parts.append(f"×{time_of(runs) / time_of(base):.2f}")
+    return ", ".join(parts)
 
 
 def beside_the_original() -> str:

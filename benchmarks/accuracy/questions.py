@@ -21,6 +21,8 @@ class Study:
     questions: Changes
     on_test: bool
     """Whether changes are compared on test structures, else on those of validation."""
+    timed: bool
+    """Whether the times per atom were taken on a quiet machine and are shown."""
 
 
 def _networks(settings: str) -> tuple[str, ...]:
@@ -91,6 +93,7 @@ STUDIES = {
         {"ethanol": 60, "water-revpbe0": 40, "si": 60, "co2-ni100": 20},
         OF_THE_DENSITY,
         on_test=True,
+        timed=True,
     ),
     "equivariant": Study(
         "ask-equivariant",
@@ -98,5 +101,6 @@ STUDIES = {
         {"aspirin-50": 200, "si": 60},
         OF_EQUIVARIANT_MESSAGES,
         on_test=False,
+        timed=False,
     ),
 }

@@ -75,9 +75,8 @@ def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float
 def warmup_of(schedule: CosineSchedule, steps: int) -> float:
     """Return the part of a training with a rising rate.
 
-    SOAP knows its eigenbasis only after some tens of steps. At the full rate before, the weights of
-    an equivariant model move far from their start and do not come back: errors are larger by a
-    quarter to the end.
+    SOAP knows its eigenbasis only after some tens of steps, before which a step at the full rate
+    goes in directions that are partly chance.
     """
     if schedule.warmup != "auto":
         return schedule.warmup
