@@ -59,13 +59,14 @@ class Config(Section):
             return values
         outputs, data = _entry(values.get("model"), "outputs") or [], values.get("data")
         own = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
-        keys = _entry(data, "keys")
+        if not own:
+            return values
         if isinstance(data, DataConfig):
             added = {n: n for n in own if n not in data.keys.model_fields_set}
             data = data.model_copy(update={"keys": data.keys.model_copy(update=added)})
-        elif isinstance(data, Mapping) and isinstance(keys, Mapping | None):
-            data = {**data, "keys": {**own, **(keys or {})}} if own else data
-        return {**values, "data": data} if own else values
+        elif isinstance(data, Mapping) and isinstance(data.get("keys"), Mapping | None):
+            data = {**data, "keys": {**own, **(data.get("keys") or {})}}
+        return {**values, "data": data}
 
 
 def _entry(section: Any, name: str) -> Any:

@@ -64,7 +64,7 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
 def tables(
     title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str
 ) -> list[Table]:
-    """Return errors of the energy and its derivatives, and those of other labels, as 80 columns."""
+    """Return a table for the energy and its derivatives and one for the rest, 80 columns each."""
     found = columns(rows)
     families = (
         [column for column in found if named(column[0]).from_energy is of_energy]

@@ -14,7 +14,6 @@ import math
 from typing import ClassVar
 
 import torch
-from ase.data import atomic_masses
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -69,10 +68,10 @@ class StateHead(OutputHead):
 
 
 class DipoleHead(StateHead):
-    """mu = sum_i [q_i (r_i - R) + mu_i], R the center of mass, e Å.
+    """mu = sum_i [q_i r_i + mu_i], e Å.
 
     What the sum of the charges lacks of the total charge, zero, is spread equally over the atoms,
-    so that the dipole of a neutral molecule does not depend on the origin. In a periodic structure
+    so that the dipole does not depend on the origin. In a periodic structure
     charges are left out: there q_i r_i changes when an atom leaves the cell on one side and enters
     on the other.
     """
@@ -82,16 +81,10 @@ class DipoleHead(StateHead):
     def placed(self, rows: Tensor, graph: Graph) -> Float[Tensor, "atoms 3"]:
         """Return what each atom adds to the dipole of its structure."""
         q, mu = rows[:, 0], rows[:, 1:]
-        mass = torch.as_tensor(atomic_masses, device=q.device)[graph.atomic_numbers]
-        of_systems = torch.stack([q, mass, torch.ones_like(q)])
-        sums = q.new_zeros(3, graph.n_systems).index_add(1, graph.system, of_systems)
-        charge, total_mass, count = sums[:, graph.system]
-        weighted = mass[:, None] * graph.positions
-        center = weighted.new_zeros(graph.n_systems, 3).index_add(0, graph.system, weighted)
-        center = center[graph.system] / total_mass[:, None]
-        molecule = ~graph.pbc.any(1)[graph.system]
-        q = torch.where(molecule, q - charge / count, 0.0)
-        return q[:, None] * (graph.positions - center) + mu
+        charge = q.new_zeros(graph.n_systems).index_add(0, graph.system, q)
+        q = q - (charge / graph.atoms_per_system)[graph.system]
+        q = torch.where(graph.pbc.any(1)[graph.system], 0.0, q)
+        return q[:, None] * graph.positions + mu
 
 
 class PolarizabilityHead(StateHead):
