@@ -8,8 +8,9 @@ the group `reann.quantities`, whose name is that of the quantity.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Literal
 
@@ -64,6 +65,12 @@ class Quantity:
     """The label that a file may hold in this form: a virial is read as a stress."""
     default: float | None = None
     """Of an input that a structure does not state."""
+    reads_states: bool = False
+    """Whether its head reads the states of equivariant messages."""
+    needs: tuple[str, ...] = ()
+    """Other outputs and inputs that it is computed from."""
+    sign_is_arbitrary: bool = False
+    """Whether a value and its negative mean the same: errors are those of the better sign."""
     is_sought: bool = True
     """Whether a label is looked for in files; else it is read where `data.keys` names its key.
     A model that has it as an output reads it under its own name."""
@@ -188,8 +195,9 @@ BUILT_IN = (
     ),
 )
 
+_of_states = partial(Quantity, is_sought=False, reads_states=True)
 OF_HEADS = (
-    Quantity(
+    _of_states(
         "dipole",
         "e*Å",
         "dipole moment, of a charged system about its center of mass",
@@ -197,21 +205,48 @@ OF_HEADS = (
         rank=1,
         parity=-1,
         extensive=True,
-        is_sought=False,
+        needs=("charges",),
         symbol="µ",
         errors=ErrorUnit("me·Å/atom", "me_A_per_atom", 1e3),
     ),
-    Quantity(
+    _of_states(
         "polarizability",
         "Å^3",
         "static electric polarizability, as a volume",
         shape=(3, 3),
         rank=2,
         extensive=True,
-        is_sought=False,
         symbol="α",
         errors=ErrorUnit("mÅ³/atom", "mA3_per_atom", 1e3),
     ),
+    _of_states(
+        "charges",
+        "e",
+        "charges of the atoms, whose sum is the total charge",
+        per_atom=True,
+        symbol="q",
+        errors=ErrorUnit("me", "me", 1e3),
+    ),
+    _of_states(
+        "transition_dipole",
+        "e*Å",
+        "transition dipole moment, of either sign",
+        shape=(3,),
+        rank=1,
+        parity=-1,
+        sign_is_arbitrary=True,
+        symbol="µT",
+        errors=ErrorUnit("me·Å", "me_A", 1e3),
+    ),
+    _of_states(
+        "magmoms",
+        "µB",
+        "magnetic moments of the atoms",
+        per_atom=True,
+        errors=ErrorUnit("mµB", "milli_muB", 1e3),
+    ),
+    _of_states("shieldings", "ppm", "isotropic magnetic shieldings of the nuclei", per_atom=True),
+    _of_states("gap", "eV", "energy gap", errors=ErrorUnit("meV", "meV", 1e3)),
 )
 """Outputs of a model besides the energy, read off the states of equivariant messages."""
 
@@ -257,6 +292,14 @@ def forms_of(label: str) -> tuple[str, ...]:
 def outputs() -> tuple[str, ...]:
     """Return the names of everything that a potential can be asked for."""
     return tuple(q.name for q in table().values() if q.role != "input")
+
+
+def with_needs(names: Iterable[str]) -> list[str]:
+    """Return quantities behind all that they are computed from, each once."""
+    found: dict[str, None] = {}
+    for name in names:
+        found |= dict.fromkeys([*with_needs(named(name).needs), name])
+    return list(found)
 
 
 def is_per_atom(name: str) -> bool:

@@ -23,7 +23,7 @@ from reann.data import names
 from reann.data.check import check_command
 from reann.evaluation.evaluate import evaluate as evaluate_command
 from reann.interfaces.ase import Calculator
-from reann.model import heads
+from reann.model import output_heads
 from reann.model.heads import OutputHead
 from reann.model.networks import Linear
 from reann.potential import load
@@ -48,6 +48,17 @@ LEAN = Quantity(
     extensive=True,
     errors=ErrorUnit("me*Å/atom", "me_A_per_atom", 1e3),
 )
+TENSORS = Quantity(
+    "tensors",
+    "ppm",
+    "made up",
+    per_atom=True,
+    shape=(3, 3),
+    rank=2,
+    is_sought=False,
+    reads_states=True,
+)
+"""Needs no head of its own."""
 
 
 class CrowdingHead(OutputHead):
@@ -93,14 +104,15 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install the rows and the heads, as entry points of a package would."""
     points = {
         quantities.GROUP: [
-            EntryPoint(q, f"{__name__}:{q}", quantities.GROUP) for q in ("CROWDING", "LEAN")
+            EntryPoint(q, f"{__name__}:{q}", quantities.GROUP)
+            for q in ("CROWDING", "LEAN", "TENSORS")
         ],
-        heads.GROUP: [
-            EntryPoint("crowding", f"{__name__}:CrowdingHead", heads.GROUP),
-            EntryPoint("lean", f"{__name__}:LeanHead", heads.GROUP),
+        output_heads.GROUP: [
+            EntryPoint("crowding", f"{__name__}:CrowdingHead", output_heads.GROUP),
+            EntryPoint("lean", f"{__name__}:LeanHead", output_heads.GROUP),
         ],
     }
-    for module in (quantities, heads):
+    for module in (quantities, output_heads):
         monkeypatch.setattr(module, "entry_points", lambda group: points[group])
     forget()
     yield
@@ -181,6 +193,32 @@ def test_energies_and_forces_do_not_depend_on_other_outputs(
     np.testing.assert_allclose(native["forces"], torch_["forces"], atol=1e-4)
     with pytest.raises(Exception, match="not lean"):
         potential.predict(atoms, ["lean"], "native")
+
+
+def test_a_quantity_that_is_read_off_states_needs_no_head(added: None, tmp_path: Path) -> None:
+    structures = ase.io.read(DATA, ":8")
+    for i, atoms in enumerate(structures):
+        shift = np.array([30.0 if z == 1 else 300.0 for z in atoms.numbers])
+        atoms.arrays["tensors"] = np.einsum("i,xy->ixy", shift + 0.1 * i, np.eye(3)).reshape(-1, 9)
+    ase.io.write(tmp_path / "data.xyz", structures, format="extxyz")
+    model = {"channels": 3, "l_max": 2, "cutoff": 3.0, "outputs": ["tensors"]}
+    values = {
+        "data": {"train": str(tmp_path / "data.xyz"), "valid": 0.2},
+        "model": model,
+        "training": {"epochs": 1},
+        "run": {"folder": str(tmp_path / "run"), "threads": 1},
+    }
+    run = train(Config.model_validate(values))
+    assert run.evaluations["valid"].summary()["tensors_rmse_ppm"] < 1.0
+    evaluate_command(
+        tmp_path / "run" / "model.reann", [str(tmp_path / "data.xyz")], None, tmp_path / "out.xyz"
+    )
+    written = ase.io.read(tmp_path / "out.xyz", 0)
+    predicted = load(tmp_path / "run" / "model.reann").predict(written, ["tensors"])["tensors"]
+    assert predicted.shape == (9, 3, 3)
+    np.testing.assert_allclose(
+        written.arrays["reann_tensors"].reshape(-1, 3, 3), predicted, atol=1e-4
+    )
 
 
 def wrong_key(values: dict[str, Any]) -> None:

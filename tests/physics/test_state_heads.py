@@ -1,7 +1,8 @@
-"""Dipole moments and polarizabilities: what physics demands of them, and that they are learned."""
+"""Outputs that are read off states: what physics demands of them, and that they are learned."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,31 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+import torch
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
-from models import CUTOFF, random_atoms, random_model
-from reann.config import Config, ModelConfig
+from models import CUTOFF, check_gradients, random_atoms, random_model
+from reann.config import Config, LossConfig, ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
+from reann.evaluation.metrics import key
+from reann.evaluation.tables import number
+from reann.graph import Graph
+from reann.interfaces.ase import Calculator
 from reann.model import Reann
 from reann.potential import Potential
+from reann.properties import evaluate
+from reann.quantities import named
 from reann.training.journal import read_log
+from reann.training.loss import Loss
 from reann.training.run import Run, train
 
 # The native engine leaves these outputs to PyTorch, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore::reann.backends.choice.ReferenceWarning")
 
 BOTH = ["dipole", "polarizability"]
+ALL = ["charges", *BOTH, "magmoms", "shieldings", "gap"]
 
 
 def model_of(**choices: Any) -> Reann:
@@ -34,60 +44,105 @@ def model_of(**choices: Any) -> Reann:
 
 @pytest.fixture(scope="module")
 def potential() -> Potential:
-    return Potential(model_of())
+    return Potential(model_of(outputs=[*ALL, "transition_dipole"]))
 
 
 def molecule_of(n: int, seed: int = 1) -> ase.Atoms:
     return random_atoms(seed, n, (False,) * 3)
 
 
+def two_molecules() -> ase.Atoms:
+    """Return three atoms and, far from them, four."""
+    far = molecule_of(3, 1) + molecule_of(4, 2)
+    far.positions[3:] += [40.0, 0.0, 0.0]
+    return far
+
+
+def moved(atoms: ase.Atoms, matrix: np.ndarray) -> ase.Atoms:
+    result = atoms.copy()
+    result.positions = atoms.positions @ matrix.T
+    return result
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_they_turn_with_the_molecule_and_know_inversion(potential: Potential, sign: int) -> None:
     atoms = molecule_of(6)
     turn = sign * Rotation.random(rng=3).as_matrix()
-    turned = atoms.copy()
-    turned.positions = atoms.positions @ turn.T
-    before, after = (potential.predict(a, BOTH, "torch") for a in (atoms, turned))
-    assert np.linalg.norm(before["dipole"]) > 1e-3
-    np.testing.assert_allclose(after["dipole"], turn @ before["dipole"], atol=1e-12)
-    alpha = turn @ before["polarizability"] @ turn.T
-    np.testing.assert_allclose(after["polarizability"], alpha, atol=1e-12)
+    before, after = (potential.predict(a, ALL, "torch") for a in (atoms, moved(atoms, turn)))
+    for name, value in before.items():
+        assert np.linalg.norm(value) > 1e-3, name
+        rank = named(name).rank
+        turned = value if rank == 0 else turn @ value if rank == 1 else turn @ value @ turn.T
+        np.testing.assert_allclose(after[name], turned, atol=1e-12, err_msg=name)
     off = before["polarizability"] - np.diag(np.diag(before["polarizability"]))
     assert abs(off).max() > 1e-6
 
 
+def test_a_transition_dipole_turns_with_the_molecule_but_is_neither_odd_nor_even() -> None:
+    potential, atoms = Potential(model_of(outputs=["transition_dipole"])), molecule_of(6)
+    with torch.no_grad():
+        potential.model.get_parameter("output_heads.transition_dipole.axial").mul_(1e4)
+    turn = Rotation.random(rng=3).as_matrix()
+    before, turned, inverted = (
+        potential.predict(a, ["transition_dipole"], "torch")["transition_dipole"]
+        for a in (atoms, moved(atoms, turn), moved(atoms, -np.eye(3)))
+    )
+    np.testing.assert_allclose(turned, turn @ before, atol=1e-12)
+    for sign in (1, -1):
+        assert np.linalg.norm(inverted + sign * before) > 1e-3 * np.linalg.norm(before)
+
+
 def test_a_neutral_molecule_has_the_same_dipole_everywhere(potential: Potential) -> None:
     atoms = molecule_of(5)
-    moved = atoms.copy()
-    moved.positions += [3.0, -20.0, 7.0]
-    before, after = (potential.predict(a, BOTH, "torch") for a in (atoms, moved))
+    elsewhere = atoms.copy()
+    elsewhere.positions += [3.0, -20.0, 7.0]
+    before, after = (potential.predict(a, BOTH, "torch") for a in (atoms, elsewhere))
     for name in BOTH:
         np.testing.assert_allclose(after[name], before[name], atol=1e-9)
 
 
-def test_charges_add_up_to_zero_and_reach_beyond_the_cutoff(potential: Potential) -> None:
+@pytest.mark.parametrize("pbc", [False, True])
+def test_charges_add_up_to_zero_and_are_those_of_the_dipole(
+    potential: Potential, pbc: bool
+) -> None:
     """Two molecules far apart, each neutral or not by itself: together they are neutral."""
-    model = potential.model
-    one, two = molecule_of(3, 1), molecule_of(4, 2)
-    far = one + two
-    far.positions[3:] += [40.0, 0.0, 0.0]
-    graph = graph_from_atoms(far, CUTOFF)
-    atoms = model.neighborhood(graph, graph.edge_vectors())
-    rows = model.outputs(atoms)["dipole"][atoms.rank].detach().numpy()
-    q = rows[:, 0] - rows[:, 0].mean()
-    expected = (q[:, None] * far.positions + rows[:, 1:]).sum(0)
-    found = potential.predict(far, ["dipole"], "torch")["dipole"]
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    far = two_molecules()
+    far.pbc, far.cell = pbc, [100.0, 20.0, 20.0]
+    here = potential.predict(far, ["dipole", "charges"], "torch")
+    q = here["charges"]
+    assert abs(q.sum()) < 1e-12
     assert abs(q[:3].sum()) > 1e-3
+    far.positions[3:] += [2.0, 0.0, 0.0]
+    change = potential.predict(far, ["dipole"], "torch")["dipole"] - here["dipole"]
+    np.testing.assert_allclose(change, [0.0 if pbc else 2.0 * q[3:].sum(), 0.0, 0.0], atol=1e-9)
 
 
-def test_polarizabilities_of_distant_molecules_add_up(potential: Potential) -> None:
-    one, two = molecule_of(3, 1), molecule_of(4, 2)
-    far = one + two
-    far.positions[3:] += [40.0, 0.0, 0.0]
-    parts = [potential.predict(a, BOTH, "torch")["polarizability"] for a in (one, two)]
-    together = potential.predict(far, BOTH, "torch")["polarizability"]
-    np.testing.assert_allclose(together, sum(parts), atol=1e-12)
+def test_what_distant_molecules_have_adds_up_or_is_their_mean(potential: Potential) -> None:
+    far = two_molecules()
+    parts = [potential.predict(a, ALL, "torch") for a in (far[:3], far[3:])]
+    together = potential.predict(far, ALL, "torch")
+    one, two = parts
+    expected = {
+        "polarizability": one["polarizability"] + two["polarizability"],
+        "gap": (3 * one["gap"] + 4 * two["gap"]) / 7,
+        **{x: np.concatenate([one[x], two[x]]) for x in ("magmoms", "shieldings")},
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(together[name], value, atol=1e-12, err_msg=name)
+
+
+def test_gradients_of_a_training_are_slopes() -> None:
+    model = model_of(outputs=ALL)
+    graph = Graph.batch([graph_from_atoms(molecule_of(n, n), CUTOFF) for n in (3, 5)])
+    found = evaluate(model, graph, ALL)
+    generator = torch.Generator().manual_seed(1)
+    labels = {k: x + torch.randn(x.shape, generator=generator) for k, x in found.items()}
+    graph = replace(graph, labels=labels | {"weight": torch.ones(2, dtype=torch.float64)})
+    loss = Loss(LossConfig(), 1.0, dict.fromkeys(ALL, 0.5))
+    counts = {name: float(x.numel()) for name, x in labels.items()}
+    check_gradients(
+        model, lambda: loss(evaluate(model, graph, ALL, create_graph=True), graph, counts)
+    )
 
 
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False)])
@@ -95,9 +150,9 @@ def test_a_periodic_dipole_does_not_depend_on_the_images_of_atoms(
     potential: Potential, pbc: tuple[bool, ...]
 ) -> None:
     atoms = random_atoms(4, 5, pbc)
-    moved = atoms.copy()
-    moved.positions[2] += atoms.cell[0]
-    before, after = (potential.predict(a, BOTH, "torch") for a in (atoms, moved))
+    image = atoms.copy()
+    image.positions[2] += atoms.cell[0]
+    before, after = (potential.predict(a, BOTH, "torch") for a in (atoms, image))
     for name in BOTH:
         np.testing.assert_allclose(after[name], before[name], atol=1e-9)
 
@@ -124,6 +179,17 @@ def test_what_has_no_states_has_no_such_output(fields: dict[str, Any], says: str
         ModelConfig(**fields)
 
 
+def distorted(atoms: ase.Atoms, n: int) -> list[ase.Atoms]:
+    """Return molecules whose atoms were moved, in random directions of space."""
+    rng, frames = np.random.default_rng(1), []
+    for _ in range(n):
+        other = atoms.copy()
+        other.positions += rng.normal(size=other.positions.shape, scale=0.08)
+        other.rotate(360 * rng.random(), rng.normal(size=3))
+        frames.append(other)
+    return frames
+
+
 def labeled(atoms: ase.Atoms) -> ase.Atoms:
     """Give a water molecule charges and polarizable bonds."""
     bonds = atoms.positions[1:] - atoms.positions[0]
@@ -133,12 +199,14 @@ def labeled(atoms: ase.Atoms) -> ase.Atoms:
     return atoms
 
 
-def trained(frames: list[ase.Atoms], folder: Path, **training: Any) -> Run:
+def trained(
+    frames: list[ase.Atoms], folder: Path, outputs: list[str] = BOTH, **training: Any
+) -> Run:
     path = folder / "water.xyz"
     ase.io.write(path, frames, format="extxyz")
     values = {
         "data": {"train": str(path), "valid": 0.2, "missing": "allow"},
-        "model": {"channels": 4, "l_max": 2, "cutoff": 4.0, "outputs": BOTH},
+        "model": {"channels": 4, "l_max": 2, "cutoff": 4.0, "outputs": outputs},
         "training": {"batch_size": 8} | training,
         "run": {"folder": str(folder / "run"), "threads": 1},
     }
@@ -146,17 +214,61 @@ def trained(frames: list[ase.Atoms], folder: Path, **training: Any) -> Run:
 
 
 def test_they_are_trained_without_energies(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    frames = []
-    for _ in range(40):
-        atoms = molecule("H2O")
-        atoms.positions += rng.normal(size=(3, 3), scale=0.08)
-        atoms.rotate(360 * rng.random(), rng.normal(size=3))
-        frames.append(labeled(atoms))
+    frames = [labeled(atoms) for atoms in distorted(molecule("H2O"), 40)]
     errors = trained(frames, tmp_path, epochs=60).evaluations["valid"].summary()
-    for name, unit in (("dipole", "me_A"), ("polarizability", "mA3")):
-        spread = 1e3 * np.std([atoms.info[name] for atoms in frames]) / 3  # per atom
-        assert errors[f"{name}_rmse_{unit}_per_atom"] < 0.1 * spread, name
+    for name in BOTH:
+        assert errors[f"{name}_rrmse_percent"] < 10.0, name
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert f"{number(errors['dipole_rrmse_percent'])} % of the spread" in report
+    assert "RRMSE" in report
+
+
+def test_charges_are_trained_beside_the_dipole_that_they_are_part_of(tmp_path: Path) -> None:
+    frames = [labeled(atoms) for atoms in distorted(molecule("H2O"), 40)]
+    for atoms in frames:
+        q = 0.3 + 0.4 * (np.linalg.norm(atoms.positions[1:] - atoms.positions[0], axis=1) - 0.97)
+        atoms.arrays["charges"] = np.array([-q.sum(), *q])
+        del atoms.info["polarizability"]
+    run = trained(frames, tmp_path, ["charges", "dipole"], epochs=40)
+    errors = run.evaluations["valid"].summary()
+    for name in ("charges", "dipole"):
+        assert errors[f"{name}_rrmse_percent"] < 10.0, name
+    atoms = frames[0]
+    atoms.calc = Calculator(run.potential)
+    q = atoms.get_charges()
+    assert q.sum() == pytest.approx(0.0, abs=1e-9)
+    assert q == pytest.approx(atoms.arrays["charges"], abs=0.02)
+    np.testing.assert_allclose(atoms.get_dipole_moment(), atoms.info["dipole"], atol=0.05)
+
+
+def test_a_transition_dipole_is_learned_from_labels_of_either_sign(tmp_path: Path) -> None:
+    """Of a molecule without symmetry, where it has an axial part."""
+    rng, frames = np.random.default_rng(2), []
+    for atoms in distorted(ase.Atoms("OHF", [[0, 0, 0], [0.97, 0, 0], [-0.2, 1.42, 0]]), 40):
+        h, f = atoms.positions[1:] - atoms.positions[0]
+        mu = 0.5 * h + 0.3 * f + 0.4 * np.cross(h, f)
+        atoms.info["transition_dipole"] = rng.choice([-1, 1]) * mu
+        frames.append(atoms)
+    run = trained(frames, tmp_path, ["transition_dipole"], epochs=50)
+    errors = run.evaluations["valid"].summary()
+    assert errors["transition_dipole_rrmse_percent"] < 10.0
+    found = run.potential.predict(frames[0], ["transition_dipole"])["transition_dipole"]
+    label = frames[0].info["transition_dipole"]
+    assert min(np.linalg.norm(found - label), np.linalg.norm(found + label)) < 0.2
+
+
+@pytest.mark.parametrize("name", ["shieldings", "gap"])
+def test_constants_of_elements_are_known_from_the_start(tmp_path: Path, name: str) -> None:
+    frames, of_element = [], {1: 30.0, 8: 300.0}
+    for atoms in [a for f in ("H2O", "H2", "O2", "H2O2") for a in distorted(molecule(f), 3)]:
+        values = np.array([of_element[z] for z in atoms.numbers])
+        if name == "gap":
+            atoms.info[name] = values.mean()
+        else:
+            atoms.arrays[name] = values
+        frames.append(atoms)
+    first = read_log(trained(frames, tmp_path, [name], epochs=1).folder / "log.csv")[0]
+    assert first[f"valid_{key(name, 'rmse')}"] < 1e-6
 
 
 def test_isotropic_polarizabilities_start_from_a_fit_for_the_elements(tmp_path: Path) -> None:
@@ -174,10 +286,10 @@ def test_isotropic_polarizabilities_start_from_a_fit_for_the_elements(tmp_path: 
 
 def test_a_model_without_these_outputs_does_not_read_their_labels(tmp_path: Path) -> None:
     frames = [labeled(molecule("H2O")) for _ in range(6)]
-    for number, atoms in enumerate(frames):
-        atoms.positions += 0.01 * number
-        atoms.info["energy_dft"] = float(number)
-        if number % 2:
+    for i, atoms in enumerate(frames):
+        atoms.positions += 0.01 * i
+        atoms.info["energy_dft"] = float(i)
+        if i % 2:
             del atoms.info["dipole"]  # would be a missing label
     path = tmp_path / "water.xyz"
     ase.io.write(path, frames, format="extxyz")

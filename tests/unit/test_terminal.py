@@ -20,7 +20,7 @@ from reann import cli
 from reann.data.check import check_command
 from reann.errors import UserError, counted
 from reann.evaluation.metrics import key
-from reann.evaluation.tables import tables
+from reann.evaluation.tables import MEASURES, tables
 from reann.quantities import label_names
 from reann.simulate.table import GrowingTable
 from reann.terminal import Terminal, printable, replace_unknown_characters
@@ -179,7 +179,7 @@ def test_the_log_of_a_training_fits_80_columns_below_its_headings(tmp_path, stre
 def test_errors_of_the_validation_alone_are_shown_where_all_are_too_many(tmp_path):
     caption, heading, *rows = lines_of(tmp_path, [*columns()], 12.5, 60, io.StringIO())
     assert "µ me·Å/atom · α mÅ³/atom" in caption
-    assert re.findall(r"train|valid . ", heading) == [f"valid {x} " for x in "EFSµα"]
+    assert re.findall(r"train|valid . ", heading) == [f"valid {x} " for x in "EFSµαq"]
     assert all(len(row) == len(heading) <= 80 for row in rows)
 
 
@@ -190,7 +190,7 @@ def test_the_star_stands_for_an_improvement_not_for_the_start(tmp_path):
 
 
 def test_the_errors_of_all_labels_with_units_fit_80_columns():
-    names = [key(label, measure) for label in label_names() for measure in ("rmse", "mae")]
+    names = [key(label, measure) for label in label_names() for measure in MEASURES]
     row = dict.fromkeys(names, 12345.6) | {"n_structures": 123456}
     screen = io.StringIO()
     for table in tables("Per group", "group", {"warm": row}, "n_structures"):

@@ -31,7 +31,7 @@ from reann.facts import (
     RadialBasis,
     RadialWidth,
 )
-from reann.quantities import OF_HEADS, labels
+from reann.quantities import labels, named, with_needs
 
 
 def _is_output(name: str) -> str:
@@ -142,8 +142,9 @@ class ModelConfig(Section):
     """Density to change of the orbital coefficients, and to gates of directional and equivariant
     messages."""
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
-    """Quantities besides those of the energy: `dipole` and `polarizability`, with equivariant
-    messages, or those of installed packages."""
+    """Quantities besides those of the energy, with equivariant messages: `charges`, `dipole`,
+    `polarizability`, `transition_dipole`, `magmoms`, `shieldings`, `gap`; or those of installed
+    packages."""
     heads: Annotated[list[HeadName], Field(min_length=1, max_length=100)] = Field(
         default=[DEFAULT_HEAD]
     )
@@ -156,9 +157,14 @@ class ModelConfig(Section):
     instead of what the network extrapolates; for all others nothing changes."""
 
     @property
+    def all_outputs(self) -> list[str]:
+        """Outputs, behind those that they are computed from."""
+        return [name for name in with_needs(self.outputs) if named(name).role == "label"]
+
+    @property
     def reads_states(self) -> bool:
         """Whether an output is read off the states of equivariant messages."""
-        return any(quantity.name in self.outputs for quantity in OF_HEADS)
+        return any(named(name).reads_states for name in self.outputs)
 
     @field_validator("heads")
     @classmethod
@@ -169,15 +175,16 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _fits_the_messages(self) -> ModelConfig:
+        of_states = [name for name in self.outputs if named(name).reads_states]
         if self.messages != "equivariant":
-            if self.reads_states:
+            if of_states:
                 raise ValueError(
                     f"outputs are {', '.join(self.outputs)}, and the messages are {self.messages}:"
-                    " dipole and polarizability need equivariant messages"
+                    f" {', '.join(of_states)} need equivariant messages"
                 )
             return self
-        if "polarizability" in self.outputs and self.l_max < 2:
-            raise ValueError("a polarizability needs matrices: set l_max to 2 or 3")
+        if self.l_max < 2 and (matrices := [n for n in of_states if named(n).shape == (3, 3)]):
+            raise ValueError(f"{', '.join(matrices)} needs matrices: set l_max to 2 or 3")
         for name, least, most in (("l_max", 1, EQUIVARIANT_L_MAX), ("n_radial", 1, MOST_BASIS)):
             value = getattr(self, name)
             if not least <= value <= most:

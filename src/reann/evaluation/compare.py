@@ -12,6 +12,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reann import quantities
 from reann.backends import choice
@@ -21,6 +22,7 @@ from reann.data.loader import pieces
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError, listed
 from reann.evaluation.comparison import Evaluation
+from reann.evaluation.metrics import with_better_sign
 from reann.graph import Graph
 from reann.model.reann import MARGIN
 from reann.potential import Ensemble, Potential
@@ -118,7 +120,8 @@ def _compared(
         if has_range:
             outside.append((found.pop("extrapolation") > MARGIN).cpu().numpy())
         for name, value in found.items():
-            predicted.setdefault(name, []).append(value.detach().cpu().double().numpy())
+            signed = _signed(name, value.detach(), graph)
+            predicted.setdefault(name, []).append(signed.cpu().double().numpy())
         for name in quantities.label_names():
             if name in graph.labels:
                 reference.setdefault(name, []).append(graph.labels[name].cpu().double().numpy())
@@ -141,6 +144,12 @@ def _compared(
         extrapolating=np.concatenate(outside) if outside else None,
         std={k.removesuffix("_std"): v for k, v in together.items() if k.endswith("_std")},
     )
+
+
+def _signed(name: str, value: Tensor, graph: Graph) -> Tensor:
+    """Return a prediction with the sign of its label, where signs mean nothing."""
+    label = graph.labels.get(name)
+    return value if label is None else with_better_sign(quantities.named(name), value, label)
 
 
 def _check_elements(potential: Potential | Ensemble, batch: _Batch) -> None:

@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from reann import quantities
-from reann.evaluation.metrics import Errors
+from reann.evaluation.metrics import Errors, key, relative_rmse
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,20 @@ class Evaluation:
         return {name: r for name, r in residuals.items() if not np.isnan(r).all()}
 
     def summary(self) -> dict[str, Any]:
-        """Return such as `forces_rmse_meV_per_A` for every label with a reference."""
-        return {**_errors(self.residuals()), "n_structures": self.n_structures}
+        """Return such as `forces_rmse_meV_per_A` or `dipole_rrmse_percent` for every label."""
+        errors = _errors(self.residuals()) | self._relative()
+        return {**errors, "n_structures": self.n_structures}
+
+    def _relative(self) -> dict[str, float]:
+        """Return the relative RMSE of labels that do not derive from the energy."""
+        found = {
+            key(name, "rrmse"): relative_rmse(
+                quantities.named(name), self.predicted[name], self.reference[name]
+            )
+            for name in self.residuals()
+            if not quantities.named(name).from_energy
+        }
+        return {name: x for name, x in found.items() if np.isfinite(x)}
 
     def by_element(self) -> dict[str, dict[str, Any]]:
         """Return the errors of the forces on the atoms of each element."""

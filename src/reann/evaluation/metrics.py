@@ -1,6 +1,8 @@
 """Errors as running sums: RMSE and MAE, all in all, per element and per group.
 
-Units are those of `reann.quantities`, such as meV/Å for forces, and part of the names.
+Units are those of `reann.quantities`, such as meV/Å for forces, and part of the names. The relative
+RMSE of a quantity that does not derive from the energy is the RMSE of its values in the units of
+their standard deviation, that of atoms or systems as a whole.
 """
 
 from __future__ import annotations
@@ -9,15 +11,36 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reann import quantities
 from reann.graph import Graph
+from reann.quantities import ErrorUnit, Quantity
+
+PERCENT = ErrorUnit("%", "percent", 100.0)
 
 
 def key(name: str, measure: str) -> str:
-    """Return the name of an error, such as `forces_rmse_meV_per_A`."""
-    return f"{name}_{measure}_{quantities.named(name).error_unit.suffix}"
+    """Return the name of an error, such as `forces_rmse_meV_per_A` or `dipole_rrmse_percent`."""
+    return f"{name}_{measure}_{unit_of(name, measure).suffix}"
+
+
+def unit_of(name: str, measure: str) -> ErrorUnit:
+    """Return the unit of an error: `rmse`, `mae`, or `rrmse`, which is relative."""
+    return PERCENT if measure == "rrmse" else quantities.named(name).error_unit
+
+
+def with_better_sign(quantity: Quantity, predicted: Tensor, label: Tensor) -> Tensor:
+    """Return predictions with the signs that are closer to their labels, where signs mean nothing.
+
+    The first axis is atoms or systems.
+    """
+    if not quantity.sign_is_arbitrary:
+        return predicted
+    alike = (predicted.detach() * label).reshape(len(label), -1).sum(1)
+    sign = torch.where(alike < 0.0, -1.0, 1.0).to(predicted.dtype)
+    return predicted * sign.view(-1, *(1 for _ in quantity.shape))
 
 
 def residuals(predicted: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
@@ -27,13 +50,28 @@ def residuals(predicted: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor
         name = quantity.name
         if name in predicted and name in graph.labels:
             label = graph.labels[name]
-            error = quantity.error_unit.factor * (predicted[name].detach() - label)
+            value = with_better_sign(quantity, predicted[name].detach(), label)
+            error = quantity.error_unit.factor * (value - label)
             if quantity.per_size:
                 n_atoms = graph.atoms_per_system
                 error = error / n_atoms.view(-1, *(1 for _ in quantity.shape))
             # By the label: a prediction that is NaN is an error, not a missing value.
             errors[name] = error[torch.isfinite(label)]
     return errors
+
+
+def relative_rmse(quantity: Quantity, predicted: NDArray, reference: NDArray) -> float:
+    """Return the RMSE in % of the standard deviation of the components, each about its own mean.
+
+    The mean of a quantity with an arbitrary sign is zero. NaN without two different references.
+    """
+    rows = np.isfinite(reference).reshape(len(reference), -1).all(1)
+    r, p = (x[rows].reshape(rows.sum(), -1) for x in (reference, predicted))
+    about = 0.0 if quantity.sign_is_arbitrary or not len(r) else r.mean(0)
+    spread = np.square(r - about).sum()
+    if not spread > 1e-20 * np.square(r).sum():
+        return float("nan")
+    return PERCENT.factor * float(np.sqrt(np.square(p - r).sum() / spread))
 
 
 class Errors:

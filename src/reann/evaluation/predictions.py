@@ -62,7 +62,7 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
         if not np.isfinite(value).all():
             continue
         if is_per_atom(name):
-            result.arrays[PREFIX + name] = value
+            result.arrays[PREFIX + name] = _column(value)
         else:
             result.info[PREFIX + name] = float(value) if value.ndim == 0 else value
     if evaluation.extrapolating is not None:
@@ -75,8 +75,16 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
     if of_calculator:
         result.calc = SinglePointCalculator(result, **of_calculator)
     for name, value in known.items():
-        (result.arrays if is_per_atom(name) else result.info)[name] = value
+        if is_per_atom(name):
+            result.arrays[name] = _column(value)
+        else:
+            result.info[name] = value
     return result
+
+
+def _column(values: NDArray) -> NDArray:
+    """Return values of atoms as a column of a file holds them: matrices are nine numbers."""
+    return values.reshape(len(values), -1) if values.ndim > 2 else values
 
 
 def _own(evaluation: Evaluation, index: int, name: str, values: NDArray) -> NDArray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,12 @@ from rich.table import Table
 
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import key
+from reann.evaluation.metrics import key, unit_of
 from reann.quantities import label_names, named
 from reann.terminal import Terminal, plain_table
 
-MEASURES = ("rmse", "mae")
+MEASURES = ("rmse", "mae", "rrmse")
+WIDTH = 80
 
 
 def columns(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -64,13 +67,24 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
 def tables(
     title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str
 ) -> list[Table]:
-    """Return a table for the energy and its derivatives and one for the rest, 80 columns each."""
-    found = columns(rows)
-    families = (
-        [column for column in found if named(column[0]).from_energy is of_energy]
-        for of_energy in (True, False)
-    )
-    return [_table(title, first, rows, count, family) for family in families if family]
+    """Return tables of 80 columns each, one for the energy and its derivatives alone."""
+    own = 4 + max(len(label) for label in (*rows, first)) + len(count.removeprefix("n_"))
+    families: list[list[tuple[str, str]]] = []
+    room, of_energy = 0, True
+    for name, group in groupby(columns(rows), key=itemgetter(0)):
+        family = list(group)
+        width = sum(2 + max(map(len, _heading(*column))) for column in family)
+        if not families or width > room or of_energy != named(name).from_energy:
+            families.append([])
+            room, of_energy = WIDTH - own, named(name).from_energy
+        families[-1] += family
+        room -= width
+    return [_table(title, first, rows, count, family) for family in families]
+
+
+def _heading(name: str, measure: str) -> tuple[str, str, str]:
+    """Return the lines above a column of at least eight digits."""
+    return name, measure.upper(), f"{unit_of(name, measure).shown:>8}"
 
 
 def _table(
@@ -84,8 +98,7 @@ def _table(
     table.add_column(first, overflow="fold")
     table.add_column(count.removeprefix("n_"), justify="right", no_wrap=True)
     for name, measure in found:
-        heading = f"{name}\n{measure.upper()}\n{named(name).error_unit.shown}"
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("\n".join(_heading(name, measure)), justify="right", no_wrap=True)
     for label, row in rows.items():
         values = [number(row.get(key(*column), np.nan)) for column in found]
         table.add_row(escape(label or "(no group)"), str(int(row[count])), *values)

@@ -8,7 +8,6 @@ readout. `Graph.head` says which head the labels of a structure belong to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
 from typing import ClassVar
 
 import torch
@@ -16,14 +15,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from reann.config import ModelConfig
-from reann.errors import UserError, did_you_mean
+from reann.errors import UserError
 from reann.graph import Graph
 from reann.model.equivariant.readout import Readouts
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.representation import Features
-
-GROUP = "reann.heads"
 
 
 class EnergyHead(nn.Module):
@@ -100,41 +97,23 @@ class OutputHead(nn.Module):
         """Return the values of the atoms, of which a quantity of systems is the sum."""
         raise NotImplementedError
 
-    def placed(self, values: Tensor, graph: Graph) -> Tensor:
-        """Return these values, which may depend on where the atoms are; in the order of a graph."""
-        del graph
+    def placed(
+        self,
+        values: Tensor,
+        graph: Graph,  # noqa: ARG002 - of those that derive
+        element: Int[Tensor, " atoms"],  # noqa: ARG002
+        before: Mapping[str, Tensor],  # noqa: ARG002
+    ) -> Tensor:
+        """Return what the values become where the atoms are, in the order of a graph.
+
+        Parameters
+        ----------
+        element
+            Index of the element of each atom.
+        before
+            Outputs of the heads before this one: those that its quantity needs.
+        """
         return values
-
-
-def output_heads(
-    config: ModelConfig,
-    n_elements: int,
-    width: int,
-    generator: torch.Generator | None = None,
-    *,
-    built_in: Mapping[str, type[OutputHead]],
-) -> nn.ModuleDict:
-    """Return the heads that a configuration names, by their quantities.
-
-    Raises
-    ------
-    UserError
-        If no installed package has such a head.
-    """
-    known = {point.name: point for point in entry_points(group=GROUP)} if config.outputs else {}
-    heads = nn.ModuleDict()
-    for name in config.outputs:
-        if name in built_in:
-            heads[name] = built_in[name](config, n_elements, width, generator)
-            continue
-        if name not in known:
-            raise UserError(
-                f"There is no head for '{name}'.{did_you_mean(name, known)}",
-                "model.outputs",
-                f"Install the package that has it as an entry point of the group {GROUP}.",
-            )
-        heads[name] = known[name].load()(config, n_elements, width, generator)
-    return heads
 
 
 class Heads(nn.ModuleDict):

@@ -19,16 +19,16 @@ from reann.facts import HEAVIEST, RANGE_ROUNDING
 from reann.graph import Graph
 from reann.model.equivariant.readout import Readouts
 from reann.model.equivariant.recursion import EquivariantRecursion
-from reann.model.heads import EnergyHead, Heads, OutputHead, output_heads
+from reann.model.heads import EnergyHead, Heads, OutputHead
 from reann.model.hosts import Host, host_of
 from reann.model.messages import update_of
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.nodes import Update
+from reann.model.output_heads import output_heads
 from reann.model.recursion import Recursion
 from reann.model.representation import Representation
 from reann.model.repulsion import Repulsion
-from reann.model.state_heads import STATE_HEADS
 from reann.model.terms import Outputs, Term, summed
 from reann.model.zbl import ZBL
 from reann.torch_state import differentiable
@@ -95,7 +95,7 @@ class Reann(nn.Module):
         self.heads = Heads(
             (name, EnergyHead(config, n_elements, width, generator)) for name in config.heads
         )
-        self.output_heads = output_heads(config, n_elements, width, generator, built_in=STATE_HEADS)
+        self.output_heads = output_heads(config, n_elements, width, generator)
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
         self.repulsion = Repulsion(self.elements, config.cutoff) if config.repulsion else None
 
@@ -117,9 +117,10 @@ class Reann(nn.Module):
     def of_atoms(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Outputs:
         """Return all outputs of the atoms by name, in the order of the graph."""
         atoms = self.neighborhood(graph, vectors)
-        found = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
+        values = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
+        element, found = self.element_index[graph.atomic_numbers], dict(values)
         for name, head in self.output_heads.items():
-            found[name] = cast("OutputHead", head).placed(found[name], graph)
+            found[name] = cast("OutputHead", head).placed(values[name], graph, element, found)
         return found
 
     def outputs(self, atoms: Neighborhood) -> Outputs:

@@ -22,7 +22,7 @@ from reann.config import Config
 from reann.config.presets import describe_preset
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation, Outlier
-from reann.evaluation.metrics import key
+from reann.evaluation.metrics import key, unit_of
 from reann.evaluation.tables import columns, number
 from reann.quantities import label_names, named
 from reann.report import plots
@@ -121,6 +121,8 @@ def _cards(part: str, evaluation: Evaluation, baseline: Mapping[str, float]) -> 
     cards = []
     for name in plots.labels_of(evaluation):
         more = f"MAE {number(summary[key(name, 'mae')])}"
+        if key(name, "rrmse") in summary:
+            more += f" · {number(summary[key(name, 'rrmse')])} % of the spread"
         if key(name, "rmse") in baseline:
             on = "" if part == "valid" else ", validation set:"
             more += f" · without a network{on} {number(baseline[key(name, 'rmse')])}"
@@ -174,7 +176,7 @@ def _table(evaluation: Evaluation) -> Values:
         return counts + [number(row[key(*c)]) if key(*c) in row else "" for c in errors]
 
     return {
-        "columns": [(x, measure.upper(), named(x).error_unit.shown) for x, measure in errors],
+        "columns": [(x, measure.upper(), unit_of(x, measure).shown) for x, measure in errors],
         "blocks": {
             kind: {label: cells(row) for label, row in rows.items()}
             for kind, rows in blocks.items()

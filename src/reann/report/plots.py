@@ -72,15 +72,18 @@ def _number(value: Any) -> float:
 def pairs(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray]:
     """Return reference and prediction of a label where both are known, one-dimensional.
 
-    Energies are per atom, less the sum of atomic energies that fits the reference best, so that
-    systems of different composition can be compared.
+    Extensive quantities are per atom; energies are less the sum of atomic energies that fits the
+    reference best, so that systems of different composition can be compared.
     """
     if name not in evaluation.reference or name not in evaluation.predicted:
         return np.empty(0), np.empty(0)
     x, y = evaluation.reference[name], evaluation.predicted[name]
     if name == "energy":
         shift = _atomic_energies(evaluation)
-        x, y = (x - shift) / evaluation.n_atoms, (y - shift) / evaluation.n_atoms
+        x, y = x - shift, y - shift
+    if named(name).per_size:
+        n_atoms = evaluation.n_atoms.reshape(-1, *(1 for _ in named(name).shape))
+        x, y = x / n_atoms, y / n_atoms
     x, y = _components(name, x), _components(name, y)
     both = np.isfinite(x) & np.isfinite(y)
     return x[both], y[both]
@@ -114,7 +117,7 @@ def parity(evaluation: Evaluation, name: str) -> str:
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
     margin = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
     limits = (low - margin, high + margin)
-    errors = 1e3 * (y - x)
+    errors = named(name).error_unit.factor * (y - x)
     rmse, mae = float(np.sqrt(np.mean(errors**2))), float(np.mean(np.abs(errors)))
     shown = "relative " if name == "energy" else ""
     axes = Axes(

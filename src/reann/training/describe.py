@@ -92,13 +92,14 @@ def describe_host(config: ModelConfig) -> list[str]:
 
 
 def sentence(errors: dict[str, float]) -> str:
-    """Return the RMSE of each label with its unit."""
-    known = ((quantity, errors.get(key(quantity.name, "rmse"))) for quantity in labels())
-    return " · ".join(
-        f"{quantity.name} {x:.2f} {quantity.error_unit.shown}"
-        for quantity, x in known
-        if x is not None
-    )
+    """Return the RMSE of each label with its unit, and relative to the spread if that is known."""
+    parts = []
+    for quantity in labels():
+        x, percent = (errors.get(key(quantity.name, measure)) for measure in ("rmse", "rrmse"))
+        if x is not None:
+            relative = "" if percent is None else f" ({percent:.2g} % of the spread)"
+            parts.append(f"{quantity.name} {x:.2f} {quantity.error_unit.shown}{relative}")
+    return " · ".join(parts)
 
 
 def paragraph(title: str, text: str) -> str:

@@ -203,11 +203,16 @@ def columns() -> dict[str, tuple[str, Quantity]]:
 
 
 def _errors_in(rows: list[Row]) -> list[str]:
-    """Return the errors in some row that are shown: of validation alone where all are too many."""
+    """Return the errors in some row that are shown, the first that fit.
+
+    Of validation alone where all are too many; `log.csv` has the rest.
+    """
     names = [name for name in columns() if any(name in row for row in rows)]
-    if len(_headings(names)) <= WIDTH:
-        return names
-    return [name for name in names if columns()[name][0] == "valid"]
+    if len(_headings(names)) > WIDTH:
+        names = [name for name in names if columns()[name][0] == "valid"]
+    while len(_headings(names)) > WIDTH:
+        names.pop()
+    return names
 
 
 def _caption(names: list[str]) -> str:

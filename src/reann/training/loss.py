@@ -5,12 +5,13 @@ With the force scale s (eV/Å) and residuals in its units:
     w_E mean (dE)^2 / N  +  w_F mean dF^2  +  w_S mean (volume dS)^2 / N
 
 Errors of independent atoms add up as sqrt(N), so (dE)^2 / N weighs all sizes alike, and the virial
-follows the same rule. Other quantities have their own scales, and N where they are extensive.
+follows the same rule. Other quantities have their own scales, and N where they are extensive; the
+sign of a transition dipole, which means nothing, is the better one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,40 +21,12 @@ from torch import Tensor
 
 from reann.config import LossConfig
 from reann.data.dataset import Subset
-from reann.errors import UserError
+from reann.evaluation.metrics import with_better_sign
 from reann.graph import Graph
 from reann.quantities import Quantity, is_per_atom, label_names, labels, named
 
 Counts = Mapping[str, float]
 """Number of finite label values: energies, force components, stress components."""
-
-
-def label_scales(subset: Subset, names: Iterable[str]) -> dict[str, float]:
-    """Return the standard deviations of labels that do not derive from the energy.
-
-    Of extensive quantities divided by the root of the number of atoms, as in the loss; one where
-    all values are the same.
-
-    Raises
-    ------
-    UserError
-        If no structure has one of the labels.
-    """
-    dataset, indices = subset.dataset, subset.indices
-    scales = {}
-    for quantity in map(named, names):
-        values = dataset.rows(quantity.name, indices) if dataset.has(quantity.name) else np.empty(0)
-        if not np.isfinite(values).any():
-            raise UserError(
-                f"No structure of train has the label '{quantity.name}'.",
-                "model.outputs",
-                f"Name its key in data.keys.{quantity.name}, or take it out of model.outputs.",
-            )
-        if quantity.per_size:
-            root = np.sqrt(dataset.n_atoms[indices])
-            values = values / root.reshape(-1, *(1 for _ in quantity.shape))
-        scales[quantity.name] = float(np.nanstd(values)) or 1.0
-    return scales
 
 
 def label_counts(subset: Subset) -> dict[str, np.ndarray]:
@@ -109,7 +82,8 @@ class Loss:
             # A missing label is NaN; `where` keeps it out of the gradient too. A prediction that
             # is NaN stays one.
             known = torch.isfinite(label)
-            residual = torch.where(known, predicted[name] - label, 0.0) / self.scale_of(name)
+            value = with_better_sign(named(name), predicted[name], label)
+            residual = torch.where(known, value - label, 0.0) / self.scale_of(name)
             squares = self._square(_of_size_one(named(name), residual, graph))
             of_rows = weight[graph.system] if is_per_atom(name) else weight
             squares = squares * of_rows.view(-1, *(1 for _ in named(name).shape))

@@ -24,8 +24,9 @@ from reann.training.extend import changes_of_schedule
 from reann.training.folder import LOG, MODEL, folder_of, remove_leftovers
 from reann.training.identity import compare, identity
 from reann.training.journal import Journal, read_log
+from reann.training.label_scales import label_scales
 from reann.training.loop import Trainer
-from reann.training.loss import Loss, label_scales
+from reann.training.loss import Loss
 from reann.training.optim import Average, optimizer_for
 from reann.training.readout import fit_last_layer
 from reann.training.setup import Parts, batch_size

@@ -27,7 +27,8 @@ from reann.model import Reann, build
 from reann.model.reann import in_precision
 from reann.training.contacts import set_repulsion
 from reann.training.distributed import World
-from reann.training.loss import Loss, label_scales
+from reann.training.label_scales import label_scales
+from reann.training.loss import Loss
 from reann.training.output_start import set_output_heads
 from reann.training.standardize import set_standardization
 from reann.training.warm_start import (

@@ -1,0 +1,88 @@
+"""How much labels that do not derive from the energy vary, beside constants of the elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.data.dataset import Subset
+from reann.errors import UserError
+from reann.quantities import Quantity, named
+
+
+def label_scales(subset: Subset, names: Iterable[str]) -> dict[str, float]:
+    """Return the standard deviations of labels less the constants of their elements.
+
+    Of extensive quantities divided by the root of the number of atoms, as in the loss; the root
+    mean square of labels with an arbitrary sign; one where all values are the same.
+
+    Raises
+    ------
+    UserError
+        If no structure has one of the labels.
+    """
+    scales = {}
+    for quantity in map(named, names):
+        values = labels_of(subset, quantity)
+        rest = values - _of_constants(subset, quantity, element_constants(subset, quantity))
+        if quantity.per_size:
+            root = np.sqrt(subset.dataset.n_atoms[subset.indices])
+            rest = rest / root.reshape(-1, *(1 for _ in quantity.shape))
+        mean = 0.0 if quantity.sign_is_arbitrary else np.nanmean(rest)
+        spread = float(np.sqrt(np.nanmean((rest - mean) ** 2)))
+        rounding = 1e-9 * float(np.nanmax(np.abs(values)))
+        scales[quantity.name] = spread if spread > rounding else 1.0
+    return scales
+
+
+def labels_of(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
+    """Return the labels of all structures, NaN where missing; errors as `label_scales`."""
+    dataset, indices, name = subset.dataset, subset.indices, quantity.name
+    values = dataset.rows(name, indices) if dataset.has(name) else np.empty(0)
+    if not np.isfinite(values).any():
+        raise UserError(
+            f"No structure of train has the label '{name}'.",
+            "model.outputs",
+            f"Name its key in data.keys.{name}, or take it out of model.outputs.",
+        )
+    return values
+
+
+def element_constants(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
+    """Return the numbers of the elements that fit scalars, or thirds of traces, best: the smallest.
+
+    Zeros for a quantity without a scalar part.
+    """
+    values, elements = labels_of(subset, quantity), subset.dataset.elements
+    if quantity.shape not in ((), (3, 3)):
+        return np.zeros(len(elements))
+    scalars = np.trace(values, axis1=1, axis2=2) / 3.0 if quantity.shape else values
+    known = np.isfinite(scalars)
+    shares = _shares(subset, quantity)[known]
+    # Of the atoms of one element it is the mean.
+    squares = shares.T @ shares
+    return np.linalg.lstsq(squares, shares.T @ scalars[known], rcond=1e-12)[0]
+
+
+def _of_constants(
+    subset: Subset, quantity: Quantity, constants: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what the constants of the elements give for each label."""
+    sums = _shares(subset, quantity) @ constants
+    return (
+        np.multiply.outer(sums, np.eye(3))
+        if quantity.shape == (3, 3)
+        else sums.reshape(-1, *(1 for _ in quantity.shape))
+    )
+
+
+def _shares(subset: Subset, quantity: Quantity) -> NDArray[Any]:
+    """Return what multiplies the constants: which element an atom is, counts, or fractions."""
+    if quantity.per_atom:
+        numbers = subset.dataset.rows("numbers", subset.indices)
+        return (numbers[:, None] == np.array(subset.dataset.elements)).astype(np.float64)
+    counts = subset.dataset.composition()[subset.indices].astype(np.float64)
+    return counts if quantity.extensive else counts / counts.sum(1, keepdims=True)
