@@ -37,6 +37,9 @@ ENERGY = {
 LENGTH = {"Ang": 1.0, "Å": 1.0, "A": 1.0, "Bohr": ase_units.Bohr, "nm": 10.0}
 """Length units in Å."""
 
+COULOMB = ase_units.Hartree * ase_units.Bohr
+"""e^2 / (4 pi epsilon_0) in eV Å: a polarizability of 1 e Å^2/V in Å^3."""
+
 PRESSURE = {
     "eV/Ang^3": 1.0,
     "GPa": ase_units.GPa,
@@ -45,31 +48,43 @@ PRESSURE = {
 }
 """Stress units in eV/Å^3 (besides any energy per length cubed)."""
 
-Dimension = tuple[int, int, int]
-"""Powers of energy, length and amount of substance."""
+DIPOLE = {"e*Ang": 1.0, "Debye": ase_units.Debye, "e*Bohr": ase_units.Bohr}
+"""Units of dipole moments in e Å."""
+POLARIZABILITY = {"Ang^3": 1.0, "Bohr^3": ase_units.Bohr**3, "e*Ang^2/V": COULOMB}
+"""Units of polarizabilities in Å^3."""
+
+Dimension = tuple[int, int, int, int]
+"""Powers of energy, length, amount of substance and charge."""
 
 _DIMENSIONS: dict[str, Dimension] = {
-    "energy": (1, 0, 0),
-    "length": (0, 1, 0),
-    "force": (1, -1, 0),
-    "stress": (1, -3, 0),
+    "energy": (1, 0, 0, 0),
+    "length": (0, 1, 0, 0),
+    "force": (1, -1, 0, 0),
+    "stress": (1, -3, 0, 0),
+    "dipole": (0, 1, 0, 1),
+    "polarizability": (0, 3, 0, 0),
 }
 _BASE: dict[str, tuple[float, Dimension]] = {
-    **{name.lower(): (x, (1, 0, 0)) for name, x in ENERGY.items() if "/" not in name},
-    **{name.lower(): (x, (0, 1, 0)) for name, x in LENGTH.items()},
-    **{name.lower(): (x, (1, -3, 0)) for name, x in PRESSURE.items() if "/" not in name},
-    "kcal": (ase_units.kcal, (1, 0, 1)),
-    "kj": (ase_units.kJ, (1, 0, 1)),
-    "mol": (ase_units.mol, (0, 0, 1)),
-    "cm": (1 / ase_units.invcm, (-1, 0, 0)),  # a wavenumber is an energy
-    "mhartree": (1e-3 * ase_units.Hartree, (1, 0, 0)),
-    "mry": (1e-3 * ase_units.Rydberg, (1, 0, 0)),
-    "kpa": (1e-6 * ase_units.GPa, (1, -3, 0)),
-    "pm": (0.01, (0, 1, 0)),
-    "nn": (1e-9 * ase_units.J / ase_units.m, (1, -1, 0)),
-    "mpa": (1e-3 * ase_units.GPa, (1, -3, 0)),
-    "pa": (1e-9 * ase_units.GPa, (1, -3, 0)),
-    "atm": (101325e-9 * ase_units.GPa, (1, -3, 0)),
+    **{name.lower(): (x, (1, 0, 0, 0)) for name, x in ENERGY.items() if "/" not in name},
+    **{name.lower(): (x, (0, 1, 0, 0)) for name, x in LENGTH.items()},
+    **{name.lower(): (x, (1, -3, 0, 0)) for name, x in PRESSURE.items() if "/" not in name},
+    "kcal": (ase_units.kcal, (1, 0, 1, 0)),
+    "kj": (ase_units.kJ, (1, 0, 1, 0)),
+    "mol": (ase_units.mol, (0, 0, 1, 0)),
+    "cm": (1 / ase_units.invcm, (-1, 0, 0, 0)),  # a wavenumber is an energy
+    "mhartree": (1e-3 * ase_units.Hartree, (1, 0, 0, 0)),
+    "mry": (1e-3 * ase_units.Rydberg, (1, 0, 0, 0)),
+    "kpa": (1e-6 * ase_units.GPa, (1, -3, 0, 0)),
+    "pm": (0.01, (0, 1, 0, 0)),
+    "nn": (1e-9 * ase_units.J / ase_units.m, (1, -1, 0, 0)),
+    "mpa": (1e-3 * ase_units.GPa, (1, -3, 0, 0)),
+    "pa": (1e-9 * ase_units.GPa, (1, -3, 0, 0)),
+    "atm": (101325e-9 * ase_units.GPa, (1, -3, 0, 0)),
+    "e": (1.0, (0, 0, 0, 1)),
+    "v": (1.0, (1, 0, 0, -1)),
+    "debye": (ase_units.Debye, (0, 1, 0, 1)),
+    "eang": (1.0, (0, 1, 0, 1)),
+    "ebohr": (ase_units.Bohr, (0, 1, 0, 1)),
 }
 _ALIASES = {
     "electronvolt": "ev",
@@ -95,6 +110,13 @@ _ALIASES = {
     "kbars": "kbar",
     "bars": "bar",
     "mole": "mol",
+    "d": "debye",
+    "debyes": "debye",
+    "eå": "eang",
+    "ea": "eang",
+    "eangstrom": "eang",
+    "ea0": "ebohr",
+    "volt": "v",
 }
 _ATOMIC_UNITS = {"au", "a.u.", "a.u", "atomic", "atomicunits"}
 _TOKEN = re.compile(r"([^\W\d_]+0?\.?(?:[^\W\d_]\.?)*)(?:\^?([+-]?\d))?|([/()])|([·*\s]+)")
@@ -125,6 +147,25 @@ def stress(name: str) -> float:
     return _size(name, "stress", fix, PRESSURE)
 
 
+@lru_cache(maxsize=256)
+def dipole(name: str) -> float:
+    """Return the size of a unit of dipole moments such as ``Debye`` in e Å."""
+    return _size(name, "dipole", f"Use one of {', '.join(DIPOLE)}.", DIPOLE)
+
+
+@lru_cache(maxsize=256)
+def polarizability(name: str) -> float:
+    """Return the size of a unit of polarizabilities in Å^3.
+
+    It is a volume, or a dipole moment over a field as ``e*Ang^2/V``: that over 4 pi epsilon_0.
+    """
+    size, dimension = _parse(name)
+    if dimension == (-1, 2, 0, 2):
+        return COULOMB * size
+    fix = f"Use one of {', '.join(POLARIZABILITY)}."
+    return _size(name, "polarizability", fix, POLARIZABILITY)
+
+
 def _size(name: str, quantity: str, fix: str, table: dict[str, float]) -> float:
     if name in table:
         return table[name]
@@ -142,7 +183,7 @@ def _parse(name: str) -> tuple[float, Dimension | None]:
     """Return the size and the dimension of a product of powers; no dimension if not understood."""
     text = re.sub(r"[⁻⁰¹²³⁴-⁹]+", lambda match: f"^{match[0]}", name.strip())
     text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("**", "^").lower()
-    size, powers, end = 1.0, [0, 0, 0], 0
+    size, powers, end = 1.0, [0, 0, 0, 0], 0
     signs = [1]  # of the powers, one for each open parenthesis
     divided = False
     while end < len(text):
@@ -168,4 +209,4 @@ def _parse(name: str) -> tuple[float, Dimension | None]:
             divided = False
         elif mark is not None:
             return 1.0, None
-    return size, None if len(signs) > 1 else (powers[0], powers[1], powers[2])
+    return size, None if len(signs) > 1 else (powers[0], powers[1], powers[2], powers[3])

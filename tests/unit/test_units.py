@@ -27,6 +27,12 @@ KCAL = ase_units.kcal / ase_units.mol
         (units.force, "kcal/mol/Ang kcal/(mol*Å) kcal·mol^-1·Å^-1", KCAL),
         (units.stress, "eV/Angstrom^3 eV/Å³ eV/A**3 eV*ang^-3 ev/ang3", 1.0),
         (units.stress, "kbar kB KBar", 0.1 * ase_units.GPa),
+        (units.dipole, "e*Ang e*Å e·Å eÅ", 1.0),
+        (units.dipole, "Debye debye D", ase_units.Debye),
+        (units.dipole, "e*Bohr e*a0 ea0 a.u. au", ase_units.Bohr),
+        (units.polarizability, "Ang^3 Å³ A^3", 1.0),
+        (units.polarizability, "Bohr^3 a0^3 a.u. au", ase_units.Bohr**3),
+        (units.polarizability, "e*Ang^2/V e²Å²/eV", ase_units.Hartree * ase_units.Bohr),
     ],
 )
 def test_one_unit_has_many_spellings(size, names, expected):
@@ -38,7 +44,9 @@ def test_one_unit_has_many_spellings(size, names, expected):
     ("size", "names"),
     [
         (units.energy, "kcal eV/atom eV/mol eV/Ang Ang parsec eV) (eV eV^2"),
-        (units.length, "eV nm^2 parsec"),
+        (units.length, "eV nm^2 parsec Debye e*Ang"),
+        (units.dipole, "Ang e eV Debye^2"),
+        (units.polarizability, "Ang^2 Debye e*Ang/V"),
         (units.force, "eV eV/Ang^2 GPa"),
         (units.stress, "eV eV/Ang^2 pascals"),
     ],

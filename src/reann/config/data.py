@@ -11,7 +11,7 @@ from reann.config.section import Fraction, NonNegative, OfLabels, Section
 
 
 class Units(Section):
-    """Units of the files; unset: as the files state, else eV and Å. Inside, all is eV and Å."""
+    """Units of the files; unset: as the files state, else eV and Å. Inside, all is eV, Å and e."""
 
     energy: str = "eV"
     """eV, meV, Hartree, Rydberg, kcal/mol, kJ/mol or cm^-1."""
@@ -21,6 +21,12 @@ class Units(Section):
     """Such as eV/Ang; by default energy per length."""
     stress: str | None = None
     """eV/Ang^3, GPa, kbar or bar; by default energy per length cubed."""
+    dipole: str | None = None
+    """e*Ang, Debye or e*Bohr; by default e times length."""
+    transition_dipole: str | None = None
+    """As `dipole`."""
+    polarizability: str | None = None
+    """Ang^3, Bohr^3 or e*Ang^2/V; by default length cubed."""
 
 
 class Keys(OfLabels):

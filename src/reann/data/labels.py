@@ -26,6 +26,9 @@ from reann.quantities import Quantity, labels, named, readable
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Places of the nine components in xx yy zz yz xz xy."""
+AXES = "xyz"
+ASYMMETRY = 0.01
+"""Of the largest component; programs converge polarizabilities much better."""
 
 
 def resolve_keys(samples: Iterable[ase.Atoms], data: DataConfig, where: str) -> ResolvedKeys:
@@ -174,8 +177,9 @@ def _array(
         array = array.reshape(())
     if array.shape not in shapes:
         expected = " or ".join(str(shape) if shape else "a single number" for shape in shapes)
+        six = ", where six are xx yy zz yz xz xy" if (6,) in shapes else ""
         raise UserError(
-            f"'{key}' has the shape {array.shape}; expected {expected}.",
+            f"'{key}' has the shape {array.shape}; expected {expected}{six}.",
             origin,
             "Check the key and the Properties of the frame.",
         )
@@ -189,14 +193,36 @@ def _shape(quantity: Quantity, atoms: ase.Atoms) -> tuple[int, ...]:
 def _value(
     values: dict[str, Any], key: str, quantity: Quantity, atoms: ase.Atoms, origin: str
 ) -> NDArray[np.float64]:
-    """Return the value of a structure; matrices also come as six or nine numbers."""
-    if quantity.shape != (3, 3) or quantity.per_atom:
+    """Return the value of a structure; matrices also come as six or nine numbers.
+
+    Those of atoms come as nine numbers, too, because a column of a file is a row of numbers.
+    """
+    if quantity.shape != (3, 3):
         return _array(values, key, [_shape(quantity, atoms)], origin)
+    if quantity.per_atom:
+        array = _array(values, key, [(len(atoms), 3, 3), (len(atoms), 9)], origin)
+        return array.reshape(-1, 3, 3)
     array = _array(values, key, [(6,), (9,), (3, 3)], origin)
     if array.size == 6:
         return array[VOIGT]
     matrix = array.reshape(3, 3)
+    if not quantity.from_energy:  # programs leave stresses a little unsymmetrical
+        _check_symmetric(matrix, key, origin)
     return (matrix + matrix.T) / 2
+
+
+def _check_symmetric(matrix: NDArray[np.float64], key: str, origin: str) -> None:
+    """Raise `UserError` for a matrix whose components are in another order, or of another thing."""
+    off = np.abs(matrix - matrix.T)
+    if off.max() <= ASYMMETRY * np.abs(matrix).max() or np.isnan(off).any():
+        return
+    i, j = np.unravel_index(off.argmax(), (3, 3))
+    one, other = f"{AXES[i]}{AXES[j]}", f"{AXES[j]}{AXES[i]}"
+    raise UserError(
+        f"'{key}' is not symmetric: its {one} is {matrix[i, j]:g}, its {other} {matrix[j, i]:g}.",
+        origin,
+        "Write nine numbers row by row, or six in the order xx yy zz yz xz xy.",
+    )
 
 
 def _check_finite(name: str, label: NDArray[np.float64], may_be_missing: bool, origin: str) -> None:

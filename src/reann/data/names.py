@@ -79,11 +79,13 @@ _NO_LABEL = word_set(
 )
 """Words that speak against any label."""
 _UNITS = {
-    **dict.fromkeys(("ha", "hartree", "eh", "au"), "Hartree"),
+    **dict.fromkeys(("ha", "hartree", "eh"), "Hartree"),
+    "au": "a.u.",
     **dict.fromkeys(("ry", "rydberg"), "Rydberg"),
     **{name.lower(): name for name in ("meV", "GPa", "kbar", "bar", "MPa", "Pa", "atm")},
     "kcal": "kcal/mol",
     "kj": "kJ/mol",
+    "debye": "Debye",
 }
 """Words of a name that state the unit of its numbers."""
 _DERIVATIVE = re.compile(r"(?:^|[^a-z])d(?:e|energy)[_/ ]?d(?:r|x|q|pos|xyz)(?:[^a-z]|$)")

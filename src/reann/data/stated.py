@@ -6,6 +6,7 @@ know which is right, and it is an error.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from reann import units
 from reann.config import Units
 from reann.data.names import unit_of_name, words_of
 from reann.errors import UserError
+from reann.quantities import named
 
 _UNIT = frozenset({"unit", "units"})
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -29,6 +31,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "forces": ("forces", "force"),
     "stress": ("stress", "pressure"),
     "virial": ("virial", "virials"),
+    "dipole": ("dipole", "dipoles", "dipolemoment", "mu"),
+    "transition_dipole": ("transitiondipole", "transitiondipoles", "transitiondipolemoment"),
+    "polarizability": ("polarizability", "polarizabilities", "alpha"),
 }
 """Names under which the unit of each field may be stated, besides the key of the label."""
 _SYSTEMS = {
@@ -47,6 +52,9 @@ _PARSERS: dict[str, Callable[[str], float]] = {
     "forces": units.force,
     "stress": units.stress,
     "virial": units.energy,
+    "dipole": units.dipole,
+    "transition_dipole": units.dipole,
+    "polarizability": units.polarizability,
 }
 _SAME = 1e-3
 """Relative; programs differ in the digits of their constants, units by much more."""
@@ -54,18 +62,21 @@ _SAME = 1e-3
 
 @dataclass(frozen=True)
 class Factors:
-    """What numbers of a file are multiplied by to be in eV and Å, and the names of their units."""
+    """What numbers of a file are multiplied by to be in eV, Å and e."""
 
-    energy: float
-    length: float
-    forces: float
-    stress: float
-    virial: float
-    names: Mapping[str, str]
+    sizes: Mapping[str, float]
+    """By label, and that of the length."""
+    names: Mapping[str, str] = dataclasses.field(compare=False)
+    """Of the units."""
+
+    @property
+    def length(self) -> float:
+        """The factor of positions and cell."""
+        return self.sizes["length"]
 
     def of(self, label: str) -> float:
-        """Return the factor of a label; those that packages add are read in their own unit."""
-        return getattr(self, label, 1.0)
+        """Return the factor of a label; others are read in their own unit."""
+        return self.sizes.get(label, 1.0)
 
 
 @lru_cache(maxsize=4096)
@@ -123,12 +134,12 @@ def factors(
         For a stated unit that is not known, or that contradicts the configuration.
     """
     names: dict[str, str] = {}
-    for field in _NAMES:
-        used = field in ("energy", "length") or keys.get(field) is not None
-        name = _stated(field, stated, keys.get(field), given, origin) if stated and used else None
-        name = name or getattr(given, field, None)
+    for what in _NAMES:
+        used = what in ("energy", "length") or keys.get(what) is not None
+        name = _stated(what, stated, keys.get(what), given, origin) if stated and used else None
+        name = name or getattr(given, what, None)
         if name is not None:
-            names[field] = name
+            names[what] = name
     return _sized(tuple(names.items()))
 
 
@@ -136,28 +147,35 @@ def factors(
 def _sized(known: tuple[tuple[str, str], ...]) -> Factors:
     """Return the size of units by field, those that are not known from energy and length."""
     names = dict(known)
-    sizes = {field: _PARSERS[field](name) for field, name in known}
+    sizes = {what: _PARSERS[what](name) for what, name in known}
     energy, length = sizes["energy"], sizes["length"]
-    per_length = f"{names['energy']}/{names['length']}"
+    of_length = names["length"]
+    per_length = f"{names['energy']}/{of_length}"
     derived = {
         "forces": (per_length, energy / length),
         "stress": (f"{per_length}^3", energy / length**3),
         "virial": (names["energy"], energy),
+        "dipole": (f"e*{of_length}", length),
+        "transition_dipole": (f"e*{of_length}", length),
+        "polarizability": (f"{of_length}^3", length**3),
     }
-    for field, (name, size) in derived.items():
-        names.setdefault(field, name)
-        sizes.setdefault(field, size)
-    return Factors(**sizes, names=names)
+    for label, (name, size) in derived.items():
+        names.setdefault(label, name)
+        sizes.setdefault(label, size)
+    return Factors(sizes, names)
 
 
 def notes_of_names(keys: Mapping[str, str | None]) -> list[str]:
     """Return notes about keys that end with the name of a unit."""
     found = ((label, key, unit_of_name(key)) for label, key in keys.items() if key is not None)
     return [
-        f"By its name, '{key}' is in {unit}, but it is read in eV and Å: if the name is right, set"
+        f"By its name, '{key}' is in {unit}, but it is read in {named(label).unit}: if the name is"
+        " right, set"
         f" data.units.{'energy' if label == 'virial' else label}."
         for label, key, unit in found
-        if unit is not None and label in _NAMES
+        if unit is not None
+        and label in _NAMES
+        and (named(label).from_energy or _is_known(label, unit))
     ]
 
 

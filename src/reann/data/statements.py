@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from reann.config import Units
@@ -42,7 +41,7 @@ class Statements:
     def energy(self, given: Units) -> float:
         """Return the largest unit of the energy in eV; errors as `factors`."""
         return max(
-            factors(dict(statement), {}, given, origin).energy
+            factors(dict(statement), {}, given, origin).of("energy")
             for statement, origin in self._first.items()
         )
 
@@ -60,7 +59,7 @@ class Statements:
         for statement, n in self._counts.items():
             known = factors(dict(statement), keys, given, self._first[statement])
             names = {k: v for k, v in known.names.items() if k == "length" or keys.get(k)}
-            if replace(known, names={}) != replace(usual, names={}):
+            if known != usual:
                 shown = ", ".join(
                     f"{label} in {unit}"
                     for label, unit in names.items()

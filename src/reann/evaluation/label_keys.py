@@ -87,14 +87,7 @@ def position_unit(files: list[str], units: Units) -> str:
 
 def described(keys: ResolvedKeys, units: Units) -> str:
     """Return such as ``energy 'E' in kcal/mol · forces 'F' in kcal/mol/Ang``."""
-    energy, length = units.energy, units.length
-    unit = {
-        "energy": energy,
-        "forces": units.forces or f"{energy}/{length}",
-        "stress": units.stress or f"{energy}/{length}^3",
-        "virial": energy,
-        **keys.units,
-    }
+    unit = {**factors({}, keys.chosen, units, "").names, **keys.units}
     chosen = ((label, keys.of(label)) for label in readable())
     return " · ".join(
         f"{label} '{key}' in {unit.get(label, named(label).unit)}" for label, key in chosen if key
