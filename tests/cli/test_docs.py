@@ -112,24 +112,43 @@ def test_the_how_to_upgrades_a_descriptor_of_ones_own(tmp_path):
     page = DOCS / "how-to" / "hosts.md"
     copy_data(tmp_path / "data")
     (tmp_path / "ethanol.xyz").write_bytes(unpacked(tmp_path / "data" / "ethanol_train.xyz.gz"))
-    text = page.read_text(encoding="utf-8")
-    (code,) = re.findall(
-        r'^```python title="inertia.py"\n(.*?)^```', text, re.MULTILINE | re.DOTALL
-    )
-    (tmp_path / "inertia.py").write_text(code)
-    # What an installation of the package leaves behind.
-    ((_, project),) = blocks(page, "toml")
-    assert project.startswith('[project.entry-points."reann.hosts"]\n')
-    installed = tmp_path / "inertia-1.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: inertia\nVersion: 1\n")
-    points = project.partition("\n")[2].replace('"', "")
-    (installed / "entry_points.txt").write_text(f"[reann.hosts]\n{points}")
+    install_package(page, "inertia", "reann.hosts", tmp_path)
     verbs = [words[1] for words in run_page(page, tmp_path)]
     assert verbs == ["new", "train", "new", "train", "md"]
     config = yaml.safe_load((tmp_path / "runs" / "ethanol" / "config.yaml").read_text())
     assert config["model"]["host"] == "inertia"
     assert config["model"]["host_options"] == {"powers": 2}
+
+
+def install_package(page, name, group, folder):
+    """Write the module of a page, and what an installation of its package leaves behind."""
+    text = page.read_text(encoding="utf-8")
+    (code,) = re.findall(
+        rf'^```python title="{name}.py"\n(.*?)^```', text, re.MULTILINE | re.DOTALL
+    )
+    (folder / f"{name}.py").write_text(code)
+    ((_, project),) = blocks(page, "toml")
+    assert project.startswith(f'[project.entry-points."{group}"]\n')
+    installed = folder / f"{name}-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    points = project.partition("\n")[2].replace('"', "")
+    (installed / "entry_points.txt").write_text(f"[{group}]\n{points}")
+
+
+def test_the_how_to_adds_a_quantity_of_ones_own(tmp_path):
+    install_package(DOCS / "how-to" / "tensors.md", "nics", "reann.quantities", tmp_path)
+    code = """
+from ase.build import molecule
+from reann.config import ModelConfig
+from reann.model import build
+from reann.potential import Potential
+
+config = ModelConfig(outputs=["nics"], channels=3)
+found = Potential(build(config, [1, 8], seed=0)).predict(molecule("H2O"), ["nics"])
+assert found["nics"].shape == (3, 3, 3)
+"""
+    execute([sys.executable, "-c", code], tmp_path)
 
 
 def unpacked(path):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import ase
+import ase.io
 import numpy as np
 import pytest
 from ase import units as ase_units
 
-from reann.config import Config, DataConfig
+from reann.config import Config, DataConfig, ModelConfig
+from reann.data.dataset import open_dataset
 from reann.data.labels import extract, resolve_keys
 from reann.errors import UserError
 from reann.evaluation.label_keys import described
 from reann.quantities import OF_HEADS
+from reann.training.describe import notes_of_outputs
 
 ALPHA = np.array([[1.5, 0.1, 0.2], [0.1, 1.6, 0.3], [0.2, 0.3, 1.7]])
 SIX = [1.5, 1.6, 1.7, 0.3, 0.2, 0.1]
@@ -130,3 +134,19 @@ def test_labels_of_outputs_are_read_under_their_own_names_unless_others_are_give
     }
     keys = Config.model_validate(values).data.keys
     assert (keys.of("dipole"), keys.of("charges"), keys.of("gap")) == ("mu", "charges", None)
+
+
+def test_what_labels_may_be_wrong_is_noted_before_a_training(tmp_path: Path) -> None:
+    structures = [water(dipole=np.ones(3), polarizability=SIX) for _ in range(3)]
+    slab = structures[1]
+    slab.pbc, slab.cell = (True, True, False), [9.0, 9.0, 9.0]
+    structures[2].info["polarizability"] = [1.5, 0.1, 1.6, 0.2, 0.3, 1.7]  # xx xy yy xz yz zz
+    path = str(tmp_path / "a.xyz")
+    ase.io.write(path, structures, format="extxyz")
+    model = ModelConfig(outputs=["dipole", "polarizability"])
+    data = DataConfig.model_validate({"train": path, "keys": {n: n for n in model.outputs}})
+    notes = notes_of_outputs(model, open_dataset(path, data, 3.0, tmp_path / "cache"))
+    assert "must all be on one branch of the polarization" in notes[0]
+    assert "the polarizability of 1 structure" in notes[1]
+    assert "a.xyz#2, has a negative eigenvalue" in notes[1]
+    assert len(notes) == 2

@@ -18,6 +18,7 @@ from reann.config.section import flat
 from reann.errors import UserError, counted
 from reann.model_file import way_back
 from reann.potential import Ensemble, Potential, load
+from reann.quantities import named
 from reann.terminal import Terminal
 from reann.training.describe import describe_host
 from reann.training.folder import REPORT, run_files
@@ -70,6 +71,9 @@ def model_lines(path: Path) -> Iterator[Line]:
     yield "elements", ", ".join(potential.elements)
     yield "cutoff", f"{potential.cutoff:g} Å"
     yield from architecture(potential)
+    outputs = (f"{name} ({named(name).unit})" for name in potential.model.output_names)
+    if listed := ", ".join(outputs):
+        yield "outputs", listed
     yield "units", f"{header['units']['energy']}, {header['units']['length']}"
     yield "precision", f"networks {header['precision']}, energies float64"
     yield from reference_energies(potential)

@@ -64,20 +64,31 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
             if part is not None and part.dataset is not data
             for note in part.dataset.notes
         ),
-        *_periodic_dipoles(m, data),
+        *(f"note      {note}" for note in notes_of_outputs(m, data)),
         *_neighbor_warning(data, parts.mean_neighbors),
     ]
 
 
-def _periodic_dipoles(config: ModelConfig, data: Dataset) -> list[str]:
-    """Return what holds for dipole moments of periodic structures, if they are trained."""
-    if "dipole" not in config.outputs or not data.periodic:
-        return []
-    note = (
-        "note      dipoles of periodic structures are sums of atomic dipoles: their labels must all"
-        " be on one branch of the polarization"
-    )
-    return [note]
+def notes_of_outputs(config: ModelConfig, data: Dataset) -> list[str]:
+    """Return what a user should know about labels of outputs besides the energy."""
+    notes = []
+    if "dipole" in config.outputs and data.periodic:
+        notes.append(
+            "dipoles of periodic structures are sums of atomic dipoles: their labels must all be on"
+            " one branch of the polarization"
+        )
+    if "polarizability" in config.outputs and data.has("polarizability"):
+        alpha = data.label("polarizability")
+        known = np.isfinite(alpha).all((1, 2))
+        negative = np.flatnonzero(known)[np.linalg.eigvalsh(alpha[known])[:, 0] < 0.0]
+        if len(negative):
+            notes.append(
+                f"the polarizability of {counted(len(negative), 'structure')}, such as"
+                f" {data.origin(negative[0])}, has a negative eigenvalue, which no static one of a"
+                " ground state has: the opposite sign, or six numbers in another order than xx yy"
+                " zz yz xz xy?"
+            )
+    return notes
 
 
 def describe_host(config: ModelConfig) -> list[str]:
