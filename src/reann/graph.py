@@ -5,8 +5,9 @@ A single system is a batch of one. Everything the model needs is here, everythin
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -37,10 +38,14 @@ class Graph:
     neighbor: Int[Tensor, " edges"]
     """Index of the neighbor of each edge, int32."""
     edge_shift: Int[Tensor, "edges 3"]
-    labels: dict[str, Tensor] = field(default_factory=dict)
+    labels: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     """Labels of `reann.quantities`, first axis atoms or systems, and weight (systems,)."""
     head: Int[Tensor, " systems"] | None = None
     """Index of the head of the model that the labels belong to; None: the first of all."""
+    charge: Float[Tensor, " systems"] | None = None
+    """Total charge in e, float64; None: neutral."""
+    field: Float[Tensor, "systems 3"] | None = None
+    """Electric field in V/Å, float64; None: no field."""
 
     @property
     def n_atoms(self) -> int:
@@ -82,6 +87,14 @@ class Graph:
         """Return the index of the head of each system."""
         return self.system.new_zeros(self.n_systems) if self.head is None else self.head
 
+    def charges(self) -> Float[Tensor, " systems"]:
+        """Return the total charge of each system, e."""
+        return self.cell.new_zeros(self.n_systems) if self.charge is None else self.charge
+
+    def fields(self) -> Float[Tensor, "systems 3"]:
+        """Return the electric field of each system, V/Å."""
+        return self.cell.new_zeros(self.n_systems, 3) if self.field is None else self.field
+
     def edge_vectors(self) -> Float[Tensor, "edges 3"]:
         """Return r_ij = r_j - r_i in Å, the only place where edge vectors are computed."""
         center, neighbor = self.center, self.neighbor
@@ -119,6 +132,8 @@ class Graph:
             edge_shift=change(self.edge_shift),
             labels={name: change(label) for name, label in self.labels.items()},
             head=None if self.head is None else change(self.head),
+            charge=None if self.charge is None else change(self.charge),
+            field=None if self.field is None else change(self.field),
         )
 
     @staticmethod
@@ -143,10 +158,15 @@ class Graph:
                 name: torch.cat([graph.labels[name] for graph in graphs])
                 for name in graphs[0].labels
             },
-            head=None
-            if all(graph.head is None for graph in graphs)
-            else torch.cat([graph.heads() for graph in graphs]),
+            head=_joined([g.head for g in graphs], [g.heads() for g in graphs]),
+            charge=_joined([g.charge for g in graphs], [g.charges() for g in graphs]),
+            field=_joined([g.field for g in graphs], [g.fields() for g in graphs]),
         )
+
+
+def _joined(given: Sequence[Tensor | None], values: Sequence[Tensor]) -> Tensor | None:
+    """Return the values of all graphs, None if none of them was given."""
+    return None if all(each is None for each in given) else torch.cat(list(values))
 
 
 def _offsets(sizes: list[int]) -> list[int]:

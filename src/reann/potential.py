@@ -233,7 +233,8 @@ def predict_one(
             f"pbc is {atoms.pbc.tolist()}",
             "Ask for `virial` (eV), which every structure has.",
         )
-    graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
+    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs)
+    graph = graph.to(potential.device)
     return {
         name: value.cpu().numpy() if is_per_atom(name) else value.cpu().numpy()[0].copy()
         for name, value in potential.evaluate(graph, names, engine).items()

@@ -16,7 +16,7 @@ from reann.config.model import ModelConfig, NetworkConfig, ZBLConfig
 from reann.config.run import RunConfig
 from reann.config.section import Section
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
-from reann.quantities import labels
+from reann.quantities import SOUGHT, inputs_of, labels
 
 __all__ = [
     "Config",
@@ -53,12 +53,17 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_labels_of_outputs(cls, values: Any) -> Any:
-        """Let labels of outputs that are not sought in files have their own names as keys."""
+    def _read_what_the_model_has(cls, values: Any) -> Any:
+        """Let labels of outputs that are not sought in files have their own names as keys.
+
+        Inputs of the model are sought.
+        """
         if not isinstance(values, Mapping):
             return values
-        outputs, data = _entry(values.get("model"), "outputs") or [], values.get("data")
+        data = values.get("data")
+        outputs = _entry(values.get("model"), "outputs") or []
         own = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
+        own |= dict.fromkeys(inputs_of(outputs), SOUGHT)
         if not own:
             return values
         if isinstance(data, DataConfig):

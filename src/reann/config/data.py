@@ -47,6 +47,11 @@ class Keys(OfLabels):
     head: str | None = None
     """Name of the head of the model that the labels of a structure belong to (`model.heads`); the
     first one where absent. Never found without being named here."""
+    charge: str | None = None
+    """Total charge of a structure in e, 0 where absent. Found where the model asks for it."""
+    field: str | None = None
+    """External electric field in V/Å, three numbers, 0 where absent. Found where the model asks for
+    it."""
 
 
 class IndexSplit(Section):

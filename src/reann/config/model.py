@@ -31,7 +31,7 @@ from reann.facts import (
     RadialBasis,
     RadialWidth,
 )
-from reann.quantities import labels, named, with_needs
+from reann.quantities import inputs_of, labels, named, with_needs
 
 
 def _is_output(name: str) -> str:
@@ -160,6 +160,11 @@ class ModelConfig(Section):
     def all_outputs(self) -> list[str]:
         """Outputs, behind those that they are computed from."""
         return [name for name in with_needs(self.outputs) if named(name).role == "label"]
+
+    @property
+    def inputs(self) -> list[str]:
+        """What the model asks of a structure besides its atoms and its cell."""
+        return inputs_of(self.outputs)
 
     @property
     def reads_states(self) -> bool:

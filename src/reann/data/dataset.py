@@ -32,7 +32,7 @@ from reann.data.sources import (
     weight_factors,
 )
 from reann.graph import Graph
-from reann.quantities import label_names, labels
+from reann.quantities import inputs, label_names, labels
 
 Index = int | np.integer
 Indices = Sequence[Index] | NDArray[Any]
@@ -173,11 +173,18 @@ class Dataset:
             edge_shift=torch.from_numpy(shift),
             labels=labels,
             head=None if self.head is None else torch.from_numpy(self.head[indices]),
+            **{
+                quantity.name: torch.from_numpy(self.rows(quantity.name, indices))
+                for quantity in inputs()
+                if self.has(quantity.name)
+            },
         )
 
     def atoms(self, index: Index) -> ase.Atoms:
-        """Return a structure without its labels."""
+        """Return a structure without its labels; what a model asks of it besides is in `info`."""
+        given = [quantity.name for quantity in inputs() if self.has(quantity.name)]
         return ase.Atoms(
+            info={name: self._arrays[name][index] for name in given},
             numbers=self.rows("numbers", [index]),
             positions=self.rows("positions", [index]),
             cell=self._arrays["cell"][index],

@@ -14,7 +14,7 @@ from reann.data.names import every_name, names_of
 from reann.data.resolved import ResolvedKeys
 from reann.data.stated import states_unit
 from reann.errors import UserError, counted, did_you_mean, listed
-from reann.quantities import forms_of, label_names, named, readable
+from reann.quantities import SOUGHT, Quantity, forms_of, inputs, label_names, named, readable
 
 FREE_ENERGY_GAP = 1e-3
 """eV/atom; beyond it the free energy, which the forces belong to, is not the energy."""
@@ -42,6 +42,7 @@ class KeyCensus(KeyCounts):
             adds = chosen[label] is None or self._adds(chosen[form], label, chosen)
             if form != label and form not in asked and (label in asked or not adds):
                 chosen[form] = None
+        chosen |= {q.name: self._choose_input(q, data, where) for q in inputs()}
         notes = []
         for label in (name for name, of in readable().items() if named(of).needs_volume):
             if chosen[label] is not None and not any(full for _, full in self._kinds):
@@ -59,6 +60,11 @@ class KeyCensus(KeyCounts):
             for label in readable()
             if chosen[label] not in (None, label, "free_energy") and label not in asked
         ]
+        notes += [
+            f"The {q.about} is read from '{chosen[q.name]}'."
+            for q in inputs()
+            if chosen[q.name] not in (None, q.name, data.keys.of(q.name))
+        ]
         notes += self.check_unclaimed(data, where, chosen)
         if not any(chosen[label] for label in readable()):
             raise UserError(
@@ -67,6 +73,8 @@ class KeyCensus(KeyCounts):
                 f"Name their keys in data.keys. {self._existing()}",
             )
         counts = self._check_missing(chosen, data, where)
+        given = {q.name: key for q in inputs() if (key := chosen[q.name]) is not None}
+        counts |= {name: self._counts[key] for name, key in given.items()}
         units, lines = self._statements.resolve(chosen, data.units)
         used = [label for label in readable() if chosen[label] is not None]
         notes += [*lines, *self._weights.notes(used, masks=data.ignore_forces_of is None)]
@@ -152,6 +160,22 @@ class KeyCensus(KeyCounts):
             for (isolated, full), kind in self._kinds.items()
             if not (by_positions and isolated) and (full or not needs_volume)
         ]
+
+    def _choose_input(self, quantity: Quantity, data: DataConfig, where: str) -> str | None:
+        """Return the key of what a model asks of a structure; nothing is asked about others."""
+        name, key = quantity.name, data.keys.of(quantity.name)
+        if key is None:
+            return None
+        if key != SOUGHT:
+            return self._choose(name, data, where)
+        names = names_of(name, self._counts)
+        if len(names) > 1:
+            raise UserError(
+                f"Several keys could be the {quantity.about}: {listed(names)}.",
+                where,
+                f"Set data.keys.{name} to the right one, or to null.",
+            )
+        return names[0] if names else None
 
     def _choose(self, label: str, data: DataConfig, where: str) -> str | None:
         if label in data.keys.model_fields_set:

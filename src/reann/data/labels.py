@@ -7,7 +7,7 @@ would zero the forces on fixed atoms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ase
@@ -22,7 +22,7 @@ from reann.data.stated import Factors, factors, stated_units
 from reann.data.values import values_of
 from reann.data.weights import masked_atoms, without_weight
 from reann.errors import UserError, did_you_mean, listed, shortened
-from reann.quantities import Quantity, labels, named, readable
+from reann.quantities import Quantity, inputs, labels, named, readable
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Places of the nine components in xx yy zz yz xz xy."""
@@ -61,6 +61,7 @@ def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str)
     given = read_labels(atoms, keys, data, origin)
     for name in empty.keys() & given.keys():
         _check_finite(name, given[name], data.missing == "allow", origin)
+    given |= read_inputs(atoms, keys.chosen, origin)
     if "forces" in given:
         choice = data.ignore_forces_of
         mask = masked_atoms(atoms) if choice is None else ignored_atoms(atoms, choice, origin)
@@ -94,6 +95,25 @@ def read_labels(
     for name in ("group", "head"):
         if (key := keys.of(name)) in values:
             given[name] = str(values[key])
+    return given
+
+
+def read_inputs(
+    atoms: ase.Atoms, keys: Mapping[str, str], origin: str
+) -> dict[str, NDArray[np.float64]]:
+    """Return what a model asks of a structure under keys by name, in the units of the table.
+
+    Raises
+    ------
+    UserError
+        For a wrong shape or type, and numbers that are not finite.
+    """
+    values = values_of(atoms)
+    given = {}
+    for quantity in inputs():
+        if (key := keys.get(quantity.name)) in values:
+            given[quantity.name] = _array(values, key, [quantity.shape], origin)
+            _check_finite(quantity.name, given[quantity.name], False, origin)
     return given
 
 

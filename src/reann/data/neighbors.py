@@ -8,6 +8,7 @@ non-periodic direction (a dummy vector, zeros) is never used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ase
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from vesin import NeighborList
 
 from reann import native
+from reann.data.labels import read_inputs
 from reann.errors import UserError, listed
 from reann.facts import FLATTEST_CELL, SHORTEST_DISTANCE
 from reann.graph import Graph
@@ -165,19 +167,34 @@ def checked_neighbors(atoms: ase.Atoms, cutoff: float, where: str = "") -> Neigh
     return found
 
 
-def graph_from_atoms(atoms: ase.Atoms, cutoff: float, where: str = "") -> Graph:
+def graph_from_atoms(
+    atoms: ase.Atoms, cutoff: float, where: str = "", inputs: Sequence[str] = ()
+) -> Graph:
     """Return the graph of one structure, float64, without labels.
+
+    Parameters
+    ----------
+    inputs
+        Names of what `atoms.info` may state: `charge` in e, `field` in V/Å.
 
     Raises
     ------
     UserError
-        As `checked_neighbors`.
+        As `checked_neighbors`, and for inputs of the wrong shape or type.
     """
-    return graph_of(atoms, checked_neighbors(atoms, cutoff, where))
+    return graph_of(atoms, checked_neighbors(atoms, cutoff, where), inputs)
 
 
-def graph_of(atoms: ase.Atoms, neighbors: Neighbors) -> Graph:
+def inputs_of(atoms: ase.Atoms, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return what `atoms.info` states under some names of inputs; errors as `read_inputs`."""
+    stated = {name: name for name in names if name in atoms.info}
+    return read_inputs(atoms, stated, str(atoms.symbols)) if stated else {}
+
+
+def graph_of(atoms: ase.Atoms, neighbors: Neighbors, inputs: Sequence[str] = ()) -> Graph:
     """Return the graph of one structure with these neighbors, float64, without labels."""
+    values = inputs_of(atoms, inputs)
+    given = {name: torch.from_numpy(value[None]) for name, value in values.items()}
     return Graph(
         positions=torch.tensor(atoms.positions, dtype=torch.float64),
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
@@ -187,6 +204,8 @@ def graph_of(atoms: ase.Atoms, neighbors: Neighbors) -> Graph:
         first=torch.from_numpy(neighbors.first),
         neighbor=torch.from_numpy(neighbors.neighbor),
         edge_shift=torch.from_numpy(neighbors.crossed),
+        charge=given.get("charge"),
+        field=given.get("field"),
     )
 
 

@@ -13,7 +13,7 @@ from reann.data.cache import CacheWriter, Rows
 from reann.data.neighbors import checked_neighbors
 from reann.data.pieces import Content
 from reann.data.resolved import ResolvedKeys
-from reann.quantities import labels
+from reann.quantities import inputs, labels
 
 _REAL = ("<f8",)
 _NATURAL = ("u1", "<u2", "<u4")
@@ -50,6 +50,7 @@ class RowBuilder:
     def __init__(self, keys: Sequence[ResolvedKeys], cutoff: float) -> None:
         self.cutoff = cutoff
         self.labels = [q for q in labels() if any(each.holds(q.name) for each in keys)]
+        self.labels += [q for q in inputs() if any(each.of(q.name) is not None for each in keys)]
         self._has_heads = any(each.of("head") is not None for each in keys)
         head: dict[str, Rows] = {"head": ((), _NATURAL)} if self._has_heads else {}
         self.arrays = ARRAYS | head | {q.name: (q.shape, _REAL) for q in self.labels}
@@ -129,9 +130,11 @@ class RowBuilder:
     def _absent(
         self, own: Mapping[str, Any], n: int, n_atoms: int
     ) -> dict[str, NDArray[np.float64]]:
-        """Return NaN for the labels that other files have."""
+        """Return NaN for the labels that other files have, and what holds without an input."""
         return {
-            q.name: np.full((n_atoms if q.per_atom else n, *q.shape), np.nan)
+            q.name: np.full(
+                (n_atoms if q.per_atom else n, *q.shape), np.nan if q.default is None else q.default
+            )
             for q in self.labels
             if q.name not in own
         }

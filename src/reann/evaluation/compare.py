@@ -86,8 +86,9 @@ def predict_unlabeled(
     def batches() -> Iterator[_Batch]:
         graphs: list[Graph] = []
         origins: list[str] = []
+        inputs = potential.model.inputs
         for atoms, origin in structures:
-            graph = graph_from_atoms(atoms, potential.cutoff, origin)
+            graph = graph_from_atoms(atoms, potential.cutoff, origin, inputs)
             if graphs and sum(g.n_edges + 1 for g in graphs) + graph.n_edges >= max_edges:
                 yield _Batch(Graph.batch(graphs), origins, [""] * len(origins))
                 graphs, origins = [], []

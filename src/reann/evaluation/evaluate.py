@@ -28,6 +28,7 @@ from reann.evaluation.comparison import Evaluation
 from reann.evaluation.label_keys import conventions, described, position_unit
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
+from reann.quantities import SOUGHT
 from reann.terminal import Terminal
 
 
@@ -71,8 +72,9 @@ def evaluate(
     names = [str(file) for file in files]
     metadata = potential.metadata if as_trained else {}
     known = conventions(names, metadata, keys or Keys(), units or Units())
-    by_group = known.keys.model_copy(update={"group": group}) if group else known.keys
-    data = DataConfig(train=names, keys=by_group, units=known.units, missing="allow")
+    sought = {n: SOUGHT for n in potential.model.inputs if known.keys.of(n) is None}
+    keys = known.keys.model_copy(update=sought | ({"group": group} if group else {}))
+    data = DataConfig(train=names, keys=keys, units=known.units, missing="allow")
     with ExitStack() as stack:
         if known.labeled:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reann-")))

@@ -37,9 +37,9 @@ class Calculator(ase_calculator.Calculator):
     means, and `energy_std`, `forces_std`, `stress_std` beside them. The property `extrapolation`
     is computed only where it is asked for, with `get_property`: how far the density of each atom
     lies outside the range of the training, in widths of this range; of an ensemble, for the
-    member that extrapolates furthest. Positions are never changed; forces are those of the
-    potential, and ASE applies the constraints. Threads may share a calculator: they compute one
-    after the other.
+    member that extrapolates furthest. Models whose outputs depend on the total charge read it from
+    `atoms.info["charge"]` (e). Positions are never changed; forces are those of the potential, and
+    ASE applies the constraints. Threads may share a calculator: they compute one after the other.
 
     Parameters
     ----------
@@ -90,6 +90,7 @@ class Calculator(ase_calculator.Calculator):
         self.backend = choice.chosen(engine, (member.model for member in self.potential.members))
         self.skin = skin
         self.others = frozenset(self.potential.model.output_names)
+        self.inputs = self.potential.model.inputs
         names = USUAL | EXTRAPOLATION | self.others
         self.implemented_properties = ["free_energy", *sorted(names)]
         self._prepare()
@@ -203,7 +204,7 @@ class Calculator(ase_calculator.Calculator):
         old = self.atoms
         if old is None or len(old) != len(atoms):
             return list(ase_calculator.all_changes)
-        return [
+        changes = [
             name
             for name, was, is_now in (
                 ("positions", old.arrays["positions"], atoms.arrays["positions"]),
@@ -213,6 +214,8 @@ class Calculator(ase_calculator.Calculator):
             )
             if was.tobytes() != is_now.tobytes()
         ]
+        given = ((name, old.info.get(name), atoms.info.get(name)) for name in self.inputs)
+        return changes + [name for name, was, now in given if not np.array_equal(was, now)]  # pyright: ignore[reportArgumentType]
 
     def fraction_extrapolating(self) -> float:
         """Return the fraction of atoms of the last structure outside the range of the training.

@@ -22,7 +22,7 @@ class GraphStep:
         """Return named results; those of an ensemble are means, and standard deviations."""
         if not atoms.pbc.all():
             names -= {"stress"}
-        graph = neighbors.graph(atoms).to(self.potential.device)
+        graph = neighbors.graph(atoms, self.potential.model.inputs).to(self.potential.device)
         found = self.potential.evaluate(graph, names, engine=self.backend)
         return {name: _as_ase(name, x.detach().cpu().numpy()) for name, x in found.items()}
 

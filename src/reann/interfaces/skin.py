@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ase
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +63,11 @@ class SkinList:
         self._made_at, self._made_for = atoms.positions.copy(), _frame(atoms)
         self.n_builds += 1
 
-    def graph(self, atoms: ase.Atoms) -> Graph:
-        """Return the graph of the structure, with the pairs inside the cutoff only."""
+    def graph(self, atoms: ase.Atoms, inputs: Sequence[str] = ()) -> Graph:
+        """Return the graph of the structure, with the pairs inside the cutoff only.
+
+        `inputs` are names of what `atoms.info` may state besides.
+        """
         if not self.holds(atoms):
             self.build(atoms)
         pairs = self.pairs
@@ -72,7 +77,7 @@ class SkinList:
             checked_neighbors(atoms, self.cutoff)  # says which atoms coincide
         # The cutoff function would zero the pairs of the skin; without them the model is faster.
         near = squared < self.cutoff**2
-        return graph_of(atoms, pairs.kept(near))
+        return graph_of(atoms, pairs.kept(near), inputs)
 
 
 def _frame(atoms: ase.Atoms) -> tuple[bytes, ...]:

@@ -187,6 +187,11 @@ class Reann(nn.Module):
         return tuple(self.output_heads)
 
     @property
+    def inputs(self) -> list[str]:
+        """What it asks of a structure besides its atoms and its cell."""
+        return self.config.inputs
+
+    @property
     def has_range(self) -> bool:
         """Whether the range of the density was recorded, be it for one element only."""
         return bool(self._in_training().any())

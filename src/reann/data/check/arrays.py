@@ -15,6 +15,7 @@ from reann.data.check.bonds import Bonds
 from reann.data.check.projections import project
 from reann.data.check.record import Record, measure_arrays, measure_distances
 from reann.data.dataset import Dataset
+from reann.quantities import inputs
 
 Array = NDArray[np.float64]
 
@@ -72,6 +73,13 @@ def labels_of(dataset: Dataset, index: int) -> dict[str, Any]:
     return {name: value for name, value in shaped.items() if np.isfinite(value).all()}
 
 
+def _inputs(dataset: Dataset, indices: NDArray[np.int64]) -> Array:
+    """Return what structures state for the model, (structures, numbers)."""
+    names = [quantity.name for quantity in inputs() if dataset.has(quantity.name)]
+    each = [dataset.rows(name, indices).reshape(len(indices), -1) for name in names]
+    return np.concatenate([np.empty((len(indices), 0)), *each], axis=1)
+
+
 def _chunk(
     dataset: Dataset, indices: NDArray[np.int64], compositions: NDArray[np.int64]
 ) -> list[Record]:
@@ -83,6 +91,7 @@ def _chunk(
     n_alone = np.where(sizes > 1, np.add.reduceat(alone, ends - sizes, dtype=np.int64), 0)
     projections = _projections(positions, cells, sizes, ends)
     volumes = np.where(pbc.all(axis=1), np.abs(np.linalg.det(cells)), 0.0)
+    given = _inputs(dataset, indices)
     records: list[Record] = []
     for k, (index, end, size) in enumerate(zip(indices, ends, sizes, strict=True)):
         atoms = slice(end - size, end)
@@ -107,6 +116,7 @@ def _chunk(
                 lonely=tuple(lonely),
                 n_lonely=int(n_alone[k]),
                 volume=float(volumes[k]),
+                inputs=tuple(given[k].tolist()),
             )
         )
     if dataset.has("energy"):

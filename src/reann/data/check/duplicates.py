@@ -35,7 +35,7 @@ def twins(records: Sequence[Record]) -> list[Twins]:
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for index, record in enumerate(records):
         if record.n_atoms:
-            groups[record.order, record.composition].append(index)
+            groups[record.order, record.composition, record.inputs].append(index)
     pairs: list[tuple[int, int]] = []
     for members in groups.values():
         if len(members) > 1:

@@ -123,6 +123,8 @@ class Record:
     """There is a stress or virial, but no volume."""
     conditions: tuple[tuple[str, Any], ...] = ()
     """Charge, spin, field and the like, which the model does not know."""
+    inputs: tuple[float, ...] = ()
+    """What the model asks of a structure besides: structures that differ in it are not alike."""
 
 
 def collides(record: Record) -> bool:
