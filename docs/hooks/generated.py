@@ -14,7 +14,7 @@ import typer
 from reann.cli import app
 from reann.config import Config, ModelConfig
 from reann.config.presets import OF_OTHER_MESSAGES, PRESETS
-from reann.quantities import BUILT_IN, OF_HEADS
+from reann.quantities import BUILT_IN, INPUTS, OF_HEADS
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -40,15 +40,15 @@ def readme() -> str:
 def quantities_reference() -> str:
     """Return a table of what structures are labeled with and what potentials give."""
     lines = ["| name | meaning | shape | unit | label | errors in |", "| --- " * 6 + "|"]
-    for quantity in (*BUILT_IN, *OF_HEADS):
+    for quantity in (*BUILT_IN, *OF_HEADS, *INPUTS):
         shape = ["atoms"] * quantity.per_atom + [str(n) for n in quantity.shape]
-        is_label = quantity.role == "label"
+        is_label, kind = quantity.role == "label", "given" if quantity.role == "input" else ""
         cells = [
             f"`{quantity.name}`",
             quantity.about,
             " × ".join(shape) or "a number",
             quantity.unit.replace("^3", "³"),
-            "yes" if is_label else f"as {quantity.read_as}" if quantity.read_as else "",
+            "yes" if is_label else f"as {quantity.read_as}" if quantity.read_as else kind,
             quantity.error_unit.shown if is_label else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -117,6 +117,36 @@ def test_charges_add_up_to_zero_and_are_those_of_the_dipole(
     np.testing.assert_allclose(change, [0.0 if pbc else 2.0 * q[3:].sum(), 0.0, 0.0], atol=1e-9)
 
 
+@pytest.mark.parametrize("pbc", [False, True])
+def test_charges_of_an_ion_add_up_to_its_charge(potential: Potential, pbc: bool) -> None:
+    atoms = random_atoms(3, 5, (pbc,) * 3)
+    neutral = potential.predict(atoms, ["charges"], "torch")["charges"]
+    atoms.info["charge"] = -2
+    q = potential.predict(atoms, ["charges"], "torch")["charges"]
+    assert q.sum() == pytest.approx(-2.0, abs=1e-12)
+    np.testing.assert_allclose(q - neutral, -0.4, atol=1e-12)
+
+
+def test_the_dipole_of_an_ion_is_that_about_its_center_of_mass(potential: Potential) -> None:
+    atoms, names = molecule_of(5), ["dipole", "charges"]
+    neutral = potential.predict(atoms, names, "torch")
+    atoms.info["charge"] = 1.0
+    ion = potential.predict(atoms, names, "torch")
+    change = atoms.positions.mean(0) - atoms.get_center_of_mass()
+    np.testing.assert_allclose(ion["dipole"] - neutral["dipole"], change, atol=1e-12)
+    atoms.positions += [30.0, 0.0, -7.0]
+    elsewhere = potential.predict(atoms, names, "torch")
+    np.testing.assert_allclose(elsewhere["dipole"], ion["dipole"], atol=1e-10)
+
+
+def test_a_calculator_follows_the_charge(potential: Potential) -> None:
+    atoms = molecule_of(4)
+    atoms.calc = Calculator(potential)
+    assert atoms.get_charges().sum() == pytest.approx(0.0, abs=1e-12)
+    atoms.info["charge"] = 1
+    assert atoms.get_charges().sum() == pytest.approx(1.0, abs=1e-12)
+
+
 def test_what_distant_molecules_have_adds_up_or_is_their_mean(potential: Potential) -> None:
     far = two_molecules()
     parts = [potential.predict(a, ALL, "torch") for a in (far[:3], far[3:])]
@@ -133,7 +163,9 @@ def test_what_distant_molecules_have_adds_up_or_is_their_mean(potential: Potenti
 
 def test_gradients_of_a_training_are_slopes() -> None:
     model = model_of(outputs=ALL)
-    graph = Graph.batch([graph_from_atoms(molecule_of(n, n), CUTOFF) for n in (3, 5)])
+    molecules = [molecule_of(n, n) for n in (3, 5)]
+    molecules[0].info["charge"] = 1.0
+    graph = Graph.batch([graph_from_atoms(a, CUTOFF, inputs=model.inputs) for a in molecules])
     found = evaluate(model, graph, ALL)
     generator = torch.Generator().manual_seed(1)
     labels = {k: x + torch.randn(x.shape, generator=generator) for k, x in found.items()}

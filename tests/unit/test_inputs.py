@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
+from pydantic import ValidationError
 
 from reann.config import Config, DataConfig, Keys
 from reann.data.dataset import Dataset, open_dataset
@@ -95,6 +96,14 @@ def test_a_dipole_asks_for_the_charge() -> None:
     own = {"train": "x.xyz", "keys": {"charge": None}}
     assert Config.model_validate({"data": own, "model": model}).data.keys.charge is None
     assert Config.model_validate({"data": own}).model.inputs == []
+
+
+def test_a_charge_that_nothing_depends_on_is_not_named_in_vain() -> None:
+    data = {"train": "x.xyz", "keys": {"charge": "Q"}}
+    with pytest.raises(ValidationError, match="remove it, or add dipole or charges to"):
+        Config.model_validate({"data": data})
+    outputs = {"outputs": ["charges"]}
+    assert Config.model_validate({"data": data, "model": outputs}).data.keys.charge == "Q"
 
 
 def test_graphs_take_them_from_info_where_a_model_asks() -> None:

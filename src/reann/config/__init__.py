@@ -16,7 +16,7 @@ from reann.config.model import ModelConfig, NetworkConfig, ZBLConfig
 from reann.config.run import RunConfig
 from reann.config.section import Section
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
-from reann.quantities import SOUGHT, inputs_of, labels
+from reann.quantities import SOUGHT, inputs, inputs_of, labels, named
 
 __all__ = [
     "Config",
@@ -72,6 +72,19 @@ class Config(Section):
         elif isinstance(data, Mapping) and isinstance(data.get("keys"), Mapping | None):
             data = {**data, "keys": {**own, **(data.get("keys") or {})}}
         return {**values, "data": data}
+
+    @model_validator(mode="after")
+    def _uses_its_inputs(self) -> Config:
+        keys = {q.name: self.data.keys.of(q.name) for q in inputs()}
+        used = self.model.inputs
+        for name in (n for n, key in keys.items() if key not in (None, SOUGHT) and n not in used):
+            needing = [q.name for q in labels() if name in inputs_of([q.name])]
+            outputs = f", or add {' or '.join(needing)} to model.outputs" if needing else ""
+            raise ValueError(
+                f"data.keys.{name} is '{keys[name]}', and nothing that the model gives depends on"
+                f" the {named(name).about}: remove it{outputs}"
+            )
+        return self
 
 
 def _entry(section: Any, name: str) -> Any:

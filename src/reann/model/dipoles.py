@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
+from ase.data import atomic_masses
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,12 +32,15 @@ class ChargesHead(StateHead):
         """Return charges whose sum is the total charge."""
         del before
         q = self.with_constants(values, element)
-        lacking = -q.new_zeros(graph.n_systems).index_add(0, graph.system, q)
+        lacking = graph.charges() - q.new_zeros(graph.n_systems).index_add(0, graph.system, q)
         return q + (lacking / graph.atoms_per_system)[graph.system]
 
 
 class DipoleHead(StateHead):
-    """mu = sum_i [q_i r_i + mu_i], e Å, with the charges q of the model.
+    """mu = sum_i [q_i (r_i - c) + mu_i], e Å, with the charges q of the model.
+
+    So the dipole does not depend on the origin, also where the charges do not add up to zero: c is
+    the center of mass.
 
     In a periodic structure charges are left out: there q_i r_i changes when an atom leaves the cell
     on one side and enters on the other.
@@ -50,7 +54,16 @@ class DipoleHead(StateHead):
         """Return what each atom adds to the dipole of its structure."""
         del element
         q = torch.where(graph.pbc.any(1)[graph.system], 0.0, before["charges"])
-        return q[:, None] * graph.positions + values
+        return q[:, None] * (graph.positions - center_of_mass(graph)[graph.system]) + values
+
+
+def center_of_mass(graph: Graph) -> Float[Tensor, "systems 3"]:
+    """Return the centers of mass, Å, with the masses of ASE."""
+    mass = graph.positions.new_tensor(atomic_masses)[graph.atomic_numbers]
+    zero = graph.positions.new_zeros(graph.n_systems, 4)
+    weighted = torch.cat([mass[:, None] * graph.positions, mass[:, None]], dim=1)
+    sums = zero.index_add(0, graph.system, weighted)
+    return sums[:, :3] / sums[:, 3:]
 
 
 class TransitionDipoleHead(StateHead):
