@@ -89,7 +89,8 @@ class System(ctypes.Structure):
 
 class Result(ctypes.Structure):
     _fields_ = [
-        (name, c_void_p) for name in ("energies", "forces", "virial", "virials", "extrapolation")
+        (name, c_void_p)
+        for name in ("energies", "forces", "virial", "virials", "extrapolation", "outputs")
     ]
 
 
@@ -107,13 +108,15 @@ class Library:
         self.c.reann_cutoff.argtypes = [c_void_p]
         self.c.reann_element.argtypes = [c_void_p, c_int32]
         self.c.reann_n_members.argtypes = [c_void_p]
+        self.c.reann_n_outputs.argtypes = [c_void_p]
         self.c.reann_workspace_new.restype = c_void_p
         self.c.reann_workspace_free.argtypes = [c_void_p]
         pointers = [c_void_p, POINTER(System), POINTER(Result), POINTER(Error)]
         self.c.reann_evaluate.argtypes = [c_void_p, c_int32, *pointers]
-        arguments = [c_void_p, c_int32, c_void_p, POINTER(System), c_void_p, POINTER(Error)]
-        self.c.reann_forward.argtypes = arguments
-        self.c.reann_adjoint.argtypes = [c_void_p, c_void_p, POINTER(Result), POINTER(Error)]
+        arguments = [c_void_p, c_int32, c_void_p, POINTER(System), c_void_p, c_void_p]
+        self.c.reann_forward.argtypes = [*arguments, POINTER(Error)]
+        arguments = [c_void_p, c_void_p, c_void_p, POINTER(Result), POINTER(Error)]
+        self.c.reann_adjoint.argtypes = arguments
 
     def open(self, path: Path) -> Model:
         """Open a file."""
@@ -138,6 +141,7 @@ class Model:
     def __init__(self, c: ctypes.CDLL, handle: int) -> None:
         self.c, self.handle = c, handle
         self.cutoff, self.n_members = c.reann_cutoff(handle), c.reann_n_members(handle)
+        self.n_outputs = c.reann_n_outputs(handle)
 
     def __del__(self) -> None:
         self.c.reann_close(self.handle)

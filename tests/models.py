@@ -102,6 +102,19 @@ def set_range(model: Reann, graph: Graph, *, fixed: int | None = None) -> None:
         model.density_max[:, fixed] = model.density_min[:, fixed]
 
 
+def read_off_states(model: Reann, graph: Graph, vectors: torch.Tensor) -> torch.Tensor:
+    """Return what the native engine calls outputs, (atoms, numbers): rows of all heads."""
+    atoms = model.neighborhood(graph, vectors)
+    states = model.recursion.with_states(model.softened(atoms))[1]
+    rows = [vectors.new_zeros(graph.n_atoms, 0)]
+    for head in model.output_heads.values():
+        for name, l in head.rows.items():
+            weights = head.get_parameter(name)[:, atoms.element, None]
+            h = torch.stack([of_layer[l] for of_layer in states])
+            rows.append((h * weights).sum((0, 3)) / model.config.channels**0.5)
+    return torch.cat(rows, 1)[atoms.rank]
+
+
 masks = st.tuples(st.booleans(), st.booleans(), st.booleans())
 anywhere = st.builds(random_atoms, st.integers(0, 10_000), st.integers(1, 6), masks)
 distances = st.sampled_from(distances_around(CUTOFF))

@@ -23,7 +23,7 @@ module reann
 
     type, bind(c) :: reann_result
         type(c_ptr) :: energies, forces = c_null_ptr, virial = c_null_ptr, virials = c_null_ptr
-        type(c_ptr) :: extrapolation = c_null_ptr
+        type(c_ptr) :: extrapolation = c_null_ptr, outputs = c_null_ptr
     end type
 
     interface

@@ -90,12 +90,13 @@ int to_owners(void *context, double *values, int32_t width) {
 // --- one case -----------------------------------------------------------------------------------
 
 struct Answer {
-    std::vector<double> energies, forces, virial, virials, extrapolation;
+    std::vector<double> energies, forces, virial, virials, extrapolation, outputs;
     std::vector<std::vector<double>> gradients;
 
     bool operator==(const Answer &other) const {
         return energies == other.energies && forces == other.forces && virial == other.virial &&
-               virials == other.virials && extrapolation == other.extrapolation && gradients == other.gradients;
+               virials == other.virials && extrapolation == other.extrapolation &&
+               outputs == other.outputs && gradients == other.gradients;
     }
 };
 
@@ -166,8 +167,10 @@ class Replay {
         found.virial.assign(9 * system.n_systems, nan);
         found.virials.assign(9 * system.n_atoms, nan);
         found.extrapolation.assign(system.n_local, nan);
-        const reann_result result = {found.energies.data(), found.forces.data(), found.virial.data(),
-                                     found.virials.data(), found.extrapolation.data()};
+        found.outputs.assign(system.n_local * reann_n_outputs(model_), nan);
+        const reann_result result = {found.energies.data(), found.forces.data(),
+                                     found.virial.data(),   found.virials.data(),
+                                     found.extrapolation.data(), found.outputs.data()};
         reann_error error;
         if (!reann_evaluate(model_, 0, workspace, &system, &result, &error))
             throw std::runtime_error(error.message);
@@ -181,7 +184,8 @@ class Replay {
         for (const int64_t size : sizes_) found.gradients.emplace_back(size, 0.0);
         for (std::vector<double> &gradient : found.gradients) gradients.push_back(gradient.data());
         const reann_loss loss = {case_.get<double>("loss energies"),
-                                 case_.get<double>("loss forces"), case_.get<double>("loss virial")};
+                                 case_.get<double>("loss forces"), case_.get<double>("loss virial"),
+                                 case_.get<double>("loss outputs")};
         if (!reann_gradient(model_, 0, workspace, &system, &loss, gradients.data(), &error))
             throw std::runtime_error(error.message);
         return found;
@@ -191,13 +195,15 @@ class Replay {
     void evaluate_in_two(reann_workspace *workspace, const reann_system &system, const Answer &one) {
         Answer two = one;
         reann_error error;
-        if (!reann_forward(model_, 0, workspace, &system, two.energies.data(), &error))
+        if (!reann_forward(model_, 0, workspace, &system, two.energies.data(), two.outputs.data(),
+                           &error))
             throw std::runtime_error(error.message);
-        const std::vector<double> others(system.n_local, 2.0);
-        for (const double *seeds : {others.data(), static_cast<const double *>(nullptr)}) {
+        const std::vector<double> others(system.n_local, 2.0), of_outputs(two.outputs.size(), 0.5);
+        for (const bool seeded : {true, false}) {
             const reann_result result = {nullptr, two.forces.data(), two.virial.data(),
-                                         two.virials.data(), nullptr};
-            if (!reann_adjoint(workspace, seeds, &result, &error))
+                                         two.virials.data(), nullptr, nullptr};
+            if (!reann_adjoint(workspace, seeded ? others.data() : nullptr,
+                               seeded ? of_outputs.data() : nullptr, &result, &error))
                 throw std::runtime_error(error.message);
         }
         if (!(two == one)) throw std::runtime_error("two calls are not one");
@@ -250,6 +256,7 @@ class Replay {
         compare_one("forces", found.forces);
         compare_one("virial", found.virial);
         compare_one("virials", found.virials);
+        compare_one("outputs", found.outputs);
         size_t a = 0;
         for (const Entry &entry : case_.entries)
             if (entry.type <= REANN_FLOAT64 && a < found.gradients.size())
@@ -258,7 +265,7 @@ class Replay {
 
     void refuse(reann_workspace *workspace, const reann_system &impossible) const {
         std::vector<double> energies(impossible.n_local), forces(3 * impossible.n_atoms);
-        const reann_result result = {energies.data(), forces.data(), nullptr, nullptr, nullptr};
+        const reann_result result = {energies.data(), forces.data(), nullptr, nullptr, nullptr, nullptr};
         reann_error error;
         if (reann_evaluate(model_, 0, workspace, &impossible, &result, &error))
             throw std::runtime_error("an impossible system has an answer");

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "file.hpp"
 #include "settings.hpp"
@@ -36,6 +37,8 @@ void evaluate(const reann_model *model) {
     result.energies = energies;
     result.forces = forces;
     result.virial = virial;
+    std::vector<double> outputs(3 * reann_n_outputs(model));
+    result.outputs = outputs.data();
     reann_workspace *workspace = reann_workspace_new();
     reann_error error;
     reann_evaluate(model, reann_n_members(model) - 1, workspace, &system, &result, &error);

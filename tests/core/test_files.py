@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from c_interface import ROOT, WATER, RefusalError, all_pairs
-from reann.potential import Ensemble, load
+from models import random_model
+from reann.potential import Ensemble, Potential, load
 
 FILES = ROOT / "tests" / "golden" / "files"
 EQUIVARIANT = sorted(FILES.glob("*-equivariant-*.reann"))
@@ -206,6 +207,51 @@ def test_an_equivariant_header_that_lies_is_told_where(library, tmp_path, old, n
     (tmp_path / "a.reann").write_bytes(changed(EQUIVARIANT[0].read_bytes(), old, new))
     with pytest.raises(RefusalError, match=re.escape(said)):
         library.open(tmp_path / "a.reann")
+
+
+OUTPUTS = [{"weights": "output_heads.dipole.scalars", "l": 0}]
+OUTPUTS += [{"weights": "output_heads.dipole.vectors", "l": 1}]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"l": 3}, "state_outputs.l has no possible value"),
+        ({"l": 0.5}, "state_outputs.l has no possible value"),
+        ({"l": None}, "state_outputs.l has no possible value"),
+        ({"weights": 7}, "state_outputs has no possible value"),
+        ({"weights": OUTPUTS[0]["weights"]}, "state_outputs has no possible value"),
+        ({"weights": "\x1b[2J"}, "state_outputs has no possible value"),
+        ({"weights": "a" * 201}, "state_outputs has no possible value"),
+        ({"weights": "output_heads.dipole.matrices"}, "matrices is missing"),
+        ({"weights": "recursion.embedding"}, "embedding has the shape"),
+        ({"more": 1}, "unknown field"),
+    ],
+)
+def test_outputs_that_lie_are_told_where(library, tmp_path, change, said):
+    fields = {"messages": "equivariant", "l_max": 2, "n_recursions": 1, "outputs": ["dipole"]}
+    Potential(random_model(**fields)).save(tmp_path / "right.reann")
+    assert library.open(tmp_path / "right.reann").n_outputs == 4
+    content = (tmp_path / "right.reann").read_bytes()
+    quoted = [json.dumps(json.dumps(x))[1:-1] for x in (OUTPUTS[1], OUTPUTS[1] | change)]
+    (tmp_path / "a.reann").write_bytes(changed(content, *quoted))
+    with pytest.raises(RefusalError, match=re.escape(said)):
+        library.open(tmp_path / "a.reann")
+
+
+def test_files_that_do_not_say_what_is_read_off_states_have_energies(library, tmp_path):
+    """As those of an earlier program."""
+    fields = {"messages": "equivariant", "n_recursions": 1, "outputs": ["dipole"]}
+    Potential(random_model(**fields)).save(tmp_path / "right.reann")
+    quoted = json.dumps(json.dumps({"state_outputs": OUTPUTS})[1:-1])[1:-1]
+    content = (tmp_path / "right.reann").read_bytes()
+    (tmp_path / "a.reann").write_bytes(changed(content, ", " + quoted, ""))
+    model, right = (library.open(tmp_path / name) for name in ("a.reann", "right.reann"))
+    assert (model.n_outputs, right.n_outputs) == (0, 4)
+    element = model.elements(np.array([8, 1, 1]))
+    found, expected = (m.evaluate(element, WATER, *all_pairs(3)) for m in (model, right))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("path", EQUIVARIANT, ids=lambda path: path.stem)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from c_interface import Error, Library, Model, RefusalError, Result, System
 from domains import Domain, decompose
-from models import CUTOFF, random_atoms, random_model
+from models import CUTOFF, random_atoms, random_model, read_off_states
 from reann import properties
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
@@ -21,7 +21,8 @@ from reann.potential import Potential
 
 EXCHANGE = ctypes.CFUNCTYPE(ctypes.c_int, c_void_p, POINTER(c_double), c_int32)
 Rows = dict[str, NDArray[np.float64]]
-"""Energies (local,), forces (rows, 3), virial (1, 3, 3), virials (rows, 3, 3); eV and Å."""
+"""Energies (local,), forces (rows, 3), virial (1, 3, 3), virials (rows, 3, 3); eV and Å; outputs
+(local, numbers)."""
 
 
 class Ranks:
@@ -107,6 +108,7 @@ def evaluate(
         "forces": (n_atoms, 3),
         "virial": (1, 3, 3),
         "virials": (n_atoms, 3, 3),
+        "outputs": (n, model.n_outputs),
     }
     found = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
     result = Result(**{name: array.ctypes.data for name, array in found.items()})
@@ -130,7 +132,10 @@ def whole(domains: Sequence[Domain], parts: Sequence[Rows | str], n_atoms: int) 
     }
     for domain, part in zip(domains, parts, strict=True):
         assert isinstance(part, dict), part
-        total["energies"][domain.atoms[: domain.n_local]] = part["energies"]
+        own = domain.atoms[: domain.n_local]
+        total["energies"][own] = part["energies"]
+        total.setdefault("outputs", np.zeros((n_atoms, part["outputs"].shape[1])))
+        total["outputs"][own] = part["outputs"]
         total["virial"] += part["virial"]
         for name in ("forces", "virials"):
             np.add.at(total[name], domain.atoms, part[name])
@@ -181,6 +186,18 @@ def test_ranks_add_up_to_the_whole(load, crystal, n_recursions, ranks, messages)
     for name in names:
         size = np.abs(expected[name]).max()
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-12 * size)
+
+
+@pytest.mark.parametrize("n_recursions", [0, 2])
+@pytest.mark.parametrize("ranks", RANKS.values(), ids=RANKS.keys())
+def test_every_atom_has_its_outputs_on_its_own_rank(load, crystal, n_recursions, ranks):
+    names = ["dipole", "polarizability"]
+    potential, model = load(n_recursions=n_recursions, messages="equivariant", outputs=names)
+    numbers = crystal.atomic_numbers.numpy()
+    domains = decompose(crystal, np.array(ranks), max(ranks) + 1)
+    found = whole(domains, Ranks(domains).evaluate(model, numbers), len(numbers))["outputs"]
+    expected = read_off_states(potential.model, crystal, crystal.edge_vectors())
+    np.testing.assert_allclose(found, expected.detach().numpy(), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("exchange", ["forward", "reverse"])

@@ -39,7 +39,9 @@ TESTS = ROOT / "tests"
 def question(request, tmp_path_factory) -> str:
     """A model, and 64 atoms with 10 000 neighbors: work for four threads."""
     dtype, messages = request.param
-    model = random_model(n_recursions=2, cutoff=CUTOFF, dtype=dtype, messages=messages)
+    outputs = ["dipole", "polarizability"] if messages == "equivariant" else []
+    choices = {"n_recursions": 2, "cutoff": CUTOFF, "messages": messages, "outputs": outputs}
+    model = random_model(dtype=dtype, **choices)
     atoms = bulk("C", cubic=True).repeat((2, 2, 2))
     atoms.numbers[::3] = 1
     atoms.rattle(0.1, seed=4)

@@ -24,7 +24,7 @@ from ase.build import bulk
 
 from c_interface import CORE, ROOT, needs
 from domains import decompose
-from models import CUTOFF, random_atoms, random_model, set_range
+from models import CUTOFF, random_atoms, random_model, read_off_states, set_range
 from reann import native, properties
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
@@ -87,6 +87,7 @@ MODELS = [
     {**networks(hidden=[17], blocks=2, residual=False, layer_norm=True), "n_radial": 1},
     {"messages": "equivariant", "l_max": 3, "channels": 9, "n_recursions": 1, "moment_limit": 0.5},
     {"messages": "equivariant", "l_max": 1, "radial_basis": "gaussian"},
+    {"messages": "equivariant", "n_recursions": 1, "outputs": ["dipole", "polarizability"]},
 ]
 LARGE = {"l_max": 2, "n_recursions": 2, "cutoff": 6.0}
 """With so many neighbors that four threads have work."""
@@ -117,7 +118,10 @@ def expected(model: Reann, graph: Graph) -> dict[str, torch.Tensor]:
     """Return what the reference says; the engine's W is the opposite of a virial."""
     names = ["energies", "forces", "virial", "virials"]
     found = properties.evaluate(model, graph, names, create_graph=True)
-    return found | {"virial": -found["virial"]}
+    found |= {"virial": -found["virial"]}
+    if model.config.reads_states:
+        found["outputs"] = read_off_states(model, graph, graph.edge_vectors())
+    return found
 
 
 def exactly(model: Reann) -> Reann:
@@ -150,7 +154,8 @@ def write_system(path: Path, model: Reann, graph: Graph) -> None:
     found = expected(exact, graph)
     losses = {
         name: torch.randn(found[name].shape, generator=generator, dtype=torch.float64)
-        for name in ("energies", "forces", "virial")
+        for name in ("energies", "forces", "virial", "outputs")
+        if name in found
     }
     loss = torch.stack([(found[name] * bar).sum() for name, bar in losses.items()]).sum()
     parameters = dict(exact.named_parameters())

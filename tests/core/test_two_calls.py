@@ -20,6 +20,11 @@ FORMS = {
     "gram": {"n_recursions": 2, "features": "gram"},
     "orbitals": {"n_recursions": 1, "features": "orbitals", "l_max": 3},
     "equivariant": {"n_recursions": 2, "messages": "equivariant", "l_max": 3, "zbl": {}},
+    "outputs": {
+        "n_recursions": 1,
+        "messages": "equivariant",
+        "outputs": ["dipole", "polarizability"],
+    },
     "directional": {"n_recursions": 2, "messages": "directional", "zbl": {}},
 }
 
@@ -55,21 +60,23 @@ class Calls:
     def evaluate(self):
         arrays, result = self.results()
         energies = np.full(self.n, np.nan)
-        result.energies = energies.ctypes.data
+        outputs = np.full((self.n, self.model.n_outputs), np.nan)
+        result.energies, result.outputs = energies.ctypes.data, outputs.ctypes.data
         where = (self.model.handle, 0, self.workspace)
         self.call(self.c.reann_evaluate, *where, byref(self.system()), byref(result))
-        return {"energies": energies, **arrays}
+        return {"energies": energies, "outputs": outputs, **arrays}
 
-    def forward(self, system):
+    def forward(self, system, outputs=None):
         energies = np.full(self.n, np.nan)
-        where = (self.model.handle, 0, self.workspace)
-        self.call(self.c.reann_forward, *where, byref(system), energies.ctypes.data)
+        where = (self.model.handle, 0, self.workspace, byref(system))
+        given = None if outputs is None else outputs.ctypes.data
+        self.call(self.c.reann_forward, *where, energies.ctypes.data, given)
         return energies
 
-    def adjoint(self, seeds):
+    def adjoint(self, seeds, output_seeds=None):
         arrays, result = self.results()
-        given = None if seeds is None else seeds.ctypes.data
-        self.call(self.c.reann_adjoint, self.workspace, given, byref(result))
+        given = (None if x is None else x.ctypes.data for x in (seeds, output_seeds))
+        self.call(self.c.reann_adjoint, self.workspace, *given, byref(result))
         return arrays
 
 
@@ -111,3 +118,37 @@ def test_the_second_call_needs_the_first(library, tmp_path):
     calls.evaluate()  # in the same workspace
     with pytest.raises(RefusalError, match="holds no energies"):
         calls.adjoint(None)
+
+
+def test_seeds_of_outputs_are_added_to_those_of_energies(library, tmp_path, dtype):
+    """The derivative of sum_i (e_i E_i + s_i . y_i), by differences of both along a line."""
+    model = in_precision(random_model(**FORMS["outputs"]), dtype)
+    calls, rng = Calls(library, tmp_path, model), np.random.default_rng(1)
+    expected = calls.evaluate()
+    outputs = np.full_like(expected["outputs"], np.nan)
+    assert outputs.shape == (calls.n, 10)
+    seeds, output_seeds = rng.normal(size=calls.n), rng.normal(size=outputs.shape)
+    calls.forward(calls.system(), outputs)
+    np.testing.assert_array_equal(outputs, expected["outputs"])
+    forces = calls.adjoint(seeds, output_seeds)["forces"]
+    for name, value in calls.adjoint(None).items():  # again, without
+        np.testing.assert_array_equal(value, expected[name])
+
+    direction, positions = rng.normal(size=forces.shape), calls.arrays.positions.copy()
+    step = 1e-2 if dtype == torch.float32 else 1e-4
+
+    def total(x):
+        calls.arrays.positions[:] = positions + x * direction
+        found = calls.evaluate()
+        return found["energies"] @ seeds + (found["outputs"] * output_seeds).sum()
+
+    slope = (8 * (total(step) - total(-step)) - (total(2 * step) - total(-2 * step))) / (12 * step)
+    tolerance = 1e-2 if dtype == torch.float32 else 1e-8
+    assert -(forces * direction).sum() == pytest.approx(slope, rel=tolerance)
+
+
+def test_seeds_of_outputs_need_the_outputs(library, tmp_path):
+    calls = Calls(library, tmp_path, random_model(**FORMS["outputs"]))
+    calls.forward(calls.system())
+    with pytest.raises(RefusalError, match="not asked for"):
+        calls.adjoint(None, np.zeros((calls.n, 10)))

@@ -93,6 +93,8 @@ int reann_update(reann_model *model, const reann_array *arrays, int32_t n_arrays
     });
 }
 
+int32_t reann_n_outputs(const reann_model *model) { return model->model.folded(0).outputs_width; }
+
 void reann_close(reann_model *model) { delete model; }
 
 int32_t reann_n_members(const reann_model *model) { return model->model.settings().n_members; }
@@ -137,18 +139,18 @@ int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *wo
 }
 
 int reann_forward(const reann_model *model, int32_t member, reann_workspace *workspace,
-                  const reann_system *system, double *energies, reann_error *error) {
+                  const reann_system *system, double *energies, double *outputs, reann_error *error) {
     return guarded(error, 0, [&] {
         check_member(model, member);
-        reann::forward(model->model, member, workspace->workspace, *system, energies);
+        reann::forward(model->model, member, workspace->workspace, *system, energies, outputs);
         return 1;
     });
 }
 
-int reann_adjoint(reann_workspace *workspace, const double *seeds, const reann_result *result,
-                  reann_error *error) {
+int reann_adjoint(reann_workspace *workspace, const double *seeds, const double *output_seeds,
+                  const reann_result *result, reann_error *error) {
     return guarded(error, 0, [&] {
-        reann::adjoint(workspace->workspace, seeds, *result);
+        reann::adjoint(workspace->workspace, seeds, output_seeds, *result);
         return 1;
     });
 }

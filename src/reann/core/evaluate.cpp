@@ -32,6 +32,19 @@ template <class Real> void give_energies(const Run<Real> &run, double *energies)
         energies[run.work.atoms.caller[i]] = run.work.energies[i];
 }
 
+template <class Real> void make_outputs(Run<Real> &run, const double *wanted) {
+    const int64_t size = run.system.n_local * run.weights.outputs_width;
+    if (!wanted || size == 0) return;
+    run.work.outputs = run.workspace.template take<double>(size);
+    clear(run.work.outputs, size);
+}
+
+template <class Real> void give_outputs(const Run<Real> &run, double *outputs) {
+    const int64_t width = run.weights.outputs_width;
+    for (int64_t i = 0; run.work.outputs && i < run.system.n_local; ++i)
+        std::copy_n(run.work.outputs + i * width, width, outputs + run.work.atoms.caller[i] * width);
+}
+
 template <class Real> void give_derivatives(const Run<Real> &run, const reann_result &result) {
     const int32_t *caller = run.work.atoms.caller;
     for (int64_t i = 0; i < run.system.n_atoms; ++i) {
@@ -44,10 +57,12 @@ template <class Real> void give_derivatives(const Run<Real> &run, const reann_re
 
 template <class Real> void evaluate_with(Run<Real> run, const reann_result &result) {
     make_sums(run, result);
+    make_outputs(run, result.outputs);
     if (result.extrapolation)
         run.work.extrapolation = run.workspace.template take<double>(run.system.n_local);
     run.walk();
     give_energies(run, result.energies);
+    give_outputs(run, result.outputs);
     for (int64_t i = 0; result.extrapolation && i < run.system.n_local; ++i)
         result.extrapolation[run.work.atoms.caller[i]] = run.work.extrapolation[i];
     give_derivatives(run, result);
@@ -63,19 +78,23 @@ template <class Real> struct Halfway final : Kept {
         run.split();
     }
 
-    void adjoint(const double *seeds, const reann_result &result) override {
+    void adjoint(const double *seeds, const double *output_seeds, const reann_result &result) override {
+        if (output_seeds && run.weights.outputs_width > 0 && !run.work.outputs)
+            throw Error("Seeds of outputs need the outputs of reann_forward, which were not asked for.");
         make_sums(run, result);
-        run.walk_back(seeds);
+        run.walk_back(seeds, run.work.outputs ? output_seeds : nullptr);
         give_derivatives(run, result);
     }
 };
 
 template <class Real>
 void walk_halfway(const Model &model, int member, Workspace &workspace, const reann_system &system,
-                  double *energies) {
+                  double *energies, double *outputs) {
     auto halfway = std::make_unique<Halfway<Real>>(model, member, workspace, system);
+    make_outputs(halfway->run, outputs);
     halfway->run.walk();
     give_energies(halfway->run, energies);
+    give_outputs(halfway->run, outputs);
     workspace.kept = std::move(halfway);
 }
 
@@ -92,6 +111,7 @@ template <class Real> void walk_with_tangents(Run<Real> &run) {
 template <class Real>
 std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_bar) {
     const Weights<Real> &weights = run.weights;
+    if (weights.outputs_width > 0) run.work.output_bar = run.loss->outputs;
     walk_with_tangents(run);
     std::vector<double> bar(weights.n_parameters), count(weights.n_elements);
     run.add_up(bar.data(), weights.n_parameters, &Chunk<Real>::parameters, 0);
@@ -147,20 +167,21 @@ void evaluate(const Model &model, int member, Workspace &workspace, const reann_
 }
 
 void forward(const Model &model, int member, Workspace &workspace, const reann_system &system,
-             double *energies) {
+             double *energies, double *outputs) {
     check(model, system);
     check_exchange(model, system);
     if (model.settings().float64)
-        walk_halfway<double>(model, member, workspace, system, energies);
+        walk_halfway<double>(model, member, workspace, system, energies, outputs);
     else
-        walk_halfway<float>(model, member, workspace, system, energies);
+        walk_halfway<float>(model, member, workspace, system, energies, outputs);
 }
 
-void adjoint(Workspace &workspace, const double *seeds, const reann_result &result) {
+void adjoint(Workspace &workspace, const double *seeds, const double *output_seeds,
+             const reann_result &result) {
     if (!workspace.kept)
         throw Error("The workspace holds no energies of reann_forward: it was used for something else.");
     std::unique_ptr<Kept> kept = std::move(workspace.kept); // gone where this fails halfway
-    kept->adjoint(seeds, result);
+    kept->adjoint(seeds, output_seeds, result);
     workspace.kept = std::move(kept);
 }
 

@@ -9,10 +9,11 @@ namespace reann {
 // All throw `Error` if the system is impossible or an exchange failed.
 void evaluate(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_result &result);
-// The same in two calls: the energies, and what seeds dE/dE_i for each atom make of them.
+// The same in two calls: energies and outputs, and what their seeds for each atom make of them.
 void forward(const Model &model, int member, Workspace &workspace, const reann_system &system,
-             double *energies);
-void adjoint(Workspace &workspace, const double *seeds, const reann_result &result);
+             double *energies, double *outputs);
+void adjoint(Workspace &workspace, const double *seeds, const double *output_seeds,
+             const reann_result &result);
 void gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_loss &loss, double *const *gradients);
 void heat_flux(const Model &model, int member, Workspace &workspace, const reann_system &system,

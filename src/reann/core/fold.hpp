@@ -46,6 +46,12 @@ struct FoldedEquivariant {
     std::vector<double> low, high, per_width;    // range of x, (elements, channels)
 };
 
+// An output of atoms, 2l + 1 numbers; see fold_outputs.cpp.
+struct FoldedOutput {
+    int l = 0;
+    Place weights; // (layers, elements) rows of channels
+};
+
 // The range of the features in the training, for an atom of each element: (elements, features). A
 // feature lies outside by max(low - x, x - high) * per_width, as far as this is positive.
 struct FoldedRange {
@@ -71,6 +77,8 @@ class Folded {
     std::vector<Place> mixing; // of directional messages, (recursions * l_max)
     std::vector<FoldedNetwork> updates, readout; // (recursions * elements), (elements)
     std::vector<FoldedEquivariant> layers;       // of the equivariant recursion, else none
+    std::vector<FoldedOutput> outputs;           // likewise
+    int outputs_width = 0;                       // numbers of an atom
     double basis_scale = 1.0;                    // of its radial basis
     std::vector<double> reference;               // e_Z in eV
     int reference_array = -1;                    // where it stands among the arrays
@@ -121,6 +129,7 @@ class Folded {
 
     void density();
     void equivariant();
+    void read_outputs();
     FoldedEquivariant equivariant_layer(int t);
     void fold_equivariant();
     void unfold_equivariant(const std::vector<double> &bar, double *const *gradients) const;

@@ -38,6 +38,7 @@ void Folded::equivariant() {
     basis_scale_ = &raw("recursion.radial_scale", {});
     least_ = &raw("density_min", {n_elements, all});
     most_ = &raw("density_max", {n_elements, all});
+    read_outputs();
     for (int t = 0; t <= settings_.n_recursions; ++t) layers.push_back(equivariant_layer(t));
 }
 
@@ -96,7 +97,7 @@ FoldedEquivariant Folded::equivariant_layer(int t) {
               1.0 / std::sqrt(K));
     for (std::vector<double> *part : {&layer.low, &layer.high, &layer.per_width})
         part->resize(n_elements * K);
-    if (t == settings_.n_recursions) return layer;
+    if (t == settings_.n_recursions && outputs.empty()) return layer;
     const Raw &state_scale = raw(name + "state_scale", {highest});
     for (int l = 1; l <= highest; ++l) {
         const std::string index = std::to_string(l - 1);

@@ -47,6 +47,7 @@ template <class Real> class Packed {
     std::deque<std::vector<Linear<Real>>> scalars_;
     std::deque<std::vector<Network<Real>>> networks_;
     std::vector<EquivariantLayer<Real>> equivariant_;
+    std::vector<Output<Real>> outputs_;
     std::vector<KeptSizes> kept_;
     const Folded &folded_;
     std::vector<double> nothing_;

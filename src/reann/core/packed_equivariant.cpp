@@ -90,6 +90,13 @@ template <class Real> void Packed<Real>::equivariant(const Settings &settings, c
         kept_.push_back(kept);
     }
     w.layers = equivariant_.data();
+    for (const FoldedOutput &output : folded.outputs) {
+        const Place &a = output.weights;
+        outputs_.push_back({output.l, w.outputs_width, numbers(folded, a), a.at});
+        w.outputs_width += 2 * output.l + 1;
+    }
+    w.outputs = outputs_.data();
+    w.n_outputs = static_cast<int>(outputs_.size());
 }
 
 template EquivariantLayer<float>

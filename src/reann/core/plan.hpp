@@ -65,14 +65,23 @@ template <class Real> struct EquivariantLayer {
     Linear<Real> radial;                // basis -> radial functions of each path, t > 0
     Linear<Real> mixing[4];             // of the sums of each l
     const Linear<Real> *scalars;        // (elements): products, and for t > 0 own scalars -> x
-    Linear<Real> tensors[2];            // of l = 1 and 2, t < T
-    const Real *tensor_weights[2] = {}; // (elements, products, stride), t < T
+    // Of the states that it makes; of the last layer, only where outputs are read off them.
+    Linear<Real> tensors[2];            // of l = 1 and 2
+    const Real *tensor_weights[2] = {}; // (elements, products, stride)
     int64_t tensor_weights_at[2] = {};
-    const Network<Real> *gates = nullptr;   // (elements), t < T
+    const Network<Real> *gates = nullptr;   // (elements)
     const Network<Real> *readout = nullptr; // (elements)
     const Real *linear = nullptr;           // (elements, stride): the linear part of the readout
     int64_t linear_at = 0;
     const Real *low = nullptr, *high = nullptr, *per_width = nullptr; // range of x, (elements, stride)
+};
+
+// An output of atoms, 2l + 1 numbers that are linear in the states of all layers
+// (kernels/state_outputs.hpp).
+template <class Real> struct Output {
+    int l = 0, first = 0;          // where its numbers stand among those of an atom
+    const Real *weights = nullptr; // (layers, elements, stride)
+    int64_t weights_at = 0;
 };
 
 // Numbers that the passes of a layer keep for the way back, per atom and plane.
@@ -103,6 +112,8 @@ template <class Real> struct Weights {
     int basis_stride = 0;                           // n_radial padded
     double basis_scale = 1.0;
     Real per_limit = 0;                             // 1 / limit^2 of its moments, 0 without a limit
+    const Output<Real> *outputs = nullptr;
+    int n_outputs = 0, outputs_width = 0; // and the numbers of an atom
     const KeptSizes *kept = nullptr; // of each t <= T
     const double *nothing = nullptr;        // readout of an empty neighborhood, (elements)
     const double *reference = nullptr;      // e_Z, (elements)
@@ -174,10 +185,12 @@ template <class Real> struct Work {
     Real *coefficients_bar = nullptr;    // adjoint of c^(t+1) and u^(t+1), summed over the chunks
     double *energies = nullptr;          // in the order of the engine
     double *extrapolation = nullptr;     // likewise; NULL: not wanted
+    double *outputs = nullptr;           // (local, outputs_width), likewise
     bool derivatives = false;            // forces or virials are wanted, or tangents are carried
     // What `middle` does: the readout, its adjoint, or each block one after the other.
     bool readout = true, adjoint = false;
     const double *seeds = nullptr; // dE/dE_i in the caller's order; NULL: ones
+    const double *output_bar = nullptr; // the same of the outputs, with tangents of a loss; NULL: zeros
     // Where the readout leaves what its adjoint needs, if they are apart; else NULL: in scratch.
     Real *last_moments = nullptr, *last_features = nullptr, *last_tape = nullptr; // of each local atom
 };

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define REANN_INTERFACE 2 /* grows when a program has to be compiled again */
+#define REANN_INTERFACE 3 /* grows when a program has to be compiled again */
 
 typedef struct reann_model reann_model;         /* weights, or those of an ensemble */
 typedef struct reann_workspace reann_workspace; /* memory that evaluations reuse */
@@ -77,6 +77,12 @@ int32_t reann_n_elements(const reann_model *model);
 int32_t reann_atomic_number(const reann_model *model, int32_t element);
 int32_t reann_element(const reann_model *model, int32_t atomic_number); /* -1: unknown */
 
+/* Outputs of an atom: numbers that heads read off its states, and make quantities of other than energies.
+ * In the order of `state_outputs` of the header: one number for a scalar, x y z of a vector, five of a
+ * traceless matrix: sqrt(2) (xy, xz, yz, (xx - yy) / 2, (2 zz - xx - yy) / sqrt(12)). There are none
+ * without such heads, and in files that do not name them. */
+int32_t reann_n_outputs(const reann_model *model);
+
 /* --- evaluation ------------------------------------------------------------------------------- */
 
 /* Exchange of `width` numbers per atom, more with directional messages and for the heat flux, the
@@ -110,6 +116,7 @@ typedef struct {     /* what is NULL is not computed */
                             * range, in widths of the range. Infinite for a feature that was the same for
                             * all atoms of the training, and where the training had no such element or
                             * recorded no range. Distances of 1e-4 of the feature's scale are rounding. */
+    double *outputs;       /* (n_local, reann_n_outputs) */
 } reann_result;
 
 reann_workspace *reann_workspace_new(void);
@@ -135,15 +142,17 @@ int reann_neighbors(reann_workspace *workspace, const double *position, int64_t 
 int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_result *result, reann_error *error);
 
-/* An evaluation in two calls, for an energy that depends on those of the atoms otherwise than by their
- * sum. The first gives the energies (n_local) and keeps in the workspace what the second needs. That
- * takes `seeds`, dE/dE_i (n_local), and gives forces, virial and virials of E; NULL means ones, and then the
- * results are those of `reann_evaluate` bit for bit. It may be called again with other seeds. Until the last
- * of them model and system stay as they are, and the workspace is used for nothing else. */
+/* An evaluation in two calls, for an E that depends on the energies of the atoms otherwise than by their
+ * sum, or on their outputs. The first gives energies (n_local) and outputs (n_local, reann_n_outputs),
+ * NULL if they are not wanted, and keeps in the workspace what the second needs. That takes `seeds`,
+ * dE/dE_i (n_local), and `output_seeds`, the derivatives of E with respect to the outputs, and gives
+ * forces, virial and virials of E. NULL means ones and zeros, and then the results are those of
+ * `reann_evaluate` bit for bit. It may be called again with other seeds. Until the last of them model and
+ * system stay as they are, and the workspace is used for nothing else. */
 int reann_forward(const reann_model *model, int32_t member, reann_workspace *workspace,
-                  const reann_system *system, double *energies, reann_error *error);
-int reann_adjoint(reann_workspace *workspace, const double *seeds, const reann_result *result,
-                  reann_error *error);
+                  const reann_system *system, double *energies, double *outputs, reann_error *error);
+int reann_adjoint(reann_workspace *workspace, const double *seeds, const double *output_seeds,
+                  const reann_result *result, reann_error *error);
 
 /* The heat flux without what atoms carry along, J = -sum_ij r_ij [dE/dr_ij . v_j + sum_t dE/dc_ij^(t)
  * . dc_j^(t)/dt], eV Å per unit of time: that of this rank, which adds those of the others. Takes the
@@ -159,6 +168,7 @@ typedef struct {         /* derivatives of a loss; NULL where it does not depend
     const double *energies; /* (n_local) */
     const double *forces;   /* (n_atoms, 3) */
     const double *virial;   /* (n_systems, 3, 3) of W above */
+    const double *outputs;  /* (n_local, reann_n_outputs) */
 } reann_loss;
 
 /* Derivatives of a loss with respect to the arrays that the model was built from, in their order:

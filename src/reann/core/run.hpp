@@ -96,10 +96,11 @@ template <class Real> struct Run {
         work.adjoint = false;
     }
 
-    void walk_back(const double *seeds) {
+    void walk_back(const double *seeds, const double *output_seeds) {
         work.readout = false;
         work.adjoint = true;
         work.seeds = seeds;
+        work.output_bar = output_seeds;
         walk();
     }
 

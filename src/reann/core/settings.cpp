@@ -14,6 +14,9 @@ namespace reann {
 namespace {
 
 constexpr int largest_count = 100'000;
+constexpr size_t most_outputs = 1000, longest_name = 200;
+constexpr const char *characters = // of a name
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
 constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
 constexpr double most_weights = 2e8;   // 1.6 GB in double precision
 
@@ -209,6 +212,25 @@ void check_size(const Section &model, const Settings &settings) {
         model.wrong("n_radial");
 }
 
+// What is read off the states, in an order of its own; older files do not say.
+void outputs(const Section &header, const Json *list, Settings &settings) {
+    if (!list) return;
+    const auto wrong = [&] { header.wrong("state_outputs"); };
+    if (list->kind != Json::Kind::list || list->values.size() > most_outputs) wrong();
+    for (const Json &value : list->values) {
+        const Section section(value, "state_outputs");
+        const std::string &name = section.field("weights").string;
+        const int l = section.count("l", 0, std::min(settings.l_max, 2));
+        for (const OutputSettings &other : settings.outputs)
+            if (other.weights == name) wrong();
+        const bool right = !name.empty() && name.size() <= longest_name &&
+                           name.find_first_not_of(characters) == std::string::npos;
+        if (!right || !settings.equivariant) wrong();
+        section.no_other();
+        settings.outputs.push_back({name, l});
+    }
+}
+
 void check_units(const Json &object) {
     const Section units(object, "units");
     units.constant("energy", energy_unit);
@@ -272,6 +294,7 @@ Settings parse_settings(const std::string &text) {
     model.field("preset");            // how the user chose the others
     model.field("coefficient_scale"); // an array of the model
     model.no_other();
+    outputs(header, json.find("state_outputs"), settings);
     check_size(model, settings);
     return settings;
 }

@@ -16,6 +16,12 @@ struct NetworkSettings {
     bool layer_norm = false;
 };
 
+// An output of atoms that is linear in their states.
+struct OutputSettings {
+    std::string weights; // name of their array
+    int l = 0;           // 0, 1, 2: a scalar, a vector, a matrix
+};
+
 struct Settings {
     std::vector<int> elements; // atomic numbers
     double cutoff = 0.0;       // Å
@@ -42,6 +48,7 @@ struct Settings {
     bool repulsion = false; // of pairs closer than those of the training
     NetworkSettings readout, update;
     std::string head = default_head; // name of the only head
+    std::vector<OutputSettings> outputs;
     bool float64 = false; // precision of the networks
     int n_members = 1;
 };

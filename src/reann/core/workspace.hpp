@@ -15,7 +15,8 @@ namespace reann {
 // An evaluation that has its energies, and waits for their seeds.
 struct Kept {
     virtual ~Kept() = default;
-    virtual void adjoint(const double *seeds, const reann_result &result) = 0;
+    virtual void adjoint(const double *seeds, const double *output_seeds,
+                         const reann_result &result) = 0;
 };
 
 // Memory of evaluations, kept from one to the next and grown where it is too small.

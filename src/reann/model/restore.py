@@ -21,6 +21,7 @@ from reann.model.hosts import GROUP, kind_of
 from reann.model.messages import kind_of_update
 from reann.model.reann import PRECISIONS, Reann, build
 from reann.model.recursion import Recursion
+from reann.model.state_heads import described as described_outputs
 
 UNITS = {"energy": ENERGY_UNIT, "length": LENGTH_UNIT}
 ENTRIES = ("elements", "cutoff", "model", "units", "precision")
@@ -88,6 +89,7 @@ def description(model: Reann) -> dict[str, Any]:
         "model": model.config.model_dump(mode="json"),
         "units": UNITS,
         "precision": str(model.dtype).removeprefix("torch."),
+        "state_outputs": described_outputs(model.output_heads),
     }
 
 

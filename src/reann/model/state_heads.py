@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -77,7 +77,14 @@ class StateHead(OutputHead):
                 (h[l] * a_t[:, None]).sum(-1) for h, a_t in zip(features.states, a, strict=True)
             ]
             rows.append(torch.stack(each).sum(0) / math.sqrt(a.shape[-1]))
-        return self.scale * torch.cat(rows, dim=1).to(torch.float64)
+        return self.values(torch.cat(rows, dim=1))
+
+    def values(self, rows: Float[Tensor, "atoms components"]) -> Float[Tensor, "atoms components"]:
+        """Return rows in the unit of the quantity, float64, as `placed` takes them.
+
+        Rows are read off the states by PyTorch or by the native engine.
+        """
+        return self.scale * rows.to(torch.float64)
 
     def with_constants(
         self, rows: Float[Tensor, "atoms components"], element: Int[Tensor, " atoms"]
@@ -146,3 +153,13 @@ class TensorHead(StateHead):
         matrix = torch.stack(list(entries(2, five).values()), 1).unflatten(1, (3, 3))
         unit = torch.eye(3, dtype=rows.dtype, device=rows.device)
         return matrix + scalars[:, None, None] * unit
+
+
+def described(heads: nn.ModuleDict) -> list[dict[str, Any]]:
+    """Return the names of all weights in a state dict, and their l, head after head."""
+    return [
+        {"weights": f"output_heads.{name}.{row}", "l": l}
+        for name, head in heads.items()
+        if isinstance(head, StateHead)
+        for row, l in head.rows.items()
+    ]

@@ -37,6 +37,8 @@ struct Model {
     std::vector<int64_t> sizes;
     // Shared by those who compute, of one who updates.
     std::unique_ptr<std::shared_mutex> use = std::make_unique<std::shared_mutex>();
+
+    int64_t n_outputs() const { return reann_n_outputs(model.get()); }
 };
 
 Model open(const std::string &path) {
@@ -175,16 +177,44 @@ template <class Call> void compute(const Model &model, Workspace &workspace, con
 void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
-              nb::handle forces, nb::handle virial, nb::handle virials, nb::handle extrapolation) {
+              nb::handle forces, nb::handle virial, nb::handle virials, nb::handle extrapolation,
+              nb::handle outputs) {
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
     const View<double> e("energies", energies, {s.n_atoms});
     const auto f = view_or_none<double>("forces", forces, {s.n_atoms, 3});
     const auto w = view_or_none<double>("virial", virial, {s.n_systems, 3, 3});
     const auto each = view_or_none<double>("virials", virials, {s.n_atoms, 3, 3});
     const auto x = view_or_none<double>("extrapolation", extrapolation, {s.n_atoms});
-    const reann_result result = {e.data(), f.data(), w.data(), each.data(), x.data()};
+    const auto y = view_or_none<double>("outputs", outputs, {s.n_atoms, model.n_outputs()});
+    const reann_result result = {e.data(), f.data(), w.data(), each.data(), x.data(), y.data()};
     compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
         return reann_evaluate(model.model.get(), member, memory, &s.c, &result, error);
+    });
+}
+
+// Derivatives of several numbers that depend on energies and outputs.
+void derivatives(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
+                 nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
+                 nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
+                 nb::handle outputs, nb::handle forces, nb::handle virial) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
+    const View<const double> e("energies", energies, {-1, s.n_atoms});
+    const int64_t m = e.length(), n = s.n_atoms, width = model.n_outputs();
+    const auto y = view_or_none<const double>("outputs", outputs, {m, n, width});
+    const View<double> f("forces", forces, {m, n, 3});
+    const auto w = view_or_none<double>("virial", virial, {m, n_systems, 3, 3});
+    std::vector<double> found(n), read(y.data() ? n * width : 0);
+    compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
+        int done = reann_forward(model.model.get(), member, memory, &s.c, found.data(),
+                                 y.data() ? read.data() : nullptr, error);
+        for (int64_t i = 0; i < m && done; ++i) {
+            reann_result result = {};
+            result.forces = f.data() + i * n * 3;
+            result.virial = w.data() ? w.data() + i * n_systems * 9 : nullptr;
+            done = reann_adjoint(memory, e.data() + i * n,
+                                 y.data() ? y.data() + i * n * width : nullptr, &result, error);
+        }
+        return done;
     });
 }
 
@@ -204,26 +234,27 @@ void heat_flux(const Model &model, int32_t member, Workspace &workspace, nb::han
 void gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
-              nb::handle forces, nb::handle virial, const nb::dict &gradients) {
+              nb::handle forces, nb::handle virial, const nb::dict &gradients, nb::handle outputs) {
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
     const auto e = view_or_none<const double>("energies", energies, {s.n_atoms});
     const auto f = view_or_none<const double>("forces", forces, {s.n_atoms, 3});
     const auto w = view_or_none<const double>("virial", virial, {s.n_systems, 3, 3});
-    const reann_loss loss = {e.data(), f.data(), w.data()};
+    const auto y = view_or_none<const double>("outputs", outputs, {s.n_atoms, model.n_outputs()});
+    const reann_loss loss = {e.data(), f.data(), w.data(), y.data()};
 
-    std::vector<WriteArray> outputs; // keep the numbers alive
+    std::vector<WriteArray> results; // keep the numbers alive
     std::vector<double *> pointers(model.names.size(), nullptr);
     for (size_t a = 0; a < model.names.size(); ++a) {
         const nb::str name(model.names[a].c_str());
         if (!gradients.contains(name)) continue;
-        outputs.push_back(take<WriteArray>(model.names[a], gradients[name]));
-        const WriteArray &output = outputs.back();
-        if (output.dtype() != nb::dtype<double>() || int64_t(output.size()) != model.sizes[a])
+        results.push_back(take<WriteArray>(model.names[a], gradients[name]));
+        const WriteArray &result = results.back();
+        if (result.dtype() != nb::dtype<double>() || int64_t(result.size()) != model.sizes[a])
             refuse(model.names[a] + ": expected " + std::to_string(model.sizes[a]) +
                    " numbers of type float64");
-        pointers[a] = static_cast<double *>(output.data());
+        pointers[a] = static_cast<double *>(result.data());
     }
-    if (outputs.size() != gradients.size())
+    if (results.size() != gradients.size())
         refuse("gradients: names that are not those of the arrays the model was built from");
 
     compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
@@ -269,16 +300,21 @@ NB_MODULE(_core, m) {
         .def_static("open", &open, "path"_a)
         .def("update", &update, "arrays"_a)
         .def_prop_ro("cutoff", [](const Model &m) { return reann_cutoff(m.model.get()); })
-        .def_prop_ro("n_members", [](const Model &m) { return reann_n_members(m.model.get()); });
+        .def_prop_ro("n_members", [](const Model &m) { return reann_n_members(m.model.get()); })
+        .def_prop_ro("n_outputs", &Model::n_outputs);
     nb::class_<Workspace>(m, "Workspace").def(nb::init<>());
 
     m.def("evaluate", &evaluate, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a, "forces"_a.none(), "virial"_a.none(), "virials"_a.none(),
-          "extrapolation"_a.none() = nb::none());
+          "extrapolation"_a.none() = nb::none(), "outputs"_a.none() = nb::none());
+    m.def("derivatives", &derivatives, "model"_a, "member"_a, "workspace"_a, "element"_a,
+          "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
+          "n_threads"_a, "energies"_a, "outputs"_a.none(), "forces"_a, "virial"_a.none());
     m.def("gradient", &gradient, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
-          "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a);
+          "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a,
+          "outputs"_a.none() = nb::none());
     m.def("heat_flux", &heat_flux, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "velocity"_a, "energies"_a, "flux"_a);

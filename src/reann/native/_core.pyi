@@ -18,6 +18,9 @@ class Model:
     def cutoff(self) -> float: ...
     @property
     def n_members(self) -> int: ...
+    # Numbers that output heads read off the states of an atom.
+    @property
+    def n_outputs(self) -> int: ...
 
 # One for every thread that computes.
 class Workspace:
@@ -40,6 +43,27 @@ def evaluate(
     virial: Array | None,
     virials: Array | None,
     extrapolation: Array | None = None,
+    outputs: Array | None = None,
+) -> None: ...
+
+# Of several numbers, given by their derivatives with respect to the energies, (numbers, atoms), and
+# to the outputs, (numbers, atoms, n_outputs); forces and virial as of an energy.
+def derivatives(
+    model: Model,
+    member: int,
+    workspace: Workspace,
+    element: Array,
+    position: Array,
+    first: Array,
+    neighbor: Array,
+    shift: Array | None,
+    system: Array | None,
+    n_systems: int,
+    n_threads: int,
+    energies: Array,
+    outputs: Array | None,
+    forces: Array,  # results, (numbers, atoms, 3)
+    virial: Array | None,  # (numbers, structures, 3, 3)
 ) -> None: ...
 def gradient(
     model: Model,
@@ -57,6 +81,7 @@ def gradient(
     forces: Array | None,
     virial: Array | None,
     gradients: dict[str, Any],  # results under the names of arrays of the model, float64
+    outputs: Array | None = None,
 ) -> None: ...
 
 # first (atoms + 1) int64, neighbor int32, shift (neighbors, 3) Å, crossed (neighbors, 3) int32.

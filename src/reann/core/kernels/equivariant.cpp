@@ -1,6 +1,7 @@
 // The kernels of the equivariant recursion, compiled once per instruction set as level.cpp is.
 
 #include "equivariant.hpp"
+#include "free_atom.hpp"
 #include "tables.hpp"
 
 namespace reann {

@@ -5,7 +5,11 @@
 //     b, v, A = products(m)                         scalars; vectors and matrices, weighted
 //     x = b U (+ h0 S)                              the features of the layer
 //     E += a.x + NN(x)                              every layer is read out
-//     h0' = x + g0(x),  hl' = (1 + gl(x)) e_l,  e_l = [v; A] U_l     gated states, t < T
+//     h0' = x + g0(x),  hl' = (1 + gl(x)) e_l,  e_l = [v; A] U_l     gated states
+//     y += a.h'                                     outputs, where they are wanted
+//
+// The last layer makes states only where outputs are wanted, and they have adjoints only where something
+// depends on the outputs.
 //
 // The passes:
 //
@@ -22,6 +26,7 @@
 #include "layer_limit.hpp"
 #include "layer_outputs.hpp"
 #include "layer_products.hpp"
+#include "state_outputs.hpp"
 
 namespace reann {
 namespace {
@@ -71,6 +76,16 @@ void prepare_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &
         for (int64_t i = chunk.begin; i < chunk.end; ++i) work.extrapolation[i] = 0.0;
 }
 
+// The states that a layer makes: those of the next one; of the last layer in memory that is free between
+// its energies and the adjoint of its states.
+template <class F>
+typename F::Real *next_states_of(const Work<typename F::Real> &work, const Block &block, int t,
+                                 const LayerScratch<typename F::Real> &scratch) {
+    const auto &w = *work.weights;
+    if (t == w.n_recursions) return scratch.bar;
+    return work.coefficients[t + 1] + block.first * w.n_rows * F::planes * w.stride;
+}
+
 // The moments that products are made of: those of a block, or limited.
 template <class F, int l_max>
 typename F::Real *const *limited_moments(const Weights<typename F::Real> &w, int n,
@@ -81,13 +96,13 @@ typename F::Real *const *limited_moments(const Weights<typename F::Real> &w, int
     return scratch.limited;
 }
 
-// The products of a block, from its moments.
+// The products of a block, from its moments; vectors and matrices only where there will be states.
 template <class F, int l_max>
-void products_of(const Work<typename F::Real> &work, const Block &block, int t,
+void products_of(const Work<typename F::Real> &work, const Block &block, int t, bool has_states,
                  const LayerScratch<typename F::Real> &scratch, typename F::Real *const *m) {
     const auto &w = *work.weights;
     const auto &layer = w.layers[t];
-    if (t < w.n_recursions)
+    if (has_states)
         products_of_block<F, l_max, true>(layer, block.element, block.n, w.stride, m, scratch);
     else products_of_block<F, l_max, false>(layer, block.element, block.n, w.stride, m, scratch);
     if (t > 0)
@@ -104,7 +119,7 @@ template <class Real> void above_free_atoms(const Work<Real> &work, const Block 
     }
 }
 
-// Moments, features, energies, and below the last layer the states of the next one.
+// Moments, features, energies, and states with what is read off them.
 template <class F, int l_max>
 void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
                     const Block &block, int t, const LayerScratch<typename F::Real> &scratch) {
@@ -113,11 +128,13 @@ void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::
     const Weights<Real> &w = *work.weights;
     const EquivariantLayer<Real> &layer = w.layers[t];
     const int stride = w.stride, row = F::planes * stride, n = block.n;
+    const bool last = t == w.n_recursions, has_states = !last || work.outputs || work.output_bar;
     const KeptRows<Real> kept = kept_rows<F, l_max>(work, chunk, block, t, scratch);
     for (int i = 0; i < n; ++i) inputs_of_atom<F, l_max>(work, block.first + i, t, scratch, kept.in, i);
     for (int l = 0; l <= l_max; ++l)
         linear<F>(layer.mixing[l], kept.in[l], n * shell_size(l), kept.m[l]);
-    products_of<F, l_max>(work, block, t, scratch, limited_moments<F, l_max>(w, n, kept, scratch));
+    products_of<F, l_max>(work, block, t, has_states, scratch,
+                          limited_moments<F, l_max>(w, n, kept, scratch));
     linear<F>(layer.scalars[block.element], scratch.b, n, kept.x);
     if constexpr (F::planes == 1) {
         read_out<F>(layer, block.element, n, stride, kept.x, scratch, work.energies + block.first);
@@ -125,19 +142,18 @@ void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::
             for (int i = 0; i < n; ++i)
                 widen(layer, block.element, stride, kept.x + i * row,
                       work.extrapolation[block.first + i]);
+        if (last) above_free_atoms(work, block);
     }
-    if (t == w.n_recursions) {
-        if constexpr (F::planes == 1) above_free_atoms(work, block);
-        return;
-    }
+    if (!has_states) return;
     const Real *from[2] = {scratch.v, scratch.A};
     Real *e = kept.e;
     for (int l = 1; l <= S::highest; ++l) {
         linear<F>(layer.tensors[l - 1], from[l - 1], n * shell_size(l), e);
         e += n * shell_size(l) * row;
     }
-    Real *next = work.coefficients[t + 1] + block.first * S::rows * row;
+    Real *next = next_states_of<F>(work, block, t, scratch);
     next_states<F, l_max>(layer, block.element, n, stride, kept.x, kept.e, scratch, next);
+    if (F::planes == 1 && work.outputs) read_outputs<F, l_max>(work, block, t, next);
 }
 
 template <class F>
@@ -151,6 +167,34 @@ void set_layer_seeds(const Work<typename F::Real> &work, const Block &block, typ
     }
 }
 
+// From the adjoint of the states to x_bar, and to that of the weighted products.
+template <class F, int l_max>
+void adjoint_of_layer_states(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
+                             const Block &block, int t, const KeptRows<typename F::Real> &kept,
+                             const LayerScratch<typename F::Real> &scratch) {
+    using Real = typename F::Real;
+    using S = States<l_max>;
+    const Weights<Real> &w = *work.weights;
+    const EquivariantLayer<Real> &layer = w.layers[t];
+    const int row = F::planes * w.stride, n = block.n;
+    Real *bar = work.coefficients_bar + block.first * S::rows * row; // of own atoms: no other reads them
+    if (t == w.n_recursions)
+        for (int64_t k = 0; k < int64_t(n) * S::rows * row; ++k) bar[k] = 0;
+    if (work.output_bar)
+        adjoint_of_outputs<F, l_max>(work, block, t, next_states_of<F>(work, block, t, scratch), bar,
+                                     chunk.parameters);
+    adjoint_of_next_states<F, l_max>(layer, block.element, n, w.stride, kept.x, kept.e, bar, scratch,
+                                     scratch.bar, chunk.parameters);
+    Real *e_bar = scratch.bar;
+    const Real *from[2] = {scratch.v, scratch.A};
+    Real *to[2] = {scratch.v_bar, scratch.A_bar};
+    for (int l = 1; l <= S::highest; ++l) {
+        adjoint_of_linear<F>(layer.tensors[l - 1], from[l - 1], e_bar, n * shell_size(l), to[l - 1],
+                             chunk.parameters);
+        e_bar += n * shell_size(l) * row;
+    }
+}
+
 template <class F, int l_max>
 void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
                       const Block &block, int t, const LayerScratch<typename F::Real> &scratch) {
@@ -159,26 +203,14 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     const Weights<Real> &w = *work.weights;
     const EquivariantLayer<Real> &layer = w.layers[t];
     const int stride = w.stride, row = F::planes * stride, n = block.n, z = block.element;
-    const bool last = t == w.n_recursions;
+    const bool last = t == w.n_recursions, has_states = !last || work.output_bar;
     const KeptRows<Real> kept = kept_rows<F, l_max>(work, chunk, block, t, scratch);
     Real seeds[2 * most_block];
     set_layer_seeds<F>(work, block, seeds);
     adjoint_of_read_out<F>(layer, z, n, stride, kept.x, seeds, scratch, chunk.parameters);
     Real *const *m = limited_moments<F, l_max>(w, n, kept, scratch);
-    if (F::planes == 2 && !last) products_of<F, l_max>(work, block, t, scratch, m);
-    if (!last) {
-        const Real *bar = work.coefficients_bar + block.first * S::rows * row;
-        adjoint_of_next_states<F, l_max>(layer, z, n, stride, kept.x, kept.e, bar, scratch, scratch.bar,
-                                         chunk.parameters);
-        Real *e_bar = scratch.bar;
-        const Real *from[2] = {scratch.v, scratch.A};
-        Real *to[2] = {scratch.v_bar, scratch.A_bar};
-        for (int l = 1; l <= S::highest; ++l) {
-            adjoint_of_linear<F>(layer.tensors[l - 1], from[l - 1], e_bar, n * shell_size(l), to[l - 1],
-                                 chunk.parameters);
-            e_bar += n * shell_size(l) * row;
-        }
-    }
+    if (F::planes == 2 && !last) products_of<F, l_max>(work, block, t, true, scratch, m);
+    if (has_states) adjoint_of_layer_states<F, l_max>(work, chunk, block, t, kept, scratch);
     adjoint_of_linear<F>(layer.scalars[z], scratch.b, scratch.x_bar, n, scratch.b_bar, chunk.parameters);
     if (t > 0) { // own scalars
         const int64_t width = layer.scalars[z].n_in;
@@ -187,10 +219,10 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
                 chunk.coefficients_bar[(block.first + i) * S::rows * row + k] +=
                     scratch.b_bar[(i * F::planes + k / stride) * width + width - stride + k % stride];
     }
-    if (last)
-        adjoint_of_block_products<F, l_max, false>(layer, z, n, stride, m, scratch, chunk.parameters);
-    else
+    if (has_states)
         adjoint_of_block_products<F, l_max, true>(layer, z, n, stride, m, scratch, chunk.parameters);
+    else
+        adjoint_of_block_products<F, l_max, false>(layer, z, n, stride, m, scratch, chunk.parameters);
     if (w.per_limit > 0)
         adjoint_of_limited<F, l_max>(w.per_limit, n, stride, kept.m, scratch.m_bar);
     for (int l = 0; l <= l_max; ++l)
@@ -231,52 +263,6 @@ void backward_layer(const Work<typename F::Real> &work, Chunk<typename F::Real> 
     each_block<block_of_layers<F>>(work, chunk, [&](const Block &block) {
         adjoint_of_layer<F, l_max>(work, chunk, block, t, scratch);
     });
-}
-
-// The energy of a free atom above its reference: the layers with moments of zero. With tangents, what
-// -sum_i weight_i E_free adds to the gradient, for `count` atoms of an element and `sum` of their weights.
-template <class F, int l_max>
-double free_atom(const Weights<typename F::Real> &w, int element, typename F::Real *memory, double count,
-                 double sum, double *parameters) {
-    using Real = typename F::Real;
-    using S = States<l_max>;
-    const LayerScratch<Real> scratch(w, F::planes, memory);
-    const int stride = w.stride, row = F::planes * stride, T = w.n_recursions;
-    double energy = 0.0;
-    Real *x = scratch.in[0], *states = scratch.in_bar[0], *bar = scratch.bar; // memory that is free here
-    const auto inputs = [&](int t) {
-        const Linear<Real> &scalars = w.layers[t].scalars[element];
-        for (int k = 0; k < F::planes * scalars.n_in; ++k) scratch.b[k] = 0;
-        if (t > 0) append_own<F>(scalars, 1, stride, 1, states + (t - 1) * row, scratch.b);
-    };
-    for (int k = 0; k < 8 * row; ++k) scratch.e[k] = 0;
-    for (int t = 0; t <= T; ++t) {
-        const EquivariantLayer<Real> &layer = w.layers[t];
-        inputs(t);
-        linear<F>(layer.scalars[element], scratch.b, 1, x + t * row);
-        if constexpr (F::planes == 1)
-            read_out<F>(layer, element, 1, stride, x + t * row, scratch, &energy);
-        if (t == T) break;
-        next_states<F, l_max>(layer, element, 1, stride, x + t * row, scratch.e, scratch, scratch.m[0]);
-        for (int k = 0; k < row; ++k) states[t * row + k] = scratch.m[0][k];
-    }
-    if constexpr (F::planes == 2) {
-        const Real seeds[2] = {static_cast<Real>(-count), static_cast<Real>(-sum)};
-        for (int k = 0; k < S::rows * row; ++k) bar[k] = 0;
-        for (int t = T; t >= 0; --t) {
-            const EquivariantLayer<Real> &layer = w.layers[t];
-            const Linear<Real> &scalars = layer.scalars[element];
-            adjoint_of_read_out<F>(layer, element, 1, stride, x + t * row, seeds, scratch, parameters);
-            if (t < T)
-                adjoint_of_next_states<F, l_max>(layer, element, 1, stride, x + t * row, scratch.e, bar,
-                                                 scratch, scratch.m_bar[0], parameters);
-            inputs(t);
-            adjoint_of_linear<F>(scalars, scratch.b, scratch.x_bar, 1, scratch.b_bar, parameters);
-            for (int k = 0; k < row; ++k)
-                bar[k] = scratch.b_bar[k / stride * scalars.n_in + scalars.n_in - stride + k % stride];
-        }
-    }
-    return energy;
 }
 
 } // namespace
