@@ -6,7 +6,7 @@ stress = W / volume, virial = -W; an edge's part of the virial belongs to its ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -72,10 +72,7 @@ def evaluate(
     with torch.set_grad_enabled(derivatives or create_graph):
         of_atoms = _outputs(model, graph, r, wanted)
     energies = of_atoms["energies"]
-    found = {
-        name: values if is_per_atom(name) else _of_systems(graph, values)
-        for name, values in of_atoms.items()
-    }
+    found = added_up(graph, of_atoms)
     found["energy"] = _of_systems(graph, energies)
     if derivatives:
         (g,) = torch.autograd.grad(
@@ -95,6 +92,14 @@ def _outputs(model: AtomicEnergies, graph: Graph, r: Tensor, wanted: set[str]) -
     if isinstance(model, HasOutputs) and wanted.intersection(model.output_names):
         return model.of_atoms(graph, r)
     return {"energies": model(graph, r)}
+
+
+def added_up(graph: Graph, of_atoms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return quantities of systems as sums over their atoms, others as they are."""
+    return {
+        name: values if is_per_atom(name) else _of_systems(graph, values)
+        for name, values in of_atoms.items()
+    }
 
 
 def _of_systems(graph: Graph, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "systems ..."]:

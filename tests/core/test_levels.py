@@ -12,6 +12,7 @@ from reann import native
 PARITY = [
     "tests/engines/test_native.py",
     "tests/engines/test_native_model.py",
+    "tests/engines/test_native_outputs.py",
     "tests/golden/test_file_format.py",
     "tests/physics/test_cutoff.py",
     "tests/physics/test_derivatives.py",

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
 from scipy.spatial.transform import Rotation
 
 from models import CUTOFF, check_gradients, random_atoms, random_model
+from reann import native
 from reann.config import Config, LossConfig, ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
@@ -29,9 +31,6 @@ from reann.quantities import named
 from reann.training.journal import read_log
 from reann.training.loss import Loss
 from reann.training.run import Run, train
-
-# The native engine leaves these outputs to PyTorch, and says so.
-pytestmark = pytest.mark.filterwarnings("ignore::reann.backends.choice.ReferenceWarning")
 
 BOTH = ["dipole", "polarizability"]
 ALL = ["charges", *BOTH, "magmoms", "shieldings", "gap"]
@@ -232,7 +231,11 @@ def labeled(atoms: ase.Atoms) -> ase.Atoms:
 
 
 def trained(
-    frames: list[ase.Atoms], folder: Path, outputs: list[str] = BOTH, **training: Any
+    frames: list[ase.Atoms],
+    folder: Path,
+    outputs: list[str] = BOTH,
+    engine: str = "auto",
+    **training: Any,
 ) -> Run:
     path = folder / "water.xyz"
     ase.io.write(path, frames, format="extxyz")
@@ -240,9 +243,26 @@ def trained(
         "data": {"train": str(path), "valid": 0.2, "missing": "allow"},
         "model": {"channels": 4, "l_max": 2, "cutoff": 4.0, "outputs": outputs},
         "training": {"batch_size": 8} | training,
-        "run": {"folder": str(folder / "run"), "threads": 1},
+        "run": {"folder": str(folder / "run"), "threads": 1, "engine": engine},
     }
     return train(Config.model_validate(values))
+
+
+@pytest.mark.skipif(not native.available(), reason="no native engine")
+def test_both_engines_take_the_same_steps(tmp_path: Path) -> None:
+    """With labels of energies, forces and outputs."""
+    frames, rows = [labeled(atoms) for atoms in distorted(molecule("H2O"), 12)], []
+    for number, atoms in enumerate(frames):
+        bond = atoms.positions[1:] - atoms.positions[0]
+        forces = np.vstack([bond.sum(0), -bond])
+        atoms.calc = SinglePointCalculator(atoms, energy=np.sin(number), forces=forces)
+    for engine in ("native", "torch"):
+        (folder := tmp_path / engine).mkdir()
+        run = trained(frames, folder, engine=engine, epochs=3, precision="float64")
+        rows.append(read_log(run.folder / "log.csv"))
+    for found, expected in zip(*rows, strict=True):
+        for name in found.keys() - {"seconds"}:
+            assert found[name] == pytest.approx(expected[name], rel=1e-7, nan_ok=True), name
 
 
 def test_they_are_trained_without_energies(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ase.calculators import calculator as ase_calculator
 
 from reann.backends import choice
 from reann.backends.choice import Engine
+from reann.backends.protocol import Backend, Request
 from reann.device import device_named
 from reann.elements import check_elements
 from reann.errors import UserError, did_you_mean
@@ -91,6 +92,7 @@ class Calculator(ase_calculator.Calculator):
         self.skin = skin
         self.others = frozenset(self.potential.model.output_names)
         self.inputs = self.potential.model.inputs
+        self.knows_outputs = _knows_outputs(self.backend, self.potential)
         names = USUAL | EXTRAPOLATION | self.others
         self.implemented_properties = ["free_energy", *sorted(names)]
         self._prepare()
@@ -107,6 +109,8 @@ class Calculator(ase_calculator.Calculator):
         """Make what belongs to this process and is not copied: lock, engine, neighbor list."""
         self._process, self._lock = os.getpid(), threading.RLock()
         self.compute = step_of(self.backend, self.potential)
+        by_reference = GraphStep(choice.REFERENCE, self.potential)
+        self.with_outputs = self.compute if self.knows_outputs else by_reference
         self.neighbors = SkinList(self.potential.cutoff, self.skin)
 
     def _locked(self) -> AbstractContextManager[Any]:
@@ -118,7 +122,7 @@ class Calculator(ase_calculator.Calculator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, as of one moment."""
-        made_anew = ("_process", "_lock", "compute", "neighbors")
+        made_anew = ("_process", "_lock", "compute", "with_outputs", "neighbors")
         with self._locked():
             return {name: x for name, x in vars(self).items() if name not in made_anew}
 
@@ -183,10 +187,11 @@ class Calculator(ase_calculator.Calculator):
             check_elements(self.potential.model.elements, atoms.numbers)
             self.neighbors.build(atoms)
         if others := self.others.intersection(properties):
-            if not self.results:
-                self._calculate(atoms, ("energy",))
-            reference = GraphStep(choice.REFERENCE, self.potential)
-            self.results |= reference(atoms, self.neighbors, others)
+            names = others if self.results else USUAL | others
+            found = self.with_outputs(atoms, self.neighbors, names)
+            self.results |= found
+            if "energy" in found:
+                self.results["free_energy"] = found["energy"]
             return
         names = USUAL
         if "extrapolation" in properties:
@@ -229,6 +234,12 @@ class Calculator(ase_calculator.Calculator):
                 return float("nan")
             outside = self.get_property("extrapolation", self.atoms)
         return float(np.mean(outside > MARGIN))
+
+
+def _knows_outputs(backend: Backend, potential: Potential | Ensemble) -> bool:
+    """Whether the backend computes all outputs of a potential."""
+    request = Request.of(potential.model.output_names)
+    return all(backend.supports(m.model, request) is None for m in potential.members)
 
 
 def _converted(potential: Potential | Ensemble, precision: str) -> Potential | Ensemble:

@@ -118,6 +118,10 @@ class Reann(nn.Module):
         """Return all outputs of the atoms by name, in the order of the graph."""
         atoms = self.neighborhood(graph, vectors)
         values = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
+        return self.placed(values, graph)
+
+    def placed(self, values: Mapping[str, Tensor], graph: Graph) -> Outputs:
+        """Return what values of the output heads become where the atoms are, others as they are."""
         element, found = self.element_index[graph.atomic_numbers], dict(values)
         for name, head in self.output_heads.items():
             found[name] = cast("OutputHead", head).placed(values[name], graph, element, found)

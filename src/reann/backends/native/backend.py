@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 
 from reann import native
 from reann.backends.native.compiled import Compiled, refused
+from reann.backends.native.outputs import unknown_heads
 from reann.backends.native.step import NativeStep
 from reann.backends.native.weights import snapshot, workspace
 from reann.backends.protocol import Backend, Request
@@ -52,8 +53,12 @@ class Native(Backend):
         assert isinstance(model, Reann)
         if (why := unsupported_form(model)) is not None:
             return why
-        if others := sorted(request.names.difference(NAMES)):
-            return f"it computes energies and their derivatives, not {', '.join(others)}"
+        others = request.names.difference(NAMES)
+        if lacking := sorted(others.difference(model.output_names)):
+            return f"the model has no output {', '.join(lacking)}"
+        if others and (unknown := unknown_heads(model)):
+            wanted = [name for name in unknown if name in others]
+            return f"it knows outputs that are read off states, not {', '.join(wanted or unknown)}"
         moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
         # Private, and the only way to ask.
         forward = forward_ad._current_level >= 0  # noqa: SLF001

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from reann.backends.native.function import Differentiable, compute
+from reann.backends.native.function import Computed, Differentiable, compute
+from reann.backends.native.outputs import quantities
 from reann.backends.native.weights import arrays_of, new_model, snapshot
 from reann.backends.protocol import Request
 from reann.errors import UserError
@@ -47,33 +49,31 @@ class Compiled:
         names = request.names
         self.source.heads.of(graph)
         system = arguments(graph, self.source.element_index, kept=request.create_graph)
-        strain = bool(names & {"stress", "virial"})
-        extrapolation = "extrapolation" in names
+        others = self.source.output_names
+        wanted = {name for name in ("forces", "virials", "extrapolation") if name in names}
+        wanted |= {"strain"} if names & {"stress", "virial"} else set()
+        wanted |= {"outputs"} if names.intersection(others) else set()
         try:
             if request.create_graph:
                 parameters = dict(self.source.named_parameters())
-                wanted = ("forces" in names, strain, extrapolation)
-                energies, forces, w, outside = Differentiable.apply(
-                    self, system, wanted, list(parameters), *parameters.values()
-                )  # pyright: ignore[reportGeneralTypeIssues]
-                virials = None
-            else:
-                energies, forces, w, virials, outside = compute(
-                    self.model,
-                    system,
-                    forces="forces" in names,
-                    strain=strain,
-                    virials="virials" in names,
-                    extrapolation=extrapolation,
+                of_atoms = Computed(
+                    *Differentiable.apply(
+                        self, system, wanted, list(parameters), *parameters.values()
+                    )  # pyright: ignore[reportGeneralTypeIssues]
                 )
+            else:
+                of_atoms = compute(self.model, system, wanted)
         except (ValueError, RuntimeError) as error:
             raise refused(error) from error
+        energies = of_atoms.energies
         energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
-        found = {"energy": energy, "energies": energies, "forces": forces, "virials": virials}
-        found["extrapolation"] = outside
-        if w is not None:
-            found |= of_strain(graph, w)
-        return {name: found[name] for name in NAMES if name in names}
+        found = {"energy": energy} | of_atoms._asdict()
+        if of_atoms.strain is not None:
+            found |= of_strain(graph, of_atoms.strain)
+        if of_atoms.outputs is not None:
+            with torch.set_grad_enabled(request.create_graph):
+                found |= quantities(self.source, graph, of_atoms.outputs)
+        return {name: found[name] for name in (*NAMES, *others) if name in names}
 
 
 def refused(error: Exception) -> UserError:

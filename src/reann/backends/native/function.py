@@ -1,16 +1,18 @@
 """Training: outputs of the native engine that PyTorch can differentiate for the parameters.
 
-The backward is one call. With v = dL/dF and w = dL/dW the gradient of the loss is that of
-sum_i e_i E_i + sum_ij g_ij . u_ij,  u_ij = -(v_j - v_i) + r_ij . w: one tangent per edge, and
-no graph is kept.
+The backward is one call. With e = dL/dE, v = dL/dF, w = dL/dW and s = dL/dy of the outputs y the
+gradient of the loss is that of sum_i (e_i E_i + s_i . y_i) + sum_ij g_ij . u_ij,
+u_ij = -(v_j - v_i) + r_ij . w: one tangent per edge, and no graph is kept.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -22,41 +24,52 @@ from reann.native.system import Arguments
 if TYPE_CHECKING:
     from reann.backends.native.compiled import Compiled
 
-Outputs = tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]
-"""Energies (atoms,) eV, forces (atoms, 3) eV/Å, strain derivative (structures, 3, 3) eV, and the
-extrapolation (atoms,)."""
+
+class Computed(NamedTuple):
+    """What the engine computes; None was not asked for."""
+
+    energies: Float[Tensor, " atoms"]
+    """eV."""
+    forces: Float[Tensor, "atoms 3"] | None = None
+    """eV/Å."""
+    strain: Float[Tensor, "structures 3 3"] | None = None
+    """Derivative of the energy with respect to the strain, eV."""
+    virials: Float[Tensor, "atoms 3 3"] | None = None
+    """eV."""
+    extrapolation: Float[Tensor, " atoms"] | None = None
+    outputs: Float[Tensor, "atoms outputs"] | None = None
+    """What heads read off the states of atoms."""
 
 
-def compute(
-    model: Any,
-    system: Arguments,
-    *,
-    forces: bool = False,
-    strain: bool = False,
-    virials: bool = False,
-    extrapolation: bool = False,
-) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-    """Return energies, and as far as wanted forces, strain derivative, virials, extrapolation."""
+def compute(model: Any, system: Arguments, wanted: Collection[str]) -> Computed:
+    """Return energies, and what else is wanted out of the fields of `Computed`."""
     n = system.n_atoms
-    energies = torch.empty(n, dtype=torch.float64)
-    force = torch.empty(n, 3, dtype=torch.float64) if forces else None
-    w = torch.empty(system.n_structures, 3, 3, dtype=torch.float64) if strain else None
-    each = torch.empty(n, 3, 3, dtype=torch.float64) if virials else None
-    outside = torch.empty(n, dtype=torch.float64) if extrapolation else None
+    shapes = {
+        "energies": (n,),
+        "forces": (n, 3),
+        "strain": (system.n_structures, 3, 3),
+        "virials": (n, 3, 3),
+        "extrapolation": (n,),
+        "outputs": (n, model.n_outputs),
+    }
+    arrays = {
+        name: torch.empty(shape, dtype=torch.float64)
+        for name, shape in shapes.items()
+        if name == "energies" or name in wanted
+    }
     native.core().evaluate(
         model,
         0,
         workspace(),
         *system,
         torch.get_num_threads(),
-        energies.numpy(),
-        *(None if x is None else x.numpy() for x in (force, w, each, outside)),
+        *(arrays[name].numpy() if name in arrays else None for name in shapes),
     )
-    return energies, force, w, each, outside
+    return Computed(**arrays)
 
 
 class Differentiable(torch.autograd.Function):
-    """Energies, forces and strain derivatives as functions of the parameters.
+    """Energies, forces, strain derivatives and outputs as functions of the parameters.
 
     Every parameter gets a gradient, zeros where the loss does not depend on it. Positions, cells
     and buffers get none, and there is no second derivative.
@@ -67,26 +80,24 @@ class Differentiable(torch.autograd.Function):
         ctx: Any,
         compiled: Compiled,
         system: Arguments,
-        wanted: tuple[bool, bool, bool],
+        wanted: Collection[str],
         names: list[str],
         *parameters: Tensor,
-    ) -> Outputs:
-        """Compute; `wanted`: forces, strain derivative, extrapolation; `names`: of parameters."""
+    ) -> tuple[Tensor | None, ...]:
+        """Return the fields of `Computed`, no virials; `names` are those of the parameters."""
         ctx.compiled, ctx.n_updates = compiled, compiled.n_updates
         ctx.system, ctx.names = system, names
         ctx.kinds = [(p.shape, p.dtype) for p in parameters]
         ctx.set_materialize_grads(False)
-        energies, forces, w, _, outside = compute(
-            compiled.model, system, forces=wanted[0], strain=wanted[1], extrapolation=wanted[2]
-        )
-        if outside is not None:
-            ctx.mark_non_differentiable(outside)
-        return energies, forces, w, outside
+        found = compute(compiled.model, system, wanted)
+        if found.extrapolation is not None:
+            ctx.mark_non_differentiable(found.extrapolation)
+        return tuple(found)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *losses: Tensor | None) -> tuple[Any, ...]:
-        """Return the gradients of the parameters from dL/dE_i, dL/dF_i and dL/dW.
+        """Return the gradients of the parameters from those of the fields of `Computed`.
 
         Raises
         ------
@@ -103,16 +114,21 @@ class Differentiable(torch.autograd.Function):
             for name, (shape, _), needed in zip(ctx.names, ctx.kinds, asked, strict=True)
             if needed
         }
-        losses = losses[:3]  # the extrapolation has no gradient
-        if any(loss is not None for loss in losses):
+        of = Computed(*losses)  # pyright: ignore[reportArgumentType]
+        seeds = [
+            None if x is None else x.contiguous().numpy()
+            for x in (of.energies, of.forces, of.strain, of.outputs)
+        ]
+        if any(seed is not None for seed in seeds):
             native.core().gradient(
                 ctx.compiled.model,
                 0,
                 workspace(),
                 *ctx.system,
                 torch.get_num_threads(),
-                *(None if x is None else x.contiguous().numpy() for x in losses),
+                *seeds[:3],
                 gradients,
+                seeds[3],
             )
         found = (
             torch.from_numpy(gradients[f"{MEMBER}{name}"]).to(dtype) if needed else None

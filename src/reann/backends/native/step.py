@@ -1,7 +1,7 @@
 """Steps of a calculator in C++: one call for each member, with the whole skin list.
 
-PyTorch takes no part in it. The engine leaves out pairs beyond the cutoff exactly. What depends on
-the list alone is kept until the list is made anew.
+PyTorch takes no part in it, unless outputs of heads are asked for. The engine leaves out pairs
+beyond the cutoff exactly. What depends on the list alone is kept until the list is made anew.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from reann import native
 from reann.backends.native.compiled import refused
+from reann.backends.native.outputs import quantities
 from reann.backends.native.weights import new_model
 from reann.backends.protocol import Results
-from reann.data.neighbors import checked_neighbors
-from reann.quantities import named
+from reann.data.neighbors import checked_neighbors, graph_of
+from reann.quantities import is_per_atom, named
 
 if TYPE_CHECKING:
     from reann.interfaces.skin import SkinList
+    from reann.model import Reann
     from reann.potential import Ensemble, Potential
 
 
@@ -31,7 +33,8 @@ class NativeStep:
     def __init__(self, potential: Potential | Ensemble) -> None:
         # A copy: PyTorch moves the memory of a tensor when the potential is sent to a process.
         self.element_index = potential.model.element_index.numpy().copy()
-        self.models = [new_model(member.model) for member in potential.members]
+        self.members = [member.model for member in potential.members]
+        self.models = [new_model(model) for model in self.members]
         self.core, self.workspace = native.core(), native.core().Workspace()
         self.of_list = 0
 
@@ -39,7 +42,10 @@ class NativeStep:
         """Return named results; those of an ensemble are means, and standard deviations."""
         if neighbors.n_builds != self.of_list:
             self._take(atoms, neighbors)
-        every = [self._one(model, atoms, neighbors, names) for model in self.models]
+        every = [
+            self._one(model, member, atoms, neighbors, names)
+            for model, member in zip(self.models, self.members, strict=True)
+        ]
         if len(every) == 1:
             return every[0]
         stacked = {name: np.array([one[name] for one in every]) for name in every[0]}
@@ -59,13 +65,20 @@ class NativeStep:
         self.of_list = neighbors.n_builds
 
     def _one(
-        self, model: Any, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]
+        self,
+        model: Any,
+        member: Reann,
+        atoms: ase.Atoms,
+        neighbors: SkinList,
+        names: frozenset[str],
     ) -> Results:
         (element, first, neighbor, shift), n = self.of_neighbors, len(atoms)
         energies = np.empty(n)
         forces = np.empty((n, 3)) if "forces" in names else None
         strain = None if self.volume is None or "stress" not in names else np.empty((1, 3, 3))
         outside = np.empty(n) if "extrapolation" in names else None
+        others = names.intersection(member.output_names)
+        outputs = np.empty((n, model.n_outputs)) if others else None
         try:
             self.core.evaluate(
                 model,
@@ -84,6 +97,7 @@ class NativeStep:
                 strain,
                 None,
                 outside,
+                outputs,
             )
         except (ValueError, RuntimeError) as error:
             checked_neighbors(atoms, neighbors.cutoff)  # says which atoms coincide
@@ -95,4 +109,11 @@ class NativeStep:
             results["stress"] = full_3x3_to_voigt_6_stress(strain[0] / self.volume)
         if outside is not None:
             results["extrapolation"] = outside
+        if outputs is not None:
+            graph = graph_of(atoms, neighbors.pairs, member.inputs)
+            with torch.no_grad():
+                found = quantities(member, graph, torch.from_numpy(outputs))
+            for name in others:
+                value = found[name].numpy()
+                results[name] = value if is_per_atom(name) else value[0]
         return results

@@ -1,0 +1,112 @@
+"""What dipoles and polarizabilities cost beside energies and forces, with the native engine.
+
+    python benchmarks/outputs.py [--preset default] [--threads 1] [--repeats 15]
+
+An evaluation and a training step of 16 molecules of ethanol (144 atoms), or of water (192 atoms,
+one frame), with a model of a preset with and without these outputs, alternating in one process.
+Medians of the time of the processor, which other programs disturb little, and their ratios;
+absolute times hold on no other machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import ase
+import torch
+from ase.build import molecule
+from step import frame
+
+from reann.backends.native.backend import Native
+from reann.backends.protocol import Request
+from reann.config import LossConfig, ModelConfig
+from reann.data.neighbors import graph_from_atoms
+from reann.graph import Graph
+from reann.model import Reann, build
+from reann.training.loss import Loss
+
+OUTPUTS = ["dipole", "polarizability"]
+NAMES = ["energy", "forces"]
+
+
+def systems() -> dict[str, list[ase.Atoms]]:
+    """Return molecules of ethanol and a box of water."""
+    ethanol = [molecule("CH3CH2OH") for _ in range(16)]
+    for i, atoms in enumerate(ethanol):
+        atoms.rattle(0.05, seed=i)
+    water = frame()
+    box = ase.Atoms(water["numbers"], water["positions"], cell=water["cell"], pbc=water["pbc"])
+    return {"ethanol": ethanol, "water": [box]}
+
+
+def model_of(preset: str, outputs: list[str]) -> Reann:
+    """Return a model with random weights."""
+    config = ModelConfig.model_validate({"preset": preset, "outputs": outputs})
+    model = build(config, [1, 6, 8], 20.0, seed=1)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.05 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    return model
+
+
+def work(model: Reann, graph: Graph, outputs: list[str]) -> dict[str, Callable[[], object]]:
+    """Return an evaluation and a training step that ask for energies, forces and outputs."""
+    backend, names = Native(), [*NAMES, *outputs]
+    compiled, request = backend.compile(model), Request.of(names)
+    labels = compiled.evaluate(graph, request)
+    graph = graph.each(torch.clone)
+    graph.labels.update({name: x + 0.1 for name, x in labels.items()})
+    graph.labels["weight"] = torch.ones(graph.n_systems, dtype=torch.float64)
+    counts = {name: float(x.numel()) for name, x in labels.items()}
+    loss = Loss(LossConfig(), 1.0, dict.fromkeys(outputs, 1.0))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+    with_gradient = Request.of(names, create_graph=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        found = compiled.evaluate(graph, with_gradient)
+        loss(found, graph, counts).backward()
+        optimizer.step()
+        compiled.update(model)
+
+    return {"evaluation": lambda: compiled.evaluate(graph, request), "training step": step}
+
+
+def main() -> None:
+    """Alternate the models and print microseconds per atom and ratios."""
+    parser = argparse.ArgumentParser(description="What outputs cost.")
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=15)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    bare, full = model_of(arguments.preset, []), model_of(arguments.preset, OUTPUTS)
+    for system, atoms in systems().items():
+        graph = Graph.batch([graph_from_atoms(one, bare.cutoff) for one in atoms])
+        cases = {
+            "no outputs": work(bare, graph, []),
+            "not asked for": work(full, graph, []),
+            "dipole": work(full, graph, ["dipole"]),
+            "both": work(full, graph, OUTPUTS),
+        }
+        for what in ("evaluation", "training step"):
+            times: dict[str, list[float]] = {name: [] for name in cases}
+            for repeat in range(arguments.repeats + 2):
+                for name, case in cases.items():
+                    start = time.process_time()
+                    case[what]()
+                    if repeat >= 2:
+                        elapsed = time.process_time() - start
+                        times[name].append(1e6 * elapsed / graph.n_atoms)
+            least = statistics.median(times["no outputs"])
+            for name, each in times.items():
+                median = statistics.median(each)
+                print(f"{system:8} {what:14} {name:14} {median:8.1f} µs/atom {median / least:6.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""What heads read off states is the same by the native engine, and so are gradients through it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import (
+    CUTOFF,
+    equivariant,
+    random_atoms,
+    random_model,
+    read_off_states,
+    structures,
+)
+from reann import native, properties
+from reann.backends import choice
+from reann.backends.native.outputs import derivatives
+from reann.backends.native.weights import new_model
+from reann.data.neighbors import graph_from_atoms
+from reann.graph import Graph
+from reann.interfaces.ase import Calculator
+from reann.model import Reann
+from reann.model.reann import in_precision
+from reann.native.system import arguments
+from reann.potential import Ensemble, Potential
+
+# Under CI tests/engines/test_native.py fails without it.
+pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
+
+evaluate = partial(choice.evaluate, engine="native")
+ENERGIES = ["energy", "forces", "virial"]
+BOTH = ["dipole", "polarizability"]
+FORM = {"messages": "equivariant", "l_max": 3, "n_recursions": 1, "outputs": BOTH}
+
+
+def model_of(form: dict[str, Any], **choices: Any) -> Reann:
+    """Return a model with all outputs that the form can have."""
+    outputs = BOTH if form["l_max"] > 1 else ["dipole"]
+    return random_model(**{**form, "outputs": outputs, **choices})
+
+
+def batch_of(*atoms) -> Graph:
+    return Graph.batch([graph_from_atoms(one, CUTOFF) for one in atoms])
+
+
+@pytest.fixture
+def batch() -> Graph:
+    """A crystal, an atom alone, a slab, a molecule."""
+    none = (False, False, False)
+    every = [(4, (True, True, True)), (1, none), (5, (True, True, False)), (6, none)]
+    return batch_of(*(random_atoms(i, n, pbc) for i, (n, pbc) in enumerate(every)))
+
+
+def assert_close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    size = max(expected.abs().max().item(), 1.0) if expected.numel() else 1.0
+    assert (found - expected).abs().max().item() <= tolerance * size
+
+
+def gradients(engine, model: Reann, graph: Graph, names: list[str]) -> list[torch.Tensor]:
+    """Return the gradients of a number that depends on every property in its own way."""
+    found = engine(model, graph, names, create_graph=True)
+    total = torch.stack(
+        [(x + i).sin().sum() + x.square().sum() for i, x in enumerate(found.values())]
+    )
+    return list(torch.autograd.grad(total.sum(), list(model.parameters()), materialize_grads=True))
+
+
+@given(st.lists(structures, min_size=1, max_size=3), equivariant, st.integers(0, 1000))
+def test_outputs_are_those_of_the_reference(atoms, form, seed):
+    model, graph = model_of(form, seed=seed), batch_of(*atoms)
+    names = [*ENERGIES, *model.output_names]
+    found, expected = (f(model, graph, names) for f in (evaluate, properties.evaluate))
+    assert list(found) == list(expected)
+    for name in names:
+        assert_close(found[name], expected[name], 1e-10)
+    for name, alone in evaluate(model, graph, model.output_names).items():
+        assert torch.equal(alone, found[name])
+
+
+@given(
+    st.lists(structures, min_size=1, max_size=3), equivariant, st.integers(0, 1000), st.booleans()
+)
+def test_gradients_of_the_parameters_are_those_of_the_reference(atoms, form, seed, with_energies):
+    model, graph = model_of(form, seed=seed), batch_of(*atoms)
+    names = [*(ENERGIES if with_energies else []), *model.output_names]
+    engines = (evaluate, properties.evaluate)
+    found, expected = (gradients(engine, model, graph, names) for engine in engines)
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, 1e-9)
+
+
+def test_energies_do_not_depend_on_whether_outputs_are_asked_for(batch):
+    model = random_model(**FORM)
+    alone, together = (evaluate(model, batch, [*ENERGIES, *more]) for more in ([], BOTH))
+    for name in ENERGIES:
+        assert torch.equal(alone[name], together[name])
+
+
+def test_single_precision_rounds_as_the_reference_does(batch):
+    model = random_model(**FORM)
+    exact = properties.evaluate(model, batch, BOTH)
+    expected = gradients(properties.evaluate, model, batch, [*ENERGIES, *BOTH])
+    in_precision(model, torch.float32)
+    for name, value in evaluate(model, batch, BOTH).items():
+        assert_close(value, exact[name], 1e-5)
+    found = gradients(evaluate, model, batch, [*ENERGIES, *BOTH])
+    for one, other, p in zip(found, expected, model.parameters(), strict=True):
+        assert one.dtype == p.dtype
+        assert_close(one.double(), other.double(), 1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_threads_change_nothing_but_rounding_and_repeat_bitwise(dtype):
+    atoms = random_atoms(3, 6, (True,) * 3).repeat((3, 3, 3))
+    model, graph = random_model(dtype=dtype, **FORM), batch_of(atoms)
+    core, system = new_model(model), arguments(graph, model.element_index)
+    n, loss = graph.n_atoms, np.sin(np.arange(graph.n_atoms * core.n_outputs))
+
+    def results(n_threads: int) -> list[np.ndarray]:
+        start = (core, 0, native.core().Workspace(), *system, n_threads)
+        energies, outputs = np.empty(n), np.full((n, core.n_outputs), np.nan)
+        native.core().evaluate(*start, energies, None, None, None, None, outputs)
+        names = [f"0.output_heads.{head}" for head in ("dipole.vectors", "polarizability.matrices")]
+        grads = {k: np.zeros(model.get_parameter(k[2:]).shape) for k in names}
+        losses = np.ones(n), None, None
+        native.core().gradient(*start, *losses, grads, loss.reshape(n, -1))
+        return [outputs, *grads.values()]
+
+    one, four, again = results(1), results(4), results(4)
+    for a, b, c in zip(one, four, again, strict=True):
+        assert b.tobytes() == c.tobytes()
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-4 if dtype == torch.float32 else 1e-12)
+
+
+def test_derivatives_of_outputs_by_positions_are_those_of_the_reference(batch):
+    """Seeds on the rows of a batch, as derivatives of a dipole moment need them."""
+    model = random_model(**FORM)
+    core, system = new_model(model), arguments(batch, model.element_index)
+    n, generator = batch.n_atoms, torch.Generator().manual_seed(1)
+    seeds = torch.randn((2, n, core.n_outputs), generator=generator, dtype=torch.float64)
+    of_energies = torch.stack([torch.zeros(n), torch.rand(n, generator=generator)]).double()
+    found = np.full((2, n, 3), np.nan), np.full((2, batch.n_systems, 3, 3), np.nan)
+    start = (core, 0, native.core().Workspace(), *system, 1)
+    native.core().derivatives(*start, of_energies.numpy(), seeds.numpy(), *found)
+
+    r = batch.edge_vectors().detach().requires_grad_()
+    outputs, energies = read_off_states(model, batch, r), model(batch, r)
+    for i in range(2):
+        total = (outputs * seeds[i]).sum() + (energies * of_energies[i]).sum()
+        (g,) = torch.autograd.grad(total, r, retain_graph=True)
+        forces = torch.zeros(n, 3, dtype=torch.float64)
+        forces = forces.index_add(0, batch.center, g).index_add(0, batch.neighbor, -g)
+        assert_close(torch.from_numpy(found[0][i]), forces, 1e-10)
+        outer = r.detach()[:, :, None] * g[:, None, :]
+        w = torch.zeros(batch.n_systems, 3, 3, dtype=torch.float64)
+        w = w.index_add(0, batch.system[batch.center], outer)
+        assert_close(torch.from_numpy(found[1][i]), w, 1e-10)
+
+
+def test_a_calculator_has_outputs_of_every_member_without_the_reference():
+    members = [Potential(random_model(seed=i, **FORM)) for i in range(2)]
+    atoms = random_atoms(2, 5, (False,) * 3)
+    for potential in (members[0], Ensemble(members)):
+        expected = potential.predict(atoms, [*BOTH, "energy"], "torch")
+        atoms.calc = Calculator(potential, engine="native")
+        for name in BOTH:  # the first one with the energy, the other one alone
+            found = atoms.calc.get_property(name, atoms)
+            np.testing.assert_allclose(found, expected[name], atol=1e-10)
+        assert atoms.get_potential_energy() == pytest.approx(expected["energy"], abs=1e-10)
+        assert atoms.calc.results["free_energy"] == atoms.get_potential_energy()
+
+
+def test_a_head_that_does_more_than_read_states_is_left_to_the_reference(batch):
+    model = random_model(**FORM)
+    head = model.output_heads["dipole"]
+    head.__class__ = type("Other", (type(head),), {"forward": lambda self, f, a: 0.0})
+    with pytest.raises(choice.UnsupportedError, match="not dipole"):
+        evaluate(model, batch, ["dipole"])
+    assert list(evaluate(model, batch, ["energy"])) == ["energy"]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_derivatives_by_positions_are_differences_along_a_line(batch, name):
+    """Of molecules also by the charges at the positions, of which the sum is that of all."""
+    model, generator = random_model(**FORM), torch.Generator().manual_seed(1)
+    line = torch.randn((batch.n_atoms, 3), generator=generator, dtype=torch.float64)
+    found = torch.einsum("ia,ia...->i...", line, derivatives(model, batch, name))
+    found = (
+        torch.zeros(batch.n_systems, *found.shape[1:]).double().index_add(0, batch.system, found)
+    )
+
+    def value(x: float) -> torch.Tensor:
+        moved = replace(batch, positions=batch.positions + x * line)
+        return properties.evaluate(model, moved, [name])[name]
+
+    h = 1e-4
+    slope = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
+    assert slope.abs().max() > 1e-3
+    assert_close(found, slope, 1e-7)
