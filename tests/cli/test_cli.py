@@ -16,6 +16,7 @@ import reann
 from reann import cli
 from reann.cli.use import femtoseconds
 from reann.errors import UserError
+from reann.spectra.settings import Settings
 from reann.training.signals import Interrupted
 
 HEAVY = ("torch", "ase", "numpy", "matplotlib")
@@ -128,6 +129,19 @@ CALLS = {
         "reann.simulate.relax:relax",
         {"fmax": 0.02, "cell": True, "output": Path("r.xyz"), "optimizer": "fire"}
         | {"device": "auto"},
+    ),
+    "spectrum": (
+        "spectrum m.reann a.xyz -o s.csv --json s.json --figure s.svg --width 8 --blocks 4",
+        "reann.spectra.command:spectrum",
+        {
+            "start": "a.xyz",
+            "settings": Settings(width=8.0, blocks=4),
+            "output": Path("s.csv"),
+            "json_path": Path("s.json"),
+            "figure_path": Path("s.svg"),
+            "engine": "auto",
+            "device": "auto",
+        },
     ),
     "check": (
         "check a.xyz b.xyz --json c.json --strict",

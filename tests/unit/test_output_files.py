@@ -67,6 +67,9 @@ VERBS = {
     "check --config": (["check", DATA, "--config", SETTINGS, "--json"], [SETTINGS]),
     "md -o": (["md", "run", DATA, *MD, "-o"], [DATA]),
     "relax -o": (["relax", "run", DATA, "-o"], [DATA]),
+    "spectrum -o": (["spectrum", "run", DATA, "-o"], [MODEL, DATA]),
+    "spectrum --json": (["spectrum", "run", DATA, "--json"], [DATA]),
+    "spectrum --figure": (["spectrum", "run", DATA, "--figure"], [DATA]),
     "convert -o": (["convert", DATA, "-o"], [DATA]),
 }
 CASES = [(verb, name) for verb, (_, inputs) in VERBS.items() for name in inputs]

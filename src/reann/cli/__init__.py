@@ -13,13 +13,20 @@ from typing import Annotated
 
 import typer
 
-from reann.cli import data, export, lammps, train, use
+from reann.cli import data, export, lammps, spectrum, train, use
 from reann.cli.group import Verbs
 from reann.terminal import replace_unknown_characters
 
 PANELS = {
     "Train": (train.demo, train.new, train.train, train.resume),
-    "Use a potential": (use.evaluate, use.md, use.relax, export.export, lammps.lammps),
+    "Use a potential": (
+        use.evaluate,
+        use.md,
+        use.relax,
+        spectrum.spectrum,
+        export.export,
+        lammps.lammps,
+    ),
     "Data and files": (data.check, data.convert, data.info),
 }
 """The verbs under the headings of the help."""

@@ -79,6 +79,13 @@ LargestSpread = Annotated[
     float | None,
     typer.Option(help="eV/Å; stop when members of an ensemble disagree more on a force."),
 ]
+WrittenOutputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OUTPUT",
+        help="Output of the model that the trajectory has, too, such as dipole; may be repeated.",
+    ),
+]
 
 
 def evaluate(
@@ -148,6 +155,7 @@ def md(
     append: Continued = False,
     max_extrapolating: MostExtrapolating = 1.0,
     max_spread: LargestSpread = None,
+    write: WrittenOutputs = None,
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
@@ -178,6 +186,7 @@ def md(
             append=append,
             max_extrapolating=max_extrapolating,
             max_spread=max_spread,
+            write=write or [],
             engine=engine,
             device=device,
         )

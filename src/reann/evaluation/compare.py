@@ -19,15 +19,14 @@ from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.data.dataset import Subset
 from reann.data.loader import pieces
-from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError, listed
 from reann.evaluation.comparison import Evaluation
 from reann.evaluation.metrics import with_better_sign
+from reann.evaluation.stream import MAX_EDGES, batched
 from reann.graph import Graph
 from reann.model.reann import MARGIN
 from reann.potential import Ensemble, Potential
 
-MAX_EDGES = 200_000
 Progress = Callable[[int], None]
 """Told how many structures more are done."""
 
@@ -82,22 +81,11 @@ def predict_unlabeled(
     engine: Engine = "auto",
 ) -> Evaluation:
     """Predict structures that stream by, with the names of where they come from."""
-
-    def batches() -> Iterator[_Batch]:
-        graphs: list[Graph] = []
-        origins: list[str] = []
-        inputs = potential.model.inputs
-        for atoms, origin in structures:
-            graph = graph_from_atoms(atoms, potential.cutoff, origin, inputs)
-            if graphs and sum(g.n_edges + 1 for g in graphs) + graph.n_edges >= max_edges:
-                yield _Batch(Graph.batch(graphs), origins, [""] * len(origins))
-                graphs, origins = [], []
-            graphs.append(graph)
-            origins.append(origin)
-        if graphs:
-            yield _Batch(Graph.batch(graphs), origins, [""] * len(origins))
-
-    return _compared(potential, batches(), progress, engine)
+    batches = (
+        _Batch(graph, origins, [""] * len(origins))
+        for graph, origins in batched(potential, structures, max_edges)
+    )
+    return _compared(potential, batches, progress, engine)
 
 
 def _compared(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import ase
 import numpy as np
-from rich.progress import Progress, TaskID
 
 from reann import atomic_file, strict_json
 from reann.backends import choice
@@ -26,6 +24,7 @@ from reann.evaluation import predictions, tables
 from reann.evaluation.compare import compare, predict_unlabeled
 from reann.evaluation.comparison import Evaluation
 from reann.evaluation.label_keys import conventions, described, position_unit
+from reann.evaluation.progress import progress_bar
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
 from reann.quantities import SOUGHT
@@ -113,7 +112,7 @@ def _with_labels(
     as_trained: bool,
 ) -> Predicted:
     """Predict files with labels; `folder` holds their neighbor lists meanwhile."""
-    with _progress() as (bar, task):
+    with progress_bar() as (bar, task):
         dataset = open_dataset(names, data, potential.cutoff, folder)
         print_notes(dataset.remarks)
         of_heads = _assigned(dataset, potential.model.config.heads)
@@ -141,7 +140,7 @@ def _without_labels(
     potential: Potential | Ensemble, names: list[str], units: Units, engine: Engine
 ) -> Predicted:
     """Predict files of which no labels are known."""
-    with _progress() as (bar, task):
+    with progress_bar() as (bar, task):
         structures = angstrom(iter_atoms(names), units)
         found = predict_unlabeled(
             potential, structures, progress=lambda n: bar.advance(task, n), engine=engine
@@ -149,11 +148,3 @@ def _without_labels(
     again = angstrom(iter_atoms(names, remarks=ignore), units)
     about = [f"Labels: none; positions in {position_unit(names, units)}"]
     return about, found, (atoms for atoms, _ in again)
-
-
-@contextmanager
-def _progress() -> Iterator[tuple[Progress, TaskID]]:
-    """Yield a bar on standard error and its task; it is gone at the end."""
-    quiet = not sys.stderr.isatty()
-    with Progress(console=Terminal(stderr=True), transient=True, disable=quiet) as bar:
-        yield bar, bar.add_task("predicting", total=None)

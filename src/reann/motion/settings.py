@@ -55,6 +55,7 @@ class Dynamics:
     seed: int
     max_extrapolating: float
     max_spread: float | None
+    write: tuple[str, ...] = ()
 
     def described(self) -> str:
         """Return what decides the dynamics, as a trajectory records it."""

@@ -26,6 +26,7 @@ from reann.evaluation.metrics import key, unit_of
 from reann.evaluation.tables import columns, number
 from reann.quantities import label_names, named
 from reann.report import plots
+from reann.report.document import plot_style
 from reann.report.scene import scene
 from reann.terminal import printable
 
@@ -84,7 +85,7 @@ def write_report(
             config.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         ),
         provenance=provenance,
-        style=_resource("style.css"),
+        style=plot_style() + _resource("style.css"),
         viewer=_resource("viewer.js"),
     )
     atomic_file.write_text(Path(path), printable(page))

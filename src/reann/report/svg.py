@@ -85,6 +85,19 @@ class Axes:
         d = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(px, py, strict=True))
         self.marks.append(f'<path class="dots {style}" d="{d}"/>')
 
+    def band(self, x: Values, low: Values, high: Values) -> None:
+        """Fill what lies between two lines."""
+        px, below, above = self.px(x), self.py(low), self.py(high)
+        outline = zip([*px, *px[::-1]], [*above, *below[::-1]], strict=True)
+        d = "L".join(f"{a:.1f} {b:.1f}" for a, b in outline)
+        self.marks.append(f'<path class="band" d="M{d}Z"/>')
+
+    def sticks(self, x: Values, y: Values) -> None:
+        """Draw vertical lines from zero."""
+        px, py, zero = self.px(x), self.py(y), float(self.py(0.0))
+        d = "".join(f"M{a:.1f} {zero:.1f}V{b:.1f}" for a, b in zip(px, py, strict=True))
+        self.marks.append(f'<path class="sticks" d="{d}"/>')
+
     def squares(self, px: NDArray, py: NDArray, size: float, style: str, opacity: float) -> None:
         """Draw squares of one color, given by the pixels of their upper left corners."""
         d = "".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 from reann.simulate import md_table
 from reann.simulate.continuation import Beginning, beginning
+from reann.simulate.outputs import check_outputs_of_model, computed_outputs
 from reann.simulate.relax import relax
 from reann.simulate.table import GrowingTable
 from reann.simulate.trail import Trail
@@ -80,6 +82,7 @@ def run_md(
     append: bool = False,
     max_extrapolating: float = 1.0,
     max_spread: float | None = None,
+    write: Sequence[str] = (),
     engine: str = "auto",
     device: str | None = None,
     quiet: bool = False,
@@ -126,6 +129,9 @@ def run_md(
     max_spread
         eV/Å; stop when the members of an ensemble disagree more on the force on any atom, by the
         length of the vector of standard deviations. Every step is looked at.
+    write
+        Outputs of the model, such as `dipole`, that structures of the trajectory also have. They
+        are computed for these structures only.
     engine, device
         As for `Calculator`.
 
@@ -152,6 +158,7 @@ def run_md(
         seed,
         max_extrapolating,
         max_spread,
+        tuple(write),
     )
     settings.check()
     atoms = first.atoms
@@ -159,6 +166,7 @@ def run_md(
         atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
     calculator = Calculator(model, engine=engine, device=device)
     _check_members(calculator, max_spread)
+    check_outputs_of_model(calculator, write, output)
     atoms.calc = calculator
     rng = np.random.default_rng([seed, first.step])
     drawn = not first.continued and (new_velocities or not has_velocities(atoms))
@@ -215,9 +223,8 @@ def _ran(
     every = settings.interval or max(1, round(time / timestep) // N_FRAMES)
     with trail, table:
         begun = clock.perf_counter()
-        most = _run(
-            dynamics, watch, _Plan(n_steps, every, settings.max_extrapolating), trail, table
-        )
+        plan = _Plan(n_steps, every, settings.max_extrapolating, settings.write)
+        most = _run(dynamics, watch, plan, trail, table)
         took = clock.perf_counter() - begun
     done = _trajectory(watch, most, n_steps / took)
     slope = f" Drift {done.drift:.4f} meV/atom/ps." if settings.ensemble == "nve" else ""
@@ -243,6 +250,7 @@ class _Plan:
     n_steps: int
     frame_every: int
     max_extrapolating: float
+    write: tuple[str, ...]
 
 
 def _run(
@@ -256,7 +264,8 @@ def _run(
         step = dynamics.nsteps
         # The first structure of a continued run is in the trajectory already.
         if step % plan.frame_every == 0 and (step > first or first == 0):
-            trail.write(watch.atoms, watch.about(step))
+            about = watch.about(step) | computed_outputs(watch.calculator, plan.write)
+            trail.write(watch.atoms, about)
         if (step - first) % row_every == 0 or step == last:
             outside, now = watch.calculator.fraction_extrapolating(), clock.perf_counter()
             most = float(np.fmax(most, outside))

@@ -1,0 +1,19 @@
+"""The bar that shows how many structures are done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import Progress, TaskID
+
+from reann.terminal import Terminal
+
+
+@contextmanager
+def progress_bar(total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
+    """Yield a bar on standard error and its task; it is gone at the end."""
+    quiet = not sys.stderr.isatty()
+    with Progress(console=Terminal(stderr=True), transient=True, disable=quiet) as bar:
+        yield bar, bar.add_task("predicting", total=total)

@@ -1,0 +1,42 @@
+"""Outputs of the model, such as dipoles, that structures of a trajectory also have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ase.calculators.calculator import all_properties
+
+from reann.errors import UserError, did_you_mean
+from reann.interfaces.ase import Calculator
+
+
+def check_outputs_of_model(
+    calculator: Calculator, names: Sequence[str], output: str | Path | None
+) -> None:
+    """Raise `UserError` for outputs that the model does not have, or that no file would hold."""
+    for name in names:
+        if name not in calculator.others:
+            has = ", ".join(sorted(calculator.others)) or "none"
+            raise UserError(
+                f"The model has no output '{name}'.{did_you_mean(name, calculator.others)}",
+                f"--write {name}",
+                f"Its outputs besides energy and forces are: {has}.",
+            )
+    if names and output is None:
+        raise UserError(
+            f"No trajectory is named that {names[0]} could be written to.",
+            "--write",
+            "Name a trajectory: -o md.xyz.",
+        )
+
+
+def computed_outputs(calculator: Calculator, names: Sequence[str]) -> dict[str, Any]:
+    """Compute outputs of the structure that the calculator has computed last.
+
+    They become results of the calculator, which trajectories hold where ASE knows them. Returned
+    are the others.
+    """
+    values = {name: calculator.get_property(name) for name in names}
+    return {name: value for name, value in values.items() if name not in all_properties}

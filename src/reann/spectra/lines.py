@@ -1,0 +1,49 @@
+"""Curves over the wavenumber, and Gaussians in the place of sharp lines."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGMAS_OF_WIDTH = 2.0 * math.sqrt(2.0 * math.log(2.0))
+"""Full width at half of the maximum of a Gaussian, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An intensity over the wavenumber."""
+
+    name: str
+    """As infrared absorption."""
+    unit: str
+    values: NDArray[np.float64]
+    """(wavenumbers,)"""
+    error: NDArray[np.float64] | None = None
+    """Standard error of each value, where it is known."""
+
+
+def grid(highest: float, width: float) -> NDArray[np.float64]:
+    """Return wavenumbers from 0 to beyond the highest line, ten of them in each width, cm^-1."""
+    return np.arange(0.0, highest + 5.0 * width, width / 10.0)
+
+
+def peak_height(width: float) -> float:
+    """Return the height of a Gaussian of this width (full, at half height) and of area one."""
+    return SIGMAS_OF_WIDTH / (width * math.sqrt(2.0 * math.pi))
+
+
+def broadened(
+    at: NDArray[np.float64],
+    wavenumbers: NDArray[np.float64],
+    intensities: NDArray[np.float64],
+    width: float,
+) -> NDArray[np.float64]:
+    """Return the sum of Gaussians whose areas are the intensities, per cm^-1, at wavenumbers."""
+    values = np.zeros_like(at)
+    for wavenumber, intensity in zip(wavenumbers, intensities, strict=True):
+        away = (at - wavenumber) / width * SIGMAS_OF_WIDTH
+        values += intensity * peak_height(width) * np.exp(-0.5 * away**2)
+    return values
