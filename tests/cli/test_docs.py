@@ -1,6 +1,7 @@
 """README and tutorial do what they say, and the reference pages leave nothing out."""
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -49,8 +50,12 @@ def hook(name="generated"):
     return module
 
 
-def run_page(path, folder):
-    """Execute the bash and python blocks of a page, one after the other, in a folder."""
+def run_page(path, folder, *, time=SHORT, more=()):
+    """Execute the bash and python blocks of a page, one after the other, in a folder.
+
+    `time` is that of molecular dynamics; `more` has options for commands with a word, such as those
+    that write a file.
+    """
     executed = []
     for language, text in blocks(path, "bash", "python"):
         if language == "python":
@@ -59,12 +64,13 @@ def run_page(path, folder):
         for line in text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words and shlex.join(words) not in ELSEWHERE:
-                folder = execute(shortened(words), folder)
+                added = [option for word, options in more if word in words for option in options]
+                folder = execute(shortened(words, time) + added, folder)
                 executed.append(words)
     return executed
 
 
-def shortened(words):
+def shortened(words, time):
     """Return a command as it is run here: the programs of this environment, little training."""
     programs = {"reann": [sys.executable, "-m", "reann"], "python": [sys.executable]}
     command = [*programs.get(words[0], words[:1]), *words[1:]]
@@ -72,7 +78,7 @@ def shortened(words):
         overridden = {one.partition("=")[0] for one in TINY}
         return [w for w in command if w.partition("=")[0] not in overridden] + TINY
     if "--time" in command:
-        command[command.index("--time") + 1] = SHORT
+        command[command.index("--time") + 1] = time
     return command
 
 
@@ -105,6 +111,21 @@ def test_the_commands_of_the_tutorial_work(tmp_path):
     assert verbs >= {"check", "new", "train", "resume", "evaluate", "relax", "md", "info"}
     for name in ("predicted.xyz", "relaxed.xyz", "md.xyz", "runs/ethanol_1/report.html"):
         assert (tmp_path / "tutorial" / name).stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_tutorial_on_infrared_spectra_work(tmp_path):
+    more = [("harmonic.svg", ["--fmax", "0.02"]), ("dynamics.svg", ["--width", "300"])]
+    page = DOCS / "tutorial-infrared.md"
+    executed = run_page(page, tmp_path, time="600fs", more=more)
+    assert [words[1] for words in executed if words[0] == "reann"] == [
+        *("check", "new", "train", "spectrum", "md", "spectrum")
+    ]
+    folder = tmp_path / "infrared"
+    modes = json.loads((folder / "harmonic.json").read_text(encoding="utf-8"))["modes"]
+    assert len(modes) == 21
+    for name in ("harmonic.svg", "dynamics.svg", "dynamics.csv"):
+        assert (folder / name).stat().st_size > 0
 
 
 @pytest.mark.slow

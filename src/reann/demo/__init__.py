@@ -60,15 +60,15 @@ def demo(folder: str | Path, execute: Execute) -> None:
     console.say(f"Your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
 
 
-def copy_data(folder: str | Path) -> None:
-    """Copy the bundled structures and settings into a folder.
+def copy_data(folder: str | Path, names: Sequence[str] = DATA) -> None:
+    """Copy bundled files, by default the structures and settings of the demo, into a folder.
 
     `UserError` if it cannot be written.
     """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in DATA:
+        for name in names:
             bundled = resources.files("reann.demo") / name
             with replacing(folder / name) as temporary:
                 temporary.write_bytes(bundled.read_bytes())

@@ -20,16 +20,18 @@ MAX_EDGES = 200_000
 
 
 def batched(
-    structures: Iterable[tuple[ase.Atoms, str]], cutoff: float, max_edges: int = MAX_EDGES
+    potential: Potential | Ensemble,
+    structures: Iterable[tuple[ase.Atoms, str]],
+    max_edges: int = MAX_EDGES,
 ) -> Iterator[tuple[Graph, list[str]]]:
     """Yield the graphs of consecutive structures together, and the origins of the structures.
 
     Parameters
     ----------
+    potential
+        Whose cutoff and inputs the graphs have.
     structures
         With the names of where they come from.
-    cutoff
-        Å.
     max_edges
         Most neighbor pairs in one graph; a larger structure is alone. Each structure counts one
         more: isolated atoms need memory, too.
@@ -37,7 +39,7 @@ def batched(
     graphs: list[Graph] = []
     origins: list[str] = []
     for atoms, origin in structures:
-        graph = graph_from_atoms(atoms, cutoff, origin)
+        graph = graph_from_atoms(atoms, potential.cutoff, origin, potential.model.inputs)
         if graphs and sum(g.n_edges + 1 for g in graphs) + graph.n_edges >= max_edges:
             yield Graph.batch(graphs), origins
             graphs, origins = [], []
