@@ -119,7 +119,7 @@ def test_the_commands_of_the_tutorial_on_infrared_spectra_work(tmp_path):
     page = DOCS / "tutorial-infrared.md"
     executed = run_page(page, tmp_path, time="600fs", more=more)
     assert [words[1] for words in executed if words[0] == "reann"] == [
-        *("check", "new", "train", "spectrum", "md", "spectrum")
+        *("check", "new", "train", "spectrum", "md", "md", "spectrum")
     ]
     folder = tmp_path / "infrared"
     modes = json.loads((folder / "harmonic.json").read_text(encoding="utf-8"))["modes"]

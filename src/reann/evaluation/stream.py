@@ -17,6 +17,8 @@ from reann.potential import Ensemble, Potential
 from reann.quantities import is_per_atom
 
 MAX_EDGES = 200_000
+OF_OUTPUTS = 40_000
+"""Most neighbor pairs at once where all outputs are kept: beyond, nothing becomes faster."""
 
 
 def batched(
@@ -80,7 +82,7 @@ def evaluated(
     engine = choice.check(engine) or engine
     parts: dict[str, list[NDArray[np.float64]]] = {}
     numbered = ((atoms, f"structure {i}") for i, atoms in enumerate(structures))
-    for graph, origins in batched(numbered, potential.cutoff):
+    for graph, origins in batched(numbered, potential.cutoff, OF_OUTPUTS):
         check_elements(potential.model.elements, graph.atomic_numbers.numpy())
         values = potential.evaluate(graph.to(potential.device), names, engine)
         for name in names:

@@ -45,8 +45,8 @@ def modes(spectrum: HarmonicSpectrum) -> Table:
 
 def peaks(wavenumbers: NDArray[np.float64], curve: Curve) -> Table:
     """Return a table of the highest peaks of a curve, with their errors."""
-    table = plain_table(f"Peaks: {curve.name}, {curve.unit}")
-    for heading in ("wavenumber\ncm^-1", "height", "error"):
+    table = plain_table(f"Peaks: {curve.name}")
+    for heading in ("wavenumber\ncm^-1", f"height\n{curve.unit}", "error"):
         table.add_column(heading, justify="right", no_wrap=True)
     error = np.full(len(wavenumbers), np.nan) if curve.error is None else curve.error
     for i in _peaks_of(curve.values):
