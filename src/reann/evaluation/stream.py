@@ -82,7 +82,7 @@ def evaluated(
     engine = choice.check(engine) or engine
     parts: dict[str, list[NDArray[np.float64]]] = {}
     numbered = ((atoms, f"structure {i}") for i, atoms in enumerate(structures))
-    for graph, origins in batched(numbered, potential.cutoff, OF_OUTPUTS):
+    for graph, origins in batched(potential, numbered, OF_OUTPUTS):
         check_elements(potential.model.elements, graph.atomic_numbers.numpy())
         values = potential.evaluate(graph.to(potential.device), names, engine)
         for name in names:

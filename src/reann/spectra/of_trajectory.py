@@ -14,6 +14,7 @@ from reann.evaluation.stream import evaluated
 from reann.interfaces.ase import Calculator
 from reann.potential import Ensemble, Potential
 from reann.spectra import tables
+from reann.spectra.charges import of_charges
 from reann.spectra.constants import CM_PER_FS
 from reann.spectra.rates import CORRECTIONS
 from reann.spectra.recorded import Recorded
@@ -47,12 +48,14 @@ def spectrum_of_trajectory(
     settings.check(harmonic=False)
     potential = Calculator(model, engine=engine, device=device).potential
     names = [name for name in ACTIVE if name in potential.labels]
+    by_charges = "dipole" not in names and "charges" in potential.labels
+    names += ["charges"] * by_charges
     if not names:
         raise UserError(
             "The model has neither dipoles nor polarizabilities.",
             fix="Train one that has: model.outputs=[dipole].",
         )
-    recorded = Recorded()
+    recorded = Recorded(keeps_motion=by_charges)
     with progress_bar() as (bar, task):
         values = evaluated(
             potential,
@@ -66,10 +69,12 @@ def spectrum_of_trajectory(
     width = WIDTH if settings.width is None else settings.width
     blocks = N_BLOCKS if settings.blocks is None else settings.blocks
     correction = settings.correction or CORRECTIONS[0]
+    moved = of_charges(values["charges"], recorded) if by_charges else {}
     spectrum = from_trajectory(
         timestep,
         temperature,
-        dipoles=values.get("dipole"),
+        dipoles=moved.get("dipoles", values.get("dipole")),
+        currents=moved.get("currents"),
         polarizabilities=values.get("polarizability"),
         volume=recorded.volume,
         width=width,
@@ -86,6 +91,7 @@ def spectrum_of_trajectory(
         "window": "Gaussian",
         "quantum_correction": correction,
         "n_blocks": blocks,
+        "infrared_by": next(iter(moved), "dipoles"),
     }
     source = "of the velocities" if settings.temperature is None else "as stated"
     for line in _facts(content, source, recorded.has_hydrogen):
@@ -104,6 +110,8 @@ def _facts(content: Mapping[str, Any], source: str, has_hydrogen: bool) -> Itera
     n_frames = counted(content["n_structures"], "structure")
     yield f"trajectory   {n_frames}, {timestep:g} fs apart"
     yield f"temperature  {content['temperature_K']:.1f} K, {source}"
+    if content["infrared_by"] == "currents":
+        yield "infrared     by the current of the charges of the atoms"
     yield f"window       Gaussian; lines are {width:g} cm^-1 wide at half of their height"
     yield f"correction   {content['quantum_correction']}, for quantum effects"
     yield f"errors       standard errors from {content['n_blocks']} blocks"

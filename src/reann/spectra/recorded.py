@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import ase
 import numpy as np
+from ase import units
+from numpy.typing import NDArray
 
 from reann.errors import UserError
 from reann.motion.dynamics import degrees_of_freedom, has_velocities, temperature_of
@@ -26,6 +28,14 @@ class Recorded:
     volumes: list[float] = field(default_factory=list)
     """Å^3; NaN where the structure is not periodic in three dimensions."""
     has_hydrogen: bool = False
+    is_periodic: bool = False
+    """In any direction."""
+    keeps_motion: bool = False
+    """Whether positions and velocities are kept, too."""
+    positions: list[NDArray[np.float64]] = field(default_factory=list)
+    """Å, (atoms, 3) each."""
+    velocities: list[NDArray[np.float64]] = field(default_factory=list)
+    """Å/fs, (atoms, 3) each."""
 
     def of(self, frames: Iterable[tuple[ase.Atoms, str]]) -> Iterator[ase.Atoms]:
         """Yield the structures, and take notes.
@@ -40,6 +50,7 @@ class Recorded:
             if first is None:
                 first = atoms
                 self.has_hydrogen = 1 in atoms.numbers
+                self.is_periodic = bool(atoms.pbc.any())
                 freedom = degrees_of_freedom(atoms, "nve")
             elif not np.array_equal(atoms.numbers, first.numbers) or (atoms.pbc != first.pbc).any():
                 raise UserError(
@@ -51,6 +62,9 @@ class Recorded:
             moving = has_velocities(atoms)
             self.temperatures.append(temperature_of(atoms, freedom) if moving else np.nan)
             self.volumes.append(atoms.get_volume() if atoms.pbc.all() else np.nan)
+            if self.keeps_motion:
+                self.positions.append(atoms.positions.copy())
+                self.velocities.append(atoms.get_velocities() * units.fs)
             yield atoms
 
     @property
