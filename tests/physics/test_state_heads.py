@@ -252,10 +252,10 @@ def trained(
 def test_both_engines_take_the_same_steps(tmp_path: Path) -> None:
     """With labels of energies, forces and outputs."""
     frames, rows = [labeled(atoms) for atoms in distorted(molecule("H2O"), 12)], []
-    for number, atoms in enumerate(frames):
+    for place, atoms in enumerate(frames):
         bond = atoms.positions[1:] - atoms.positions[0]
         forces = np.vstack([bond.sum(0), -bond])
-        atoms.calc = SinglePointCalculator(atoms, energy=np.sin(number), forces=forces)
+        atoms.calc = SinglePointCalculator(atoms, energy=np.sin(place), forces=forces)
     for engine in ("native", "torch"):
         (folder := tmp_path / engine).mkdir()
         run = trained(frames, folder, engine=engine, epochs=3, precision="float64")
