@@ -90,16 +90,17 @@ class Potential:
         ----------
         names
             Out of energy (eV), energies (eV), forces (eV/Å), stress (3x3, eV/Å^3, ASE's sign),
-            virial and virials (eV), and extrapolation: distances of the atoms' densities from
-            the range of the training, in its widths.
+            virial and virials (eV), extrapolation: distances of the atoms' densities from the
+            range of the training, in its widths, and outputs of the model such as dipole (e Å).
         engine
             `native`, `torch`, `auto` (native where it can), or a backend; see `reann.backends`.
 
         Raises
         ------
         UserError
-            For unknown elements, properties or engines, coincident atoms, impossible cells, and
-            stress of a structure that is not periodic in three dimensions.
+            For unknown elements, properties or engines, coincident atoms, impossible cells, energy
+            of a model without energy, and stress of a structure that is not periodic in three
+            dimensions.
         """
         return predict(self, atoms, names, engine)
 
@@ -243,7 +244,9 @@ def predict_one(
 
 def labels_of(model: Reann) -> list[str]:
     """Return the labels that a model predicts: those of the energy, and its other outputs."""
-    return [q.name for q in labels() if q.from_energy or q.name in model.output_names]
+    has_energy = len(model.heads) > 0
+    given = (q for q in labels() if (q.from_energy and has_energy) or q.name in model.output_names)
+    return [q.name for q in given]
 
 
 def save(path: Path, potential: Potential | Ensemble) -> None:

@@ -71,10 +71,11 @@ def evaluate(
         r = r.detach().requires_grad_(derivatives)
     with torch.set_grad_enabled(derivatives or create_graph):
         of_atoms = _outputs(model, graph, r, wanted)
-    energies = of_atoms["energies"]
     found = added_up(graph, of_atoms)
-    found["energy"] = _of_systems(graph, energies)
+    if "energies" in of_atoms:
+        found["energy"] = _of_systems(graph, of_atoms["energies"])
     if derivatives:
+        energies = of_atoms["energies"]
         (g,) = torch.autograd.grad(
             energies,
             r,
@@ -89,9 +90,12 @@ def evaluate(
 
 def _outputs(model: AtomicEnergies, graph: Graph, r: Tensor, wanted: set[str]) -> dict[str, Tensor]:
     """Return the outputs of the atoms: all of them if another than the energies is wanted."""
+    found: dict[str, Tensor] = {}
     if isinstance(model, HasOutputs) and wanted.intersection(model.output_names):
-        return model.of_atoms(graph, r)
-    return {"energies": model(graph, r)}
+        found = model.of_atoms(graph, r)
+    if wanted.difference(found) and "energies" not in found:
+        found["energies"] = model(graph, r)  # a model without energies says so
+    return found
 
 
 def added_up(graph: Graph, of_atoms: Mapping[str, Tensor]) -> dict[str, Tensor]:

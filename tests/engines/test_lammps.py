@@ -658,6 +658,7 @@ def test_after_a_wrong_file_there_is_no_potential_and_no_crash(tmp_path):
     [
         ({"host": "power_spectrum"}, "EmbeddedDensity, not PowerSpectrum", "not power_spectrum"),
         ({"heads": ["pbe", "ccsd"]}, "the model has pbe, ccsd", "this model has 2"),
+        ({"heads": [], "outputs": ["dipole"]}, "potential has no energy", "model has no energy"),
     ],
 )
 def test_what_the_pair_style_cannot_compute_is_refused(tmp_path, form, exported, read):

@@ -13,6 +13,13 @@ from reann import upstream
 
 GOLDEN = Path(__file__).resolve().parent / "upstream"
 CASES = ["eann_water_trained", "reann_co2_ni100_t1", "reann_water_t3"]
+CENTER = {"unit": "e*Å", "dipole_definition": "center"}
+OUTPUTS = [
+    ("reann_water_dm_2022_01", "dipole", CENTER),
+    ("reann_water_tdm", "transition_dipole", {"unit": "e*Å"}),
+    ("reann_water_pol", "polarizability", {"unit": "Å^3"}),
+]
+"""Cases of other quantities than the energy, and what no file says about them."""
 
 
 def arrays(case: str) -> dict[str, np.ndarray]:
@@ -54,6 +61,18 @@ def test_energies_forces_and_stress_are_those_of_the_original(engine, case):
         if "stress" in frame:
             wrong = np.abs(found["stress"] - frame["stress"]).max()
             assert wrong < 1e-7 * np.abs(frame["stress"]).max()
+
+
+@pytest.mark.filterwarnings("ignore::reann.backends.choice.ReferenceWarning")
+@pytest.mark.parametrize(("case", "name", "given"), OUTPUTS)
+def test_other_quantities_are_those_of_the_original(case, name, given, tmp_path):
+    converted = upstream.potential(arrays(case), settings(case) | given)
+    converted.save(tmp_path / "model.reann")
+    loaded = reann.load(tmp_path / "model.reann")
+    for frame in frames(case):
+        found = converted.predict(structure(frame), [name])[name]
+        assert np.abs(found - frame[name]).max() < 1e-13
+        assert np.array_equal(loaded.predict(structure(frame), [name])[name], found)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -200,7 +200,6 @@ def test_energies_and_forces_of_such_a_model_come_from_both_engines(potential: P
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"preset": "density", "outputs": ["dipole"]}, "need equivariant messages"),
         ({"outputs": ["polarizability"], "l_max": 1}, "set l_max to 2 or 3"),
         ({"outputs": ["polarisability"]}, "is not a quantity that a head gives"),
     ],

@@ -123,6 +123,7 @@ NEWER = (
     "host",
     "host_options",
     "outputs",
+    "output_forms",
     "heads",
 )
 """Fields that the first files do not have."""

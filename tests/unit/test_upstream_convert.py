@@ -9,9 +9,11 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.build import molecule
 
 import reann
 from reann import UserError, upstream
+from reann.data.neighbors import graph_from_atoms
 from reann.upstream.settings import read_settings
 
 NORBIT, NWAVE, L_MAX, WIDTH = 9, 3, 2, 4
@@ -105,6 +107,16 @@ def water() -> ase.Atoms:
     return ase.Atoms("OHHOHH", rng.uniform(0, 4, (6, 3)), cell=[6, 6, 6], pbc=True)
 
 
+WITHOUT_ZERO = {n: x for n, x in state_dict(dtype=torch.float64).items() if n != "nnmod.initpot"}
+DIPOLE_SETTINGS = SETTINGS | {"start_table": 2}
+DEBYE = {"unit": "Debye"}
+
+
+def dipole(given, atoms, weights=WITHOUT_ZERO):
+    potential = upstream.potential(weights, DIPOLE_SETTINGS | given)
+    return potential.predict(atoms, ["dipole"], "torch")["dipole"]
+
+
 def energy(weights, settings=SETTINGS):
     return upstream.potential(weights, settings).predict(water(), ["energy"])["energy"]
 
@@ -196,12 +208,83 @@ def test_a_cutoff_rounded_to_float32_is_the_decimal_number(declared):
         ({"atomtype": ["O", "Hx"]}, "'Hx' in atomtype is not an element"),
         ({"atomtype": ["O", "O"]}, "different elements"),
         ({"activate": "tanh"}, "not an activation"),
-        ({"start_table": 2}, "dipole"),
+        ({"start_table": 3}, "to 1 numbers, not from 9 to 3"),
+        ({"start_table": 4}, "nnmod1"),
+        ({"start_table": 5}, "start_table = 5 is not a property"),
+        ({"unit": "Debye"}, "unit = 'Debye' has no meaning for a model of the energy"),
+        ({"dipole_definition": "center"}, "has no meaning for a model of the energy"),
     ],
 )
 def test_settings_that_contradict_the_arrays_are_refused(change, message):
     with pytest.raises(UserError, match=message):
         upstream.potential(state_dict(), SETTINGS | change)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, r"(?s)two definitions.*--dipole-definition"),
+        ({"unit": "Debye"}, r"(?s)two definitions.*--dipole-definition"),
+        ({"dipole_definition": "middle", "unit": "Debye"}, "'middle' is not a definition"),
+        ({"dipole_definition": "center"}, r"(?s)in which unit the dipole is.*--unit"),
+        (
+            {"dipole_definition": "center", "unit": "Deby"},
+            "'Deby' is not a known dipole unit.*'Debye'",
+        ),
+        ({"dipole_definition": "center", "unit": "eV"}, "'eV' is not a known dipole unit"),
+    ],
+)
+def test_what_no_file_says_about_dipoles_has_to_be_given(given, message):
+    with pytest.raises(UserError, match=message):
+        upstream.potential(state_dict(), DIPOLE_SETTINGS | given)
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"),
+    [("Debye", 0.2081943), ("e*Ang", 1.0), ("e Bohr", 0.5291772), ("au", 0.5291772)],
+)
+@pytest.mark.parametrize("definition", ["center", "neighbors"])
+def test_a_dipole_in_the_unit_of_its_labels_becomes_one_in_e_angstrom(unit, size, definition):
+    given = {"dipole_definition": definition}
+    atoms = molecule("H2O")
+    other, expected = (dipole(given | {"unit": u}, atoms) for u in (unit, "e*Å"))
+    assert np.linalg.norm(expected) > 0.01
+    np.testing.assert_allclose(other, size * expected, rtol=1e-6)
+
+
+def test_the_definitions_of_the_dipole_are_those_of_the_formulas():
+    """With the charges that the network gives, which both definitions share."""
+    atoms = molecule("H2O")
+    center, neighbors = (
+        upstream.potential(WITHOUT_ZERO, DIPOLE_SETTINGS | DEBYE | {"dipole_definition": d})
+        for d in ("center", "neighbors")
+    )
+    graph = graph_from_atoms(atoms, center.cutoff)
+    q = center.model.outputs(center.model.neighborhood(graph, graph.edge_vectors()))["dipole"]
+    q = q.detach().numpy()[np.argsort(np.argsort(atoms.numbers, kind="stable"))]
+    r = atoms.positions - atoms.get_center_of_mass()
+    found = center.predict(atoms, ["dipole"], "torch")["dipole"]
+    np.testing.assert_allclose(found, 0.20819434 * (q * r).sum(0), rtol=1e-6)
+    from_neighbors = (r[:, None] - r[None]).sum(1)
+    found = neighbors.predict(atoms, ["dipole"], "torch")["dipole"]
+    np.testing.assert_allclose(found, 0.20819434 * (q * from_neighbors).sum(0), rtol=1e-6)
+
+
+def test_a_model_without_energy_says_so():
+    settings = DIPOLE_SETTINGS | DEBYE | {"dipole_definition": "center"}
+    potential = upstream.potential(WITHOUT_ZERO, settings)
+    assert potential.labels == ["dipole"]
+    for names in (["energy"], ["forces", "dipole"], ["energies"], ["stress"]):
+        atoms = water() if "stress" in names else molecule("H2O")
+        with pytest.raises(UserError, match="no energy"):
+            potential.predict(atoms, names, "torch")
+    with pytest.raises(UserError, match="energies, and the model has none"):
+        potential.predict(molecule("H2O"), ["dipole"], "native")
+
+
+def test_an_energy_zero_of_a_model_without_energy_is_refused():
+    with pytest.raises(UserError, match="energy zero"):
+        dipole({"dipole_definition": "center", "unit": "Debye"}, molecule("H2O"), state_dict())
 
 
 def test_settings_without_the_order_of_elements_are_refused():
@@ -386,8 +469,8 @@ CARTESIAN = WATER.format(o="1.5 2.5 3.25", h="1.5 3.5 3.123456789012")
 FRACTIONAL = WATER.format(o="0.15 0.25 0.3", h="0.15 0.35 0.3")
 
 
-def read(path: Path, tmp_path: Path) -> list[ase.Atoms]:
-    upstream.convert(path, tmp_path / "data.xyz")
+def read(path: Path, tmp_path: Path, **given: str) -> list[ase.Atoms]:
+    upstream.convert(path, tmp_path / "data.xyz", **given)
     return ase.io.read(tmp_path / "data.xyz", ":")
 
 
@@ -423,11 +506,26 @@ def test_coordinates_that_may_be_both_need_to_be_told(tmp_path):
 
 def test_structures_without_forces_and_tensor_labels_are_read(tmp_path):
     text = "t\n10 0 0\n0 10 0\n0 0 10\npbc 0 0 0\nO 16 5 5 5\nabprop: 0.1 0.2 0.3\n"
-    (atoms,) = read(configuration(tmp_path / "dipole", text), tmp_path)
+    path = configuration(tmp_path / "dipole", text)
+    with pytest.raises(UserError, match="in which unit the dipole is"):
+        read(path, tmp_path)
+    (atoms,) = read(path, tmp_path, unit="e*Å")
     assert atoms.get_dipole_moment().tolist() == [0.1, 0.2, 0.3]
+    (atoms,) = read(path, tmp_path, unit="Debye")
+    np.testing.assert_allclose(
+        atoms.get_dipole_moment(), [0.02081943, 0.04163887, 0.0624583], rtol=1e-6
+    )
+    (path.parent / "para").mkdir()
+    (path.parent / "para" / "input_nn").write_text("start_table = 3\ntable_coor = 0\n")
+    (atoms,) = read(path, tmp_path, unit="e*Å")
+    assert atoms.info["transition_dipole"].tolist() == [0.1, 0.2, 0.3]
     tensor = text.replace("0.1 0.2 0.3", "1 2 3 4 5 6 7 8 9")
-    (atoms,) = read(configuration(tmp_path / "tensor", tensor), tmp_path)
+    (atoms,) = read(configuration(tmp_path / "tensor", tensor), tmp_path, unit="Å^3")
     assert np.ravel(atoms.info["polarizability"]).tolist() == list(range(1, 10))
+    with pytest.raises(UserError, match="has no meaning for data"):
+        read(path, tmp_path, unit="e*Å", dipole_definition="center")
+    with pytest.raises(UserError, match="is an energy"):
+        read(configuration(tmp_path / "energy", text.replace("0.2 0.3", "")), tmp_path, unit="Å^3")
 
 
 @pytest.mark.parametrize(

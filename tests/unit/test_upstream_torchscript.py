@@ -35,7 +35,9 @@ class Tanh_like(torch.nn.Module):  # noqa: N801
 class Exported(torch.nn.Module):
     """The arrays of a golden model under the original's names, with some program."""
 
-    def __init__(self, weights: dict[str, np.ndarray], activation: type, cutoff: float) -> None:
+    def __init__(
+        self, weights: dict[str, np.ndarray], activations: dict[str, type], cutoff: float
+    ) -> None:
         super().__init__()
         self.cutoff = cutoff
         self.sizes = [1, 2, 3]
@@ -44,7 +46,7 @@ class Exported(torch.nn.Module):
         for name, values in weights.items():
             *path, leaf = name.split(".")
             owner: torch.nn.Module = self
-            kind = activation if leaf in ("alpha", "beta") else Group
+            kind = activations[path[0]] if leaf in ("alpha", "beta") else Group
             for i, part in enumerate(path):
                 if not hasattr(owner, part):
                     owner.add_module(part, kind() if i == len(path) - 1 else Group())
@@ -83,9 +85,11 @@ def settings_of(case: str) -> dict:
 
 def module(case: str, kind: type[Exported] = Energy, **change) -> Exported:
     settings = settings_of(case) | change
-    activation = {"Relu_like": Relu_like, "Tanh_like": Tanh_like}[settings["activate"]]
+    kinds = {"Relu_like": Relu_like, "Tanh_like": Tanh_like}
+    of_updates = kinds[settings.get("oc_activate", settings["activate"])]
+    activations = {"nnmod": kinds[settings["activate"]], "density": of_updates}
     with np.load(GOLDEN / f"{case}_weights.npz") as weights:
-        return kind(dict(weights), activation, settings["cutoff"]).eval()
+        return kind(dict(weights), activations, settings["cutoff"]).eval()
 
 
 def export(path: Path, model: torch.nn.Module, *, frozen: bool = False) -> Path:
@@ -187,7 +191,7 @@ def test_settings_beside_an_exported_model_are_read(small, tmp_path):
         ({"activate": "Relu_like"}, "activate = 'Relu_like'"),
         ({"nl": [24, 12]}, "nl"),
         ({"atomtype": ["C", "O", "Ni"]}, "atomtype is C, O, Ni"),
-        ({"start_table": 2}, "dipole"),
+        ({"start_table": 2}, "start_table is 2, but the exported model is one of energy"),
     ],
 )
 def test_settings_that_contradict_an_exported_model_are_refused(small, tmp_path, change, message):
@@ -203,11 +207,27 @@ def test_a_model_of_unknown_purpose_needs_the_settings(tmp_path):
     assert reann.load(tmp_path / "new.reann").cutoff == settings_of(SMALL)["cutoff"]
 
 
-def test_a_model_of_dipoles_is_refused_with_and_without_settings(tmp_path):
-    path = export(tmp_path / "PES.pt", module(SMALL, Dipole))
-    refused(path, "dipole moments")
-    para(tmp_path, settings_of(SMALL))
-    refused(path, "dipole moments")
+@pytest.mark.filterwarnings("ignore::reann.backends.choice.ReferenceWarning")
+def test_an_exported_model_of_dipoles_needs_their_definition_and_unit(tmp_path):
+    case, target = "reann_water_dm_2022_01", tmp_path / "dipole.reann"
+    path = export(tmp_path / "REANN_DM_DOUBLE.pt", module(case, Dipole))
+    with pytest.raises(UserError, match="two definitions"):
+        upstream.convert(path, target)
+    with pytest.raises(UserError, match="in which unit"):
+        upstream.convert(path, target, dipole_definition="center")
+    assert not target.exists()
+    upstream.convert(path, target, dipole_definition="center", unit="e*Å")
+    with np.load(GOLDEN / f"{case}_expected.npz") as frames:
+        frame = {name: frames[f"frame0/{name}"] for name in ("numbers", "positions", "dipole")}
+    expected = frame.pop("dipole")
+    found = reann.load(target).predict(ase.Atoms(**frame), ["dipole"])["dipole"]
+    assert np.abs(found - expected).max() < 1e-13
+
+
+def test_an_exported_model_of_dipoles_is_none_of_energies(tmp_path):
+    path = export(tmp_path / "PES.pt", module("reann_water_dm_2022_01", Dipole))
+    para(tmp_path, settings_of("reann_water_dm_2022_01") | {"start_table": 1})
+    refused(path, "start_table is 1, but the exported model is one of dipole")
 
 
 def test_a_frozen_model_is_refused_with_what_to_give_instead(tmp_path):

@@ -100,7 +100,7 @@ def chosen(
             continue
         if backend is not None:
             raise UnsupportedError(backend.name, why, where)
-        _tell(why, model.reference_energies)
+        _tell(why, model.element_index)
         return REFERENCE
     return backend or NATIVE
 

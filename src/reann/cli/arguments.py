@@ -45,11 +45,13 @@ def label_options(
         return None
     from reann import config as settings
     from reann.config.file import load_config
+    from reann.quantities import label_names
 
     data = load_config(config).data if config else settings.DataConfig(train=[])
+    known = list(dict.fromkeys([*settings.Keys.model_fields, *label_names()]))
     key_of = {
         label: None if key == "null" else key
-        for label, key in _pairs(keys or [], "--key", settings.Keys.model_fields).items()
+        for label, key in _pairs(keys or [], "--key", known).items()
     }
     unit_of = _pairs(units or [], "--unit", settings.Units.model_fields)
     for name, unit in unit_of.items():

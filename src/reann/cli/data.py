@@ -65,6 +65,22 @@ def convert(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File to write.")],
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            "--unit",
+            help="Of labels that are dipoles (e*Ang, Debye, e*Bohr) or polarizabilities (Ang^3,"
+            " Bohr^3).",
+        ),
+    ] = None,
+    dipole_definition: Annotated[
+        str | None,
+        typer.Option(
+            "--dipole-definition",
+            metavar="center|neighbors",
+            help="Of a model of dipoles: REANN before 18 April 2022, or after.",
+        ),
+    ] = None,
 ) -> None:
     """Convert data and models of the original REANN package.
 
@@ -75,7 +91,7 @@ def convert(
     """
     from reann.upstream import convert
 
-    convert(source, output)
+    convert(source, output, unit=unit, dipole_definition=dipole_definition)
 
 
 def info(

@@ -76,7 +76,10 @@ def model_lines(path: Path) -> Iterator[Line]:
         yield "outputs", listed
     yield "units", f"{header['units']['energy']}, {header['units']['length']}"
     yield "precision", f"networks {header['precision']}, energies float64"
-    yield from reference_energies(potential)
+    if len(potential.model.heads):
+        yield from reference_energies(potential)
+    else:
+        yield "energy", "none"
     yield from provenance(potential.metadata)
 
 

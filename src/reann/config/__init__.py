@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import model_validator
 
 from reann.config.data import DataConfig, GroupSplit, IndexSplit, Keys, Part, Source, Units
-from reann.config.model import ModelConfig, NetworkConfig, ZBLConfig
+from reann.config.model import ModelConfig, NetworkConfig, OutputForms, ZBLConfig
 from reann.config.run import RunConfig
 from reann.config.section import Section
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
-from reann.quantities import SOUGHT, inputs, inputs_of, labels, named
+from reann.quantities import SOUGHT, inputs, inputs_of, labels, named, readable
 
 __all__ = [
     "Config",
@@ -28,6 +28,7 @@ __all__ = [
     "LossConfig",
     "ModelConfig",
     "NetworkConfig",
+    "OutputForms",
     "Part",
     "PlateauSchedule",
     "RunConfig",
@@ -56,22 +57,40 @@ class Config(Section):
     def _read_what_the_model_has(cls, values: Any) -> Any:
         """Let labels of outputs that are not sought in files have their own names as keys.
 
-        Inputs of the model are sought.
+        Inputs of the model are sought. Labels of the energy are not read for a model without it.
         """
         if not isinstance(values, Mapping):
             return values
         data = values.get("data")
         outputs = _entry(values.get("model"), "outputs") or []
+        own: dict[str, str | None]
         own = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
+        if _entry(values.get("model"), "heads") == []:
+            own |= dict.fromkeys(names_of_energy())
         own |= dict.fromkeys(inputs_of(outputs), SOUGHT)
         if not own:
             return values
         if isinstance(data, DataConfig):
-            added = {n: n for n in own if n not in data.keys.model_fields_set}
+            added = {n: key for n, key in own.items() if n not in data.keys.model_fields_set}
             data = data.model_copy(update={"keys": data.keys.model_copy(update=added)})
         elif isinstance(data, Mapping) and isinstance(data.get("keys"), Mapping | None):
             data = {**data, "keys": {**own, **(data.get("keys") or {})}}
         return {**values, "data": data}
+
+    @model_validator(mode="after")
+    def _has_the_energy_that_it_names(self) -> Config:
+        """Refuse what is about the energy beside a model that has none."""
+        if self.model.heads:
+            return self
+        for about in (self.data, *self.data.every_source()):
+            wrong = [name for name in names_of_energy() if about.keys.of(name) is not None]
+            if wrong or about.reference_energies not in (None, "auto"):
+                what = f"keys.{wrong[0]}" if wrong else "reference_energies"
+                raise ValueError(
+                    f"model.heads are [], so that the model has no energy: remove {what} from data,"
+                    " or heads from model"
+                )
+        return self
 
     @model_validator(mode="after")
     def _uses_its_inputs(self) -> Config:
@@ -85,6 +104,11 @@ class Config(Section):
                 f" the {named(name).about}: remove it{outputs}"
             )
         return self
+
+
+def names_of_energy() -> list[str]:
+    """Return the names under which the energy and its derivatives are read from files."""
+    return [name for name, label in readable().items() if named(label).from_energy]
 
 
 def _entry(section: Any, name: str) -> Any:

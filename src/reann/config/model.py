@@ -82,6 +82,20 @@ class ZBLConfig(Section):
         return self
 
 
+WITHOUT_STATES = ("dipole", "transition_dipole", "polarizability")
+"""Outputs that have forms without the states of equivariant messages."""
+
+
+class OutputForms(Section):
+    """How the forms of the original package give outputs; not with equivariant messages."""
+
+    dipole: Literal["center", "neighbors"] = "center"
+    """Charges at positions from the center of mass, for molecules; or charges at the sum of the
+    vectors from the neighbors of an atom, for periodic structures, too."""
+    polarizability: Literal["reann", "eann"] = "reann"
+    """That of REANN, or that of its predecessor."""
+
+
 class ModelConfig(Section):
     """The potential: density, recursion, readout."""
 
@@ -144,12 +158,14 @@ class ModelConfig(Section):
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
     """Quantities besides those of the energy, with equivariant messages: `charges`, `dipole`,
     `polarizability`, `transition_dipole`, `magmoms`, `shieldings`, `gap`; or those of installed
-    packages."""
-    heads: Annotated[list[HeadName], Field(min_length=1, max_length=100)] = Field(
-        default=[DEFAULT_HEAD]
-    )
+    packages. Without equivariant messages, dipoles and polarizabilities have the forms of the
+    original package, which make them of scalars and positions."""
+    output_forms: OutputForms = OutputForms()
+    """Which of the forms of the original package."""
+    heads: Annotated[list[HeadName], Field(max_length=100)] = Field(default=[DEFAULT_HEAD])
     """Names of the energy heads, for labels of several methods; each has its own readout, reference
-    energies and energy scale. The first one is that of structures that name none."""
+    energies and energy scale. The first one is that of structures that name none. `[]`: the model
+    has no energy, only `outputs`."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
@@ -159,17 +175,25 @@ class ModelConfig(Section):
     @property
     def all_outputs(self) -> list[str]:
         """Outputs, behind those that they are computed from."""
-        return [name for name in with_needs(self.outputs) if named(name).role == "label"]
+        every = [*with_needs(self._needing), *self.outputs]
+        return [name for name in dict.fromkeys(every) if named(name).role == "label"]
 
     @property
     def inputs(self) -> list[str]:
         """What the model asks of a structure besides its atoms and its cell."""
-        return inputs_of(self.outputs)
+        return inputs_of(self._needing)
 
     @property
     def reads_states(self) -> bool:
         """Whether an output is read off the states of equivariant messages."""
-        return any(named(name).reads_states for name in self.outputs)
+        return any(named(name).reads_states for name in self._needing)
+
+    @property
+    def _needing(self) -> list[str]:
+        """Outputs but those whose forms need neither states nor other quantities."""
+        if self.messages == "equivariant":
+            return self.outputs
+        return [name for name in self.outputs if name not in WITHOUT_STATES]
 
     @field_validator("heads")
     @classmethod
@@ -179,8 +203,18 @@ class ModelConfig(Section):
         return heads
 
     @model_validator(mode="after")
+    def _gives_something(self) -> ModelConfig:
+        if self.heads:
+            return self
+        if not self.outputs:
+            raise ValueError("heads are [], which is no energy, and there are no outputs")
+        if self.zbl is not None or self.repulsion:
+            raise ValueError("heads are [], which is no energy: remove zbl and repulsion")
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_messages(self) -> ModelConfig:
-        of_states = [name for name in self.outputs if named(name).reads_states]
+        of_states = [name for name in self._needing if named(name).reads_states]
         if self.messages != "equivariant":
             if of_states:
                 raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reann.config.model import ModelConfig, NetworkConfig
+from reann.config.model import ModelConfig, NetworkConfig, OutputForms
 from reann.config.presets import changes, shown
 from reann.errors import UserError
 
@@ -40,11 +40,19 @@ def unused(model: ModelConfig) -> dict[str, str]:
         reasons["messages"] = "l_max=0"
     if model.messages == "directional" and model.n_recursions == 0:
         reasons["messages"] = "n_recursions=0"
+    reasons |= _unused_forms(model)
     reasons |= _unused_in("readout", model.readout)
     if model.n_recursions:
         reasons |= _unused_in("update", model.update)
     changed = changes(model)
     return {f"{n}={shown(changed[n])}": why for n, why in reasons.items() if n in changed}
+
+
+def _unused_forms(model: ModelConfig) -> dict[str, str]:
+    if model.messages == "equivariant":
+        return {f"output_forms.{name}": "messages=equivariant" for name in OutputForms.model_fields}
+    without = (name for name in OutputForms.model_fields if name not in model.outputs)
+    return {f"output_forms.{name}": f"outputs={shown(model.outputs)}" for name in without}
 
 
 def _unused_in(name: str, network: NetworkConfig) -> dict[str, str]:

@@ -98,8 +98,10 @@ class Section {
     // The words of a list, `otherwise` where older files do not have the field.
     std::vector<std::string> newer_words(const char *key, const char *otherwise) const {
         if (!object_.find(key)) return {otherwise};
+        const Json &given = field(key);
+        if (given.kind != Json::Kind::list) wrong(key);
         std::vector<std::string> words;
-        for (const Json &value : list(key)) {
+        for (const Json &value : given.values) {
             if (value.kind != Json::Kind::string) wrong(key);
             words.push_back(value.string.substr(0, 80));
         }
@@ -282,7 +284,9 @@ Settings parse_settings(const std::string &text) {
     settings.readout = network(model.field("readout"), "model.readout");
     settings.update = network(model.field("update"), "model.update");
     model.newer("outputs"); // no energy depends on them
+    model.newer("output_forms");
     const std::vector<std::string> heads = model.newer_words("heads", default_head);
+    if (heads.empty()) throw Error("The model has no energy: the native engine computes nothing of it.");
     if (heads.size() > 1)
         throw Error("The native engine computes one head only, and this model has " +
                     std::to_string(heads.size()) + ".");

@@ -54,7 +54,7 @@ def head_indices(
                 else "List all heads in model.heads, or ignore the names of the heads: write"
                 " `data: {keys: {head: null}}`.",
             )
-    if len(heads) == 1:
+    if len(heads) <= 1:
         return None
     index = np.array([heads.index(name) if name else 0 for name in names])[codes]
     numbers = source_numbers(sources, files)

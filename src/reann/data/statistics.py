@@ -37,6 +37,10 @@ class ReferenceEnergies:
     n_elements: int
 
 
+NO_ENERGIES = ReferenceEnergies({}, "none", 0, 0)
+"""Of a model without energy."""
+
+
 def reference_energies(
     train: Subset,
     setting: Literal["auto", "fit", "isolated"] | Mapping[str, float],

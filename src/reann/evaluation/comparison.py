@@ -50,7 +50,7 @@ class Evaluation:
     reference: dict[str, NDArray[np.float64]]
     """Labels of `reann.quantities` by name, first axis atoms or structures, as far as known."""
     predicted: dict[str, NDArray[np.float64]]
-    """The same labels and always energy and forces."""
+    """The same labels, as far as the potential gives them."""
     extrapolating: NDArray[np.bool_] | None = None
     """Which atoms have a density outside the range of the training, (atoms,); None: unknown."""
     std: dict[str, NDArray[np.float64]] = field(default_factory=dict)

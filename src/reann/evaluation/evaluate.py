@@ -70,7 +70,8 @@ def evaluate(
     potential = load(model, device_named(choice.device_for(engine, device), "--device"))
     names = [str(file) for file in files]
     metadata = potential.metadata if as_trained else {}
-    known = conventions(names, metadata, keys or Keys(), units or Units())
+    outputs = potential.model.output_names
+    known = conventions(names, metadata, keys or Keys(), units or Units(), outputs)
     sought = {n: SOUGHT for n in potential.model.inputs if known.keys.of(n) is None}
     keys = known.keys.model_copy(update=sought | ({"group": group} if group else {}))
     data = DataConfig(train=names, keys=keys, units=known.units, missing="allow")

@@ -6,7 +6,7 @@ label of the files must be under the key that it had there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,11 @@ class Conventions:
 
 
 def conventions(
-    files: list[str], metadata: Mapping[str, Any], keys: Keys, units: Units
+    files: list[str],
+    metadata: Mapping[str, Any],
+    keys: Keys,
+    units: Units,
+    outputs: Iterable[str] = (),
 ) -> Conventions:
     """Return keys and units of the labels of files.
 
@@ -46,6 +50,9 @@ def conventions(
         Of the potential; empty for conventions that are not those of its training.
     keys, units
         What is known about the files; its fields that are set replace those of the training.
+    outputs
+        Quantities besides the energy that the potential gives: without a training that is known,
+        labels that are not sought in files are read under their own names.
 
     Raises
     ------
@@ -57,6 +64,8 @@ def conventions(
     is_named = any(keys.of(label) for label in given)
     trained = _trained(metadata)
     if trained is None:
+        own = {n: n for n in outputs if not named(n).is_sought and n not in given}
+        keys = keys.model_copy(update=_found(files, own))
         return Conventions(keys, units, is_named or _labeled(files, keys))
     known = trained[0].model_dump(exclude_none=True, exclude=keys.model_fields_set)
     labels = {label: known.pop(label) for label in readable() if label in known}

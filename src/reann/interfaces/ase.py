@@ -38,7 +38,8 @@ class Calculator(ase_calculator.Calculator):
     means, and `energy_std`, `forces_std`, `stress_std` beside them. The property `extrapolation`
     is computed only where it is asked for, with `get_property`: how far the density of each atom
     lies outside the range of the training, in widths of this range; of an ensemble, for the
-    member that extrapolates furthest. Models whose outputs depend on the total charge read it from
+    member that extrapolates furthest. So are outputs of the model such as the dipole; a model
+    without energy has these alone. Models whose outputs depend on the total charge read it from
     `atoms.info["charge"]` (e). Positions are never changed; forces are those of the potential, and
     ASE applies the constraints. Threads may share a calculator: they compute one after the other.
 
@@ -93,10 +94,11 @@ class Calculator(ase_calculator.Calculator):
         self.others = frozenset(self.potential.model.output_names)
         self.inputs = self.potential.model.inputs
         self.knows_outputs = _knows_outputs(self.backend, self.potential)
-        names = USUAL | EXTRAPOLATION | self.others
-        self.implemented_properties = ["free_energy", *sorted(names)]
+        self.usual = USUAL if len(self.potential.model.heads) else frozenset[str]()
+        free = ["free_energy"] if self.usual else []
+        self.implemented_properties = [*free, *sorted(self.usual | EXTRAPOLATION | self.others)]
         self._prepare()
-        if len(self.potential.members) > 1:
+        if self.usual and len(self.potential.members) > 1:
             spreads = ["energy_std", "forces_std", "stress_std"]
             self.implemented_properties = [*self.implemented_properties, *spreads]
 
@@ -187,13 +189,13 @@ class Calculator(ase_calculator.Calculator):
             check_elements(self.potential.model.elements, atoms.numbers)
             self.neighbors.build(atoms)
         if others := self.others.intersection(properties):
-            names = others if self.results else USUAL | others
+            names = others if self.results else self.usual | others
             found = self.with_outputs(atoms, self.neighbors, names)
             self.results |= found
             if "energy" in found:
                 self.results["free_energy"] = found["energy"]
             return
-        names = USUAL
+        names = self.usual
         if "extrapolation" in properties:
             if self.results:  # those of this structure: ASE asks for what they lack
                 found = self.compute(atoms, self.neighbors, EXTRAPOLATION)
@@ -201,7 +203,8 @@ class Calculator(ase_calculator.Calculator):
                 return
             names |= EXTRAPOLATION
         results = self.compute(atoms, self.neighbors, names)
-        self.results = results | {"free_energy": results["energy"]}
+        free = {"free_energy": results["energy"]} if self.usual else {}
+        self.results = results | free
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
         """Return what has changed since the last structure; ASE's way takes longer than a step."""

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from ase.data import atomic_masses
 from jaxtyping import Float
 from torch import Tensor
 
 from reann.graph import Graph
+from reann.model.molecule import center_of_mass
 from reann.model.state_heads import StateHead
 
 
@@ -55,15 +55,6 @@ class DipoleHead(StateHead):
         del element
         q = torch.where(graph.pbc.any(1)[graph.system], 0.0, before["charges"])
         return q[:, None] * (graph.positions - center_of_mass(graph)[graph.system]) + values
-
-
-def center_of_mass(graph: Graph) -> Float[Tensor, "systems 3"]:
-    """Return the centers of mass, Å, with the masses of ASE."""
-    mass = graph.positions.new_tensor(atomic_masses)[graph.atomic_numbers]
-    zero = graph.positions.new_zeros(graph.n_systems, 4)
-    weighted = torch.cat([mass[:, None] * graph.positions, mass[:, None]], dim=1)
-    sums = zero.index_add(0, graph.system, weighted)
-    return sums[:, :3] / sums[:, 3:]
 
 
 class TransitionDipoleHead(StateHead):

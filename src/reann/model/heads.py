@@ -97,6 +97,21 @@ class OutputHead(nn.Module):
         """Return the values of the atoms, of which a quantity of systems is the sum."""
         raise NotImplementedError
 
+    DIFFERENTIATES: ClassVar[bool] = False
+    """Whether `of_edges` differentiates its values with respect to the edge vectors."""
+
+    def of_edges(
+        self,
+        values: Tensor,
+        graph: Graph,  # noqa: ARG002 - of those that derive
+        vectors: Float[Tensor, "edges 3"],  # noqa: ARG002
+    ) -> Tensor:
+        """Return values, in the order of a graph, with what the edge vectors make of them.
+
+        `vectors` are those that the values were computed from, Å.
+        """
+        return values
+
     def placed(
         self,
         values: Tensor,
@@ -117,7 +132,10 @@ class OutputHead(nn.Module):
 
 
 class Heads(nn.ModuleDict):
-    """The heads of a model by name; the first one is that of structures that name none."""
+    """The heads of a model by name; the first one is that of structures that name none.
+
+    A model without heads has no energy.
+    """
 
     def __init__(self, heads: Iterable[tuple[str, EnergyHead]]) -> None:
         """Take named heads.
@@ -137,10 +155,17 @@ class Heads(nn.ModuleDict):
 
     @property
     def first(self) -> EnergyHead:
-        """The first head."""
-        head = next(iter(self.values()))
-        assert isinstance(head, EnergyHead)
-        return head
+        """The first head; `UserError` if there is none."""
+        self.require()
+        return self.every()[0]
+
+    def require(self) -> None:
+        """Raise `UserError` if there is no head."""
+        if not len(self):
+            raise UserError(
+                "This potential has no energy, forces or stress: its model has no energy head.",
+                fix="Ask for its outputs, which `reann info` names.",
+            )
 
     def every(self) -> list[EnergyHead]:
         """Return all heads."""

@@ -1,7 +1,8 @@
 """Which head gives a quantity: one of this package, one of an installed package, or a tensor head.
 
 An installed package names its head by an entry point of the group `reann.heads` with the name of
-the quantity. A quantity that is read off the states of equivariant messages needs none.
+the quantity. A quantity that is read off the states of equivariant messages needs none. With other
+messages dipoles and polarizabilities have heads that read features.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import nn
 from reann.config import ModelConfig
 from reann.errors import UserError, did_you_mean
 from reann.model.dipoles import ChargesHead, DipoleHead, TransitionDipoleHead
+from reann.model.feature_heads import feature_heads
 from reann.model.heads import OutputHead
 from reann.model.state_heads import TensorHead
 from reann.quantities import named
@@ -41,14 +43,18 @@ def output_heads(
         If no installed package has such a head.
     """
     return nn.ModuleDict(
-        {name: head_of(name)(config, n_elements, width, generator) for name in config.all_outputs}
+        {
+            name: head_of(name, config)(config, n_elements, width, generator)
+            for name in config.all_outputs
+        }
     )
 
 
-def head_of(name: str) -> MakeHead:
+def head_of(name: str, config: ModelConfig) -> MakeHead:
     """Return what makes the head of a quantity; errors as `output_heads`."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
+    built_in = BUILT_IN if config.messages == "equivariant" else feature_heads(config)
+    if name in built_in:
+        return built_in[name]
     known = {point.name: point for point in entry_points(group=GROUP)}
     if name in known:
         return known[name].load()

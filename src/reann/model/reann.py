@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -107,25 +107,42 @@ class Reann(nn.Module):
         self.register_buffer("element_index", index, persistent=False)
 
     def forward(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " atoms"]:
-        """Return atomic energies in eV, float64, for edge vectors in Å."""
+        """Return atomic energies in eV, float64, for edge vectors in Å.
+
+        Raises
+        ------
+        UserError
+            If the model has no energy.
+        """
         return self.energies(self.neighborhood(graph, vectors))
 
     def energies(self, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64, in the order of the graph."""
+        self.heads.require()
         return self.outputs(atoms)["energies"].index_select(0, atoms.rank)
 
     def of_atoms(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Outputs:
         """Return all outputs of the atoms by name, in the order of the graph."""
-        atoms = self.neighborhood(graph, vectors)
-        values = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
-        return self.placed(values, graph)
+        heads = self._heads_of_outputs()
+        differentiates = any(head.DIFFERENTIATES for head in heads.values())
+        if differentiates and not vectors.requires_grad:
+            vectors = vectors.detach().requires_grad_()
+        # Outside of it the mode says whether derivatives are to be differentiated again.
+        with torch.set_grad_enabled(differentiates or torch.is_grad_enabled()):
+            atoms = self.neighborhood(graph, vectors)
+            values = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
+        own = {n: head.of_edges(values[n], graph, vectors) for n, head in heads.items()}
+        return self.placed(values | own, graph)
 
     def placed(self, values: Mapping[str, Tensor], graph: Graph) -> Outputs:
         """Return what values of the output heads become where the atoms are, others as they are."""
         element, found = self.element_index[graph.atomic_numbers], dict(values)
-        for name, head in self.output_heads.items():
-            found[name] = cast("OutputHead", head).placed(values[name], graph, element, found)
+        for name, head in self._heads_of_outputs().items():
+            found[name] = head.placed(values[name], graph, element, found)
         return found
+
+    def _heads_of_outputs(self) -> dict[str, OutputHead]:
+        return {n: head for n, head in self.output_heads.items() if isinstance(head, OutputHead)}
 
     def outputs(self, atoms: Neighborhood) -> Outputs:
         """Return the sum of the network and all other terms, in the order of the elements."""
@@ -137,7 +154,7 @@ class Reann(nn.Module):
         atoms: Neighborhood,
         before: Mapping[str, Tensor],  # noqa: ARG002 - the first term
     ) -> Outputs:
-        """Return E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)], eV, float64."""
+        """Return E_i = e_Z + s [NN_Z(rho_i^(T)) - NN_Z(0)], eV, float64, and other outputs."""
         atoms = self.softened(atoms)
         if self.config.reads_states:
             assert isinstance(self.recursion, EquivariantRecursion)
@@ -146,7 +163,7 @@ class Reann(nn.Module):
         else:
             features = self.recursion.features(self.recursion(atoms), atoms)
         others = {name: head(features, atoms) for name, head in self.output_heads.items()}
-        return {"energies": self.heads(features, atoms)} | others
+        return ({"energies": self.heads(features, atoms)} if len(self.heads) else {}) | others
 
     def neighborhood(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Neighborhood:
         """Lay out a graph for this model."""
@@ -311,4 +328,4 @@ def in_precision(model: Reann, dtype: torch.dtype) -> Reann:
 def without_inference(model: Reann) -> Reann:
     """Return the model, or a copy that can be differentiated if it was made in inference mode."""
     with differentiable():
-        return copy.deepcopy(model) if model.reference_energies.is_inference() else model
+        return copy.deepcopy(model) if next(model.parameters()).is_inference() else model

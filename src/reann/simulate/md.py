@@ -165,6 +165,7 @@ def run_md(
     if relax_first and not first.continued:
         atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
     calculator = Calculator(model, engine=engine, device=device)
+    calculator.potential.model.heads.require()
     _check_members(calculator, max_spread)
     check_outputs_of_model(calculator, write, output)
     atoms.calc = calculator

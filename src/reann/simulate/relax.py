@@ -89,7 +89,8 @@ def relax(
     atoms, origin = read_start(start)
     atoms.arrays.pop("momenta", None)
     plan.check_cell(atoms)
-    atoms.calc = Calculator(model, engine=engine, device=device)
+    atoms.calc = calculator = Calculator(model, engine=engine, device=device)
+    calculator.potential.model.heads.require()
     with at_start(origin):
         atoms.get_forces()
     table = GrowingTable([*HEADINGS, *(OF_CELL if cell else ())], quiet=quiet)

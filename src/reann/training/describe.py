@@ -34,7 +34,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
     data, m = parts.train.dataset, config.model
     shown = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     sizes = [f"{name} {len(part)}" for name, part in shown.items() if part is not None]
-    messages = model.recursion.messages
+    messages, baseline = model.recursion.messages, sentence(parts.baseline)
     size = [
         f"cutoff {m.cutoff} Å",
         *describe_host(m),
@@ -54,7 +54,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
             for head, reference in zip(m.heads, parts.references, strict=True)
             for line in _reference(reference, head if len(m.heads) > 1 else "")
         ),
-        f"baseline  {sentence(parts.baseline)} without a network, on valid",
+        *([f"baseline  {baseline} without a network, on valid"] if baseline else []),
         "model     " + " · ".join(size),
         f"preset    {describe_preset(m)}",
         *(f"note      {note}" for note in [*data.notes, *parts.notes]),
@@ -72,7 +72,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
 def notes_of_outputs(config: ModelConfig, data: Dataset) -> list[str]:
     """Return what a user should know about labels of outputs besides the energy."""
     notes = []
-    if "dipole" in config.outputs and data.periodic:
+    if "dipole" in config.outputs and config.reads_states and data.periodic:
         notes.append(
             "dipoles of periodic structures are sums of atomic dipoles: their labels must all be on"
             " one branch of the polarization"

@@ -127,7 +127,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
         backend=backend,
         world=processes,
         state=TrainingState(model, optimizer_for(model, training), average, {}, Progress()),
-        loss=Loss(training.loss, model.energy_scale.item(), scales),
+        loss=Loss(training.loss, model.energy_scale.item() if config.model.heads else 1.0, scales),
         train=loader,
         valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks),
         counts=common.counts,

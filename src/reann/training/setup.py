@@ -16,6 +16,7 @@ from reann.data.loader import automatic_batch_size
 from reann.data.sources import Opening
 from reann.data.split import OpenFiles, known_structures, load_split, split
 from reann.data.statistics import (
+    NO_ENERGIES,
     ReferenceEnergies,
     baseline_errors,
     force_scale,
@@ -72,7 +73,7 @@ class Parts:
     @property
     def reference(self) -> ReferenceEnergies:
         """Reference energies of the first head."""
-        return self.references[0]
+        return self.references[0] if self.references else NO_ENERGIES
 
     def by_name(self) -> dict[str, Subset]:
         """Return the parts that there are."""
@@ -131,18 +132,19 @@ def open_parts(
         parts = split(data, config.data, config.run.seed, open_files, learned.fingerprints)
     train, valid = parts["train"], parts["valid"]
     notes = known_structures(parts, learned.fingerprints) + _without_validation(config, valid)
-    reference, *others = references(config, train)
+    of_heads = references(config, train)
     if parent and warm_start:
         require_elements(parent, data.elements, warm_start)
-        setting = reference_settings(config)[0]
-        reference = reference_of(parent, reference, setting, warm_start)
+        if of_heads:
+            setting = reference_settings(config)[0]
+            of_heads[0] = reference_of(parent, of_heads[0], setting, warm_start)
         notes += warm_start_notes(learned, config.run.seeds)
     return Parts(
         train=train,
         valid=valid,
         test=parts.get("test"),
-        references=(reference, *others),
-        baseline=baseline_errors(valid, reference, *others),
+        references=tuple(of_heads),
+        baseline=baseline_errors(valid, *of_heads),
         scale=force_scale(train),
         mean_neighbors=mean_neighbors(train),
         record=record_of(train, learned),

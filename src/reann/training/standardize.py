@@ -107,4 +107,4 @@ def _drawn(indices: NDArray[np.int64], at_most: int, seed: int) -> NDArray[np.in
 def _graphs(model: Reann, subset: Subset) -> Iterator[Graph]:
     edges = TENSOR_EDGES if model.recursion.messages == "equivariant" else STATISTICS_EDGES
     for batch in pieces(subset.indices, subset.dataset.n_edges, edges):
-        yield subset.dataset.graph(batch).to(model.reference_energies.device)
+        yield subset.dataset.graph(batch).to(model.element_index.device)

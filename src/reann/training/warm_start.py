@@ -127,8 +127,8 @@ def start_of(potential: Potential, reference: ReferenceEnergies) -> Reann:
     """Return the model of the potential with the reference energies, fixed unless fitted."""
     model = potential.model
     with torch.no_grad():
-        for row, z in enumerate(model.elements):
-            model.reference_energies[row] = reference.values[z]
+        for z, energy in reference.values.items():
+            model.reference_energies[model.elements.index(z)] = energy
     for head in model.heads.every():
         head.reference_energies.requires_grad_(reference.source == "fit")
     return model

@@ -12,14 +12,15 @@ from reann.config import ModelConfig
 from reann.errors import UserError
 from reann.upstream import settings as inputs
 from reann.upstream.arrays import WRONG_MODEL, Arrays, Layout, layout_of
+from reann.upstream.purpose import Purpose, definition_of
 
 LARGEST_L = 4
 
 
 def architecture(
-    arrays: Arrays, settings: Mapping[str, Any], atomtype: Sequence[str]
+    arrays: Arrays, settings: Mapping[str, Any], atomtype: Sequence[str], purpose: Purpose
 ) -> tuple[ModelConfig, dict[str, Layout]]:
-    """Return the configuration and the networks of readout ('') and updates ('oc_')."""
+    """Return the configuration and the networks of readouts ('') and updates ('oc_')."""
     n_elements, n_radial = _dimensions(arrays, "density.rs", (2,))
     shape = _dimensions(arrays, "density.hyper", (3, 4))
     l_max, n_orbitals = shape[-3] - 1, shape[-1]
@@ -39,9 +40,10 @@ def architecture(
         m[1] for n in arrays.names if (m := re.match(r"density\.ocmod\.memssage_(\d+)\.", n))
     }
     n_recursions = len(prefixes)
-    nets = {"": ["nnmod"], "oc_": [f"density.ocmod.memssage_{t}" for t in range(n_recursions)]}
+    updates = [f"density.ocmod.memssage_{t}" for t in range(n_recursions)]
+    nets = {"": purpose.networks, "oc_": updates}
     layouts = {kind: layout_of(arrays, names, atomtype) for kind, names in nets.items() if names}
-    for kind, n_out in (("", 1), ("oc_", n_radial)):
+    for kind, n_out in (("", purpose.n_out), ("oc_", n_radial)):
         if kind in layouts and layouts[kind][3:] != (n_orbitals, n_out):
             raise UserError(
                 f"The networks go from {layouts[kind].n_in} to {layouts[kind].n_out} numbers, not "
@@ -73,9 +75,18 @@ def architecture(
             "n_orbitals": n_orbitals,
             "orbitals_per_recursion": len(shape) == 4,
             **networks,
+            **_outputs(settings, purpose),
         }
     )
     return config, layouts
+
+
+def _outputs(settings: Mapping[str, Any], purpose: Purpose) -> dict[str, Any]:
+    """Return the fields of a model of another quantity than the energy."""
+    if purpose.output is None:
+        return {}
+    forms = {"dipole": definition_of(settings)} if purpose.output == "dipole" else {}
+    return {"heads": [], "outputs": [purpose.output], "output_forms": forms}
 
 
 def _as_settings(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reann.errors import UserError, listed
 
-WRONG_MODEL = "Give the arrays of one energy model, `reannparam` in REANN.pth, and its settings."
+WRONG_MODEL = "Give the arrays of one model, `reannparam` in REANN.pth, and its settings."
 
 LEAF = re.compile(r"(\d+)\.(?:resblock\.(\d+)\.)?(weight|bias|alpha|beta)")
 """Outer index, index in a block, and name of an array of one element's network."""

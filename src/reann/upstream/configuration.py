@@ -2,24 +2,25 @@
 
 One structure is a title, three rows of the cell in Å, ``pbc 1 1 1``, one line
 ``element mass x y z [fx fy fz]`` for each atom, and ``abprop: value ...``: the energy in eV, or a
-dipole (3 numbers) or polarizability (9). Coordinates are Cartesian, or fractional where
-`table_coor` is 1 in `input_nn`; the file itself does not say it.
+dipole (3 numbers) or polarizability (9) in a unit that the file does not say. Coordinates are
+Cartesian, or fractional where `table_coor` is 1 in `input_nn`; the file itself does not say it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from reann.errors import UserError, did_you_mean
+from reann.upstream.purpose import TRANSITION, size_of_unit
 
 KEYS = {1: "energy", 3: "dipole", 9: "polarizability"}
-"""Name of the label by how many numbers it has."""
+"""Name of the label by how many numbers it has; three may also be a transition dipole."""
 
 TOO_CLOSE = 0.3
 """Å; no two atoms of a real structure are as close."""
@@ -76,28 +77,52 @@ def read_configuration(path: Path, fractional: bool | None = None) -> Iterator[S
             yield structure
 
 
-def write_extxyz(structures: Iterable[Structure], file: TextIO) -> int:
-    """Write structures with every digit, return how many."""
+def write_extxyz(structures: Iterable[Structure], file: TextIO, settings: Mapping[str, Any]) -> int:
+    """Write structures with every digit, return how many.
+
+    Raises
+    ------
+    UserError
+        For dipoles and polarizabilities whose `unit` the settings do not name, and for energies of
+        which they name one.
+    """
     count = 0
     for structure in structures:
         count += 1
+        name, values = _label(structure, settings)
         columns = "species:S:1:pos:R:3:masses:R:1"
         if structure.columns.shape[1] == 7:
             columns += ":forces:R:3"
         cell = " ".join(repr(float(x)) for x in structure.cell.flat)
-        label = " ".join(repr(x) for x in structure.label)
-        quoted = f'"{label}"' if len(structure.label) > 1 else label
+        label = " ".join(repr(x) for x in values)
+        quoted = f'"{label}"' if len(values) > 1 else label
         pbc = " ".join("T" if periodic else "F" for periodic in structure.pbc)
         print(len(structure.symbols), file=file)
         print(
-            f'Lattice="{cell}" Properties={columns} {KEYS[len(structure.label)]}={quoted} '
-            f'pbc="{pbc}"',
+            f'Lattice="{cell}" Properties={columns} {name}={quoted} pbc="{pbc}"',
             file=file,
         )
         for symbol, row in zip(structure.symbols, structure.columns.tolist(), strict=True):
             mass, *position = row[:4]
             print(symbol, *map(repr, [*position, mass, *row[4:]]), file=file)
     return count
+
+
+def _label(structure: Structure, settings: Mapping[str, Any]) -> tuple[str, list[float]]:
+    """Return the name of the label of a structure, and its numbers in eV, e Å or Å^3."""
+    name = KEYS[len(structure.label)]
+    if name == "dipole" and settings.get("start_table") == TRANSITION:
+        name = "transition_dipole"
+    if name != "energy":
+        size = size_of_unit(settings, name)
+        return name, [size * x for x in structure.label]
+    if settings.get("unit") is not None:
+        raise UserError(
+            f"unit = {settings['unit']!r} has no meaning: the label of the structure is an energy.",
+            structure.where,
+            "Leave it out.",
+        )
+    return name, structure.label
 
 
 def _structures(file: TextIO, path: Path) -> Iterator[Structure]:

@@ -21,6 +21,7 @@ from reann.output_files import check_outputs
 from reann.upstream import settings as inputs
 from reann.upstream.archive.torchscript import is_exported, read_exported
 from reann.upstream.configuration import read_configuration, write_extxyz
+from reann.upstream.purpose import purpose_of
 from reann.upstream.weights import potential
 
 CHECKPOINT, DATA = "REANN.pth", "configuration"
@@ -31,7 +32,9 @@ LARGEST_CHECKPOINT = 2**30
 """Bytes; a checkpoint of 10 elements with 3 recursions has 3 MB, optimizer included."""
 
 
-def convert(src: Path, dst: Path) -> None:
+def convert(
+    src: Path, dst: Path, *, unit: str | None = None, dipole_definition: str | None = None
+) -> None:
     """Convert a model to `.reann`, or a data file to `.xyz`.
 
     Parameters
@@ -41,6 +44,10 @@ def convert(src: Path, dst: Path) -> None:
         `configuration`, or a folder with `REANN.pth` or `configuration`.
     dst
         File to write; its ending tells what is converted.
+    unit
+        Of the labels, where they are (transition) dipoles or polarizabilities.
+    dipole_definition
+        Of a model of dipoles: center or neighbors.
 
     Raises
     ------
@@ -67,16 +74,22 @@ def convert(src: Path, dst: Path) -> None:
     para = _para(src)
     settings = [] if para is None else sorted(para.iterdir())
     check_outputs({"--output": dst}, [src, *settings])
+    about = {"unit": unit, "dipole_definition": dipole_definition}
+    given = {name: x for name, x in about.items() if x is not None}
     if to_model:
-        convert_model(src, dst)
+        convert_model(src, dst, given)
     else:
-        convert_data(src, dst)
+        convert_data(src, dst, given)
 
 
-def convert_model(src: Path, dst: Path) -> None:
-    """Convert a checkpoint `REANN.pth` and the settings beside it, or an exported model."""
+def convert_model(src: Path, dst: Path, given: Mapping[str, str]) -> None:
+    """Convert a checkpoint `REANN.pth` and the settings beside it, or an exported model.
+
+    `given` are settings that no file of the original has.
+    """
     if is_exported(src):
-        potential(*exported(src)).save(dst)
+        weights, settings = exported(src)
+        potential(weights, {**settings, **given}).save(dst)
         return
     weights = read_weights(src)
     para = _para(src)
@@ -88,7 +101,7 @@ def convert_model(src: Path, dst: Path) -> None:
         )
     settings = inputs.read_para(para)
     _check_order(weights, settings, src)
-    potential(weights, settings).save(dst)
+    potential(weights, {**settings, **given}).save(dst)
 
 
 def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -104,7 +117,7 @@ def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     para = _para(src)
     if para is not None:
         settings = inputs.read_para(para)
-        inputs.check_purpose(settings)
+        _check_purpose(settings, told, src)
         inputs.check(settings, {name: told[name] for name in TOLD if name in told})
         _check_order(weights, settings, src)
         return weights, settings | told
@@ -120,8 +133,11 @@ def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return weights, told
 
 
-def convert_data(src: Path, dst: Path) -> None:
-    """Convert a file `configuration`; `table_coor` beside it tells the kind of coordinates."""
+def convert_data(src: Path, dst: Path, given: Mapping[str, str]) -> None:
+    """Convert a file `configuration`; settings beside it tell the kind of coordinates and labels.
+
+    `given` are settings that no file of the original has.
+    """
     if src.name in inputs.PARA or _is_archive(src):
         raise UserError(
             f"{src.name} holds no structures.",
@@ -129,13 +145,19 @@ def convert_data(src: Path, dst: Path) -> None:
             f"Convert {CHECKPOINT} to a file .reann; its settings in para/ are read with it.",
         )
     para = _para(src)
-    settings = inputs.read_settings(para / inputs.PARA[0]) if para else {}
+    settings = {**(inputs.read_settings(para / inputs.PARA[0]) if para else {}), **given}
     told = settings.get("table_coor")
     if told not in (None, 0, 1):
         raise UserError(f"table_coor = {told!r} is neither 0 nor 1.", str(para))
+    if "dipole_definition" in settings:
+        raise UserError(
+            f"dipole_definition = {settings['dipole_definition']!r} has no meaning for data.",
+            "dipole_definition",
+            "Leave it out.",
+        )
     fractional = None if told is None else bool(told)
     with replacing(dst) as temporary, temporary.open("w", encoding="utf-8") as file:
-        if write_extxyz(read_configuration(src, fractional), file) == 0:
+        if write_extxyz(read_configuration(src, fractional), file, settings) == 0:
             raise UserError("The file is empty.", str(src))
 
 
@@ -217,6 +239,17 @@ def _unreadable(path: Path, error: Exception) -> str:
     name = re.search(r"GLOBAL (\S+)", str(error))
     why = f": it wants to import {name[1]}" if name else ""
     return f"The file is damaged or holds more than arrays{why}."
+
+
+def _check_purpose(settings: Mapping[str, Any], told: Mapping[str, Any], path: Path) -> None:
+    """Compare `start_table` with what the names in an exported model tell."""
+    if "start_table" in told and purpose_of(settings) != purpose_of(told):
+        raise UserError(
+            f"start_table is {settings.get('start_table', 0)!r}, but the exported model is one of"
+            f" {purpose_of(told).output or 'energy'}.",
+            str(path),
+            "Give the settings with which this model was trained.",
+        )
 
 
 def _check_order(weights: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:

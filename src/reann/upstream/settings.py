@@ -21,9 +21,6 @@ PARA = ("input_nn", "input_density")
 
 ACTIVATIONS = {"Relu_like": "relu_like", "Tanh_like": "tanh_like"}
 
-PROPERTIES = {2: "dipole moments", 3: "transition dipole moments", 4: "polarizabilities"}
-"""What the original's `start_table` above 1 stands for."""
-
 
 def read_para(folder: Path) -> dict[str, Any]:
     """Read both input files of a folder.
@@ -103,18 +100,6 @@ def elements(settings: Mapping[str, Any]) -> list[str]:
                 "Use chemical symbols; deuterium is H with another mass.",
             )
     return symbols
-
-
-def check_purpose(settings: Mapping[str, Any]) -> None:
-    """Raise `UserError` when the settings are those of a model of something else than energy."""
-    purpose = settings.get("start_table", 0)
-    if purpose not in (0, 1):
-        raise UserError(
-            f"start_table = {purpose!r}: a model of {PROPERTIES.get(purpose, 'another property')}"
-            " is not a potential.",
-            "input_nn",
-            "Only models of energy (start_table 0) and energy and forces (1) are converted.",
-        )
 
 
 def activation(settings: Mapping[str, Any], name: str) -> str:

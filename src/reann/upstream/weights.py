@@ -4,7 +4,8 @@ The two packages write the same function differently. The original has E_i = NN_
 a bias in the last layer, here E_i = e_Z + NN_Z(rho_i) - NN_Z(0) without one, so that
 e_Z = E0 + NN_Z(0), computed in float64. Its Gaussian is exp(+inta (r - rs)^2), ours
 exp(-alpha (r - rs)^2); its angular functions are all 3^l products of raw components, ours the
-distinct ones with multinomial weights.
+distinct ones with multinomial weights. The networks of other quantities than the energy are the
+same here as there.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from torch import Tensor
 
 from reann.errors import UserError
 from reann.model import build
-from reann.model.reann import in_precision
+from reann.model.reann import Reann, in_precision
 from reann.potential import Potential
 from reann.upstream import settings as inputs
 from reann.upstream.architecture import architecture
 from reann.upstream.arrays import WRONG_MODEL, Arrays, Layout, modules
+from reann.upstream.purpose import Purpose, purpose_of, size_of_unit
+
+RECORDED = ("activate", "oc_activate", "start_table", "unit", "dipole_definition")
+"""Settings that the converted file keeps, those that its arrays do not tell."""
 
 
 def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potential:
@@ -35,21 +40,28 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
         ignored. Their precision, float32 or float64, is that of the potential.
     settings
         Values under the original's input names. `atomtype` is needed, `activate` and
-        `oc_activate` are Relu_like if absent; all others are known from the arrays and only
-        compared.
+        `oc_activate` are Relu_like if absent; `start_table` is that of energies if absent; all
+        others are known from the arrays and only compared. What no file of the original says:
+        `unit` of a (transition) dipole, such as Debye, or of a polarizability, such as Bohr^3, and
+        `dipole_definition`, center or neighbors.
 
     Raises
     ------
     UserError
         For arrays that are missing, left over, not finite or of shapes that do not fit, for
-        settings that contradict the arrays, and for models of other properties than energy.
+        settings that contradict the arrays, for other properties than those of `start_table` 0 to
+        4, and where `unit` or `dipole_definition` is needed and not given.
     """
     arrays = Arrays(weights)
-    inputs.check_purpose(settings)
-    if any(name.startswith(("nnmod1.", "nnmod2.")) for name in arrays.names):
-        raise UserError("This is a model of polarizabilities, not a potential.", fix=WRONG_MODEL)
+    purpose = purpose_of(settings)
+    if "nnmod1" not in purpose.networks and any(n.startswith("nnmod1.") for n in arrays.names):
+        raise UserError(
+            "These are the arrays of a model of polarizabilities; the settings say start_table ="
+            f" {settings.get('start_table', 0)!r}.",
+            fix=WRONG_MODEL,
+        )
     atomtype = inputs.elements(settings)
-    config, layouts = architecture(arrays, settings, atomtype)
+    config, layouts = architecture(arrays, settings, atomtype, purpose)
 
     symbols = sorted(atomtype, key=lambda symbol: atomic_numbers[symbol])
     rows = [atomtype.index(symbol) for symbol in symbols]
@@ -58,7 +70,6 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
         shape = (len(atomtype), config.n_radial)
         host: Any = model.recursion.host
         update: Any = model.recursion.update
-        readout: Any = model.readout
         host.radial.center.copy_(arrays.take("density.rs", shape)[rows])
         host.radial.width.copy_(-arrays.take("density.inta", shape)[rows])
         update.weights.copy_(arrays.take("density.params", shape)[rows])
@@ -71,18 +82,41 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
                 name = f"{prefix}.elemental_nets.{symbol}"
                 bias = _fill(network, row, arrays, name, layouts["oc_"])
                 network.last.bias[row] = bias
-        # Older models add their energy per atom, newer ones have it in the last biases.
-        zero = arrays.take("nnmod.initpot", (1,)) if "nnmod.initpot" in arrays.names else 0.0
-        for row, symbol in enumerate(symbols):
-            name = f"nnmod.elemental_nets.{symbol}"
-            bias = _fill(readout, row, arrays, name, layouts[""])
-            nothing = bias.new_zeros(1, layouts[""].n_in)
-            e_z = readout.of_element(row, nothing)[0] + bias + zero
-            model.reference_energies[row] = e_z.squeeze(0)
+        if purpose.output is None:
+            _fill_energy(model, symbols, arrays, layouts[""])
+        else:
+            head: Any = model.output_heads[purpose.output]
+            head.scale.fill_(size_of_unit(settings, purpose.output))
+            _fill_output(head, symbols, arrays, layouts[""], purpose)
     arrays.check_all_used()
-    used = {name: settings[name] for name in ("activate", "oc_activate") if name in settings}
+    used = {name: settings[name] for name in RECORDED if settings.get(name) is not None}
     history = {"converted_from": "REANN", "upstream_settings": {"atomtype": atomtype, **used}}
     return Potential(in_precision(model, arrays.dtype), history)
+
+
+def _fill_energy(model: Reann, symbols: list[str], arrays: Arrays, layout: Layout) -> None:
+    """Copy the networks of the energy, and the energies of free atoms that follow from them."""
+    readout: Any = model.readout
+    # Older models add their energy per atom, newer ones have it in the last biases.
+    zero = arrays.take("nnmod.initpot", (1,)) if "nnmod.initpot" in arrays.names else 0.0
+    for row, symbol in enumerate(symbols):
+        bias = _fill(readout, row, arrays, f"nnmod.elemental_nets.{symbol}", layout)
+        nothing = bias.new_zeros(1, layout.n_in)
+        e_z = readout.of_element(row, nothing)[0] + bias + zero
+        model.reference_energies[row] = e_z.squeeze(0)
+
+
+def _fill_output(
+    head: Any, symbols: list[str], arrays: Arrays, layout: Layout, purpose: Purpose
+) -> None:
+    """Copy the networks of another quantity."""
+    for network, prefix in zip(head.networks, purpose.networks, strict=True):
+        name = f"{prefix}.initpot"
+        if name in arrays.names and arrays.take(name, (1,)).any():
+            raise UserError("The energy zero of a model without energy is not zero.", name)
+        for row, symbol in enumerate(symbols):
+            name = f"{prefix}.elemental_nets.{symbol}"
+            network.last.bias[row] = _fill(network, row, arrays, name, layout)
 
 
 def _fill(network: Any, row: int, arrays: Arrays, name: str, layout: Layout) -> Tensor:

@@ -68,7 +68,7 @@ class Native(Backend):
             "it computes no hooks and no parametrizations of modules": any(
                 map(_is_changed, modules)
             ),
-            "it runs on CPUs only": model.reference_energies.device.type != "cpu",
+            "it runs on CPUs only": model.element_index.device.type != "cpu",
             "it has no gradients of positions and cells": moved,
             "it has no gradients of buffers": kept and any(map(_has_trained_buffer, modules)),
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
@@ -123,6 +123,8 @@ def unsupported_form(model: Reann) -> str | None:
     """Return why no C++ computes a model, in Python or in LAMMPS, None if it does."""
     if (reason := _unknown_recursion(model.recursion)) is not None:
         return reason
+    if not len(model.heads):
+        return "it computes energies, and the model has none"
     if len(model.heads) > 1:
         return f"it computes one head, and the model has {', '.join(model.heads)}"
     return None

@@ -53,6 +53,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     potential = load(model)
     atoms, origin = read_start(start)
     atoms = _with_room(atoms)
+    potential.model.heads.require()
     if (why := unsupported_form(potential.model)) is not None:
         raise UserError(
             f"The pair style cannot compute this potential: {why}.",

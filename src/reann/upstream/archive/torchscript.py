@@ -26,7 +26,7 @@ from reann.upstream.archive.inert import CHECKPOINT_INSTEAD, DAMAGED, Array, Mod
 from reann.upstream.settings import ACTIVATIONS
 
 START_TABLES = {"pes": 1, "lammps": 1, "lammps_REANN": 1, "dm": 2, "tdm": 3, "pol": 4, "dos": 5}
-"""What a model is of (see `settings.PROPERTIES`), by the original's folder of its program."""
+"""What a model is of (see `purpose.PURPOSES`), by the original's folder of its program."""
 
 LARGEST_PICKLE = 16 * 2**20
 """Bytes; a model of 10 elements with 3 recursions has 0.1 MB."""

@@ -1,0 +1,70 @@
+"""Centers of mass, and positions from that of a molecule, which may lie across sides of a cell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from ase.data import atomic_masses
+from jaxtyping import Float
+from torch import Tensor
+
+from reann.errors import UserError
+from reann.graph import Graph
+
+
+def from_center(graph: Graph) -> Float[Tensor, "atoms 3"]:
+    """Return positions from the center of mass of each system, Å.
+
+    In periodic directions the image of an atom counts that is closest to the first atom of its
+    system. Masses are the standard ones of the elements, also of atoms that have others.
+
+    Raises
+    ------
+    UserError
+        For a periodic system that reaches over half of its cell or more: which images of its atoms
+        are a molecule, if any are, is not known.
+    """
+    whole = replace(graph, positions=_whole(graph))
+    return whole.positions - center_of_mass(whole)[graph.system]
+
+
+def center_of_mass(graph: Graph) -> Float[Tensor, "systems 3"]:
+    """Return the centers of mass, Å, with the masses of ASE."""
+    mass = graph.positions.new_tensor(atomic_masses)[graph.atomic_numbers]
+    zero = graph.positions.new_zeros(graph.n_systems, 4)
+    weighted = torch.cat([mass[:, None] * graph.positions, mass[:, None]], dim=1)
+    sums = zero.index_add(0, graph.system, weighted)
+    return sums[:, :3] / sums[:, 3:]
+
+
+def _whole(graph: Graph) -> Float[Tensor, "atoms 3"]:
+    """Return positions from the first atom of each system, without the sides of the cell."""
+    ends = graph.atoms_per_system.cumsum(0)
+    first = ends - graph.atoms_per_system
+    r = graph.positions - graph.positions[first[graph.system]]
+    if not graph.pbc.any():
+        return r
+    lattice = graph.cell * graph.pbc[:, :, None]
+    with torch.no_grad():
+        fractions = torch.einsum("ax,axl->al", r, torch.linalg.pinv(lattice)[graph.system])
+        crossed = fractions.round()
+        _require_molecules(fractions - crossed, graph)
+    return r - torch.einsum("al,alx->ax", crossed, lattice[graph.system])
+
+
+def _require_molecules(fractions: Float[Tensor, "atoms 3"], graph: Graph) -> None:
+    """Raise `UserError` unless all systems are shorter than half of their cells."""
+    index = graph.system[:, None].expand(-1, 3)
+    start = fractions.new_zeros(graph.n_systems, 3)  # the first atom of each is at zero
+    longest = start.scatter_reduce(0, index, fractions, "amax")
+    longest = longest - start.scatter_reduce(0, index, fractions, "amin")
+    if (longest >= 0.5).any():
+        system = int((longest >= 0.5).any(1).nonzero()[0])
+        raise UserError(
+            "A structure reaches over half of its periodic cell or more, and positions from its"
+            " center of mass are needed, which are those of a molecule.",
+            f"structure {system} of those that are computed at once, counted from 0",
+            "Set pbc to False for a molecule, or give it a larger cell. For periodic structures"
+            " train with equivariant messages.",
+        )
