@@ -14,7 +14,7 @@ module reann
         integer(c_int64_t) :: n_systems = 1
         integer(c_int32_t) :: n_threads = 1
         type(c_funptr) :: forward = c_null_funptr, reverse = c_null_funptr
-        type(c_ptr) :: context = c_null_ptr
+        type(c_ptr) :: context = c_null_ptr, field = c_null_ptr
     end type
 
     type, bind(c) :: reann_list
@@ -23,7 +23,7 @@ module reann
 
     type, bind(c) :: reann_result
         type(c_ptr) :: energies, forces = c_null_ptr, virial = c_null_ptr, virials = c_null_ptr
-        type(c_ptr) :: extrapolation = c_null_ptr, outputs = c_null_ptr
+        type(c_ptr) :: extrapolation = c_null_ptr, outputs = c_null_ptr, dipole = c_null_ptr
     end type
 
     interface

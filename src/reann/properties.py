@@ -7,6 +7,7 @@ stress = W / volume, virial = -W; an edge's part of the virial belongs to its ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.quantities import BUILT_IN, is_per_atom
+from reann.response import responses, with_charges
 
 NAMES = tuple(quantity.name for quantity in BUILT_IN)
 """What backends compute; units and meanings in `reann.quantities`."""
@@ -25,6 +27,16 @@ PROPERTIES = tuple(name for name in NAMES if name != "extrapolation")
 DERIVATIVES = frozenset(q.name for q in BUILT_IN if q.derivative_by is not None)
 
 AtomicEnergies = Callable[[Graph, Float[Tensor, "edges 3"]], Float[Tensor, " atoms"]]
+
+
+@runtime_checkable
+class HasResponses(Protocol):
+    """A model whose energy depends on the electric field of a graph."""
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """Names out of `reann.quantities.RESPONSES`; none if it does not depend on the field."""
+        ...
 
 
 @runtime_checkable
@@ -64,11 +76,16 @@ def evaluate(
     """
     others = model.output_names if isinstance(model, HasOutputs) else ()
     wanted = wanted_of(names, (*PROPERTIES, *others))
-    derivatives = bool(wanted & DERIVATIVES)
+    by_field = wanted.intersection(_responses_of(model))
+    derivatives = bool(wanted & DERIVATIVES or by_field)
     r = graph.edge_vectors()
     moved = create_graph and r.requires_grad
     if not moved:
         r = r.detach().requires_grad_(derivatives)
+    variables = [r]
+    if by_field:
+        field = graph.fields().detach().requires_grad_()
+        graph, variables = replace(graph, field=field), [r, field]
     with torch.set_grad_enabled(derivatives or create_graph):
         of_atoms = _outputs(model, graph, r, wanted)
     found = added_up(graph, of_atoms)
@@ -76,16 +93,24 @@ def evaluate(
         found["energy"] = _of_systems(graph, of_atoms["energies"])
     if derivatives:
         energies = of_atoms["energies"]
-        (g,) = torch.autograd.grad(
+        g, *g_field = torch.autograd.grad(
             energies,
-            r,
+            variables,
             torch.ones_like(energies),
-            create_graph=create_graph,
+            create_graph=create_graph or bool(by_field - {"dipole"}),
             materialize_grads=True,
         )
         found |= _derived(graph, r if moved else r.detach(), g, wanted)
+        for slope in g_field:
+            found |= responses(-slope, graph, r, by_field, create_graph=create_graph)
+    if _responses_of(model):
+        found = with_charges(graph, found)
     kept = {name: found[name] for name in (*PROPERTIES, *others) if name in wanted}
     return kept if create_graph else {name: value.detach() for name, value in kept.items()}
+
+
+def _responses_of(model: object) -> tuple[str, ...]:
+    return model.responses if isinstance(model, HasResponses) else ()
 
 
 def _outputs(model: AtomicEnergies, graph: Graph, r: Tensor, wanted: set[str]) -> dict[str, Tensor]:

@@ -168,13 +168,27 @@ INPUTS = (
 """What a model may ask of a structure besides its atoms and its cell."""
 SOUGHT = "auto"
 """Instead of the key of an input: it is looked for, and may be absent."""
+OF_FIELDS = (
+    Quantity(
+        "born_effective_charges",
+        "e",
+        "derivatives of the dipole (rows) with respect to positions (columns)",
+        per_atom=True,
+        shape=(3, 3),
+        rank=2,
+        role="output",
+        needs=("field", "charge"),
+    ),
+)
+RESPONSES = ("dipole", "polarizability", *(quantity.name for quantity in OF_FIELDS))
+"""Derivatives of the energy with respect to an electric field, where a model depends on it."""
 
 
 @cache
 def table() -> dict[str, Quantity]:
     """Return all quantities by name, those of installed packages last."""
     added = [point.load() for point in entry_points(group=GROUP)]
-    return {q.name: q for q in (*BUILT_IN, *OF_HEADS, *INPUTS, *added)}
+    return {q.name: q for q in (*BUILT_IN, *OF_HEADS, *INPUTS, *OF_FIELDS, *added)}
 
 
 def named(name: str) -> Quantity:

@@ -65,7 +65,7 @@ def sizes(recursion: EquivariantRecursion, atoms: Any) -> dict[str, list[float]]
         found[f"s {t}"] = rms(nu * s_l for nu, s_l in zip(layer.moment_scale, s, strict=True))
         if t:
             found[f"q {t}"] = rms(nu * x for nu, x in zip(layer.passed_scale, q, strict=True))
-        h = layer.of_moments(layer.mixed(s, q), h[0], atoms.counts)[1]
+        h = layer.of_moments(layer.mixed(s, q, []), h[0], atoms.counts)[1]
         found[f"h {t + 1}"] = rms(h[1:])
     return found
 
@@ -82,7 +82,7 @@ def test_calibration_makes_every_root_mean_square_one(l_max: int) -> None:
     for name, found in sizes(recursion, atoms).items():
         assert found == pytest.approx([1.0] * len(found)), name
     layer, seen = recursion.layers[0], recursion.prepare(atoms)
-    b = products(layer.mixed(*layer.sums(seen, recursion.start(atoms))))[0]
+    b = products(layer.mixed(*layer.sums(seen, recursion.start(atoms)), []))[0]
     for z, b_z in enumerate(b.split(atoms.counts)):
         if len(b_z) >= FEW_ATOMS:
             mean, deviation = b_z.mean(0), b_z.std(0, unbiased=False)

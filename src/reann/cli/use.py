@@ -87,6 +87,10 @@ WrittenOutputs = Annotated[
     ),
 ]
 
+InField = Annotated[
+    str | None, typer.Option("--field", metavar="X,Y,Z", help="Electric field, V/Å.")
+]
+
 
 def evaluate(
     model: ModelFile,
@@ -156,6 +160,7 @@ def md(
     max_extrapolating: MostExtrapolating = 1.0,
     max_spread: LargestSpread = None,
     write: WrittenOutputs = None,
+    field: InField = None,
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
@@ -166,6 +171,7 @@ def md(
     Example: reann md model.reann start.xyz --temperature 300 --time 10ps
     """
     duration = femtoseconds(time)
+    from reann.simulate.field import numbers_of
     from reann.simulate.md import run_md
 
     try:
@@ -187,6 +193,7 @@ def md(
             max_extrapolating=max_extrapolating,
             max_spread=max_spread,
             write=write or [],
+            field=None if field is None else numbers_of(field),
             engine=engine,
             device=device,
         )

@@ -16,7 +16,7 @@ from reann.config.model import ModelConfig, NetworkConfig, OutputForms, ZBLConfi
 from reann.config.run import RunConfig
 from reann.config.section import Section
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
-from reann.quantities import SOUGHT, inputs, inputs_of, labels, named, readable
+from reann.quantities import RESPONSES, SOUGHT, inputs, inputs_of, labels, named, readable
 
 __all__ = [
     "Config",
@@ -61,13 +61,14 @@ class Config(Section):
         """
         if not isinstance(values, Mapping):
             return values
-        data = values.get("data")
-        outputs = _entry(values.get("model"), "outputs") or []
+        model, data = values.get("model"), values.get("data")
+        outputs = _entry(model, "outputs") or []
         own: dict[str, str | None]
         own = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
-        if _entry(values.get("model"), "heads") == []:
+        if _entry(model, "heads") == []:
             own |= dict.fromkeys(names_of_energy())
-        own |= dict.fromkeys(inputs_of(outputs), SOUGHT)
+        responses = RESPONSES if _entry(model, "field") else ()
+        own |= dict.fromkeys(inputs_of([*outputs, *responses]), SOUGHT)
         if not own:
             return values
         if isinstance(data, DataConfig):

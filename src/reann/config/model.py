@@ -31,7 +31,7 @@ from reann.facts import (
     RadialBasis,
     RadialWidth,
 )
-from reann.quantities import inputs_of, labels, named, with_needs
+from reann.quantities import RESPONSES, inputs_of, labels, named, with_needs
 
 
 def _is_output(name: str) -> str:
@@ -166,6 +166,9 @@ class ModelConfig(Section):
     """Names of the energy heads, for labels of several methods; each has its own readout, reference
     energies and energy scale. The first one is that of structures that name none. `[]`: the model
     has no energy, only `outputs`."""
+    field: bool = False
+    """Whether the energy depends on an electric field; equivariant messages only. Dipoles and
+    polarizabilities are then its derivatives."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
@@ -173,15 +176,21 @@ class ModelConfig(Section):
     instead of what the network extrapolates; for all others nothing changes."""
 
     @property
-    def all_outputs(self) -> list[str]:
-        """Outputs, behind those that they are computed from."""
-        every = [*with_needs(self._needing), *self.outputs]
+    def responses(self) -> tuple[str, ...]:
+        """Outputs that are derivatives of the energy with respect to the electric field."""
+        return RESPONSES if self.field else ()
+
+    @property
+    def from_heads(self) -> list[str]:
+        """Outputs that have heads, behind those that they are computed from."""
+        of_heads = [name for name in self.outputs if name not in self.responses]
+        every = [*with_needs(self._needing), *of_heads]
         return [name for name in dict.fromkeys(every) if named(name).role == "label"]
 
     @property
     def inputs(self) -> list[str]:
         """What the model asks of a structure besides its atoms and its cell."""
-        return inputs_of(self._needing)
+        return inputs_of([*self._needing, *self.responses])
 
     @property
     def reads_states(self) -> bool:
@@ -190,10 +199,9 @@ class ModelConfig(Section):
 
     @property
     def _needing(self) -> list[str]:
-        """Outputs but those whose forms need neither states nor other quantities."""
-        if self.messages == "equivariant":
-            return self.outputs
-        return [name for name in self.outputs if name not in WITHOUT_STATES]
+        """Outputs with heads but those whose forms need neither states nor other quantities."""
+        without = self.responses if self.messages == "equivariant" else WITHOUT_STATES
+        return [name for name in self.outputs if name not in without]
 
     @field_validator("heads")
     @classmethod
@@ -208,14 +216,18 @@ class ModelConfig(Section):
             return self
         if not self.outputs:
             raise ValueError("heads are [], which is no energy, and there are no outputs")
-        if self.zbl is not None or self.repulsion:
-            raise ValueError("heads are [], which is no energy: remove zbl and repulsion")
+        if self.zbl is not None or self.repulsion or self.field:
+            raise ValueError("heads are [], which is no energy: remove zbl, repulsion and field")
         return self
 
     @model_validator(mode="after")
     def _fits_the_messages(self) -> ModelConfig:
         of_states = [name for name in self._needing if named(name).reads_states]
         if self.messages != "equivariant":
+            if self.field:
+                raise ValueError(
+                    f"an electric field needs equivariant messages, and these are {self.messages}"
+                )
             if of_states:
                 raise ValueError(
                     f"outputs are {', '.join(self.outputs)}, and the messages are {self.messages}:"

@@ -165,6 +165,17 @@ int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *w
     });
 }
 
+int reann_dipole_rate(const reann_model *model, int32_t member, reann_workspace *workspace,
+                      const reann_system *system, const double *velocity, const double *field_rate,
+                      double *dipole, double *rate, reann_error *error) {
+    return guarded(error, 0, [&] {
+        check_member(model, member);
+        reann::dipole_rate(model->model, member, workspace->workspace, *system, velocity, field_rate, dipole,
+                           rate);
+        return 1;
+    });
+}
+
 int reann_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_loss *loss, double *const *gradients,
                    reann_error *error) {

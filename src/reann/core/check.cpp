@@ -6,21 +6,26 @@
 namespace reann {
 
 void check(const Model &model, const reann_system &s) {
-    const auto fail = [](const std::string &what, int64_t i) {
-        throw Error(what + " of atom " + std::to_string(i) + ".");
+    const auto fail = [](const std::string &before, int64_t i, const std::string &after) {
+        throw Error(before + std::to_string(i) + after + ".");
     };
     const int n_elements = static_cast<int>(model.settings().elements.size());
     if (s.n_local < 0 || s.n_atoms < s.n_local || s.n_systems < 1 || s.n_atoms > INT32_MAX)
         throw Error("The numbers of atoms and systems are impossible.");
     for (int64_t i = 0; i < s.n_atoms; ++i) {
-        if (s.element[i] < 0 || s.element[i] >= n_elements) fail("The model does not know the element", i);
+        if (s.element[i] < 0 || s.element[i] >= n_elements) fail("The model does not know the element of atom ", i, "");
         for (int a = 0; a < 3; ++a)
-            if (!std::isfinite(s.position[3 * i + a])) fail("Not a finite number is the position", i);
+            if (!std::isfinite(s.position[3 * i + a])) fail("The position of atom ", i, " is not finite");
     }
     for (int64_t i = 0; i < s.n_local; ++i)
-        if (s.first[i] < 0 || s.first[i + 1] < s.first[i]) fail("The list has no place for the neighbors", i);
+        if (s.first[i] < 0 || s.first[i + 1] < s.first[i]) fail("The list of neighbors of atom ", i, " ends before it begins");
     for (int64_t i = 0; s.system && i < s.n_local; ++i)
-        if (s.system[i] < 0 || s.system[i] >= s.n_systems) fail("There is no system", i);
+        if (s.system[i] < 0 || s.system[i] >= s.n_systems) fail("The system of atom ", i, " does not exist");
+    if (!s.field) return;
+    if (!model.settings().field) throw Error("The model does not know electric fields.");
+    for (int64_t i = 0; i < s.n_systems; ++i)
+        for (int a = 0; a < 3; ++a)
+            if (!std::isfinite(s.field[3 * i + a])) fail("The electric field of system ", i, " is not finite");
 }
 
 int64_t impossible_neighbor(const reann_system &s, int64_t i) {

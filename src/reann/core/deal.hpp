@@ -38,6 +38,7 @@ Atoms ordered(const reann_system &system, int n_elements, const reann_loss *loss
     atoms.first = system.first;
     atoms.neighbor = system.neighbor;
     atoms.system = system.system;
+    atoms.field = system.field;
     atoms.caller = caller;
     atoms.rank = rank;
     atoms.element = element;
@@ -45,6 +46,7 @@ Atoms ordered(const reann_system &system, int n_elements, const reann_loss *loss
     atoms.energy_bar = loss->energies;
     atoms.force_bar = loss->forces;
     atoms.virial_bar = loss->virial;
+    atoms.dipole_bar = loss->dipole;
     return atoms;
 }
 

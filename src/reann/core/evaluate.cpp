@@ -24,6 +24,7 @@ template <class Real> void make_sums(Run<Real> &run, const reann_result &result)
         room(chunk.forces, run.work.derivatives, 3 * n);
         room(chunk.virial, result.virial, 9 * n_systems);
         room(chunk.virials, result.virials, 9 * n);
+        room(chunk.dipole, result.dipole, 3 * run.planes * n_systems);
     }
 }
 
@@ -53,6 +54,7 @@ template <class Real> void give_derivatives(const Run<Real> &run, const reann_re
             run.add_up(result.virials + 9 * caller[i], 9, &Chunk<Real>::virials, 9 * i);
     }
     if (result.virial) run.add_up(result.virial, 9 * run.system.n_systems, &Chunk<Real>::virial, 0);
+    if (result.dipole) run.add_up(result.dipole, 3 * run.system.n_systems, &Chunk<Real>::dipole, 0);
 }
 
 template <class Real> void evaluate_with(Run<Real> run, const reann_result &result) {
@@ -147,6 +149,23 @@ template <class Real> void add_flux(Run<Real> run, double *flux) {
         }
 }
 
+// Dipoles of systems and, with tangents, their rates.
+template <class Real> void give_rates(Run<Real> run, double *dipole, double *rate) {
+    reann_result result = {};
+    result.dipole = dipole;
+    make_sums(run, result);
+    walk_with_tangents(run);
+    for (int64_t s = 0; s < run.system.n_systems; ++s) {
+        run.add_up(dipole + 3 * s, 3, &Chunk<Real>::dipole, 6 * s);
+        run.add_up(rate + 3 * s, 3, &Chunk<Real>::dipole, 6 * s + 3);
+    }
+}
+
+void check_dipole(const Model &model, const double *dipole) {
+    if (dipole && !model.settings().field)
+        throw Error("The dipole of a model that does not know electric fields is no derivative of its energy.");
+}
+
 void check_exchange(const Model &model, const reann_system &system) {
     if (system.n_atoms > system.n_local && model.settings().n_recursions > 0 &&
         !(system.forward && system.reverse))
@@ -159,7 +178,8 @@ void evaluate(const Model &model, int member, Workspace &workspace, const reann_
               const reann_result &result) {
     check(model, system);
     check_exchange(model, system);
-    const bool derivatives = result.forces || result.virial || result.virials;
+    const bool derivatives = result.forces || result.virial || result.virials || result.dipole;
+    check_dipole(model, result.dipole);
     if (model.settings().float64)
         evaluate_with(Run<double>(model, member, workspace, system, derivatives, nullptr), result);
     else
@@ -225,6 +245,27 @@ void heat_flux(const Model &model, int member, Workspace &workspace, const reann
         add_flux(Run<double>(model, member, workspace, system, true, &along), flux);
     else
         add_flux(Run<float>(model, member, workspace, system, true, &along), flux);
+}
+
+void dipole_rate(const Model &model, int member, Workspace &workspace, const reann_system &system,
+                 const double *velocity, const double *field_rate, double *dipole, double *rate) {
+    check(model, system);
+    check_exchange(model, system);
+    check_dipole(model, dipole);
+    std::vector<double> moved, changed; // minus these, as the derivatives of a loss
+    const auto minus = [](const double *from, int64_t n, std::vector<double> &to) -> const double * {
+        if (!from) return nullptr;
+        to.resize(n + 1);
+        for (int64_t k = 0; k < n; ++k) to[k] = -from[k];
+        return to.data();
+    };
+    reann_loss along = {};
+    along.forces = minus(velocity, 3 * system.n_atoms, moved);
+    along.dipole = minus(field_rate, 3 * system.n_systems, changed);
+    if (model.settings().float64)
+        give_rates(Run<double>(model, member, workspace, system, true, &along), dipole, rate);
+    else
+        give_rates(Run<float>(model, member, workspace, system, true, &along), dipole, rate);
 }
 
 } // namespace reann

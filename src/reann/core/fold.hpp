@@ -80,6 +80,7 @@ class Folded {
     std::vector<FoldedOutput> outputs;           // likewise
     int outputs_width = 0;                       // numbers of an atom
     double basis_scale = 1.0;                    // of its radial basis
+    double field_scale = 0.0;                    // Å/V, of its electric field
     std::vector<double> reference;               // e_Z in eV
     int reference_array = -1;                    // where it stands among the arrays
     int n_products = 0;                          // numbers in G, and products of many
@@ -167,7 +168,7 @@ class Folded {
     std::vector<First> firsts_;
     std::vector<Start> starts_;
     std::vector<Standardized> standardized_;
-    const Raw *basis_scale_ = nullptr;
+    const Raw *basis_scale_ = nullptr, *field_scale_ = nullptr;
 };
 
 } // namespace reann

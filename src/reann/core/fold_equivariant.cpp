@@ -36,6 +36,7 @@ void Folded::equivariant() {
     const int64_t all = (settings_.n_recursions + 1) * K;
     stride_ = int(K + lanes_ - 1) / lanes_ * lanes_;
     basis_scale_ = &raw("recursion.radial_scale", {});
+    field_scale_ = settings_.field ? &raw("recursion.field_scale", {}) : nullptr;
     least_ = &raw("density_min", {n_elements, all});
     most_ = &raw("density_max", {n_elements, all});
     read_outputs();
@@ -60,16 +61,20 @@ FoldedEquivariant Folded::equivariant_layer(int t) {
             copy_into({layer.radial.at + p * stride_, nb, K, layer.radial.stride}, radial,
                       int64_t(p) * nb * K);
     }
+    const Raw *field = settings_.field ? &raw(name + "field", {highest + 1, K}) : nullptr;
     for (int l = 0; l <= l_max; ++l) {
-        const bool passed = t > 0 && l > 0 && l <= highest;
+        const bool passed = t > 0 && l > 0 && l <= highest, in_field = field && l <= highest;
         const Raw &mixing = raw(name + "mixing." + std::to_string(l), {passed ? 2 * K : K, K});
+        const int rows = t == 0 ? n_elements * nb : passed ? 2 * stride_ : stride_;
+        const Place m = layer.mixing[l] = place(rows + in_field, K);
+        if (in_field) // one more input, behind the sums
+            copy_into({m.at + int64_t(rows) * m.stride, 1, K, m.stride}, *field, int64_t(l) * K, nullptr, 0,
+                      angular_norm[l]);
         if (t == 0) {
-            layer.mixing[l] = place(n_elements * nb, K);
             starts_.push_back({l, radial, raw("recursion.embedding", {n_elements, K}), mixing,
-                               moment_scale, layer.mixing[l]});
+                               moment_scale, m});
             continue;
         }
-        const Place m = layer.mixing[l] = place(passed ? stride_ + K : K, K);
         copy_into({m.at, K, K, m.stride}, mixing, 0, &moment_scale, l, angular_norm[l]);
         if (passed)
             copy_into({m.at + int64_t(stride_) * m.stride, K, K, m.stride}, mixing, int64_t(K) * K,
@@ -118,6 +123,7 @@ void Folded::fold_equivariant() {
     const int K = settings_.n_channels, nb = settings_.n_radial,
               n_elements = int(settings_.elements.size());
     basis_scale = basis_scale_->values[0];
+    field_scale = field_scale_ ? field_scale_->values[0] : 0.0;
     for (const Start &start : starts_) {
         const double times = angular_norm[start.l] * start.scale.values[start.l];
         std::vector<double> w(int64_t(n_elements) * nb * K);

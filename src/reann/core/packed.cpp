@@ -68,6 +68,7 @@ template <class Real> void Packed<Real>::density(const Settings &settings, const
 template <class Real> void Packed<Real>::fill() {
     const Kernels<Real> &kernels = kernels_of<Real>(level());
     weights_.basis_scale = folded_.basis_scale;
+    weights_.field_scale = folded_.field_scale;
     for (const Part &part : parts_) {
         if (part.packed) {
             kernels.pack(part.from, part.rows, part.columns, part.down, part.right, part.to);

@@ -112,6 +112,7 @@ template <class Real> struct Weights {
     int basis_stride = 0;                           // n_radial padded
     double basis_scale = 1.0;
     Real per_limit = 0;                             // 1 / limit^2 of its moments, 0 without a limit
+    double field_scale = 0.0;                       // Å/V, 0 of a model that knows no electric field
     const Output<Real> *outputs = nullptr;
     int n_outputs = 0, outputs_width = 0; // and the numbers of an atom
     const KeptSizes *kept = nullptr; // of each t <= T
@@ -139,7 +140,9 @@ struct Atoms {
     const int32_t *caller = nullptr;  // caller's index of an atom
     const int32_t *rank = nullptr;    // the inverse
     const int32_t *element = nullptr; // in the order of the engine
+    const double *field = nullptr;    // V/Å, (systems, 3); NULL: none
     const double *force_bar = nullptr, *virial_bar = nullptr, *energy_bar = nullptr; // of a loss
+    const double *dipole_bar = nullptr;                                              // (systems, 3)
 };
 
 // Pairs inside the cutoff; those of a chunk of atoms lie together.
@@ -168,6 +171,7 @@ template <class Real> struct Chunk {
     double *forces = nullptr;         // (atoms, 3)
     double *virial = nullptr;         // (systems, 9)
     double *virials = nullptr;        // (atoms, 9)
+    double *dipole = nullptr;         // -dE/d(field), (systems, planes, 3); NULL: not wanted
     double *parameters = nullptr;     // (n_parameters)
     Real *scratch = nullptr;          // see `scratch_size`
     int64_t closest = -1;             // an atom that coincides with another

@@ -104,6 +104,8 @@ typedef struct {
     int32_t n_threads;       /* at most; small systems use fewer */
     reann_exchange forward, reverse; /* NULL if there are no ghosts */
     void *context;
+    const double *field; /* (n_systems, 3) electric field in V/Å; NULL: none, and always NULL for a model
+                          * that knows no fields */
 } reann_system;
 
 typedef struct {     /* what is NULL is not computed */
@@ -117,6 +119,7 @@ typedef struct {     /* what is NULL is not computed */
                             * all atoms of the training, and where the training had no such element or
                             * recorded no range. Distances of 1e-4 of the feature's scale are rounding. */
     double *outputs;       /* (n_local, reann_n_outputs) */
+    double *dipole;        /* (n_systems, 3) -dE/d(field) in e Å, of a model that knows electric fields */
 } reann_result;
 
 reann_workspace *reann_workspace_new(void);
@@ -162,6 +165,14 @@ int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *w
                     const reann_system *system, const double *velocity, double *energies,
                     double *flux, reann_error *error);
 
+/* Dipole (n_systems, 3) in e Å, and its rate as atoms move with `velocity` (n_atoms, 3) and the field changes
+ * with `field_rate` (n_systems, 3); NULL means that they do not. With velocities alone the rate is the
+ * current sum_i Z*_i v_i, with the field alone a row of the polarizability. Takes the time of a step of
+ * training. The values of this rank, which adds those of the others. */
+int reann_dipole_rate(const reann_model *model, int32_t member, reann_workspace *workspace,
+                      const reann_system *system, const double *velocity, const double *field_rate,
+                      double *dipole, double *rate, reann_error *error);
+
 /* --- training --------------------------------------------------------------------------------- */
 
 typedef struct {         /* derivatives of a loss; NULL where it does not depend on it */
@@ -169,6 +180,7 @@ typedef struct {         /* derivatives of a loss; NULL where it does not depend
     const double *forces;   /* (n_atoms, 3) */
     const double *virial;   /* (n_systems, 3, 3) of W above */
     const double *outputs;  /* (n_local, reann_n_outputs) */
+    const double *dipole;   /* (n_systems, 3) */
 } reann_loss;
 
 /* Derivatives of a loss with respect to the arrays that the model was built from, in their order:

@@ -272,6 +272,8 @@ Settings parse_settings(const std::string &text) {
     settings.bessel = model.as_choice<RadialBasis>(model.newer_word("radial_basis", default_basis), "radial_basis",
                                                    radial_basis_names) == RadialBasis::bessel;
     settings.moment_limit = model.newer_number("moment_limit", least_limit, largest_number);
+    settings.field = model.newer_flag("field");
+    if (settings.field && !settings.equivariant) model.wrong("field");
     if (settings.equivariant && (settings.l_max < 1 || settings.l_max > 3)) model.wrong("l_max");
     if (settings.equivariant && settings.n_radial > most_basis) model.wrong("n_radial");
     settings.unit_vectors = model.choice<Angular>("angular", angular_names) == Angular::unit;

@@ -35,6 +35,7 @@ struct Settings {
     int n_channels = 0;       // of the equivariant recursion
     bool bessel = true;       // its radial basis; else Gaussians
     double moment_limit = 0;  // of its moments; 0: none
+    bool field = false;       // whether it knows electric fields
     int n_orbitals = 0; // contracted ones, never 0 after parsing
     bool orbitals_per_l = false;
     bool orbitals_per_recursion = false;

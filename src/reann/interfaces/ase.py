@@ -39,9 +39,10 @@ class Calculator(ase_calculator.Calculator):
     is computed only where it is asked for, with `get_property`: how far the density of each atom
     lies outside the range of the training, in widths of this range; of an ensemble, for the
     member that extrapolates furthest. So are outputs of the model such as the dipole; a model
-    without energy has these alone. Models whose outputs depend on the total charge read it from
-    `atoms.info["charge"]` (e). Positions are never changed; forces are those of the potential, and
-    ASE applies the constraints. Threads may share a calculator: they compute one after the other.
+    without energy has these alone. Models that depend on the total charge or on an electric field
+    read them from `atoms.info`: `charge` in e, `field` in V/Å. Positions are never changed; forces
+    are those of the potential, and ASE applies the constraints. Threads may share a calculator:
+    they compute one after the other.
 
     Parameters
     ----------

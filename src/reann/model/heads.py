@@ -61,10 +61,9 @@ class EnergyHead(nn.Module):
         # NN_Z(0), and exactly nothing for an atom whose features are zero.
         of_nothing = self.readout(features.of_free_atoms, [1] * len(self.reference_energies))
         network_of_nothing = of_nothing.index_select(0, atoms.element)
-        has_neighbors = (features.bare != 0).any(1, keepdim=True)
-        embedded = torch.where(has_neighbors, network - network_of_nothing, 0.0)
+        above = (network - network_of_nothing)[:, 0].to(torch.float64)
         energies = self.reference_energies.index_select(0, atoms.element)
-        return energies + self.energy_scale * embedded[:, 0].to(torch.float64)
+        return energies + self.energy_scale * torch.where(features.is_embedded, above, 0.0)
 
 
 def readout_of(

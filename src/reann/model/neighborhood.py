@@ -33,6 +33,8 @@ class Neighborhood:
     """Å, from center to neighbor."""
     head: Int[Tensor, " atoms"] | None = None
     """Index of the head of each atom; None: the first one."""
+    field: Float[Tensor, "atoms 3"] | None = None
+    """Electric field at each atom, V/Å; None: no field."""
 
     @classmethod
     def of(
@@ -44,6 +46,7 @@ class Neighborhood:
         beyond: float,
         *,
         head: Int[Tensor, " atoms"] | None = None,
+        field: Float[Tensor, "atoms 3"] | None = None,
     ) -> Neighborhood:
         """Lay out the edges of a graph.
 
@@ -60,6 +63,8 @@ class Neighborhood:
             Length in Å of the vectors of empty slots, larger than the cutoff.
         head
             Index of the head of each atom, in the order of the graph.
+        field
+            Electric field at each atom in V/Å, in the order of the graph.
         """
         n_atoms = element.shape[0]
         order = torch.argsort(element, stable=True)
@@ -87,6 +92,7 @@ class Neighborhood:
             neighbor=table.view(n_atoms, n_slots),
             vector=padded.view(n_atoms, n_slots, 3),
             head=None if head is None else head[order],
+            field=None if field is None else field[order],
         )
 
     def of_neighbors(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "atoms slots ..."]:

@@ -45,7 +45,7 @@ def output_heads(
     return nn.ModuleDict(
         {
             name: head_of(name, config)(config, n_elements, width, generator)
-            for name in config.all_outputs
+            for name in config.from_heads
         }
     )
 

@@ -171,7 +171,9 @@ class Reann(nn.Module):
         beyond, head = 2.0 * self.cutoff, self.heads.of(graph)
         n_elements = len(self.elements)
         edges = graph.first, graph.center, graph.neighbor
-        return Neighborhood.of(edges, vectors, element, n_elements, beyond, head=head)
+        if (field := graph.field if self.config.field else None) is not None:
+            field = field[graph.system]
+        return Neighborhood.of(edges, vectors, element, n_elements, beyond, head=head, field=field)
 
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements."""
@@ -205,7 +207,12 @@ class Reann(nn.Module):
     @property
     def output_names(self) -> tuple[str, ...]:
         """Names of the quantities besides the energy and its derivatives."""
-        return tuple(self.output_heads)
+        return (*self.output_heads, *self.responses)
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """Outputs that are derivatives of the energy with respect to the electric field."""
+        return self.config.responses
 
     @property
     def inputs(self) -> list[str]:

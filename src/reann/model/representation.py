@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from reann.model.neighborhood import Neighborhood
@@ -15,8 +15,8 @@ from reann.model.neighborhood import Neighborhood
 class Features(NamedTuple):
     """What heads see of the atoms."""
 
-    bare: Float[Tensor, "atoms features"]
-    """D, zero for an atom without neighbors."""
+    is_embedded: Bool[Tensor, " atoms"]
+    """Whether anything acts on the atom; the energy of others is that of a free atom exactly."""
     standardized: Float[Tensor, "atoms features"]
     of_free_atoms: Float[Tensor, "elements features"]
     """Standardized."""

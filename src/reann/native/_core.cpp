@@ -132,17 +132,20 @@ struct System {
     View<const int32_t> neighbor;
     View<const double> shift;
     View<const int32_t> system;
+    View<const double> field;
     int64_t n_atoms;
     int64_t n_systems;
     reann_system c = {};
 
     System(nb::handle elements, nb::handle positions, nb::handle firsts, nb::handle neighbors,
-           nb::handle shifts, nb::handle systems, int64_t number, int32_t n_threads)
+           nb::handle shifts, nb::handle systems, int64_t number, int32_t n_threads,
+           nb::handle fields = nb::none())
         : element("element", elements, {-1}),
           position("position", positions, {element.length(), 3}),
           first("first", firsts, {element.length() + 1}), neighbor("neighbor", neighbors, {-1}),
           shift(view_or_none<const double>("shift", shifts, {neighbor.length(), 3})),
           system(view_or_none<const int32_t>("system", systems, {element.length()})),
+          field(view_or_none<const double>("field", fields, {number, 3})),
           n_atoms(element.length()), n_systems(number) {
         if (n_systems < 1 || (n_systems > 1 && !system.data()))
             refuse("n_systems: " + std::to_string(n_systems) + " does not fit `system`");
@@ -158,6 +161,7 @@ struct System {
         c.system = system.data();
         c.n_systems = n_systems;
         c.n_threads = n_threads;
+        c.field = field.data();
     }
 };
 
@@ -178,15 +182,17 @@ void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::hand
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
               nb::handle forces, nb::handle virial, nb::handle virials, nb::handle extrapolation,
-              nb::handle outputs) {
-    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
+              nb::handle outputs, nb::handle dipole, nb::handle field) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads, field);
     const View<double> e("energies", energies, {s.n_atoms});
     const auto f = view_or_none<double>("forces", forces, {s.n_atoms, 3});
     const auto w = view_or_none<double>("virial", virial, {s.n_systems, 3, 3});
     const auto each = view_or_none<double>("virials", virials, {s.n_atoms, 3, 3});
     const auto x = view_or_none<double>("extrapolation", extrapolation, {s.n_atoms});
     const auto y = view_or_none<double>("outputs", outputs, {s.n_atoms, model.n_outputs()});
-    const reann_result result = {e.data(), f.data(), w.data(), each.data(), x.data(), y.data()};
+    const auto mu = view_or_none<double>("dipole", dipole, {s.n_systems, 3});
+    const reann_result result = {e.data(), f.data(), w.data(), each.data(),
+                                 x.data(), y.data(), mu.data()};
     compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
         return reann_evaluate(model.model.get(), member, memory, &s.c, &result, error);
     });
@@ -231,16 +237,32 @@ void heat_flux(const Model &model, int32_t member, Workspace &workspace, nb::han
     });
 }
 
+void dipole_rate(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
+                 nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
+                 nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle field,
+                 nb::handle velocity, nb::handle field_rate, nb::handle dipole, nb::handle rate) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads, field);
+    const auto v = view_or_none<const double>("velocity", velocity, {s.n_atoms, 3});
+    const auto change = view_or_none<const double>("field_rate", field_rate, {s.n_systems, 3});
+    const View<double> mu("dipole", dipole, {s.n_systems, 3}), d("rate", rate, {s.n_systems, 3});
+    compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
+        return reann_dipole_rate(model.model.get(), member, memory, &s.c, v.data(), change.data(),
+                                 mu.data(), d.data(), error);
+    });
+}
+
 void gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
-              nb::handle forces, nb::handle virial, const nb::dict &gradients, nb::handle outputs) {
-    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
+              nb::handle forces, nb::handle virial, const nb::dict &gradients, nb::handle outputs,
+              nb::handle dipole, nb::handle field) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads, field);
     const auto e = view_or_none<const double>("energies", energies, {s.n_atoms});
     const auto f = view_or_none<const double>("forces", forces, {s.n_atoms, 3});
     const auto w = view_or_none<const double>("virial", virial, {s.n_systems, 3, 3});
     const auto y = view_or_none<const double>("outputs", outputs, {s.n_atoms, model.n_outputs()});
-    const reann_loss loss = {e.data(), f.data(), w.data(), y.data()};
+    const auto mu = view_or_none<const double>("dipole", dipole, {s.n_systems, 3});
+    const reann_loss loss = {e.data(), f.data(), w.data(), y.data(), mu.data()};
 
     std::vector<WriteArray> results; // keep the numbers alive
     std::vector<double *> pointers(model.names.size(), nullptr);
@@ -307,14 +329,20 @@ NB_MODULE(_core, m) {
     m.def("evaluate", &evaluate, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a, "forces"_a.none(), "virial"_a.none(), "virials"_a.none(),
-          "extrapolation"_a.none() = nb::none(), "outputs"_a.none() = nb::none());
+          "extrapolation"_a.none() = nb::none(), "outputs"_a.none() = nb::none(),
+          "dipole"_a.none() = nb::none(), "field"_a.none() = nb::none());
     m.def("derivatives", &derivatives, "model"_a, "member"_a, "workspace"_a, "element"_a,
           "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a, "outputs"_a.none(), "forces"_a, "virial"_a.none());
     m.def("gradient", &gradient, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a,
-          "outputs"_a.none() = nb::none());
+          "outputs"_a.none() = nb::none(), "dipole"_a.none() = nb::none(),
+          "field"_a.none() = nb::none());
+    m.def("dipole_rate", &dipole_rate, "model"_a, "member"_a, "workspace"_a, "element"_a,
+          "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
+          "n_threads"_a, "field"_a.none(), "velocity"_a.none(), "field_rate"_a.none(), "dipole"_a,
+          "rate"_a);
     m.def("heat_flux", &heat_flux, "model"_a, "member"_a, "workspace"_a, "element"_a, "position"_a,
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "velocity"_a, "energies"_a, "flux"_a);

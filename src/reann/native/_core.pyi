@@ -44,6 +44,28 @@ def evaluate(
     virials: Array | None,
     extrapolation: Array | None = None,
     outputs: Array | None = None,
+    dipole: Array | None = None,  # (structures, 3)
+    field: Array | None = None,  # (structures, 3) V/Å, float64; not a result
+) -> None: ...
+
+# Dipoles, and their rates as atoms move and the field changes.
+def dipole_rate(
+    model: Model,
+    member: int,
+    workspace: Workspace,
+    element: Array,
+    position: Array,
+    first: Array,
+    neighbor: Array,
+    shift: Array | None,
+    system: Array | None,
+    n_systems: int,
+    n_threads: int,
+    field: Array | None,  # (structures, 3) V/Å
+    velocity: Array | None,  # (atoms, 3)
+    field_rate: Array | None,  # (structures, 3)
+    dipole: Array,  # results, (structures, 3)
+    rate: Array,
 ) -> None: ...
 
 # Of several numbers, given by their derivatives with respect to the energies, (numbers, atoms), and
@@ -82,6 +104,8 @@ def gradient(
     virial: Array | None,
     gradients: dict[str, Any],  # results under the names of arrays of the model, float64
     outputs: Array | None = None,
+    dipole: Array | None = None,
+    field: Array | None = None,
 ) -> None: ...
 
 # first (atoms + 1) int64, neighbor int32, shift (neighbors, 3) Å, crossed (neighbors, 3) int32.

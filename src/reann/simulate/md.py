@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time as clock
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import ase
@@ -27,6 +28,7 @@ from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 from reann.simulate import md_table
 from reann.simulate.continuation import Beginning, beginning
+from reann.simulate.field import put_into_field
 from reann.simulate.outputs import check_outputs_of_model, computed_outputs
 from reann.simulate.relax import relax
 from reann.simulate.table import GrowingTable
@@ -53,11 +55,11 @@ class Trajectory:
     extrapolating: float
     """Largest fraction of extrapolating atoms among the rows of the table; NaN if unknown."""
     steps_per_second: float
-    pressure: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    pressure: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.empty(0))
     """bar, with the part of the velocities; npt only."""
-    volume: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    volume: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.empty(0))
     """Å^3; npt only."""
-    drift: float = field(init=False)
+    drift: float = dataclasses.field(init=False)
     """Slope of a linear fit of the total energy, meV/atom/ps; an error only in NVE."""
 
     def __post_init__(self) -> None:
@@ -83,6 +85,7 @@ def run_md(
     max_extrapolating: float = 1.0,
     max_spread: float | None = None,
     write: Sequence[str] = (),
+    field: Sequence[float] | None = None,
     engine: str = "auto",
     device: str | None = None,
     quiet: bool = False,
@@ -132,6 +135,9 @@ def run_md(
     write
         Outputs of the model, such as `dipole`, that structures of the trajectory also have. They
         are computed for these structures only.
+    field
+        External electric field in V/Å, three numbers; by default that of the start,
+        `atoms.info["field"]`, else none.
     engine, device
         As for `Calculator`.
 
@@ -168,6 +174,8 @@ def run_md(
     calculator.potential.model.heads.require()
     _check_members(calculator, max_spread)
     check_outputs_of_model(calculator, write, output)
+    if field is not None:
+        put_into_field(atoms, field, calculator.potential.model)
     atoms.calc = calculator
     rng = np.random.default_rng([seed, first.step])
     drawn = not first.continued and (new_velocities or not has_velocities(atoms))

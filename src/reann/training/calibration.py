@@ -7,6 +7,7 @@ element, product and channel. Each layer needs the calibrated ones before it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -35,12 +36,14 @@ def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) 
     if not batches:
         return
     _set_radial_scale(recursion, batches)
+    _set_field_scale(recursion, batches)
     states = [recursion.start(atoms) for atoms in batches]
     for layer in recursion.each_layer():
         seen = (recursion.prepare(atoms) for atoms in batches)
         sums = [layer.sums(each, h) for each, h in zip(seen, states, strict=True)]
         _set_moment_scales(layer, sums)
-        moments = [layer.mixed(s, q) for s, q in sums]
+        fields = [recursion.field_moments(atoms) for atoms in batches]
+        moments = [layer.mixed(*each, Y) for each, Y in zip(sums, fields, strict=True)]
         counts = [atoms.counts for atoms in batches]
         _set_product_scales(layer, moments, counts)
         if layer.makes_states:
@@ -56,6 +59,14 @@ def _set_radial_scale(recursion: EquivariantRecursion, batches: Sequence[Neighbo
     basis = [recursion.prepare(atoms).basis for atoms in batches]
     size = _rms([b[within] for b, within in zip(basis, inside, strict=True)])
     recursion.radial_scale.copy_(1.0 / size)
+
+
+def _set_field_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
+    """Set the scale of the electric field, if any structure is in one."""
+    fields = [atoms.field for atoms in batches if atoms.field is not None]
+    acting = [field[field.any(1)] for field in fields if field.any()]
+    if acting:
+        recursion.field_scale.copy_(1.0 / (math.sqrt(3.0) * _rms(acting)))
 
 
 def _set_moment_scales(layer: Layer, sums: Sequence[tuple[list[Tensor], list[Tensor]]]) -> None:

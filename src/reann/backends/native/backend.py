@@ -56,6 +56,7 @@ class Native(Backend):
         others = request.names.difference(NAMES)
         if lacking := sorted(others.difference(model.output_names)):
             return f"the model has no output {', '.join(lacking)}"
+        by_field = others.intersection(model.responses)
         if others and (unknown := unknown_heads(model)):
             wanted = [name for name in unknown if name in others]
             return f"it knows outputs that are read off states, not {', '.join(wanted or unknown)}"
@@ -72,6 +73,9 @@ class Native(Backend):
             "it has no gradients of positions and cells": moved,
             "it has no gradients of buffers": kept and any(map(_has_trained_buffer, modules)),
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
+            "it has no gradients of polarizabilities in a field": kept
+            and "polarizability" in by_field,
+            "it has no Born effective charges": "born_effective_charges" in by_field,
             "it has no forward mode and no function transforms": forward or transformed,
         }
         return next((why for why, there in obstacles.items() if there), None)

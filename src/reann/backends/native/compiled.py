@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reann.backends.native.function import Computed, Differentiable, compute
+from reann.backends.native.function import Computed, Differentiable, compute, polarizability
 from reann.backends.native.outputs import quantities
 from reann.backends.native.weights import arrays_of, new_model, snapshot
 from reann.backends.protocol import Request
@@ -16,6 +16,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.native.system import arguments
 from reann.properties import NAMES, of_strain
+from reann.response import with_charges
 
 
 class Compiled:
@@ -49,31 +50,41 @@ class Compiled:
         names = request.names
         self.source.heads.of(graph)
         system = arguments(graph, self.source.element_index, kept=request.create_graph)
-        others = self.source.output_names
+        by_field = names.intersection(self.source.responses)
         wanted = {name for name in ("forces", "virials", "extrapolation") if name in names}
         wanted |= {"strain"} if names & {"stress", "virial"} else set()
-        wanted |= {"outputs"} if names.intersection(others) else set()
+        wanted |= {"outputs"} if names.intersection(self.source.output_heads) else set()
+        wanted |= {"dipole"} if "dipole" in by_field else set()
+        knows_field = bool(self.source.responses) and graph.field is not None
+        field = graph.fields().detach().numpy().copy() if knows_field else None
         try:
             if request.create_graph:
                 parameters = dict(self.source.named_parameters())
                 of_atoms = Computed(
                     *Differentiable.apply(
-                        self, system, wanted, list(parameters), *parameters.values()
+                        self, (system, field), wanted, list(parameters), *parameters.values()
                     )  # pyright: ignore[reportGeneralTypeIssues]
                 )
             else:
-                of_atoms = compute(self.model, system, wanted)
+                of_atoms = compute(self.model, system, wanted, field)
+            alpha = None
+            if "polarizability" in by_field:
+                alpha = polarizability(self.model, system, field)
         except (ValueError, RuntimeError) as error:
             raise refused(error) from error
         energies = of_atoms.energies
         energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
         found = {"energy": energy} | of_atoms._asdict()
+        if alpha is not None:
+            found["polarizability"] = alpha
         if of_atoms.strain is not None:
             found |= of_strain(graph, of_atoms.strain)
         if of_atoms.outputs is not None:
             with torch.set_grad_enabled(request.create_graph):
                 found |= quantities(self.source, graph, of_atoms.outputs)
-        return {name: found[name] for name in (*NAMES, *others) if name in names}
+        if self.source.responses:
+            found = with_charges(graph, found)
+        return {name: found[name] for name in (*NAMES, *self.source.output_names) if name in names}
 
 
 def refused(error: Exception) -> UserError:

@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from reann import native
 from reann.backends.native.weights import MEMBER, workspace
 from reann.native.system import Arguments
+from reann.units import COULOMB
 
 if TYPE_CHECKING:
     from reann.backends.native.compiled import Compiled
@@ -39,10 +40,18 @@ class Computed(NamedTuple):
     extrapolation: Float[Tensor, " atoms"] | None = None
     outputs: Float[Tensor, "atoms outputs"] | None = None
     """What heads read off the states of atoms."""
+    dipole: Float[Tensor, "structures 3"] | None = None
+    """-dE/d(field), e Å."""
 
 
-def compute(model: Any, system: Arguments, wanted: Collection[str]) -> Computed:
-    """Return energies, and what else is wanted out of the fields of `Computed`."""
+Field = NDArray[np.float64] | None
+"""Electric field of each structure in V/Å, (structures, 3); None: no field."""
+
+
+def compute(
+    model: Any, system: Arguments, wanted: Collection[str], field: Field = None
+) -> Computed:
+    """Return energies, and what else is wanted out of the names in `Computed`."""
     n = system.n_atoms
     shapes = {
         "energies": (n,),
@@ -51,6 +60,7 @@ def compute(model: Any, system: Arguments, wanted: Collection[str]) -> Computed:
         "virials": (n, 3, 3),
         "extrapolation": (n,),
         "outputs": (n, model.n_outputs),
+        "dipole": (system.n_structures, 3),
     }
     arrays = {
         name: torch.empty(shape, dtype=torch.float64)
@@ -64,8 +74,30 @@ def compute(model: Any, system: Arguments, wanted: Collection[str]) -> Computed:
         *system,
         torch.get_num_threads(),
         *(arrays[name].numpy() if name in arrays else None for name in shapes),
+        field=field,
     )
     return Computed(**arrays)
+
+
+def polarizability(model: Any, system: Arguments, field: Field) -> Float[Tensor, "structures 3 3"]:
+    """Return the rates of the dipoles as each component of the field grows, in Å^3."""
+    n, rows = system.n_structures, []
+    dipole, rate = np.empty((n, 3)), np.empty((n, 3))
+    for direction in np.eye(3):
+        native.core().dipole_rate(
+            model,
+            0,
+            workspace(),
+            *system,
+            torch.get_num_threads(),
+            field,
+            None,
+            np.tile(direction, (n, 1)),
+            dipole,
+            rate,
+        )
+        rows.append(COULOMB * torch.from_numpy(rate.copy()))
+    return torch.stack(rows, dim=1)
 
 
 class Differentiable(torch.autograd.Function):
@@ -79,17 +111,18 @@ class Differentiable(torch.autograd.Function):
     def forward(
         ctx: Any,
         compiled: Compiled,
-        system: Arguments,
+        given: tuple[Arguments, Field],
         wanted: Collection[str],
         names: list[str],
         *parameters: Tensor,
     ) -> tuple[Tensor | None, ...]:
         """Return the fields of `Computed`, no virials; `names` are those of the parameters."""
         ctx.compiled, ctx.n_updates = compiled, compiled.n_updates
-        ctx.system, ctx.names = system, names
+        system, field = ctx.given = given
+        ctx.names = names
         ctx.kinds = [(p.shape, p.dtype) for p in parameters]
         ctx.set_materialize_grads(False)
-        found = compute(compiled.model, system, wanted)
+        found = compute(compiled.model, system, wanted, field)
         if found.extrapolation is not None:
             ctx.mark_non_differentiable(found.extrapolation)
         return tuple(found)
@@ -114,21 +147,23 @@ class Differentiable(torch.autograd.Function):
             for name, (shape, _), needed in zip(ctx.names, ctx.kinds, asked, strict=True)
             if needed
         }
+        system, field = ctx.given
         of = Computed(*losses)  # pyright: ignore[reportArgumentType]
         seeds = [
             None if x is None else x.contiguous().numpy()
-            for x in (of.energies, of.forces, of.strain, of.outputs)
+            for x in (of.energies, of.forces, of.strain, of.outputs, of.dipole)
         ]
         if any(seed is not None for seed in seeds):
             native.core().gradient(
                 ctx.compiled.model,
                 0,
                 workspace(),
-                *ctx.system,
+                *system,
                 torch.get_num_threads(),
                 *seeds[:3],
                 gradients,
-                seeds[3],
+                *seeds[3:],
+                field,
             )
         found = (
             torch.from_numpy(gradients[f"{MEMBER}{name}"]).to(dtype) if needed else None

@@ -50,6 +50,10 @@ void embed(const Work<typename F::Real> &work, const Block &block, int t,
     }
 }
 
+int64_t system_of(const Atoms &atoms, int64_t i) {
+    return atoms.system ? atoms.system[atoms.caller[i]] : 0;
+}
+
 // The energy of a free atom and its nuclear repulsion.
 template <class Real> double free_energy(const Work<Real> &work, int64_t i) {
     const int32_t *element = work.atoms.element;
@@ -118,7 +122,7 @@ template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk
     }
     for (int a = 0; a < 3; ++a) chunk.forces[3 * i + a] += force[a];
     if (!chunk.virial) return;
-    const int64_t system = atoms.system ? atoms.system[atoms.caller[i]] : 0;
+    const int64_t system = system_of(atoms, i);
     for (int k = 0; k < 9; ++k) chunk.virial[9 * system + k] += W[k];
 }
 

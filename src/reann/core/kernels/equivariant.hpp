@@ -22,7 +22,7 @@
 #pragma once
 
 #include "embedding.hpp"
-#include "layer_inputs.hpp"
+#include "layer_field.hpp"
 #include "layer_limit.hpp"
 #include "layer_outputs.hpp"
 #include "layer_products.hpp"
@@ -110,11 +110,12 @@ void products_of(const Work<typename F::Real> &work, const Block &block, int t, 
                       states_of<F>(work, block, t), scratch.b);
 }
 
-// Takes what is read out of a free atom from the energies, exactly all of it where there are no neighbors.
+// Takes what is read out of a free atom from the energies, exactly all of it where there are no neighbors
+// and no field.
 template <class Real> void above_free_atoms(const Work<Real> &work, const Block &block) {
     const Edges<Real> &edges = work.edges;
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
-        if (edges.begin[i] == edges.end[i]) work.energies[i] = free_energy(work, i);
+        if (edges.begin[i] == edges.end[i] && !work.atoms.field) work.energies[i] = free_energy(work, i);
         else work.energies[i] -= work.weights->nothing[block.element];
     }
 }
@@ -130,7 +131,10 @@ void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::
     const int stride = w.stride, row = F::planes * stride, n = block.n;
     const bool last = t == w.n_recursions, has_states = !last || work.outputs || work.output_bar;
     const KeptRows<Real> kept = kept_rows<F, l_max>(work, chunk, block, t, scratch);
-    for (int i = 0; i < n; ++i) inputs_of_atom<F, l_max>(work, block.first + i, t, scratch, kept.in, i);
+    for (int i = 0; i < n; ++i) {
+        inputs_of_atom<F, l_max>(work, block.first + i, t, scratch, kept.in, i);
+        field_inputs<F, l_max>(work, block.first + i, layer, kept.in, i);
+    }
     for (int l = 0; l <= l_max; ++l)
         linear<F>(layer.mixing[l], kept.in[l], n * shell_size(l), kept.m[l]);
     products_of<F, l_max>(work, block, t, has_states, scratch,
@@ -230,6 +234,7 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
                              scratch.in_bar[l], chunk.parameters);
     for (int i = 0; i < n; ++i) {
         adjoint_of_inputs<F, l_max>(work, chunk, block.first + i, t, scratch, i);
+        adjoint_of_field_inputs<F, l_max>(work, chunk, block.first + i, layer, scratch.in_bar, i);
         if constexpr (F::planes == 1)
             if (t == 0) add_forces<Real>(work, chunk, block.first + i);
     }

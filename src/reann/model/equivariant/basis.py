@@ -53,3 +53,12 @@ def angular(
         uuu = [a * b * c for a, b, c in combinations_with_replacement((x, y, z), 3)]
         Y.append(math.sqrt(7.0) * torch.stack(uuu, dim=1))
     return Y
+
+
+def solid(F: Float[Tensor, "atoms 3"], l_max: int) -> list[Float[Tensor, "atoms components"]]:
+    """Return |F|^2, |F| Y_1(F) and |F|^2 Y_2(F) up to l_max <= 2, polynomials in F."""
+    squares = {(a, b): F[:, a] * F[:, b] for a in range(3) for b in range(3)}
+    Y = [F.square().sum(1, keepdim=True), math.sqrt(3.0) * F]
+    if l_max >= 2:
+        Y.append(math.sqrt(7.5) * torch.stack(five(squares), dim=1))
+    return Y

@@ -5,7 +5,7 @@ components. All sums run over its neighbors j, k counts channels, and u is the d
 
     w_ij^k = sum_l R_l^k(r_ij) Y_l(u_ij) . h_j^{l,k} / sqrt(2l + 1)
     s_i^{l,k} = nu sum_j w_ij^k Y_l(u_ij),      q_i^{l,k} = nu' sum_j R_{L+l}^k(r_ij) h_j^{l,k}
-    m_i^l = f_i [s_i^l; q_i^l] M_l,   f_i = 1 / sqrt(1 + N_i / limit^2)
+    m_i^l = f_i ([s_i^l; q_i^l] M_l + b_l Y_l(F)),   f_i = 1 / sqrt(1 + N_i / limit^2)
     x_i = sum_p b~_i^p U_Z^p + h_i^0 S_Z
     h_i^0' = x_i + g_0(x_i),    h_i^l' = nu'' (1 + g_l(x_i)) [sum_p omega_Z^{l,p} b_i^{l,p}] U_l
 
@@ -14,7 +14,9 @@ own surroundings, the same for all its neighbors. Here the weight w_ij depends a
 from which the neighbor is seen. Products b of up to four moments, those of all l: see
 `reann.model.products`; b~ are the scalar ones, standardized. N is the mean square of the moments of
 a channel: f, which is one without a limit, bounds the products where neighbors are unusually many
-or close. nu are fixed numbers that make the root mean square one at the start.
+or close. An electric field F acts like one more neighbor, as in Zhang and Jiang, Nat. Commun. 14,
+6424 (2023): its Y_l, l <= 2, grow as |F|^l, that of l = 0 as |F|^2. nu are fixed numbers that make
+the root mean square one at the start.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class Seen(NamedTuple):
     basis: Float[Tensor, "atoms slots radial"]
     angular: list[Tensor]
     """By l, (atoms, components, slots)."""
+    field: list[Tensor]
+    """Y_l of the electric field by l, (atoms, components); nothing without a field."""
 
 
 ENTRIES = torch.tensor([1.0, 3.0, 3.0, 3.0, 6.0, 3.0, 1.0, 3.0, 3.0, 1.0])
@@ -76,6 +80,8 @@ class Layer(nn.Module):
         those of w, then those of q.
     mixing
         M, by l, (channels or 2 channels, channels).
+    field
+        b, (l, channels), of a model that knows electric fields.
     scalars
         U, (elements, products, channels, channels).
     residual
@@ -93,6 +99,7 @@ class Layer(nn.Module):
     ROLES: ClassVar[dict[str, Role]] = {
         "radial": MATRIX,
         "mixing": WEIGHT,
+        "field": MATRIX,
         "scalars": WEIGHT,
         "residual": WEIGHT,
         "tensor_weights": MATRIX,
@@ -128,6 +135,8 @@ class Layer(nn.Module):
         self.radial = normal(paths, config.n_radial, K, fan_in=config.n_radial)
         sides = [K if self.is_first or l not in range(1, L + 1) else 2 * K for l in self.every_l]
         self.mixing = nn.ParameterList(normal(side, K, fan_in=side) for side in sides)
+        if config.field:
+            self.field = normal(L + 1, K, fan_in=1)
         self.scalars = normal(n_elements, n[0], K, K, fan_in=n[0] * K)
         per_neighbor = max(mean_neighbors, 1.0) ** -0.5
         self.register_buffer("moment_scale", torch.full((self.l_max + 1,), per_neighbor))
@@ -154,7 +163,7 @@ class Layer(nn.Module):
     def forward(self, seen: Seen, state: State) -> tuple[Float[Tensor, "atoms channels"], State]:
         """Return x of all atoms and their new states, none where nothing needs them."""
         s, q = self.sums(seen, state)
-        return self.of_moments(self.mixed(s, q), state[0], seen.atoms.counts)
+        return self.of_moments(self.mixed(s, q, seen.field), state[0], seen.atoms.counts)
 
     def of_moments(
         self, m: list[Tensor], h0: Float[Tensor, "atoms 1 channels"], counts: list[int]
@@ -181,12 +190,14 @@ class Layer(nn.Module):
         q = [(R[L + l][:, :, None] * h[l]).sum(1) for l in range(1, L + 1)]
         return s, q
 
-    def mixed(self, s: list[Tensor], q: list[Tensor]) -> list[Tensor]:
+    def mixed(self, s: list[Tensor], q: list[Tensor], field: list[Tensor]) -> list[Tensor]:
         """Return the moments m by l, (atoms, components, channels)."""
         parts = [[nu * s_l] for nu, s_l in zip(self.moment_scale, s, strict=True)]
         for l, q_l in enumerate(q, 1):
             parts[l].append(self.passed_scale[l - 1] * q_l)
         m = [torch.cat(part, dim=-1) @ M for part, M in zip(parts, self.mixing, strict=True)]
+        for l, Y_l in enumerate(field):
+            m[l] = m[l] + Y_l[:, :, None] * self.field[l]
         return m if self.limit is None else limited(m, self.limit)
 
     def features(

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reann.config import ModelConfig
-from reann.model.equivariant.basis import COMPONENTS, RADIAL_BASES, angular
+from reann.model.equivariant.basis import COMPONENTS, RADIAL_BASES, angular, solid
 from reann.model.equivariant.layer import MATRIX, Layer, Seen, State
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS
 from reann.model.neighborhood import Neighborhood
@@ -31,12 +31,15 @@ class EquivariantRecursion(Representation):
         c, (elements, channels).
     radial_scale
         Factor of the radial basis, (): its root mean square over the neighbors is one at the start.
+    field_scale
+        Factor of the electric field, Å/V, (): one over its root mean square in the training.
     layers
         Layers t = 0 .. T.
     """
 
     ROLES: ClassVar[dict[str, Role]] = {"embedding": MATRIX}
     radial_scale: Tensor
+    field_scale: Tensor
 
     def __init__(
         self,
@@ -52,6 +55,8 @@ class EquivariantRecursion(Representation):
         self.width = (config.n_recursions + 1) * config.channels
         self.embedding = nn.Parameter(torch.randn(n_elements, config.channels, generator=generator))
         self.register_buffer("radial_scale", torch.ones(()))
+        if config.field:
+            self.register_buffer("field_scale", torch.ones(()))
         self.layers = nn.ModuleList(
             Layer(config, n_elements, t, mean_neighbors=mean_neighbors, generator=generator)
             for t in range(config.n_recursions + 1)
@@ -98,7 +103,14 @@ class EquivariantRecursion(Representation):
         r = torch.linalg.vector_norm(vector, dim=-1)
         inside = self.radial_scale * self.cutoff_function(r, self.cutoff)
         basis = self.radial_basis(r, self.cutoff, self.n_radial) * inside[..., None]
-        return Seen(atoms, basis, angular(vector / r[..., None], self.l_max))
+        Y = angular(vector / r[..., None], self.l_max)
+        return Seen(atoms, basis, Y, self.field_moments(atoms))
+
+    def field_moments(self, atoms: Neighborhood) -> list[Tensor]:
+        """Return Y_l of the field by l, (atoms, components); nothing without a field."""
+        if atoms.field is None:
+            return []
+        return solid(self.field_scale * atoms.field.to(self.dtype), min(self.l_max, 2))
 
     def start(self, atoms: Neighborhood) -> State:
         """Return h^0 = c_Z."""
@@ -116,8 +128,8 @@ class EquivariantRecursion(Representation):
         return torch.cat(every_x, dim=1)
 
     def features(self, D: Float[Tensor, "atoms features"], atoms: Neighborhood) -> Features:
-        """Return what heads see: x less that of free atoms, x, and x of free atoms."""
-        free = self.of_free_atoms()
-        has_neighbors = (atoms.vector.square().sum(-1) < self.cutoff**2).any(1, keepdim=True)
-        above = torch.where(has_neighbors, D - free.index_select(0, atoms.element), 0.0)
-        return Features(above, D, free)
+        """Return what heads see: x, and x of free atoms."""
+        is_embedded = (atoms.vector.square().sum(-1) < self.cutoff**2).any(1)
+        if atoms.field is not None:  # it polarizes free atoms, too
+            is_embedded = torch.ones_like(is_embedded)
+        return Features(is_embedded, D, self.of_free_atoms())

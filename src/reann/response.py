@@ -1,0 +1,110 @@
+"""Energies in an electric field to dipoles, polarizabilities and Born effective charges.
+
+    mu = -dE/dF,   alpha = dmu/dF,   Z*_i = dmu/dr_i
+
+F is the field and r_i a position. The derivatives of mu are taken row by row, a row for each of its
+components; edge vectors r_ij = r_j - r_i carry those with respect to positions.
+
+The energy of a model depends on distances between atoms, so its Born charges add up to zero. What a
+field does to a total charge Q is added: E = -Q F.R, with R the center of mass. The dipole is then
+that about the center of mass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+import torch
+from ase.data import atomic_masses
+from jaxtyping import Float
+from torch import Tensor
+
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.units import COULOMB
+
+Value = TypeVar("Value", Tensor, Tensor | None)
+MASSES = torch.from_numpy(atomic_masses)
+"""Of the elements by atomic number, in atomic mass units."""
+
+
+def responses(
+    mu: Float[Tensor, "systems 3"],
+    graph: Graph,
+    r: Float[Tensor, "edges 3"],
+    names: Collection[str],
+    *,
+    create_graph: bool = False,
+) -> dict[str, Tensor]:
+    """Return the dipole and its derivatives.
+
+    Parameters
+    ----------
+    mu
+        Dipoles in e Å, which PyTorch can differentiate where a derivative is asked for.
+    graph
+        Whose field they depend on.
+    r
+        Edge vectors in Å, which they depend on.
+    names
+        Out of `reann.quantities.RESPONSES`.
+    create_graph
+        Whether the results can be differentiated again.
+
+    Returns
+    -------
+    dict
+        The dipole; if asked for, the polarizability (systems, 3, 3) in Å^3 and Born effective
+        charges (atoms, 3, 3) in e.
+    """
+    derived = {"dipole": mu}
+    if {"polarizability", "born_effective_charges"}.isdisjoint(names):
+        return derived
+    slopes = [
+        torch.autograd.grad(
+            component.sum(),
+            (graph.fields(), r),
+            create_graph=create_graph,
+            retain_graph=True,
+            materialize_grads=True,
+        )
+        for component in mu.unbind(1)
+    ]
+    by_field, by_edge = (torch.stack(each, dim=1) for each in zip(*slopes, strict=True))
+    zero = r.new_zeros(graph.n_atoms, 3, 3)
+    of_neighbors = zero.index_add(0, graph.neighbor, by_edge)
+    return derived | {
+        "polarizability": COULOMB * by_field,
+        "born_effective_charges": of_neighbors.index_add(0, graph.center, -by_edge),
+    }
+
+
+def with_charges(graph: Graph, properties: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the properties with what a field adds for total charges; an atom has a part by mass.
+
+    Raises
+    ------
+    UserError
+        For a periodic structure with a charge in a field, whose energy is not defined.
+    """
+    if graph.charge is None or not graph.charge.any():
+        return dict(properties)
+    F, r = graph.fields(), graph.positions
+    if (graph.pbc.any(1) & (graph.charge != 0) & F.any(1)).any():
+        raise UserError(
+            "The energy of a charged periodic structure in an electric field is not defined.",
+            fix="Take the charge out of `info`, or the field.",
+        )
+    masses = MASSES.to(r)[graph.atomic_numbers]
+    total = r.new_zeros(graph.n_systems).index_add(0, graph.system, masses)
+    Q = (graph.charge / total)[graph.system] * masses
+    forces = Q[:, None] * F[graph.system]
+    energies = -(forces * r).sum(1)
+    terms = {
+        "energy": r.new_zeros(graph.n_systems).index_add(0, graph.system, energies),
+        "energies": energies,
+        "forces": forces,
+        "born_effective_charges": Q[:, None, None] * torch.eye(3).to(r),
+    }
+    return {k: x + terms[k] if x is not None and k in terms else x for k, x in properties.items()}
