@@ -21,6 +21,7 @@ from reann.spectra.settings import Settings
 from reann.terminal import Terminal
 
 OUTPUTS = ["dipole", "polarizability"]
+CHOICES = {"messages": "equivariant", "n_recursions": 1, "repulsion": True}
 
 
 def run(*words):
@@ -31,9 +32,8 @@ def run(*words):
 def folder(tmp_path_factory):
     """Write a model of dipoles and polarizabilities, one of energies alone, and a structure."""
     folder = tmp_path_factory.mktemp("spectrum")
-    choices = {"messages": "equivariant", "n_recursions": 1, "repulsion": True}
-    Potential(random_model(outputs=OUTPUTS, **choices)).save(folder / "model.reann")
-    Potential(random_model(**choices)).save(folder / "energies.reann")
+    Potential(random_model(outputs=OUTPUTS, **CHOICES)).save(folder / "model.reann")
+    Potential(random_model(**CHOICES)).save(folder / "energies.reann")
     ase.io.write(folder / "water.xyz", water())
     return folder
 
@@ -130,6 +130,19 @@ def test_what_a_trajectory_does_not_say_is_asked_for(folder, tmp_path, frames, o
     assert message in " ".join(result.output.split())
 
 
+def test_a_periodic_model_of_charges_absorbs_by_their_current(tmp_path):
+    model, path = tmp_path / "model.reann", tmp_path / "md.xyz"
+    Potential(random_model(outputs=["charges"], **CHOICES)).save(model)
+    frames = trajectory()
+    for atoms in frames:
+        atoms.set_cell([6.0] * 3)
+        atoms.pbc = True
+    ase.io.write(path, frames)
+    result = run("spectrum", model, path, "--engine", "torch", "--width", 800)
+    assert result.exit_code == 0, result.output
+    assert "by the current of the charges" in result.output
+
+
 def test_options_of_trajectories_are_refused_for_one_structure(folder):
     words = ["spectrum", folder / "model.reann", folder / "water.xyz", "--temperature", 300]
     result = run(*words)
@@ -200,6 +213,20 @@ def test_dynamics_writes_the_outputs_that_are_asked_for(folder, tmp_path):
     nowhere = run(*words[:5], "--time", "3fs", "--write", "dipole")
     assert nowhere.exit_code == 1
     assert "No trajectory is named" in nowhere.output
+
+
+def test_outputs_of_atoms_are_columns_of_the_trajectory(tmp_path):
+    model, path = tmp_path / "model.reann", tmp_path / "md.xyz"
+    outputs = ["charges", "shieldings"]
+    Potential(random_model(outputs=outputs, **CHOICES)).save(model)
+    ase.io.write(tmp_path / "water.xyz", water())
+    words = ["md", model, tmp_path / "water.xyz", "--temperature", 10, "--time", "1fs", "-o", path]
+    result = run(*words, "--write", "charges", "--write", "shieldings")
+    assert result.exit_code == 0, result.output
+    last = ase.io.read(path, -1)
+    predicted = load(model).predict(last, outputs, engine="torch")
+    np.testing.assert_allclose(last.get_charges(), predicted["charges"], atol=1e-6)
+    np.testing.assert_allclose(last.arrays["shieldings"], predicted["shieldings"], atol=1e-6)
 
 
 def test_oscillators_keep_their_energy():

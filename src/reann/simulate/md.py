@@ -273,8 +273,8 @@ def _run(
         step = dynamics.nsteps
         # The first structure of a continued run is in the trajectory already.
         if step % plan.frame_every == 0 and (step > first or first == 0):
-            about = watch.about(step) | computed_outputs(watch.calculator, plan.write)
-            trail.write(watch.atoms, about)
+            info, arrays = computed_outputs(watch.calculator, plan.write)
+            trail.write(watch.atoms, watch.about(step) | info, arrays)
         if (step - first) % row_every == 0 or step == last:
             outside, now = watch.calculator.fraction_extrapolating(), clock.perf_counter()
             most = float(np.fmax(most, outside))

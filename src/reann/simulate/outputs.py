@@ -10,6 +10,7 @@ from ase.calculators.calculator import all_properties
 
 from reann.errors import UserError, did_you_mean
 from reann.interfaces.ase import Calculator
+from reann.quantities import is_per_atom
 
 
 def check_outputs_of_model(
@@ -32,11 +33,15 @@ def check_outputs_of_model(
         )
 
 
-def computed_outputs(calculator: Calculator, names: Sequence[str]) -> dict[str, Any]:
+def computed_outputs(
+    calculator: Calculator, names: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compute outputs of the structure that the calculator has computed last.
 
     They become results of the calculator, which trajectories hold where ASE knows them. Returned
-    are the others.
+    are the others: those of the structure, and those of its atoms.
     """
     values = {name: calculator.get_property(name) for name in names}
-    return {name: value for name, value in values.items() if name not in all_properties}
+    others = {name: value for name, value in values.items() if name not in all_properties}
+    of_atoms = {name: value for name, value in others.items() if is_per_atom(name)}
+    return {name: x for name, x in others.items() if name not in of_atoms}, of_atoms

@@ -15,10 +15,12 @@ from typing import Any, Protocol, final
 
 import ase
 import ase.io
+import numpy as np
 from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import read_xyz
 from ase.io.trajectory import Trajectory
+from numpy.typing import NDArray
 
 from reann.atomic_file import open_no_link
 from reann.errors import UserError
@@ -67,8 +69,13 @@ class Trail:
                 )
             self._confirmed = not self.path.exists()
 
-    def write(self, atoms: ase.Atoms, info: Mapping[str, Any] | None = None) -> None:
-        """Add a structure, and what its `info` says besides.
+    def write(
+        self,
+        atoms: ase.Atoms,
+        info: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> None:
+        """Add a structure, and what its `info` and its `arrays` say besides.
 
         Raises
         ------
@@ -79,6 +86,7 @@ class Trail:
             return
         frame = _frozen(atoms)
         frame.info.update(info or {})
+        frame.arrays.update(arrays or {})
         self._waiting.append(frame)
         if self._confirmed:
             self._flush()
