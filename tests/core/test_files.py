@@ -209,7 +209,7 @@ def test_an_equivariant_header_that_lies_is_told_where(library, tmp_path, old, n
         library.open(tmp_path / "a.reann")
 
 
-OUTPUTS = [{"weights": "output_heads.dipole.scalars", "l": 0}]
+OUTPUTS = [{"weights": "output_heads.charges.scalars", "l": 0}]
 OUTPUTS += [{"weights": "output_heads.dipole.vectors", "l": 1}]
 
 

@@ -38,12 +38,13 @@ pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine
 evaluate = partial(choice.evaluate, engine="native")
 ENERGIES = ["energy", "forces", "virial"]
 BOTH = ["dipole", "polarizability"]
+ALL = [*BOTH, "charges", "transition_dipole", "magmoms", "shieldings", "gap"]
 FORM = {"messages": "equivariant", "l_max": 3, "n_recursions": 1, "outputs": BOTH}
 
 
 def model_of(form: dict[str, Any], **choices: Any) -> Reann:
     """Return a model with all outputs that the form can have."""
-    outputs = BOTH if form["l_max"] > 1 else ["dipole"]
+    outputs = [name for name in ALL if name != "polarizability" or form["l_max"] > 1]
     return random_model(**{**form, "outputs": outputs, **choices})
 
 
