@@ -92,6 +92,8 @@ class Potential:
             Out of energy (eV), energies (eV), forces (eV/Å), stress (3x3, eV/Å^3, ASE's sign),
             virial and virials (eV), extrapolation: distances of the atoms' densities from the
             range of the training, in its widths, and outputs of the model such as dipole (e Å).
+            Models that depend on them take the total charge and the electric field from
+            `atoms.info`: `charge` in e, `field` in V/Å.
         engine
             `native`, `torch`, `auto` (native where it can), or a backend; see `reann.backends`.
 

@@ -20,6 +20,7 @@ from reann import native
 from reann.config import Config, LossConfig, ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
+from reann.evaluation.evaluate import evaluate as evaluate_command
 from reann.evaluation.metrics import key
 from reann.evaluation.tables import number
 from reann.graph import Graph
@@ -144,6 +145,19 @@ def test_a_calculator_follows_the_charge(potential: Potential) -> None:
     assert atoms.get_charges().sum() == pytest.approx(0.0, abs=1e-12)
     atoms.info["charge"] = 1
     assert atoms.get_charges().sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_evaluate_reads_the_charge_of_files_without_labels(
+    potential: Potential, tmp_path: Path
+) -> None:
+    potential.save(tmp_path / "model.reann")
+    atoms = molecule_of(4)
+    atoms.info["total_charge"] = -1
+    ase.io.write(tmp_path / "ion.xyz", atoms, format="extxyz")
+    out = tmp_path / "out.xyz"
+    evaluate_command(tmp_path / "model.reann", [str(tmp_path / "ion.xyz")], None, out)
+    charges = ase.io.read(out).arrays["reann_charges"]
+    assert charges.sum() == pytest.approx(-1.0, abs=1e-6)
 
 
 def test_what_distant_molecules_have_adds_up_or_is_their_mean(potential: Potential) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from reann import quantities
 from reann.config import DataConfig
 from reann.data.census import KeyCounts
+from reann.data.inputs import sought_key
 from reann.data.kinds import KeySets
 from reann.data.missed import Missed, fix_of
 from reann.data.names import every_name, names_of
@@ -168,14 +169,7 @@ class KeyCensus(KeyCounts):
             return None
         if key != SOUGHT:
             return self._choose(name, data, where)
-        names = names_of(name, self._counts)
-        if len(names) > 1:
-            raise UserError(
-                f"Several keys could be the {quantity.about}: {listed(names)}.",
-                where,
-                f"Set data.keys.{name} to the right one, or to null.",
-            )
-        return names[0] if names else None
+        return sought_key(name, self._counts, where)
 
     def _choose(self, label: str, data: DataConfig, where: str) -> str | None:
         if label in data.keys.model_fields_set:

@@ -16,6 +16,7 @@ from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.config import DataConfig, Keys, Units
 from reann.data.dataset import Dataset, Subset, open_dataset
+from reann.data.inputs import under_own_names
 from reann.data.read import iter_atoms
 from reann.data.remarks import ignore, print_notes
 from reann.data.stated import angstrom
@@ -81,7 +82,7 @@ def evaluate(
             trained = known.as_trained
             predicted = _with_labels(potential, names, data, folder, engine, as_trained=trained)
         else:
-            predicted = _without_labels(potential, names, data.units, engine)
+            predicted = _without_labels(potential, names, data, engine)
         lines, found, structures = predicted
         for line in lines:
             console.say(line)
@@ -138,11 +139,12 @@ def _assigned(dataset: Dataset, heads: Sequence[str]) -> list[str]:
 
 
 def _without_labels(
-    potential: Potential | Ensemble, names: list[str], units: Units, engine: Engine
+    potential: Potential | Ensemble, names: list[str], data: DataConfig, engine: Engine
 ) -> Predicted:
     """Predict files of which no labels are known."""
+    units, inputs = data.units, potential.model.inputs
     with progress_bar() as (bar, task):
-        structures = angstrom(iter_atoms(names), units)
+        structures = under_own_names(angstrom(iter_atoms(names), units), inputs, data.keys)
         found = predict_unlabeled(
             potential, structures, progress=lambda n: bar.advance(task, n), engine=engine
         )

@@ -20,7 +20,7 @@ from reann.data.remarks import ignore
 from reann.data.resolved import ResolvedKeys
 from reann.data.stated import factors, stated_units
 from reann.data.values import values_of
-from reann.quantities import label_names, named, readable
+from reann.quantities import inputs, label_names, named, readable
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def conventions(
         labeled = is_named or _labeled(files, keys)
         # Keys that were found by their names were so in the training; one that was given was not.
         if labels or given or not labeled:
-            return Conventions(keys, units, labeled)
+            own = {q.name: known[q.name] for q in inputs() if q.name in known}
+            return Conventions(keys.model_copy(update=_found(files, own)), units, labeled)
     # Units of the training do not count as set: what the files state goes before them.
     same = Units.model_construct(
         units.model_fields_set,
