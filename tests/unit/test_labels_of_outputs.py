@@ -12,6 +12,7 @@ import pytest
 from ase import units as ase_units
 
 from reann.config import Config, DataConfig, ModelConfig
+from reann.data.check import survey
 from reann.data.dataset import open_dataset
 from reann.data.labels import extract, resolve_keys
 from reann.errors import UserError
@@ -150,3 +151,5 @@ def test_what_labels_may_be_wrong_is_noted_before_a_training(tmp_path: Path) -> 
     assert "the polarizability of 1 structure" in notes[1]
     assert "a.xyz#2, has a negative eigenvalue" in notes[1]
     assert len(notes) == 2
+    (finding,) = (f for f in survey([path], data, 3.0).findings if f.name == "periodic-dipoles")
+    assert (finding.severity, finding.count) == ("note", 1)

@@ -11,7 +11,7 @@ from reann.data.check.finding import Finding, Rule, about
 from reann.data.check.record import TOO_CLOSE, Record, collides
 from reann.data.names import label_read
 from reann.errors import listed
-from reann.quantities import label_names, readable
+from reann.quantities import readable
 
 MOST, FEWEST_CELLS = 0.9, 2
 """Fraction of the structures, and cells of other volumes: clusters lie in equal boxes."""
@@ -37,8 +37,8 @@ GEOMETRY = ("positions", "cell")
 
 def not_finite(records: Sequence[Record]) -> Finding | None:
     """NaN or infinity in geometry or labels."""
-    bad = [r for r in records if any(map(_is_used, r.not_finite))]
-    names = sorted({name for r in bad for name in r.not_finite if _is_used(name)})
+    bad = [r for r in records if any(_is_used(r, name) for name in r.not_finite)]
+    names = sorted({name for r in bad for name in r.not_finite if _is_used(r, name)})
     return about(
         bad,
         "not-finite",
@@ -51,7 +51,7 @@ def not_finite(records: Sequence[Record]) -> Finding | None:
 
 def not_finite_beside(records: Sequence[Record]) -> Finding | None:
     """NaN or infinity under keys that no label is read from."""
-    names = sorted({n for r in records for n in r.not_finite if not _is_used(n)})
+    names = sorted({n for r in records for n in r.not_finite if not _is_used(r, n)})
     return about(
         [r for r in records if any(n in names for n in r.not_finite)],
         "not-finite-beside",
@@ -61,8 +61,8 @@ def not_finite_beside(records: Sequence[Record]) -> Finding | None:
     )
 
 
-def _is_used(name: str) -> bool:
-    return name in GEOMETRY or name in label_names() or label_read(name) in readable()
+def _is_used(record: Record, name: str) -> bool:
+    return name in GEOMETRY or name in record.labels or label_read(name) in readable()
 
 
 def cell_missing(records: Sequence[Record]) -> Finding | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reann.data.check import (
     components,
     digits,
+    dipoles,
     duplicates,
     energies,
     energy_groups,
@@ -57,6 +58,7 @@ RULES: tuple[Rule, ...] = (
     stresses.stress_outliers,
     stresses.stress_and_volume,
     stresses.stress_without_volume,
+    dipoles.periodic_dipoles,
 )
 """Every check that needs the records alone; a new one is a function added here."""
 PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
