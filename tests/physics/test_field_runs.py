@@ -8,6 +8,7 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+import torch
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
@@ -140,7 +141,11 @@ def test_the_calculator_notices_another_field() -> None:
 
 
 def test_dynamics_in_a_field_conserve_the_energy(tmp_path: Path) -> None:
+    # Weights of a random model are scaled down: a water molecule holds together.
     model = random_model(messages="equivariant", l_max=2, n_recursions=1, field=True)
+    with torch.no_grad():
+        for head in model.heads.every():
+            head.energy_scale.mul_(1e-3)
     still, pulled = (
         run_md(
             Potential(model),
@@ -170,7 +175,7 @@ def test_an_impossible_field_on_the_command_line(
     words = ["md", run.folder / "model.reann", written(waters(1), tmp_path), "--temperature", "10"]
     words += ["--time", "1fs", "--field", field]
     result = CliRunner().invoke(app, [str(word) for word in words])
-    assert says in str(result.exception)
+    assert says in result.stderr
 
 
 def test_a_model_without_fields_refuses_one() -> None:

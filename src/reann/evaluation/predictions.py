@@ -54,6 +54,7 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
     result = ase.Atoms(
         numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc
     )
+    result.info |= {q.name: atoms.info[q.name] for q in inputs() if q.name in atoms.info}
     if evaluation.groups[index]:
         result.info["config_type"] = evaluation.groups[index]
     predicted = {name: _own(evaluation, index, name, v) for name, v in evaluation.predicted.items()}

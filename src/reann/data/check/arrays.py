@@ -73,11 +73,16 @@ def labels_of(dataset: Dataset, index: int) -> dict[str, Any]:
     return {name: value for name, value in shaped.items() if np.isfinite(value).all()}
 
 
-def _inputs(dataset: Dataset, indices: NDArray[np.int64]) -> Array:
-    """Return what structures state for the model, (structures, numbers)."""
+def _inputs(
+    dataset: Dataset, indices: NDArray[np.int64]
+) -> list[tuple[tuple[str, tuple[float, ...]], ...]]:
+    """Return what each structure states for the model, by name."""
     names = [quantity.name for quantity in inputs() if dataset.has(quantity.name)]
-    each = [dataset.rows(name, indices).reshape(len(indices), -1) for name in names]
-    return np.concatenate([np.empty((len(indices), 0)), *each], axis=1)
+    each = [dataset.rows(name, indices).reshape(len(indices), -1).tolist() for name in names]
+    return [
+        tuple((name, tuple(rows[k])) for name, rows in zip(names, each, strict=True))
+        for k in range(len(indices))
+    ]
 
 
 def _chunk(
@@ -116,7 +121,7 @@ def _chunk(
                 lonely=tuple(lonely),
                 n_lonely=int(n_alone[k]),
                 volume=float(volumes[k]),
-                inputs=tuple(given[k].tolist()),
+                inputs=given[k],
             )
         )
     if dataset.has("energy"):

@@ -19,7 +19,7 @@ TORQUE_WARNING, TORQUE_ERROR = 0.05, 0.2
 
 def net_torque(records: Sequence[Record]) -> Finding | None:
     """Forces that turn an isolated molecule, which no potential can reproduce."""
-    some = [r for r in records if r.torque is not None and _is_isolated(r)]
+    some = [r for r in records if r.torque is not None and _is_isolated(r) and not _in_field(r)]
     if len(some) < FEWEST:
         return None
     typical = float(np.median([r.torque or 0.0 for r in some]))
@@ -35,6 +35,13 @@ def net_torque(records: Sequence[Record]) -> Finding | None:
         "Gaussian), or in another order of atoms: take both from the same one. A strong external "
         "field explains a small torque.",
     )
+
+
+def _in_field(r: Record) -> bool:
+    """Whether a structure states an external field, which turns its dipole."""
+    stated = (*r.inputs, *r.conditions)
+    fields = [value for name, value in stated if "field" in name.lower()]
+    return any(isinstance(value, tuple) and any(value) for value in fields)
 
 
 def _is_isolated(r: Record) -> bool:

@@ -147,9 +147,9 @@ def _spaced(values: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 def _alike(records: Sequence[Record]) -> list[int]:
     """Return the places of structures of the same atoms, the first of each composition."""
-    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for place, record in enumerate(records):
-        groups[record.order, record.n_atoms].append(place)
+        groups[record.order, record.n_atoms, record.inputs].append(place)
     alike = [place for g in groups.values() if len(g) > 1 for place in g[:MOST_ALIKE]]
     return alike[:MOST_COMPARED]
 

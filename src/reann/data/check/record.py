@@ -80,7 +80,7 @@ class Record:
     projections: tuple[float, ...]
     """The geometry hash: random projections of positions (without their mean) and cell, Å."""
     nearest_ratio: float
-    """Median over atoms of the distance to the nearest neighbor over the sum of their radii."""
+    """Median over atoms, distance to the nearest neighbor over the sum of their radii."""
     closest: tuple[float, float, int, int]
     """Shortest distance in Å, in sums of covalent radii, and the two atoms."""
     lonely: tuple[int, ...]
@@ -123,7 +123,7 @@ class Record:
     """There is a stress or virial, but no volume."""
     conditions: tuple[tuple[str, Any], ...] = ()
     """Charge, spin, field and the like, which the model does not know."""
-    inputs: tuple[float, ...] = ()
+    inputs: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """What the model asks of a structure besides: structures that differ in it are not alike."""
 
 
