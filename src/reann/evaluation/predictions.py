@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from reann import atomic_file
 from reann.errors import UserError
 from reann.evaluation.comparison import Evaluation
-from reann.quantities import PREFIX, is_per_atom
+from reann.quantities import PREFIX, inputs, is_per_atom
 
 SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
 
