@@ -83,14 +83,14 @@ class System(ctypes.Structure):
         ("system", c_void_p),
         ("n_systems", c_int64),
         ("n_threads", c_int32),
-        *((name, c_void_p) for name in ("forward", "reverse", "context")),
+        *((name, c_void_p) for name in ("forward", "reverse", "context", "field")),
     ]
 
 
 class Result(ctypes.Structure):
     _fields_ = [
-        (name, c_void_p)
-        for name in ("energies", "forces", "virial", "virials", "extrapolation", "outputs")
+        *((name, c_void_p) for name in ("energies", "forces", "virial", "virials")),
+        *((name, c_void_p) for name in ("extrapolation", "outputs", "dipole")),
     ]
 
 

@@ -143,7 +143,7 @@ def test_stress_of_any_other_shape_is_told(model):
     crystal = ase.Atoms("HO", [[0, 0, 0], [1, 1, 1]], cell=[3, 3, 3.5], pbc=True)
     crystal.info = {"energy": -1.0, "REF_stress": np.arange(5.0)}
     said = message("evaluate", model, write([crystal]))
-    assert "'REF_stress' has the shape (5,); expected (6,) or (9,) or (3, 3)." in said
+    assert "'REF_stress' has the shape (5,); expected (6,) or (9,) or (3, 3), where six are" in said
     assert "data.xyz#0" in said
 
 
