@@ -22,6 +22,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.native.system import arguments
 from reann.quantities import RESPONSES
+from reann.training.member import request_of
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
 NAMES = ["energy", "energies", "forces", "stress", "virials", "dipole", "polarizability"]
@@ -130,6 +131,12 @@ def test_what_is_left_to_the_reference_is_said() -> None:
     assert why is not None
     assert "no gradients of polarizabilities" in why
     assert engine.supports(model, Request.of(["dipole"], create_graph=True)) is None
+
+
+def test_a_training_asks_for_the_outputs_that_have_labels() -> None:
+    dipoles, both = fielded(outputs=["dipole"]), fielded(outputs=["dipole", "polarizability"])
+    assert Native().supports(dipoles, request_of(dipoles)) is None
+    assert Native().supports(both, request_of(both)) is not None
 
 
 def test_impossible_fields_are_errors() -> None:

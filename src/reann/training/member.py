@@ -41,7 +41,8 @@ VALID_BATCH, VALID_EDGES = 32, 100_000
 
 def request_of(model: Reann) -> Request:
     """Return the most that a step of a training asks of a model."""
-    return Request.of(labels_of(model), create_graph=True)
+    unasked = set(model.responses).difference(model.config.outputs)
+    return Request.of(set(labels_of(model)) - unasked, create_graph=True)
 
 
 @dataclass(frozen=True)
