@@ -16,17 +16,15 @@ from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 import torch
-from ase.data import atomic_masses
 from jaxtyping import Float
 from torch import Tensor
 
 from reann.errors import UserError
 from reann.graph import Graph
+from reann.model.molecule import mass_fractions
 from reann.units import COULOMB
 
 Value = TypeVar("Value", Tensor, Tensor | None)
-MASSES = torch.from_numpy(atomic_masses)
-"""Of the elements by atomic number, in atomic mass units."""
 
 
 def responses(
@@ -96,9 +94,7 @@ def with_charges(graph: Graph, properties: Mapping[str, Value]) -> dict[str, Val
             "The energy of a charged periodic structure in an electric field is not defined.",
             fix="Take the charge out of `info`, or the field.",
         )
-    masses = MASSES.to(r)[graph.atomic_numbers]
-    total = r.new_zeros(graph.n_systems).index_add(0, graph.system, masses)
-    Q = (graph.charge / total)[graph.system] * masses
+    Q = graph.charge[graph.system] * mass_fractions(graph)
     forces = Q[:, None] * F[graph.system]
     energies = -(forces * r).sum(1)
     terms = {

@@ -140,6 +140,17 @@ def test_the_calculator_notices_another_field() -> None:
     assert energies[3] == pytest.approx(energies[0], abs=1e-10)
 
 
+def test_the_calculator_pulls_an_ion_as_predictions_do() -> None:
+    model = random_model(messages="equivariant", l_max=2, n_recursions=1, field=True)
+    ion = molecule("H2O")
+    ion.info |= {"charge": 1, "field": [0.0, 0.0, 0.3]}
+    expected = Potential(model).predict(ion, ["energy", "forces"])
+    ion.calc = Calculator(Potential(model))
+    assert ion.get_potential_energy() == pytest.approx(float(expected["energy"]), abs=1e-10)
+    np.testing.assert_allclose(ion.get_forces(), expected["forces"], atol=1e-10)
+    np.testing.assert_allclose(ion.get_forces().sum(0), [0.0, 0.0, 0.3], atol=1e-10)
+
+
 def test_dynamics_in_a_field_conserve_the_energy(tmp_path: Path) -> None:
     # Weights of a random model are scaled down: a water molecule holds together.
     model = random_model(messages="equivariant", l_max=2, n_recursions=1, field=True)

@@ -31,11 +31,15 @@ def from_center(graph: Graph) -> Float[Tensor, "atoms 3"]:
 
 def center_of_mass(graph: Graph) -> Float[Tensor, "systems 3"]:
     """Return the centers of mass, Å, with the masses of ASE."""
+    weighted = mass_fractions(graph)[:, None] * graph.positions
+    return weighted.new_zeros(graph.n_systems, 3).index_add(0, graph.system, weighted)
+
+
+def mass_fractions(graph: Graph) -> Float[Tensor, " atoms"]:
+    """Return the masses of the atoms over those of their systems, with the masses of ASE."""
     mass = graph.positions.new_tensor(atomic_masses)[graph.atomic_numbers]
-    zero = graph.positions.new_zeros(graph.n_systems, 4)
-    weighted = torch.cat([mass[:, None] * graph.positions, mass[:, None]], dim=1)
-    sums = zero.index_add(0, graph.system, weighted)
-    return sums[:, :3] / sums[:, 3:]
+    total = mass.new_zeros(graph.n_systems).index_add(0, graph.system, mass)
+    return mass / total[graph.system]
 
 
 def _whole(graph: Graph) -> Float[Tensor, "atoms 3"]:

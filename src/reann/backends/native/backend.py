@@ -110,9 +110,12 @@ class Native(Backend):
             raise refused(error) from error
         return energies, flux
 
-    def step(self, potential: Potential | Ensemble) -> NativeStep:
-        """Return what computes without PyTorch, with the whole neighbor list of a calculator."""
-        return NativeStep(potential)
+    def step(self, potential: Potential | Ensemble) -> NativeStep | None:
+        """Return what computes without PyTorch, with the whole neighbor list of a calculator.
+
+        None for a model in electric fields: what these do to ions is computed beside the engine.
+        """
+        return None if potential.model.responses else NativeStep(potential)
 
     def device(self, name: str) -> str:
         """Return the name of a device; `auto` is the CPU."""

@@ -12,14 +12,13 @@ import ase
 import numpy as np
 import torch
 from ase.stress import full_3x3_to_voigt_6_stress
-from numpy.typing import NDArray
 
 from reann import native
 from reann.backends.native.compiled import refused
 from reann.backends.native.outputs import quantities
 from reann.backends.native.weights import new_model
 from reann.backends.protocol import Results
-from reann.data.neighbors import checked_neighbors, graph_of, inputs_of
+from reann.data.neighbors import checked_neighbors, graph_of
 from reann.quantities import is_per_atom, named
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ class NativeStep:
         self.members = [member.model for member in potential.members]
         self.models = [new_model(model) for model in self.members]
         self.core, self.workspace = native.core(), native.core().Workspace()
-        self.knows_fields = "field" in potential.model.inputs
         self.of_list = 0
 
     def __call__(self, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]) -> Results:
@@ -65,11 +63,6 @@ class NativeStep:
         self.of_neighbors = element, pairs.first, pairs.neighbor, shift
         self.volume = atoms.get_volume() if atoms.pbc.all() else None
         self.of_list = neighbors.n_builds
-
-    def _field(self, atoms: ase.Atoms) -> NDArray[np.float64] | None:
-        """Return the electric field, V/Å, None if the model or the structure has none."""
-        given = inputs_of(atoms, ["field"] if self.knows_fields else [])
-        return given["field"][None] if given else None
 
     def _one(
         self,
@@ -105,7 +98,6 @@ class NativeStep:
                 None,
                 outside,
                 outputs,
-                field=self._field(atoms),
             )
         except (ValueError, RuntimeError) as error:
             checked_neighbors(atoms, neighbors.cutoff)  # says which atoms coincide
