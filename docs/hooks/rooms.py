@@ -12,7 +12,13 @@ from typing import Any
 SOURCE = Path(__file__).parents[2] / "src" / "reann"
 BASE = "base"
 """Room of most modules that lie beside the packages."""
-OTHERS = {"__main__": "cli", "potential": "potential", "flux": "potential", "properties": "model"}
+OTHERS = {
+    "__main__": "cli",
+    "flux": "potential",
+    "potential": "potential",
+    "properties": "model",
+    "response": "model",
+}
 """Rooms of the others."""
 FORMER = ("engines", "ipi")
 """Former places, which only import from elsewhere."""
