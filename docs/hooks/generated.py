@@ -159,7 +159,7 @@ def cli_reference() -> str:
         text, _, example = command.help.partition("Example:")
         usage = [_usage(p) for p in command.params if p.name != "help"]
         lines += [f"## {name}", "", text.strip(), ""]
-        lines += ["```text", f"reann {name} {' '.join(usage)}".strip(), "```", ""]
+        lines += ["```text", *wrapped(f"reann {name}", usage), "```", ""]
         if command.params:
             lines += ["| argument | default | meaning |", "| --- | --- | --- |"]
             lines += [_parameter(p) for p in command.params]
@@ -167,6 +167,18 @@ def cli_reference() -> str:
         if example:
             lines += ["For example:", "", "```sh", example.strip(), "```", ""]
     return "\n".join(lines)
+
+
+def wrapped(command: str, words: list[str], width: int = 80) -> Iterator[str]:
+    """Give the lines of a command, broken between its options."""
+    line, indent = command, " " * (len(command) + 1)
+    for word in words:
+        if len(line) + 1 + len(word) > width:
+            yield line
+            line = indent + word
+        else:
+            line += f" {word}"
+    yield line
 
 
 def _usage(parameter: Any) -> str:
