@@ -1,4 +1,4 @@
-"""Pages that are generated: the start page from the README, references from the code itself."""
+"""References that are generated from the code itself."""
 
 from __future__ import annotations
 
@@ -16,25 +16,17 @@ from reann.config import Config, ModelConfig
 from reann.config.presets import OF_OTHER_MESSAGES, PRESETS
 from reann.quantities import BUILT_IN, INPUTS, OF_HEADS
 
-ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace a mark such as `<!-- generated: config -->` by what it names."""
     makers = {
-        "readme": readme,
         "config": config_reference,
         "cli": cli_reference,
         "quantities": quantities_reference,
     }
     return MARK.sub(lambda mark: makers[mark[1]](), markdown)
-
-
-def readme() -> str:
-    """Return the README with its links as seen from docs/."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
-    return re.sub(r"\[([^]]+)\]\((?:LICENSE|CITATION\.cff|CONTRIBUTING\.md)\)", r"`\1`", text)
 
 
 def quantities_reference() -> str:
