@@ -14,6 +14,7 @@ import torch
 from reann import properties
 from reann.data.dataset import Subset
 from reann.model import Reann
+from reann.model.last_layer import hidden_features, set_last_layer
 from reann.training.standardize import densities
 
 STRUCTURES = 200
@@ -30,17 +31,7 @@ def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> Non
         return
     own, hidden, energies = model.heads.every()[head], [], []
     for graph, embedding in densities(model, train.of_head(head), STRUCTURES, seed):
-        atoms = embedding.atoms
-        features = model.recursion.features(embedding.density, atoms)
-        x, nothing = features.standardized.split(atoms.counts), features.of_free_atoms
-        system = torch.empty_like(graph.system)
-        system[atoms.rank] = graph.system
-        parts = []
-        for z, (x_z, system_z) in enumerate(zip(x, system.split(atoms.counts), strict=True)):
-            of_atoms = own.readout.hidden(z, x_z) - own.readout.hidden(z, nothing[z : z + 1])
-            summed = of_atoms.new_zeros(graph.n_systems, of_atoms.shape[1])
-            parts.append(summed.index_add(0, system_z, of_atoms))
-        hidden.append(torch.cat(parts, dim=1).to(torch.float64))
+        hidden.append(hidden_features(model, graph, embedding, head).flatten(1))
         # With its last layer at zero the model itself gives sum e_Z, and the repulsion.
         known = properties.evaluate(model, graph, ["energy"])["energy"]
         energies.append((graph.labels["energy"] - known) / own.energy_scale)
@@ -56,8 +47,4 @@ def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> Non
     # Free atoms alone have no features: then nothing is fitted.
     kernel.diagonal().add_(RIDGE * kernel.diagonal().mean().clamp(min=1e-9))
     weights = a.T @ torch.linalg.solve(kernel, b)
-    last = own.readout.last_weights()
-    of_elements = weights.view(len(model.elements), -1)
-    parts = of_elements.split([w[0].numel() for w in last], dim=1)
-    for w, part in zip(last, parts, strict=True):
-        w.copy_(part.reshape(w.shape))
+    set_last_layer(model, weights.view(len(model.elements), -1), head)
