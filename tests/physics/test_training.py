@@ -565,12 +565,6 @@ def test_a_warm_start_refuses_what_the_file_cannot_do(tmp_path):
     start = train(small(tmp_path / "first", epochs=1)).folder / "model.reann"
     with pytest.raises(UserError, match=r"model\.cutoff 3\.0 \(not 2\.5\)"):
         train(small(tmp_path / "cutoff", cutoff=2.5), warm_start=start)
-    structures = ase.io.read(DATA, ":")
-    for atoms in structures[:9]:
-        atoms.numbers[0] = 14
-    path = write(tmp_path / "silicon.xyz", structures)
-    with pytest.raises(UserError, match="does not know Si"):
-        train(small(tmp_path / "elements", path), warm_start=start)
     with pytest.raises(UserError, match="no such file"):
         train(small(tmp_path / "absent"), warm_start=tmp_path / "absent.reann")
     pair = tmp_path / "pair.reann"
@@ -594,6 +588,72 @@ def test_a_warm_start_of_another_form_is_resumed_exactly(tmp_path, monkeypatch):
     done = resume(runs["broken"])
     assert member(done).model.config.n_radial == 5
     assert_same_run(runs["whole"], runs["broken"])
+
+
+def with_silicon(path: Path) -> Path:
+    """Write ethanol in which silicon takes the place of a carbon atom of some molecules."""
+    structures = ase.io.read(DATA, ":")
+    for atoms in structures[:9]:
+        atoms.numbers[0] = 14
+    return write(path, structures)
+
+
+def test_new_elements_and_heads_are_trained_from_copies_and_resumed_exactly(tmp_path, monkeypatch):
+    start = train(small(tmp_path / "first", epochs=1)).folder / "model.reann"
+    path = with_silicon(tmp_path / "silicon.xyz")
+    runs = {n: tmp_path / n for n in ("whole", "broken")}
+
+    def config(folder: Path) -> Config:
+        return small(folder, path, heads=["better"])
+
+    whole = train(config(runs["whole"]), warm_start=start)
+    assert member(whole).elements == [*load(start).elements, "Si"]
+    assert list(member(whole).model.heads) == ["better"]
+    assert member(whole).metadata["parents"][0]["structures"] == load(start).metadata["n_train"]
+    with monkeypatch.context() as patch:
+        stop_in(patch, epoch=2)
+        with pytest.raises(StoppedError):
+            train(config(runs["broken"]), warm_start=start)
+    resume(runs["broken"])
+    assert_same_run(runs["whole"], runs["broken"])
+
+
+def test_a_new_element_needs_its_energy_where_energies_of_free_atoms_are_fixed(tmp_path):
+    free = {"H": -13.6, "C": -1029.0, "O": -2041.0}
+    first = small(tmp_path / "first", epochs=1)
+    data = first.data.model_copy(update={"reference_energies": free})
+    start = train(first.model_copy(update={"data": data})).folder / "model.reann"
+    path = with_silicon(tmp_path / "silicon.xyz")
+    with pytest.raises(UserError, match="there is none for Si"):
+        train(small(tmp_path / "second", path), warm_start=start)
+
+
+def test_a_warm_start_on_another_method_begins_without_its_offset(tmp_path):
+    first = train(small(tmp_path / "first", epochs=12, learning_rate=1e-2))
+    old = member(first).metadata["errors"]["valid"]["energy_rmse_meV_per_atom"]
+
+    def higher(_: int, labels: dict[str, Any]) -> dict[str, Any]:
+        return labels | {"energy": labels["energy"] + 1234.5}
+
+    path = relabeled(tmp_path / "other.xyz", higher)
+    again = train(small(tmp_path / "again", path), warm_start=first.folder / "model.reann")
+    assert log(again)[0][VALID_E] < 1.5 * old
+
+
+@pytest.mark.parametrize("engine", ["torch", "native"])
+def test_a_frozen_body_stays_as_it_is_and_the_heads_learn(tmp_path, engine):
+    first = train(small(tmp_path / "first", epochs=2))
+    config = small(tmp_path / "again", epochs=3, body_rate=0.0, learning_rate=1e-2)
+    config = config.model_copy(update={"run": config.run.model_copy(update={"engine": engine})})
+    again = train(config, warm_start=first.folder / "model.reann")
+    old, new = (member(x).model.state_dict() for x in (first, again))
+    for name, value in old.items():
+        same = torch.equal(value, new[name])
+        if name.startswith("recursion."):
+            assert same, name
+        if name.endswith("readout.first.weight"):
+            assert not same
+    assert log(again)[-1][VALID_F] < log(again)[0][VALID_F]
 
 
 def test_a_run_may_be_overwritten_by_its_own_continuation(tmp_path):

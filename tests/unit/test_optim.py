@@ -64,6 +64,18 @@ def test_only_weight_matrices_of_the_networks_decay(choices):
         assert decay == (0.3 if name in matrices else 0.0), name
 
 
+def test_the_body_moves_at_its_own_fraction_of_the_rate():
+    model = random_model(messages="equivariant")
+    config = TrainingConfig(learning_rate=2e-3, body_rate=0.1)
+    optimizer = optimizer_for(model, config)
+    set_rate(optimizer, config, 0.5)
+    names = {p: name for name, p in model.named_parameters()}
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            expected = 1e-4 if names[p].startswith("recursion.") else 1e-3
+            assert group["lr"] == pytest.approx(expected), names[p]
+
+
 class Declared(nn.Module):
     """Parameters of every role, and names that are no declaration."""
 

@@ -91,6 +91,9 @@ class TrainingConfig(Section):
     learning_rate: Positive | Literal["auto"] = "auto"
     """Of the optimizer, at its highest; `auto`: 3e-3, with equivariant messages 6e-3, and more than
     32 channels 6e-3 sqrt(32 / channels). `config.yaml` records the number."""
+    body_rate: NonNegative = 1.0
+    """Factor of the learning rate for the recursion, which all heads share; 0 freezes it. For
+    fine-tuning (`--from`)."""
     weight_decay: NonNegative = 0.3
     """Of the networks' weights only, at the highest rate, with which it falls: what the data do not
     ask for is forgotten."""

@@ -21,7 +21,7 @@ from reann.evaluation.metrics import key
 from reann.model import Reann
 from reann.quantities import labels
 from reann.training.setup import Parts
-from reann.training.warm_start import RECORD
+from reann.training.warm_start import PARENTS, RECORD
 
 FEW_NEIGHBORS, MANY_NEIGHBORS = 6, 150
 """Mean numbers outside of which a cutoff is worth a second thought."""
@@ -195,6 +195,7 @@ def metadata(
         "reference_energies_rank": parts.reference.rank,
         "n_train": len(parts.train.indices),
         RECORD: parts.record,
+        **({PARENTS: parts.parents} if parts.parents else {}),
         "epoch": best_epoch,
         "errors": {"valid": valid, "baseline": parts.baseline},
         "settings": config.model_dump(mode="json"),

@@ -18,7 +18,7 @@ from reann.training.folder import CONFIG, folder_of, run_files
 from reann.training.identity import HARMLESS, Change, changes
 from reann.training.state import FILE, Progress, damage_named, is_over
 
-OF_THE_WEIGHTS = ("training.precision",)
+OF_THE_WEIGHTS = ("training.precision", "training.body_rate")
 """Settings of the training that cannot change between two schedules."""
 
 

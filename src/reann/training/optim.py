@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from reann.config import Config, CosineSchedule, TrainingConfig
+from reann.model import Reann
 from reann.model.roles import Role, roles
 from reann.training.soap import Soap
 
@@ -21,6 +22,8 @@ LONG_RUN = 5000
 WARMUP, LARGEST_WARMUP = 0.05, 0.2
 FEWEST_WARMUP_STEPS = 60
 """Steps with a rising rate for `auto`, as far as they are no larger part of a training."""
+BODY = "recursion."
+"""Beginning of the names of parameters that all heads share."""
 RATE, EQUIVARIANT_RATE, OF_CHANNELS = 3e-3, 6e-3, 32
 """Learning rates for `auto`: with scalar or directional messages, and with equivariant ones of so
 many channels or fewer. Steps of one size move a wider model farther: the rate falls with the root
@@ -41,23 +44,30 @@ def with_rate(config: Config) -> Config:
 
 def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """Return SOAP or AdamW, which move every trained parameter as its role says."""
-    of_role: dict[Role, list[nn.Parameter]] = {}
+    groups: dict[tuple[Role, float], list[nn.Parameter]] = {}
     role = roles(model)
     for name, p in model.named_parameters():
         if p.requires_grad:
-            of_role.setdefault(role[name], []).append(p)
-    groups = [
+            factor = config.body_rate if name.startswith(BODY) else 1.0
+            groups.setdefault((role[name], factor), []).append(p)
+    settings = [
         {
-            "params": of_role[role],
+            "params": groups[role, factor],
             "weight_decay": config.weight_decay if role.decays else 0.0,
+            "rate_factor": factor,
             **role._asdict(),
         }
-        for role in sorted(of_role, reverse=True)
+        for role, factor in sorted(groups, reverse=True)
     ]
     # On CPUs one kernel for all weights takes a fifth of the time of one for each.
     fused = next(model.parameters()).device.type == "cpu"
     kind = Soap if config.optimizer == "soap" else torch.optim.AdamW
-    return kind(groups, lr=config.rate, fused=fused)
+    return kind(settings, lr=config.rate, fused=fused)
+
+
+def freeze_body(model: Reann, config: TrainingConfig) -> None:
+    """Leave the recursion as it is where its rate is zero."""
+    model.recursion.requires_grad_(config.body_rate > 0.0)
 
 
 def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float) -> None:
@@ -67,7 +77,7 @@ def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float
     proportion would hold the weights off the best fit to the end. So it ends before the steps do.
     """
     for group in optimizer.param_groups:
-        group["lr"] = factor * config.rate
+        group["lr"] = factor * group["rate_factor"] * config.rate
         if group["decays"]:
             group["weight_decay"] = factor * config.weight_decay
 

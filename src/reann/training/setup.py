@@ -30,14 +30,17 @@ from reann.training.contacts import set_repulsion
 from reann.training.distributed import World
 from reann.training.label_scales import label_scales
 from reann.training.loss import Loss
+from reann.training.offsets import shift_references
+from reann.training.optim import freeze_body
 from reann.training.output_start import set_output_heads
 from reann.training.standardize import set_standardization
 from reann.training.warm_start import (
     NOTHING,
+    growth_notes,
     learned_by,
+    lineage,
     record_of,
     reference_of,
-    require_elements,
     single,
     start_of,
     warm_start_notes,
@@ -65,6 +68,8 @@ class Parts:
     scale: float
     """s, eV/Å."""
     mean_neighbors: float
+    parents: list[dict[str, Any]]
+    """The potentials that training started from."""
     record: dict[str, Any]
     """Fingerprints of the training structures, for the file of the potential."""
     notes: list[str]
@@ -134,10 +139,12 @@ def open_parts(
     notes = known_structures(parts, learned.fingerprints) + _without_validation(config, valid)
     of_heads = references(config, train)
     if parent and warm_start:
-        require_elements(parent, data.elements, warm_start)
-        if of_heads:
-            setting = reference_settings(config)[0]
-            of_heads[0] = reference_of(parent, of_heads[0], setting, warm_start)
+        settings = reference_settings(config)
+        of_heads = [
+            reference_of(parent, name, reference, setting, warm_start)
+            for name, reference, setting in zip(config.model.heads, of_heads, settings, strict=True)
+        ]
+        notes += growth_notes(parent, config.model.heads, data.elements)
         notes += warm_start_notes(learned, config.run.seeds)
     return Parts(
         train=train,
@@ -147,6 +154,7 @@ def open_parts(
         baseline=baseline_errors(valid, *of_heads),
         scale=force_scale(train),
         mean_neighbors=mean_neighbors(train),
+        parents=lineage(warm_start) if warm_start else [],
         record=record_of(train, learned),
         notes=notes,
     )
@@ -256,8 +264,11 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     The model is new, or that of a `.reann` file.
     """
     if warm_start is not None:
-        model = start_of(single(warm_start), parts.reference)
+        elements = parts.train.dataset.elements
+        model = start_of(single(warm_start), elements, config.model.heads, parts.references)
         set_repulsion(model, parts.train, before=True)
+        shift_references(model, parts.train, config.run.seed)
+        freeze_body(model, config.training)
         return in_precision(model, _dtype(config)), parts.reference.source
     model = build(
         config.model,

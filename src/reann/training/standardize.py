@@ -67,7 +67,7 @@ def _standardize(model: Reann, recursion: Recursion, train: Subset, seed: int) -
 def _neighborhoods(model: Reann, train: Subset, seed: int) -> list[Neighborhood]:
     """Return the neighbors of some training structures that have any."""
     n_edges = train.dataset.n_edges
-    indices = _drawn(train.indices[n_edges[train.indices] > 0], STATISTICS_STRUCTURES, seed)
+    indices = drawn(train.indices[n_edges[train.indices] > 0], STATISTICS_STRUCTURES, seed)
     enough = max(int(np.searchsorted(n_edges[indices].cumsum(), CALIBRATION_EDGES)), 1)
     graphs = _graphs(model, Subset(train.dataset, indices[:enough]))
     return [model.neighborhood(graph, graph.edge_vectors()) for graph in graphs]
@@ -95,12 +95,13 @@ def densities(
 ) -> Iterator[tuple[Graph, Embedding]]:
     """Yield batches of all structures, or of so many drawn with a seed, and their densities."""
     if at_most is not None:
-        subset = Subset(subset.dataset, _drawn(subset.indices, at_most, seed))
+        subset = Subset(subset.dataset, drawn(subset.indices, at_most, seed))
     for graph in _graphs(model, subset):
         yield graph, model.embed(graph, graph.edge_vectors())
 
 
-def _drawn(indices: NDArray[np.int64], at_most: int, seed: int) -> NDArray[np.int64]:
+def drawn(indices: NDArray[np.int64], at_most: int, seed: int) -> NDArray[np.int64]:
+    """Return so many of the structures, or all, in an order that the seed determines."""
     return np.random.default_rng(seed).permutation(indices)[:at_most]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from reann.data.statistics import ReferenceEnergies
 from reann.errors import UserError, listed
 from reann.model import Reann
 from reann.potential import Potential, load
+from reann.training.grow import most_similar, with_elements, with_heads
 
+PARENTS = "parents"
+"""Entry of the metadata: the potentials that training started from, the first one first."""
 RECORD = "training_structures"
 """Entry of a potential's metadata: fingerprints of the structures that it was trained on."""
 
@@ -43,7 +47,11 @@ def with_model_of(config: Config, path: Path) -> Config:
         by a preset, to another value.
     """
     potential = single(path)
-    different = list(_differences(config.model, potential.model.config, "model"))
+    different = [
+        text
+        for text in _differences(config.model, potential.model.config, "model")
+        if not text.startswith("model.heads ")
+    ]
     if different:
         raise UserError(
             f"The potential was made with {listed(different)}.",
@@ -51,7 +59,10 @@ def with_model_of(config: Config, path: Path) -> Config:
             "Leave these fields out, as the settings of the model come from the file; or train a"
             " new potential without --from.",
         )
-    return config.model_copy(update={"model": potential.model.config})
+    model = potential.model.config
+    if "heads" in config.model.model_fields_set and model.heads:
+        model = model.model_copy(update={"heads": config.model.heads})
+    return config.model_copy(update={"model": model})
 
 
 def _differences(asked: Section, has: Section, above: str) -> Iterator[str]:
@@ -71,26 +82,35 @@ def _shown(value: Any) -> str:
     return "null" if value is None else "set" if isinstance(value, Section) else str(value)
 
 
-def require_elements(potential: Potential, elements: list[int], path: Path) -> None:
-    """Raise `UserError` where the potential does not know one of the elements."""
-    missing = [
-        chemical_symbols[z] for z in elements if chemical_symbols[z] not in potential.elements
+def growth_notes(potential: Potential, heads: Sequence[str], elements: Sequence[int]) -> list[str]:
+    """Return what is added to a potential, and what is left out."""
+    model, notes = potential.model, []
+    for z in elements:
+        if z not in model.elements:
+            source = chemical_symbols[most_similar(z, model.elements)]
+            notes.append(
+                f"the element {chemical_symbols[z]} is new and starts as a copy of {source}"
+            )
+    first = next(iter(model.heads), None)
+    notes += [
+        f"the head '{name}' is new and starts as a copy of '{first}'"
+        for name in heads
+        if name not in model.heads
     ]
-    if missing:
-        raise UserError(
-            f"The potential does not know {', '.join(missing)}.",
-            str(path),
-            "Train a new potential on all the data.",
-        )
+    left_out = [name for name in model.heads if name not in heads]
+    if left_out:
+        notes.append(f"the new potential does not have the head {listed(left_out)} of the old one")
+    return notes
 
 
 def reference_of(
-    potential: Potential, reference: ReferenceEnergies, setting: object, path: Path
+    potential: Potential, head: str, reference: ReferenceEnergies, setting: object, path: Path
 ) -> ReferenceEnergies:
-    """Return the reference energies that training starts with.
+    """Return the reference energies that a head starts with.
 
     Energies of free atoms that are given, or are in the data, replace those of the file. Energies
-    that were fitted to the data do not.
+    that were fitted to the data do not, except for new elements; a head that is new has those of
+    the data.
 
     Parameters
     ----------
@@ -105,10 +125,14 @@ def reference_of(
         If a fit is asked for, and the energies of the file are those of free atoms.
     """
     model, about = potential.model, potential.metadata
-    values = dict(zip(model.elements, model.reference_energies.tolist(), strict=True))
-    n_elements = len(values)
+    if head not in model.heads:
+        return reference
+    head_of = dict(zip(model.heads, model.heads.every(), strict=True))
+    energies = head_of[head].reference_energies.tolist()
+    values = dict(zip(model.elements, energies, strict=True))
     if reference.source in ("isolated", "given"):
         values |= reference.values
+        n_elements = len(values)
         return ReferenceEnergies(values, reference.source, n_elements, n_elements)
     source = about.get("reference_energies_source", "given")
     if setting == "fit" and source != "fit":
@@ -118,18 +142,36 @@ def reference_of(
             f"data.reference_energies: fit; {path}",
             "Leave data.reference_energies out, or give an energy for each element.",
         )
+    new = [chemical_symbols[z] for z in reference.values if z not in values]
+    if new and source != "fit":
+        raise UserError(
+            f"The reference energies of the potential are fixed (source: {source}), and there is"
+            f" none for {listed(new)}.",
+            f"data.reference_energies; {path}",
+            "Give the energies of the free atoms of all elements.",
+        )
+    values = reference.values | values
+    n_elements = len(values)
     rank = about.get("reference_energies_rank")
     rank = rank if isinstance(rank, int) else n_elements
     return ReferenceEnergies(values, source, rank, n_elements)
 
 
-def start_of(potential: Potential, reference: ReferenceEnergies) -> Reann:
-    """Return the model of the potential with the reference energies, fixed unless fitted."""
-    model = potential.model
-    with torch.no_grad():
-        for z, energy in reference.values.items():
-            model.reference_energies[model.elements.index(z)] = energy
-    for head in model.heads.every():
+def start_of(
+    potential: Potential,
+    elements: Sequence[int],
+    heads: Sequence[str],
+    references: Sequence[ReferenceEnergies],
+) -> Reann:
+    """Return the model of the potential, with all these elements and heads, to be trained.
+
+    Reference energies are fixed unless they were fitted.
+    """
+    model = with_heads(with_elements(potential.model, elements), heads)
+    for head, reference in zip(model.heads.every(), references, strict=True):
+        with torch.no_grad():
+            for z, energy in reference.values.items():
+                head.reference_energies[model.elements.index(z)] = energy
         head.reference_energies.requires_grad_(reference.source == "fit")
     return model
 
@@ -151,6 +193,19 @@ class Learned:
 
 NOTHING = Learned(NONE_LEARNED, complete=True, rounded=True)
 """What a new potential has learned before its training."""
+
+
+def lineage(path: Path) -> list[dict[str, Any]]:
+    """Return what is recorded of a potential that training starts from, after its own parents."""
+    metadata = single(path).metadata
+    run = metadata.get("settings", {}).get("run", {}).get("folder")
+    parent = {
+        "run": run,
+        "structures": metadata.get("n_train"),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+    }
+    earlier = metadata.get(PARENTS)
+    return [*(earlier if isinstance(earlier, list) else []), parent]
 
 
 def learned_by(potential: Potential) -> Learned:
