@@ -6,7 +6,7 @@ Three tasks, each beside trainings from nothing on the same structures: another 
 100 CCSD labels, starting from PBE), more structures (aspirin, 900 PBE labels, starting from 150),
 and a new element (3BPA, 100 structures, starting from aspirin, which has no nitrogen). Errors are
 those of structures that neither trained nor chose an epoch. Results go to
-`results/fine_tuning.json`, and the table is printed.
+`results/fine_tuning.json`, and a table of them to `results/fine_tuning.md`.
 """
 
 from __future__ import annotations
@@ -164,6 +164,41 @@ def reached(case: Case, folder: Path, seed: int) -> dict[str, float]:
     return once(config(run, name, files, training, **model), start)
 
 
+TITLES = {
+    "ccsd": "Aspirin, 100 CCSD labels; start: 900 PBE labels",
+    "bpa": "3BPA, 100 labels; start: aspirin, without nitrogen",
+    "more": "Aspirin, 900 PBE labels; start: 150 of them",
+}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the errors of all cases, means over the seeds."""
+    head = ["start", "rate", "body rate", "epochs", "energy, meV/atom", "forces, meV/Å"]
+    lines = []
+    for task, title in TITLES.items():
+        lines += [f"**{title}**", "", f"| {' | '.join(head)} |", "| --- |" + " --: |" * 5]
+        for case in sorted(
+            (case for case in cases() if case.task == task),
+            key=lambda c: (c.heads, c.start or "", c.epochs, -c.body_rate, -c.rate),
+        ):
+            seeds = list(results.get(case.name, {}).values())
+            if not seeds:
+                continue
+            mean = {name: np.mean([seed[name] for seed in seeds]) for name in seeds[0]}
+            start = "warm" if case.start else "new"
+            energy = "energy_{}_meV_per_atom", "{:.2f}"
+            forces = "forces_{}_meV_per_A", "{:.1f}"
+            errors = [
+                " / ".join(number.format(mean[name.format(kind)]) for kind in ("mae", "rmse"))
+                for name, number in (energy, forces)
+            ]
+            both = ", two heads" if case.heads else ""
+            cells = [f"{start}{both}", f"{case.rate:g}", f"{case.body_rate:g}", f"{case.epochs}"]
+            lines.append(f"| {' | '.join([*cells, *errors])} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Do what is not done yet."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -182,6 +217,7 @@ def main() -> None:
                 name: round(errors[name], 4) for name in errors if name.startswith(("ener", "forc"))
             }
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            RESULTS.with_suffix(".md").write_text(table(results))
             forces = errors["forces_mae_meV_per_A"], errors["forces_rmse_meV_per_A"]
             print(f"{case.name:44} {forces[0]:7.1f} {forces[1]:7.1f}", flush=True)
 
