@@ -44,6 +44,8 @@ class Graph:
     """Index of the head of the model that the labels belong to; None: the first of all."""
     charge: Float[Tensor, " systems"] | None = None
     """Total charge in e, float64; None: neutral."""
+    spin: Float[Tensor, " systems"] | None = None
+    """Spin multiplicity 2S + 1, float64; None: singlets."""
     field: Float[Tensor, "systems 3"] | None = None
     """Electric field in V/Å, float64; None: no field."""
 
@@ -91,6 +93,10 @@ class Graph:
         """Return the total charge of each system, e."""
         return self.cell.new_zeros(self.n_systems) if self.charge is None else self.charge
 
+    def spins(self) -> Float[Tensor, " systems"]:
+        """Return the spin multiplicity of each system."""
+        return self.cell.new_ones(self.n_systems) if self.spin is None else self.spin
+
     def fields(self) -> Float[Tensor, "systems 3"]:
         """Return the electric field of each system, V/Å."""
         return self.cell.new_zeros(self.n_systems, 3) if self.field is None else self.field
@@ -133,6 +139,7 @@ class Graph:
             labels={name: change(label) for name, label in self.labels.items()},
             head=None if self.head is None else change(self.head),
             charge=None if self.charge is None else change(self.charge),
+            spin=None if self.spin is None else change(self.spin),
             field=None if self.field is None else change(self.field),
         )
 
@@ -160,6 +167,7 @@ class Graph:
             },
             head=_joined([g.head for g in graphs], [g.heads() for g in graphs]),
             charge=_joined([g.charge for g in graphs], [g.charges() for g in graphs]),
+            spin=_joined([g.spin for g in graphs], [g.spins() for g in graphs]),
             field=_joined([g.field for g in graphs], [g.fields() for g in graphs]),
         )
 

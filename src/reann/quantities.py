@@ -154,6 +154,14 @@ INPUTS = (
         aliases=r"(?:(?:total|net|system)_?)?charge",
     ),
     Quantity(
+        "spin",
+        "",
+        "spin multiplicity, 2S + 1",
+        role="input",
+        default=1.0,
+        aliases=r"(?:total_?)?spin|(?:spin_?)?multiplicity",
+    ),
+    Quantity(
         "field",
         "V/Å",
         "external electric field",

@@ -92,7 +92,7 @@ def test_a_dipole_asks_for_the_charge() -> None:
     model = {"outputs": ["dipole"], "l_max": 1}
     config = Config.model_validate({"data": {"train": "x.xyz"}, "model": model})
     assert config.data.keys.charge == SOUGHT
-    assert config.model.inputs == ["charge"]
+    assert config.model.every_input == ["charge"]
     own = {"train": "x.xyz", "keys": {"charge": None}}
     assert Config.model_validate({"data": own, "model": model}).data.keys.charge is None
     assert Config.model_validate({"data": own}).model.inputs == []

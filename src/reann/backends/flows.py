@@ -37,7 +37,8 @@ def flows(
     v_j = hood.of_neighbors(v)
     with torch.enable_grad():
         r = hood.vector.detach().requires_grad_()
-        recorded = Recording(hood.element, hood.counts, hood.rank, hood.neighbor, r, hood.head)
+        own = hood.element, hood.counts, hood.rank, hood.neighbor, r, hood.head
+        recorded = Recording(*own, inputs=hood.inputs)
         energies = model.energies(recorded)
         # A host may read several times, before and in a recursion; c^(0) does not change.
         read = [x for x in recorded.read if _depends(x, r)]

@@ -63,6 +63,15 @@ def label_options(
     return data.model_copy(update=update)
 
 
+def inputs_of_energy(config: Path | None) -> list[str] | None:
+    """Return `model.inputs` of a configuration, None without one."""
+    if config is None:
+        return None
+    from reann.config.file import load_config
+
+    return list(load_config(config).model.inputs)
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Let errors that name a field of the configuration name the option that does the same."""

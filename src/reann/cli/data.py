@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from reann.cli.arguments import ConfigFile, JsonFile, Keys, Units, label_options, told
+from reann.cli.arguments import (
+    ConfigFile,
+    JsonFile,
+    Keys,
+    Units,
+    inputs_of_energy,
+    label_options,
+    told,
+)
 
 
 def check(
@@ -51,7 +59,15 @@ def check(
     if not names:
         raise typer.BadParameter("Name files, or a configuration with --config.")
     with told():
-        code = check_command(names, json_path, data=labels, strict=strict, cutoff=cutoff, fit=fit)
+        code = check_command(
+            names,
+            json_path,
+            data=labels,
+            strict=strict,
+            cutoff=cutoff,
+            fit=fit,
+            inputs=inputs_of_energy(config),
+        )
     raise typer.Exit(code)
 
 

@@ -68,7 +68,8 @@ class Config(Section):
         if _entry(model, "heads") == []:
             own |= dict.fromkeys(names_of_energy())
         responses = RESPONSES if _entry(model, "field") else ()
-        own |= dict.fromkeys(inputs_of([*outputs, *responses]), SOUGHT)
+        of_energy = _entry(model, "inputs") or []
+        own |= dict.fromkeys([*of_energy, *inputs_of([*outputs, *responses])], SOUGHT)
         if not own:
             return values
         if isinstance(data, DataConfig):
@@ -96,10 +97,13 @@ class Config(Section):
     @model_validator(mode="after")
     def _uses_its_inputs(self) -> Config:
         keys = {q.name: self.data.keys.of(q.name) for q in inputs()}
-        used = self.model.inputs
+        used = self.model.every_input
         for name in (n for n, key in keys.items() if key not in (None, SOUGHT) and n not in used):
             needing = [q.name for q in labels() if name in inputs_of([q.name])]
             outputs = f", or add {' or '.join(needing)} to model.outputs" if needing else ""
+            outputs += (
+                ", or set model.field" if name == "field" else f", or add {name} to model.inputs"
+            )
             raise ValueError(
                 f"data.keys.{name} is '{keys[name]}', and nothing that the model gives depends on"
                 f" the {named(name).about}: remove it{outputs}"

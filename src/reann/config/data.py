@@ -49,6 +49,8 @@ class Keys(OfLabels):
     first one where absent. Never found without being named here."""
     charge: str | None = None
     """Total charge of a structure in e, 0 where absent. Found where the model asks for it."""
+    spin: str | None = None
+    """Spin multiplicity 2S + 1, 1 where absent. Found where the model asks for it."""
     field: str | None = None
     """External electric field in V/Å, three numbers, 0 where absent. Found where the model asks for
     it."""
@@ -115,6 +117,8 @@ Accepted = Literal[
     "stress-components",
     "stress-size",
     "stresses-disagree",
+    "varying-charge",
+    "varying-spin",
     "zero-component",
 ]
 """Errors of `reann check` that a user can overrule."""

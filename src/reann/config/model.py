@@ -169,6 +169,9 @@ class ModelConfig(Section):
     field: bool = False
     """Whether the energy depends on an electric field; equivariant messages only. Dipoles and
     polarizabilities are then its derivatives."""
+    inputs: list[Literal["charge", "spin"]] = Field(default=[])
+    """What the energy depends on besides atoms and cell: the total charge, the spin multiplicity;
+    equivariant messages only. Then one geometry has an energy for each charge."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
@@ -188,9 +191,10 @@ class ModelConfig(Section):
         return [name for name in dict.fromkeys(every) if named(name).role == "label"]
 
     @property
-    def inputs(self) -> list[str]:
+    def every_input(self) -> list[str]:
         """What the model asks of a structure besides its atoms and its cell."""
-        return inputs_of([*self._needing, *self.responses])
+        of_outputs = inputs_of([*self._needing, *self.responses])
+        return list(dict.fromkeys([*self.inputs, *of_outputs]))
 
     @property
     def reads_states(self) -> bool:
@@ -220,6 +224,13 @@ class ModelConfig(Section):
             raise ValueError("heads are [], which is no energy: remove zbl, repulsion and field")
         return self
 
+    @field_validator("inputs")
+    @classmethod
+    def _inputs_differ(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"an input is named twice: {', '.join(names)}")
+        return names
+
     @model_validator(mode="after")
     def _fits_the_messages(self) -> ModelConfig:
         of_states = [name for name in self._needing if named(name).reads_states]
@@ -227,6 +238,11 @@ class ModelConfig(Section):
             if self.field:
                 raise ValueError(
                     f"an electric field needs equivariant messages, and these are {self.messages}"
+                )
+            if self.inputs:
+                raise ValueError(
+                    f"the inputs {', '.join(self.inputs)} need equivariant messages, and these are"
+                    f" {self.messages}"
                 )
             if of_states:
                 raise ValueError(

@@ -205,6 +205,7 @@ def graph_of(atoms: ase.Atoms, neighbors: Neighbors, inputs: Sequence[str] = ())
         neighbor=torch.from_numpy(neighbors.neighbor),
         edge_shift=torch.from_numpy(neighbors.crossed),
         charge=given.get("charge"),
+        spin=given.get("spin"),
         field=given.get("field"),
     )
 

@@ -21,6 +21,7 @@ from torch_sim.models.interface import ModelInterface
 from reann.data.neighbors import graph_from_atoms
 from reann.device import device_named
 from reann.graph import Graph
+from reann.interfaces.beyond import require_neighbors_alone
 from reann.potential import Ensemble, Potential, load
 
 
@@ -53,6 +54,8 @@ class Model(ModelInterface):
             potential = load(potential)
         elif potential.device != self._device:
             potential = copy.deepcopy(potential)  # the given one stays where it is
+        if potential.model.config.inputs:
+            require_neighbors_alone(potential.model, "torch-sim")
         self.potential = potential.to(self._device)
         self._dtype, self._compute_stress, self._compute_forces = dtype, compute_stress, True
 

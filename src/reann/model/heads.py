@@ -18,6 +18,7 @@ from reann.config import ModelConfig
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model.equivariant.readout import Readouts
+from reann.model.inputs import n_numbers
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.representation import Features
@@ -34,11 +35,14 @@ class EnergyHead(nn.Module):
         NN.
     reference_energies
         e_Z in eV, float64, one per element.
+    of_inputs
+        eta in eV, float64, (numbers, elements), of a model that depends on charge or spin
+        (`reann.model.inputs`).
     energy_scale
         s in eV, float64.
     """
 
-    DOUBLE: ClassVar[tuple[str, ...]] = ("reference_energies", "energy_scale")
+    DOUBLE: ClassVar[tuple[str, ...]] = ("reference_energies", "of_inputs", "energy_scale")
     """Tensors that are in float64 whatever the precision of the networks."""
     energy_scale: Tensor
 
@@ -53,16 +57,24 @@ class EnergyHead(nn.Module):
         super().__init__()
         self.readout = readout_of(config, n_elements, width, generator)
         self.reference_energies = nn.Parameter(torch.zeros(n_elements, dtype=torch.float64))
+        if config.inputs:
+            shape = n_numbers(config.inputs), n_elements
+            self.of_inputs = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("energy_scale", torch.ones((), dtype=torch.float64))
 
     def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64."""
         network = self.readout(features.standardized, atoms.counts)
         # NN_Z(0), and exactly nothing for an atom whose features are zero.
-        of_nothing = self.readout(features.of_free_atoms, [1] * len(self.reference_energies))
-        network_of_nothing = of_nothing.index_select(0, atoms.element)
+        n_elements = len(self.reference_energies)
+        of_each = [len(features.of_free_atoms) // n_elements] * n_elements
+        of_nothing = self.readout(features.of_free_atoms, of_each)
+        network_of_nothing = of_nothing.index_select(0, features.kind)
         above = (network - network_of_nothing)[:, 0].to(torch.float64)
         energies = self.reference_energies.index_select(0, atoms.element)
+        if atoms.inputs is not None:
+            eta = self.of_inputs.T.index_select(0, atoms.element)
+            energies = energies + (atoms.inputs * eta).sum(1)
         return energies + self.energy_scale * torch.where(features.is_embedded, above, 0.0)
 
 

@@ -30,18 +30,19 @@ def hidden_features(
     atoms = embedding.atoms
     own = model.heads.every()[head].readout
     features = model.recursion.features(embedding.density, atoms)
-    of_free_atoms = features.of_free_atoms
+    of_free_atoms = features.of_free_atoms.index_select(0, features.kind)
     system = torch.empty_like(graph.system)
     system[atoms.rank] = graph.system
     parts = zip(
         features.standardized.split(atoms.counts),
+        of_free_atoms.split(atoms.counts),
         features.is_embedded.split(atoms.counts),
         system.split(atoms.counts),
         strict=True,
     )
     sums = []
-    for z, (x, is_embedded, system_z) in enumerate(parts):
-        above = own.hidden(z, x) - own.hidden(z, of_free_atoms[z : z + 1])
+    for z, (x, free, is_embedded, system_z) in enumerate(parts):
+        above = own.hidden(z, x) - own.hidden(z, free)
         above = torch.where(is_embedded[:, None], above, 0.0).to(torch.float64)
         zero = above.new_zeros(graph.n_systems, above.shape[1])
         sums.append(zero.index_add(0, system_z, above))

@@ -35,6 +35,8 @@ class Neighborhood:
     """Index of the head of each atom; None: the first one."""
     field: Float[Tensor, "atoms 3"] | None = None
     """Electric field at each atom, V/Å; None: no field."""
+    inputs: Float[Tensor, "atoms numbers"] | None = None
+    """What `reann.model.inputs` makes of charge and spin; None: the model has no such inputs."""
 
     @classmethod
     def of(
@@ -47,6 +49,7 @@ class Neighborhood:
         *,
         head: Int[Tensor, " atoms"] | None = None,
         field: Float[Tensor, "atoms 3"] | None = None,
+        inputs: Float[Tensor, "atoms numbers"] | None = None,
     ) -> Neighborhood:
         """Lay out the edges of a graph.
 
@@ -65,6 +68,8 @@ class Neighborhood:
             Index of the head of each atom, in the order of the graph.
         field
             Electric field at each atom in V/Å, in the order of the graph.
+        inputs
+            Numbers of charge and spin of each atom, in the order of the graph.
         """
         n_atoms = element.shape[0]
         order = torch.argsort(element, stable=True)
@@ -93,6 +98,7 @@ class Neighborhood:
             vector=padded.view(n_atoms, n_slots, 3),
             head=None if head is None else head[order],
             field=None if field is None else field[order],
+            inputs=None if inputs is None else inputs[order],
         )
 
     def of_neighbors(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "atoms slots ..."]:

@@ -21,6 +21,7 @@ from reann.model.equivariant.readout import Readouts
 from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.heads import EnergyHead, Heads, OutputHead
 from reann.model.hosts import Host, host_of
+from reann.model.inputs import numbers_of
 from reann.model.messages import update_of
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
@@ -173,7 +174,12 @@ class Reann(nn.Module):
         edges = graph.first, graph.center, graph.neighbor
         if (field := graph.field if self.config.field else None) is not None:
             field = field[graph.system]
-        return Neighborhood.of(edges, vectors, element, n_elements, beyond, head=head, field=field)
+        inputs = None
+        if self.config.inputs:
+            inputs = numbers_of(graph, self.config.inputs)[graph.system]
+        return Neighborhood.of(
+            edges, vectors, element, n_elements, beyond, head=head, field=field, inputs=inputs
+        )
 
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements."""
@@ -217,7 +223,7 @@ class Reann(nn.Module):
     @property
     def inputs(self) -> list[str]:
         """What it asks of a structure besides its atoms and its cell."""
-        return self.config.inputs
+        return self.config.every_input
 
     @property
     def has_range(self) -> bool:

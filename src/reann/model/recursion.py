@@ -81,7 +81,8 @@ class Recursion(Representation):
         """Return what heads see: D, and D standardized, which is zero for free atoms before."""
         zero = torch.zeros_like(self.feature_mean)
         of_free_atoms = self.standardize(zero, [1] * len(zero))
-        return Features((D != 0).any(1), self.standardize(D, atoms.counts), of_free_atoms)
+        is_embedded, x = (D != 0).any(1), self.standardize(D, atoms.counts)
+        return Features(is_embedded, x, of_free_atoms, atoms.element)
 
     def standardize(
         self, features: Float[Tensor, "atoms features"], counts: list[int]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from reann.model.neighborhood import Neighborhood
@@ -18,8 +18,11 @@ class Features(NamedTuple):
     is_embedded: Bool[Tensor, " atoms"]
     """Whether anything acts on the atom; the energy of others is that of a free atom exactly."""
     standardized: Float[Tensor, "atoms features"]
-    of_free_atoms: Float[Tensor, "elements features"]
-    """Standardized."""
+    of_free_atoms: Float[Tensor, "kinds features"]
+    """Standardized, of all kinds of free atoms, those of the first element first. A kind is an
+    element, or one of several states of it that charge and spin make."""
+    kind: Int[Tensor, " atoms"]
+    """Row of `of_free_atoms` that each atom would have."""
     states: Sequence[Sequence[Tensor]] = ()
     """Of all layers, by l, (atoms, components, channels); none if no head reads them."""
 

@@ -26,6 +26,8 @@ from reann.model.state_heads import described as described_outputs
 UNITS = {"energy": ENERGY_UNIT, "length": LENGTH_UNIT}
 ENTRIES = ("elements", "cutoff", "model", "units", "precision")
 """What a header says of the model."""
+NEWER = ("inputs",)
+"""Fields that are in a header only where they are set."""
 
 
 def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
@@ -86,11 +88,20 @@ def description(model: Reann) -> dict[str, Any]:
     return {
         "elements": [chemical_symbols[z] for z in model.elements],
         "cutoff": model.cutoff,
-        "model": model.config.model_dump(mode="json"),
+        "model": _settings(model.config),
         "units": UNITS,
         "precision": str(model.dtype).removeprefix("torch."),
         "state_outputs": described_outputs(model.output_heads),
     }
+
+
+def _settings(config: ModelConfig) -> dict[str, Any]:
+    """Return the section `model`, without newer fields that are not set.
+
+    Programs in C++ and older versions read the files of models that do not need these fields.
+    """
+    settings = config.model_dump(mode="json")
+    return {name: x for name, x in settings.items() if x or name not in NEWER}
 
 
 def _refuse_unnamed(config: ModelConfig, recursion: Recursion) -> None:

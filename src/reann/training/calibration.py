@@ -37,6 +37,7 @@ def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) 
         return
     _set_radial_scale(recursion, batches)
     _set_field_scale(recursion, batches)
+    _set_input_scale(recursion, batches)
     states = [recursion.start(atoms) for atoms in batches]
     for layer in recursion.each_layer():
         seen = (recursion.prepare(atoms) for atoms in batches)
@@ -67,6 +68,16 @@ def _set_field_scale(recursion: EquivariantRecursion, batches: Sequence[Neighbor
     acting = [field[field.any(1)] for field in fields if field.any()]
     if acting:
         recursion.field_scale.copy_(1.0 / (math.sqrt(3.0) * _rms(acting)))
+
+
+def _set_input_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
+    """Set the scale of each number of charge and spin that is not zero everywhere."""
+    every = [atoms.inputs for atoms in batches if atoms.inputs is not None]
+    if not every:
+        return
+    for k, values in enumerate(torch.cat(every).T):
+        if values.any():
+            recursion.input_scale[k] = _rms([values[values != 0.0]])
 
 
 def _set_moment_scales(layer: Layer, sums: Sequence[tuple[list[Tensor], list[Tensor]]]) -> None:

@@ -105,7 +105,13 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
                 refuse_another_run(folder)
         parts = open_parts(config, folder, processes, journal.say, as_split=False, warm_start=file)
         if processes.leads:
-            check_at_start(parts.datasets(), config.model.cutoff, config.data.accept, journal.say)
+            check_at_start(
+                parts.datasets(),
+                config.model.cutoff,
+                config.data.accept,
+                journal.say,
+                config.model.inputs,
+            )
         config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
         with cpu_threads(config.run.threads or 1), saved_or_restored(folder, processes, journal):
             common = _common(config, parts, processes, device, warm_start=file is not None)

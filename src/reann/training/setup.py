@@ -28,6 +28,7 @@ from reann.model import Reann, build
 from reann.model.reann import in_precision
 from reann.training.contacts import set_repulsion
 from reann.training.distributed import World
+from reann.training.input_start import set_input_energies
 from reann.training.label_scales import label_scales
 from reann.training.loss import Loss
 from reann.training.offsets import shift_references
@@ -282,6 +283,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
             head.energy_scale.fill_(parts.scale)
             for row, z in enumerate(model.elements):
                 head.reference_energies[row] = reference.values.get(z, 0.0)
+    set_input_energies(model, parts.train, parts.references)
     set_repulsion(model, parts.train)
     set_standardization(model, parts.train, config.run.seed)
     set_output_heads(model, parts.train)

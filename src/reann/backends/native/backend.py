@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 
 from reann import native
 from reann.backends.native.compiled import Compiled, refused
+from reann.backends.native.inputs import CompiledWithInputs, at_numbers
 from reann.backends.native.outputs import unknown_heads
 from reann.backends.native.step import NativeStep
 from reann.backends.native.weights import snapshot, workspace
@@ -20,6 +21,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.hosts.embedded_density import EmbeddedDensity
+from reann.model.inputs import numbers_of
 from reann.model.messages import Directional, ScalarMessages
 from reann.model.recursion import Recursion
 from reann.model.representation import Representation
@@ -80,12 +82,14 @@ class Native(Backend):
         }
         return next((why for why, there in obstacles.items() if there), None)
 
-    def compile(self, model: Reann) -> Compiled:
+    def compile(self, model: Reann) -> Compiled | CompiledWithInputs:
         """Return a model of the caller's own."""
-        return Compiled(model)
+        return CompiledWithInputs(model) if model.config.inputs else Compiled(model)
 
-    def current(self, model: Reann) -> Compiled:
+    def current(self, model: Reann) -> Compiled | CompiledWithInputs:
         """Return one that is kept until the weights of the model change."""
+        if model.config.inputs:
+            return CompiledWithInputs(model)
         return Compiled(model, shared=True)
 
     def heat_flux(
@@ -98,6 +102,8 @@ class Native(Backend):
         UserError
             For coincident atoms, and positions that are not finite.
         """
+        if model.config.inputs:
+            model = at_numbers(model, numbers_of(graph, model.config.inputs)[0])
         system = arguments(graph, model.element_index)
         energies, flux = velocities.new_empty(graph.n_atoms), velocities.new_empty(3)
         arrays = (velocities.contiguous().numpy(), energies.numpy(), flux.numpy())

@@ -6,6 +6,7 @@ beyond the cutoff exactly. What depends on the list alone is kept until the list
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import ase
@@ -15,10 +16,12 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from reann import native
 from reann.backends.native.compiled import refused
+from reann.backends.native.inputs import at_numbers
 from reann.backends.native.outputs import quantities
 from reann.backends.native.weights import new_model
 from reann.backends.protocol import Results
-from reann.data.neighbors import checked_neighbors, graph_of
+from reann.data.neighbors import checked_neighbors, graph_of, inputs_of
+from reann.model.inputs import numbers_of_values
 from reann.quantities import is_per_atom, named
 
 if TYPE_CHECKING:
@@ -34,7 +37,12 @@ class NativeStep:
         # A copy: PyTorch moves the memory of a tensor when the potential is sent to a process.
         self.element_index = potential.model.element_index.numpy().copy()
         self.members = [member.model for member in potential.members]
-        self.models = [new_model(model) for model in self.members]
+        self.has_inputs = bool(potential.model.config.inputs)
+        if self.has_inputs:
+            self.members = [copy.deepcopy(model) for model in self.members]
+            self.of_state: dict[tuple[float, ...], list[Any]] = {}
+        else:
+            self.models = [new_model(model) for model in self.members]
         self.core, self.workspace = native.core(), native.core().Workspace()
         self.of_list = 0
 
@@ -42,9 +50,10 @@ class NativeStep:
         """Return named results; those of an ensemble are means, and standard deviations."""
         if neighbors.n_builds != self.of_list:
             self._take(atoms, neighbors)
+        models = self._models_at(atoms) if self.has_inputs else self.models
         every = [
             self._one(model, member, atoms, neighbors, names)
-            for model, member in zip(self.models, self.members, strict=True)
+            for model, member in zip(models, self.members, strict=True)
         ]
         if len(every) == 1:
             return every[0]
@@ -54,6 +63,19 @@ class NativeStep:
             found["extrapolation"] = stacked["extrapolation"].max(0)
         spreads = [name for name in stacked if named(name).has_spread]
         return found | {f"{name}_std": stacked[name].std(0, ddof=1) for name in spreads}
+
+    def _models_at(self, atoms: ase.Atoms) -> list[Any]:
+        """Return the models of the engine for charge and spin of a structure."""
+        names = self.members[0].config.inputs
+        stated = inputs_of(atoms, names)
+        of_each = {n: [float(stated.get(n, named(n).default or 0.0))] for n in names}
+        values = {n: torch.tensor(value, dtype=torch.float64) for n, value in of_each.items()}
+        with torch.no_grad():
+            x = numbers_of_values(values, torch.tensor([len(atoms)]))[0]
+            key = tuple(x.tolist())
+            if key not in self.of_state:
+                self.of_state[key] = [new_model(at_numbers(member, x)) for member in self.members]
+        return self.of_state[key]
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
         """Lay out a new list."""

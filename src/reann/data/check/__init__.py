@@ -6,6 +6,7 @@ is a function from all records to a `Finding` or nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from reann.config import DataConfig
@@ -26,6 +27,7 @@ def check_command(
     strict: bool = False,
     *,
     fit: bool = False,
+    inputs: Collection[str] | None = None,
 ) -> int:
     """Check data files, print what was found and return an exit code for scripts.
 
@@ -43,6 +45,8 @@ def check_command(
         Whether warnings count as errors.
     fit
         Whether to look for single wrong structures by a quick fit, as `survey`.
+    inputs
+        As for `survey`.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def check_command(
         read is a finding.
     """
     check_outputs({"--json": json_path}, files)
-    result = survey(files, data, cutoff, fit=fit)
+    result = survey(files, data, cutoff, fit=fit, inputs=inputs)
     show(result, Terminal())
     if json_path is not None:
         write_json(result, json_path)

@@ -17,6 +17,7 @@ from reann.data.check.arrays import labels_of, largest_forces, measure, records_
 from reann.data.check.bonds import Bonds
 from reann.data.check.energies import residuals_of_energies
 from reann.data.check.finding import Finding, accept, of_head
+from reann.data.check.inputs import unknown_inputs
 from reann.data.check.record import Record
 from reann.data.check.rules import judge
 from reann.data.check.stress_fit import StressFit
@@ -42,7 +43,11 @@ SHOWN = 3
 
 
 def check_at_start(
-    datasets: Sequence[Dataset], cutoff: float, accepted: Collection[str], say: Say
+    datasets: Sequence[Dataset],
+    cutoff: float,
+    accepted: Collection[str],
+    say: Say,
+    inputs: Collection[str] | None = None,
 ) -> None:
     """Say what the checks find in the data of a training.
 
@@ -56,13 +61,18 @@ def check_at_start(
         Names of errors that do not stop the training (`data.accept`).
     say
         Prints a line.
+    inputs
+        What the energy of the model depends on besides atoms and cell (`model.inputs`).
 
     Raises
     ------
     UserError
         If there is an error that is not accepted.
     """
-    findings = accept(quick_findings(datasets, cutoff), accepted)
+    findings = quick_findings(datasets, cutoff)
+    if inputs is not None:
+        findings += unknown_inputs({key for data in datasets for key in data.varying}, inputs)
+    findings = accept(findings, accepted)
     # Labels may be missing where the configuration says so; else reading has failed before.
     findings = [f for f in findings if f.name != "mixed-labels"]
     for f in findings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from ase.data import chemical_symbols
 from reann.config import DataConfig
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
+from reann.data.check.inputs import unknown_inputs, varying_keys
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
@@ -72,7 +73,12 @@ class Survey:
 
 
 def survey(
-    patterns: Sequence[str], data: DataConfig | None, cutoff: float, *, fit: bool = False
+    patterns: Sequence[str],
+    data: DataConfig | None,
+    cutoff: float,
+    *,
+    fit: bool = False,
+    inputs: Collection[str] | None = None,
 ) -> Survey:
     """Read all files once and check them.
 
@@ -86,6 +92,8 @@ def survey(
         Å; atoms without a neighbor within it are reported.
     fit
         Whether to read the files twice more and look for single wrong structures by a quick fit.
+    inputs
+        What the energy of the model depends on besides atoms and cell; None: no model is known.
     """
     records: list[Record] = []
     remarks: list[Remark] = []
@@ -113,6 +121,7 @@ def survey(
     for head, evidence in (heads or {"": _Evidence(cutoff)}).items():
         found = evidence.judge()
         findings += [of_head(f, head) for f in found] if len(heads) > 1 else found
+    findings += unknown_inputs(varying_keys(records), inputs)
     if fit and records:
         elements = sorted({z for r in records for z, _ in r.composition})
         findings += fit_findings(patterns, readings, cutoff, elements)

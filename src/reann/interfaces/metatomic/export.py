@@ -14,6 +14,7 @@ from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, Mo
 from metatomic_ase import MetatomicCalculator
 from numpy.typing import NDArray
 
+from reann.interfaces.beyond import require_neighbors_alone
 from reann.interfaces.metatomic.model import recorded
 from reann.interfaces.parity import Difference, checked, not_computed
 from reann.model_file import model_file
@@ -44,6 +45,7 @@ def export(
     check_folder(folder)
     model = model_file(model)
     potential = load(model)
+    require_neighbors_alone(potential.model, "metatomic", str(model))
     atoms, origin = read_start(start)
     with at_start(origin):
         expected = potential.predict(atoms, ["energy", "forces"])

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from reann.config import ModelConfig
 from reann.model.equivariant.basis import COMPONENTS, RADIAL_BASES, angular, solid
 from reann.model.equivariant.layer import MATRIX, Layer, Seen, State
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS
+from reann.model.inputs import n_numbers
 from reann.model.neighborhood import Neighborhood
 from reann.model.representation import Features, Representation
 from reann.model.roles import Role
@@ -31,15 +32,21 @@ class EquivariantRecursion(Representation):
         c, (elements, channels).
     radial_scale
         Factor of the radial basis, (): its root mean square over the neighbors is one at the start.
+    of_inputs
+        w, (numbers, elements, channels), of a model that depends on charge or spin
+        (`reann.model.inputs`).
+    input_scale
+        s, (numbers,): the root mean square of each number in the training, of those not zero.
     field_scale
         Factor of the electric field, Å/V, (): one over its root mean square in the training.
     layers
         Layers t = 0 .. T.
     """
 
-    ROLES: ClassVar[dict[str, Role]] = {"embedding": MATRIX}
+    ROLES: ClassVar[dict[str, Role]] = {"embedding": MATRIX, "of_inputs": MATRIX}
     radial_scale: Tensor
     field_scale: Tensor
+    input_scale: Tensor
 
     def __init__(
         self,
@@ -57,6 +64,10 @@ class EquivariantRecursion(Representation):
         self.register_buffer("radial_scale", torch.ones(()))
         if config.field:
             self.register_buffer("field_scale", torch.ones(()))
+        if config.inputs:
+            shape = n_numbers(config.inputs), n_elements, config.channels
+            self.of_inputs = nn.Parameter(torch.randn(shape, generator=generator))
+            self.register_buffer("input_scale", torch.ones(shape[0]))
         self.layers = nn.ModuleList(
             Layer(config, n_elements, t, mean_neighbors=mean_neighbors, generator=generator)
             for t in range(config.n_recursions + 1)
@@ -113,13 +124,34 @@ class EquivariantRecursion(Representation):
         return solid(self.field_scale * atoms.field.to(self.dtype), min(self.l_max, 2))
 
     def start(self, atoms: Neighborhood) -> State:
-        """Return h^0 = c_Z."""
-        return [self.embedding.index_select(0, atoms.element)[:, None]]
+        """Return h^0, which is c_Z without inputs."""
+        own = self.embedding.index_select(0, atoms.element)
+        if atoms.inputs is not None:
+            own = own + self.shift(atoms.inputs, atoms.element)
+        return [own[:, None]]
 
-    def of_free_atoms(self) -> Float[Tensor, "elements features"]:
-        """Return x^(0) .. x^(T) of an atom of each element without neighbors: no moments."""
-        counts, h = [1] * len(self.embedding), [self.embedding[:, None]]
-        shapes = [(len(counts), n, h[0].shape[2]) for n in COMPONENTS[: self.l_max + 1]]
+    def shift(
+        self, inputs: Float[Tensor, "atoms numbers"], element: Int[Tensor, " atoms"]
+    ) -> Float[Tensor, "atoms channels"]:
+        """Return what the numbers of charge and spin add to c_Z."""
+        x = inputs.to(self.dtype) / self.input_scale
+        return (x.T[:, :, None] * self.of_inputs.index_select(1, element)).sum(0)
+
+    def of_free_atoms(
+        self, states: Float[Tensor, "states numbers"] | None = None
+    ) -> Float[Tensor, "kinds features"]:
+        """Return x^(0) .. x^(T) of an atom of each element without neighbors: no moments.
+
+        With numbers of charge and spin, one row for each of them behind each other, element by
+        element.
+        """
+        n_elements, c = len(self.embedding), self.embedding
+        counts = [1 if states is None else len(states)] * n_elements
+        if states is not None:
+            element = torch.arange(n_elements, device=c.device).repeat_interleave(len(states))
+            c = c.index_select(0, element) + self.shift(states.repeat(n_elements, 1), element)
+        h = [c[:, None]]
+        shapes = [(len(c), n, c.shape[1]) for n in COMPONENTS[: self.l_max + 1]]
         zero = [self.embedding.new_zeros(shape) for shape in shapes]
         every_x = []
         for layer in self.each_layer():
@@ -132,4 +164,8 @@ class EquivariantRecursion(Representation):
         is_embedded = (atoms.vector.square().sum(-1) < self.cutoff**2).any(1)
         if atoms.field is not None:  # it polarizes free atoms, too
             is_embedded = torch.ones_like(is_embedded)
-        return Features(is_embedded, D, self.of_free_atoms())
+        if atoms.inputs is None:
+            return Features(is_embedded, D, self.of_free_atoms(), atoms.element)
+        states, state = torch.unique(atoms.inputs, dim=0, return_inverse=True)
+        kind = atoms.element * len(states) + state
+        return Features(is_embedded, D, self.of_free_atoms(states), kind)

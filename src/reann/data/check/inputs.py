@@ -1,0 +1,49 @@
+"""Total charge and spin that differ among the structures, and a model that does not know them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from reann.data.check.finding import Finding
+from reann.data.check.record import Record
+from reann.data.conditions import varying
+from reann.data.names import names_of
+from reann.quantities import named
+
+OF_THE_ENERGY = ("charge", "spin")
+"""Inputs that the energy of a model may depend on (`model.inputs`)."""
+
+
+def varying_keys(records: Sequence[Record]) -> list[str]:
+    """Return the keys of charge, spin and the like that differ among structures."""
+    first = records[0].conditions if records else ()
+    others = {r.conditions for r in records} - {first}
+    return sorted({name for other in others for name in varying(first, other)})
+
+
+def unknown_inputs(keys: Iterable[str], known: Collection[str] | None) -> list[Finding]:
+    """Return which inputs differ among the structures, and are not known to the model.
+
+    Parameters
+    ----------
+    keys
+        Keys whose values differ among the structures.
+    known
+        `model.inputs`; None: the model is not known, so that only a decision is needed.
+    """
+    keys = list(keys)
+    found = []
+    for name in OF_THE_ENERGY:
+        of_input = names_of(name, keys)
+        if not of_input or name in (known or ()):
+            continue
+        quoted = ", ".join(f"'{key}'" for key in of_input)
+        message = f"the {named(name).about} ({quoted}) differs among the structures"
+        if known is not None:
+            message += ", and the energy of the model does not depend on it"
+        fix = (
+            f"Add it to the model: `model: {{inputs: [{name}]}}`, or train on one value at a time."
+        )
+        severity = "warning" if known is None else "error"
+        found.append(Finding(f"varying-{name}", severity, message, fix))
+    return found

@@ -1,0 +1,18 @@
+"""Models whose energies are more than sums over the neighbors of atoms, and who computes them."""
+
+from __future__ import annotations
+
+from reann.errors import UserError
+from reann.model import Reann
+
+
+def require_neighbors_alone(model: Reann, program: str, where: str = "") -> None:
+    """Raise `UserError` for a model that needs more than what a program gives it of a structure."""
+    inputs = model.config.inputs
+    if inputs:
+        raise UserError(
+            f"{program} does not know {' and '.join(inputs)} of a structure, on which the energy of"
+            " this potential depends.",
+            where,
+            "Compute with the calculator of ASE, `reann md` or `reann relax`.",
+        )

@@ -1,0 +1,148 @@
+"""Charge and spin as inputs of the energy: several energies of one geometry, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+import torch
+
+from models import CUTOFF, random_atoms, random_model
+from reann import native, properties
+from reann.backends import choice
+from reann.config import Config, ModelConfig
+from reann.data.check import survey
+from reann.data.check.quick import check_at_start
+from reann.data.dataset import open_dataset
+from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.interfaces.ase import Calculator
+from reann.interfaces.lammps.export import export
+from reann.model import Reann
+from reann.potential import Potential, load
+
+FREE, PERIODIC = (False,) * 3, (True,) * 3
+STATES = [(-1, 2), (0, 1), (1, 2), (0, 3), (2, 1)]
+NAMES = ["energy", "energies", "forces", "virial"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Reann:
+    inputs = ["charge", "spin"]
+    return random_model(messages="equivariant", inputs=inputs, l_max=2, n_recursions=1)
+
+
+def graph_of(atoms: ase.Atoms, charge: float = 0, spin: float = 1) -> Graph:
+    atoms.info |= {"charge": charge, "spin": spin}
+    return graph_from_atoms(atoms, CUTOFF, inputs=["charge", "spin"])
+
+
+def energy(model: Reann, atoms: ase.Atoms, charge: float = 0, spin: float = 1) -> float:
+    graph = graph_of(atoms, charge, spin)
+    return properties.evaluate(model, graph, ["energy"])["energy"].item()
+
+
+def test_one_geometry_has_an_energy_for_each_state(model: Reann) -> None:
+    energies = [energy(model, random_atoms(1, 6, FREE), *state) for state in STATES]
+    assert np.diff(np.sort(energies)).min() > 1e-5
+
+
+def test_what_is_not_stated_is_a_neutral_singlet(model: Reann) -> None:
+    atoms = random_atoms(1, 6, FREE)
+    graph = graph_from_atoms(atoms, CUTOFF)
+    silent = properties.evaluate(model, graph, ["energy"])["energy"].item()
+    assert silent == energy(model, atoms, 0, 1)
+
+
+def test_copies_with_copied_charges_and_unpaired_electrons_add_up(model: Reann) -> None:
+    atoms = random_atoms(2, 5, PERIODIC)
+    one, two = energy(model, atoms, 1, 2), energy(model, atoms * (2, 1, 1), 2, 3)
+    assert two == pytest.approx(2 * one, abs=1e-9)
+
+
+@pytest.mark.parametrize(("charge", "spin"), STATES)
+def test_a_free_ion_has_its_reference_energy(model: Reann, charge: int, spin: int) -> None:
+    head = model.heads.first
+    x = torch.tensor([max(charge, 0), max(-charge, 0), spin - 1], dtype=torch.float64)
+    expected = head.reference_energies[1] + x @ head.of_inputs[:, 1]
+    assert energy(model, ase.Atoms("C"), charge, spin) == expected.item()
+
+
+def test_the_energy_of_an_ion_goes_to_that_of_free_atoms_at_the_cutoff(model: Reann) -> None:
+    near = [ase.Atoms("C2", [[0, 0, 0], [CUTOFF + d, 0, 0]]) for d in (-1e-4, 1e-4)]
+    inside, outside = (energy(model, atoms, 1, 2) for atoms in near)
+    assert inside == pytest.approx(outside, abs=1e-9)
+
+
+def test_forces_are_derivatives_of_the_energy(model: Reann) -> None:
+    atoms, h = random_atoms(3, 5, PERIODIC), 1e-4
+    forces = properties.evaluate(model, graph_of(atoms, -1, 2), ["forces"])["forces"]
+    moved = [atoms.copy() for _ in "12"]
+    for sign, one in zip((1, -1), moved, strict=True):
+        one.positions[2, 1] += sign * h
+    up, down = (energy(model, one, -1, 2) for one in moved)
+    assert -(up - down) / (2 * h) == pytest.approx(forces[2, 1].item(), rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.skipif(not native.available(), reason="no native engine")
+def test_the_native_engine_computes_mixed_states_and_their_gradients(model: Reann) -> None:
+    atoms = [random_atoms(i, 5, (FREE, PERIODIC)[i % 2]) for i in range(len(STATES))]
+    graphs = [graph_of(a, *state) for a, state in zip(atoms, STATES, strict=True)]
+    graph = Graph.batch([*graphs, graph_of(random_atoms(9, 5, FREE), *STATES[0])])
+    found = {}
+    for engine in ("torch", "native"):
+        model.zero_grad()
+        results = choice.evaluate(model, graph, NAMES, create_graph=True, engine=engine)
+        sum((x * (1 + x)).sum() for x in results.values()).backward()
+        found[engine] = [results[n] for n in NAMES] + [p.grad.clone() for p in model.parameters()]
+    for exact, ours in zip(*found.values(), strict=True):
+        torch.testing.assert_close(ours, exact, rtol=1e-8, atol=1e-8 * exact.abs().max().item())
+
+
+def test_a_calculator_follows_the_charge(model: Reann, tmp_path: Path) -> None:
+    Potential(model).save(tmp_path / "model.reann")
+    atoms = random_atoms(4, 5, FREE)
+    for charge in (0, 1, -1):
+        atoms.info |= {"charge": charge, "spin": 1}
+        atoms.calc = atoms.calc or Calculator(load(tmp_path / "model.reann"))
+        assert atoms.get_potential_energy() == pytest.approx(energy(model, atoms, charge), abs=1e-8)
+
+
+def test_a_multiplicity_below_one_is_an_error(model: Reann) -> None:
+    with pytest.raises(UserError, match="at least 1"):
+        energy(model, random_atoms(1, 4, FREE), 0, 0)
+
+
+def test_other_messages_have_no_inputs() -> None:
+    with pytest.raises(ValueError, match="need equivariant messages"):
+        ModelConfig(preset="density", inputs=["charge"])
+
+
+def test_varying_charges_need_a_model_that_knows_them(tmp_path: Path) -> None:
+    atoms = [random_atoms(i, 4, FREE) for i in range(4)]
+    for i, one in enumerate(atoms):
+        one.info |= {"total_charge": i % 2, "energy": -1.0 * i}
+    path = str(tmp_path / "ions.xyz")
+    ase.io.write(path, atoms, format="extxyz")
+    severities = {}
+    for inputs in (None, [], ["charge"]):
+        found = {f.name: f.severity for f in survey([path], None, 5.0, inputs=inputs).findings}
+        severities[str(inputs)] = found.get("varying-charge")
+    assert severities == {"None": "warning", "[]": "error", "['charge']": None}
+    config = Config.model_validate({"data": {"train": path, "missing": "allow"}})
+    dataset = open_dataset(path, config.data, 5.0, tmp_path / "cache")
+    with pytest.raises(UserError, match="varying-charge"):
+        check_at_start([dataset], 5.0, [], lambda _: None, [])
+    check_at_start([dataset], 5.0, ["varying-charge"], lambda _: None, [])
+    check_at_start([dataset], 5.0, [], lambda _: None, ["charge"])
+
+
+def test_programs_that_know_no_charge_refuse_such_a_potential(model: Reann, tmp_path: Path) -> None:
+    Potential(model).save(tmp_path / "model.reann")
+    ase.io.write(tmp_path / "start.xyz", random_atoms(1, 4, FREE), format="extxyz")
+    with pytest.raises(UserError, match="LAMMPS does not know charge and spin"):
+        export(tmp_path / "model.reann", tmp_path / "start.xyz", tmp_path / "out")
