@@ -1,4 +1,4 @@
-"""What the recursion buys: one command per figure.
+"""What the recursion adds: one command per figure.
 
     python benchmarks/claims.py degenerate
     python benchmarks/claims.py chains

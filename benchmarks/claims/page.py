@@ -1,4 +1,4 @@
-"""Tables and figures of the page "What the recursion buys", from `results/claims/`.
+"""Tables and figures of the page "What the recursion adds", from `results/claims/`.
 
 python benchmarks/claims/page.py
 """
@@ -104,10 +104,10 @@ def manifold(rows: list[Row]) -> str:
         note = ", ".join(filter(None, (what, case.control, "all atoms" * (case.readout == "all"))))
         cells = [spread(r[key] for r in own) for key in ("degenerate", "train", "test")]
         body.append([case.host, str(case.t), graph, note, *cells, str(own[0]["parameters"])])
-    head = ["host", "T", "neighbors", "", "degenerate pairs", "all of training", "held out"]
-    floor = f"Energies in eV, {len({r['seed'] for r in rows})} seeds. Their deviation is "
-    floor += f"{rows[0]['deviation']:.1f}, the floor of what sees distances and angles at the "
-    floor += f"carbon only is {rows[0]['floor']:.2f} on the degenerate pairs."
+    head = ["host", "T", "neighbors", "variant", "degenerate pairs", "training set", "held out"]
+    floor = f"Energies in eV, {len({r['seed'] for r in rows})} seeds. Their standard deviation is "
+    floor += f"{rows[0]['deviation']:.1f}, the lower bound for descriptors of distances and angles "
+    floor += f"at the carbon atom is {rows[0]['floor']:.2f} on the degenerate pairs."
     return table([*head, "parameters"], body) + f"\n\n{floor}"
 
 
@@ -126,7 +126,7 @@ def curves(rows: list[Row]) -> str:
         parameters = [r["parameters"] for r in matching(rows, case=case)]
         if parameters:
             body.append([case, *cells, str(parameters[0])])
-    return table(["forces, meV/Å / energy, meV", *map(str, SIZES), "parameters"], body)
+    return table(["RMSE of forces, meV/Å / energy, meV", *map(str, SIZES), "parameters"], body)
 
 
 def water(rows: list[Row]) -> str:
@@ -140,7 +140,7 @@ def water(rows: list[Row]) -> str:
             time = f" ({min(r['us_per_atom'] for r in own):.1f} µs)" if own else ""
             cells.append(error + time)
         body.append([f"T = {t}" + (f", {messages}" if t else ""), *cells])
-    return table(["forces, meV/Å (time per atom)", *(f"{c:g} Å" for c in CUTOFFS)], body)
+    return table(["forces RMSE, meV/Å (time per atom)", *(f"{c:g} Å" for c in CUTOFFS)], body)
 
 
 def cost(rows: list[Row]) -> str:

@@ -1,4 +1,4 @@
-"""Figures of the page "What the recursion buys"."""
+"""Figures of the page "What the recursion adds"."""
 
 from __future__ import annotations
 

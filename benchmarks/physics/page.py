@@ -30,7 +30,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def dimers(found: Found) -> str:
     """Return minima of the dimers, and where the potential turns attractive again."""
     head = ["pair", "training, Å", "DFT: r, Å", "E, eV", "potential: r, Å", "E, eV"]
-    head += ["attracts again below, Å", "points that extrapolate"]
+    head += ["attractive again below, Å", "extrapolating points"]
     rows = []
     for pair, c in found["pairs"].items():
         trained = "none" if c["training_A"] is None else _range(c["training_A"], 2)
@@ -56,13 +56,18 @@ def bond(found: Found) -> str:
         for r in wanted
     ]  # fmt: skip
     text = f"Relaxed: {b['equilibrium_A']:.3f} Å; training: {_range(b['training_A'], 2)} Å."
-    return table(["O-H, Å", "E, eV", "atoms that extrapolate"], rows) + f"\n\n{text}"
+    return table(["O-H, Å", "E, eV", "extrapolating atoms"], rows) + f"\n\n{text}"
 
 
 def modes(found: Found) -> str:
     """Return wavenumbers and errors along the scans."""
-    head = ["scan", "DFT curvature, cm⁻¹", "potential", "nearest mode, cm⁻¹", "overlap"]
-    head += ["frames", "RMSE, meV (frames)", "in the training's energies", "none extrapolates"]
+    head = ["scan", "DFT curvature, cm⁻¹", "potential curvature", "nearest mode, cm⁻¹", "overlap"]
+    head += [
+        "structures",
+        "RMSE, meV: all",
+        "within the training energies",
+        "without extrapolation",
+    ]
     rows = []
     for name, s in found["scans"].items():
         errors = [
@@ -115,8 +120,8 @@ def frames(found: Found) -> str:
     """Return in sentences which strained cells were fitted."""
     return " ".join(
         f"{NAMES[name]}: {c['n_frames']} of {c['n_labeled']} cells, largest force on an ion "
-        f"{_range(c['largest_forces_eV_per_A'], 2)} eV/Å, {c['dft']['residual']:.2f} GPa left by "
-        f"the fit to DFT, error of the potential's stress {c['stress_rmse_GPa']:.2f} GPa (RMSE)."
+        f"{_range(c['largest_forces_eV_per_A'], 2)} eV/Å, {c['dft']['residual']:.2f} GPa residual "
+        f"of the fit to DFT, error of the potential's stress {c['stress_rmse_GPa']:.2f} GPa (RMSE)."
         for name, c in ((name, found[name]) for name in NAMES)
     )
 
@@ -139,15 +144,16 @@ def diffusion(found: Found) -> str:
     outside = found["extrapolating"]
     return (
         f"D(O) = {mean:.3f} ± {error:.3f} Å²/ps (blocks {blocks}) at {t:.1f} ± {dt:.1f} K; "
-        f"1 Å²/ps is 10⁻⁴ cm²/s. Of the atoms {100 * outside['mean']:.2f} % extrapolate on "
-        f"average, {100 * outside['largest']:.2f} % at most."
+        "1 Å²/ps is 10⁻⁴ cm²/s. "
+        f"On average {100 * outside['mean']:.2f} % of the atoms extrapolate, "
+        f"at most {100 * outside['largest']:.2f} %."
     )
 
 
 def surface(found: Found) -> str:
     """Return drift, fluctuation and extrapolation of every trajectory."""
-    head = ["frame", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom", "temperature, K"]
-    head += ["looks with extrapolation", "atoms at most", "elements"]
+    head = ["structure", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom", "temperature, K"]
+    head += ["checks with extrapolation", "most atoms at once", "elements"]
     rows = []
     for t in found["trajectories"]:
         mean, low, high = t["temperature_K"]
@@ -163,7 +169,7 @@ def surface(found: Found) -> str:
 
 def models(every: dict[str, Found]) -> str:
     """Return which potentials were asked, and how accurate they are."""
-    head = ["potential", "epochs", "E, meV/atom", "F, meV/Å", "file (SHA-256)"]
+    head = ["potential", "epochs", "energy RMSE, meV/atom", "forces RMSE, meV/Å", "file (SHA-256)"]
     known = {name: m for found in every.values() for name, m in found["models"].items()}
     rows = [
         [name, str(m["epoch"]), f"{m['valid']['energy_rmse_meV_per_atom']:.2f}",

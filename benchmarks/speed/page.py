@@ -1,4 +1,4 @@
-"""Tables and plot of the page "How fast, and why", from `results/`.
+"""Tables and plot of the page "Speed", from `results/`.
 
     python benchmarks/speed/page.py
 
@@ -36,6 +36,12 @@ def per_call(_block: Block, timing: dict[str, Any], _first: dict[str, Any]) -> s
     return _number(1e6 * timing["seconds"])
 
 
+def relative_time(block: Block, timing: dict[str, Any], first: dict[str, Any]) -> str:
+    """Time relative to the first of the block."""
+    quiet = block["load_of_others"] <= BUSY
+    return _number(timing["seconds"] / first["seconds"]) if quiet else "–"
+
+
 def speed(block: Block, timing: dict[str, Any], first: dict[str, Any]) -> str:
     """How many times as fast as the first of the block."""
     quiet = block["load_of_others"] <= BUSY
@@ -63,25 +69,25 @@ def found(name: str, factor: float = 1.0, digits: int = 3) -> Cell:
 
 
 COLUMNS: dict[str, dict[str, Cell]] = {
-    "inference": {"µs/atom": per_atom, "× original": speed},
-    "lists": {"µs/atom": per_atom, "× first row": speed},
+    "inference": {"µs/atom": per_atom, "speed / original": speed},
+    "lists": {"µs/atom": per_atom, "speed / first row": speed},
     "trajectory": {
         "s per 1000 steps": lambda _b, t, _f: _number(t["seconds"]),
-        "× first row": speed,
+        "speed / first row": speed,
         "mean temperature, K": found("temperature"),
     },
     "step": {"µs": per_call, "step / engine alone": step_ratio},
-    "methane": {"µs per call": per_call, "× original": speed},
+    "methane": {"µs per call": per_call, "speed / original": speed},
     "training": {"µs/atom": lambda b, t, f: per_atom(b, t | {"seconds": t["seconds"] / 4}, f),
-                 "× original": speed, "peak memory, MB": memory},
-    "others": {"µs/atom": per_atom, "× first row": speed},
+                 "speed / original": speed, "peak memory, MB": memory},
+    "others": {"µs/atom": per_atom, "time / first row": relative_time},
     "epoch": {"s per epoch": found("epoch_seconds"), "loading and metrics, %": found("share", 100)},
 }  # fmt: skip
 
 
 def table(blocks: Iterable[Block], columns: dict[str, Cell]) -> str:
     """Return a row for every timing of every block."""
-    head = ["structure", "threads", "peer", "task", *columns]
+    head = ["structure", "threads", "program", "task", *columns]
     rows = [f"| {' | '.join(head)} |", "| --- | --: | --- | --- |" + " --: |" * len(columns)]
     for block in blocks:
         first = block["timings"][0]

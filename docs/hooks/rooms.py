@@ -1,4 +1,4 @@
-"""The diagram of the rooms of the package, drawn from its imports."""
+"""The diagram of the folders of the package, drawn from its imports."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def layers() -> list[list[str]]:
 
 def table() -> str:
     """Return the rooms with their sizes and what they import."""
-    lines = ["| room | modules | lines | imports |", "| --- | --- | --- | --- |"]
+    lines = ["| folder | modules | lines | imports |", "| --- | --- | --- | --- |"]
     graph, files = imports(), rooms()
     for layer in layers():
         for room in layer:
@@ -91,7 +91,7 @@ def diagram() -> str:
         span = len(layer) * BOX + (len(layer) - 1) * GAP
         for x, room in enumerate(layer):
             place[room] = (WIDTH - span) / 2 + x * (BOX + GAP), 10 + y * HEIGHT
-    about = "Rooms of the package in layers; a room imports from layers below"
+    about = "Folders of the package in layers; a folder imports from layers below"
     size = f"0 0 {WIDTH} {len(stack) * HEIGHT}"
     parts = [f'<svg viewBox="{size}" role="img" class="rooms" aria-label="{about}">']
     for room, used in graph.items():
