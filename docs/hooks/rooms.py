@@ -16,6 +16,7 @@ OTHERS = {
     "__main__": "cli",
     "flux": "potential",
     "potential": "potential",
+    "prediction": "potential",
     "properties": "model",
     "response": "model",
 }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,20 @@ from torch import Tensor
 from reann import checkpoint
 from reann.backends import choice
 from reann.backends.choice import Engine
-from reann.data.neighbors import graph_from_atoms
+from reann.calibration import Calibration
 from reann.device import memory_advice
 from reann.elements import check_elements
 from reann.errors import UserError, listed
 from reann.graph import Graph
 from reann.model import Reann
+from reann.model.last_layer import last_layer, set_last_layer
 from reann.model.restore import check_finite, description, restore
 from reann.model_file import model_file
-from reann.quantities import is_per_atom, labels, named
+from reann.prediction import DEFAULT_PROPERTIES, Prediction, calibrate, predict
+from reann.quantities import labels, named
+from reann.torch_state import differentiable
 
 KIND = "potential"
-DEFAULT_PROPERTIES = ("energy", "forces")
-
-Prediction = dict[str, Any]
 
 
 class Potential:
@@ -73,6 +74,38 @@ class Potential:
         """Where the model is."""
         return self.model.element_index.device
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What gives it an uncertainty: draws of its last layer, and factors; None without."""
+        return Calibration.of(self.metadata, "last layer")
+
+    @differentiable()
+    def with_uncertainty(self) -> Ensemble:
+        """Return an ensemble of draws of the last layer, whose spread is calibrated.
+
+        It is used and saved as any other ensemble; its mean is this potential, and it costs as much
+        as it has members.
+
+        Raises
+        ------
+        UserError
+            If the potential is not calibrated.
+        """
+        if (calibration := self.calibration) is None:
+            raise UserError(
+                "This potential has no uncertainty: it is not calibrated.",
+                fix="Calibrate it: `reann calibrate MODEL --data VALID --training TRAIN`.",
+            )
+        weights = last_layer(self.model)
+        of_draws = calibration.model_copy(update={"kind": "ensemble", "draws": ""})
+        metadata = self.metadata | of_draws.metadata()
+        members = []
+        for change in torch.from_numpy(calibration.drawn(weights.numel())):
+            model = copy.deepcopy(self.model)
+            set_last_layer(model, weights + change.view_as(weights).to(weights.device))
+            members.append(Potential(model, metadata))
+        return Ensemble(members)
+
     def to(self, device: torch.device | str) -> Potential:
         """Move the model to a device."""
         self.model.to(device)
@@ -83,8 +116,12 @@ class Potential:
         atoms: Atoms | Sequence[Atoms],
         names: Iterable[str] = DEFAULT_PROPERTIES,
         engine: Engine = "auto",
+        *,
+        spread: bool = True,
     ) -> Prediction | list[Prediction]:
         """Return properties of one structure, or of each of several, as numpy arrays.
+
+        A calibrated potential also gives `energy_std`, `forces_std` and `stress_std`.
 
         Parameters
         ----------
@@ -96,6 +133,9 @@ class Potential:
             `atoms.info`: `charge` in e, `field` in V/Å.
         engine
             `native`, `torch`, `auto` (native where it can), or a backend; see `reann.backends`.
+        spread
+            Whether a calibrated potential gives standard deviations: each draw of the last layer
+            takes as long as the prediction itself.
 
         Raises
         ------
@@ -104,12 +144,13 @@ class Potential:
             of a model without energy, and stress of a structure that is not periodic in three
             dimensions.
         """
-        return predict(self, atoms, names, engine)
+        draws = self.with_uncertainty() if spread and self.calibration is not None else None
+        return predict(self, atoms, names, engine, draws)
 
     def evaluate(
         self, graph: Graph, names: Iterable[str], engine: Engine = "auto"
     ) -> dict[str, Tensor]:
-        """Return properties of a batch as tensors; see `reann.properties`.
+        """Return properties of a batch as tensors, no uncertainties; see `reann.properties`.
 
         Raises
         ------
@@ -155,6 +196,12 @@ class Ensemble:
         return self.members[0].metadata
 
     @property
+    def calibration(self) -> Calibration | None:
+        """Factors of its standard deviations; None if it is not calibrated with these members."""
+        found = Calibration.of(self.metadata, "ensemble")
+        return found if found is not None and found.number == len(self.members) else None
+
+    @property
     def elements(self) -> list[str]:
         """Symbols of the elements that the potentials know."""
         return self.members[0].elements
@@ -190,14 +237,19 @@ class Ensemble:
         atoms: Atoms | Sequence[Atoms],
         names: Iterable[str] = DEFAULT_PROPERTIES,
         engine: Engine = "auto",
+        *,
+        spread: bool = True,
     ) -> Prediction | list[Prediction]:
         """Return the mean of each property, and `energy_std`, `forces_std`, `stress_std`."""
-        return predict(self, atoms, names, engine)
+        return predict(self, atoms, names, engine, self if spread else None)
 
     def evaluate(
         self, graph: Graph, names: Iterable[str], engine: Engine = "auto"
     ) -> dict[str, Tensor]:
-        """Return means of a batch, the largest extrapolation, and standard deviations (n - 1)."""
+        """Return means of a batch, the largest extrapolation, and standard deviations (n - 1).
+
+        Standard deviations are calibrated where the ensemble is.
+        """
         names = list(names)
         every = [member.evaluate(graph, names, engine) for member in self.members]
         stacked = {name: torch.stack([one[name] for one in every]) for name in every[0]}
@@ -205,43 +257,13 @@ class Ensemble:
         if len(self.members) > 1:
             spreads = [name for name in stacked if named(name).has_spread]
             mean |= {f"{name}_std": stacked[name].std(0) for name in spreads}
+            if (calibration := self.calibration) is not None:
+                calibrate(mean, calibration, graph)
         return mean
 
     def save(self, path: str | Path) -> None:
         """Write all members to one `.reann` file."""
         save(Path(path), self)
-
-
-def predict(
-    potential: Potential | Ensemble,
-    atoms: Atoms | Sequence[Atoms],
-    names: Iterable[str],
-    engine: Engine = "auto",
-) -> Prediction | list[Prediction]:
-    """Predict one structure or each of several; see `Potential.predict`."""
-    names = list(names)
-    if not isinstance(atoms, Atoms):
-        return [predict_one(potential, one, names, engine) for one in atoms]
-    return predict_one(potential, atoms, names, engine)
-
-
-def predict_one(
-    potential: Potential | Ensemble, atoms: Atoms, names: list[str], engine: Engine = "auto"
-) -> Prediction:
-    """Predict one structure."""
-    check_elements(potential.model.elements, atoms.numbers)
-    if "stress" in names and not atoms.pbc.all():
-        raise UserError(
-            "Stress is defined for structures that are periodic in three dimensions.",
-            f"pbc is {atoms.pbc.tolist()}",
-            "Ask for `virial` (eV), which every structure has.",
-        )
-    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs)
-    graph = graph.to(potential.device)
-    return {
-        name: value.cpu().numpy() if is_per_atom(name) else value.cpu().numpy()[0].copy()
-        for name, value in potential.evaluate(graph, names, engine).items()
-    }
 
 
 def labels_of(model: Reann) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from reann.cli import data, export, lammps, spectrum, train, use
+from reann.cli import choose, data, export, lammps, spectrum, train, use
 from reann.cli.group import Verbs
 from reann.terminal import replace_unknown_characters
 
@@ -27,6 +27,7 @@ PANELS = {
         export.export,
         lammps.lammps,
     ),
+    "Uncertainty": (choose.calibrate, choose.select),
     "Data and files": (data.check, data.convert, data.info),
 }
 """The verbs under the headings of the help."""

@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 from rich.table import Table
 
+from reann.calibration import RECORD as UNCERTAINTY
+from reann.calibration import Calibration
 from reann.checkpoint import read_header
 from reann.config import Config
 from reann.config.presets import describe_preset
@@ -80,7 +82,22 @@ def model_lines(path: Path) -> Iterator[Line]:
         yield from reference_energies(potential)
     else:
         yield "energy", "none"
+    if (calibration := potential.calibration) is not None:
+        yield "uncertainty", described(calibration)
     yield from provenance(potential.metadata)
+
+
+def described(calibration: Calibration) -> str:
+    """Return where an uncertainty comes from, and what it is worth."""
+    source = {"last layer": "draws of the last layer", "ensemble": "members"}[calibration.kind]
+    n = counted(calibration.structures, "structure")
+    lines = [f"{calibration.number} {source}, calibrated on {n}"]
+    for name, scale in calibration.scales().items():
+        covered = [
+            f"{measured:g} % within the {p} % bound" for p, measured in scale.coverage.items()
+        ]
+        lines.append(f"{name}: {', '.join(covered[1:])}" if covered else name)
+    return "\n".join(lines)
 
 
 def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
@@ -120,7 +137,7 @@ def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
 def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
     """Give everything else that was written into the file."""
     for name, value in metadata.items():
-        if name.startswith("reference_energies") or name == RECORD:
+        if name.startswith("reference_energies") or name in (RECORD, UNCERTAINTY):
             continue
         if isinstance(value, Mapping):
             if name == "settings":

@@ -77,7 +77,9 @@ MostExtrapolating = Annotated[
 ]
 LargestSpread = Annotated[
     float | None,
-    typer.Option(help="eV/Å; stop when members of an ensemble disagree more on a force."),
+    typer.Option(
+        help="eV/Å; stop when a force is more uncertain: of an ensemble, or a calibrated potential."
+    ),
 ]
 WrittenOutputs = Annotated[
     list[str] | None,

@@ -28,6 +28,8 @@ class RunConfig(Section):
     CPUs, where it is installed."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Threads of the CPU; by default as many cores as the neighbor pairs of a step keep busy."""
+    uncertainty: bool = True
+    """Whether the potential gets an uncertainty at the end, measured on the validation set."""
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
     """Where metrics are sent besides `log.csv`."""
     checkpoint_minutes: NonNegative = 10.0

@@ -61,6 +61,9 @@ class Calculator(ase_calculator.Calculator):
     device
         `cpu`, `cuda`, or `auto`: a GPU if there is one. By default a loaded potential computes
         where it is, and a file is read to the CPU. A given potential is never moved.
+    uncertainty
+        Whether a calibrated potential gives `energy_std`, `forces_std` and `stress_std` as an
+        ensemble does. It takes as many times longer as the potential has draws of its last layer.
 
     Raises
     ------
@@ -80,6 +83,8 @@ class Calculator(ase_calculator.Calculator):
         skin: float = 0.5,
         precision: str | None = None,
         device: str | None = None,
+        *,
+        uncertainty: bool = False,
     ) -> None:
         super().__init__()
         choice.check(engine)
@@ -89,6 +94,8 @@ class Calculator(ase_calculator.Calculator):
         else:
             device_of = potential.device if place is None else device_named(place, "device")
             potential = _changed(potential, lambda model: model.to(device_of))
+        if uncertainty and isinstance(potential, Potential) and potential.calibration is not None:
+            potential = potential.with_uncertainty()
         self.potential = potential if precision is None else _converted(potential, precision)
         self.backend = choice.chosen(engine, (member.model for member in self.potential.members))
         self.skin = skin

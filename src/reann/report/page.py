@@ -18,6 +18,7 @@ import yaml
 from ase.data import chemical_symbols
 
 from reann import atomic_file, strict_json
+from reann.calibration import Calibration
 from reann.config import Config
 from reann.config.presets import describe_preset
 from reann.errors import counted
@@ -28,6 +29,7 @@ from reann.quantities import label_names, named
 from reann.report import plots
 from reann.report.document import plot_style
 from reann.report.scene import scene
+from reann.report.uncertainty import section_of
 from reann.terminal import printable
 
 PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
@@ -47,6 +49,7 @@ def write_report(
     provenance: Mapping[str, str],
     atoms_of: AtomsOf,
     warnings: Sequence[str] = (),
+    uncertainty: tuple[Calibration, Evaluation] | None = None,
 ) -> None:
     """Write the page of a run.
 
@@ -64,6 +67,8 @@ def write_report(
         Returns a structure of a part by its position in the evaluation.
     warnings
         What a reader must know before the numbers.
+    uncertainty
+        A calibration, and predictions of the validation set with its standard deviations.
 
     Raises
     ------
@@ -81,6 +86,7 @@ def write_report(
         curves=[curve for curve in curves if curve],
         parts=[_part(part, evaluations[part]) for part in parts],
         worst=_worst(first, evaluations[first], atoms_of) if first else None,
+        uncertainty=uncertainty and section_of(*uncertainty),
         settings=yaml.safe_dump(
             config.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         ),

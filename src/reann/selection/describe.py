@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.last_layer import hidden_features
-from reann.potential import Ensemble, Potential
+from reann.potential import Ensemble
+from reann.uncertainty.posterior import MAX_EDGES
 
-MAX_EDGES = 5_000
-"""Neighbor pairs at once: tensors of more do not fit in a cache."""
 RIDGE = 1e-3
 """Share of the largest variance below which a direction of the features does not count."""
 
@@ -68,7 +67,7 @@ class Whitening:
 
 
 def spreads(
-    potential: Potential | Ensemble, graphs: Sequence[Graph], progress: Progress
+    potential: Ensemble, graphs: Sequence[Graph], progress: Progress
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     """Return the largest spread of a force of each structure, its atom, and the largest force.
 

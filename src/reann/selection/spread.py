@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
 
 from reann.errors import UserError
 from reann.graph import Graph
-from reann.model.last_layer import last_layer, set_last_layer
-from reann.model.posterior import Rows, draws
 from reann.potential import Ensemble, Potential
 from reann.selection.describe import batches
-
-DRAWS = 8
-PRIOR = 1e-3
-ENERGY_PER_FORCE = 1.0
-"""Å; ratio of the errors of energies and forces."""
+from reann.uncertainty.calibrate import DRAWS, without_factors
+from reann.uncertainty.posterior import Rows, draws
 
 
-def with_spread(
-    potential: Potential | Ensemble, training: Sequence[Graph], seed: int
-) -> Potential | Ensemble:
-    """Return an ensemble that gives the spread of forces.
+def with_spread(potential: Potential | Ensemble, training: Sequence[Graph], seed: int) -> Ensemble:
+    """Return an ensemble that gives the spread of forces, calibrated where the potential is.
 
     Raises
     ------
     UserError
-        For a single potential without training structures.
+        For a single potential that is not calibrated, without training structures.
     """
-    if len(potential.members) > 1:
+    if isinstance(potential, Ensemble) and len(potential.members) > 1:
         return potential
+    potential = potential.members[0]
+    if potential.calibration is not None:
+        return potential.with_uncertainty()
     if not training:
         raise UserError(
-            "A single potential tells no spread without its training data.",
-            fix="Name them with --data, or give an ensemble.",
+            "A single potential that is not calibrated has no spread without its training data.",
+            fix="Name them with --data, or give a calibrated potential or an ensemble.",
         )
     rows, generator = Rows(potential.model), torch.Generator().manual_seed(seed)
     for some in batches(training):
-        rows.add(Graph.batch(some), generator)
-    precision = rows.energies / ENERGY_PER_FORCE**2 + rows.forces
-    diagonal = precision.diagonal()
-    diagonal.add_(PRIOR * diagonal.mean().clamp(min=1e-300))
-    weights = last_layer(potential.model)
-    members = []
-    for shift in draws(precision, DRAWS, seed):
-        model = copy.deepcopy(potential.model)
-        set_last_layer(model, weights + shift.view_as(weights))
-        members.append(Potential(model, potential.metadata))
-    return Ensemble(members)
+        rows.add(Graph.batch(some).to(potential.device), generator)
+    changes = draws(rows.precision(), DRAWS, seed).cpu().numpy()
+    return without_factors(potential, changes, len(training))

@@ -130,8 +130,9 @@ def run_md(
         Stop when more than this fraction of the atoms extrapolates, which the rows of the table
         tell; 1 never stops.
     max_spread
-        eV/Å; stop when the members of an ensemble disagree more on the force on any atom, by the
-        length of the vector of standard deviations. Every step is looked at.
+        eV/Å; stop when the uncertainty of the force on any atom is larger, by the length of the
+        vector of standard deviations: of an ensemble, or of a calibrated potential, whose draws
+        then take as many times longer. Every step is looked at.
     write
         Outputs of the model, such as `dipole`, that structures of the trajectory also have. They
         are computed for these structures only.
@@ -170,7 +171,8 @@ def run_md(
     atoms = first.atoms
     if relax_first and not first.continued:
         atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
-    calculator = Calculator(model, engine=engine, device=device)
+    uncertainty = max_spread is not None
+    calculator = Calculator(model, engine=engine, device=device, uncertainty=uncertainty)
     calculator.potential.model.heads.require()
     _check_members(calculator, max_spread)
     check_outputs_of_model(calculator, write, output)
@@ -304,5 +306,7 @@ def _trajectory(watch: Watch, extrapolating: float, steps_per_second: float) -> 
 def _check_members(calculator: Calculator, max_spread: float | None) -> None:
     if max_spread is not None and len(calculator.potential.members) == 1:
         raise UserError(
-            "A single potential has no spread.", "--max-spread", "Give the file of an ensemble."
+            "A single potential that is not calibrated has no spread.",
+            "--max-spread",
+            "Calibrate it with `reann calibrate`, or give the file of an ensemble.",
         )

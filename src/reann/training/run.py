@@ -56,7 +56,9 @@ from reann.training.setup import (
     start_model,
     useful_threads,
 )
+from reann.training.uncertainty import with_uncertainty
 from reann.training.warm_start import with_model_of
+from reann.uncertainty import Calibrated
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,11 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
             evaluations[name] = compare(potential, part, engine=config.run.engine)
             errors = sentence(evaluations[name].summary())
             journal.say(f"{name:9} {errors} RMSE of {_weights(members, bool(warnings))}")
-        _report(config, parts, evaluations, warnings, journal)
+        calibrated = with_uncertainty(config, parts, potential, journal)
+        if calibrated is not None:
+            potential = calibrated.potential
+            potential.save(folder / MODEL)
+        _report(config, parts, evaluations, journal, warnings=warnings, calibrated=calibrated)
     processes.wait()
     return Run(folder, potential, evaluations)
 
@@ -235,8 +241,10 @@ def _report(
     config: Config,
     parts: Parts,
     evaluations: dict[str, Evaluation],
-    warnings: list[str],
     journal: Journal,
+    *,
+    warnings: list[str],
+    calibrated: Calibrated | None,
 ) -> None:
     """Write the report; the run has succeeded even when this fails."""
     folder, held_out = folder_of(config), parts.by_name()
@@ -251,6 +259,7 @@ def _report(
             provenance=provenance(config),
             atoms_of=lambda part, i: held_out[part].dataset.atoms(int(held_out[part].indices[i])),
             warnings=warnings,
+            uncertainty=calibrated and (calibrated.calibration, calibrated.evaluation),
         )
     except Exception as error:  # noqa: BLE001 - the training has ended well, whatever it is
         reason = f"The report was not written: {type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ import ase
 import numpy as np
 import torch
 from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
 
 from reann import native
 from reann.backends.native.compiled import refused
@@ -45,6 +46,7 @@ class NativeStep:
             self.models = [new_model(model) for model in self.members]
         self.core, self.workspace = native.core(), native.core().Workspace()
         self.of_list = 0
+        self.calibration = potential.calibration if len(self.members) > 1 else None
 
     def __call__(self, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]) -> Results:
         """Return named results; those of an ensemble are means, and standard deviations."""
@@ -62,7 +64,18 @@ class NativeStep:
         if "extrapolation" in stacked:
             found["extrapolation"] = stacked["extrapolation"].max(0)
         spreads = [name for name in stacked if named(name).has_spread]
-        return found | {f"{name}_std": stacked[name].std(0, ddof=1) for name in spreads}
+        return found | {
+            f"{name}_std": self._deviation(stacked[name], name, atoms) for name in spreads
+        }
+
+    def _deviation(self, values: NDArray, name: str, atoms: ase.Atoms) -> Any:
+        """Return the standard deviation of the members, calibrated where the ensemble is."""
+        deviation = values.std(0, ddof=1)
+        if self.calibration is None:
+            return deviation
+        if name == "forces":
+            return self.calibration.factors(atoms.numbers) * deviation
+        return self.calibration.factor(name) * deviation
 
     def _models_at(self, atoms: ase.Atoms) -> list[Any]:
         """Return the models of the engine for charge and spin of a structure."""

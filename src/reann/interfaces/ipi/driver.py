@@ -26,6 +26,7 @@ ANGSTROM = unit_to_user("length", "angstrom", 1.0)
 """Å per Bohr."""
 EV = unit_to_internal("energy", "electronvolt", 1.0)
 """Hartree per eV."""
+NAMES = ("energy", "forces", "virial")
 Answer = tuple[float, NDArray[np.float64], NDArray[np.float64], str]
 """Energy, forces, virial and more as JSON, in the units of i-PI."""
 
@@ -33,7 +34,8 @@ Answer = tuple[float, NDArray[np.float64], NDArray[np.float64], str]
 class Driver(Dummy_driver):
     """Energy, forces and virial of a `.reann` file; `start` has the elements, and what is periodic.
 
-    With an ensemble the extras hold `energy_std` in eV and `forces_std` in eV/Å, the largest.
+    With an ensemble the extras hold `energy_std` in eV and `forces_std` in eV/Å, the largest. Of a
+    calibrated potential, `Potential.with_uncertainty` is such an ensemble.
     """
 
     def __init__(self, model: str, start: str, *args: Any, **more: Any) -> None:
@@ -48,7 +50,9 @@ class Driver(Dummy_driver):
         several = isinstance(cell, list)
         cells, positions = (cell, pos) if several else ([cell], [pos])
         structures = [self._structure(c, p) for c, p in zip(cells, positions, strict=True)]
-        found = self.potential.predict(structures, ["energy", "forces", "virial"])
+        found = self.potential.predict(
+            structures, ["energy", "forces", "virial"], spread=len(self.potential.members) > 1
+        )
         assert isinstance(found, list)
         answers = [self._answer(one) for one in found]
         return answers if several else answers[0]

@@ -21,57 +21,63 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reann.graph import Graph
-from reann.model.last_layer import hidden_features
+from reann.model.last_layer import hidden_features, last_layer
 from reann.model.reann import Reann, in_precision
 from reann.torch_state import differentiable
 
-STEP = 1e-3
+STEP = 1e-4
 """Å; displacement of the finite differences."""
+RIDGE = 1e-6
+"""zeta^2 in units of the mean diagonal of the rest."""
+MAX_EDGES = 5_000
+"""Neighbor pairs at once: tensors of more do not fit in a cache."""
 
 
 class Rows:
-    """The matrix sum of f f^T over energies and that of g g^T over forces of one head.
+    """The sums over f f^T of energies and over g g^T of forces.
 
-    Attributes
+    sigma_E is taken as 1 eV and sigma_F as 1 eV/Å: a calibration sets the size of the spread.
+
+    Parameters
     ----------
-    energies, forces
-        (weights, weights), float64, in eV^2 and (eV/Å)^2: with the energy scale of the head.
+    forces
+        Whether the potential was trained on forces.
     """
 
-    def __init__(self, model: Reann, head: int = 0) -> None:
+    def __init__(self, model: Reann, *, forces: bool = True) -> None:
         with differentiable():
             self.model = in_precision(copy.deepcopy(model), torch.float64)
-        self.head = head
-        self.scale = model.heads.every()[head].energy_scale.item()
-        width = self.features_of_nothing()
-        self.energies = torch.zeros(width, width, dtype=torch.float64)
-        self.forces = torch.zeros_like(self.energies)
-
-    def features_of_nothing(self) -> int:
-        """Return the number of weights."""
-        readout = self.model.heads.every()[self.head].readout
-        return sum(w.numel() for w in readout.last_weights())
+        self.with_forces = forces
+        self.scale = model.energy_scale.item()
+        width, device = last_layer(model).numel(), model.element_index.device
+        self.sum = torch.zeros(width, width, dtype=torch.float64, device=device)
 
     @torch.no_grad()
-    def add(self, graph: Graph, generator: torch.Generator, n_directions: int = 1) -> Tensor:
-        """Add structures; return their features f, (systems, weights), in eV."""
-        f = self.features(graph)
-        self.energies += f.T @ f
-        for _ in range(n_directions):
+    def add(self, graph: Graph, generator: torch.Generator) -> None:
+        """Add structures; forces in one random direction of all atoms together."""
+        with differentiable():
+            f = self.features(graph)
+            self.sum += f.T @ f
+            if not self.with_forces:
+                return
             v = torch.randn(graph.positions.shape, generator=generator, dtype=torch.float64)
+            v = v.to(graph.positions.device)
             plus, minus = (
                 self.features(replace(graph, positions=graph.positions + sign * STEP * v))
                 for sign in (1.0, -1.0)
             )
             g = (plus - minus) / (2.0 * STEP)
-            self.forces += g.T @ g / n_directions
-        return f
+            self.sum += g.T @ g
 
-    @torch.no_grad()
     def features(self, graph: Graph) -> Float[Tensor, "systems weights"]:
         """Return f = dE/dw of each structure, eV."""
         embedding = self.model.embed(graph, graph.edge_vectors())
-        return self.scale * hidden_features(self.model, graph, embedding, self.head).flatten(1)
+        return self.scale * hidden_features(self.model, graph, embedding).flatten(1)
+
+    def precision(self) -> Float[Tensor, "weights weights"]:
+        """Return H."""
+        size = RIDGE * self.sum.diagonal().mean().clamp(min=1e-300)
+        return self.sum + size * torch.eye(len(self.sum), dtype=torch.float64, device=size.device)
 
 
 def draws(
@@ -84,6 +90,7 @@ def draws(
     """
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(len(precision), number, generator=generator, dtype=torch.float64)
+    z = z.to(precision.device)
     lower = torch.linalg.cholesky(precision)
     w = torch.linalg.solve_triangular(lower.mT, z, upper=True).mT
     return w - w.mean(0)

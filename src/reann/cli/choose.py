@@ -1,0 +1,115 @@
+"""Verbs about uncertainty: calibrate, select."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reann.cli.arguments import ConfigFile, Keys, Units, label_options, told
+from reann.cli.use import ComputedBy, Device, ModelFile, of_run
+
+Validation = Annotated[
+    list[str],
+    typer.Option(
+        "--data", metavar="FILE", help="Structures with labels, not those of the training."
+    ),
+]
+Training = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE", help="Structures of the training; an ensemble needs none. May be repeated."
+    ),
+]
+
+
+class By(str, Enum):
+    """What `reann select` prefers."""
+
+    both = "both"
+    uncertainty = "uncertainty"
+    diversity = "diversity"
+    random = "random"
+
+
+def calibrate(
+    model: ModelFile,
+    *,
+    data: Validation,
+    training: Training = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="By default MODEL itself."),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=2, help="Of the last layer of one potential.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 1,
+    key: Keys = None,
+    unit: Units = None,
+    config: ConfigFile = None,
+    engine: ComputedBy = "auto",
+    device: Device = "auto",
+) -> None:
+    """Give a potential an uncertainty, measured on structures with labels.
+
+    The spread comes from the members of an ensemble, or from draws of the last layer of a single
+    potential. A training does the same with its validation set.
+
+    Example: reann calibrate model.reann --data valid.xyz --training train.xyz
+    """
+    from reann.uncertainty.command import calibrate_file
+
+    labels = label_options(config, key, unit)
+    with told():
+        calibrate_file(
+            model,
+            data,
+            training or (),
+            output,
+            number=draws,
+            seed=seed,
+            engine=engine,
+            keys=labels.keys if labels else None,
+            units=labels.units if labels else None,
+            device=device,
+        )
+
+
+def select(
+    pool: Annotated[
+        list[str], typer.Argument(metavar="POOL", help="Files to choose from; no labels needed.")
+    ],
+    *,
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--from", metavar="MODEL", callback=of_run, help="A .reann file or a run folder."
+        ),
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option("--data", metavar="TRAIN", help="Structures that it was trained on."),
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, help="Structures to choose.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Chosen structures, as .xyz.")
+    ],
+    by: Annotated[
+        By, typer.Option(help="Uncertain and diverse, or only one of it, or any.")
+    ] = By.both,
+    show: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a map of the pool, as .html.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of random choices and draws.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Choose structures to label: uncertain and diverse, neither known nor broken.
+
+    The output says in `info` why each was chosen: select_spread (eV/Å), select_atom, and others.
+
+    Example: reann select md.xyz --from runs/water --data train.xyz -n 50 -o chosen.xyz
+    """
+    from reann.selection.command import select_files
+
+    select_files(pool, model, data, n, output, by=by.value, show=show, seed=seed, device=device)

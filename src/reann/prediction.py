@@ -1,0 +1,82 @@
+"""Predictions of structures: numpy arrays by the names of the properties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from reann.backends.choice import Engine
+from reann.calibration import Calibration
+from reann.data.neighbors import graph_from_atoms
+from reann.elements import check_elements
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.quantities import is_per_atom, named
+
+if TYPE_CHECKING:
+    from reann.potential import Ensemble, Potential
+
+DEFAULT_PROPERTIES = ("energy", "forces")
+
+Prediction = dict[str, Any]
+
+
+def calibrate(found: dict[str, Tensor], calibration: Calibration, graph: Graph) -> None:
+    """Multiply the standard deviations of a batch by the factors of a calibration."""
+    for name in ("energy", "stress"):
+        if f"{name}_std" in found:
+            found[f"{name}_std"] = calibration.factor(name) * found[f"{name}_std"]
+    if "forces_std" in found:
+        factors = calibration.factors(graph.atomic_numbers.cpu().numpy())
+        found["forces_std"] = found["forces_std"] * torch.from_numpy(factors).to(graph.cell.device)
+
+
+def predict(
+    potential: Potential | Ensemble,
+    atoms: Atoms | Sequence[Atoms],
+    names: Iterable[str],
+    engine: Engine = "auto",
+    draws: Ensemble | None = None,
+) -> Prediction | list[Prediction]:
+    """Predict one structure or each of several; see `Potential.predict`.
+
+    Standard deviations are those of `draws`; without, there are none.
+    """
+    names = list(names)
+    if not isinstance(atoms, Atoms):
+        return [_predicted(potential, one, names, engine, draws) for one in atoms]
+    return _predicted(potential, atoms, names, engine, draws)
+
+
+def _predicted(
+    potential: Potential | Ensemble,
+    atoms: Atoms,
+    names: list[str],
+    engine: Engine = "auto",
+    draws: Ensemble | None = None,
+) -> Prediction:
+    """Predict one structure."""
+    check_elements(potential.model.elements, atoms.numbers)
+    if "stress" in names and not atoms.pbc.all():
+        raise UserError(
+            "Stress is defined for structures that are periodic in three dimensions.",
+            f"pbc is {atoms.pbc.tolist()}",
+            "Ask for `virial` (eV), which every structure has.",
+        )
+    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs)
+    graph = graph.to(potential.device)
+    found = potential.evaluate(graph, names, engine)
+    spreads = [name for name in names if named(name).has_spread]
+    if draws is None:
+        found = {name: x for name, x in found.items() if name in names}
+    elif draws is not potential and spreads:
+        of_draws = draws.evaluate(graph, spreads, engine)
+        found |= {name: x for name, x in of_draws.items() if name.endswith("_std")}
+    return {
+        name: value.cpu().numpy() if is_per_atom(name) else value.cpu().numpy()[0].copy()
+        for name, value in found.items()
+    }

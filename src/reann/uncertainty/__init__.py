@@ -1,0 +1,5 @@
+"""Uncertainty of a potential: draws of the last layer, and factors from a validation set."""
+
+from reann.uncertainty.calibrate import Calibrated, calibrate
+
+__all__ = ["Calibrated", "calibrate"]

@@ -1,0 +1,91 @@
+"""Factors between spreads and errors: conformal quantiles, and the coverage that they have."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from reann.calibration import LEVEL, LEVELS, Scale
+from reann.evaluation.comparison import Evaluation
+
+FEWEST = 30
+"""Atoms of an element that get a factor of their own."""
+
+
+def quantile(ratios: NDArray[np.float64], percent: str) -> float:
+    """Return the conformal quantile: the next error is below with at least this probability.
+
+    Infinite where there are too few errors to say so.
+    """
+    rank = math.ceil((len(ratios) + 1) * float(percent) / 100.0)
+    return float(np.sort(ratios)[rank - 1]) if 0 < rank <= len(ratios) else math.inf
+
+
+def scale(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> Scale | None:
+    """Return the scale of errors over spreads, None if there are too few.
+
+    Parameters
+    ----------
+    ratios
+        Size of the error over that of the spread.
+    structure
+        Index of the structure that each belongs to.
+    """
+    factor = quantile(ratios, LEVEL)
+    if not (0.0 < factor < math.inf):
+        return None
+    bounds = {level: quantile(ratios, level) / factor for level in LEVELS}
+    bounds = {level: round(x, 4) for level, x in bounds.items() if math.isfinite(x)}
+    return Scale(factor=factor, bounds=bounds, coverage=_coverage(ratios, structure), n=len(ratios))
+
+
+def _coverage(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> dict[str, float]:
+    """Return the percentage of errors within bounds that come from other structures."""
+    first = np.unique(structure, return_inverse=True)[1] % 2 == 0
+    found = {}
+    for level in LEVELS:
+        bound = np.where(first, quantile(ratios[~first], level), quantile(ratios[first], level))
+        if np.isfinite(bound).all():
+            found[level] = round(100.0 * float(np.mean(ratios <= bound)), 1)
+    return found
+
+
+def ratios_of(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray, NDArray]:
+    """Return errors over spreads, the structures they belong to, and their rows.
+
+    Of forces and stresses both are lengths. Where both are zero there is no ratio.
+    """
+    n = evaluation.n_structures
+    if name not in evaluation.std or name not in evaluation.reference:
+        return np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
+    difference = evaluation.predicted[name] - evaluation.reference[name]
+    error, spread = _lengths(difference), _lengths(evaluation.std[name])
+    structure = np.arange(n)
+    if name == "forces":
+        structure = np.repeat(structure, evaluation.n_atoms)
+    rows = np.flatnonzero(np.isfinite(error) & np.isfinite(spread) & ((error > 0) | (spread > 0)))
+    with np.errstate(divide="ignore"):
+        return error[rows] / spread[rows], structure[rows], rows
+
+
+def scales_of(evaluation: Evaluation) -> dict[str, Scale]:
+    """Return the scales of energy and stress, and of the forces of each element and of all."""
+    found = {}
+    for name in ("energy", "stress"):
+        found[name] = scale(*ratios_of(evaluation, name)[:2])
+    ratios, structure, rows = ratios_of(evaluation, "forces")
+    if len(rows):
+        numbers = evaluation.numbers[rows]
+        found["all"] = scale(ratios, structure)
+        for z in np.unique(numbers):
+            own = numbers == z
+            if own.sum() >= FEWEST:
+                found[chemical_symbols[z]] = scale(ratios[own], structure[own])
+    return {name: x for name, x in found.items() if x is not None}
+
+
+def _lengths(values: NDArray) -> NDArray:
+    return np.sqrt((values.reshape(len(values), -1) ** 2).sum(1))
