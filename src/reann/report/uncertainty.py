@@ -14,7 +14,7 @@ from reann.quantities import named
 from reann.report.svg import Axes
 
 BINS = 12
-FEWEST = 5
+FEWEST = 10
 """Errors in a bin."""
 
 
