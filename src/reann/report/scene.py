@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ase
@@ -31,9 +32,18 @@ MOST_ATOMS = 1500
 
 
 def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[str, Any]:
-    """Return what the viewer draws, in Å and eV/Å."""
+    """Return what the viewer draws of an outlier, in Å and eV/Å."""
     rows = evaluation.rows(outlier.index)
-    shown = _nearest(atoms, outlier.atom or 0)
+    sources = {"reference": evaluation.reference, "predicted": evaluation.predicted}
+    forces = {name: x["forces"][rows] for name, x in sources.items() if "forces" in x}
+    return scene_of(atoms, outlier.atom, forces)
+
+
+def scene_of(
+    atoms: ase.Atoms, marked: int | None, forces: Mapping[str, NDArray] | None = None
+) -> dict[str, Any]:
+    """Return what the viewer draws, in Å and eV/Å: a structure, a marked atom, forces by name."""
+    shown = _nearest(atoms, marked or 0)
     positions = atoms.positions[shown]
     center = 0.5 * (positions.max(0) + positions.min(0))
     elements, kind = np.unique(atoms.numbers[shown], return_inverse=True)
@@ -57,12 +67,10 @@ def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[st
     if atoms.pbc.any() and np.abs(atoms.cell.array[atoms.pbc]).sum() > 0:
         lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
         result["cell"] = {"origin": _rounded(-center), "vectors": _rounded(lattice)}
-    if outlier.atom is not None:
-        result["worst"] = int(np.flatnonzero(shown == outlier.atom)[0])
-    for name, source in (("reference", evaluation.reference), ("predicted", evaluation.predicted)):
-        if "forces" in source:
-            own = source["forces"][rows][shown]
-            result["forces"][name] = _rounded(np.nan_to_num(own))
+    if marked is not None:
+        result["worst"] = int(np.flatnonzero(shown == marked)[0])
+    for name, values in (forces or {}).items():
+        result["forces"][name] = _rounded(np.nan_to_num(values[shown]))
     return result
 
 

@@ -14,7 +14,7 @@ from reann.model.last_layer import hidden_features
 from reann.potential import Ensemble
 from reann.uncertainty.posterior import MAX_EDGES
 
-RIDGE = 1e-3
+RIDGE = 1e-2
 """Share of the largest variance below which a direction of the features does not count."""
 
 Progress = Callable[[int], None]

@@ -17,7 +17,9 @@ class Reason:
     """Why a structure was chosen."""
 
     spread: float
-    """Largest uncertainty of a force in it, eV/Å: length of the standard deviation."""
+    """Largest uncertainty of a force in it, the length of its standard deviation: eV/Å."""
+    unit: str
+    """eV/Å; of a single potential that is not calibrated, `medians`: those of the pool."""
     atom: int
     """Index of the atom with this force."""
     element: str
@@ -31,8 +33,8 @@ class Reason:
     def __str__(self) -> str:
         """Return the reason as a phrase."""
         return (
-            f"spread {self.spread:.3g} eV/Å at {self.element} {self.atom},"
-            f" {self.left:.0%} of it not covered by earlier choices,"
+            f"spread {self.spread:.3g} {self.unit} at {self.element} {self.atom},"
+            f" {self.left:.0%} of it not explained by earlier choices,"
             f" distance {self.distance:.2g} from the nearest known structure"
         )
 
@@ -42,6 +44,7 @@ class Reason:
             f"{INFO}order": order,
             f"{INFO}index": index,
             f"{INFO}spread": round(self.spread, 6),
+            f"{INFO}spread_unit": self.unit,
             f"{INFO}atom": self.atom,
             f"{INFO}distance": round(self.distance, 4),
             f"{INFO}left": round(self.left, 4),
@@ -60,9 +63,11 @@ class Selection:
     rejected: dict[int, str]
     """Why structures of the pool, by their index, could not be chosen."""
     spread: NDArray[np.float64]
-    """Largest uncertainty of a force of each structure of the pool, eV/Å; NaN where rejected."""
+    """Largest uncertainty of a force of each structure of the pool, in the unit of the reasons;
+    NaN where rejected."""
     features: NDArray[np.float64]
-    """Of the pool, (structures, features), whitened by the training; NaN where rejected."""
+    """Of the pool, (structures, features), means over the atoms of each element; NaN where
+    rejected."""
     training_features: NDArray[np.float64]
     """Of the training structures, (structures, features)."""
 

@@ -75,6 +75,9 @@ def select(
     rows, spread, atom = rows[kept], spread[kept], atom[kept]
     if not len(rows):
         raise _none_left(rejected)
+    unit = "eV/Å"
+    if len(potential.members) == 1 and potential.calibration is None:
+        unit, spread = "medians", spread / max(float(np.median(spread)), 1e-300)
     model, remaining = potential.model, [graphs[int(row)] for row in rows]
     of_training, of_pool = (features(model, some, progress) for some in (known, remaining))
     whitened = Whitening(of_training if len(of_training) else of_pool)
@@ -84,6 +87,7 @@ def select(
     reasons = [
         Reason(
             float(spread[row]),
+            unit,
             int(atom[row]),
             pool[rows[row]].symbols[atom[row]],
             float(distance[i]),
@@ -98,8 +102,8 @@ def select(
         reasons=reasons,
         rejected=dict(sorted(rejected.items())),
         spread=_of_pool(spread, rows, len(pool)),
-        features=_of_pool(x, rows, len(pool)),
-        training_features=x_known,
+        features=_of_pool(of_pool, rows, len(pool)),
+        training_features=of_training,
     )
 
 
