@@ -83,7 +83,8 @@ def test_reasons_are_those_of_the_structure(training, single):
     assert chosen.info["select_index"] == 1
     assert "select_order" not in pool[1].info
     np.testing.assert_array_equal(chosen.positions, pool[1].positions)
-    assert "eV/Å at" in str(first)
+    assert first.unit == "medians"  # of a potential that is not calibrated
+    assert "medians at" in str(first)
 
 
 @pytest.mark.parametrize("by", ["both", "uncertainty", "diversity", "random"])
