@@ -1,7 +1,8 @@
 """Energies to forces, virials and stress, through one derivative with respect to edge vectors.
 
 With g_ij = dE/dr_ij: F_i = sum_j g_ij - sum_j g_ji, and W = sum_ij r_ij (x) g_ij = dE/d(strain).
-stress = W / volume, virial = -W; an edge's part of the virial belongs to its neighbor.
+stress = W / volume, virial = -W; an edge's part of the virial belongs to its neighbor. Terms of
+whole structures are differentiated with respect to positions and strain instead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
+from reann.model.strained import Strained
+from reann.model.terms import StructureTerm
 from reann.quantities import BUILT_IN, is_per_atom
 from reann.response import responses, with_charges
 
@@ -36,6 +39,16 @@ class HasResponses(Protocol):
     @property
     def responses(self) -> tuple[str, ...]:
         """Names out of `reann.quantities.RESPONSES`; none if it does not depend on the field."""
+        ...
+
+
+@runtime_checkable
+class HasStructureTerms(Protocol):
+    """A model whose energy has parts that depend on more than neighbors."""
+
+    @property
+    def structure_terms(self) -> list[StructureTerm]:
+        """What is added to the energies of its atoms."""
         ...
 
 
@@ -82,26 +95,31 @@ def evaluate(
     moved = create_graph and r.requires_grad
     if not moved:
         r = r.detach().requires_grad_(derivatives)
-    variables = [r]
-    if by_field:
-        field = graph.fields().detach().requires_grad_()
-        graph, variables = replace(graph, field=field), [r, field]
+    terms = _terms_of(model, wanted)
+    strained = Strained.of(graph, derivatives=derivatives, is_variable=moved)
+    field = graph.fields().detach().requires_grad_() if by_field else None
+    if field is not None:
+        graph = replace(graph, field=field)
     with torch.set_grad_enabled(derivatives or create_graph):
-        of_atoms = _outputs(model, graph, r, wanted)
+        of_atoms = _outputs(model, graph, r, wanted.union(*(term.needs for term in terms)))
+        for term in terms:
+            more = term.of_structures(graph, strained.positions, strained.cell, of_atoms)
+            of_atoms["energies"] = of_atoms["energies"] + more
     found = added_up(graph, of_atoms)
     if "energies" in of_atoms:
         found["energy"] = _of_systems(graph, of_atoms["energies"])
     if derivatives:
+        beyond = [strained.moved, strained.strain] if terms else []
         energies = of_atoms["energies"]
-        g, *g_field = torch.autograd.grad(
+        g, *rest = torch.autograd.grad(
             energies,
-            variables,
+            [r, *beyond, *([field] if field is not None else [])],
             torch.ones_like(energies),
             create_graph=create_graph or bool(by_field - {"dipole"}),
             materialize_grads=True,
         )
-        found |= _derived(graph, r if moved else r.detach(), g, wanted)
-        for slope in g_field:
+        found |= _derived(graph, r if moved else r.detach(), g, rest[: len(beyond)], wanted)
+        for slope in rest[len(beyond) :]:
             found |= responses(-slope, graph, r, by_field, create_graph=create_graph)
     if _responses_of(model):
         found = with_charges(graph, found)
@@ -156,15 +174,32 @@ def of_strain(graph: Graph, strain: Float[Tensor, "systems 3 3"]) -> dict[str, T
     return {"stress": stress, "virial": -strain}
 
 
-def _derived(graph: Graph, r: Tensor, g: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+def _terms_of(model: object, wanted: set[str]) -> list[StructureTerm]:
+    """Return the terms of whole structures that the wanted properties contain."""
+    terms = model.structure_terms if isinstance(model, HasStructureTerms) else []
+    if terms and "virials" in wanted:
+        raise UserError(
+            "The energy of this potential depends on whole structures, so that single atoms have"
+            " no virials.",
+            fix="Ask for `virial` or `stress`.",
+        )
+    return terms if wanted.intersection(NAMES) or wanted.intersection(_responses_of(model)) else []
+
+
+def _derived(
+    graph: Graph, r: Tensor, g: Tensor, beyond: Sequence[Tensor], wanted: set[str]
+) -> dict[str, Tensor]:
+    """Return derivatives from those with respect to edge vectors, and to positions and strain."""
     center, neighbor = graph.center, graph.neighbor
     found = {}
     if "forces" in wanted:
         on_atoms = g.new_zeros(graph.n_atoms, 3)
         found["forces"] = on_atoms.index_add(0, center, g).index_add(0, neighbor, -g)
+        if beyond:
+            found["forces"] = found["forces"] - beyond[0]
     if wanted & {"stress", "virial", "virials"}:
         outer = r[:, :, None] * g[:, None, :]
         strain = g.new_zeros(graph.n_systems, 3, 3).index_add(0, graph.system[center], outer)
-        found |= of_strain(graph, strain)
+        found |= of_strain(graph, strain + beyond[1] if beyond else strain)
         found["virials"] = -g.new_zeros(graph.n_atoms, 3, 3).index_add(0, neighbor, outer)
     return found

@@ -12,7 +12,13 @@ from typing import Any
 from pydantic import model_validator
 
 from reann.config.data import DataConfig, GroupSplit, IndexSplit, Keys, Part, Source, Units
-from reann.config.model import ModelConfig, NetworkConfig, OutputForms, ZBLConfig
+from reann.config.model import (
+    LongRangeConfig,
+    ModelConfig,
+    NetworkConfig,
+    OutputForms,
+    ZBLConfig,
+)
 from reann.config.run import RunConfig
 from reann.config.section import Section
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
@@ -25,6 +31,7 @@ __all__ = [
     "GroupSplit",
     "IndexSplit",
     "Keys",
+    "LongRangeConfig",
     "LossConfig",
     "ModelConfig",
     "NetworkConfig",
@@ -68,7 +75,8 @@ class Config(Section):
         if _entry(model, "heads") == []:
             own |= dict.fromkeys(names_of_energy())
         responses = RESPONSES if _entry(model, "field") else ()
-        of_energy = _entry(model, "inputs") or []
+        of_energy = list(_entry(model, "inputs") or [])
+        of_energy += ["charge"] if _entry(model, "long_range") is not None else []
         own |= dict.fromkeys([*of_energy, *inputs_of([*outputs, *responses])], SOUGHT)
         if not own:
             return values

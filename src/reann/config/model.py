@@ -82,6 +82,15 @@ class ZBLConfig(Section):
         return self
 
 
+class LongRangeConfig(Section):
+    """The energy of charges that the network gives the atoms."""
+
+    kind: Literal["charges"] = "charges"
+    """Latent charges."""
+    smearing: Annotated[float, Field(ge=0.3, le=10)] = 1.0
+    """σ in Å: charges act on each other as erf(r / (sqrt(2) σ)) / r."""
+
+
 WITHOUT_STATES = ("dipole", "transition_dipole", "polarizability")
 """Outputs that have forms without the states of equivariant messages."""
 
@@ -172,6 +181,8 @@ class ModelConfig(Section):
     inputs: list[Literal["charge", "spin"]] = Field(default=[])
     """What the energy depends on besides atoms and cell: the total charge, the spin multiplicity;
     equivariant messages only. Then one geometry has an energy for each charge."""
+    long_range: LongRangeConfig | None = None
+    """Energy of charges beyond the cutoff; `{}` switches it on. Equivariant messages only."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
@@ -187,6 +198,7 @@ class ModelConfig(Section):
     def from_heads(self) -> list[str]:
         """Outputs that have heads, behind those that they are computed from."""
         of_heads = [name for name in self.outputs if name not in self.responses]
+        of_heads += ["charges"] if self.long_range else []
         every = [*with_needs(self._needing), *of_heads]
         return [name for name in dict.fromkeys(every) if named(name).role == "label"]
 
@@ -205,7 +217,8 @@ class ModelConfig(Section):
     def _needing(self) -> list[str]:
         """Outputs with heads but those whose forms need neither states nor other quantities."""
         without = self.responses if self.messages == "equivariant" else WITHOUT_STATES
-        return [name for name in self.outputs if name not in without]
+        of_terms = ["charges"] if self.long_range else []
+        return [*(name for name in self.outputs if name not in without), *of_terms]
 
     @field_validator("heads")
     @classmethod
@@ -220,8 +233,16 @@ class ModelConfig(Section):
             return self
         if not self.outputs:
             raise ValueError("heads are [], which is no energy, and there are no outputs")
-        if self.zbl is not None or self.repulsion or self.field:
-            raise ValueError("heads are [], which is no energy: remove zbl, repulsion and field")
+        if self.zbl is not None or self.repulsion or self.field or self.long_range:
+            raise ValueError(
+                "heads are [], which is no energy: remove zbl, repulsion, field and long_range"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _charges_without_field(self) -> ModelConfig:
+        if self.long_range and self.field:
+            raise ValueError("long_range and field are not computed together: remove one of them")
         return self
 
     @field_validator("inputs")
@@ -238,6 +259,10 @@ class ModelConfig(Section):
             if self.field:
                 raise ValueError(
                     f"an electric field needs equivariant messages, and these are {self.messages}"
+                )
+            if self.long_range:
+                raise ValueError(
+                    f"long_range needs equivariant messages, and these are {self.messages}"
                 )
             if self.inputs:
                 raise ValueError(

@@ -8,11 +8,18 @@ from reann.model import Reann
 
 def require_neighbors_alone(model: Reann, program: str, where: str = "") -> None:
     """Raise `UserError` for a model that needs more than what a program gives it of a structure."""
-    inputs = model.config.inputs
-    if inputs:
+    fix = "Compute with the calculator of ASE, `reann md` or `reann relax`."
+    if inputs := model.config.inputs:
         raise UserError(
             f"{program} does not know {' and '.join(inputs)} of a structure, on which the energy of"
             " this potential depends.",
             where,
-            "Compute with the calculator of ASE, `reann md` or `reann relax`.",
+            fix,
+        )
+    if model.structure_terms:
+        raise UserError(
+            f"{program} computes what neighbors do to each other, and the energy of this potential"
+            " has a part that reaches farther (model.long_range).",
+            where,
+            fix,
         )

@@ -22,6 +22,7 @@ from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.heads import EnergyHead, Heads, OutputHead
 from reann.model.hosts import Host, host_of
 from reann.model.inputs import numbers_of
+from reann.model.long_range import LatentCharges
 from reann.model.messages import update_of
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
@@ -30,7 +31,7 @@ from reann.model.output_heads import output_heads
 from reann.model.recursion import Recursion
 from reann.model.representation import Representation
 from reann.model.repulsion import Repulsion
-from reann.model.terms import Outputs, Term, summed
+from reann.model.terms import Outputs, StructureTerm, Term, summed
 from reann.model.zbl import ZBL
 from reann.torch_state import differentiable
 
@@ -99,6 +100,7 @@ class Reann(nn.Module):
         self.output_heads = output_heads(config, n_elements, width, generator)
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
         self.repulsion = Repulsion(self.elements, config.cutoff) if config.repulsion else None
+        self.long_range = LatentCharges(config.long_range) if config.long_range else None
 
         shape = (n_elements, width)
         self.register_buffer("density_min", torch.full(shape, -torch.inf))
@@ -109,6 +111,8 @@ class Reann(nn.Module):
 
     def forward(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64, for edge vectors in Å.
+
+        The terms of whole structures are not among them; `reann.properties` adds these.
 
         Raises
         ------
@@ -189,6 +193,11 @@ class Reann(nn.Module):
     def softened(self, atoms: Neighborhood) -> Neighborhood:
         """Return the neighbors as the network sees them."""
         return atoms if self.repulsion is None else self.repulsion.softened(atoms)
+
+    @property
+    def structure_terms(self) -> list[StructureTerm]:
+        """Terms that depend on more than neighbors, which `reann.properties` adds."""
+        return [] if self.long_range is None else [self.long_range]
 
     @property
     def readout(self) -> Network | Readouts:

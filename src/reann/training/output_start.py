@@ -6,14 +6,20 @@ import torch
 
 from reann.data.dataset import Subset
 from reann.model import Reann
+from reann.model.dipoles import ChargesHead
+from reann.model.electronegativity import PAULING
 from reann.model.feature_heads import FeatureHead
 from reann.model.state_heads import StateHead
 from reann.quantities import named, with_needs
 from reann.training.label_scales import element_constants, label_scales
 
+LATENT, LATENT_SPREAD = 0.3, 0.1
+"""Charges without labels start from this, in e per unit of Pauling's electronegativity, and their
+rows from weights of this size: at zero the energy does not depend on charges."""
+
 
 @torch.no_grad()
-def set_output_heads(model: Reann, train: Subset) -> None:
+def set_output_heads(model: Reann, train: Subset, seed: int = 0) -> None:
     """Set the scales of heads, and the constants of the elements of those that read states."""
     outputs = model.config.outputs
     for name, head in model.output_heads.items():
@@ -21,8 +27,24 @@ def set_output_heads(model: Reann, train: Subset) -> None:
             continue
         is_trained = name in outputs
         # Charges without labels are learned from the dipoles that they are part of.
-        source = name if is_trained else next(n for n in outputs if name in with_needs([n]))
-        head.scale.fill_(label_scales(train, [source])[source])
+        sources = [name] if is_trained else [n for n in outputs if name in with_needs([n])]
+        if sources:
+            head.scale.fill_(label_scales(train, sources[:1])[sources[0]])
         if is_trained and isinstance(head, StateHead) and head.of_elements is not None:
             constants = element_constants(train, named(name))
             head.of_elements.copy_(torch.from_numpy(constants))
+        elif isinstance(head, ChargesHead) and model.long_range is not None:
+            _start_latent(head, model.elements, seed, has_scale=bool(sources))
+
+
+def _start_latent(head: ChargesHead, elements: list[int], seed: int, *, has_scale: bool) -> None:
+    """Let electropositive elements be positive, and charges depend on the surroundings."""
+    assert head.of_elements is not None
+    electronegativity = torch.tensor([PAULING.get(z, 2.0) for z in elements], dtype=torch.float64)
+    head.of_elements.copy_(LATENT * (electronegativity.mean() - electronegativity))
+    generator = torch.Generator().manual_seed(seed)
+    for name in head.rows:
+        rows = head.get_parameter(name)
+        rows.copy_(LATENT_SPREAD * torch.randn(rows.shape, generator=generator))
+    if not has_scale:
+        head.scale.fill_(LATENT)

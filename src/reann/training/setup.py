@@ -286,7 +286,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     set_input_energies(model, parts.train, parts.references)
     set_repulsion(model, parts.train)
     set_standardization(model, parts.train, config.run.seed)
-    set_output_heads(model, parts.train)
+    set_output_heads(model, parts.train, config.run.seed)
     for head, reference in zip(model.heads.every(), parts.references, strict=True):
         # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
         head.reference_energies.requires_grad_(reference.source == "fit")

@@ -74,6 +74,11 @@ class Native(Backend):
             "it runs on CPUs only": model.element_index.device.type != "cpu",
             "it has no gradients of positions and cells": moved,
             "it has no gradients of buffers": kept and any(map(_has_trained_buffer, modules)),
+            "it has no gradients of energies of whole structures": kept
+            and bool(model.structure_terms),
+            "single atoms have no virials where energies depend on whole structures": "virials"
+            in request.names
+            and bool(model.structure_terms),
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
             "it has no gradients of polarizabilities in a field": kept
             and "polarizability" in by_field,
@@ -119,9 +124,11 @@ class Native(Backend):
     def step(self, potential: Potential | Ensemble) -> NativeStep | None:
         """Return what computes without PyTorch, with the whole neighbor list of a calculator.
 
-        None for a model in electric fields: what these do to ions is computed beside the engine.
+        None for a model in electric fields, or with terms of whole structures: what fields do to
+        ions, and these terms, are computed beside the engine.
         """
-        return None if potential.model.responses else NativeStep(potential)
+        alone = not potential.model.responses and not potential.model.structure_terms
+        return NativeStep(potential) if alone else None
 
     def device(self, name: str) -> str:
         """Return the name of a device; `auto` is the CPU."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from reann.backends.native.function import Computed, Differentiable, compute, polarizability
 from reann.backends.native.outputs import quantities
 from reann.backends.native.weights import arrays_of, new_model, snapshot
+from reann.backends.native.whole import compute_whole
 from reann.backends.protocol import Request
 from reann.errors import UserError
 from reann.graph import Graph
@@ -65,6 +66,8 @@ class Compiled:
                         self, (system, field), wanted, list(parameters), *parameters.values()
                     )  # pyright: ignore[reportGeneralTypeIssues]
                 )
+            elif self.source.structure_terms:
+                of_atoms = compute_whole(self.model, self.source, graph, system, wanted)
             else:
                 of_atoms = compute(self.model, system, wanted, field)
             alpha = None

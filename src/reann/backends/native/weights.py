@@ -16,6 +16,8 @@ from reann import native, strict_json
 from reann.model import Reann
 from reann.model.restore import description
 
+BESIDE_ENGINE = ("long_range",)
+"""Fields of the section `model` about terms that are computed beside the engine."""
 MEMBER = "0."
 """Before the names of the arrays, as in a file with one potential."""
 
@@ -62,7 +64,10 @@ def tensors_of(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tenso
 
 def new_model(model: Reann) -> Any:
     """Return a model of the extension."""
-    header = strict_json.dumps(description(model) | {"members": [{}]})
+    about = description(model) | {"members": [{}]}
+    for name in BESIDE_ENGINE:
+        about["model"].pop(name, None)
+    header = strict_json.dumps(about)
     return native.core().Model(header, arrays_of(model))
 
 

@@ -1,0 +1,230 @@
+"""Do charges reach where the cutoff does not, and does a charge as an input tell states apart?
+
+    python benchmarks/long_range.py dimers DATA [--runs runs/long-range] [--seeds 2]
+    python benchmarks/long_range.py states DATA [--runs runs/long-range] [--time 10min]
+    python benchmarks/long_range.py cost
+
+`dimers`: DATA is `train.xyz.gz` of the dimers of charged (C), polar (P) and apolar (A) molecules of
+Huguenin-Dumittan et al., J. Phys. Chem. Lett. 14, 9612 (2023), CC BY-NC 4.0, HSE06 in periodic
+boxes of 30 Å. Each class is one dimer at ten distances: those below 8.5 Å train, up to 9.5 Å they
+choose the weights, beyond they test. `states`: DATA is a folder with `ag3_train.xyz.gz` and
+`carbon_chain_train.xyz.gz` of Ko et al., Nat. Commun. 12, 398 (2021). The box is put back, because
+the forces between the ions are those of a box: at 12 Å they are 20 % below Coulomb's law.
+
+Results go to `results/long_range.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.io
+import numpy as np
+import torch
+from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+
+import reann
+from reann.backends import choice
+from reann.config import ModelConfig
+from reann.data.neighbors import graph_from_atoms
+from reann.model import build
+
+RESULTS = Path(__file__).parent / "results" / "long_range.json"
+BOX, TRAIN, VALID = 30.0, 8.5, 9.5
+"""Å: the box of the labels; distances up to which dimers train, and choose the weights."""
+EPOCHS, BATCH = 300, 12
+HELD_OUT = 0.15
+"""Part of the geometries of `states` that no training sees."""
+FORMS: dict[str, dict[str, Any]] = {"short range": {}, "charges": {"long_range": {}}}
+
+
+def read(path: Path) -> list[ase.Atoms]:
+    with gzip.open(path, "rt") as file:
+        return list(ase.io.read(file, ":", format="extxyz"))
+
+
+def write(path: Path, frames: list[ase.Atoms]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ase.io.write(path, frames, format="extxyz")
+    return str(path)
+
+
+def record(name: str, value: Any) -> None:
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(known | {name: value}, indent=1) + "\n")
+
+
+# --- dimers -------------------------------------------------------------------------------------
+
+
+def dimers(data: Path, runs: Path, seeds: int, epochs: int) -> None:
+    frames = read(data)
+    for atoms in frames:
+        atoms.info["charge"] = int(atoms.info["chargeA"] + atoms.info["chargeB"])
+        atoms.set_cell([BOX] * 3)
+        atoms.pbc = True
+        atoms.calc = SinglePointCalculator(atoms, **atoms.calc.results)
+    parts: dict[str, list[ase.Atoms]] = defaultdict(list)
+    for atoms in frames:
+        r = atoms.info["distance"]
+        parts["train" if r < TRAIN else "valid" if r < VALID else "test"].append(atoms)
+    files = {name: write(runs / f"{name}.xyz", part) for name, part in parts.items()}
+    found = {name: len(part) for name, part in parts.items()}
+    for form, choices in FORMS.items():
+        for seed in range(1, seeds + 1):
+            folder = runs / f"{form.replace(' ', '-')}-{seed}"
+            if not (folder / "model.reann").exists():
+                config = {
+                    "data": {
+                        "train": files["train"],
+                        "valid": [files["valid"]],
+                        "accept": ["varying-charge"],
+                    },
+                    "model": choices,
+                    "training": {"epochs": epochs, "batch_size": BATCH},
+                    "run": {"folder": str(folder), "seed": seed, "threads": 1},
+                }
+                reann.train(reann.Config.model_validate(config))
+            potential = reann.load(folder / "model.reann")
+            found[f"{form}, seed {seed}"] = errors_by_class(potential, parts)
+            record("dimers", found)
+
+
+def errors_by_class(potential: Any, parts: dict[str, list[ase.Atoms]]) -> dict[str, Any]:
+    """Return RMSE of energies above the nearest training frame, and of forces, by class.
+
+    The constant of each class is that of its last training frame: what counts is the curve.
+    """
+    found: dict[str, Any] = {}
+    for label in sorted({a.info["label"] for a in parts["test"]}):
+        own = {name: [a for a in part if a.info["label"] == label] for name, part in parts.items()}
+        start = max(own["train"], key=lambda a: a.info["distance"])
+        base = float(potential.predict(start)["energy"]) - start.get_potential_energy()
+        energy, forces, slopes = [], [], []
+        for atoms in own["test"]:
+            p = potential.predict(atoms)
+            energy.append(float(p["energy"]) - atoms.get_potential_energy() - base)
+            forces.append((p["forces"] - atoms.get_forces()).ravel())
+            slopes.append((along_axis(atoms, p["forces"]), along_axis(atoms, atoms.get_forces())))
+        slope = np.array(slopes)
+        found[label] = {
+            "energy_rmse_meV": 1e3 * float(np.sqrt(np.mean(np.square(energy)))),
+            "forces_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(np.concatenate(forces) ** 2))),
+            "slope_ratio": [round(x, 4) for x in (slope[:, 0] / slope[:, 1]).tolist()],
+        }
+    return found
+
+
+def along_axis(atoms: ase.Atoms, forces: np.ndarray) -> float:
+    """Return the force on the second molecule along the line of the centers, eV/Å."""
+    n = int(atoms.info["indexB"])
+    axis = atoms.positions[n:].mean(0) - atoms.positions[:n].mean(0)
+    return float(forces[n:].sum(0) @ axis / np.linalg.norm(axis))
+
+
+# --- charge states ------------------------------------------------------------------------------
+
+
+def states(folder: Path, runs: Path, time_: str) -> None:
+    found: dict[str, Any] = {}
+    for name, cutoff in (("ag3", 7.0), ("carbon_chain", 5.0)):
+        groups: dict[bytes, list[ase.Atoms]] = defaultdict(list)
+        for atoms in read(folder / f"{name}_train.xyz.gz"):
+            groups[np.round(atoms.positions, 6).tobytes()].append(atoms)
+        every = list(groups.values())
+        order = np.random.default_rng(0).permutation(len(every))
+        n_test, n_valid = int(HELD_OUT * len(every)), max(int(0.1 * len(every)), 10)
+        cut = [order[:n_test], order[n_test : n_test + n_valid], order[n_test + n_valid :]]
+        files = [
+            write(runs / f"{name}-{part}.xyz", [a for k in chosen for a in every[k]])
+            for part, chosen in zip(("test", "valid", "train"), cut, strict=True)
+        ]
+        run = runs / name
+        if not (run / "model.reann").exists():
+            config = {
+                "data": {"train": files[2], "valid": [files[1]]},
+                "model": {"cutoff": cutoff, "inputs": ["charge"]},
+                "training": {"time": time_, "batch_size": 16 if name == "ag3" else 4},
+                "run": {"folder": str(run), "threads": 1},
+            }
+            reann.train(reann.Config.model_validate(config))
+        potential = reann.load(run / "model.reann")
+        test = list(ase.io.read(files[0], ":"))
+        for atoms in test:
+            atoms.info["charge"] = atoms.info["total_charge"]
+        predictions = potential.predict(test)
+        e = [
+            (float(p["energy"]) - a.get_potential_energy()) / len(a)
+            for p, a in zip(predictions, test, strict=True)
+        ]
+        f = np.concatenate(
+            [(p["forces"] - a.get_forces()).ravel() for p, a in zip(predictions, test, strict=True)]
+        )
+        found[name] = {
+            "train": sum(len(every[k]) for k in cut[2]),
+            "test": len(test),
+            "time": time_,
+            "energy_rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(np.square(e)))),
+            "forces_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(f**2))),
+        }
+        record("states", found)
+
+
+# --- cost ---------------------------------------------------------------------------------------
+
+
+def cost() -> None:
+    """Time energies and forces of water with and without charges, in processor seconds."""
+    torch.set_num_threads(1)
+    found = {}
+    for n in (4, 5, 7, 10):
+        atoms = water_box(n)
+        row: dict[str, Any] = {"atoms": len(atoms)}
+        for form, choices in FORMS.items():
+            model = build(ModelConfig(**choices), [1, 8], 40.0, seed=0)
+            graph = graph_from_atoms(atoms, model.cutoff)
+            best = np.inf
+            for _ in range(4):
+                begin = time.process_time()
+                choice.evaluate(model, graph, ["energy", "forces"], engine="native")
+                best = min(best, time.process_time() - begin)
+            row[f"{form}, ms"] = round(1e3 * best, 1)
+        found[f"{n}^3 molecules"] = row
+        record("cost", found)
+
+
+def water_box(n: int) -> ase.Atoms:
+    """Return n^3 molecules of water at the density of the liquid, turned at random."""
+    rng, spacing = np.random.default_rng(0), 3.104
+    whole = ase.Atoms(cell=[n * spacing] * 3, pbc=True)
+    for place in np.ndindex(n, n, n):
+        one = molecule("H2O")
+        one.rotate(rng.uniform(0, 360), rng.normal(size=3))
+        one.translate(spacing * np.array(place) - one.get_center_of_mass())
+        whole += one
+    return whole
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["dimers", "states", "cost"])
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--runs", type=Path, default=Path("runs/long-range"))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--time", default="10min")
+    given = parser.parse_args()
+    if given.what == "dimers":
+        dimers(given.data, given.runs, given.seeds, given.epochs)
+    elif given.what == "states":
+        states(given.data, given.runs, given.time)
+    else:
+        cost()

@@ -1,0 +1,47 @@
+"""Charges in vacuum: the sum over all pairs of a molecule."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from reann.graph import Graph
+from reann.units import COULOMB
+
+
+def direct_energies(
+    q: Float[Tensor, " atoms"],
+    positions: Float[Tensor, "atoms 3"],
+    graph: Graph,
+    wanted: Bool[Tensor, " atoms"],
+    sigma: float,
+) -> Float[Tensor, " atoms"]:
+    """Return the energies of atoms in eV, half of each pair's; zero for those that are not wanted.
+
+    A system is wanted as a whole or not at all.
+    """
+    i, j = pairs_of(graph, wanted)
+    r = torch.linalg.vector_norm(positions[j] - positions[i], dim=1)
+    pair = 0.5 * COULOMB * q[i] * q[j] * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
+    return torch.zeros_like(q).index_add(0, i, pair)
+
+
+def pairs_of(
+    graph: Graph, wanted: Bool[Tensor, " atoms"]
+) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+    """Return all ordered pairs of different atoms of one system."""
+    sizes = graph.atoms_per_system
+    start = sizes.cumsum(0) - sizes
+    size = sizes[graph.system] * wanted
+    i = torch.arange(graph.n_atoms, device=q_device(graph)).repeat_interleave(size)
+    before = size.cumsum(0) - size
+    j = torch.arange(len(i), device=i.device) - before[i] + start[graph.system[i]]
+    return i[i != j], j[i != j]
+
+
+def q_device(graph: Graph) -> torch.device:
+    """Return where the arrays of a graph are."""
+    return graph.positions.device

@@ -1,0 +1,48 @@
+"""Positions and cells of structures with the variables of derivatives: moved atoms, and a strain.
+
+r -> r (1 + strain),   cell -> cell (1 + strain)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reann.graph import Graph
+
+
+class Strained(NamedTuple):
+    """Variables that the energies of whole structures are differentiated with respect to."""
+
+    moved: Float[Tensor, "atoms 3"]
+    """Positions, Å."""
+    strain: Float[Tensor, "systems 3 3"]
+    """Zero."""
+    positions: Float[Tensor, "atoms 3"]
+    """Å, functions of both."""
+    cell: Float[Tensor, "systems 3 3"]
+    """Å."""
+
+    @classmethod
+    def of(cls, graph: Graph, *, derivatives: bool, is_variable: bool) -> Strained:
+        """Return the structures of a graph.
+
+        Parameters
+        ----------
+        derivatives
+            Whether anything is differentiated.
+        is_variable
+            Whether positions and cells of the graph are themselves variables of the caller.
+        """
+        with torch.set_grad_enabled(derivatives or is_variable):
+            if is_variable:
+                moved, cell = graph.positions.clone(), graph.cell
+            else:
+                moved, cell = graph.positions.detach().clone(), graph.cell.detach()
+                moved.requires_grad_(derivatives)
+            strain = torch.zeros_like(graph.cell).requires_grad_(derivatives)
+            stretch = torch.einsum("ax,axy->ay", moved, strain[graph.system])
+            return cls(moved, strain, moved + stretch, cell + cell @ strain)
