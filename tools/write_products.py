@@ -5,18 +5,16 @@ The table is evaluated with symbols in place of numbers.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import reduce
-from itertools import combinations_with_replacement, product
-from operator import mul
+from itertools import product
 from pathlib import Path
 from textwrap import fill, indent
 
 from symbols import Code, Record, Value, adjoints, total
 
 from reann.model import products as table
-from reann.model.products import Contraction
+from reann.model.product_terms import contract, weighted
 
 LAYOUT = """\
 // Products of moments, channel by channel, their weighted sums, and the adjoint. Written by
@@ -83,51 +81,6 @@ WIDTH = 92
 
 # --- the table with symbols -------------------------------------------------------------------
 
-Tensor = dict[tuple[int, ...], Value]
-"""Values by their Cartesian indices."""
-
-
-def contract(contraction: Contraction, values: dict[str, Tensor]) -> Tensor:
-    inputs, result = contraction.indices.split("->")
-    letters = sorted(set(inputs) - {","})
-    terms = defaultdict(list)
-    for numbers in product(range(3), repeat=len(letters)):
-        at = dict(zip(letters, numbers, strict=True))
-        factors = [
-            values[name][tuple(at[i] for i in indices)]
-            for name, indices in zip(contraction.factors, inputs.split(","), strict=True)
-        ]
-        terms[tuple(at[i] for i in result)].append(reduce(mul, factors))
-    return {i: total(parts) * (1 / contraction.divisor) for i, parts in terms.items()}
-
-
-def weighted(
-    products: Sequence[Contraction], weights: Sequence[Value], values: dict[str, Tensor]
-) -> list[Value]:
-    """Return the components of the weighted sum of products of one rank.
-
-    Products of the same vectors and tensors differ in scalars, which are summed first.
-    """
-    factors, tensors = defaultdict(list), {}
-    for p, weight in zip(products, weights, strict=True):
-        inputs, result = p.indices.split("->")
-        pairs = list(zip(p.factors, inputs.split(","), strict=True))
-        names, indices = zip(*(pair for pair in pairs if pair[1]), strict=True)
-        scalars = [values[name][()] for name, index in pairs if not index]
-        tensors[names] = contract(Contraction(names, f"{','.join(indices)}->{result}"), values)
-        factors[names].append(reduce(mul, [*scalars, weight]))
-    scales = {names: total(factors[names]) for names in tensors}
-
-    def component(i: tuple[int, ...]) -> Value:
-        """Return one of the symmetric part."""
-        pairs = {names: total([tensor[i], tensor[i[::-1]]]) for names, tensor in tensors.items()}
-        return total(scales[names] * pair * 0.5 for names, pair in pairs.items())
-
-    numbers = {i: component(i) for i in combinations_with_replacement(range(3), len(result))}
-    if len(result) == 1:
-        return list(numbers.values())
-    return table.five(numbers | {i[::-1]: value for i, value in numbers.items()})
-
 
 class Trace:
     """Products of moments up to l_max, as `load` reads their inputs.
@@ -146,10 +99,10 @@ class Trace:
         self.moments = [self.components(name, f"m[{l}]", l) for l, name in enumerate(moments)]
         values = {name: table.entries(l, self.moments[l]) for l, name in enumerate(moments)}
         for name, terms in table.intermediates(l_max).items():
-            sums = [contract(term, values) for term in terms]
+            sums = [contract(term, values, total) for term in terms]
             values[name] = {i: total(each[i] for each in sums) for i in sums[0]}
         scalars, *ranks = table.table(l_max)
-        self.results = [[contract(p, values)[()] for p in scalars]]
+        self.results = [[contract(p, values, total)[()] for p in scalars]]
         self.bars = [
             [
                 self.load(f"b_bar_{p}", f"load<F>(b_bar + {p} * stride + k, width)")
@@ -163,7 +116,7 @@ class Trace:
                 for p in range(len(products))
             ]
             self.weights.append(weights)
-            self.results.append(weighted(products, weights, values))
+            self.results.append(weighted(products, weights, values, total))
             self.bars.append(self.components(f"{moments[l]}_bar", f"{moments[l]}_bar", l))
 
     def components(self, name: str, pointer: str, rank: int) -> list[Value]:

@@ -85,6 +85,15 @@ class Graph:
         """Unsigned cell volumes in Å^3; zero without a full cell."""
         return torch.linalg.det(self.cell).abs()
 
+    @cached_property
+    def composition(self) -> dict[int, int]:
+        """Number of atoms by atomic number.
+
+        A graph that moves to a GPU takes it along: to ask there waits for all that is computed.
+        """
+        numbers, counts = torch.unique(self.atomic_numbers, return_counts=True)
+        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
     def heads(self) -> Int[Tensor, " systems"]:
         """Return the index of the head of each system."""
         return self.system.new_zeros(self.n_systems) if self.head is None else self.head
@@ -122,11 +131,13 @@ class Graph:
 
     def to(self, device: torch.device | str) -> Graph:
         """Return the same graph on another device."""
+        if self.positions.device.type == "cpu" and torch.device(device).type != "cpu":
+            _ = self.composition
         return self.each(lambda tensor: tensor.to(device))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Graph:
-        """Return the graph with every tensor changed."""
-        return replace(
+        """Return the graph with every tensor changed, to another one of the same values."""
+        changed = replace(
             self,
             positions=change(self.positions),
             atomic_numbers=change(self.atomic_numbers),
@@ -142,6 +153,9 @@ class Graph:
             spin=None if self.spin is None else change(self.spin),
             field=None if self.field is None else change(self.field),
         )
+        if "composition" in self.__dict__:
+            changed.__dict__["composition"] = self.composition
+        return changed
 
     @staticmethod
     def batch(graphs: Sequence[Graph]) -> Graph:

@@ -14,7 +14,7 @@ import pytest
 tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
 ROOT = Path(__file__).parents[2]
 METATOMIC = {"metatensor", "metatomic", "metatomic_ase"}
-OPTIONAL = {"ipi", "openmm", "torch_sim", "wandb", "tensorboard"} | METATOMIC
+OPTIONAL = {"ipi", "openmm", "torch_sim", "triton", "wandb", "tensorboard"} | METATOMIC
 
 
 def imported() -> set[str]:

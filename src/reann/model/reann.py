@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from reann.config import ModelConfig
@@ -251,14 +251,19 @@ class Reann(nn.Module):
         """
         with differentiable(), torch.no_grad():
             rho, atoms = self.embed(graph, graph.edge_vectors())
-        element = atoms.element
+        return self.outside(rho, atoms.element)[atoms.rank]
+
+    def outside(
+        self, rho: Float[Tensor, "atoms features"], element: Int[Tensor, " atoms"]
+    ) -> Float[Tensor, " atoms"]:
+        """Return how far densities lie outside the training range, for atoms in any order."""
         low, high = self.density_min[element], self.density_max[element]
         # A feature that never changed in the training still has rounding.
         rounding = RANGE_ROUNDING * self.recursion.feature_scale[element]
         outside = torch.maximum(low - rho, rho - high) - rounding
         distance = torch.where(outside > 0.0, outside / (high - low), 0.0).amax(1)
         distance = torch.where(self._in_training()[element], distance, torch.inf)
-        return distance[atoms.rank].to(torch.float64)
+        return distance.to(torch.float64)
 
     def extrapolates(self, graph: Graph, margin: float = MARGIN) -> Bool[Tensor, " atoms"]:
         """Return which atoms have a density outside the training range; ask `has_range` first.

@@ -66,10 +66,10 @@ class Native(Backend):
         # Private, and the only way to ask.
         forward = forward_ad._current_level >= 0  # noqa: SLF001
         transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
-        kept, modules = request.create_graph, list(_modules(model))
+        kept, modules = request.create_graph, list(modules_of(model))
         obstacles = {
             "it computes no hooks and no parametrizations of modules": any(
-                map(_is_changed, modules)
+                map(is_changed, modules)
             ),
             "it runs on CPUs only": model.element_index.device.type != "cpu",
             "it has no gradients of positions and cells": moved,
@@ -163,15 +163,15 @@ def _unknown_recursion(recursion: Representation) -> str | None:
     return None
 
 
-def _modules(module: nn.Module) -> Iterator[nn.Module]:
+def modules_of(module: nn.Module) -> Iterator[nn.Module]:
     """Yield a module and all inside; `module.modules()` takes several times as long."""
     yield module
     for inside in module._modules.values():  # noqa: SLF001
         if inside is not None:
-            yield from _modules(inside)
+            yield from modules_of(inside)
 
 
-def _is_changed(module: nn.Module) -> bool:
+def is_changed(module: nn.Module) -> bool:
     """Whether what a program has added to a module takes part in what it computes."""
     added = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001
     return bool(added) or "parametrizations" in module._modules  # noqa: SLF001

@@ -42,8 +42,8 @@ def angular(
                 monomials[lx, ly, lz] = monomials[lx, ly, lz - 1] * z
     return torch.stack(
         [
-            monomials[powers] * math.sqrt(_multinomial(powers))
-            if _multinomial(powers) > 1
+            monomials[powers] * math.sqrt(multinomial(powers))
+            if multinomial(powers) > 1
             else monomials[powers]
             for l in range(l_max + 1)
             for powers in exponents(l)
@@ -52,5 +52,6 @@ def angular(
     )
 
 
-def _multinomial(powers: tuple[int, int, int]) -> int:
+def multinomial(powers: tuple[int, int, int]) -> int:
+    """Return in how many orders the factors of a monomial can stand."""
     return math.factorial(sum(powers)) // math.prod(math.factorial(p) for p in powers)

@@ -1,0 +1,89 @@
+"""Triton as a backend: kernels for GPUs of NVIDIA and AMD, written from formulas."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from weakref import WeakKeyDictionary
+
+import torch
+from torch.autograd import forward_ad
+
+from reann.backends.native.backend import is_changed, modules_of
+from reann.backends.native.outputs import unknown_heads
+from reann.backends.protocol import Backend, Request
+from reann.backends.triton.compiled import Compiled
+from reann.backends.triton.recursions import unsupported
+from reann.graph import Graph
+from reann.model import Reann
+from reann.properties import NAMES, AtomicEnergies
+
+
+class Triton(Backend):
+    """Kernels on GPUs, for the models of this package."""
+
+    name = "triton"
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[Reann, Compiled] = WeakKeyDictionary()
+
+    def unavailable(self) -> str | None:
+        """Return why this machine has no such engine, None if it has one."""
+        if importlib.util.find_spec("triton") is None:
+            return "the package triton is not installed, which comes with PyTorch for GPUs"
+        if interpreted() or torch.cuda.is_available():
+            return None
+        return "there is no usable GPU"
+
+    def supports(
+        self, model: AtomicEnergies, request: Request, graph: Graph | None = None
+    ) -> str | None:
+        """Return why another backend has to do this, None if this one can."""
+        if (why := self.unavailable()) is not None:
+            return why
+        if type(model) is not Reann:
+            return f"it knows Reann itself, not {type(model).__name__}"
+        assert isinstance(model, Reann)
+        moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
+        forward = forward_ad._current_level >= 0  # noqa: SLF001 - private, and the only way to ask
+        transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
+        on_gpu = model.element_index.device.type == "cuda"
+        obstacles = {
+            "it runs on GPUs only": not (on_gpu or interpreted()),
+            "it computes energies, and the model has none": not len(model.heads),
+            "it computes no hooks and no parametrizations of modules": any(
+                map(is_changed, modules_of(model))
+            ),
+            "it has no gradients of positions and cells": moved,
+            "it has no forward mode and no function transforms": forward or transformed,
+        }
+        others = (why for why, there in obstacles.items() if there)
+        return unsupported(model) or _lacking(model, request) or next(others, None)
+
+    def compile(self, model: Reann) -> Compiled:
+        """Return a model of the caller's own."""
+        return Compiled(model)
+
+    def current(self, model: Reann) -> Compiled:
+        """Return one that is kept: it reads the weights of the model when it computes."""
+        if model not in self._known:
+            self._known[model] = Compiled(model)
+        return self._known[model]
+
+    def device(self, name: str) -> str:
+        """Return the name of a device; `auto` is the GPU."""
+        return "cuda" if name == "auto" and not interpreted() else name
+
+
+def _lacking(model: Reann, request: Request) -> str | None:
+    """Return which outputs there are not."""
+    if lacking := sorted(request.names.difference(NAMES, model.output_names)):
+        return f"the model has no output {', '.join(lacking)}"
+    if unknown := unknown_heads(model):
+        return f"it knows outputs that are read off states, not {', '.join(unknown)}"
+    return None
+
+
+def interpreted() -> bool:
+    """Return whether kernels run on the CPU, slowly, so that they can be tested without a GPU."""
+    return os.environ.get("TRITON_INTERPRET") == "1"

@@ -1,0 +1,117 @@
+"""A model that the kernels evaluate, with the weights that it has at the moment."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reann.backends.protocol import Request
+from reann.backends.triton.neighbor_sums import Place, neighbor_sums
+from reann.backends.triton.pair_terms import pair_summand, tables_of
+from reann.backends.triton.recursions import form_of
+from reann.backends.triton.rows import Rows
+from reann.graph import Graph
+from reann.model import Reann
+from reann.model.equivariant.recursion import EquivariantRecursion
+from reann.model.recursion import Recursion
+from reann.model.representation import Features
+from reann.properties import DERIVATIVES, NAMES, added_up, of_strain
+
+
+class Compiled:
+    """A model of the Triton engine.
+
+    Attributes
+    ----------
+    source
+        The model, whose parameters get gradients.
+    """
+
+    def __init__(self, source: Reann) -> None:
+        self.update(source)
+
+    def update(self, model: Reann) -> None:
+        """Take another model of the same form, or new weights of the same one."""
+        self.source = model
+        self.form = form_of(model)
+        self.pairs = pair_summand(model)
+
+    def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
+        """Return properties; see `reann.properties.evaluate`."""
+        names, model = request.names, self.source
+        place = self._place(graph)
+        derivatives = bool(names & DERIVATIVES)
+        place.positions.requires_grad_(derivatives)
+        place.strains.requires_grad_(derivatives)
+        with torch.set_grad_enabled(derivatives or request.create_graph):
+            pairs = tables_of(model)
+            found, x = self._of_rows(place, pairs)
+            energies = found["energies"]
+            own = {name: found[name].index_select(0, place.rows.rank) for name in found}
+            of_atoms = own | model.placed(own, graph)
+            found = added_up(graph, of_atoms) | {"energy": of_systems(graph, own["energies"])}
+        if derivatives:
+            found |= self._slopes(place, energies, names, create_graph=request.create_graph)
+        if "extrapolation" in names:
+            distance = model.outside(x.detach(), place.rows.element)
+            found["extrapolation"] = distance[place.rows.rank]
+        kept = {n: found[n] for n in (*NAMES, *model.output_names) if n in names}
+        return kept if request.create_graph else {n: x.detach() for n, x in kept.items()}
+
+    def _place(self, graph: Graph) -> Place:
+        model = self.source
+        element, composition = model.element_index[graph.atomic_numbers], graph.composition
+        counts = [composition.get(number, 0) for number in model.elements]
+        rows = Rows.of(graph, element, counts, head=model.heads.of(graph))
+        positions = graph.positions.detach().clone()
+        return Place(rows, positions, positions.new_zeros(len(positions), 3, 3))
+
+    def _of_rows(
+        self, place: Place, pairs: Tensor | None
+    ) -> tuple[dict[str, Tensor], Float[Tensor, "atoms features"]]:
+        """Return the outputs of the atoms in the order of the elements, and their features."""
+        model, rows, atoms = self.source, place.rows, place.rows.as_atoms
+        with torch.set_grad_enabled(pairs is not None and torch.is_grad_enabled()):
+            nothing = place.positions.new_empty(0, rows.n_atoms, 1)
+            of_pairs = neighbor_sums(self.pairs, place, nothing, None, pairs)
+        n_neighbors, pair_energies = of_pairs[:, :, 0]
+        x, states = self.form(place, None if model.repulsion is None else pairs)
+        recursion = model.recursion
+        if isinstance(recursion, Recursion):
+            features = recursion.features(x, atoms)
+        else:
+            assert isinstance(recursion, EquivariantRecursion)
+            features = Features(n_neighbors > 0, x, recursion.of_free_atoms(), states)
+        found = {name: head(features, atoms) for name, head in model.output_heads.items()}
+        if len(model.heads):
+            found["energies"] = model.heads(features, atoms) + pair_energies
+        return found, x
+
+    def _slopes(
+        self, place: Place, energies: Tensor, names: frozenset[str], *, create_graph: bool
+    ) -> dict[str, Tensor]:
+        """Return forces, and what follows from derivatives with respect to the strain."""
+        wanted, graph = place.wanted, place.rows.graph
+        wanted.parameters = False
+        by_positions, by_strains = torch.autograd.grad(
+            energies.sum(),
+            (place.positions, place.strains),
+            create_graph=create_graph,
+            materialize_grads=True,
+        )
+        # What a loss differentiates later are the parameters alone.
+        wanted.geometry, wanted.parameters = False, True
+        found = {"forces": -by_positions, "virials": -by_strains}
+        if names & {"stress", "virial"}:
+            found |= of_strain(graph, of_systems(graph, by_strains))
+        return found
+
+
+def of_systems(graph: Graph, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "systems ..."]:
+    """Return the sums over the atoms of each system, always in the same order."""
+    ends = torch.arange(graph.n_systems + 1, device=values.device)
+    sizes = torch.searchsorted(graph.system, ends).diff()
+    flat = values.flatten(1) if values.dim() > 1 else values[:, None]
+    sums = torch.segment_reduce(flat, "sum", lengths=sizes, axis=0, unsafe=True, initial=0.0)
+    return sums.view(graph.n_systems, *values.shape[1:])

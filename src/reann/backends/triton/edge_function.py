@@ -1,0 +1,46 @@
+"""What an edge adds to the sums of its center, as formulas: the input of all kernels over edges."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reann.backends.triton.symbols import Formulas, Value
+
+
+class EdgeFunction(NamedTuple):
+    """A function of an edge.
+
+    Attributes
+    ----------
+    states
+        Inputs h_0, h_1 ..: the rows of the neighbor.
+    results
+        Rows of the sums.
+    moving
+        Numbers of the states that change with the positions.
+    bases
+        Radial basis by the order of the derivative with respect to the distance; radial functions
+        are combinations of it. Empty without these.
+    distance
+        The distance that they are functions of; None without them.
+    n_paths
+        Number of radial functions.
+    """
+
+    formulas: Formulas
+    states: list[Value]
+    results: list[Value]
+    moving: range
+    bases: list[list[Value]] = []  # noqa: RUF012 - never changed
+    distance: Value | None = None
+    n_paths: int = 0
+
+    def radial(self, path: int, order: int) -> Value:
+        """Return a radial function, or a derivative of it."""
+        assert self.distance is not None
+        return radial(self.distance, path, order)
+
+
+def radial(r: Value, path: int, order: int = 0) -> Value:
+    """Return a radial function of a distance, or its derivative of some order."""
+    return r.formulas.value("radial", [r], (path, order), channels=True, double=False)

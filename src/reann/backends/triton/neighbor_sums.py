@@ -1,0 +1,210 @@
+"""Sums over neighbors that PyTorch differentiates, up to what a training on forces needs.
+
+The backward of the sums is a sum over neighbors again, and its backward, which a loss of forces
+asks for, a third one: no edge has anything in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from reann.backends.triton import edge_kernels as kernels
+from reann.backends.triton.edge_text import Shape
+from reann.backends.triton.recipe import Recipe
+from reann.backends.triton.rows import Rows
+
+
+@dataclass(eq=False)
+class Wanted:
+    """Which derivatives are computed at the moment: PyTorch does not tell."""
+
+    geometry: bool = True
+    parameters: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where atoms are, and how it is strained: the variables of forces and virials.
+
+    Attributes
+    ----------
+    positions
+        Å, in the order of the graph.
+    strains
+        Of the vectors that end at an atom, (atoms, 3, 3): zero.
+    """
+
+    rows: Rows
+    positions: Float[Tensor, "atoms 3"]
+    strains: Float[Tensor, "atoms 3 3"]
+    wanted: Wanted = field(default_factory=Wanted)
+
+
+@dataclass(frozen=True)
+class Summand:
+    """What is summed.
+
+    Attributes
+    ----------
+    make
+        Returns the function of an edge.
+    n_results
+        Rows of the sums.
+    n_paths, n_radial
+        Radial functions, and functions of the basis that they are made of.
+    depends
+        Whether the states of the neighbors depend on positions.
+    """
+
+    make: Recipe
+    shape: Shape
+    n_results: int
+    n_paths: int
+    n_radial: int
+    depends: bool
+
+
+def neighbor_sums(
+    summand: Summand,
+    place: Place,
+    states: Float[Tensor, "rows atoms channels"],
+    weights: Float[Tensor, "paths radial channels"] | None = None,
+    pairs: Float[Tensor, "tables elements elements"] | None = None,
+) -> Float[Tensor, "results atoms channels"]:
+    """Return sums over the neighbors of all atoms, in the order of the elements."""
+    given = (summand, place, pairs)
+    return Sums.apply(given, place.positions, place.strains, states, weights)
+
+
+class Sums(torch.autograd.Function):
+    """The sums."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, given: tuple[Summand, Place, Tensor | None], *tensors: Tensor | None
+    ) -> Tensor:
+        """Return (results, atoms, channels) of positions, strains, states and weights."""
+        positions, _, states, weights = tensors
+        assert positions is not None
+        assert states is not None
+        summand, place, _ = ctx.given = given
+        ctx.save_for_backward(*tensors)
+        n, K = place.rows.n_atoms, summand.shape.channels
+        out = states.new_empty(summand.n_results, n, K)
+        run = kernels.sums(summand.make, summand.shape, moving=False)
+        run[(n,)](*_tensors(given, positions, states, weights), out, n)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the derivatives of the sum of results times bars."""
+        summand, place, _ = ctx.given
+        positions, strains, states, weights = ctx.saved_tensors
+        bar, wanted = bars[0].contiguous(), place.wanted
+        of_weights = None
+        if wanted.parameters and weights is not None and ctx.needs_input_grad[4]:
+            arrays = _tensors(ctx.given, positions, states, weights)
+            of_weights = _gradient(summand, arrays, bar, weights, moving=False)
+        of_states = ctx.needs_input_grad[3] and (summand.depends or wanted.parameters)
+        asked = (wanted.geometry, of_states)
+        found = Slopes.apply(ctx.given, asked, positions, strains, states, weights, bar)
+        return (None, *found, of_weights)
+
+
+class Slopes(torch.autograd.Function):
+    """Derivatives of sums times weights with respect to positions, strains and states."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        given: tuple[Summand, Place, Tensor | None],
+        asked: tuple[bool, bool],
+        *tensors: Tensor | None,
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return what is asked for: the derivatives by positions and strains, those by states.
+
+        The tensors are positions, strains, states, weights and bars.
+        """
+        positions, _, states, weights, bar = tensors
+        assert positions is not None
+        assert states is not None
+        ctx.given = given
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(positions, states, weights, bar)
+        summand, place, _ = given
+        geometry, of_states = asked
+        if not any(asked):
+            return None, None, None
+        found = []
+        if geometry:
+            found += [torch.empty_like(positions), positions.new_empty(len(positions), 3, 3)]
+        if of_states:
+            found.append(torch.empty_like(states))
+        run = kernels.slopes(summand.make, summand.shape, of_geometry=geometry, of_states=of_states)
+        n = place.rows.n_atoms
+        run[(n,)](*_tensors(given, positions, states, weights), bar, *found, n)
+        by_positions, by_strains = found[:2] if geometry else (None, None)
+        return by_positions, by_strains, found[-1] if of_states else None
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, moves: Tensor | None, strains: Tensor | None, rates: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        """Return derivatives of the derivatives along moves, strains and rates of states.
+
+        Not those with respect to the positions.
+        """
+        summand, place, _ = ctx.given
+        positions, states, weights, bar = ctx.saved_tensors
+        n = place.rows.n_atoms
+        moved = (
+            torch.zeros_like(positions) if moves is None else moves.contiguous(),
+            positions.new_zeros(n, 3, 3) if strains is None else strains.contiguous(),
+            torch.zeros_like(states) if rates is None else rates.contiguous(),
+        )
+        arrays = (*_tensors(ctx.given, positions, states, weights), *moved)
+        out = torch.empty_like(bar)
+        run = kernels.sums(summand.make, summand.shape, moving=True)
+        run[(n,)](*arrays, out, n)
+        of_states = of_weights = None
+        if ctx.needs_input_grad[4]:
+            of_states = torch.empty_like(states)
+            kernels.slopes_of_rates(summand.make, summand.shape)[(n,)](*arrays, bar, of_states, n)
+        if weights is not None and ctx.needs_input_grad[5]:
+            of_weights = _gradient(summand, arrays, bar, weights, moving=True)
+        return None, None, None, None, of_states, of_weights, out
+
+
+def _tensors(
+    given: tuple[Summand, Place, Tensor | None],
+    positions: Tensor,
+    states: Tensor,
+    weights: Tensor | None,
+) -> tuple[Tensor, ...]:
+    """Return the arguments of the kernels up to the states."""
+    _, place, pairs = given
+    own = states if states.shape[0] else None
+    others = [x for x in (pairs, weights, own) if x is not None]
+    return (positions, *place.rows.arguments, *others)
+
+
+def _gradient(
+    summand: Summand, arrays: tuple[Tensor, ...], bar: Tensor, weights: Tensor, *, moving: bool
+) -> Float[Tensor, "paths radial channels"]:
+    """Return the gradient of the weights, summed in float64 over what the programs found."""
+    n = bar.shape[1]
+    programs = -(-n // kernels.PROGRAM_ROWS)
+    each = []
+    for path in range(summand.n_paths):
+        out = weights.new_empty(programs, *weights.shape[1:])
+        run = kernels.gradient(summand.make, summand.shape, path, moving=moving)
+        run[(programs,)](*arrays, bar, out, n)
+        each.append(out.sum(0, dtype=torch.float64).to(weights.dtype))
+    return torch.stack(each)

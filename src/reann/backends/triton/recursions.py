@@ -1,0 +1,242 @@
+"""The recursions of a model with kernels for the sums over neighbors, and for the products.
+
+Everything that belongs to one atom is a matrix product of the atoms of one element, or what the
+reference computes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reann.backends.triton import density_sums, equivariant_sums
+from reann.backends.triton.channel_products import Given, Multiplied, channel_products
+from reann.backends.triton.edge_text import Shape
+from reann.backends.triton.geometry import START
+from reann.backends.triton.neighbor_sums import Place, Summand, neighbor_sums
+from reann.backends.triton.node_products import products
+from reann.backends.triton.recipe import recipe
+from reann.model import Reann
+from reann.model.equivariant.basis import COMPONENTS
+from reann.model.equivariant.layer import Layer
+from reann.model.equivariant.recursion import EquivariantRecursion
+from reann.model.hosts.embedded_density import EmbeddedDensity
+from reann.model.messages import Directional, ScalarMessages
+from reann.model.nodes import NodeState
+from reann.model.products import counts as product_counts
+from reann.model.recursion import Recursion
+
+
+def real_of(model: Reann) -> str:
+    """Return the name of the precision of a model."""
+    return str(model.dtype).removeprefix("torch.")
+
+
+def shape_of(model: Reann, channels: int) -> Shape:
+    """Return the shape of the tiles of a model."""
+    pairs = (START,) if model.repulsion is not None else ()
+    return Shape(channels, real_of(model), len(model.elements), pairs, 2.0 * model.cutoff)
+
+
+def spread(
+    table: Float[Tensor, "elements channels"], counts: Sequence[int]
+) -> Float[Tensor, "atoms channels"]:
+    """Return the row of the element of each atom; its gradient is summed in a fixed order."""
+    return torch.cat([row.expand(n, -1) for row, n in zip(table, counts, strict=True)])
+
+
+# --- equivariant messages ---------------------------------------------------------------------
+
+
+class LayerForm(NamedTuple):
+    """What the kernels of a layer are made for."""
+
+    summand: Summand
+    multiplied: Multiplied
+
+
+class EquivariantForm:
+    """The equivariant recursion of a model."""
+
+    def __init__(self, model: Reann) -> None:
+        config, self.model = model.config, model
+        basis = equivariant_sums.Basis(
+            config.radial_basis, config.cutoff_function, config.cutoff, config.n_radial
+        )
+        assert isinstance(model.recursion, EquivariantRecursion)
+        each = model.recursion.each_layer()
+        self.forms = [self._form(basis, layer) for layer in each]
+
+    def _form(self, basis: equivariant_sums.Basis, layer: Layer) -> LayerForm:
+        K, l_max = self.model.config.channels, layer.l_max
+        soft = self.model.repulsion is not None
+        n_states = 1 if layer.is_first else 1 + layer.l_states
+        n_results = sum(COMPONENTS[: l_max + 1]) + sum(COMPONENTS[1:n_states])
+        sums = recipe(equivariant_sums.sums, basis=basis, l_max=l_max, n_states=n_states, soft=soft)
+        summand = Summand(
+            sums,
+            shape_of(self.model, K),
+            n_results,
+            2 * n_states - 1,
+            basis.n_radial,
+            depends=not layer.is_first,
+        )
+        make = recipe(products, l_max=l_max, limit=layer.limit, tensors=layer.makes_states)
+        n_tensors = sum(COMPONENTS[1 : layer.l_states + 1]) if layer.makes_states else 0
+        scalars = product_counts(l_max)[0]
+        return LayerForm(summand, Multiplied(make, K, real_of(self.model), scalars, n_tensors))
+
+    def __call__(
+        self, place: Place, pairs: Tensor | None
+    ) -> tuple[Float[Tensor, "atoms features"], list[list[Tensor]]]:
+        """Return x^(0) .. x^(T), and the states after each layer by l."""
+        recursion = self.model.recursion
+        assert isinstance(recursion, EquivariantRecursion)
+        h = spread(recursion.embedding, place.rows.counts)[None]
+        every_x, every_h = [], []
+        for layer, form in zip(recursion.each_layer(), self.forms, strict=True):
+            weights = recursion.radial_scale * layer.radial
+            sums = neighbor_sums(form.summand, place, h, weights, pairs)
+            given = Given(form.multiplied, place.rows, place.wanted)
+            x, h = of_moments(layer, given, mixed(layer, sums), h[0])
+            every_x.append(x)
+            every_h.append([part.permute(1, 0, 2) for part in by_l(h)])
+        return torch.cat(every_x, dim=1), every_h
+
+
+def by_l(h: Float[Tensor, "components atoms channels"]) -> list[Tensor]:
+    """Return states by l."""
+    sizes = {0: [], 1: [1], 4: [1, 3], 9: [1, 3, 5]}[h.shape[0]]
+    return list(h.split(sizes)) if sizes else []
+
+
+def mixed(
+    layer: Layer, sums: Float[Tensor, "results atoms channels"]
+) -> Float[Tensor, "components atoms channels"]:
+    """Return the moments m before the limit, which is one with the products."""
+    n, K = sums.shape[1:]
+    sizes = list(COMPONENTS[: layer.l_max + 1])
+    n_moments = sum(sizes)
+    s = sums[:n_moments].split(sizes)
+    passed = sums[n_moments:].split(
+        [] if layer.is_first else list(COMPONENTS[1 : layer.l_states + 1])
+    )
+    m = []
+    for l, s_l in enumerate(s):
+        M = layer.mixing[l]
+        own = layer.moment_scale[l] * M[:K]
+        m_l = s_l.reshape(-1, K) @ own
+        if 1 <= l <= len(passed):
+            other = layer.passed_scale[l - 1] * M[K:]
+            m_l = torch.addmm(m_l, passed[l - 1].reshape(-1, K), other)
+        m.append(m_l.view(sizes[l], n, K))
+    return torch.cat(m)
+
+
+def of_moments(
+    layer: Layer,
+    given: Given,
+    moments: Float[Tensor, "components atoms channels"],
+    h0: Float[Tensor, "atoms channels"],
+) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "states atoms channels"]]:
+    """Return x and the new states, none where nothing needs them."""
+    weights = torch.cat(list(layer.tensor_weights), dim=1) if layer.makes_states else None
+    b, sums = channel_products(given, moments, weights)
+    counts = given.rows.counts
+    # Standardization is folded into the matrices: one product of an element's atoms.
+    U = layer.scalars / layer.product_scale[..., None]
+    start = -(layer.product_mean[..., None] * U).sum((1, 2))
+    parts = zip(start, b.flatten(1).split(counts), U.flatten(1, 2), strict=True)
+    x = torch.cat([torch.addmm(x0, b_z, U_z) for x0, b_z, U_z in parts])
+    if not layer.is_first:
+        own = zip(h0.split(counts), layer.residual, strict=True)
+        x = x + torch.cat([h_z @ S for h_z, S in own])
+    if not layer.makes_states:
+        return x, moments.new_empty(0, *x.shape)
+    g0, *gates = layer.gates(x, counts).chunk(1 + layer.l_states, dim=1)
+    h = [(x + g0)[None]]
+    for l, y in enumerate(sums.split(COMPONENTS[1 : layer.l_states + 1])):
+        turned = (y.reshape(-1, y.shape[2]) @ layer.tensors[l]).view_as(y)
+        h.append(layer.state_scale[l] * (1.0 + gates[l]) * turned)
+    return x, torch.cat(h)
+
+
+# --- scalar and directional messages ----------------------------------------------------------
+
+
+class DensityForm:
+    """The recursion of the embedded density of a model."""
+
+    def __init__(self, model: Reann) -> None:
+        self.model, config = model, model.config
+        assert isinstance(model.recursion, Recursion)
+        self.host, self.update = model.recursion.host, model.recursion.update
+        assert isinstance(self.host, EmbeddedDensity)
+        n = sum((l + 1) * (l + 2) // 2 for l in range(config.l_max + 1))
+        shape = shape_of(model, config.n_radial)
+        self.summands = {}
+        for directional in (False, True):
+            make = recipe(
+                density_sums.sums,
+                cutoff_function=config.cutoff_function,
+                cutoff=config.cutoff,
+                l_max=config.l_max,
+                unit=config.angular == "unit",
+                directional=directional,
+                soft=model.repulsion is not None,
+            )
+            for t in (0, 1):
+                self.summands[directional, t] = Summand(make, shape, n, 0, 0, depends=t > 0)
+
+    def __call__(
+        self, place: Place, pairs: Tensor | None
+    ) -> tuple[Float[Tensor, "atoms features"], list[list[Tensor]]]:
+        """Return the density rho^(T), and no states."""
+        recursion, rows = self.model.recursion, place.rows
+        assert isinstance(recursion, Recursion)
+        assert isinstance(self.update, ScalarMessages)
+        assert isinstance(self.host, EmbeddedDensity)
+        radial = self.host.radial
+        alpha = radial.width if radial.free else functional.softplus(radial.width)
+        gaussians = torch.stack([spread(x, rows.counts) for x in (alpha, radial.center)])
+        h = NodeState(spread(self.update.weights, rows.counts))
+        for t in range(self.update.n_recursions + 1):
+            states = torch.cat(
+                [h.scalars[None], *(x.permute(1, 0, 2) for x in h.tensors), gaussians]
+            )
+            summand = self.summands[bool(h.tensors), min(t, 1)]
+            s = neighbor_sums(summand, place, states, None, pairs).permute(1, 0, 2)
+            D = self.host.invariants(s, t)
+            if t < self.update.n_recursions:
+                x = recursion.standardize(D, rows.counts)
+                h = self.update.step(t, h, x, s, rows.as_atoms)
+        return D, []
+
+
+def form_of(model: Reann) -> EquivariantForm | DensityForm:
+    """Return what computes the features of a model."""
+    if isinstance(model.recursion, EquivariantRecursion):
+        return EquivariantForm(model)
+    return DensityForm(model)
+
+
+def unsupported(model: Reann) -> str | None:
+    """Return why no kernels compute the recursion of a model, None if they do."""
+    recursion = model.recursion
+    if type(recursion) is EquivariantRecursion:
+        return "it has no electric fields" if model.config.field else None
+    if not isinstance(recursion, Recursion):
+        return f"it does not know {recursion.messages} messages"
+    host, update = type(recursion.host), type(recursion.update)
+    if host is not EmbeddedDensity:
+        return f"it knows the host EmbeddedDensity, not {host.__name__}"
+    if update not in (ScalarMessages, Directional):
+        return f"it knows scalar and directional messages, not {update.__name__}"
+    if model.config.radial == "pair":
+        return "it has no radial functions of pairs of elements"
+    return None

@@ -1,0 +1,27 @@
+"""Kernels from text: Triton compiles functions whose source it can read."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Sequence
+from typing import Any
+
+HEADER = "import triton\nimport triton.language as tl\n\nREAL = tl.constexpr(tl.{real})\n\n\n"
+
+
+def kernel(name: str, arguments: Sequence[str], body: Sequence[str], real: str) -> Any:
+    """Return the kernel of a name, its pointers, and the lines of its body.
+
+    The last argument is the number of atoms: it is not made part of the compiled kernel.
+    """
+    import triton
+
+    head = f"def {name}({', '.join(arguments)}):"
+    text = HEADER.format(real=real) + "\n".join([head, *(f"    {line}" for line in body)]) + "\n"
+    file = f"<reann kernel {name} {hash(text):x}>"
+    # The compiler asks the module `inspect` for the source, which looks here.
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    scope: dict[str, Any] = {"__name__": __name__}
+    exec(compile(text, file, "exec"), scope)  # noqa: S102 - written by this package
+    made: Any = triton.jit
+    return made(scope[name], do_not_specialize=[arguments[-1]])

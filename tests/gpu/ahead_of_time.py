@@ -1,0 +1,97 @@
+"""Compile every kernel for GPUs that are not there: a program, for it cannot have the interpreter.
+
+Prints the target, the name and the shared memory in bytes of each.
+"""
+
+import itertools
+import sys
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from models import random_model
+from reann.backends.triton import channel_kernels, edge_kernels
+from reann.backends.triton.pair_terms import pair_summand
+from reann.backends.triton.recursions import form_of
+
+TARGETS = {
+    "cuda-80": GPUTarget("cuda", 80, 32),
+    "cuda-90": GPUTarget("cuda", 90, 32),
+    "gfx942": GPUTarget("hip", "gfx942", 64),
+}
+DOUBLE = ("positions", "cell", "pairs", "moves", "strains", "of_positions", "of_strains")
+SHORT = {"float32": "fp32", "float64": "fp64"}
+INTEGERS = {"first", "system", "order", "rank", "element"}
+
+
+def of_edges(summand, *, trained=True):
+    """Kernels over neighbors that a recursion uses, and their precision."""
+    make, shape = summand.make, summand.shape
+    made = [
+        edge_kernels.sums(make, shape, moving=False),
+        edge_kernels.slopes(
+            make, shape, of_geometry=True, of_states=summand.depends and trained
+        ),
+    ]
+    if trained:
+        made += [
+            edge_kernels.slopes(make, shape, of_geometry=False, of_states=True),
+            edge_kernels.sums(make, shape, moving=True),
+            edge_kernels.slopes_of_rates(make, shape),
+        ]
+    if trained and summand.n_paths:
+        last = summand.n_paths - 1
+        made += [edge_kernels.gradient(make, shape, last, moving=x) for x in (False, True)]
+    return [(kernel, shape.real) for kernel in made]
+
+
+def of_channels(multiplied):
+    """Kernels over channels, and their precision."""
+    make, channels, real = multiplied.make, multiplied.channels, multiplied.real
+    made = [channel_kernels.values(make, channels, real, moving=x) for x in (False, True)]
+    made += [
+        channel_kernels.slopes(make, channels, real, moving=x, of_weights=True)
+        for x in (False, True)
+    ]
+    return [(kernel, real) for kernel in made]
+
+
+def kernels(messages, dtype, l_max, channels):
+    """Return the kernels of a model with everything that it can have."""
+    choices = {"channels": channels, "n_radial": 8, "moment_limit": 2.0}
+    if messages != "equivariant":
+        choices = {"n_radial": channels}
+    choices |= {"l_max": l_max, "n_recursions": 1, "repulsion": True, "zbl": {}}
+    model = random_model(messages=messages, dtype=dtype, **choices)
+    form = form_of(model)
+    made = of_edges(pair_summand(model), trained=False)
+    if messages == "equivariant":
+        for layer in form.forms:
+            made += [*of_edges(layer.summand), *of_channels(layer.multiplied)]
+    else:
+        made += of_edges(form.summands[messages == "directional", 1])
+    return made
+
+
+def signature(kernel, real):
+    """Return the types of the arguments."""
+    types = dict.fromkeys(DOUBLE, "*fp64") | dict.fromkeys(INTEGERS, "*i64")
+    types |= {"neighbor": "*i32", "shift": "*i32", "n_atoms": "i32"}
+    return {name: types.get(name, f"*{real}") for name in kernel.arg_names}
+
+
+def compile_all(target, messages, precision, l_max, channels):
+    """Compile, and print what came out."""
+    dtype = getattr(torch, precision)
+    for kernel, real in kernels(messages, dtype, int(l_max), int(channels)):
+        source = ASTSource(fn=kernel, signature=signature(kernel, SHORT[real]))
+        made = triton.compile(source, target=TARGETS[target])
+        print(target, messages, kernel.__name__, made.metadata.shared, flush=True)
+
+
+if __name__ == "__main__":
+    targets, messages, precision, l_max, channels = sys.argv[1:]
+    for target, form in itertools.product(targets.split(","), messages.split(",")):
+        compile_all(target, form, precision, l_max, channels)
