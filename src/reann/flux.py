@@ -51,7 +51,7 @@ def heat_flux(
     Parameters
     ----------
     engine
-        `native`, `torch`, or `auto`: the native engine where it can.
+        `native`, `triton`, `torch`, or `auto`: the fastest that can.
 
     Raises
     ------

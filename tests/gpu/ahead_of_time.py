@@ -31,9 +31,7 @@ def of_edges(summand, *, trained=True):
     make, shape = summand.make, summand.shape
     made = [
         edge_kernels.sums(make, shape, moving=False),
-        edge_kernels.slopes(
-            make, shape, of_geometry=True, of_states=summand.depends and trained
-        ),
+        edge_kernels.slopes(make, shape, of_geometry=True, of_states=summand.depends and trained),
     ]
     if trained:
         made += [
@@ -88,7 +86,7 @@ def compile_all(target, messages, precision, l_max, channels):
     for kernel, real in kernels(messages, dtype, int(l_max), int(channels)):
         source = ASTSource(fn=kernel, signature=signature(kernel, SHORT[real]))
         made = triton.compile(source, target=TARGETS[target])
-        print(target, messages, kernel.__name__, made.metadata.shared, flush=True)
+        print(target, messages, kernel.__name__, made.metadata.shared, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

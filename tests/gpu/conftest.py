@@ -1,4 +1,4 @@
-"""Kernels without a GPU: the interpreter of Triton runs them on the CPU, one statement at a time."""
+"""Kernels without a GPU: the interpreter of Triton runs them on the CPU, statement by statement."""
 
 import importlib.util
 import os

@@ -70,9 +70,7 @@ def test_properties_and_gradients_are_those_of_the_reference(engine, form):
     model = random_model(**FORMS[form])
     graph = graph_of(model, structure(1))
 
-    assert_equal(
-        evaluated(engine, model, graph), evaluated(Reference(), model, graph), bound=1e-10
-    )
+    assert_equal(evaluated(engine, model, graph), evaluated(Reference(), model, graph), bound=1e-10)
     found = {k: v.clone() for k, v in gradients(engine, model, graph).items()}
     assert_equal(found, gradients(Reference(), model, graph), bound=1e-10)
 
@@ -93,9 +91,14 @@ def test_batches_of_systems_and_heads(engine):
     model = random_model(**FORMS["fast"], heads=["pbe", "ccsd"])
     every = structure(1), structure(2, (False,) * 3), ase.Atoms("O", [[0, 0, 0]])
     graph = replace(graph_of(model, *every), head=torch.tensor([0, 1, 1]))
-    assert_equal(
-        evaluated(engine, model, graph), evaluated(Reference(), model, graph), bound=1e-10
-    )
+    assert_equal(evaluated(engine, model, graph), evaluated(Reference(), model, graph), bound=1e-10)
+
+
+def test_charge_and_spin(engine):
+    model = random_model(**EQUIVARIANT | {"l_max": 1}, inputs=["charge"])
+    graph = graph_of(model, structure(1), structure(2, (False,) * 3))
+    graph = replace(graph, charge=torch.tensor([1.0, -1.0], dtype=torch.float64))
+    assert_equal(evaluated(engine, model, graph), evaluated(Reference(), model, graph), bound=1e-10)
 
 
 def test_outputs_that_are_read_off_states(engine):

@@ -15,6 +15,7 @@ from torch import Tensor
 from reann.backends.native.backend import Native
 from reann.backends.protocol import ENERGIES, Backend, Request, UnsupportedError
 from reann.backends.reference import Reference
+from reann.backends.triton.backend import Triton
 from reann.config.engines import AUTO, BUILT_IN, added
 from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
@@ -25,8 +26,8 @@ from reann.torch_state import differentiable, ordinary
 
 Engine = str | Backend
 """What computes: `auto`, the name of a backend, or a backend."""
-REFERENCE, NATIVE = Reference(), Native()
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (REFERENCE, NATIVE)}
+REFERENCE, NATIVE, TRITON = Reference(), Native(), Triton()
+BACKENDS: dict[str, Backend] = {b.name: b for b in (REFERENCE, NATIVE, TRITON)}
 INSTALL = (
     "Use the engine torch; or install a C++ compiler, then"
     " `pip install --force-reinstall --no-cache-dir reann`."
@@ -34,7 +35,7 @@ INSTALL = (
 
 
 class ReferenceWarning(UserWarning):
-    """The reference computes what was expected of the native engine; results are the same."""
+    """The reference computes what was expected of a faster engine; results are the same."""
 
 
 def named(name: str, where: str = "engine") -> Backend:
@@ -81,6 +82,11 @@ def device_for(engine: Engine, device: str) -> str:
     return device if backend is None else backend.device(device)
 
 
+def _preferred(where_it_is: Tensor) -> Backend:
+    """Return what `auto` takes if it can, for a model on a device."""
+    return NATIVE if where_it_is.device.type == "cpu" else TRITON
+
+
 def chosen(
     engine: Engine,
     models: Iterable[Reann],
@@ -94,15 +100,16 @@ def chosen(
     UserError
         For an unknown engine, one that is not available, and where it is impossible.
     """
-    backend = check(engine, where)
+    backend, preferred = check(engine, where), NATIVE
     for model in models:
-        if (why := (backend or NATIVE).supports(model, request)) is None:
+        preferred = _preferred(model.element_index)
+        if (why := (backend or preferred).supports(model, request)) is None:
             continue
         if backend is not None:
             raise UnsupportedError(backend.name, why, where)
-        _tell(why, model.element_index)
+        _tell(preferred, why)
         return REFERENCE
-    return backend or NATIVE
+    return backend or preferred
 
 
 def evaluate(
@@ -115,7 +122,7 @@ def evaluate(
 ) -> dict[str, Tensor]:
     """Return properties by an engine; see `reann.properties.evaluate`.
 
-    Where `auto` has to take the reference on a CPU that has the native engine, it warns once.
+    Where `auto` has to take the reference though there is a faster engine, it warns once.
     Inside `torch.inference_mode`, too, the results are ordinary tensors.
 
     Raises
@@ -129,23 +136,24 @@ def evaluate(
         if isinstance(model, Reann):
             model = without_inference(model)
         graph = graph.each(ordinary)
-        why = (backend or NATIVE).supports(model, request, graph)
+        preferred = _preferred(graph.positions)
+        why = (backend or preferred).supports(model, request, graph)
         if why is None:
-            return (backend or NATIVE).current(cast("Reann", model)).evaluate(graph, request)
+            return (backend or preferred).current(cast("Reann", model)).evaluate(graph, request)
         if backend is not None:
             raise UnsupportedError(backend.name, why)
         if (impossible := REFERENCE.supports(model, request, graph)) is not None:
             raise UnsupportedError("torch", impossible)
-        _tell(why, graph.positions)
+        _tell(preferred, why)
         return REFERENCE.current(model).evaluate(graph, request)
 
 
-def _tell(why: str, where_it_is: Tensor) -> None:
-    """Warn when `auto` finds a native engine on a CPU that cannot do it."""
-    if NATIVE.unavailable() is None and where_it_is.device.type == "cpu":
+def _tell(preferred: Backend, why: str) -> None:
+    """Warn when `auto` finds a fast engine that cannot do it."""
+    if preferred.unavailable() is None:
         # Python shows a warning once for each place and text.
         warnings.warn(
-            f"The PyTorch engine computes, not the faster native one: {why}.",
+            f"The PyTorch engine computes, not the faster {preferred.name} one: {why}.",
             ReferenceWarning,
             stacklevel=3,
         )

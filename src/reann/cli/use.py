@@ -46,8 +46,8 @@ StartFile = Annotated[
 ComputedBy = Annotated[
     str,
     typer.Option(
-        help="native, torch, or one that a package has added; auto: the native engine on CPUs, "
-        "where it is installed, else torch."
+        help="native, triton, torch, or one that a package has added; auto: native on CPUs, triton "
+        "on GPUs, where they are installed, else torch."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 AUTO = "auto"
-"""The native engine where it can, else the reference."""
-BUILT_IN = (AUTO, "native", "torch")
+"""The native engine on CPUs and that of Triton on GPUs where they can, else the reference."""
+BUILT_IN = (AUTO, "native", "triton", "torch")
 GROUP = "reann.backends"
 
 

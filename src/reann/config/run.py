@@ -24,8 +24,8 @@ class RunConfig(Section):
     device: str = "auto"
     """auto, cpu or cuda."""
     engine: str = "auto"
-    """What computes: native, torch, or one that a package has added; auto: the native engine on
-    CPUs, where it is installed."""
+    """What computes: native, triton, torch, or one that a package has added; auto: native on CPUs,
+    triton on GPUs, where they are installed, else torch."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Threads of the CPU; by default as many cores as the neighbor pairs of a step keep busy."""
     uncertainty: bool = True

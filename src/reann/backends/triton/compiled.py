@@ -14,8 +14,7 @@ from reann.backends.triton.rows import Rows
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.equivariant.recursion import EquivariantRecursion
-from reann.model.recursion import Recursion
-from reann.model.representation import Features
+from reann.model.inputs import numbers_of
 from reann.properties import DERIVATIVES, NAMES, added_up, of_strain
 
 
@@ -63,7 +62,9 @@ class Compiled:
         model = self.source
         element, composition = model.element_index[graph.atomic_numbers], graph.composition
         counts = [composition.get(number, 0) for number in model.elements]
-        rows = Rows.of(graph, element, counts, head=model.heads.of(graph))
+        head, names = model.heads.of(graph), model.config.inputs
+        inputs = numbers_of(graph, names)[graph.system] if names else None
+        rows = Rows.of(graph, element, counts, head=head, inputs=inputs)
         positions = graph.positions.detach().clone()
         return Place(rows, positions, positions.new_zeros(len(positions), 3, 3))
 
@@ -77,12 +78,9 @@ class Compiled:
             of_pairs = neighbor_sums(self.pairs, place, nothing, None, pairs)
         n_neighbors, pair_energies = of_pairs[:, :, 0]
         x, states = self.form(place, None if model.repulsion is None else pairs)
-        recursion = model.recursion
-        if isinstance(recursion, Recursion):
-            features = recursion.features(x, atoms)
-        else:
-            assert isinstance(recursion, EquivariantRecursion)
-            features = Features(n_neighbors > 0, x, recursion.of_free_atoms(), states)
+        features = model.recursion.features(x, atoms)
+        if isinstance(model.recursion, EquivariantRecursion):
+            features = features._replace(is_embedded=n_neighbors > 0, states=states)
         found = {name: head(features, atoms) for name, head in model.output_heads.items()}
         if len(model.heads):
             found["energies"] = model.heads(features, atoms) + pair_energies

@@ -97,12 +97,15 @@ class EquivariantForm:
         """Return x^(0) .. x^(T), and the states after each layer by l."""
         recursion = self.model.recursion
         assert isinstance(recursion, EquivariantRecursion)
-        h = spread(recursion.embedding, place.rows.counts)[None]
+        rows = place.rows
+        h = spread(recursion.embedding, rows.counts)[None]
+        if rows.inputs is not None:
+            h = h + recursion.shift(rows.inputs, rows.element)
         every_x, every_h = [], []
         for layer, form in zip(recursion.each_layer(), self.forms, strict=True):
             weights = recursion.radial_scale * layer.radial
             sums = neighbor_sums(form.summand, place, h, weights, pairs)
-            given = Given(form.multiplied, place.rows, place.wanted)
+            given = Given(form.multiplied, rows, place.wanted)
             x, h = of_moments(layer, given, mixed(layer, sums), h[0])
             every_x.append(x)
             every_h.append([part.permute(1, 0, 2) for part in by_l(h)])

@@ -26,8 +26,8 @@ class Rows:
         Atom of the graph of each row, and row of each atom.
     head
         Index of the head of each row; None: the first one.
-    field
-        Electric field of each row, V/Å; None: no field.
+    inputs
+        Numbers of charge and spin of each row; None: the model has no such inputs.
     """
 
     graph: Graph
@@ -36,7 +36,7 @@ class Rows:
     order: Int[Tensor, " atoms"]
     rank: Int[Tensor, " atoms"]
     head: Int[Tensor, " atoms"] | None = None
-    field: Float[Tensor, "atoms 3"] | None = None
+    inputs: Float[Tensor, "atoms numbers"] | None = None
 
     @classmethod
     def of(
@@ -46,7 +46,7 @@ class Rows:
         counts: list[int],
         *,
         head: Int[Tensor, " atoms"] | None = None,
-        field: Float[Tensor, "atoms 3"] | None = None,
+        inputs: Float[Tensor, "atoms numbers"] | None = None,
     ) -> Rows:
         """Lay out a graph whose atoms have elements of these indices, in its own order."""
         order = torch.argsort(element, stable=True)
@@ -59,7 +59,7 @@ class Rows:
             order,
             rank,
             None if head is None else head[order],
-            None if field is None else field[order],
+            None if inputs is None else inputs[order],
         )
 
     @property
@@ -73,7 +73,7 @@ class Rows:
             self.rank.new_empty(n, 0),
             self.graph.positions.new_empty(n, 0, 3),
             self.head,
-            self.field,
+            inputs=self.inputs,
         )
 
     @property
