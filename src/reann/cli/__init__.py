@@ -18,7 +18,7 @@ from reann.cli.group import Verbs
 from reann.terminal import replace_unknown_characters
 
 PANELS = {
-    "Train": (train.demo, train.new, train.train, train.resume),
+    "Train": (train.demo, train.new, train.train, train.resume, train.learn),
     "Use a potential": (
         use.evaluate,
         use.md,

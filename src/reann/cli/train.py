@@ -1,4 +1,4 @@
-"""Verbs that train: demo, new, train, resume."""
+"""Verbs that train: demo, new, train, resume, learn."""
 
 from __future__ import annotations
 
@@ -85,3 +85,26 @@ def resume(
     from reann.training.run import resume
 
     resume(run, overrides or [])
+
+
+def learn(
+    loop: Annotated[Path, typer.Argument(metavar="LOOP.yaml", help="A YAML file.")],
+) -> None:
+    """Explore, choose structures, label them, train, and again; goes on where it was stopped.
+
+    Exit code 3: the loop waits for outputs of other programs.
+
+    Example: reann learn ethanol-loop.yaml
+    """
+    from reann.cli.group import complain
+    from reann.learning.label.by_files import WaitingError
+    from reann.learning.loop import learn
+
+    try:
+        learn(loop)
+    except WaitingError as waiting:
+        say(str(waiting))
+        raise typer.Exit(3) from None
+    except KeyboardInterrupt:
+        complain(f"Stopped. Go on with: reann learn {loop}")
+        raise typer.Exit(130) from None

@@ -51,30 +51,37 @@ class Mistake:
     fix: str
 
 
-def mistakes(error: ValidationError, values: Mapping[str, Any]) -> list[Mistake]:
-    """Return the mistakes behind a `ValidationError`, one per field, in the order of the fields."""
+def mistakes(
+    error: ValidationError, values: Mapping[str, Any], root: type[Section] = Config
+) -> list[Mistake]:
+    """Return the mistakes behind a `ValidationError`, one per field, in the order of the fields.
+
+    `root` is the section that the whole file was read as.
+    """
     found: dict[FieldPath, Mistake] = {}
     for item in error.errors(include_url=False):
-        mistake = _mistake(item, values)
+        mistake = _mistake(item, values, root)
         if mistake is not None:
             found.setdefault(mistake.path, mistake)
     return list(found.values())
 
 
-def misplaced_booleans(values: Any, kind: Any = Config, path: FieldPath = ()) -> Iterator[Mistake]:
+def misplaced_booleans(
+    values: Any, kind: Any = Config, path: FieldPath = (), root: type[Section] = Config
+) -> Iterator[Mistake]:
     """Yield fields that are true or false and should not be: pydantic reads `true` as 1."""
-    if isinstance(values, bool) and bool not in alternatives(kind):
-        yield _wrong_value(path, values)
+    if isinstance(values, bool) and not {bool, Any} & set(alternatives(kind)):
+        yield _wrong_value(path, values, root)
     section = section_of(kind, values)
     if section is not None and isinstance(values, Mapping):
         for name, value in values.items():
             field = section.model_fields.get(name)
             if field is not None:
-                yield from misplaced_booleans(value, annotation(field), (*path, name))
+                yield from misplaced_booleans(value, annotation(field), (*path, name), root)
     item = item_section(kind)
     if item is not None and isinstance(values, list):
         for number, value in enumerate(values):
-            yield from misplaced_booleans(value, item, (*path, str(number)))
+            yield from misplaced_booleans(value, item, (*path, str(number)), root)
 
 
 def control_characters(values: Any, path: FieldPath = ()) -> Iterator[Mistake]:
@@ -96,17 +103,17 @@ def control_characters(values: Any, path: FieldPath = ()) -> Iterator[Mistake]:
             yield from control_characters(value, inner)
 
 
-def unknown_field(path: FieldPath, section: type[Section]) -> Mistake:
+def unknown_field(path: FieldPath, section: type[Section], root: type[Section] = Config) -> Mistake:
     """Return the mistake of a name that its section does not have, with a suggestion."""
     *above, name = path
     place = f"The section '{'.'.join(above)}'" if above else "A configuration"
     nested = name.split(".")
-    if len(nested) > 1 and field_at((*above, *nested)) is not None:
+    if len(nested) > 1 and field_at((*above, *nested), root) is not None:
         inside = ": {".join(nested) + ": …" + "}" * (len(nested) - 1)
         fix = f"Write  {inside}  or give {'.'.join(path)}=… on the command line."
         return Mistake(path, f"{place} has no field '{name}': dots do not nest in a file.", fix)
     elsewhere = FOREIGN.get(name) or next(
-        (".".join(o) for o in field_paths(Config) if o[-1] == name and o != path), None
+        (".".join(o) for o in field_paths(root) if o[-1] == name and o != path), None
     )
     if elsewhere:
         close = f" Did you mean '{elsewhere}'?"
@@ -119,10 +126,10 @@ def unknown_field(path: FieldPath, section: type[Section]) -> Mistake:
 # --- one error of pydantic --------------------------------------------------------------------
 
 
-def _mistake(item: Mapping[str, Any], values: Any) -> Mistake | None:
+def _mistake(item: Mapping[str, Any], values: Any, root: type[Section]) -> Mistake | None:
     """Translate one error; None where it speaks of an alternative that was not meant."""
     path: FieldPath = ()
-    kind: Any = Config
+    kind: Any = root
     value = values
     rest = list(item["loc"])
     while rest:
@@ -141,14 +148,14 @@ def _mistake(item: Mapping[str, Any], values: Any) -> Mistake | None:
         name = rest.pop(0)
         path = (*path, str(name))
         if name not in section.model_fields:
-            return unknown_field(path, section)
+            return unknown_field(path, section, root)
         kind = annotation(section.model_fields[name])
         if name not in value or (item["type"] == "missing" and value[name] is None):
             return _missing(path, section, value)
         value = value[name]
     if item["type"] == "value_error":
         return _of_validator(path, str(item["ctx"]["error"]))
-    return _wrong_value(path, value)
+    return _wrong_value(path, value, root)
 
 
 def _item(kind: Any, value: Any, number: Any) -> tuple[type[Section], Any] | None:
@@ -180,14 +187,14 @@ def _missing(path: FieldPath, section: type[Section], given: Mapping[str, Any]) 
     return Mistake(path, f"{'.'.join(path)} is missing.", f"Write  {example}  ({text})")
 
 
-def _wrong_value(path: FieldPath, value: Any) -> Mistake:
-    field = field_at(path)
+def _wrong_value(path: FieldPath, value: Any, root: type[Section]) -> Mistake:
+    field = field_at(path, root)
     shown = "empty" if value is None else repr(value)
     if isinstance(value, bool):
         shown = str(value).lower()
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     if field is None:
-        fix = "Write sections: data, model, training, run."
+        fix = f"Write sections: {', '.join(root.model_fields)}."
         return Mistake(path, f"The configuration is {shown}.", fix)
     kind = annotation(field)
     choices = [c for one in alternatives(kind) if get_origin(one) is Literal for c in get_args(one)]

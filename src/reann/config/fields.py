@@ -16,9 +16,9 @@ FieldPath = tuple[str, ...]
 """Names of a field and of the sections around it; the number of a section in a list of them."""
 
 
-def field_at(path: FieldPath) -> FieldInfo | None:
-    """Return the field at a path; None for an unknown one and for the root."""
-    sections: list[type[Section]] = [Config]
+def field_at(path: FieldPath, root: type[Section] = Config) -> FieldInfo | None:
+    """Return the field at a path below the root; None for an unknown one and for the root."""
+    sections: list[type[Section]] = [root]
     field = None
     for name in path:
         item = item_section(annotation(field)) if field is not None and name.isdigit() else None
@@ -133,4 +133,4 @@ def _bounds(metadata: Iterable[Any]) -> str:
 def tag_of(section: type[Section]) -> str | None:
     """Return the `name` by which a section is chosen among others."""
     field = section.model_fields.get("name")
-    return get_args(field.annotation)[0] if field is not None else None
+    return next(iter(get_args(field.annotation)), None) if field is not None else None

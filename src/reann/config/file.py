@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from reann.config import Config, DataConfig, IndexSplit, Source
+from reann.config import Config, DataConfig, IndexSplit, Section, Source
 from reann.config.errors import Mistake, control_characters, misplaced_booleans, mistakes
 from reann.config.fields import FieldPath, annotation, sections_in
 from reann.config.overrides import apply
@@ -28,6 +28,7 @@ LARGEST_FILE = 1 << 24
 """Bytes."""
 DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
 """Endings by which a file of structures is told from a configuration."""
+Root = TypeVar("Root", bound=Section)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -52,23 +53,34 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         together, with their lines.
     """
     path = Path(path)
-    values, lines = _parse(_read(path), path)
+    config = anchored(read_settings(path, Config, overrides), path.parent)
+    if "folder" in config.run.model_fields_set:
+        return config
+    run = config.run.model_copy(update={"folder": Path("runs") / path.stem})
+    return config.model_copy(update={"run": run})
+
+
+def read_settings(path: Path, root: type[Root], overrides: Sequence[str] = ()) -> Root:
+    """Read a YAML file as the sections of `root`; overrides are for a `Config` alone.
+
+    Raises
+    ------
+    UserError
+        As of `load_config`.
+    """
+    values, lines = _parse(_read(path), path, root)
     given = apply(values, overrides)
     found = list(control_characters(values))
     if found:
         raise _report(found, path, lines, given)
-    found = list(misplaced_booleans(values))
+    found = list(misplaced_booleans(values, root, root=root))
     try:
-        config = Config.model_validate(values)
+        settings = root.model_validate(values)
     except ValidationError as error:
-        found += mistakes(error, values)
+        found += mistakes(error, values, root)
     else:
         if not found:
-            config = anchored(config, path.parent)
-            if "folder" in config.run.model_fields_set:
-                return config
-            run = config.run.model_copy(update={"folder": Path("runs") / path.stem})
-            return config.model_copy(update={"run": run})
+            return settings
     raise _report(found, path, lines, given)
 
 
@@ -182,7 +194,7 @@ def _read(path: Path) -> str:
         raise UserError(what, f"{path}, line {line}", fix) from None
 
 
-def _parse(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
+def _parse(text: str, path: Path, root: type[Section]) -> tuple[dict[str, Any], Lines]:
     """Return the values and the line of each field."""
     try:
         values, lines, twice = read_yaml(text)
@@ -212,7 +224,7 @@ def _parse(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
         name, first, second = twice[0]
         what = f"The field '{name}' is there twice, on lines {first} and {second}."
         raise UserError(what, f"{path}, line {second}", "Remove one of them.")
-    for name, field in Config.model_fields.items():
+    for name, field in root.model_fields.items():
         # All fields of a section commented out: the section is empty, not wrong.
         if name in values and values[name] is None and sections_in(annotation(field)):
             values[name] = {}

@@ -12,8 +12,10 @@ from reann.terminal import Terminal
 
 
 @contextmanager
-def progress_bar(total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
+def progress_bar(
+    total: int | None = None, what: str = "predicting"
+) -> Iterator[tuple[Progress, TaskID]]:
     """Yield a bar on standard error and its task; it is gone at the end."""
     quiet = not sys.stderr.isatty()
     with Progress(console=Terminal(stderr=True), transient=True, disable=quiet) as bar:
-        yield bar, bar.add_task("predicting", total=total)
+        yield bar, bar.add_task(what, total=total)

@@ -7,12 +7,10 @@ here is what it shows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import ase
-import jinja2
 import numpy as np
 import yaml
 from ase.data import chemical_symbols
@@ -27,10 +25,9 @@ from reann.evaluation.metrics import key, unit_of
 from reann.evaluation.tables import columns, number
 from reann.quantities import label_names, named
 from reann.report import plots
-from reann.report.document import plot_style
 from reann.report.scene import scene
+from reann.report.template import rendered, resource
 from reann.report.uncertainty import section_of
-from reann.terminal import printable
 
 PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 N_WORST = 6
@@ -78,7 +75,8 @@ def write_report(
     parts = [name for name in PARTS if name in evaluations]
     first = parts[0] if parts else None
     curves = [plots.learning_curve(name, history, baseline) for name in label_names() if history]
-    page = _template().render(
+    page = rendered(
+        resource("page.html"),
         name=config.run.folder.name if config.run.folder else "REANN run",
         facts=_facts(config, evaluations),
         warnings=warnings,
@@ -91,21 +89,9 @@ def write_report(
             config.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         ),
         provenance=provenance,
-        style=plot_style() + _resource("style.css"),
-        viewer=_resource("viewer.js"),
+        viewer=resource("viewer.js"),
     )
-    atomic_file.write_text(Path(path), printable(page))
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-    )
-    return environment.from_string(_resource("page.html"))
-
-
-def _resource(name: str) -> str:
-    return (resources.files("reann.report") / name).read_text(encoding="utf-8")
+    atomic_file.write_text(Path(path), page)
 
 
 def _facts(config: Config, evaluations: Mapping[str, Evaluation]) -> str:

@@ -1,0 +1,1 @@
+"""Active learning: explore with the potential, choose structures, label them, train again."""

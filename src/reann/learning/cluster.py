@@ -1,0 +1,199 @@
+"""Dask: where tasks run, and what is done when a worker or the scheduler is lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, final
+
+from reann.errors import UserError
+from reann.learning.settings import WorkersConfig
+
+INSTALL = "pip install 'reann[learn]'"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A call that a worker makes; function and arguments are pickled."""
+
+    name: str
+    call: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    retries: int = 0
+    """How often it is repeated after an error."""
+
+
+class WorkerLostError(Exception):
+    """The process of a task ended, as often as it was tried."""
+
+
+@final
+class Workers:
+    """Workers of Dask that are started when the first task comes, and stay until the end.
+
+    Parameters
+    ----------
+    losses
+        How often the worker of a task may be lost before the task counts as lost.
+    say
+        Prints a line.
+    """
+
+    def __init__(self, settings: WorkersConfig, losses: int, say: Callable[[str], None]) -> None:
+        self.settings, self.losses, self.say = settings, losses, say
+        self._stack = ExitStack()
+        self._client: Any = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def results(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
+        """Yield the number of each task with its result, or the error that it raised, as they end.
+
+        Raises
+        ------
+        UserError
+            If there are no workers, or the connection to them is lost.
+        """
+        if not tasks:
+            return
+        from distributed import as_completed
+
+        client = self._connected()
+        futures = [
+            client.submit(t.call, *t.arguments, key=f"{t.name}-{i}", pure=False, retries=t.retries)
+            for i, t in enumerate(tasks)
+        ]
+        number_of = {future.key: number for number, future in enumerate(futures)}
+        try:
+            for future in as_completed(futures):
+                yield number_of[future.key], _outcome(future)
+        finally:
+            client.cancel(futures)
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            try:
+                import distributed
+            except ImportError as error:
+                raise UserError("Dask is not installed.", fix=INSTALL) from error
+            self._client = self._stack.enter_context(self._connect(distributed))
+            self._check_threads()
+            if self.settings.dashboard:
+                self.say(f"dashboard {self._client.dashboard_link}")
+        return self._client
+
+    def _connect(self, distributed: Any) -> Any:
+        settings = self.settings
+        if settings.scheduler is not None:
+            try:
+                by_file = os.path.exists(settings.scheduler)  # noqa: PTH110 - an address is no path
+                place = {"scheduler_file" if by_file else "address": settings.scheduler}
+                return distributed.Client(**place, timeout=30)
+            except (OSError, ValueError) as error:
+                raise UserError(
+                    f"There is no Dask scheduler at '{settings.scheduler}'.",
+                    "workers.scheduler",
+                    "Start one with `dask scheduler`, and workers with `dask worker --nthreads 1`.",
+                ) from error
+        from dask import config
+
+        own = {
+            # One task for each worker: a lost worker is blamed on no other task than its own.
+            "distributed.scheduler.worker-saturation": 1.0,
+            "distributed.scheduler.allowed-failures": self.losses,
+            "distributed.worker.multiprocessing-method": "spawn",
+        }
+        with config.set(own):
+            cluster = self._stack.enter_context(self._cluster(distributed))
+        return distributed.Client(cluster)
+
+    def _cluster(self, distributed: Any) -> Any:
+        settings = self.settings
+        if settings.jobqueue is not None:
+            return _job_queue(settings)
+        logging.getLogger("distributed").setLevel(logging.ERROR)
+        return distributed.LocalCluster(
+            n_workers=settings.number or os.cpu_count() or 1,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": settings.dashboard},
+            silence_logs=logging.CRITICAL,
+        )
+
+    def _check_threads(self) -> None:
+        """Raise `UserError` for workers with several threads, whose tasks disturb each other."""
+        found = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        several = [worker["name"] for worker in found if worker["nthreads"] != 1]
+        if several:
+            raise UserError(
+                f"The Dask worker {several[0]} has several threads.",
+                "workers",
+                "Start workers with `dask worker --nthreads 1 --nworkers N`; in jobqueue, give as"
+                " many processes as cores.",
+            )
+
+
+def scratch_folder() -> str | None:
+    """Return a folder for temporary files, which Dask removes when a worker was killed."""
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().local_directory)
+    except ValueError:  # not on a worker
+        return None
+
+
+def _outcome(future: Any) -> Any:
+    from distributed.scheduler import KilledWorker
+
+    if future.status == "finished":
+        return future.result()
+    if future.status == "error":
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return WorkerLostError("its process ended: it crashed, was killed, or took too long")
+        return error
+    raise UserError(
+        "The connection to the Dask scheduler is lost.",
+        "workers",
+        "Start `reann learn` again: it goes on with what is missing.",
+    )
+
+
+def _job_queue(settings: WorkersConfig) -> Any:
+    """Return a cluster of dask-jobqueue with its jobs."""
+    queue = settings.jobqueue
+    assert queue is not None
+    try:
+        import dask_jobqueue
+        from dask_jobqueue.local import LocalCluster
+    except ImportError as error:
+        raise UserError(
+            "dask-jobqueue is not installed.", "workers.jobqueue", "pip install dask-jobqueue"
+        ) from error
+    names = {"htcondor": "HTCondorCluster", "moab": "MoabCluster"}
+    kind = getattr(
+        dask_jobqueue, names.get(queue.name, f"{queue.name.upper()}Cluster"), LocalCluster
+    )
+    arguments = queue.arguments()
+    if "cores" in arguments:
+        arguments.setdefault("processes", arguments["cores"])
+    try:
+        cluster = kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"dask-jobqueue does not accept this: {error}.",
+            "workers.jobqueue",
+            "Give the arguments of its cluster, such as cores, memory and walltime.",
+        ) from error
+    cluster.scale(jobs=settings.number or 1)
+    return cluster

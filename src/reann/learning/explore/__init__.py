@@ -1,0 +1,1 @@
+"""New structures: molecular dynamics with the last potential, displacements, a program."""

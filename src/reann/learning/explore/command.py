@@ -1,0 +1,91 @@
+"""A program of the user, which writes structures, on a worker."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import ase
+
+from reann.config.training import seconds
+from reann.data.read import iter_atoms
+from reann.data.remarks import ignore
+from reann.errors import UserError
+from reann.learning.explore.trajectory import Trajectory, is_possible
+from reann.learning.settings import CommandConfig
+from reann.motion.frame import xyz_frame
+from reann.motion.start import read_start
+
+MODEL, START = "model.reann", "start.xyz"
+SHOWN = 400
+"""Characters of what the program printed at last."""
+
+
+def run_command(
+    model: bytes, start: ase.Atoms, settings: CommandConfig, values: Mapping[str, str], home: str
+) -> Trajectory:
+    """Run the command in a temporary folder and return what it wrote.
+
+    Parameters
+    ----------
+    values
+        What replaces `{seed}` and the like in the command.
+    home
+        Folder of the loop's file; `{folder}` in the command.
+    """
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="reann-explore-") as name:
+        folder = Path(name)
+        (folder / MODEL).write_bytes(model)
+        (folder / START).write_text(xyz_frame(read_start(start)[0]), encoding="utf-8")
+        paths = {"model": MODEL, "start": START, "folder": shlex.quote(home)}
+        line = _filled(settings.run, paths | dict(values))
+        _execute(line, folder, seconds(settings.timeout))
+        frames = [
+            read_start(atoms)[0] for atoms, _ in iter_atoms(settings.output, folder, remarks=ignore)
+        ]
+    possible = [atoms for atoms in frames if is_possible(atoms)]
+    return Trajectory(possible, seconds=time.perf_counter() - begun)
+
+
+def _filled(line: str, values: Mapping[str, str]) -> str:
+    try:
+        return line.format_map(values)
+    except (KeyError, ValueError, IndexError) as error:
+        known = ", ".join(f"{{{name}}}" for name in values)
+        raise UserError(
+            f"The command cannot be filled in: {error}.",
+            f"explore.command.run: {line}",
+            f"Use {known}; double other braces.",
+        ) from error
+
+
+def _execute(line: str, folder: Path, timeout: float) -> None:
+    # The command is the user's own, in the user's own file, and may need pipes.
+    try:
+        done = subprocess.run(  # noqa: S602
+            line,
+            shell=True,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            f"The command did not end within {timeout:g} s.",
+            f"explore.command.run: {line}",
+            "Give a longer explore.command.timeout.",
+        ) from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-SHOWN:]
+        raise UserError(
+            f"The command failed with exit code {done.returncode}: {said}",
+            f"explore.command.run: {line}",
+            "Try it by hand, in a folder with model.reann and start.xyz.",
+        )

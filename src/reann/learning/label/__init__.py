@@ -1,0 +1,1 @@
+"""Energies and forces of chosen structures: by a calculator of ASE, or by files."""

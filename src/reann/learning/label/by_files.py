@@ -1,0 +1,131 @@
+"""Labels by files: inputs are written, and outputs are read when they are there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import ase
+import ase.io
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.geometry import get_distances
+
+from reann.config.training import seconds
+from reann.errors import UserError, counted, listed
+from reann.learning.folders import Iteration, read_frames
+from reann.learning.label.calculation import Outcome, refusal
+from reann.learning.label.records import Records
+from reann.learning.settings import FilesConfig, LabelConfig
+
+FAILED = "FAILED"
+"""A file of this name in the folder of a calculation says that it is given up."""
+FARTHEST = 0.01
+"""Å, between an atom of the output and that of the input."""
+
+
+class WaitingError(Exception):
+    """Outputs are missing; the loop goes on when they are there."""
+
+
+def collect_labels(iteration: Iteration, settings: LabelConfig) -> None:
+    """Write the inputs that are missing, and read the outputs.
+
+    Raises
+    ------
+    WaitingError
+        If outputs are missing, and the settings do not say to wait.
+    UserError
+        For an output of another structure, and an input that ASE cannot write.
+    """
+    files = settings.files
+    assert files is not None
+    frames, records = read_frames(iteration.chosen), Records(iteration)
+    for number in records.missing(len(frames)):
+        write_input(records.folder(number), frames[number], files)
+    while True:
+        for number in records.missing(len(frames)):
+            outcome = read_output(records.folder(number), frames[number], settings)
+            if outcome is not None:
+                records.write(number, outcome)
+        missing = records.missing(len(frames))
+        if not missing:
+            break
+        if files.wait is None:
+            raise WaitingError(
+                f"{counted(len(missing), 'calculation')} of {len(frames)} in"
+                f" {iteration.calculations} has no {files.output} yet: {listed(missing)}."
+                f" Start `reann learn` again when it is there; an empty file {FAILED} beside the"
+                " input gives a calculation up."
+            )
+        time.sleep(seconds(files.wait))
+    records.finish(len(frames))
+
+
+def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
+    """Make the folder of a calculation, with its template and its structure, unless it is there."""
+    if folder.exists():
+        return
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(new, ignore_errors=True)
+    if files.template is not None:
+        if not files.template.is_dir():
+            raise UserError(
+                "There is no such folder.", str(files.template), "Correct label.files.template."
+            )
+        shutil.copytree(files.template, new)
+    new.mkdir(parents=True, exist_ok=True)
+    bare = atoms.copy()
+    bare.info.clear()
+    try:
+        ase.io.write(new / files.input, bare, format=files.format)
+    except Exception as error:  # the writers of ASE raise many kinds of errors
+        raise UserError(
+            f"ASE cannot write the structure as {files.format or files.input}: {error}.",
+            "label.files",
+            "Give `format`, one of those that `ase info --formats` lists.",
+        ) from error
+    new.rename(folder)
+
+
+def read_output(folder: Path, atoms: ase.Atoms, settings: LabelConfig) -> Outcome | None:
+    """Return the labels of an output; None where there is none, or it is not complete yet."""
+    files = settings.files
+    assert files is not None
+    if (folder / FAILED).exists():
+        said = (folder / FAILED).read_text(encoding="utf-8", errors="replace").strip()
+        return Outcome(None, said or "given up by the user")
+    path = folder / files.output
+    if not path.exists():
+        return None
+    try:
+        read = ase.io.read(path)
+        assert isinstance(read, ase.Atoms)
+        results = {"energy": read.get_potential_energy(), "forces": read.get_forces(False)}
+        if atoms.pbc.all() and "stress" in getattr(read.calc, "results", {}):
+            results["stress"] = read.get_stress(apply_constraint=False)
+    except Exception:  # noqa: BLE001 - a file that is still being written
+        return None
+    _check_same(read, atoms, path)
+    labeled = atoms.copy()
+    labeled.calc = SinglePointCalculator(labeled, **results)
+    reason = refusal(labeled, settings.max_force)
+    return Outcome(None if reason else labeled, reason)
+
+
+def _check_same(read: ase.Atoms, atoms: ase.Atoms, path: Path) -> None:
+    same = len(read) == len(atoms) and bool((read.numbers == atoms.numbers).all())
+    if same:
+        # Programs may move atoms into the cell.
+        moved = [
+            get_distances([here], [there], cell=atoms.cell, pbc=atoms.pbc)[1].item()
+            for here, there in zip(read.positions, atoms.positions, strict=True)
+        ]
+        same = max(moved) < FARTHEST
+    if not same:
+        raise UserError(
+            "The output is of another structure than the input, or has its atoms in another order.",
+            str(path),
+            "Keep order and positions of the atoms as in the input.",
+        )

@@ -1,0 +1,108 @@
+"""One calculation: energy, forces and stress of a structure, on a worker."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ase
+import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from reann.errors import UserError
+from reann.learning.cluster import scratch_folder
+from reann.learning.label.calculators import make_calculator
+from reann.learning.watchdog import time_limit
+
+
+@dataclass(frozen=True)
+class Method:
+    """How labels are computed."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    folder: str
+    """Where modules are also looked for."""
+    timeout: float
+    """s."""
+    max_force: float
+    """eV/Å."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A labeled structure, or why there is none."""
+
+    atoms: ase.Atoms | None
+    """With its labels in a calculator of ASE."""
+    reason: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+
+def compute(atoms: ase.Atoms, method: Method) -> Outcome:
+    """Return the labels of a structure; errors of the calculator are raised.
+
+    The calculator is new, so that no label depends on an earlier one; it works in a temporary
+    folder.
+    """
+    begun, home = time.perf_counter(), os.getcwd()  # noqa: PTH109 - chdir needs it
+    place = tempfile.TemporaryDirectory(prefix="label-", dir=scratch_folder())
+    with place as folder, time_limit(method.timeout):
+        os.chdir(folder)
+        try:
+            calculator = make_calculator(method.name, method.arguments, method.folder)
+            labeled = _labeled(atoms, calculator)
+        finally:
+            os.chdir(home)
+    reason = refusal(labeled, method.max_force)
+    took = time.perf_counter() - begun
+    return Outcome(None if reason else labeled, reason, took)
+
+
+def _labeled(atoms: ase.Atoms, calculator: Any) -> ase.Atoms:
+    work = atoms.copy()
+    work.calc = calculator
+    results = {"energy": work.get_potential_energy(), "forces": work.get_forces(False)}
+    if atoms.pbc.all() and "stress" in calculator.implemented_properties:
+        results["stress"] = work.get_stress(apply_constraint=False)
+    if getattr(calculator, "converged", True) is False:
+        raise RuntimeError("the calculation did not converge")
+    labeled = atoms.copy()
+    labeled.calc = SinglePointCalculator(labeled, **results)
+    return labeled
+
+
+def refusal(atoms: ase.Atoms, max_force: float) -> str:
+    """Return why labels cannot be right, or nothing."""
+    results = results_of(atoms)
+    forces = np.asarray(results["forces"])
+    if not all(np.isfinite(value).all() for value in results.values()):
+        return "the labels are not finite"
+    if forces.shape != (len(atoms), 3):
+        return f"the forces have the shape {forces.shape}"
+    lengths = np.linalg.norm(forces, axis=1)
+    worst = int(lengths.argmax())
+    if lengths[worst] > max_force:
+        return (
+            f"the force on atom {worst} ({atoms.symbols[worst]}) is {lengths[worst]:.1f} eV/Å, more"
+            f" than label.max_force = {max_force:g}"
+        )
+    return ""
+
+
+def results_of(atoms: ase.Atoms) -> dict[str, Any]:
+    """Return the labels in the calculator of a structure, if it has one."""
+    return {} if atoms.calc is None else dict(atoms.calc.results)
+
+
+def check_method(method: Method) -> UserError | None:
+    """Return the error of a calculator that cannot be made on this worker."""
+    try:
+        make_calculator(method.name, method.arguments, method.folder)
+    except UserError as error:
+        return error
+    return None

@@ -1,0 +1,204 @@
+"""The loop: explore, choose, label, test, extend, train, and again, from wherever it stopped."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reann.atomic_file import replacing
+from reann.config.file import read_settings
+from reann.errors import UserError, counted
+from reann.learning.assess import assess
+from reann.learning.choose import choose
+from reann.learning.cluster import Workers
+from reann.learning.data import all_labeled, extend, model_of, write_first
+from reann.learning.explore.plan import ALL, Beginning, explorations, explore
+from reann.learning.file import folder_of, load_loop, refuse_changes, save_settings
+from reann.learning.folders import Iteration, iteration, read_frames, read_json, write_json
+from reann.learning.label.by_calculator import compute_labels
+from reann.learning.label.by_files import collect_labels
+from reann.learning.page import PAGE, write_page
+from reann.learning.settings import LoopConfig
+from reann.learning.summary import (
+    Summary,
+    ending,
+    is_good,
+    spent,
+    summary_of,
+    with_training,
+)
+from reann.learning.train import train_on
+from reann.model_file import MODEL
+from reann.potential import load
+from reann.terminal import say
+from reann.training.distributed import World
+from reann.training.folder import locked
+
+SETTINGS = "loop.yaml"
+SHOWN = 4
+"""Explorations that ended early, and failures, that are printed; the page has all."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A loop that has ended."""
+
+    folder: Path
+    model: Path
+    """The last potential."""
+    reason: str
+    """Why the loop ended."""
+    summaries: list[Summary]
+    """Of each iteration."""
+
+
+def learn(file: str | Path) -> Learned:
+    """Run a loop, or go on with it, until its errors are small enough or its budget is spent.
+
+    Raises
+    ------
+    UserError
+        For settings, structures and calculators that cannot be used, and workers that are lost.
+    WaitingError
+        If outputs of other programs are missing.
+    """
+    settings, home = load_loop(file), Path(file).absolute().parent
+    folder = folder_of(settings)
+    with locked(folder, World()):
+        _begin(folder, settings)
+        with Workers(settings.workers, settings.label.retries, say) as workers:
+            return _Loop(folder, home, settings, workers).run()
+
+
+def _begin(folder: Path, settings: LoopConfig) -> None:
+    """Record the settings of a loop, or compare them with those of before."""
+    recorded = folder / SETTINGS
+    if recorded.exists():
+        refuse_changes(settings, recorded)
+    elif any(path for path in folder.iterdir() if path.name != ".lock"):
+        raise UserError(
+            "The folder of the loop holds something else.",
+            str(folder),
+            "Choose another run.folder.",
+        )
+    save_settings(settings, recorded)
+
+
+class _Loop:
+    def __init__(self, folder: Path, home: Path, settings: LoopConfig, workers: Workers) -> None:
+        self.folder, self.home, self.workers = folder, home, workers
+        self.settings = settings
+        self.summaries: list[Summary] = []
+
+    def run(self) -> Learned:
+        number, reason = 0, None
+        while reason is None:
+            self.summaries.append(self._iteration(number))
+            reason = ending(self.summaries, self.settings.stop)
+            write_page(self.folder, self.summaries, self.settings, reason)
+            number += 1
+        model = self._model()
+        with replacing(self.folder / MODEL) as temporary:
+            shutil.copyfile(model, temporary)
+        say(f"\nend       {reason}")
+        say(f"labels    {sum(s['labels'] for s in self.summaries)}")
+        say(f"potential {self.folder / MODEL}")
+        say(f"report    {self.folder / PAGE}")
+        return Learned(self.folder, self.folder / MODEL, reason, self.summaries)
+
+    def _iteration(self, number: int) -> Summary:
+        """Finish what is missing of an iteration."""
+        now = iteration(self.folder, number)
+        settings = self._settings_of(now)
+        if now.summary.exists():
+            summary = read_json(now.summary)
+            if "validation" in summary or is_good(summary, self.settings.stop):
+                return summary
+        say(f"\n--- iteration {number}")
+        if number == 0:
+            self._step(now.chosen, lambda: write_first(now, settings))
+        else:
+            self._explore(now, settings)
+        say(f"label     {counted(len(read_frames(now.chosen)), 'structure')}")
+        self._step(now.labels, lambda: self._label(now, settings))
+        if number:
+            last = self._model()
+            self._step(now.errors, lambda: assess(now, load(last), settings.run.engine))
+        summary = summary_of(now)
+        _tell_labels(summary)
+        if number and is_good(summary, self.settings.stop):
+            write_json(now.summary, summary)
+            return summary
+        summary = self._train(now, settings, summary)
+        write_json(now.summary, summary)
+        return summary
+
+    def _explore(self, now: Iteration, settings: LoopConfig) -> None:
+        before = iteration(self.folder, now.number - 1)
+        model = self._model()
+        start = Beginning(all_labeled(before), model.read_bytes(), self.home)
+        done = now.explored / ALL
+        self._step(done, lambda: explore(now, settings, start, self.workers))
+        _tell_explorations(now)
+        most = max(1, self.settings.stop.labels - spent(self.summaries))
+        self._step(now.chosen, lambda: choose(now, settings, start.labeled, load(model), most))
+
+    def _label(self, now: Iteration, settings: LoopConfig) -> None:
+        # Times and repetitions are those of now: an iteration may wait for a longer limit.
+        label = settings.label.model_copy(
+            update={n: getattr(self.settings.label, n) for n in ("timeout", "retries")}
+        )
+        if label.files is not None:
+            collect_labels(now, label.model_copy(update={"files": self.settings.label.files}))
+        else:
+            compute_labels(now, label, self.home, self.workers)
+
+    def _train(self, now: Iteration, settings: LoopConfig, summary: Summary) -> Summary:
+        before = iteration(self.folder, now.number - 1) if now.number else None
+        warm = before is not None and settings.start_from == "last"
+        last = self._model() if warm else None
+        if not now.run.exists():  # the data of a training that has begun stay as they are
+            extend(now, before, settings)
+        begun = time.perf_counter()
+        run = train_on(now, settings, last)
+        errors = run.evaluations["valid"].summary()
+        return with_training(summary, now, errors, time.perf_counter() - begun)
+
+    def _settings_of(self, now: Iteration) -> LoopConfig:
+        """Return the settings that an iteration began with; it begins with those of now."""
+        if now.settings.exists():
+            own = read_settings(now.settings, LoopConfig)
+            return own.model_copy(update={"run": self.settings.run})
+        now.folder.mkdir(parents=True, exist_ok=True)
+        save_settings(self.settings, now.settings)
+        return self.settings
+
+    def _model(self) -> Path:
+        """Return the potential of the last iteration that has trained one."""
+        trained = [summary["iteration"] for summary in self.summaries if "validation" in summary]
+        return model_of(iteration(self.folder, trained[-1]))
+
+    def _step(self, done: Path, act: Callable[[], None]) -> None:
+        """Make a step, unless the file that ends it is there."""
+        if not done.exists():
+            act()
+
+
+def _tell_explorations(now: Iteration) -> None:
+    every = explorations(now)
+    early = {name: about for name, about in every.items() if about["ended"]}
+    say(f"explore   {len(every) - len(early)} of {len(every)} explorations reached their end")
+    for name, about in list(early.items())[:SHOWN]:
+        say(f"          {name}: {about['time_ps']:g} ps, {about['ended']}")
+
+
+def _tell_labels(summary: Summary) -> None:
+    for number, reason in list(summary["failures"].items())[:SHOWN]:
+        say(f"failed    calculation {number}: {reason}")
+    say(f"labeled   {counted(summary['labels'], 'structure')} of {summary['chosen']}")
+    for name, errors in summary["errors"].items():
+        rmse, p95 = errors["forces_rmse_meV_per_A"], errors["forces_p95_meV_per_A"]
+        say(f"test      {name}: forces RMSE {rmse:.1f} meV/Å, 95th percentile {p95:.1f} meV/Å")

@@ -1,0 +1,78 @@
+"""What each iteration has given, and whether the loop ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reann.errors import counted
+from reann.learning.explore.plan import explorations
+from reann.learning.folders import Iteration, read_frames, read_json
+from reann.learning.label.records import Records
+from reann.learning.settings import StopConfig
+
+Summary = dict[str, Any]
+"""Plain values with units in their names."""
+
+
+def summary_of(iteration: Iteration) -> Summary:
+    """Return what the labels of an iteration and its exploration have given so far."""
+    chosen = len(read_frames(iteration.chosen))
+    labels = len(read_frames(iteration.labels))
+    records = Records(iteration)
+    computed = not records.missing(chosen)  # not where the labels were there from the beginning
+    failures = records.failures(chosen) if computed else {}
+    return {
+        "iteration": iteration.number,
+        "chosen": chosen,
+        "labels": labels,
+        "failures": {str(number): reason for number, reason in failures.items()},
+        "label_seconds": records.seconds(chosen) if computed else 0.0,
+        "explorations": explorations(iteration) if iteration.number else {},
+        "errors": read_json(iteration.errors) if iteration.number else {},
+    }
+
+
+def with_training(summary: Summary, iteration: Iteration, errors: Summary, took: float) -> Summary:
+    """Return the summary with the training of the iteration; `took` in s."""
+    return summary | {
+        "train": len(read_frames(iteration.train)),
+        "valid": len(read_frames(iteration.valid)),
+        "validation": errors,
+        "train_seconds": round(took, 1),
+    }
+
+
+def spent(summaries: Sequence[Summary]) -> int:
+    """Return the number of calculations so far."""
+    return sum(summary["chosen"] for summary in summaries)
+
+
+def is_good(summary: Summary, stop: StopConfig) -> bool:
+    """Return whether the last potential is as good as asked for on what exploration found."""
+    errors = summary["errors"].get("random")
+    if stop.force_error is None or errors is None or failed_explorations(summary):
+        return False
+    return errors["forces_rmse_meV_per_A"] < 1e3 * stop.force_error
+
+
+def failed_explorations(summary: Summary) -> dict[str, str]:
+    """Return the explorations that ended early, and why."""
+    every = summary["explorations"].items()
+    return {name: about["ended"] for name, about in every if about["ended"]}
+
+
+def ending(summaries: Sequence[Summary], stop: StopConfig) -> str | None:
+    """Return why the loop ends after these iterations; None where it goes on."""
+    last = summaries[-1]
+    if is_good(last, stop):
+        error = last["errors"]["random"]["forces_rmse_meV_per_A"]
+        return (
+            f"forces on structures drawn from exploration are right to {error:.1f} meV/Å (RMSE),"
+            f" below stop.force_error"
+        )
+    if last["iteration"] >= stop.iterations:
+        return f"the budget of {counted(stop.iterations, 'iteration')} is spent"
+    if spent(summaries) >= stop.labels:
+        return f"the budget of {counted(stop.labels, 'label')} is spent"
+    return None

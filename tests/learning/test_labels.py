@@ -1,0 +1,169 @@
+"""Labels are real, failures are recorded and repeated, and nothing unphysical becomes a label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+from ase.io import read, write
+
+from loops import waters
+from reann.errors import UserError
+from reann.learning.cluster import Workers
+from reann.learning.folders import Iteration, read_frames, write_frames
+from reann.learning.label.by_calculator import compute_labels
+from reann.learning.label.by_files import WaitingError, collect_labels
+from reann.learning.label.calculation import Method, compute
+from reann.learning.label.records import Records
+from reann.learning.settings import LabelConfig, WorkersConfig
+
+FAILING = """
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+HERE = Path(__file__).parent
+
+
+class Failing(Calculator):
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, atoms=None, properties=("energy",), changes=all_changes):
+        super().calculate(atoms, properties, changes)
+        number = int(round(atoms.positions[0, 0]))
+        self.results = {"energy": -1.0, "forces": np.zeros((len(atoms), 3))}
+        if number == 1 and not (HERE / "tried").exists():
+            (HERE / "tried").touch()
+            raise RuntimeError("the first try fails")
+        if number == 2:
+            raise RuntimeError("no convergence")
+        if number == 3:
+            os.kill(os.getpid(), 9)
+        if number == 4:
+            time.sleep(60)
+        if number == 5:
+            self.results["forces"][0, 1] = np.nan
+        if number == 6:
+            self.results["forces"][1, 2] = 80.0
+        self.converged = number != 7
+"""
+
+
+def method(name: str, folder: Path = Path(), **arguments) -> Method:
+    return Method(name, arguments, str(folder), 600.0, 50.0)
+
+
+def test_labels_of_xtb_are_those_of_the_program_itself() -> None:
+    from tblite.ase import TBLite
+
+    (atoms,) = waters(1)
+    outcome = compute(atoms, method("tblite", method="GFN2-xTB"))
+    assert outcome.atoms is not None
+    atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    assert outcome.atoms.get_potential_energy() == pytest.approx(atoms.get_potential_energy())
+    assert np.allclose(outcome.atoms.get_forces(), atoms.get_forces(), atol=1e-7)
+
+
+def test_a_label_of_pyscf(tmp_path: Path) -> None:
+    """By a function of the user, as a PySCF method needs more than arguments."""
+    (tmp_path / "hartree_fock.py").write_text(
+        "from pyscf.pbc.tools.pyscf_ase import PySCF\n"
+        "from pyscf import gto, scf\n"
+        "def hf(basis):\n"
+        "    return PySCF(method=scf.RHF(gto.M(atom='O 0 0 0; H 0 0 1; H 0 1 0', basis=basis)))\n"
+    )
+    (atoms,) = waters(1)
+    outcome = compute(atoms, method("hartree_fock:hf", tmp_path, basis="sto-3g"))
+    assert outcome.atoms is not None
+    assert outcome.atoms.get_potential_energy() == pytest.approx(-2038.0, abs=5.0)
+    step, moved = 1e-3, []
+    for sign in (-1, 1):
+        shifted = atoms.copy()
+        shifted.positions[1, 2] += sign * step
+        done = compute(shifted, method("hartree_fock:hf", tmp_path, basis="sto-3g"))
+        assert done.atoms is not None
+        moved.append(done.atoms.get_potential_energy())
+    force = outcome.atoms.get_forces()[1, 2]
+    assert force == pytest.approx(-(moved[1] - moved[0]) / (2 * step), abs=2e-3)
+
+
+def test_what_fails_is_recorded_and_repeated_and_never_becomes_a_label(tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    iteration = Iteration(tmp_path / "iteration-001")
+    frames = []
+    for number in range(8):
+        atoms = ase.Atoms("H2", [[number, 0, 0], [number, 0, 0.74]])
+        frames.append(atoms)
+    write_frames(iteration.chosen, frames)
+    label = LabelConfig.model_validate({"calculator": {"name": "failing:Failing"}, "timeout": "2s"})
+    with Workers(WorkersConfig(number=2), losses=1, say=print) as workers:
+        compute_labels(iteration, label, tmp_path, workers)
+    failures = Records(iteration).failures(8)
+    reasons = {
+        2: "no convergence (tried 2 times)",
+        3: "its process ended",
+        4: "its process ended",
+        5: "not finite",
+        6: "the force on atom 1 (H) is 80.0 eV/Å",
+        7: "did not converge",
+    }
+    assert failures.keys() == reasons.keys()
+    for number, reason in reasons.items():
+        assert reason in failures[number]
+    kept = read_frames(iteration.labels)
+    assert [round(atoms.positions[0, 0]) for atoms in kept] == [0, 1]
+    assert not Records(iteration).missing(8)
+
+
+def test_a_calculator_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+    for name, arguments, what in (
+        ("tblit", {}, "There is no calculator 'tblit'"),
+        ("absent_module:f", {}, "cannot be imported"),
+        ("math:absent", {}, "has no 'absent'"),
+        ("emt", {"wrong": 1}, None),
+    ):
+        (atoms,) = waters(1)
+        if what is None:
+            continue
+        with pytest.raises(UserError, match=what):
+            compute(atoms, method(name, tmp_path, **arguments))
+
+
+def test_labels_by_files(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    template.mkdir()
+    (template / "settings.txt").write_text("accurate")
+    files = {"input": "start.xyz", "output": "done.xyz", "template": str(template)}
+    label = LabelConfig.model_validate({"files": files})
+    iteration = Iteration(tmp_path / "iteration-000")
+    write_frames(iteration.chosen, waters(4))
+    with pytest.raises(WaitingError, match=r"4 calculations of 4 .* has no done\.xyz yet"):
+        collect_labels(iteration, label)
+    records = Records(iteration)
+    for number in range(4):
+        folder = records.folder(number)
+        assert (folder / "settings.txt").read_text() == "accurate"
+        atoms = read(folder / "start.xyz")
+        assert isinstance(atoms, ase.Atoms)
+        if number == 3:
+            atoms.positions[0] += 0.5
+        labeled = compute(atoms, method("tblite", method="GFN1-xTB")).atoms
+        assert labeled is not None
+        if number != 1:
+            write(folder / "done.xyz", labeled, format="extxyz")
+    (records.folder(1) / "FAILED").write_text("the queue lost it")
+    with pytest.raises(UserError, match="another structure"):
+        collect_labels(iteration, label)
+    (records.folder(3) / "done.xyz").write_text("3\nstill being written\n")
+    with pytest.raises(WaitingError, match="1 calculation of 4"):
+        collect_labels(iteration, label)
+    (records.folder(3) / "done.xyz").unlink()
+    (records.folder(3) / "FAILED").touch()
+    collect_labels(iteration, label)
+    assert records.failures(4) == {1: "the queue lost it", 3: "given up by the user"}
+    assert len(read_frames(iteration.labels)) == 2
