@@ -14,6 +14,7 @@ import typer
 from reann.cli import app
 from reann.config import Config, ModelConfig
 from reann.config.presets import OF_OTHER_MESSAGES, PRESETS
+from reann.learning.settings import LoopConfig
 from reann.quantities import BUILT_IN, INPUTS, OF_HEADS
 
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -23,6 +24,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace a mark such as `<!-- generated: config -->` by what it names."""
     makers = {
         "config": config_reference,
+        "loop": loop_reference,
         "cli": cli_reference,
         "quantities": quantities_reference,
     }
@@ -65,6 +67,23 @@ def config_reference() -> str:
     for name in PRESETS:
         lines += [f"## model.preset: {name}", "", "Sets these fields, where the file does not:", ""]
         lines += ["```yaml", *(f"{k}: {json.dumps(x)}" for k, x in chosen(name).items()), "```", ""]
+    return "\n".join(lines)
+
+
+def loop_reference() -> str:
+    """Return tables of the fields of a loop; its model and training are those of a training."""
+    schema = LoopConfig.model_json_schema()
+    shown = dict.fromkeys(("ModelConfig", "TrainingConfig"), "reann train")
+    plain = {"description": schema["description"], "required": schema["required"]}
+    inner = {name: about for name, about in schema["properties"].items() if _models(about)}
+    plain["properties"] = {n: x for n, x in schema["properties"].items() if n not in inner}
+    lines = list(section("The file", "Plain", {"Plain": plain}, {}))
+    for name, about in inner.items():
+        if shown.get(_models(about)[0]) == "reann train":
+            meaning = " ".join(about["description"].split())
+            lines += [f"## {name}", "", f"{meaning} See [Configuration](config.md).", ""]
+        else:
+            lines += section(name, _models(about)[0], schema["$defs"], shown)
     return "\n".join(lines)
 
 

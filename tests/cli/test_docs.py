@@ -19,6 +19,7 @@ from reann.cli import app
 from reann.config import Config, Section
 from reann.config.section import OfLabels
 from reann.demo import copy_data
+from reann.learning.settings import LoopConfig, Named
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -28,6 +29,13 @@ TINY = ["training.epochs=8", "model.n_radial=4", "model.l_max=1", "run.threads=1
 """Makes the training of an example short, but long enough for a molecule that stays together."""
 SHORT = "5fs"
 """Time of the molecular dynamics of an example."""
+OF_LOOPS = ("learn.md", "loop.md", "tutorial-loop.md")
+"""Pages whose configurations are those of `reann learn`."""
+SHORTEST_LOOP = {
+    "structures": "start.xyz",
+    "label": {"calculator": {"name": "emt"}},
+    "explore": {"displacements": {}},
+}
 ELSEWHERE = {
     "pip install .": "make install does it before the tests",
     "reann demo": "tests/cli/test_demo.py",
@@ -206,6 +214,17 @@ def test_every_field_of_the_configuration_is_in_the_reference_with_its_docstring
     assert {"train", "n_recursions", "energy_emphasis", "patience", "checkpoint_minutes"} <= seen
 
 
+def test_every_field_of_a_loop_is_in_its_reference_with_its_docstring():
+    page = hook().loop_reference()
+    own = [one for one in every_section() if one.__module__ == "reann.learning.settings"]
+    own = [*(one for one in own if one not in (LoopConfig, Named)), *Named.__subclasses__()]
+    assert len(own) > 10
+    for section in own:
+        for name, field in section.model_fields.items():
+            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+            assert meaning in page, f"{section.__name__}.{name}"
+
+
 def sections(model):
     """Yield all sections of the configuration, at any depth, each once."""
     found = [model]
@@ -220,6 +239,11 @@ def sections(model):
 
 
 def all_sections():
+    """Return the sections of a training."""
+    return {one for one in every_section() if one.__module__.startswith("reann.config")}
+
+
+def every_section():
     return {*Section.__subclasses__(), *OfLabels.__subclasses__()} - {OfLabels}
 
 
@@ -253,7 +277,11 @@ def test_every_configuration_in_the_docs_is_valid():
     n_checked = 0
     for path in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         for _, text in blocks(path, "yaml"):
-            Config.model_validate(yaml.safe_load(text))
+            values = yaml.safe_load(text)
+            if path.name in OF_LOOPS:
+                LoopConfig.model_validate(SHORTEST_LOOP | values)
+            else:
+                Config.model_validate(values)
             n_checked += 1
     assert n_checked > 10
 

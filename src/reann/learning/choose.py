@@ -12,6 +12,7 @@ from reann.learning.explore.plan import structures
 from reann.learning.folders import Iteration, write_frames
 from reann.learning.settings import LoopConfig
 from reann.potential import Ensemble, Potential
+from reann.selection import select
 
 CHOICE = "choice"
 """Entry of `info`: why a structure was chosen."""
@@ -27,10 +28,13 @@ def choose(
 ) -> None:
     """Write the structures to label, at most so many.
 
+    Those drawn at random come from all that can be chosen, so that they say how large errors are
+    on what exploration finds.
+
     Raises
     ------
     UserError
-        If exploration has given no structure.
+        If exploration has given no structure that can be chosen.
     """
     pool = thinned(structures(iteration), settings.select.pool)
     if not pool:
@@ -39,24 +43,19 @@ def choose(
             str(iteration.explored),
             "Explore for longer, at lower temperatures or with smaller displacements.",
         )
-    seeds = np.random.SeedSequence([settings.run.seed, iteration.number]).generate_state(2)
-    n_random = min(settings.select.random, len(pool), most)
-    order = np.random.default_rng(seeds[0]).permutation(len(pool))
-    drawn = sorted(order[:n_random].tolist())
-    rest = [pool[i] for i in range(len(pool)) if i not in set(drawn)]
+    words = [settings.run.seed, iteration.number]
+    seeds = [int(seed) for seed in np.random.SeedSequence(words).generate_state(2)]
+    n_random = min(settings.select.random, most)
+    number = min(settings.select.number, most - n_random)
+    by = settings.select.by
+    selection = select(pool, potential, training, number + n_random, by=by, seed=seeds[1])
+    can_be = [i for i in range(len(pool)) if i not in selection.rejected]
+    order = np.random.default_rng(seeds[0]).permutation(len(can_be))
+    drawn = sorted(can_be[i] for i in order[:n_random])
+    reasons = dict(zip(selection.indices, map(str, selection.reasons), strict=True))
+    others = [i for i in selection.indices if i not in drawn][:number]
     chosen = [_with(pool[i], RANDOM) for i in drawn]
-    number = min(settings.select.number, len(rest), most - n_random)
-    if number > 0:
-        by, seed = settings.select.by, int(seeds[1])
-        if by == RANDOM:
-            own = sorted(np.random.default_rng(seed).permutation(len(rest))[:number].tolist())
-            chosen += [_with(rest[i], "to train on") for i in own]
-        else:
-            from reann.selection import select  # pyright: ignore[reportMissingImports]
-
-            selection = select(rest, potential, training, number, by=by, seed=seed)
-            pairs = zip(selection.indices, selection.reasons, strict=True)
-            chosen += [_with(rest[int(i)], reason) for i, reason in pairs]
+    chosen += [_with(pool[i], reasons[i]) for i in others]
     write_frames(iteration.chosen, chosen)
 
 

@@ -163,7 +163,7 @@ class SelectConfig(Section):
 
     number: Count = 20
     """Chosen in each iteration, for the training set."""
-    by: Literal["both", "spread", "diversity", "random"] = "both"
+    by: Literal["both", "uncertainty", "diversity", "random"] = "both"
     """How they are chosen: by the uncertainty of the potential and by diversity, by one of the two,
     or at random."""
     random: Count = 5
