@@ -222,7 +222,7 @@ def test_the_exit_code_of_relax_tells_whether_it_ended(monkeypatch, converged):
 
 
 def test_every_verb_has_a_help_with_an_example():
-    commands = [command.callback.__name__ for command in cli.app.registered_commands]
+    commands = [c.name or c.callback.__name__ for c in cli.app.registered_commands]
     assert set(CALLS) | {"train"} <= set(commands)
     for name in commands:
         result = run(name, "--help")

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from reann.cli import choose, data, export, lammps, spectrum, train, use
+from reann.cli import assess, choose, data, export, lammps, spectrum, train, use
 from reann.cli.group import Verbs
 from reann.terminal import replace_unknown_characters
 
@@ -21,6 +21,7 @@ PANELS = {
     "Train": (train.demo, train.new, train.train, train.resume, train.learn),
     "Use a potential": (
         use.evaluate,
+        assess.assess,
         use.md,
         use.relax,
         spectrum.spectrum,
@@ -31,6 +32,8 @@ PANELS = {
     "Data and files": (data.check, data.convert, data.info),
 }
 """The verbs under the headings of the help."""
+NAMES = {"assess": "test"}
+"""Functions that are not named as their verb: pytest would take `test` for one of its own."""
 
 app = typer.Typer(
     name="reann",
@@ -50,7 +53,8 @@ def _paragraphs(docstring: str | None) -> str:
 
 for panel, verbs in PANELS.items():
     for verb in verbs:
-        app.command(rich_help_panel=panel, help=_paragraphs(verb.__doc__))(verb)
+        name = NAMES.get(verb.__name__)
+        app.command(name, rich_help_panel=panel, help=_paragraphs(verb.__doc__))(verb)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,6 +18,7 @@ Values = NDArray[Any] | Sequence[float] | float
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
 MINUS = "\u2212"
+SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Axes:
         What a screen reader says.
     xwhole, ylog
         Ticks of x at whole numbers; y logarithmic.
+    xnames, ynames
+        Places and names of ticks instead of numbers.
     """
 
     x: tuple[float, float]
@@ -46,6 +49,8 @@ class Axes:
     ylog: bool = False
     width: int = 380
     height: int = 300
+    xnames: Sequence[tuple[float, str]] | None = None
+    ynames: Sequence[tuple[float, str]] | None = None
     marks: list[str] = field(default_factory=list)
 
     def px(self, x: Values) -> Any:
@@ -114,11 +119,13 @@ class Axes:
         """Return the SVG element."""
         right, bottom = self.width - RIGHT, self.height - BOTTOM
         parts = []
-        for value, label in ticks(*self.x, whole=self.xwhole):
+        across = ticks(*self.x, whole=self.xwhole) if self.xnames is None else self.xnames
+        for value, label in across:
             at = float(self.px(value))
             parts.append(f'<path class="grid" d="M{at:.1f} {TOP}V{bottom}"/>')
             parts.append(f'<text class="tick mid" x="{at:.1f}" y="{bottom + 17}">{label}</text>')
-        for value, label in ticks(*self.y, log=self.ylog):
+        upward = ticks(*self.y, log=self.ylog) if self.ynames is None else self.ynames
+        for value, label in upward:
             at = float(self.py(value))
             parts.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{right}"/>')
             parts.append(f'<text class="tick end" x="{LEFT - 7}" y="{at + 4:.1f}">{label}</text>')
@@ -174,7 +181,7 @@ def written(x: float) -> str:
         text = f"{x:.6g}"
     else:
         mantissa, exponent = f"{x:.3g}".split("e") if "e" in f"{x:.3g}" else f"{x:.2e}".split("e")
-        power = str(int(exponent)).replace("-", MINUS)
+        power = str(int(exponent)).translate(SUPERSCRIPTS)
         mantissa = f"{float(mantissa):g}"
-        text = ("" if mantissa == "1" else f"{mantissa}×") + f"10^{power}"
+        text = ("" if mantissa == "1" else f"{mantissa}×") + f"10{power}"
     return text.replace("-", MINUS)

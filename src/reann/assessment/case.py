@@ -1,0 +1,102 @@
+"""One potential and one structure under test, and what several checks share."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import ase
+import numpy as np
+from ase.calculators.calculator import Calculator as AseCalculator
+
+from reann.assessment.kinds import Decision, Kind
+from reann.assessment.relaxed import Relaxed, relaxed
+from reann.motion.start import time_step
+from reann.potential import Ensemble, Potential
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user can choose."""
+
+    temperature: float = 300.0
+    """K, of all dynamics."""
+    time: float | None = None
+    """fs, of the production part of dynamics; by default by the number of atoms."""
+    limit: float = 300.0
+    """s; dynamics ends after this time and says how far it came."""
+    seed: int = 1
+    data: tuple[str, ...] = ()
+    """Files with labels."""
+    engine: str = "auto"
+
+
+@dataclass
+class Case:
+    """A potential under test with a structure.
+
+    Parameters
+    ----------
+    atoms
+        The structure, without calculator.
+    calculator
+        Computes as users of the potential do.
+    exact
+        The same in double precision, for finite differences.
+    cutoff
+        Å; beyond it, atoms do not interact directly.
+    potential
+        Where the calculator is of this package: knows extrapolation and predicts many structures.
+    """
+
+    atoms: ase.Atoms
+    decision: Decision
+    calculator: AseCalculator
+    exact: AseCalculator
+    cutoff: float
+    settings: Settings = field(default_factory=Settings)
+    potential: Potential | Ensemble | None = None
+    model: str | None = None
+    """File of the potential."""
+    shared: dict[str, Any] = field(default_factory=dict)
+    """What checks have computed and others use, by name."""
+    advance: Callable[[float], None] = lambda _: None
+    """Told which part of the present check is done, from 0 to 1."""
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the structure."""
+        return self.decision.kind
+
+    @property
+    def timestep(self) -> float:
+        """Time step of dynamics, fs."""
+        return time_step(self.atoms)
+
+    def start(self, calculator: AseCalculator | None = None) -> ase.Atoms:
+        """Return a copy of the structure with a calculator, by default the exact one."""
+        atoms = self.atoms.copy()
+        atoms.calc = self.exact if calculator is None else calculator
+        return atoms
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Return the random numbers of a check, which no other check changes."""
+        return np.random.default_rng([self.settings.seed, zlib.crc32(name.encode())])
+
+    def begin(self, advance: Callable[[float], None]) -> None:
+        """Start the clock of a check."""
+        self.advance, self.begun = advance, time.monotonic()
+
+    def is_late(self) -> bool:
+        """Whether the present check has taken the time that it may take."""
+        return time.monotonic() - self.begun > self.settings.limit
+
+    @cached_property
+    def relaxed(self) -> Relaxed:
+        """The structure at a minimum of the energy; of crystals the cell is relaxed, too."""
+        return relaxed(self.start(), cell=self.kind is Kind.crystal, is_late=self.is_late)

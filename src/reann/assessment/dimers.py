@@ -1,0 +1,142 @@
+"""Two atoms alone: they repel each other at short distances, and part without a jump."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+
+import ase
+import numpy as np
+from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols, covalent_radii
+
+from reann.assessment.case import Case
+from reann.assessment.check import Check
+from reann.assessment.figures import curves
+from reann.assessment.outcome import Figure, Outcome, Verdict, graded, worst
+from reann.assessment.wall import HIGH_WALL, Wall, verdict_of_wall, wall_of
+from reann.assessment.words import short
+from reann.assessment.work import JUMP, LARGE_JUMP, Along, Values, jumps
+
+CLOSEST = 0.5
+"""Times the sum of the covalent radii, where the curve begins."""
+STEP = 0.01
+"""Å; distances between the points of the curve."""
+BEYOND = 0.3
+"""Å beyond the cutoff, where it ends."""
+MOST_PAIRS = 15
+HIGHEST = 12.0
+"""eV, of what the figures show."""
+
+
+def run(case: Case) -> Outcome:
+    """Compute the energy of each pair of elements over their distance."""
+    elements = sorted(set(case.atoms.numbers.tolist()))
+    pairs = list(combinations_with_replacement(elements, 2))[:MOST_PAIRS]
+    rows: list[tuple[str, ...]] = [
+        ("pair", "lowest energy, eV", "at, Å", "wall, eV", "attracts below, Å", "jump, eV")
+    ]
+    verdicts, figures, numbers = [], [], {}
+    for number, pair in enumerate(pairs):
+        name = "-".join(chemical_symbols[z] for z in pair)
+        r, along = distances(pair, case.cutoff), pair_energy(case.exact, pair)
+        energy, slope = np.array([along(float(x)) for x in r]).T
+        jump = float(jumps(along, r, energy, slope).max())
+        energy = energy - energy[-1]
+        wall = wall_of(r, energy, contact_of(pair))
+        low = verdict_of_wall(wall) is not Verdict.passes
+        verdicts += [Verdict.look if low else Verdict.passes, graded(jump, JUMP, LARGE_JUMP)]
+        figures.append(_figure(name, r, energy, wall, case.cutoff))
+        rows.append(_row(name, wall, jump))
+        numbers[name] = {
+            "distance_A": np.round(r, 4).tolist(),
+            "energy_eV": np.round(energy, 6).tolist(),
+            "wall_eV": wall.height,
+            "attracts_below_A": wall.turns_at,
+            "largest_jump_eV": jump,
+        }
+        case.advance((number + 1) / len(pairs))
+    return Outcome(
+        worst(verdicts),
+        _sentence(numbers),
+        f"Coming closer, down to {CLOSEST:g} of the sum of the covalent radii, the energy should"
+        f" rise by at least {HIGH_WALL:g} eV above its minimum before it ever falls again. A lower"
+        " wall is to be looked at, no failure: the training rarely has two atoms alone."
+        " `model.repulsion` or `model.zbl` repairs it. Along the whole curve, and where it ends at"
+        f" the cutoff, the energy may not jump by more than {short(JUMP)} eV (fails from"
+        f" {short(LARGE_JUMP)} eV on).",
+        tuple(figures),
+        numbers,
+        tuple(rows),
+    )
+
+
+def pair_energy(calculator: Calculator, pair: tuple[int, int]) -> Along:
+    """Return energy and derivative of two atoms at a distance."""
+
+    def along(distance: float) -> tuple[float, float]:
+        atoms = ase.Atoms(list(pair), [[0.0, 0.0, 0.0], [0.0, 0.0, distance]])
+        atoms.calc = calculator
+        return atoms.get_potential_energy(), -float(atoms.get_forces()[1, 2])
+
+    return along
+
+
+def distances(pair: tuple[int, int], cutoff: float) -> Values:
+    """Return the distances of a curve, Å: an odd number, from a half bond to beyond the cutoff."""
+    contact = contact_of(pair)
+    end = (cutoff if np.isfinite(cutoff) else 4 * contact) + BEYOND
+    n_points = 2 * round((end - CLOSEST * contact) / STEP / 2) + 1
+    return np.linspace(CLOSEST * contact, end, n_points)
+
+
+def contact_of(pair: tuple[int, int]) -> float:
+    """Return the sum of the covalent radii of two elements, Å."""
+    return float(covalent_radii[list(pair)].sum())
+
+
+def _sentence(numbers: dict[str, dict]) -> str:
+    holes = [f"{name} below {x['attracts_below_A']:.2f} Å" for name, x in numbers.items()
+             if x["attracts_below_A"] is not None]  # fmt: skip
+    lowest = min(numbers, key=lambda name: numbers[name]["wall_eV"])
+    jump = max(x["largest_jump_eV"] for x in numbers.values())
+    about = (
+        f"All {len(numbers)} pairs of elements repel each other at short distances"
+        if not holes
+        else f"Attract each other at short distances: {', '.join(holes)}"
+    )
+    return (
+        f"{about}. The lowest wall is that of {lowest}, {numbers[lowest]['wall_eV']:.1f} eV. The"
+        f" energy jumps by at most {short(jump)} eV along the curves."
+    )
+
+
+def _row(name: str, wall: Wall, jump: float) -> tuple[str, ...]:
+    turns = "–" if wall.turns_at is None else f"{wall.turns_at:.2f}"
+    return (
+        *(name, f"{wall.lowest:.2f}", f"{wall.lowest_at:.2f}", f"{wall.height:.1f}", turns),
+        f"{short(jump)}",
+    )
+
+
+def _figure(name: str, r: Values, energy: Values, wall: Wall, cutoff: float) -> Figure:
+    low = min(0.0, float(energy.min()))
+    high = min(HIGHEST, max(float(energy.max()), 0.5))
+    margin = 0.06 * (high - low)
+    turn = "" if wall.turns_at is None else f"; attracts below {wall.turns_at:.2f} Å"
+    return curves(
+        {name: (r, energy)},
+        xlabel="distance, Å",
+        ylabel="energy, eV",
+        y=(low - margin, high + margin),
+        zero=True,
+        marks=[cutoff],
+        caption=f"{name}, two atoms alone{turn}",
+    )
+
+
+CHECK = Check(
+    "dimers",
+    "Two atoms alone",
+    "Where atoms attract each other at short distances, one hard collision ends a simulation.",
+    run,
+)

@@ -1,0 +1,132 @@
+"""Equation of state of a crystal: energy over volume."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+from ase import units
+from ase.calculators.calculator import Calculator
+from ase.eos import EquationOfState
+from numpy.typing import NDArray
+
+from reann.assessment.case import Case
+from reann.assessment.check import Check
+from reann.assessment.figures import curves
+from reann.assessment.kinds import Kind
+from reann.assessment.outcome import Outcome, Verdict
+
+FITTED = np.linspace(0.97, 1.03, 13)
+"""Lengths of the cell that are fitted, relative to the relaxed one."""
+WIDE = np.linspace(0.90, 1.10, 21)
+"""Lengths where the energy must still rise on both sides."""
+RESIDUAL = 1.0
+"""meV/atom, of the fit."""
+
+
+def run(case: Case) -> Outcome:
+    """Compress and stretch the relaxed crystal, ions in proportion, and fit Birch and Murnaghan."""
+    cell = case.relaxed.atoms
+    n = len(cell)
+    volumes, energies = energies_of(cell, FITTED, case.exact)
+    case.advance(0.5)
+    fit = birch_murnaghan(volumes, energies)
+    curve = EquationOfState(volumes, energies, "birchmurnaghan")
+    curve.fit()
+    left = float(1e3 * np.abs(fitted(curve, volumes) - energies).max() / n)
+    wide, energies_wide = energies_of(cell, WIDE, case.exact)
+    case.advance(1.0)
+    rises = monotonic_sides(energies_wide)
+    inside = bool(volumes[0] < fit["volume"] < volumes[-1]) and fit["B"] > 0
+    verdict = Verdict.passes if left <= RESIDUAL and rises else Verdict.look
+    if not inside:
+        verdict = Verdict.fails
+    grid = np.linspace(volumes[0], volumes[-1], 101)
+    shape = "rises on both sides of it" if rises else "falls again further away"
+    return Outcome(
+        verdict,
+        f"The energy is lowest at {fit['volume'] / n:.3f} Å³/atom, with a bulk modulus of"
+        f" {fit['B']:.1f} GPa (its derivative {fit['B′']:.2f}), and {shape}, from −10 to +10 % in"
+        f" length. The fit misses energies by at most {left:.2f} meV/atom.",
+        "One minimum between −3 and +3 % of the relaxed length with a positive bulk modulus (else"
+        f" it fails), residuals of the fit up to {RESIDUAL:g} meV/atom, and an energy that rises"
+        " on both sides up to 10 %. Compare the modulus with experiment or the method of the"
+        " labels: 5 % are usual deviations between methods.",
+        (
+            curves(
+                {
+                    "Birch-Murnaghan": (grid / n, 1e3 * (fitted(curve, grid) - fit["energy"]) / n),
+                    "potential": (volumes / n, 1e3 * (energies - fit["energy"]) / n),
+                },
+                xlabel="volume, Å³/atom",
+                ylabel="energy, meV/atom",
+                caption="Energy over volume, within 3 % in length",
+            ),
+            curves(
+                {"potential": (wide / n, (energies_wide - fit["energy"]) / n)},
+                xlabel="volume, Å³/atom",
+                ylabel="energy, eV/atom",
+                zero=True,
+                caption="Within 10 % in length",
+            ),
+        ),
+        {
+            "volume_A3_per_atom": fit["volume"] / n,
+            "bulk_modulus_GPa": fit["B"],
+            "derivative_of_bulk_modulus": fit["B′"],
+            "largest_residual_meV_per_atom": left,
+            "volumes_A3_per_atom": (wide / n).tolist(),
+            "energies_eV_per_atom": (energies_wide / n).tolist(),
+        },
+    )
+
+
+def energies_of(
+    cell: ase.Atoms, lengths: NDArray[np.float64], calculator: Calculator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return volumes (Å^3) and energies (eV) of a cell whose lengths are scaled, ions too."""
+    volumes, energies = [], []
+    for factor in lengths:
+        atoms = cell.copy()
+        atoms.calc = calculator
+        atoms.set_cell(cell.cell.array * factor, scale_atoms=True)
+        volumes.append(atoms.get_volume())
+        energies.append(atoms.get_potential_energy())
+    return np.array(volumes), np.array(energies)
+
+
+def birch_murnaghan(
+    volumes: NDArray[np.float64], energies: NDArray[np.float64]
+) -> dict[str, float]:
+    """Return volume (Å^3) and energy (eV) of the minimum, B in GPa and its derivative.
+
+    F. Birch, Phys. Rev. 71, 809 (1947).
+    """
+    curve = EquationOfState(volumes, energies, "birchmurnaghan")
+    volume, energy, modulus = curve.fit()
+    return {
+        "volume": float(volume),
+        "energy": float(energy),
+        "B": float(modulus / units.GPa),
+        "B′": float(curve.eos_parameters[2]),
+    }
+
+
+def fitted(curve: EquationOfState, volumes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the energies of a fit."""
+    return np.asarray(curve.func(volumes, *curve.eos_parameters))
+
+
+def monotonic_sides(energies: NDArray[np.float64]) -> bool:
+    """Whether energies rise on both sides of their minimum."""
+    lowest = int(np.argmin(energies))
+    below, above = energies[: lowest + 1], energies[lowest:]
+    return bool((np.diff(below) < 0).all() and (np.diff(above) > 0).all())
+
+
+CHECK = Check(
+    "eos",
+    "Equation of state",
+    "Volume, bulk modulus and thermal expansion rest on how the energy changes with the volume.",
+    run,
+    frozenset({Kind.crystal}),
+)

@@ -1,0 +1,55 @@
+"""Errors against labels, relative to what is to be learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reann.assessment.case import Case
+from reann.assessment.check import Check
+from reann.assessment.outcome import CannotRunError, Figure, Outcome
+from reann.evaluation.evaluate import evaluate
+from reann.evaluation.metrics import key
+from reann.evaluation.quality import quality_of
+from reann.quantities import named
+from reann.report import plots
+from reann.terminal import Terminal
+
+
+def run(case: Case) -> Outcome:
+    """Predict the labeled structures and compare."""
+    if case.model is None:
+        raise CannotRunError("Errors against labels need a .reann file.")
+    quiet = Terminal(quiet=True)
+    found = evaluate(
+        Path(case.model), case.settings.data, engine=case.settings.engine, console=quiet
+    )
+    names = plots.labels_of(found)
+    if not names:
+        raise CannotRunError(f"{', '.join(case.settings.data)}: there are no labels.")
+    quality = quality_of(found)
+    summary = found.summary()
+    rows = [("label", "RMSE", "MAE", "unit")]
+    rows += [
+        (name, f"{summary[key(name, 'rmse')]:.3g}", f"{summary[key(name, 'mae')]:.3g}",
+         named(name).error_unit.shown)
+        for name in names
+    ]  # fmt: skip
+    figures = tuple(Figure(plots.parity(found, name), f"Parity of the {name}") for name in names)
+    return Outcome(
+        quality.verdict,
+        f"{found.n_structures} structures. " + " ".join(quality.sentences),
+        quality.criterion,
+        figures,
+        {**quality.numbers, **found.as_json()},
+        tuple(rows),
+    )
+
+
+CHECK = Check(
+    "errors",
+    "Errors against labels",
+    "An error means little without the spread of what is predicted: a constant has an error of"
+    " 100 %.",
+    run,
+    needs=lambda case: bool(case.settings.data),
+)

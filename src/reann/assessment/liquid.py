@@ -1,0 +1,90 @@
+"""Dynamics of a liquid that several checks look at: positions at constant temperature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.assessment.case import Case
+from reann.assessment.dynamics import constant_temperature, thermalized
+from reann.assessment.nve import looks
+
+EQUILIBRATION = 2000.0
+"""fs of Langevin dynamics before."""
+SAMPLE = 20
+"""Steps between the structures that are kept."""
+ATOM_STEPS, FEWEST_STEPS, MOST_STEPS = 4_000_000, 4000, 20_000
+"""By default a run has so many steps times atoms, within limits."""
+N_BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Structures along a trajectory."""
+
+    like: ase.Atoms
+    """The first one."""
+    positions: NDArray[np.float64]
+    """Not wrapped into the cell, (structures, atoms, 3), Å."""
+    interval: float
+    """fs between structures."""
+    temperature: float
+    """K, mean."""
+    complete: bool
+    """False where the time limit ended the run."""
+
+    @property
+    def time(self) -> float:
+        """Length of the trajectory, ps."""
+        return 1e-3 * self.interval * len(self.positions)
+
+    def blocks(self) -> list[NDArray[np.float64]]:
+        """Return the positions in equal parts."""
+        length = len(self.positions) // N_BLOCKS
+        return [self.positions[i * length : (i + 1) * length] for i in range(N_BLOCKS)]
+
+
+def sampled(case: Case) -> Sample:
+    """Return the trajectory of a case; it is run once.
+
+    Raises
+    ------
+    ExplosionError
+        When the dynamics has no bounds.
+    """
+    if "liquid" not in case.shared:
+        case.shared["liquid"] = _run(case)
+    return case.shared["liquid"]
+
+
+def n_steps(case: Case) -> int:
+    """Return the number of steps: from the settings, or by the number of atoms."""
+    if case.settings.time is not None:
+        return max(round(case.settings.time / case.timestep), 4 * N_BLOCKS * SAMPLE)
+    return int(np.clip(ATOM_STEPS // len(case.atoms), FEWEST_STEPS, MOST_STEPS))
+
+
+def _run(case: Case) -> Sample:
+    temperature, dt = case.settings.temperature, case.timestep
+    total = n_steps(case)
+    before = round(EQUILIBRATION / dt)
+    share = before / (before + total)
+    rng = case.rng("liquid")
+    atoms = thermalized(
+        case.start(case.calculator),
+        *(temperature, EQUILIBRATION, dt, rng),
+        look=looks(case, before, 0.0, share),
+    )
+    look = looks(case, total, share, 1.0)
+    positions, temperatures, complete = [], [], True
+    for step in constant_temperature(atoms, temperature, dt, total, rng):
+        if step and step % SAMPLE == 0:
+            positions.append(atoms.get_positions())
+            temperatures.append(atoms.get_temperature())
+        if look(step) and len(positions) >= 2 * N_BLOCKS:
+            complete = step >= total
+            break
+    return Sample(atoms, np.array(positions), SAMPLE * dt, float(np.mean(temperatures)), complete)

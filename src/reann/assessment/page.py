@@ -1,0 +1,124 @@
+"""The page of a test, and its JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import ase
+
+from reann import atomic_file, strict_json
+from reann.assessment.check import Check
+from reann.assessment.kinds import Decision
+from reann.assessment.outcome import Outcome, Verdict, worst
+from reann.errors import counted
+from reann.report.scene import scene_of
+from reann.report.template import rendered, resource
+
+HTML, JSON = "test.html", "test.json"
+
+
+@dataclass
+class Entry:
+    """A check with what has become of it."""
+
+    check: Check
+    outcome: Outcome | None = None
+    state: str = "not yet run"
+    """In words, where there is no outcome."""
+    reason: str = ""
+    seconds: float = 0.0
+
+    def of_page(self) -> dict[str, Any]:
+        """Return what the template shows."""
+        check = self.check
+        return {
+            "name": check.name,
+            "title": check.title,
+            "about": check.about,
+            "outcome": self.outcome,
+            "state": self.state,
+        }
+
+    def of_json(self) -> dict[str, Any]:
+        """Return the result as plain numbers."""
+        if self.outcome is None:
+            return {"verdict": None, "reason": self.reason or self.state}
+        return {
+            "verdict": self.outcome.verdict.value,
+            "sentence": self.outcome.sentence,
+            "criterion": self.outcome.criterion,
+            "seconds": round(self.seconds, 2),
+            "numbers": dict(self.outcome.numbers),
+        }
+
+
+@dataclass(frozen=True)
+class About:
+    """What the page says about the potential and the structure."""
+
+    name: str
+    """Of the potential."""
+    atoms: ase.Atoms
+    origin: str
+    decision: Decision
+    facts: str
+    provenance: dict[str, str] = field(default_factory=dict)
+
+
+def summary(entries: Sequence[Entry]) -> tuple[Verdict, str]:
+    """Return the worst verdict, and how many checks have which."""
+    outcomes = [entry.outcome for entry in entries if entry.outcome is not None]
+    counts = {v: sum(o.verdict is v for o in outcomes) for v in Verdict}
+    parts = [
+        f"{counts[Verdict.passes]} of {counted(len(outcomes), 'check')} pass"
+        + "es" * (counts[Verdict.passes] == 1),
+        f"{counts[Verdict.look]} should be looked at" if counts[Verdict.look] else "",
+        f"{counts[Verdict.fails]} fail{'s' * (counts[Verdict.fails] == 1)}"
+        if counts[Verdict.fails]
+        else "",
+    ]
+    return worst(o.verdict for o in outcomes), ", ".join(p for p in parts if p) + "."
+
+
+def write(folder: Path, about: About, entries: Sequence[Entry]) -> None:
+    """Write the page and the JSON file, each completely or not at all.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be written.
+    """
+    verdict, text = summary(entries)
+    kind = about.decision.kind.value
+    data = strict_json.dumps(scene_of(about.atoms, None), separators=(",", ":"))
+    page = rendered(
+        (resources.files("reann.assessment") / "page.html").read_text(encoding="utf-8"),
+        name=about.name,
+        facts=about.facts,
+        verdict=verdict.value,
+        summary=text,
+        decision=f"Tested as a {kind}: {about.decision.reason}.",
+        checks=[entry.of_page() for entry in entries],
+        left_out=[(entry.check.title, entry.reason) for entry in entries if entry.reason],
+        formula=about.atoms.get_chemical_formula(),
+        origin=about.origin,
+        scene=data.replace("<", "\\u003c"),  # `<` would end the script early
+        provenance=about.provenance,
+        viewer=resource("viewer.js"),
+    )
+    atomic_file.write_text(folder / HTML, page)
+    content = {
+        "potential": about.name,
+        "structure": about.origin,
+        "kind": kind,
+        "reason": about.decision.reason,
+        "verdict": verdict.value,
+        "provenance": about.provenance,
+        "checks": {entry.check.name: entry.of_json() for entry in entries},
+    }
+    text = strict_json.dumps(content, indent=1, ensure_ascii=False)
+    atomic_file.write_text(folder / JSON, text + "\n")

@@ -1,0 +1,187 @@
+"""Phonons of a crystal: no imaginary mode anywhere in the Brillouin zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ase
+import numpy as np
+from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+
+from reann.assessment.case import Case
+from reann.assessment.check import Check
+from reann.assessment.kinds import Kind
+from reann.assessment.outcome import CannotRunError, Figure, Outcome, graded
+from reann.report.svg import Axes
+
+PER_CM_OF_THZ = 33.35640951981521
+DISPLACEMENT = 0.01
+"""Å."""
+SYMMETRY = 0.01
+"""Å, of the search for the primitive cell."""
+NARROWEST, MOST_ATOMS = 10.0, 400
+"""Å, height of the supercell, at least twice the cutoff where the number of atoms allows it."""
+N_POINTS, MESH = 160, 10
+"""Points of the path, and of the mesh along each axis."""
+IMAGINARY, UNSTABLE = 5.0, 25.0
+"""cm^-1: what interpolation and rounding leave near the center of the zone, and what is beyond."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Wavenumbers, imaginary ones negative, cm^-1."""
+
+    along: NDArray[np.float64]
+    """Position on the path, (points,)."""
+    path: NDArray[np.float64]
+    """(points, branches)."""
+    mesh: NDArray[np.float64]
+    """(points, branches)."""
+    labels: list[tuple[float, str]]
+    """Positions and names of special points."""
+    n_primitive: int
+    n_supercell: int
+    n_displacements: int
+
+
+def run(case: Case) -> Outcome:
+    """Displace atoms of a supercell of the relaxed crystal, and diagonalize on path and mesh."""
+    found = bands(case.relaxed.atoms, case.exact, case.cutoff, case.advance)
+    lowest = float(min(found.path.min(), found.mesh.min()))
+    highest = float(found.mesh.max())
+    share = 100.0 * float((found.mesh < -IMAGINARY).mean())
+    modes = f"{share:.1f} % of the modes are imaginary" if share else "No mode is imaginary"
+    return Outcome(
+        graded(-lowest, IMAGINARY, UNSTABLE),
+        f"{modes}; wavenumbers reach from {lowest:.1f} (imaginary ones are negative) to"
+        f" {highest:.0f} cm⁻¹. Primitive cell of {found.n_primitive} atoms, supercell of"
+        f" {found.n_supercell}, {found.n_displacements} displacements of {DISPLACEMENT:g} Å.",
+        f"No wavenumber below −{IMAGINARY:g} cm⁻¹, which interpolation leaves near Γ; from"
+        f" −{UNSTABLE:g} cm⁻¹ on the crystal is unstable: in the potential it would transform. If"
+        " the method of the labels has the soft mode too, it is right.",
+        (_figure(found),),
+        {
+            "lowest_per_cm": lowest,
+            "highest_per_cm": highest,
+            "imaginary_percent": share,
+            "atoms_of_primitive_cell": found.n_primitive,
+            "atoms_of_supercell": found.n_supercell,
+            "special_points": found.labels,
+            "path": np.round(found.along, 5).tolist(),
+            "bands_per_cm": np.round(found.path, 2).tolist(),
+        },
+    )
+
+
+def bands(
+    crystal: ase.Atoms,
+    calculator: Calculator,
+    cutoff: float,
+    advance: Callable[[float], None] = lambda _: None,
+) -> Bands:
+    """Return the phonons of a relaxed crystal, by phonopy.
+
+    A. Togo, L. Chaput, T. Tadano, I. Tanaka, J. Phys.: Condens. Matter 35, 353001 (2023).
+
+    Raises
+    ------
+    CannotRunError
+        Without phonopy.
+    """
+    phonopy = required_phonopy()
+    cell = primitive(crystal)
+    like_phonopy = phonopy.structure.atoms.PhonopyAtoms
+    unit = like_phonopy(numbers=cell.numbers, cell=cell.cell.array, positions=cell.positions)
+    repeats = np.diag(supercell_of(cell, cutoff))
+    phonons = phonopy.Phonopy(unit, repeats, primitive_matrix=np.eye(3), symprec=SYMMETRY)
+    phonons.generate_displacements(distance=DISPLACEMENT)
+    moved = phonons.supercells_with_displacements
+    forces = []
+    for number, copy in enumerate(moved):
+        atoms = ase.Atoms(copy.numbers, copy.positions, cell=copy.cell, pbc=True)
+        atoms.calc = calculator
+        forces.append(atoms.get_forces())
+        advance(0.9 * (number + 1) / len(moved))
+    phonons.forces = np.array(forces)
+    phonons.produce_force_constants()
+    phonons.symmetrize_force_constants()
+    path = cell.cell.bandpath(npoints=N_POINTS, eps=SYMMETRY)
+    along, places, names = path.get_linear_kpoint_axis()
+    labels = [(float(x), str(n).replace("G", "Γ")) for x, n in zip(places, names, strict=True)]
+    on_path = _frequencies(phonons, path.kpts)
+    grid = (np.stack(np.meshgrid(*3 * [np.arange(MESH)], indexing="ij"), -1) / MESH).reshape(-1, 3)
+    on_mesh = _frequencies(phonons, grid)
+    return Bands(along, on_path, on_mesh, labels, len(cell), len(phonons.supercell), len(moved))
+
+
+def required_phonopy() -> Any:
+    """Return the package; `CannotRunError` where it is absent."""
+    try:
+        import phonopy
+        import phonopy.structure.atoms
+    except ImportError:
+        raise CannotRunError(
+            "Phonons need the package phonopy: pip install 'reann[phonons]'."
+        ) from None
+    return phonopy
+
+
+def primitive(crystal: ase.Atoms) -> ase.Atoms:
+    """Return the standardized primitive cell of a crystal; the crystal itself without symmetry."""
+    import spglib
+
+    cell: Any = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
+    found: Any = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMMETRY)
+    if found is None:
+        return ase.Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
+    lattice, scaled, numbers = found
+    return ase.Atoms(numbers, scaled_positions=scaled, cell=lattice, pbc=True)
+
+
+def supercell_of(cell: ase.Atoms, cutoff: float) -> NDArray[np.int64]:
+    """Return how often a cell is repeated along each axis."""
+    wanted = max(NARROWEST, 2.0 * cutoff) if np.isfinite(cutoff) else NARROWEST
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array), axis=0)
+    while True:
+        repeats = np.maximum(1, np.ceil(wanted / heights - 1e-6)).astype(int)
+        if len(cell) * repeats.prod() <= MOST_ATOMS or (repeats == 1).all():
+            return repeats
+        wanted *= 0.95
+
+
+def _frequencies(phonons: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    phonons.run_qpoints(points)
+    return PER_CM_OF_THZ * np.asarray(phonons.qpoints.frequencies)
+
+
+def _figure(found: Bands) -> Figure:
+    low, high = float(found.path.min()), float(found.path.max())
+    margin = 0.05 * (high - low)
+    caption = "Phonon bands; imaginary wavenumbers are drawn as negative"
+    axes = Axes(
+        (float(found.along[0]), float(found.along[-1])),
+        (min(low, 0.0) - margin, high + margin),
+        "wave vector",
+        "wavenumber, cm⁻¹",
+        "Phonon bands",
+        caption,
+        width=760,
+        height=340,
+        xnames=found.labels,
+    )
+    axes.line(list(axes.x), [0.0, 0.0], "diagonal")
+    for branch in found.path.T:
+        axes.line(found.along, branch, "thin")
+    return Figure(axes.render(), caption, wide=True)
+
+
+CHECK = Check(
+    "phonons",
+    "Phonons",
+    "An imaginary mode says that the crystal is no minimum: in the potential it is another phase.",
+    run,
+    frozenset({Kind.crystal}),
+)

@@ -1,0 +1,137 @@
+"""Symmetry: the energy is the same however a structure is turned, moved, mirrored or listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ase
+import numpy as np
+from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+
+from reann.assessment.case import Case
+from reann.assessment.check import Check
+from reann.assessment.figures import log_bars
+from reann.assessment.outcome import Outcome, graded
+from reann.assessment.words import short
+
+ROUNDING, BROKEN = 1e-6, 1e-3
+"""eV/Å: rounding in double precision stays far below the first; the second is 1 meV/Å."""
+MOST_ATOMS_OF_SUPERCELL = 2000
+
+Matrix = NDArray[np.float64]
+
+
+def run(case: Case) -> Outcome:
+    """Compare the forces of transformed structures with the transformed forces."""
+    rng = case.rng("symmetry")
+    start = rattled(case.start(), 0.02, rng)
+    before = start.get_forces()
+    energy = start.get_potential_energy()
+    errors, of_energy = {}, {}
+    transformed = transformations(start, rng)
+    for number, (name, (atoms, forces)) in enumerate(transformed.items()):
+        atoms.calc = case.exact
+        multiple = len(atoms) / len(start)
+        errors[name] = float(np.abs(atoms.get_forces() - forces(before)).max())
+        of_energy[name] = abs(atoms.get_potential_energy() / multiple - energy) / len(start)
+        case.advance((number + 1) / len(transformed))
+    if not start.constraints:
+        errors["sum of the forces"] = float(np.abs(before.sum(0)).max())
+    if not start.pbc.any():
+        torque = np.cross(start.positions - start.get_center_of_mass(), before).sum(0)
+        errors["torque"] = float(np.abs(torque).max())
+    noise = single_precision_noise(start, before, case.calculator)
+    largest = max(errors.values())
+    name = max(errors, key=lambda key: errors[key])
+    return Outcome(
+        graded(max(largest, *of_energy.values()), ROUNDING, BROKEN),
+        f"The largest deviation of a force is {short(largest)} eV/Å ({name}), of the energy"
+        f" {short(max(of_energy.values()))} eV/atom, in double precision. As the potential"
+        f" computes by default, forces are within {short(noise)} eV/Å of these.",
+        f"Below {short(ROUNDING)} eV/Å (and eV/atom) deviations are rounding; from {BROKEN:g}"
+        " eV/Å on a symmetry is broken, and momenta or the energy are not conserved.",
+        (
+            log_bars(
+                errors,
+                ROUNDING,
+                xlabel="largest deviation of a force, eV/Å (torque: eV)",
+                caption="Deviations after symmetry operations; dashed: the limit",
+                least=1e-16,
+            ),
+        ),
+        {
+            "forces_eV_per_A": errors,
+            "energy_eV_per_atom": of_energy,
+            "noise_of_default_precision_eV_per_A": noise,
+        },
+    )
+
+
+def transformations(
+    start: ase.Atoms, rng: np.random.Generator
+) -> dict[str, tuple[ase.Atoms, Callable[[Matrix], Matrix]]]:
+    """Return transformed structures, and how their forces follow from those of the start."""
+    turn = random_rotation(rng)
+    order = rng.permutation(len(start))
+    mirror = -np.eye(3)
+    shift = rng.uniform(-3.0, 3.0, 3)
+    moved = start.copy()
+    moved.positions += shift
+    found = {
+        "rotation": (turned(start, turn), lambda f: f @ turn.T),
+        "inversion": (turned(start, mirror), lambda f: -f),
+        "translation": (moved, lambda f: f),
+        "permutation": (start[order], lambda f: f[order]),
+    }
+    if start.pbc.any():
+        wrapped = start.copy()
+        wrapped.positions += rng.integers(-2, 3, (len(start), 3)) * start.pbc @ start.cell.array
+        found["periodic images"] = (wrapped, lambda f: f)
+        repeats = [2 if periodic else 1 for periodic in start.pbc]
+        if np.prod(repeats) * len(start) <= MOST_ATOMS_OF_SUPERCELL:
+            n = int(np.prod(repeats))
+            found["supercell"] = (start.repeat(repeats), lambda f: np.tile(f, (n, 1)))
+    for atoms, _ in found.values():
+        atoms.set_constraint()
+    return found
+
+
+def turned(start: ase.Atoms, matrix: Matrix) -> ase.Atoms:
+    """Return a structure with positions and cell turned by an orthogonal matrix."""
+    atoms = start.copy()
+    atoms.set_cell(start.cell.array @ matrix.T)
+    atoms.positions = start.positions @ matrix.T
+    return atoms
+
+
+def random_rotation(rng: np.random.Generator) -> Matrix:
+    """Return a uniformly distributed rotation."""
+    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    return q * np.linalg.det(q)
+
+
+def rattled(atoms: ase.Atoms, size: float, rng: np.random.Generator) -> ase.Atoms:
+    """Return a structure whose atoms are moved at random (Å), without constraints."""
+    moved = atoms.copy()
+    moved.set_constraint()
+    moved.positions += rng.normal(0.0, size, moved.positions.shape)
+    moved.calc = atoms.calc
+    return moved
+
+
+def single_precision_noise(start: ase.Atoms, exact: Matrix, calculator: Calculator) -> float:
+    """Return the largest deviation of the forces of another calculator, eV/Å."""
+    atoms = start.copy()
+    atoms.calc = calculator
+    return float(np.abs(atoms.get_forces() - exact).max())
+
+
+CHECK = Check(
+    "symmetry",
+    "Symmetry",
+    "An energy that changes when a structure is turned, moved or listed in another order is wrong"
+    " somewhere, however small its error on a test set.",
+    run,
+)

@@ -1,0 +1,103 @@
+"""Harmonic vibrations of a molecule at its minimum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import ase
+import numpy as np
+from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+
+from reann.assessment.case import Case
+from reann.assessment.check import Check
+from reann.assessment.kinds import Kind
+from reann.assessment.outcome import Figure, Outcome, Verdict, graded, worst
+from reann.assessment.words import short
+from reann.report.svg import Axes
+from reann.spectra.displacements import Evaluate
+from reann.spectra.vibrations import harmonic_of
+
+IMAGINARY, UNSTABLE = 5.0, 30.0
+"""cm^-1: what a relaxation to 1 meV/Å leaves of a soft torsion, and what is no minimum."""
+HIGHEST = 4500.0
+"""cm^-1; the stiffest bond, that of H2, vibrates with 4400."""
+ASYMMETRY = 1e-3
+"""Of the matrix of second derivatives, relative."""
+
+
+def run(case: Case) -> Outcome:
+    """Relax the molecule and diagonalize its Hessian."""
+    relaxed = case.relaxed
+    atoms = relaxed.atoms
+    found = harmonic_of(forces_of(case, 6 * len(atoms)), atoms)
+    lowest, highest = float(found.wavenumbers[0]), float(found.wavenumbers[-1])
+    verdicts = [graded(-lowest, IMAGINARY, UNSTABLE)]
+    if highest > HIGHEST or found.asymmetry > ASYMMETRY or not relaxed.converged:
+        verdicts.append(Verdict.look)
+    shown = ", ".join(f"{x:.0f}" for x in found.wavenumbers[:40])
+    n_imaginary = int((found.wavenumbers < -IMAGINARY).sum())
+    modes = f"{n_imaginary} imaginary" if n_imaginary else "none imaginary"
+    return Outcome(
+        worst(verdicts),
+        f"{len(found.wavenumbers)} vibrations, {modes}, from {lowest:.1f} to {highest:.0f} cm⁻¹"
+        f" (harmonic, at the minimum of the potential): {shown}.",
+        f"None below −{IMAGINARY:g} cm⁻¹ (imaginary ones are negative; from −{UNSTABLE:g} on the"
+        f" relaxed structure is no minimum), none above {HIGHEST:g} cm⁻¹, and a Hessian symmetric"
+        f" within {ASYMMETRY:g}; it is within {short(found.asymmetry)}. Compare with wavenumbers of"
+        " the method of the labels: a good potential agrees within 10 cm⁻¹.",
+        (_figure(found.wavenumbers),),
+        {
+            "wavenumbers_per_cm": np.round(found.wavenumbers, 2).tolist(),
+            "asymmetry": found.asymmetry,
+            "largest_force_eV_per_A": found.largest_force,
+        },
+    )
+
+
+def forces_of(case: Case, total: int) -> Evaluate:
+    """Return what computes the forces of structures with the exact calculator."""
+
+    def evaluate(structures: Iterable[ase.Atoms]) -> dict[str, NDArray[np.float64]]:
+        forces = []
+        for number, atoms in enumerate(structures):
+            forces.append(forces_by(case.exact, atoms))
+            case.advance((number + 1) / total)
+        return {"forces": np.array(forces)}
+
+    return evaluate
+
+
+def forces_by(calculator: Calculator, atoms: ase.Atoms) -> NDArray[np.float64]:
+    """Return forces without constraints, eV/Å."""
+    atoms.calc = calculator
+    return atoms.get_forces(apply_constraint=False)
+
+
+def _figure(wavenumbers: NDArray[np.float64]) -> Figure:
+    caption = "Harmonic wavenumbers; imaginary ones are drawn as negative"
+    low = min(0.0, 1.1 * float(wavenumbers[0]))
+    axes = Axes(
+        (low, max(4000.0, 1.05 * float(wavenumbers[-1]))),
+        (0.0, 1.1),
+        "wavenumber, cm⁻¹",
+        "",
+        "Vibrations",
+        caption,
+        width=760,
+        height=170,
+        ynames=[],
+    )
+    axes.sticks(wavenumbers, np.ones(len(wavenumbers)))
+    return Figure(axes.render(), caption, wide=True)
+
+
+CHECK = Check(
+    "vibrations",
+    "Vibrations",
+    "Second derivatives tell how well the potential knows the shape of the minimum, and whether it"
+    " is one.",
+    run,
+    frozenset({Kind.molecule}),
+    needs=lambda case: len(case.atoms) > 1,
+)

@@ -1,0 +1,59 @@
+"""The repulsive wall of an energy over a distance: how high it is before it falls again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.assessment.outcome import Verdict
+
+HIGH_WALL, LOW_WALL = 5.0, 1.0
+"""eV; of collisions along one line exp(-5 eV / kT) have that energy, 1e-25 at 1000 K; of the second
+1e-5."""
+SHALLOW = 0.05
+"""eV; a smaller decrease is a ripple."""
+INNERMOST = 0.8
+"""Times the sum of the covalent radii: no bond is shorter."""
+
+
+@dataclass(frozen=True)
+class Wall:
+    """What an energy does when two atoms come closer than their minimum."""
+
+    height: float
+    """eV from the minimum to the point where the energy falls, or to the end of the curve."""
+    turns_at: float | None
+    """Å, the point where the energy begins to fall; None: it never does."""
+    lowest: float
+    """eV, of the minimum."""
+    lowest_at: float
+    """Å."""
+
+
+def wall_of(r: NDArray[np.float64], energy: NDArray[np.float64], contact: float) -> Wall:
+    """Return the wall of energies (eV) at increasing distances (Å).
+
+    Parameters
+    ----------
+    contact
+        Sum of the covalent radii, Å; the minimum is looked for outside of most of it.
+    """
+    outside = np.flatnonzero(r >= INNERMOST * contact)
+    minimum = int(outside[np.argmin(energy[outside])]) if len(outside) else len(r) - 1
+    inward = energy[minimum::-1]
+    highest = np.maximum.accumulate(inward)
+    falls = np.flatnonzero(highest - inward > SHALLOW)
+    lowest, lowest_at = float(energy[minimum]), float(r[minimum])
+    if not len(falls):
+        return Wall(float(highest[-1]) - lowest, None, lowest, lowest_at)
+    top = int(np.argmax(inward[: falls[0]]))
+    return Wall(float(inward[top]) - lowest, float(r[minimum - top]), lowest, lowest_at)
+
+
+def verdict_of_wall(wall: Wall) -> Verdict:
+    """Return the verdict; an energy that never falls passes, however low its end is."""
+    if wall.turns_at is None or wall.height >= HIGH_WALL:
+        return Verdict.passes
+    return Verdict.look if wall.height >= LOW_WALL else Verdict.fails

@@ -1,0 +1,57 @@
+"""Energy against the work of the forces along a line: jumps, and forces that are no derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+JUMP, LARGE_JUMP = 1e-5, 1e-3
+"""eV; the second is the thermal energy of one degree of freedom at 23 K."""
+ROUNDING = 1e-7
+"""eV; smaller residuals are no jumps."""
+HALVINGS = 8
+"""Of an interval; the residual of a smooth energy falls by 32 each time, that of a jump stays."""
+
+Values = NDArray[np.float64]
+Along = Callable[[float], tuple[float, float]]
+"""Energy (eV) and its derivative by the forces (eV/Å) at a place (Å) on a line."""
+
+
+def work_residuals(s: Values, energy: Values, slope: Values) -> Values:
+    """Return |E(b) - E(a) - work| of intervals of three points each, by Simpson's rule, eV.
+
+    Of a smooth function the residual is of fifth order in the length of an interval; a jump of the
+    energy appears as it is.
+    """
+    h = s[2::2] - s[:-2:2]
+    work = h / 6.0 * (slope[:-2:2] + 4.0 * slope[1::2] + slope[2::2])
+    return np.abs(energy[2::2] - energy[:-2:2] - work)
+
+
+def jumps(along: Along, s: Values, energy: Values, slope: Values) -> Values:
+    """Return what energies change without work, eV, of intervals of three points each.
+
+    Intervals whose residual is no rounding are halved, so that a steep energy is not taken for
+    one with a jump.
+    """
+    found = work_residuals(s, energy, slope)
+    for k in np.flatnonzero(~(found <= ROUNDING)):
+        found[k] = _narrowed(along, s[2 * k : 2 * k + 3], found[k])
+    return found
+
+
+def _narrowed(along: Along, place: Values, residual: float) -> float:
+    for _ in range(HALVINGS):
+        a, middle, b = place
+        halves = [np.array([x, 0.5 * (x + y), y]) for x, y in ((a, middle), (middle, b))]
+        each = []
+        for half in halves:
+            values = np.array([along(float(x)) for x in half])
+            each.append(float(work_residuals(half, values[:, 0], values[:, 1])[0]))
+        larger = int(np.argmax(np.nan_to_num(each, nan=np.inf)))
+        place, residual = halves[larger], each[larger]
+        if residual <= ROUNDING:
+            break
+    return residual

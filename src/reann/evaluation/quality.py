@@ -1,0 +1,134 @@
+"""Whether errors are small: relative to the spread of the labels, without a bias, without a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reann.evaluation.comparison import Evaluation
+from reann.evaluation.metrics import key
+from reann.evaluation.pairs import pairs
+from reann.evaluation.tables import number
+from reann.quantities import named
+from reann.verdicts import Verdict, graded, worst
+
+GOOD, POOR = 10.0, 30.0
+"""% of the spread of the forces: 99 % and 91 % of their variance are explained."""
+GAP, LARGE_GAP = 1.5, 3.0
+"""Validation over training error of the forces."""
+BIAS = 0.5
+"""Part of the RMSE that is a constant."""
+SIGNIFICANT = 4.0
+"""Standard errors, beyond which a mean is no accident."""
+CRITERION = (
+    f"The error of the forces relative to their spread: up to {GOOD:g} % passes (99 % of the"
+    f" variance is explained), beyond {POOR:g} % it fails."
+)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A verdict on errors, with the sentences and numbers it rests on."""
+
+    verdict: Verdict
+    sentences: tuple[str, ...]
+    criterion: str = CRITERION
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def quality_of(evaluation: Evaluation, train_rmse: float | None = None) -> Quality:
+    """Return the verdict on predictions of structures that were not trained on.
+
+    Parameters
+    ----------
+    train_rmse
+        Of the forces in the training at the same weights, meV/Å; None: unknown.
+    """
+    residuals = evaluation.residuals()
+    sentences, verdicts = [], []
+    numbers: dict[str, Any] = {}
+    for name, r in residuals.items():
+        relative = relative_error(evaluation, name)
+        if not np.isfinite(relative):
+            continue
+        rmse = float(np.sqrt(np.nanmean(r**2)))
+        unit = named(name).error_unit.shown
+        numbers[f"{name}_relative_percent"] = relative
+        of = " per atom" if name == "energy" else ""
+        sentences.append(
+            f"{name.capitalize()}: RMSE {number(rmse)} {unit}, {number(relative)} % of the spread"
+            f"{of}."
+        )
+        if name != "energy":
+            verdicts.append(graded(relative, GOOD, POOR))
+    if not verdicts and "energy_relative_percent" in numbers:
+        verdicts.append(graded(numbers["energy_relative_percent"], GOOD, POOR))
+    for check in (_bias(residuals), _gap(residuals, train_rmse)):
+        if check is not None:
+            sentence, verdict, found = check
+            sentences.append(sentence)
+            verdicts.append(verdict)
+            numbers |= found
+    return Quality(worst(verdicts), tuple(sentences), numbers=numbers)
+
+
+def relative_error(evaluation: Evaluation, name: str) -> float:
+    """Return the RMSE in % of the standard deviation of the labels.
+
+    Energies are per atom and less the atomic energies that fit the labels best; components of a
+    vector share one mean.
+    """
+    reference, predicted = pairs(evaluation, name)
+    spread = float(reference.std()) if len(reference) else 0.0
+    if not spread > 1e-9:
+        return float("nan")
+    return 100.0 * float(np.sqrt(np.mean((predicted - reference) ** 2))) / spread
+
+
+def _bias(residuals: Mapping[str, np.ndarray]) -> tuple[str, Verdict, dict[str, float]] | None:
+    """Return what to say about a mean error of the energy, None without energies."""
+    energy = residuals.get("energy")
+    if energy is None:
+        return None
+    errors = energy[np.isfinite(energy)]
+    if len(errors) < 5:
+        return None
+    mean, rmse = float(errors.mean()), float(np.sqrt(np.mean(errors**2)))
+    error = float(errors.std(ddof=1) / np.sqrt(len(errors)))
+    is_biased = abs(mean) > BIAS * rmse and abs(mean) > SIGNIFICANT * error
+    numbers = {"energy_bias_meV_per_atom": mean, "energy_bias_error_meV_per_atom": error}
+    if not is_biased:
+        text = f"The mean error of the energy, {mean:+.2g} meV/atom, is small."
+        return text, Verdict.passes, numbers
+    text = (
+        f"Energies are off by {mean:+.3g} ± {error:.1g} meV/atom on average: other reference"
+        " energies, another method or code than that of the training?"
+    )
+    return text, Verdict.look, numbers
+
+
+def _gap(
+    residuals: Mapping[str, np.ndarray], train_rmse: float | None
+) -> tuple[str, Verdict, dict[str, float]] | None:
+    """Return what to say about training and validation, None where one of the two is unknown."""
+    forces = residuals.get("forces")
+    if forces is None or not train_rmse:
+        return None
+    valid = float(np.sqrt(np.nanmean(forces**2)))
+    ratio = valid / train_rmse
+    numbers = {key("forces", "train_rmse"): train_rmse, "forces_gap": ratio}
+    verdict = graded(ratio, GAP, LARGE_GAP)
+    if ratio > GAP:
+        text = (
+            f"Errors of forces are {ratio:.1f} times those of the training structures: more data"
+            " would help most; a larger model would not."
+        )
+    else:
+        text = (
+            f"Errors of forces are {ratio:.2f} times those of the training structures: the data are"
+            " not memorized; a larger model or a longer training may help."
+        )
+    return text, Verdict.look if verdict is Verdict.fails else verdict, numbers
