@@ -24,7 +24,9 @@ from reann import native, properties
 from reann.backends import choice
 from reann.backends.native.outputs import derivatives
 from reann.backends.native.weights import new_model
+from reann.backends.protocol import Request
 from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError
 from reann.graph import Graph
 from reann.interfaces.ase import Calculator
 from reann.model import Reann
@@ -97,6 +99,27 @@ def test_gradients_of_the_parameters_are_those_of_the_reference(atoms, form, see
     found, expected = (gradients(engine, model, graph, names) for engine in engines)
     for one, other in zip(found, expected, strict=True):
         assert_close(one, other, 1e-9)
+
+
+def test_a_model_without_energies_has_outputs_and_gradients(batch):
+    model = random_model(**FORM, heads=[])
+    for name, value in evaluate(model, batch, BOTH).items():
+        assert_close(value, properties.evaluate(model, batch, BOTH)[name], 1e-10)
+    engines = (evaluate, properties.evaluate)
+    found, expected = (gradients(engine, model, batch, BOTH) for engine in engines)
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, 1e-9)
+    compiled = choice.NATIVE.compile(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.01)
+    compiled.update(model)
+    found = compiled.evaluate(batch, Request.of(BOTH))
+    for name, value in properties.evaluate(model, batch, BOTH).items():
+        assert_close(found[name], value, 1e-10)
+    for names in (["energy"], ["dipole", "forces"]):
+        with pytest.raises(UserError, match="the model has none"):
+            evaluate(model, batch, names)
 
 
 def test_energies_do_not_depend_on_whether_outputs_are_asked_for(batch):

@@ -26,10 +26,14 @@ from reann.model.messages import Directional, ScalarMessages
 from reann.model.recursion import Recursion
 from reann.model.representation import Representation
 from reann.native.system import arguments
-from reann.properties import NAMES, AtomicEnergies
+from reann.properties import NAMES, PROPERTIES, AtomicEnergies
 
 if TYPE_CHECKING:
     from reann.potential import Ensemble, Potential
+
+
+OF_ENERGY = frozenset(PROPERTIES)
+NO_ENERGY = "it computes energies, and the model has none"
 
 
 class Native(Backend):
@@ -53,9 +57,11 @@ class Native(Backend):
         if type(model) is not Reann:
             return f"it knows Reann itself, not {type(model).__name__}"
         assert isinstance(model, Reann)
-        if (why := unsupported_form(model)) is not None:
+        if (why := _unknown_recursion(model.recursion) or _several_heads(model)) is not None:
             return why
         others = request.names.difference(NAMES)
+        if not len(model.heads) and (not others or request.names & OF_ENERGY):
+            return NO_ENERGY
         if lacking := sorted(others.difference(model.output_names)):
             return f"the model has no output {', '.join(lacking)}"
         by_field = others.intersection(model.responses)
@@ -125,10 +131,12 @@ class Native(Backend):
         """Return what computes without PyTorch, with the whole neighbor list of a calculator.
 
         None for a model in electric fields, or with terms of whole structures: what fields do to
-        ions, and these terms, are computed beside the engine.
+        ions, and these terms, are computed beside the engine. None for a model without energies,
+        which such a step always has.
         """
-        alone = not potential.model.responses and not potential.model.structure_terms
-        return NativeStep(potential) if alone else None
+        model = potential.model
+        beside = model.responses or model.structure_terms
+        return NativeStep(potential) if len(model.heads) and not beside else None
 
     def device(self, name: str) -> str:
         """Return the name of a device; `auto` is the CPU."""
@@ -143,8 +151,10 @@ def unsupported_form(model: Reann) -> str | None:
     """Return why no C++ computes a model, in Python or in LAMMPS, None if it does."""
     if (reason := _unknown_recursion(model.recursion)) is not None:
         return reason
-    if not len(model.heads):
-        return "it computes energies, and the model has none"
+    return _several_heads(model) if len(model.heads) else NO_ENERGY
+
+
+def _several_heads(model: Reann) -> str | None:
     if len(model.heads) > 1:
         return f"it computes one head, and the model has {', '.join(model.heads)}"
     return None

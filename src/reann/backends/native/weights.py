@@ -1,9 +1,13 @@
-"""The weights of a model as the native engine keeps them: folded and packed when they change."""
+"""The weights of a model as the native engine keeps them: folded and packed when they change.
+
+The engine always computes an energy. A model without one gets an energy of zero there.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,13 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reann import native, strict_json
+from reann.config import ModelConfig, NetworkConfig
+from reann.facts import DEFAULT_HEAD
 from reann.model import Reann
+from reann.model.heads import EnergyHead
 from reann.model.restore import description
 
 BESIDE_ENGINE = ("long_range",)
 """Fields of the section `model` about terms that are computed beside the engine."""
 MEMBER = "0."
 """Before the names of the arrays, as in a file with one potential."""
+SMALLEST = NetworkConfig(hidden=[1], blocks=0)
+"""The readout of an energy of zero."""
 
 
 class Snapshot:
@@ -67,13 +76,32 @@ def new_model(model: Reann) -> Any:
     about = description(model) | {"members": [{}]}
     for name in BESIDE_ENGINE:
         about["model"].pop(name, None)
-    header = strict_json.dumps(about)
-    return native.core().Model(header, arrays_of(model))
+    if not len(model.heads):
+        of_energy = {"heads": [DEFAULT_HEAD], "readout": SMALLEST.model_dump(mode="json")}
+        about["model"] = about["model"] | of_energy
+    return native.core().Model(strict_json.dumps(about), arrays_of(model))
 
 
 def arrays_of(model: Reann) -> dict[str, NDArray[np.floating]]:
     """Return the weights as the extension names them."""
-    return {f"{MEMBER}{k}": v.contiguous().numpy() for k, v in model.state_dict().items()}
+    tensors = model.state_dict()
+    if not len(model.heads):
+        sizes = len(model.elements), model.recursion.width
+        tensors = zero_energy(*sizes, model.config.channels, model.dtype) | tensors
+    return {f"{MEMBER}{k}": v.contiguous().numpy() for k, v in tensors.items()}
+
+
+@cache
+def zero_energy(n_elements: int, width: int, channels: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return the weights of a head of equivariant messages whose energy is zero."""
+    config = ModelConfig(channels=channels, n_recursions=width // channels - 1, readout=SMALLEST)
+    head = EnergyHead(config, n_elements, width)
+    return {
+        f"heads.{DEFAULT_HEAD}.{name}": tensor.to(
+            torch.float64 if name in EnergyHead.DOUBLE else dtype
+        )
+        for name, tensor in head.state_dict().items()
+    }
 
 
 def workspace() -> Any:
