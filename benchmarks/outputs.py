@@ -1,10 +1,11 @@
-"""What dipoles and polarizabilities cost beside energies and forces, with the native engine.
+"""What dipoles, polarizabilities and fields cost beside energies and forces: the native engine.
 
     python benchmarks/outputs.py [--preset default] [--threads 1] [--repeats 15]
 
 An evaluation and a training step of 16 molecules of ethanol (144 atoms), or of water (192 atoms,
-one frame), with a model of a preset with and without these outputs, alternating in one process.
-Medians of the time of the processor, which other programs disturb little, and their ratios;
+one frame), with a model of a preset: alone, with heads of dipole and polarizability, and as a
+model of an electric field. All alternate in one process. Medians of the time of the processor,
+which other programs disturb little, and of its ratios to the model alone in the same round;
 absolute times hold on no other machine.
 """
 
@@ -14,6 +15,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import ase
 import torch
@@ -42,15 +44,21 @@ def systems() -> dict[str, list[ase.Atoms]]:
     return {"ethanol": ethanol, "water": [box]}
 
 
-def model_of(preset: str, outputs: list[str]) -> Reann:
+def model_of(preset: str, outputs: list[str], *, field: bool = False) -> Reann:
     """Return a model with random weights."""
-    config = ModelConfig.model_validate({"preset": preset, "outputs": outputs})
+    form = {"preset": preset, "outputs": outputs, "field": field}
+    config = ModelConfig.model_validate(form)
     model = build(config, [1, 6, 8], 20.0, seed=1)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.05 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
     return model
+
+
+def in_field(graph: Graph) -> Graph:
+    """Return the graph in a field of 0.1 V/Å."""
+    return replace(graph, field=graph.cell.new_tensor([0.0, 0.06, 0.08]).repeat(graph.n_systems, 1))
 
 
 def work(model: Reann, graph: Graph, outputs: list[str]) -> dict[str, Callable[[], object]]:
@@ -85,6 +93,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     bare, full = model_of(arguments.preset, []), model_of(arguments.preset, OUTPUTS)
+    of_field = model_of(arguments.preset, ["dipole"], field=True)
     for system, atoms in systems().items():
         graph = Graph.batch([graph_from_atoms(one, bare.cutoff) for one in atoms])
         cases = {
@@ -92,6 +101,9 @@ def main() -> None:
             "not asked for": work(full, graph, []),
             "dipole": work(full, graph, ["dipole"]),
             "both": work(full, graph, OUTPUTS),
+            "field of zero": work(of_field, graph, []),
+            "in a field": work(of_field, in_field(graph), []),
+            "and -dE/dF": work(of_field, in_field(graph), ["dipole"]),
         }
         for what in ("evaluation", "training step"):
             times: dict[str, list[float]] = {name: [] for name in cases}
@@ -102,10 +114,11 @@ def main() -> None:
                     if repeat >= 2:
                         elapsed = time.process_time() - start
                         times[name].append(1e6 * elapsed / graph.n_atoms)
-            least = statistics.median(times["no outputs"])
+            least = times["no outputs"]
             for name, each in times.items():
+                ratio = statistics.median(a / b for a, b in zip(each, least, strict=True))
                 median = statistics.median(each)
-                print(f"{system:8} {what:14} {name:14} {median:8.1f} µs/atom {median / least:6.3f}")
+                print(f"{system:8} {what:14} {name:14} {median:8.1f} µs/atom {ratio:6.3f}")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Graph:
         """Center and neighbor of each edge, as two rows."""
         return torch.stack([self.center, self.neighbor.to(torch.int64)])
 
-    @property
+    @cached_property
     def atoms_per_system(self) -> Int[Tensor, " systems"]:
         """Number of atoms of each system."""
         return torch.bincount(self.system, minlength=self.n_systems)

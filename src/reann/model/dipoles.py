@@ -30,10 +30,12 @@ class ChargesHead(StateHead):
         self, values: Tensor, graph: Graph, element: Tensor, before: Mapping[str, Tensor]
     ) -> Float[Tensor, " atoms"]:
         """Return charges whose sum is the total charge."""
-        del before
-        q = self.with_constants(values, element)
-        lacking = graph.charges() - q.new_zeros(graph.n_systems).index_add(0, graph.system, q)
-        return q + (lacking / graph.atoms_per_system)[graph.system]
+        del element, before
+        q = values[:, 0]
+        lacking = q.new_zeros(graph.n_systems).index_add(0, graph.system, q, alpha=-1)
+        if graph.charge is not None:
+            lacking = lacking + graph.charge
+        return q + (lacking / graph.atoms_per_system).index_select(0, graph.system)
 
 
 class DipoleHead(StateHead):
@@ -53,8 +55,12 @@ class DipoleHead(StateHead):
     ) -> Float[Tensor, "atoms 3"]:
         """Return what each atom adds to the dipole of its structure."""
         del element
-        q = torch.where(graph.pbc.any(1)[graph.system], 0.0, before["charges"])
-        return q[:, None] * (graph.positions - center_of_mass(graph)[graph.system]) + values
+        periodic = graph.pbc.any(1).index_select(0, graph.system)
+        q = torch.where(periodic, 0.0, before["charges"])
+        r = graph.positions
+        if graph.charge is not None:  # else the charges add up to zero, and any origin will do
+            r = r - center_of_mass(graph).index_select(0, graph.system)
+        return torch.addcmul(values, q[:, None], r)
 
 
 class TransitionDipoleHead(StateHead):

@@ -12,6 +12,9 @@ from torch import Tensor
 from reann.errors import UserError
 from reann.graph import Graph
 
+MASSES = torch.from_numpy(atomic_masses)
+"""By atomic number."""
+
 
 def from_center(graph: Graph) -> Float[Tensor, "atoms 3"]:
     """Return positions from the center of mass of each system, Å.
@@ -37,7 +40,7 @@ def center_of_mass(graph: Graph) -> Float[Tensor, "systems 3"]:
 
 def mass_fractions(graph: Graph) -> Float[Tensor, " atoms"]:
     """Return the masses of the atoms over those of their systems, with the masses of ASE."""
-    mass = graph.positions.new_tensor(atomic_masses)[graph.atomic_numbers]
+    mass = MASSES.to(graph.positions).index_select(0, graph.atomic_numbers)
     total = mass.new_zeros(graph.n_systems).index_add(0, graph.system, mass)
     return mass / total[graph.system]
 

@@ -137,11 +137,16 @@ class Reann(nn.Module):
             atoms = self.neighborhood(graph, vectors)
             values = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
         own = {n: head.of_edges(values[n], graph, vectors) for n, head in heads.items()}
-        return self.placed(values | own, graph)
+        return self.placed(values | own, graph, self.element_index[graph.atomic_numbers])
 
-    def placed(self, values: Mapping[str, Tensor], graph: Graph) -> Outputs:
-        """Return what values of the output heads become where the atoms are, others as they are."""
-        element, found = self.element_index[graph.atomic_numbers], dict(values)
+    def placed(
+        self, values: Mapping[str, Tensor], graph: Graph, element: Int[Tensor, " atoms"]
+    ) -> Outputs:
+        """Return what values of the output heads become where the atoms are, others as they are.
+
+        `element` is the index of the element of each atom.
+        """
+        found = dict(values)
         for name, head in self._heads_of_outputs().items():
             found[name] = head.placed(values[name], graph, element, found)
         return found

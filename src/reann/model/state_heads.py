@@ -10,9 +10,9 @@ and become values where charges, masses or the number of atoms are known (`place
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -29,6 +29,20 @@ from reann.quantities import Quantity
 
 ROWS_OF = {(): {"scalars": 0}, (3,): {"vectors": 1}, (3, 3): {"scalars": 0, "matrices": 2}}
 """The l of the rows that give a value of some shape, by the name of their weights."""
+
+
+class Linear(NamedTuple):
+    """Values of atoms as functions of the rows that are read off their states."""
+
+    matrix: Float[Tensor, "rows values"]
+    constants: Float[Tensor, "elements values"]
+
+    def __call__(
+        self, rows: Float[Tensor, "atoms rows"], element: Int[Tensor, " atoms"]
+    ) -> Float[Tensor, "atoms values"]:
+        """Return the values, float64."""
+        constants = self.constants.index_select(0, element)
+        return torch.addmm(constants, rows.to(torch.float64), self.matrix)
 
 
 class StateHead(OutputHead):
@@ -60,7 +74,7 @@ class StateHead(OutputHead):
         rows: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(config, n_elements, width, generator)
-        self.rows = dict(rows or self.ROWS)
+        self.rows, self.n_elements = dict(rows or self.ROWS), n_elements
         shape = config.n_recursions + 1, n_elements, config.channels
         for name in self.rows:
             self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
@@ -68,8 +82,8 @@ class StateHead(OutputHead):
         constants = nn.Parameter(torch.zeros(n_elements, dtype=torch.float64))
         self.register_parameter("of_elements", constants if "scalars" in self.rows else None)
 
-    def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, "atoms components"]:
-        """Return all rows, one, three or five numbers each, float64."""
+    def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, "atoms values"]:
+        """Return the values of the atoms, float64."""
         rows = []
         for name, l in self.rows.items():
             a = self.get_parameter(name).index_select(1, atoms.element)
@@ -77,21 +91,22 @@ class StateHead(OutputHead):
                 (h[l] * a_t[:, None]).sum(-1) for h, a_t in zip(features.states, a, strict=True)
             ]
             rows.append(torch.stack(each).sum(0) / math.sqrt(a.shape[-1]))
-        return self.values(torch.cat(rows, dim=1))
+        return self.linear()(torch.cat(rows, dim=1), atoms.element)
 
-    def values(self, rows: Float[Tensor, "atoms components"]) -> Float[Tensor, "atoms components"]:
-        """Return rows in the unit of the quantity, float64, as `placed` takes them.
+    def linear(self) -> Linear:
+        """Return what makes values of rows: each is multiplied by the scale.
 
-        Rows are read off the states by PyTorch or by the native engine.
+        The constants of the elements are added to the scalars, which are the first row.
         """
-        return self.scale * rows.to(torch.float64)
+        width = sum(2 * l + 1 for l in self.rows.values())
+        return self._linear(torch.eye(width, dtype=torch.float64, device=self.scale.device))
 
-    def with_constants(
-        self, rows: Float[Tensor, "atoms components"], element: Int[Tensor, " atoms"]
-    ) -> Float[Tensor, " atoms"]:
-        """Return the scalars, which are the first row, with the constants of the elements."""
-        assert self.of_elements is not None
-        return rows[:, 0] + self.of_elements.index_select(0, element)
+    def _linear(self, basis: Float[Tensor, "rows values"]) -> Linear:
+        if self.of_elements is None:
+            constants = basis.new_zeros(self.n_elements, basis.shape[1])
+        else:
+            constants = torch.outer(self.of_elements, basis[0])
+        return Linear(self.scale * basis, constants)
 
 
 class TensorHead(StateHead):
@@ -99,6 +114,8 @@ class TensorHead(StateHead):
 
     A value of a system is the sum over its atoms if the quantity is extensive, else their mean.
     """
+
+    basis: Tensor | None
 
     def __init__(
         self,
@@ -126,33 +143,43 @@ class TensorHead(StateHead):
             )
         super().__init__(config, n_elements, width, generator, rows=ROWS_OF[quantity.shape])
         self.quantity = quantity
+        basis = matrix_basis() if quantity.shape == (3, 3) else None
+        self.register_buffer("basis", basis, persistent=False)
 
     @classmethod
     def of(cls, quantity: Quantity) -> Callable[..., TensorHead]:
         """Return what makes the head of a quantity for a configuration."""
         return partial(cls, quantity=quantity)
 
+    def linear(self) -> Linear:
+        """Return what makes scalars, vectors or flat matrices of rows."""
+        return super().linear() if self.basis is None else self._linear(self.basis)
+
     def placed(
         self, values: Tensor, graph: Graph, element: Tensor, before: Mapping[str, Tensor]
     ) -> Float[Tensor, "atoms ..."]:
         """Return the values of the atoms, or what each atom adds to the value of its system."""
-        del before
-        found = self._tensors(values, element)
+        del element, before
+        found = values.unflatten(1, self.quantity.shape) if self.quantity.shape else values[:, 0]
         if self.quantity.per_atom or self.quantity.extensive:
             return found
         share = 1.0 / graph.atoms_per_system.to(found.dtype)
         return found * share[graph.system].view(-1, *(1 for _ in self.quantity.shape))
 
-    def _tensors(self, rows: Tensor, element: Tensor) -> Tensor:
-        if self.quantity.shape == (3,):
-            return rows
-        scalars = self.with_constants(rows, element)
-        if self.quantity.shape == ():
-            return scalars
-        five = rows[:, 1:].unbind(1)
-        matrix = torch.stack(list(entries(2, five).values()), 1).unflatten(1, (3, 3))
-        unit = torch.eye(3, dtype=rows.dtype, device=rows.device)
-        return matrix + scalars[:, None, None] * unit
+
+def matrix_basis() -> Float[Tensor, "six nine"]:
+    """Return the unit matrix and the five traceless ones that rows are components of, flat."""
+    five = torch.eye(5, dtype=torch.float64)
+    traceless = torch.stack(list(entries(2, five.unbind()).values()), dim=1)
+    return torch.cat([torch.eye(3, dtype=torch.float64).reshape(1, 9), traceless])
+
+
+def linear_of(heads: Iterable[StateHead]) -> tuple[Linear, list[int]]:
+    """Return what makes the values of several heads of all their rows, and how many each has."""
+    each = [head.linear() for head in heads]
+    matrix = torch.block_diag(*(one.matrix for one in each))
+    constants = torch.cat([one.constants for one in each], dim=1)
+    return Linear(matrix, constants), [one.matrix.shape[1] for one in each]
 
 
 def described(heads: nn.ModuleDict) -> list[dict[str, Any]]:

@@ -57,17 +57,11 @@ class Native(Backend):
         if type(model) is not Reann:
             return f"it knows Reann itself, not {type(model).__name__}"
         assert isinstance(model, Reann)
-        if (why := _unknown_recursion(model.recursion) or _several_heads(model)) is not None:
-            return why
         others = request.names.difference(NAMES)
-        if not len(model.heads) and (not others or request.names & OF_ENERGY):
-            return NO_ENERGY
-        if lacking := sorted(others.difference(model.output_names)):
-            return f"the model has no output {', '.join(lacking)}"
         by_field = others.intersection(model.responses)
-        if others and (unknown := unknown_heads(model)):
-            wanted = [name for name in unknown if name in others]
-            return f"it knows outputs that are read off states, not {', '.join(wanted or unknown)}"
+        why = _unknown_recursion(model.recursion) or _several_heads(model)
+        if (why := why or _unknown_outputs(model, request)) is not None:
+            return why
         moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
         # Private, and the only way to ask.
         forward = forward_ad._current_level >= 0  # noqa: SLF001
@@ -157,6 +151,18 @@ def unsupported_form(model: Reann) -> str | None:
 def _several_heads(model: Reann) -> str | None:
     if len(model.heads) > 1:
         return f"it computes one head, and the model has {', '.join(model.heads)}"
+    return None
+
+
+def _unknown_outputs(model: Reann, request: Request) -> str | None:
+    others = request.names.difference(NAMES)
+    if not len(model.heads) and (not others or request.names & OF_ENERGY):
+        return NO_ENERGY
+    if lacking := sorted(others.difference(model.output_names)):
+        return f"the model has no output {', '.join(lacking)}"
+    if others and (unknown := unknown_heads(model)):
+        wanted = [name for name in unknown if name in others]
+        return f"it knows outputs that are read off states, not {', '.join(wanted or unknown)}"
     return None
 
 

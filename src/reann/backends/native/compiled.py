@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reann.backends.native.function import Computed, Differentiable, compute, polarizability
-from reann.backends.native.outputs import quantities
-from reann.backends.native.weights import arrays_of, new_model, snapshot
+from reann.backends.native.outputs import quantities, values_of
+from reann.backends.native.weights import Values, arrays_of, new_model, snapshot
 from reann.backends.native.whole import compute_whole
 from reann.backends.protocol import Request
 from reann.errors import UserError
@@ -31,11 +33,15 @@ class Compiled:
         The model whose parameters get gradients.
     n_updates
         How often its weights have changed.
+    values
+        What makes the values of the heads, without gradients, once it was needed.
     """
 
     def __init__(self, source: Reann, *, shared: bool = False) -> None:
         self.source, self.shared, self.n_updates = source, shared, 0
-        self.model: Any = snapshot(source).model if shared else new_model(source)
+        kept = snapshot(source) if shared else None
+        self.model: Any = new_model(source) if kept is None else kept.model
+        self.values: Values | None = None if kept is None else kept.values
 
     def update(self, model: Reann) -> None:
         """Take over weights, in place; a shared model stays as it is for the others."""
@@ -43,7 +49,7 @@ class Compiled:
             self.model, self.shared = new_model(model), False
         else:
             self.model.update(arrays_of(model))
-        self.source = model
+        self.source, self.values = model, None
         self.n_updates += 1
 
     def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
@@ -83,11 +89,20 @@ class Compiled:
         if of_atoms.strain is not None:
             found |= of_strain(graph, of_atoms.strain)
         if of_atoms.outputs is not None:
-            with torch.set_grad_enabled(request.create_graph):
-                found |= quantities(self.source, graph, of_atoms.outputs)
+            found |= self._quantities(graph, system.element, of_atoms.outputs, request)
         if self.source.responses:
             found = with_charges(graph, found)
         return {name: found[name] for name in (*NAMES, *self.source.output_names) if name in names}
+
+    def _quantities(
+        self, graph: Graph, element: NDArray[np.int32], outputs: Tensor, request: Request
+    ) -> dict[str, Tensor]:
+        """Return what the heads make of the outputs of the engine."""
+        if request.create_graph:
+            return quantities(self.source, graph, element, outputs)
+        with torch.no_grad():
+            self.values = self.values or values_of(self.source)
+            return quantities(self.source, graph, element, outputs, self.values)
 
 
 def refused(error: Exception) -> UserError:

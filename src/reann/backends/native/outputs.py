@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reann import native
 from reann.backends.native.function import compute
-from reann.backends.native.weights import snapshot, workspace
+from reann.backends.native.weights import Values, snapshot, workspace
 from reann.graph import Graph
 from reann.model import Reann
-from reann.model.state_heads import StateHead
+from reann.model.state_heads import StateHead, linear_of
 from reann.native.system import arguments
 from reann.properties import added_up
 
@@ -28,15 +30,32 @@ def unknown_heads(model: Reann) -> list[str]:
     ]
 
 
+def values_of(model: Reann) -> Values:
+    """Return what makes the values of all heads of the numbers that the engine reads."""
+    return linear_of(cast("StateHead", head) for head in model.output_heads.values())
+
+
 def quantities(
-    model: Reann, graph: Graph, outputs: Float[Tensor, "atoms outputs"]
+    model: Reann,
+    graph: Graph,
+    element: NDArray[np.int32],
+    outputs: Float[Tensor, "atoms outputs"],
+    values: Values | None = None,
 ) -> dict[str, Tensor]:
-    """Return the outputs of a model by name, from the numbers that the engine read."""
-    heads = {name: cast("StateHead", head) for name, head in model.output_heads.items()}
-    widths = [sum(2 * l + 1 for l in head.rows.values()) for head in heads.values()]
-    parts = zip(heads.items(), outputs.split(widths, dim=1), strict=True)
-    values = {name: head.values(rows) for (name, head), rows in parts}
-    return added_up(graph, model.placed(values, graph))
+    """Return the outputs of a model by name, from the numbers that the engine read.
+
+    Parameters
+    ----------
+    element
+        Index of the element of each atom, as the engine has it.
+    values
+        Those of the model, if they are known and no gradients of them are needed.
+    """
+    linear, widths = values or values_of(model)
+    indices = torch.from_numpy(element)
+    parts = linear(outputs, indices).split(widths, dim=1)
+    of_heads = dict(zip(model.output_heads, parts, strict=True))
+    return added_up(graph, model.placed(of_heads, graph, indices))
 
 
 def derivatives(model: Reann, graph: Graph, name: str) -> Float[Tensor, "atoms 3 ..."]:
@@ -51,7 +70,7 @@ def derivatives(model: Reann, graph: Graph, name: str) -> Float[Tensor, "atoms 3
     positions = graph.positions.detach().clone().requires_grad_()
     with torch.enable_grad():
         graph = replace(graph, positions=positions)
-        values = quantities(model, graph, outputs.requires_grad_())[name]
+        values = quantities(model, graph, system.element, outputs.requires_grad_())[name]
         components = values.flatten(1).sum(0).unbind()
     each = [
         torch.autograd.grad(x, (outputs, positions), retain_graph=True, materialize_grads=True)

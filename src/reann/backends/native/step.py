@@ -147,7 +147,7 @@ class NativeStep:
         if outputs is not None:
             graph = graph_of(atoms, neighbors.pairs, member.inputs)
             with torch.no_grad():
-                found = quantities(member, graph, torch.from_numpy(outputs))
+                found = quantities(member, graph, element, torch.from_numpy(outputs))
             for name in others:
                 value = found[name].numpy()
                 results[name] = value if is_per_atom(name) else value[0]

@@ -22,6 +22,7 @@ from reann.facts import DEFAULT_HEAD
 from reann.model import Reann
 from reann.model.heads import EnergyHead
 from reann.model.restore import description
+from reann.model.state_heads import Linear, StateHead, linear_of
 
 BESIDE_ENGINE = ("long_range",)
 """Fields of the section `model` about terms that are computed beside the engine."""
@@ -31,12 +32,28 @@ SMALLEST = NetworkConfig(hidden=[1], blocks=0)
 """The readout of an energy of zero."""
 
 
+Values = tuple[Linear, list[int]]
+"""What makes values of the numbers that the engine reads off states, and how many each head has."""
+
+
 class Snapshot:
-    """A model of the extension with the weights of the moment it was made; it never changes."""
+    """A model of the extension with the weights of the moment it was made; it never changes.
+
+    Attributes
+    ----------
+    values
+        What makes the values of its heads of the numbers that the engine reads; None where heads
+        do something else.
+    """
 
     def __init__(self, model: Reann) -> None:
         self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         self.model = new_model(model)
+        every = list(model.output_heads.values())
+        heads = [head for head in every if isinstance(head, StateHead)]
+        with torch.no_grad():
+            known = heads and len(heads) == len(every)
+            self.values: Values | None = linear_of(heads) if known else None
 
     def has(self, state: Mapping[str, Tensor]) -> bool:
         """Whether these are the weights; optimizers change them without a trace in a tensor."""
@@ -73,7 +90,7 @@ def tensors_of(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tenso
 
 def new_model(model: Reann) -> Any:
     """Return a model of the extension."""
-    about = description(model) | {"members": [{}]}
+    about: dict[str, Any] = description(model) | {"members": [{}]}
     for name in BESIDE_ENGINE:
         about["model"].pop(name, None)
     if not len(model.heads):
@@ -92,7 +109,9 @@ def arrays_of(model: Reann) -> dict[str, NDArray[np.floating]]:
 
 
 @cache
-def zero_energy(n_elements: int, width: int, channels: int, dtype: torch.dtype) -> dict[str, Tensor]:
+def zero_energy(
+    n_elements: int, width: int, channels: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
     """Return the weights of a head of equivariant messages whose energy is zero."""
     config = ModelConfig(channels=channels, n_recursions=width // channels - 1, readout=SMALLEST)
     head = EnergyHead(config, n_elements, width)

@@ -1,0 +1,145 @@
+"""How accurate dipoles and polarizabilities are, and energies and forces in electric fields.
+
+    python benchmarks/tensors.py train DATA [--sets monomer qm7b] [--runs runs/tensors]
+    python benchmarks/tensors.py judge DATA [--sets monomer qm7b]
+
+DATA is a folder with the sets that `tensors/sets.py` names. `train` gives each of them its
+processor time on one core and records errors of validation structures; a training that was
+interrupted goes on when the command is run again, a finished one is not repeated. `judge` records
+the errors of test structures, which neither choose an epoch nor a setting. Results go to
+`results/tensors/`; `table` prints them for the documentation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "tensors"), str(HERE / "speed")]
+
+import machine  # noqa: E402
+import numpy as np  # noqa: E402
+from sets import PARTS, SETS, DataSet, split, write  # noqa: E402
+
+from reann import load  # noqa: E402
+from reann.config import Config, DataConfig  # noqa: E402
+from reann.data.dataset import Subset, open_dataset  # noqa: E402
+from reann.evaluation.compare import compare  # noqa: E402
+from reann.training.journal import read_log  # noqa: E402
+from reann.training.run import resume  # noqa: E402
+from reann.training.run import train as run  # noqa: E402
+
+RESULTS = HERE / "results" / "tensors"
+CALIBRATION_EPOCHS = 3
+
+
+def train(name: str, arguments: argparse.Namespace) -> None:
+    """Train a model of a set, or go on with it, and write what it reached in validation."""
+    result = RESULTS / f"{name}-{arguments.preset}-seed{arguments.seed}.json"
+    if result.exists():
+        return
+    one, folder = SETS[name], arguments.runs / result.stem
+    parts = folder.parent / "data" / name
+    if not parts.exists():
+        parts.mkdir(parents=True)
+        for part, frames in split(one, arguments.data).items():
+            write(frames, parts / f"{part}.xyz.gz")
+    if (folder / "config.yaml").exists():
+        found = resume(folder)
+    else:
+        epochs = affordable(one, parts, folder, arguments)
+        found = run(config(one, parts, folder, epochs, arguments))
+    log = read_log(folder / "log.csv")
+    content = {
+        "set": name,
+        "preset": arguments.preset,
+        "seed": arguments.seed,
+        "model": one.model,
+        "epochs": int(log[-1]["epoch"]),
+        "minutes": arguments.minutes or one.minutes,
+        "parameters": sum(p.numel() for p in found.potential.model.parameters()),
+        "valid": found.evaluations["valid"].summary(),
+        "machine": machine.describe(),
+    }
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def config(
+    one: DataSet, parts: Path, folder: Path, epochs: int, arguments: argparse.Namespace
+) -> Config:
+    """Return the configuration of a training."""
+    files = {part: str(parts / f"{part}.xyz.gz") for part in ("train", "valid")}
+    return Config(
+        data={**files, "units": one.units},
+        model={"preset": arguments.preset, **one.model},
+        training={"epochs": epochs},
+        run={"folder": folder, "threads": 1, "seed": arguments.seed},
+    )
+
+
+def affordable(one: DataSet, parts: Path, folder: Path, arguments: argparse.Namespace) -> int:
+    """Return how many epochs fit into the processor time, from a short run of its own."""
+    own = folder.parent / "calibration" / folder.name
+    before, start = processor_seconds(), time.monotonic()
+    run(config(one, parts, own, CALIBRATION_EPOCHS, arguments), overwrite=True)
+    busy = (processor_seconds() - before) / (time.monotonic() - start)
+    seconds = [busy * row["seconds"] for row in read_log(own / "log.csv")]
+    each = (seconds[-1] - seconds[0]) / sum(1 for _ in pairwise(seconds))
+    return max(1, int((60.0 * (arguments.minutes or one.minutes) - seconds[0]) / each))
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime
+
+
+def judge(name: str, arguments: argparse.Namespace) -> None:
+    """Write the errors of test structures."""
+    result = RESULTS / f"{name}-{arguments.preset}-seed{arguments.seed}.json"
+    content = json.loads(result.read_text())
+    folder = arguments.runs / result.stem
+    potential = load(folder / "model.reann")
+    content["tests"] = {}
+    for part in PARTS[2:]:
+        file = arguments.runs / "data" / name / f"{part}.xyz.gz"
+        if file.exists():
+            data = DataConfig(
+                train=str(file),
+                units=SETS[name].units,
+                keys={key: "auto" for key in potential.model.inputs}
+                | {"polarizability": "polarizability"},
+                missing="allow",
+            )
+            every = open_dataset([str(file)], data, potential.cutoff, arguments.runs / "cache")
+            subset = Subset(every, np.arange(len(every)))
+            content["tests"][part] = compare(potential, subset).summary()
+    result.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def main() -> None:
+    """Do what is asked for and not done yet."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("step", choices=("train", "judge"))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--minutes", type=float, help="of processor time, instead of the set's own")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=Path, default=Path("runs/tensors"))
+    arguments = parser.parse_args()
+    step: Any = {"train": train, "judge": judge}[arguments.step]
+    for name in arguments.sets:
+        step(name, arguments)
+
+
+if __name__ == "__main__":
+    main()
