@@ -115,7 +115,7 @@ def judge(name: str, arguments: argparse.Namespace) -> None:
             data = DataConfig(
                 train=str(file),
                 units=SETS[name].units,
-                keys={key: "auto" for key in potential.model.inputs}
+                keys=dict.fromkeys(potential.model.inputs, "auto")
                 | {"polarizability": "polarizability"},
                 missing="allow",
             )

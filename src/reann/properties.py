@@ -19,8 +19,8 @@ from reann.errors import UserError, did_you_mean
 from reann.graph import Graph
 from reann.model.strained import Strained
 from reann.model.terms import StructureTerm
-from reann.quantities import BUILT_IN, is_per_atom
-from reann.response import responses, with_charges
+from reann.quantities import BORN, BUILT_IN, is_per_atom
+from reann.response import born_charges, responses, with_charges
 
 NAMES = tuple(quantity.name for quantity in BUILT_IN)
 """What backends compute; units and meanings in `reann.quantities`."""
@@ -91,21 +91,31 @@ def evaluate(
     wanted = wanted_of(names, (*PROPERTIES, *others))
     by_field = wanted.intersection(_responses_of(model))
     derivatives = bool(wanted & DERIVATIVES or by_field)
+    of_head = BORN in wanted - by_field
     r = graph.edge_vectors()
     moved = create_graph and r.requires_grad
-    if not moved:
+    if of_head:
+        if not moved:
+            graph = replace(graph, positions=graph.positions.detach().requires_grad_())
+        with torch.enable_grad():
+            r = graph.edge_vectors()
+    elif not moved:
         r = r.detach().requires_grad_(derivatives)
     terms = _terms_of(model, wanted)
     strained = Strained.of(graph, derivatives=derivatives, is_variable=moved)
     field = graph.fields().detach().requires_grad_() if by_field else None
     if field is not None:
         graph = replace(graph, field=field)
-    with torch.set_grad_enabled(derivatives or create_graph):
+    with torch.set_grad_enabled(derivatives or of_head or create_graph):
         of_atoms = _outputs(model, graph, r, wanted.union(*(term.needs for term in terms)))
         for term in terms:
             more = term.of_structures(graph, strained.positions, strained.cell, of_atoms)
             of_atoms["energies"] = of_atoms["energies"] + more
-    found = added_up(graph, of_atoms)
+        found = added_up(graph, of_atoms)
+    if of_head:
+        found[BORN] = born_charges(
+            found["dipole"], graph, graph.positions, create_graph=create_graph
+        )
     if "energies" in of_atoms:
         found["energy"] = _of_systems(graph, of_atoms["energies"])
     if derivatives:

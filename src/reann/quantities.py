@@ -176,9 +176,10 @@ INPUTS = (
 """What a model may ask of a structure besides its atoms and its cell."""
 SOUGHT = "auto"
 """Instead of the key of an input: it is looked for, and may be absent."""
-OF_FIELDS = (
+BORN = "born_effective_charges"
+OF_DIPOLES = (
     Quantity(
-        "born_effective_charges",
+        BORN,
         "e",
         "derivatives of the dipole (rows) with respect to positions (columns)",
         per_atom=True,
@@ -188,7 +189,8 @@ OF_FIELDS = (
         needs=("field", "charge"),
     ),
 )
-RESPONSES = ("dipole", "polarizability", *(quantity.name for quantity in OF_FIELDS))
+"""Derivatives of a dipole, be it that of a head or the slope of an energy in a field."""
+RESPONSES = ("dipole", "polarizability", BORN)
 """Derivatives of the energy with respect to an electric field, where a model depends on it."""
 
 
@@ -196,7 +198,7 @@ RESPONSES = ("dipole", "polarizability", *(quantity.name for quantity in OF_FIEL
 def table() -> dict[str, Quantity]:
     """Return all quantities by name, those of installed packages last."""
     added = [point.load() for point in entry_points(group=GROUP)]
-    return {q.name: q for q in (*BUILT_IN, *OF_HEADS, *INPUTS, *OF_FIELDS, *added)}
+    return {q.name: q for q in (*BUILT_IN, *OF_HEADS, *INPUTS, *OF_DIPOLES, *added)}
 
 
 def named(name: str) -> Quantity:
@@ -249,7 +251,7 @@ def with_needs(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def inputs_of(names: Iterable[str]) -> list[str]:
+def needed_inputs(names: Iterable[str]) -> list[str]:
     """Return what outputs of a model, as far as they are known, ask of a structure."""
     every = with_needs(name for name in names if name in table())
     return [name for name in every if named(name).role == "input"]

@@ -2,8 +2,9 @@
 
     mu = -dE/dF,   alpha = dmu/dF,   Z*_i = dmu/dr_i
 
-F is the field and r_i a position. The derivatives of mu are taken row by row, a row for each of its
-components; edge vectors r_ij = r_j - r_i carry those with respect to positions.
+F is the field, r_i a position, and (Z*_i)_ba = dmu_b / dr_ia, also of a dipole that a head gives.
+The derivatives of mu are taken row by row, a row for each of its components; edge vectors
+r_ij = r_j - r_i carry those with respect to positions.
 
 The energy of a model depends on distances between atoms, so its Born charges add up to zero. What a
 field does to a total charge Q is added: E = -Q F.R, with R the center of mass. The dipole is then
@@ -76,6 +77,39 @@ def responses(
         "polarizability": COULOMB * by_field,
         "born_effective_charges": of_neighbors.index_add(0, graph.center, -by_edge),
     }
+
+
+def born_charges(
+    mu: Float[Tensor, "systems 3"],
+    graph: Graph,
+    positions: Float[Tensor, "atoms 3"],
+    *,
+    create_graph: bool = False,
+) -> Float[Tensor, "atoms 3 3"]:
+    """Return Born effective charges, e, from dipoles that depend on positions; rows are dipoles.
+
+    The dipoles are those about the center of mass, the charges those of a fixed origin.
+    """
+    rows = [
+        torch.autograd.grad(
+            component.sum(), positions, create_graph=create_graph, retain_graph=True
+        )[0]
+        for component in mu.unbind(1)
+    ]
+    return about_a_fixed_origin(torch.stack(rows, dim=1), graph)
+
+
+def about_a_fixed_origin(
+    born: Float[Tensor, "atoms 3 3"], graph: Graph
+) -> Float[Tensor, "atoms 3 3"]:
+    """Return Born charges of dipoles about a fixed origin from those about the center of mass.
+
+    Their sum is then the total charge.
+    """
+    if graph.charge is None:
+        return born
+    Q = graph.charge[graph.system] * mass_fractions(graph)
+    return born + Q[:, None, None] * torch.eye(3).to(born)
 
 
 def with_charges(graph: Graph, properties: Mapping[str, Value]) -> dict[str, Value]:

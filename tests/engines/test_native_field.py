@@ -126,7 +126,7 @@ def test_threads_agree() -> None:
 def test_what_is_left_to_the_reference_is_said() -> None:
     model, engine = fielded(), Native()
     why = engine.supports(model, Request.of(["born_effective_charges"]))
-    assert why == "it has no Born effective charges"
+    assert why == "it has no Born effective charges in a field"
     why = engine.supports(model, Request.of(["polarizability"], create_graph=True))
     assert why is not None
     assert "no gradients of polarizabilities" in why

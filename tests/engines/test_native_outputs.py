@@ -94,7 +94,7 @@ def test_outputs_are_those_of_the_reference(atoms, form, seed):
 )
 def test_gradients_of_the_parameters_are_those_of_the_reference(atoms, form, seed, with_energies):
     model, graph = model_of(form, seed=seed), batch_of(*atoms)
-    names = [*(ENERGIES if with_energies else []), *model.output_names]
+    names = [*(ENERGIES if with_energies else []), *model.output_heads]
     engines = (evaluate, properties.evaluate)
     found, expected = (gradients(engine, model, graph, names) for engine in engines)
     for one, other in zip(found, expected, strict=True):
@@ -217,7 +217,7 @@ def test_derivatives_by_positions_are_differences_along_a_line(batch, name):
     """Of molecules also by the charges at the positions, of which the sum is that of all."""
     model, generator = random_model(**FORM), torch.Generator().manual_seed(1)
     line = torch.randn((batch.n_atoms, 3), generator=generator, dtype=torch.float64)
-    found = torch.einsum("ia,ia...->i...", line, derivatives(model, batch, name))
+    found = torch.einsum("ia,i...a->i...", line, derivatives(model, batch, name))
     found = (
         torch.zeros(batch.n_systems, *found.shape[1:]).double().index_add(0, batch.system, found)
     )
@@ -230,3 +230,40 @@ def test_derivatives_by_positions_are_differences_along_a_line(batch, name):
     slope = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
     assert slope.abs().max() > 1e-3
     assert_close(found, slope, 1e-7)
+
+
+def test_born_charges_of_a_head_are_one_quantity_for_both_engines(batch):
+    """Rows are dipoles; they add up to the total charge where the dipole is that of a molecule."""
+    model = random_model(**FORM)
+    molecules = Graph.batch(
+        [graph_from_atoms(random_atoms(i, 5, (False,) * 3), CUTOFF) for i in (1, 2)]
+    )
+    charged = replace(molecules, charge=torch.tensor([1.0, -2.0], dtype=torch.float64))
+    for graph in (batch, molecules, charged):
+        names = ["dipole", "born_effective_charges"]
+        found, expected = (f(model, graph, names) for f in (evaluate, properties.evaluate))
+        for name in names:
+            assert_close(found[name], expected[name], 1e-10)
+    total = torch.zeros(2, 3, 3, dtype=torch.float64).index_add(
+        0, charged.system, found["born_effective_charges"]
+    )
+    assert_close(total, torch.tensor([1.0, -2.0]).double()[:, None, None] * torch.eye(3), 1e-12)
+    h, atom, direction = 1e-4, 3, 1
+
+    def dipole(x: float) -> torch.Tensor:
+        positions = molecules.positions.clone()
+        positions[atom, direction] += x
+        return evaluate(model, replace(molecules, positions=positions), ["dipole"])["dipole"][0]
+
+    slope = (8 * (dipole(h) - dipole(-h)) - (dipole(2 * h) - dipole(-2 * h))) / (12 * h)
+    born = evaluate(model, molecules, ["born_effective_charges"])["born_effective_charges"]
+    torch.testing.assert_close(born[atom, :, direction], slope, rtol=1e-6, atol=1e-9)
+
+
+def test_a_calculator_and_a_prediction_have_born_charges_of_a_head():
+    potential, atoms = Potential(random_model(**FORM)), random_atoms(2, 5, (False,) * 3)
+    expected = potential.predict(atoms, ["born_effective_charges"], "torch")
+    atoms.calc = Calculator(potential, engine="native")
+    for name in ("dipole", "born_effective_charges"):
+        found = atoms.calc.get_property(name, atoms)
+    np.testing.assert_allclose(found, expected["born_effective_charges"], atol=1e-10)

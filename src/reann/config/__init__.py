@@ -22,7 +22,7 @@ from reann.config.model import (
 from reann.config.run import RunConfig
 from reann.config.section import Section
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
-from reann.quantities import RESPONSES, SOUGHT, inputs, inputs_of, labels, named, readable
+from reann.quantities import RESPONSES, SOUGHT, inputs, labels, named, needed_inputs, readable
 
 __all__ = [
     "Config",
@@ -77,7 +77,7 @@ class Config(Section):
         responses = RESPONSES if _entry(model, "field") else ()
         of_energy = list(_entry(model, "inputs") or [])
         of_energy += ["charge"] if _entry(model, "long_range") is not None else []
-        own |= dict.fromkeys([*of_energy, *inputs_of([*outputs, *responses])], SOUGHT)
+        own |= dict.fromkeys([*of_energy, *needed_inputs([*outputs, *responses])], SOUGHT)
         if not own:
             return values
         if isinstance(data, DataConfig):
@@ -107,7 +107,7 @@ class Config(Section):
         keys = {q.name: self.data.keys.of(q.name) for q in inputs()}
         used = self.model.every_input
         for name in (n for n, key in keys.items() if key not in (None, SOUGHT) and n not in used):
-            needing = [q.name for q in labels() if name in inputs_of([q.name])]
+            needing = [q.name for q in labels() if name in needed_inputs([q.name])]
             outputs = f", or add {' or '.join(needing)} to model.outputs" if needing else ""
             outputs += (
                 ", or set model.field" if name == "field" else f", or add {name} to model.inputs"

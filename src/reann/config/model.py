@@ -31,7 +31,7 @@ from reann.facts import (
     RadialBasis,
     RadialWidth,
 )
-from reann.quantities import RESPONSES, inputs_of, labels, named, with_needs
+from reann.quantities import RESPONSES, labels, named, needed_inputs, with_needs
 
 
 def _is_output(name: str) -> str:
@@ -205,7 +205,7 @@ class ModelConfig(Section):
     @property
     def every_input(self) -> list[str]:
         """What the model asks of a structure besides its atoms and its cell."""
-        of_outputs = inputs_of([*self._needing, *self.responses])
+        of_outputs = needed_inputs([*self._needing, *self.responses])
         return list(dict.fromkeys([*self.inputs, *of_outputs]))
 
     @property

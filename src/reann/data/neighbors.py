@@ -185,7 +185,7 @@ def graph_from_atoms(
     return graph_of(atoms, checked_neighbors(atoms, cutoff, where), inputs)
 
 
-def inputs_of(atoms: ase.Atoms, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+def stated_inputs(atoms: ase.Atoms, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """Return what `atoms.info` states under some names of inputs; errors as `read_inputs`."""
     stated = {name: name for name in names if name in atoms.info}
     return read_inputs(atoms, stated, str(atoms.symbols)) if stated else {}
@@ -193,7 +193,7 @@ def inputs_of(atoms: ase.Atoms, names: Sequence[str]) -> dict[str, NDArray[np.fl
 
 def graph_of(atoms: ase.Atoms, neighbors: Neighbors, inputs: Sequence[str] = ()) -> Graph:
     """Return the graph of one structure with these neighbors, float64, without labels."""
-    values = inputs_of(atoms, inputs)
+    values = stated_inputs(atoms, inputs)
     given = {name: torch.from_numpy(value[None]) for name, value in values.items()}
     return Graph(
         positions=torch.tensor(atoms.positions, dtype=torch.float64),

@@ -101,7 +101,7 @@ class Calculator(ase_calculator.Calculator):
         self.skin = skin
         self.others = frozenset(self.potential.model.output_names)
         self.inputs = self.potential.model.inputs
-        self.knows_outputs = _knows_outputs(self.backend, self.potential)
+        self.known = _known_outputs(self.backend, self.potential)
         self.usual = USUAL if len(self.potential.model.heads) else frozenset[str]()
         free = ["free_energy"] if self.usual else []
         self.implemented_properties = [*free, *sorted(self.usual | EXTRAPOLATION | self.others)]
@@ -119,8 +119,7 @@ class Calculator(ase_calculator.Calculator):
         """Make what belongs to this process and is not copied: lock, engine, neighbor list."""
         self._process, self._lock = os.getpid(), threading.RLock()
         self.compute = step_of(self.backend, self.potential)
-        by_reference = GraphStep(choice.REFERENCE, self.potential)
-        self.with_outputs = self.compute if self.knows_outputs else by_reference
+        self.by_reference = GraphStep(choice.REFERENCE, self.potential)
         self.neighbors = SkinList(self.potential.cutoff, self.skin)
 
     def _locked(self) -> AbstractContextManager[Any]:
@@ -132,7 +131,7 @@ class Calculator(ase_calculator.Calculator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, as of one moment."""
-        made_anew = ("_process", "_lock", "compute", "with_outputs", "neighbors")
+        made_anew = ("_process", "_lock", "compute", "by_reference", "neighbors")
         with self._locked():
             return {name: x for name, x in vars(self).items() if name not in made_anew}
 
@@ -198,7 +197,8 @@ class Calculator(ase_calculator.Calculator):
             self.neighbors.build(atoms)
         if others := self.others.intersection(properties):
             names = others if self.results else self.usual | others
-            found = self.with_outputs(atoms, self.neighbors, names)
+            step = self.compute if others <= self.known else self.by_reference
+            found = step(atoms, self.neighbors, names)
             self.results |= found
             if "energy" in found:
                 self.results["free_energy"] = found["energy"]
@@ -247,10 +247,13 @@ class Calculator(ase_calculator.Calculator):
         return float(np.mean(outside > MARGIN))
 
 
-def _knows_outputs(backend: Backend, potential: Potential | Ensemble) -> bool:
-    """Whether the backend computes all outputs of a potential."""
-    request = Request.of(potential.model.output_names)
-    return all(backend.supports(m.model, request) is None for m in potential.members)
+def _known_outputs(backend: Backend, potential: Potential | Ensemble) -> frozenset[str]:
+    """Return the outputs of a potential that the backend computes."""
+    return frozenset(
+        name
+        for name in potential.model.output_names
+        if all(backend.supports(m.model, Request.of([name])) is None for m in potential.members)
+    )
 
 
 def _converted(potential: Potential | Ensemble, precision: str) -> Potential | Ensemble:

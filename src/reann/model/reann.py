@@ -33,6 +33,7 @@ from reann.model.representation import Representation
 from reann.model.repulsion import Repulsion
 from reann.model.terms import Outputs, StructureTerm, Term, summed
 from reann.model.zbl import ZBL
+from reann.quantities import BORN
 from reann.torch_state import differentiable
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -227,7 +228,8 @@ class Reann(nn.Module):
     @property
     def output_names(self) -> tuple[str, ...]:
         """Names of the quantities besides the energy and its derivatives."""
-        return (*self.output_heads, *self.responses)
+        slopes = (BORN,) if "dipole" in self.output_heads else ()
+        return (*self.output_heads, *slopes, *self.responses)
 
     @property
     def responses(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from reann.model.recursion import Recursion
 from reann.model.representation import Representation
 from reann.native.system import arguments
 from reann.properties import NAMES, PROPERTIES, AtomicEnergies
+from reann.quantities import BORN
 
 if TYPE_CHECKING:
     from reann.potential import Ensemble, Potential
@@ -82,7 +83,8 @@ class Native(Backend):
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
             "it has no gradients of polarizabilities in a field": kept
             and "polarizability" in by_field,
-            "it has no Born effective charges": "born_effective_charges" in by_field,
+            "it has no Born effective charges in a field": BORN in by_field,
+            "it has no gradients of Born effective charges": kept and BORN in others,
             "it has no forward mode and no function transforms": forward or transformed,
         }
         return next((why for why, there in obstacles.items() if there), None)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reann.backends.native.function import Computed, Differentiable, compute, polarizability
-from reann.backends.native.outputs import quantities, values_of
+from reann.backends.native.outputs import born_charges, quantities, values_of
 from reann.backends.native.weights import Values, arrays_of, new_model, snapshot
 from reann.backends.native.whole import compute_whole
 from reann.backends.protocol import Request
@@ -19,6 +19,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.native.system import arguments
 from reann.properties import NAMES, of_strain
+from reann.quantities import BORN
 from reann.response import with_charges
 
 
@@ -90,6 +91,8 @@ class Compiled:
             found |= of_strain(graph, of_atoms.strain)
         if of_atoms.outputs is not None:
             found |= self._quantities(graph, system.element, of_atoms.outputs, request)
+        if BORN in names:
+            found[BORN] = born_charges(self.source, graph, self.model)
         if self.source.responses:
             found = with_charges(graph, found)
         return {name: found[name] for name in (*NAMES, *self.source.output_names) if name in names}

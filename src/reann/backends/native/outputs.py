@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from reann.model import Reann
 from reann.model.state_heads import StateHead, linear_of
 from reann.native.system import arguments
 from reann.properties import added_up
+from reann.response import about_a_fixed_origin
 
 
 def unknown_heads(model: Reann) -> list[str]:
@@ -58,13 +59,21 @@ def quantities(
     return added_up(graph, model.placed(of_heads, graph, indices))
 
 
-def derivatives(model: Reann, graph: Graph, name: str) -> Float[Tensor, "atoms 3 ..."]:
+def derivatives(
+    model: Reann, graph: Graph, name: str, engine: Any = None
+) -> Float[Tensor, "atoms ..."]:
     """Return the derivatives of an output of systems with respect to the positions of their atoms.
 
-    Of a dipole moment they are the Born effective charges, in e, (atoms, 3, 3): dmu_b / dr_a at
-    [:, a, b]. The engine walks back once for each component of the output, for all systems.
+    Those of a polarizability alpha_bc have dalpha_bc / dr_a at [:, b, c, a]. The engine walks back
+    once for each component of the output, for all systems.
+
+    Parameters
+    ----------
+    engine
+        The model of the extension; by default that of the present weights.
     """
-    system, engine = arguments(graph, model.element_index), snapshot(model).model
+    system = arguments(graph, model.element_index)
+    engine = snapshot(model).model if engine is None else engine
     outputs = compute(engine, system, {"outputs"}).outputs
     assert outputs is not None
     positions = graph.positions.detach().clone().requires_grad_()
@@ -82,4 +91,9 @@ def derivatives(model: Reann, graph: Graph, name: str) -> Float[Tensor, "atoms 3
     arrays = (energies.numpy(), seeds.numpy(), forces.numpy(), None)
     core, n_threads = native.core(), torch.get_num_threads()
     core.derivatives(engine, 0, workspace(), *system, n_threads, *arrays)
-    return (direct - forces).permute(1, 2, 0).unflatten(2, values.shape[1:])
+    return (direct - forces).permute(1, 0, 2).unflatten(1, values.shape[1:])
+
+
+def born_charges(model: Reann, graph: Graph, engine: Any = None) -> Float[Tensor, "atoms 3 3"]:
+    """Return the Born effective charges of a dipole that a head gives, e; rows are dipoles."""
+    return about_a_fixed_origin(derivatives(model, graph, "dipole", engine), graph)

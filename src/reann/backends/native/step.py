@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from reann import native
 from reann.backends.native.compiled import refused
 from reann.backends.native.inputs import at_numbers
-from reann.backends.native.outputs import quantities
+from reann.backends.native.outputs import born_charges, quantities
 from reann.backends.native.weights import new_model
 from reann.backends.protocol import Results
-from reann.data.neighbors import checked_neighbors, graph_of, inputs_of
+from reann.data.neighbors import checked_neighbors, graph_of, stated_inputs
 from reann.model.inputs import numbers_of_values
-from reann.quantities import is_per_atom, named
+from reann.quantities import BORN, is_per_atom, named
 
 if TYPE_CHECKING:
     from reann.interfaces.skin import SkinList
@@ -80,7 +80,7 @@ class NativeStep:
     def _models_at(self, atoms: ase.Atoms) -> list[Any]:
         """Return the models of the engine for charge and spin of a structure."""
         names = self.members[0].config.inputs
-        stated = inputs_of(atoms, names)
+        stated = stated_inputs(atoms, names)
         of_each = {n: [float(stated.get(n, named(n).default or 0.0))] for n in names}
         values = {n: torch.tensor(value, dtype=torch.float64) for n, value in of_each.items()}
         with torch.no_grad():
@@ -148,6 +148,8 @@ class NativeStep:
             graph = graph_of(atoms, neighbors.pairs, member.inputs)
             with torch.no_grad():
                 found = quantities(member, graph, element, torch.from_numpy(outputs))
+            if BORN in others:
+                found[BORN] = born_charges(member, graph, model)
             for name in others:
                 value = found[name].numpy()
                 results[name] = value if is_per_atom(name) else value[0]
