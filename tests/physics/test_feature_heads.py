@@ -220,7 +220,8 @@ def test_the_calculator_has_them_and_no_energy(
     np.testing.assert_array_equal(atoms.calc.get_property(name, atoms), expected)
     atoms.positions[0, 0] += 0.1
     assert not np.array_equal(atoms.calc.get_property(name, atoms), expected)
-    assert set(atoms.calc.implemented_properties) == {name, "extrapolation"}
+    slopes = {"born_effective_charges"} if name == "dipole" else set[str]()
+    assert set(atoms.calc.implemented_properties) == {name, "extrapolation"} | slopes
     with pytest.raises(NotImplementedError, match="energy"):
         atoms.get_potential_energy()
 

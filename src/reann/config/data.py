@@ -106,6 +106,8 @@ Accepted = Literal[
     "all-stresses-zero",
     "coincident-atoms",
     "constant-energy",
+    "dipole-sign",
+    "dipoles-disagree",
     "energy-groups",
     "energies-per-atom",
     "force-order",

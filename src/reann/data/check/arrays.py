@@ -124,10 +124,7 @@ def _chunk(
                 inputs=given[k],
             )
         )
-    if dataset.has("energy"):
-        for record, energy in zip(records, dataset.rows("energy", indices).tolist(), strict=True):
-            if np.isfinite(energy):
-                record.energy, record.labels = energy, ("energy",)
+    _add_energies(records, dataset, indices)
     if dataset.has("forces"):
         _add_forces(records, dataset.rows("forces", indices), positions, cells, sizes, ends)
     if dataset.has("stress"):
@@ -137,6 +134,17 @@ def _chunk(
                 record.pressure = -float(np.trace(stress)) / 3
                 record.labels += ("stress",)
     return records
+
+
+def _add_energies(records: list[Record], dataset: Dataset, indices: NDArray[np.int64]) -> None:
+    """Fill in energies, and the dipoles that energies in fields are compared with."""
+    if dataset.has("energy"):
+        for record, energy in zip(records, dataset.rows("energy", indices).tolist(), strict=True):
+            if np.isfinite(energy):
+                record.energy, record.labels = energy, ("energy",)
+    if dataset.has("dipole"):
+        for record, dipole in zip(records, dataset.rows("dipole", indices).tolist(), strict=True):
+            record.dipole = tuple(dipole) if np.isfinite(dipole).all() else None
 
 
 def _add_forces(  # noqa: PLR0917 - the arrays of a chunk

@@ -1,11 +1,37 @@
-"""Dipole moments that need a decision of the user."""
+"""Dipole moments that need a decision of the user, and those that energies in fields contradict.
+
+Of one geometry in two fields F and F' the energies differ by -(mu + mu') . (F' - F) / 2, because
+mu = -dE/dF; what this leaves out is of third order in the fields. Programs that store +dE/dF have
+dipoles of the opposite sign.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
+import numpy as np
+
+from reann.data.check.duplicates import SAME_GEOMETRY
 from reann.data.check.finding import Finding, about
 from reann.data.check.record import Record
+
+SMALLEST_WORK = 2e-3
+"""eV; smaller differences of energies may be rounding."""
+FEWEST = 3
+"""Pairs of structures that decide."""
+AGREES = 0.1
+"""Largest deviation of the ratio of both sides from 1 or -1."""
+
+Vector = tuple[float, ...]
+Pair = tuple[Record, Record]
+
+
+def field_of(r: Record) -> Vector | None:
+    """Return the external field that a structure states, in V/Å where the model asks for it."""
+    named = [(n, v) for n, v in (*r.inputs, *r.conditions) if "field" in n.lower()]
+    return next((v for _, v in named if isinstance(v, tuple) and len(v) == 3), None)
 
 
 def periodic_dipoles(records: Sequence[Record]) -> Finding | None:
@@ -18,3 +44,74 @@ def periodic_dipoles(records: Sequence[Record]) -> Finding | None:
         " vector",
         "See that all of them are on one branch of the polarization, which changes smoothly.",
     )
+
+
+def dipoles_in_fields(records: Sequence[Record]) -> Finding | None:
+    """Return whether energies of one geometry in several fields agree with the dipoles."""
+    compared = [(a, b, work) for a, b in _same_geometry(records) if (work := _work(a, b))]
+    if len(compared) < FEWEST:
+        return None
+    ratios = np.array([(b.energy - a.energy) / work for a, b, work in compared])  # type: ignore[operator]
+    ratio = float(np.median(ratios))
+    spread = float(np.median(np.abs(ratios - ratio)))
+    pairs = f"{len(compared)} pairs of structures with one geometry in two fields"
+    concerned = [b for _, b, _ in compared]
+    if abs(ratio - 1.0) <= AGREES:
+        return about(
+            concerned,
+            "dipoles-agree",
+            "note",
+            f"energies in fields agree with dE/dF = -dipole: a factor of {ratio:.3f} in {pairs}",
+            "Nothing to do.",
+        )
+    if abs(ratio + 1.0) <= AGREES:
+        return about(
+            concerned,
+            "dipole-sign",
+            "error",
+            f"the dipoles have the opposite sign of -dE/dF: energies change by {ratio:.3f} times"
+            f" what dipoles say, in {pairs}",
+            "Multiply the dipoles by -1, and the polarizabilities if they come from the same"
+            " program: FIREANN stores +dE/dF, and `reann convert` turns it. If the fields have the"
+            " opposite sign, turn these.",
+        )
+    consistent = spread <= AGREES * abs(ratio)
+    return about(
+        concerned,
+        "dipoles-disagree",
+        "error" if consistent else "warning",
+        f"energies in fields do not agree with dE/dF = -dipole: a factor of {ratio:.3g} in {pairs}"
+        + ("" if consistent else f", which varies by {spread:.2g}"),
+        "Check the units of dipoles (e Å) and fields (V/Å; 1 a.u. = 51.42207 V/Å)."
+        if consistent
+        else "The energies must contain the energy in the field, -dipole . field and so on.",
+    )
+
+
+def _same_geometry(records: Sequence[Record]) -> Iterator[Pair]:
+    """Yield neighbors, by the size of the field, of the structures of each geometry."""
+    groups: dict[tuple[object, ...], list[Record]] = defaultdict(list)
+    for r in records:
+        if r.dipole is not None and r.energy is not None and field_of(r) is not None:
+            charge = dict(r.inputs).get("charge")
+            groups[r.order, r.composition, charge].append(r)
+    for members in groups.values():
+        members.sort(key=lambda r: r.projections)
+        alike = [members[0]]
+        for r in members[1:]:
+            if np.abs(np.subtract(r.projections, alike[0].projections)).max() > SAME_GEOMETRY:
+                yield from _by_field(alike)
+                alike = []
+            alike.append(r)
+        yield from _by_field(alike)
+
+
+def _by_field(alike: Sequence[Record]) -> Iterator[Pair]:
+    yield from pairwise(sorted(alike, key=lambda r: np.linalg.norm(field_of(r) or 0.0)))
+
+
+def _work(a: Record, b: Record) -> float | None:
+    """Return what the dipoles say about the difference of the energies, None if it is too small."""
+    mean = 0.5 * np.add(a.dipole or np.zeros(3), b.dipole or np.zeros(3))
+    work = -float(mean @ np.subtract(field_of(b) or np.zeros(3), field_of(a) or np.zeros(3)))
+    return work if abs(work) >= SMALLEST_WORK else None

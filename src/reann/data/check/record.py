@@ -87,6 +87,8 @@ class Record:
     """First atoms without a neighbor within the cutoff; empty for a single atom."""
     n_lonely: int
     energy: float | None = None
+    dipole: tuple[float, ...] | None = None
+    """e Å."""
     free_energy_gap: float | None = None
     """free_energy - energy per atom, eV."""
     force_rms: float | None = None
@@ -223,6 +225,9 @@ class Recorder:
         energy, forces, stress = (labels.get(k) for k in ("energy", "forces", "stress"))
         if energy is not None and np.isfinite(energy).all():
             record.energy = float(energy)
+        dipole = labels.get("dipole")
+        if dipole is not None and dipole.shape == (3,) and np.isfinite(dipole).all():
+            record.dipole = tuple(dipole.tolist())
         if stress is not None and np.isfinite(stress).all():
             record.stress_max = float(np.abs(stress).max())
             record.pressure = -float(np.trace(stress)) / 3

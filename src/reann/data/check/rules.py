@@ -59,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     stresses.stress_and_volume,
     stresses.stress_without_volume,
     dipoles.periodic_dipoles,
+    dipoles.dipoles_in_fields,
 )
 """Every check that needs the records alone; a new one is a function added here."""
 PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
