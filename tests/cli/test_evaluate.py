@@ -303,7 +303,7 @@ def test_a_free_energy_alone_is_compared(model, ethanol, tmp_path):
     ("option", "said"),
     [
         (["--key", "enrgy=E"], "Did you mean 'energy'?"),
-        (["--key", "energy"], "lacks a name or a value"),
+        (["--key", "energy"], "is not of the form name=value"),
         (["--key", "energy=a", "--key", "energy=b"], "The energy is given twice: a and b"),
         (["--unit", "energy=eV", "--unit", "energy=Ha"], "The energy is given twice"),
         (["--unit", "energy=kcal"], "--unit energy=kcal"),

@@ -51,8 +51,8 @@ def test_a_fit_that_cannot_tell_the_elements_apart_makes_dissociation_an_extrapo
     potential(reference_energies_source="fit", reference_energies_rank=1).save(file)
     text = told(model_lines(file))
     assert "source: fit" in text
-    assert "determine 1 of 2 energies" in text
-    assert "Dissociation into atoms is an extrapolation" in text
+    assert "determine only 1 of 2 energies" in text
+    assert "energies of dissociation into atoms are an extrapolation" in text
 
 
 @pytest.mark.parametrize(("source", "rank"), [("fit", 2), ("isolated", 2), ("given", 2)])
@@ -88,7 +88,7 @@ def test_a_run_shows_its_best_epoch_and_how_to_go_on(tmp_path):
     (tmp_path / "last.ckpt.safetensors").touch()
     text = told(run_lines(tmp_path))
     assert "best: epoch 1: energy 2.50 meV/atom, forces 99.50 meV/Å" in text
-    assert "2 done in 5 s" in text
+    assert "2 in 5 s" in text
     assert f"reann resume {tmp_path}" in text
     assert "no potential has been saved yet" in text
 
@@ -98,7 +98,7 @@ def test_only_a_run_that_is_not_complete_can_go_on(tmp_path, place):
     (tmp_path / "config.yaml").touch()
     (tmp_path / place).mkdir(exist_ok=True)
     (tmp_path / place / "last.ckpt.safetensors").touch()
-    assert f"go on: reann resume {tmp_path}" in told(run_lines(tmp_path))
+    assert f"continue: reann resume {tmp_path}" in told(run_lines(tmp_path))
     (tmp_path / "report.html").touch()
     text = told(run_lines(tmp_path))
     assert "resume" not in text
@@ -134,7 +134,7 @@ def test_a_run_that_is_set_aside_says_how_it_comes_back(tmp_path, name, begun):
 
 def test_the_system_tells_versions_threads_devices_and_engines():
     text = told(system_lines())
-    for word in ("reann:", "torch:", "vesin:", "threads:", "processors:", "cuda", "engines:"):
+    for word in ("reann:", "torch:", "vesin:", "threads:", "processors:", "cuda", "backends:"):
         assert word in text
 
 
@@ -143,15 +143,15 @@ def test_the_instruction_set_of_the_native_engine_is_told_and_whether_it_was_ask
     core = SimpleNamespace(isa=lambda: "v3", levels=lambda: ["v4", "v3", "baseline"])
     monkeypatch.setattr(native, "core", lambda: core)
     monkeypatch.setenv("REANN_ISA", "v9")
-    assert "instructions: v3, of v4, v3, baseline" in told(system_lines())
+    assert "instructions: v3, available: v4, v3, baseline" in told(system_lines())
     monkeypatch.setenv("REANN_ISA", "v3")
-    assert "instructions: v3 (REANN_ISA), of v4, v3, baseline" in told(system_lines())
+    assert "instructions: v3 (REANN_ISA), available: v4, v3, baseline" in told(system_lines())
 
 
 def test_without_the_native_engine_the_system_says_why_and_how_to_get_it(monkeypatch):
     monkeypatch.setattr(native, "missing", lambda: "it was not compiled")
     text = told(system_lines())
-    assert "the native one is missing: it was not compiled." in text
+    assert "native is missing: it was not compiled." in text
     assert "--no-cache-dir" in text
 
 

@@ -213,7 +213,7 @@ def test_an_export_without_lammps_says_that_it_is_not_checked(model, tmp_path, n
     words = ["export", str(model), str(written(tmp_path, water())), "--to", "lammps"]
     result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
     assert result.exit_code == 0
-    assert "Not checked: there is no LAMMPS in this environment." in result.output
+    assert "Not checked: LAMMPS is not installed in this environment." in result.output
     assert (tmp_path / "out" / "in.lammps").exists()
 
 

@@ -194,7 +194,7 @@ def test_ctrl_c_says_how_to_go_on(potential, box, tmp_path, monkeypatch):
     words = ["md", "a.reann", "a.xyz", "--temperature", "300", "--time", "1ps", "-o"]
     result = CliRunner().invoke(app, [*words, str(tmp_path / "md.xyz")])
     assert result.exit_code == 130
-    assert "Go on with the same command and --continue" in result.stderr
+    assert "add --continue to the same command" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_the_command_tells_the_file_and_how_exact_it_is(folder):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("density.pt\nmetatomic computes the same: energies within")
+    assert done.stdout.startswith("density.pt\nmetatomic agrees with Python: energies within")
     assert done.stderr == ""
     assert (folder / "density.pt").read_bytes() == written
 

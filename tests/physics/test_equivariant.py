@@ -209,10 +209,10 @@ def test_heads_share_the_recursion_and_read_it_out_on_their_own() -> None:
         ({"standardize": False}, "do not use standardize"),
         ({"coefficient_scale": 1.0}, "do not use coefficient_scale"),
         ({"angular": "raw"}, "do not use angular"),
-        ({"host": "deep_pot"}, "belong to the host density, not to deep_pot"),
-        ({"l_max": 0}, "l_max is 0, and equivariant messages need 1 to 3"),
-        ({"l_max": 4}, "l_max is 4, and equivariant messages need 1 to 3"),
-        ({"n_radial": 65}, "n_radial is 65, and equivariant messages need 1 to 64"),
+        ({"host": "deep_pot"}, "need the host density, not deep_pot"),
+        ({"l_max": 0}, "l_max is 0, but equivariant messages need 1 to 3"),
+        ({"l_max": 4}, "l_max is 4, but equivariant messages need 1 to 3"),
+        ({"n_radial": 65}, "n_radial is 65, but equivariant messages need 1 to 64"),
     ],
 )
 def test_settings_without_a_meaning_are_errors(choices: dict[str, Any], said: str) -> None:

@@ -241,7 +241,7 @@ def test_energies_and_forces_stay_with_the_native_engine() -> None:
 @pytest.mark.parametrize(
     ("model", "data", "says"),
     [
-        ({"heads": []}, {}, "there are no outputs"),
+        ({"heads": []}, {}, "neither heads nor outputs"),
         ({"heads": [], "outputs": ["dipole"], "zbl": {}}, {}, "remove zbl"),
         ({"heads": [], "outputs": ["dipole"]}, {"keys": {"energy": "E"}}, "remove keys.energy"),
         (

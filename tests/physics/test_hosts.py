@@ -228,7 +228,7 @@ def test_hosts_that_are_not_there_and_options_they_do_not_have_are_named() -> No
     many = {"eta": [0.1] * 40, "zeta": [1.0] * 40}
     assert "too many" in refusal(host="symmetry_functions", host_options=many)
     assert "has no moments" in refusal(host="deep_pot", messages="directional")
-    with pytest.raises(ValueError, match="n_orbitals belongs to the host density"):
+    with pytest.raises(ValueError, match="the host deep_pot has no n_orbitals"):
         ModelConfig(host="deep_pot", n_orbitals=4)
     assert ModelConfig(host="deep_pot", preset="upstream").n_radial == 8
 

@@ -238,7 +238,7 @@ def unknown_output(values: dict[str, Any]) -> None:
     [
         (wrong_key, "no key 'tild' for the lean"),
         (no_labels, "No structure of train has the label 'lean'"),
-        (unknown_output, "'dipol' is not a quantity"),
+        (unknown_output, "the model has no output 'dipol'"),
     ],
 )
 def test_mistakes_with_a_quantity_of_a_package_are_named(

@@ -215,7 +215,7 @@ def test_energies_and_forces_of_such_a_model_come_from_both_engines(potential: P
     ("fields", "says"),
     [
         ({"outputs": ["polarizability"], "l_max": 1}, "set l_max to 2 or 3"),
-        ({"outputs": ["polarisability"]}, "is not a quantity that a head gives"),
+        ({"outputs": ["polarisability"]}, "the model has no output"),
     ],
 )
 def test_what_has_no_states_has_no_such_output(fields: dict[str, Any], says: str) -> None:

@@ -142,7 +142,7 @@ def test_a_full_disk_ends_any_verb_with_one_message(code, monkeypatch, tmp_path)
     words = ["new", str(tmp_path / "a.yaml"), "--from", "a.xyz"]
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Nothing more can be written: {os.strerror(code)}.")
+    assert result.stderr.startswith(f"Writing failed: {os.strerror(code)}.")
     assert isinstance(CliRunner().invoke(cli.app, ["--debug", *words]).exception, OSError)
 
 

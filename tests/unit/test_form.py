@@ -92,9 +92,9 @@ def test_a_field_of_the_density_without_a_preset_is_an_error_that_names_the_pres
     [
         ("{preset: accurate, messages: scalar}", "not scalar", "Use `preset: density`"),
         ("{preset: default, messages: directional}", "not directional", "Use `preset: density`"),
-        ("{preset: accurate, host: deep_pot}", "not to deep_pot", "Remove the preset"),
+        ("{preset: accurate, host: deep_pot}", "not deep_pot", "Remove the preset"),
         ("{messages: equivariant, features: gram}", "do not use features", "Remove it"),
-        ("{messages: equivariant, host: deep_pot}", "not to deep_pot", "Change one"),
+        ("{messages: equivariant, host: deep_pot}", "not deep_pot", "Change one"),
         ("{preset: precise, features: gram}", "cannot be 'precise'", "density"),
     ],
 )

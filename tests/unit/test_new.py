@@ -54,7 +54,7 @@ def test_several_files_become_sources_with_keys_and_units_of_their_own(data):
 
 def test_an_existing_file_is_never_touched(data):
     (data / "a.yaml").write_text("mine")
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="already exists"):
         new_config("a.yaml", "train.xyz")
     assert (data / "a.yaml").read_text() == "mine"
 

@@ -270,7 +270,7 @@ def test_an_extended_data_set_keeps_the_validation_and_test_sets(tmp_path):
 
 def test_an_extended_data_set_takes_a_source_with_units_and_a_head_of_its_own(files, tmp_path):
     data = DataConfig(sources=[Source(files=files[0], head="pbe")])
-    dataset = open_sources(Opening(data.every_source(), data, CUTOFF, tmp_path / "cache"))
+    dataset = open_sources(Opening(data.all_sources(), data, CUTOFF, tmp_path / "cache"))
     dataset.assign_heads(["ccsd", "pbe"])
     own = Source(files=files[1], units=Units(energy="meV"), weight=3.0, head="ccsd")
     more, plain = dataset.extended(own), dataset.extended(files[1])

@@ -96,7 +96,8 @@ def test_a_preset_on_the_command_line_is_never_defeated_by_resolved_fields(tmp_p
     save_config(Config(data={"train": "a"}, model={"preset": old, "cutoff": 4.0}), file, {})
     overrides = [f"model.preset={new}"]
     if old != new:
-        with pytest.raises(UserError, match=f"The preset {new} would not take effect") as error:
+        refusal = f"The preset {new} would not take full effect"
+        with pytest.raises(UserError, match=refusal) as error:
             load_config(file, overrides)
         overrides += shlex.split(error.value.fix.partition(" add ")[2].removesuffix("."))
     model = load_config(file, overrides).model
@@ -132,7 +133,7 @@ def test_what_does_not_defeat_a_preset_stays(tmp_path, fields, overrides):
     ],
 )
 def test_a_field_of_the_file_that_a_later_preset_chooses_is_an_error(tmp_path, fields, preset):
-    with pytest.raises(UserError, match="would not take effect") as error:
+    with pytest.raises(UserError, match="would not take full effect") as error:
         load_config(written(tmp_path, fields), [f"model.preset={preset}"])
     assert f"command line: model.preset={preset}" in str(error.value)
 

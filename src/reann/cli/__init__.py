@@ -1,8 +1,8 @@
-"""The verbs of the command line.
+"""The commands of the command line.
 
-Each verb translates its options into one call; torch, ase and numpy are imported inside it, so
-that help opens at once. What a user can cause is a `UserError`, printed without a traceback:
-exit code 1; 2 for wrong usage; 130 after Ctrl-C.
+Each command translates its options into one call; torch, ase and numpy are imported inside it, so
+that the help appears at once. Errors of the user are `UserError`s, printed without a traceback.
+Exit codes: 1 after an error, 2 for wrong usage, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from reann.cli import assess, choose, data, export, lammps, spectrum, train, use
-from reann.cli.group import Verbs
+from reann.cli.group import Commands
 from reann.terminal import replace_unknown_characters
 
 PANELS = {
@@ -31,14 +31,14 @@ PANELS = {
     "Uncertainty": (choose.calibrate, choose.select),
     "Data and files": (data.check, data.convert, data.info),
 }
-"""The verbs under the headings of the help."""
+"""The commands below each heading of the help."""
 NAMES = {"assess": "test"}
-"""Functions that are not named as their verb: pytest would take `test` for one of its own."""
+"""Functions with another name than their command: pytest would collect one called `test`."""
 
 app = typer.Typer(
     name="reann",
-    cls=Verbs,
-    help="Recursively embedded atom neural network potentials: train, check, run.",
+    cls=Commands,
+    help="Recursively embedded atom neural network potentials: train, check, simulate.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -47,7 +47,7 @@ app = typer.Typer(
 
 
 def _paragraphs(docstring: str | None) -> str:
-    """Return a docstring with one line for each paragraph, which the terminal breaks."""
+    """Return a docstring with one line per paragraph, to be wrapped by the terminal."""
     return "\n\n".join(" ".join(p.split()) for p in cleandoc(docstring or "").split("\n\n"))
 
 
@@ -58,20 +58,20 @@ for panel, verbs in PANELS.items():
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; `--debug` may stand anywhere."""
+    """Run the command line; `--debug` may be given anywhere."""
     replace_unknown_characters()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    given.sort(key=lambda word: word != "--debug")
-    app(given, prog_name="reann")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    words.sort(key=lambda word: word != "--debug")
+    app(words, prog_name="reann")
 
 
-def _version(asked: bool) -> bool:
-    if asked:
+def _version(requested: bool) -> bool:
+    if requested:
         from reann import __version__
 
         typer.echo(f"reann {__version__}")
         raise typer.Exit
-    return asked
+    return requested
 
 
 @app.callback()
@@ -81,4 +81,4 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Recursively embedded atom neural network potentials: train, check, run."""
+    """Recursively embedded atom neural network potentials: train, check, simulate."""

@@ -1,4 +1,4 @@
-"""Arguments that several verbs take: files of structures, and what their labels are called."""
+"""Arguments shared by several commands: files of structures, keys and units of their labels."""
 
 from __future__ import annotations
 
@@ -15,31 +15,46 @@ if TYPE_CHECKING:
     from reann.config import DataConfig
 
 DataFiles = Annotated[
-    list[str], typer.Argument(metavar="FILES", help="Files or globs that ASE can read.")
+    list[str], typer.Argument(metavar="FILES", help="Files or globs, in any format ASE reads.")
 ]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")
 ]
 Keys = Annotated[
     list[str] | None,
-    typer.Option("--key", metavar="LABEL=KEY", help="As energy=DFT_energy; may be repeated."),
+    typer.Option(
+        "--key",
+        metavar="LABEL=KEY",
+        help="Key of a label in the files, e.g. energy=DFT_energy; may be repeated.",
+    ),
 ]
 Units = Annotated[
     list[str] | None,
-    typer.Option("--unit", metavar="LABEL=UNIT", help="As energy=kcal/mol; may be repeated."),
+    typer.Option(
+        "--unit",
+        metavar="LABEL=UNIT",
+        help="Unit of a label in the files, e.g. energy=kcal/mol; may be repeated.",
+    ),
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="CONFIG", help="Take keys and units of labels from it."),
+    typer.Option(
+        "--config", metavar="CONFIG", help="Configuration with the keys and units of the labels."
+    ),
 ]
 
 
 def label_options(
     config: Path | None, keys: list[str] | None, units: list[str] | None
 ) -> DataConfig | None:
-    """Return what the options say about labels, None if nothing; `UserError` for wrong ones.
+    """Return the keys and units of labels from the options; None if there are none.
 
-    Options replace fields of the configuration.
+    Options override the configuration.
+
+    Raises
+    ------
+    UserError
+        If an option is malformed or names an unknown label or unit.
     """
     if config is None and not keys and not units:
         return None
@@ -73,8 +88,8 @@ def inputs_of_energy(config: Path | None) -> list[str] | None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Let errors that name a field of the configuration name the option that does the same."""
+def suggesting_options() -> Iterator[None]:
+    """In the advice of errors, replace fields of the configuration by the equivalent options."""
     try:
         yield
     except UserError as error:
@@ -86,18 +101,18 @@ def told() -> Iterator[None]:
         raise UserError(error.what, error.where, fix) from error
 
 
-def _pairs(given: list[str], option: str, known: Collection[str]) -> dict[str, str]:
+def _pairs(arguments: list[str], option: str, known: Collection[str]) -> dict[str, str]:
     pairs = {}
-    for text in given:
+    for text in arguments:
         name, equals, value = text.partition("=")
         if not (equals and value):
             raise UserError(
-                f"'{text}' lacks a name or a value.", option, f"Write {option} energy=…"
+                f"'{text}' is not of the form name=value.", option, f"Write {option} energy=…"
             )
         if name not in known:
             hint = did_you_mean(name, known)
             raise UserError(
-                f"There is no '{name}' to set.{hint}",
+                f"There is no label '{name}'.{hint}",
                 f"{option} {text}",
                 f"Use one of {', '.join(known)}.",
             )

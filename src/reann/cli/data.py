@@ -1,4 +1,4 @@
-"""Verbs for data and files: check, convert, info."""
+"""Commands for data and files: check, convert, info."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reann.cli.arguments import (
     Units,
     inputs_of_energy,
     label_options,
-    told,
+    suggesting_options,
 )
 
 
@@ -23,7 +23,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="[FILES]",
-            help="Files or globs that ASE can read; by default those of --config.",
+            help="Files or globs, in any format ASE reads; by default those of --config.",
         ),
     ] = None,
     json_path: JsonFile = None,
@@ -34,19 +34,19 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     cutoff: Annotated[
         float,
-        typer.Option(min=0, max=100, help="Å; atoms without a neighbor within it are reported."),
+        typer.Option(min=0, max=100, help="Report atoms without neighbors within this radius (Å)."),
     ] = 5.0,
     fit: Annotated[
         bool,
         typer.Option(
             "--fit",
-            help="Find single structures with wrong labels by a quick fit; up to 3 times slower.",
+            help="Also fit a quick model to find single wrong labels; up to 3 times slower.",
         ),
     ] = False,
 ) -> None:
-    """Look for what is wrong with data: labels, units, duplicates, outliers.
+    """Check data for mistakes: labels, units, duplicates, outliers.
 
-    The files of the sources of a configuration are read with keys and units of their source.
+    With --config, the files of each source are read with the keys and units of that source.
 
     Example: reann check train.xyz valid.xyz
     """
@@ -57,8 +57,8 @@ def check(
     labels = label_options(config, key, unit)
     names = files or (labels.all_files() if config is not None and labels is not None else [])
     if not names:
-        raise typer.BadParameter("Name files, or a configuration with --config.")
-    with told():
+        raise typer.BadParameter("Give files, or a configuration with --config.")
+    with suggesting_options():
         code = check_command(
             names,
             json_path,
@@ -76,8 +76,8 @@ def convert(
         Path,
         typer.Argument(
             metavar="SRC",
-            help="REANN.pth with para/, an exported REANN_PES_DOUBLE.pt, a configuration, or a"
-            " folder.",
+            help="REANN.pth (next to para/), an exported REANN_PES_DOUBLE.pt, a file"
+            " configuration, or a folder with these.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File to write.")],
@@ -85,8 +85,7 @@ def convert(
         str | None,
         typer.Option(
             "--unit",
-            help="Of labels that are dipoles (e*Ang, Debye, e*Bohr) or polarizabilities (Ang^3,"
-            " Bohr^3).",
+            help="Unit of dipoles (e*Ang, Debye, e*Bohr) or polarizabilities (Ang^3, Bohr^3).",
         ),
     ] = None,
     dipole_definition: Annotated[
@@ -94,14 +93,15 @@ def convert(
         typer.Option(
             "--dipole-definition",
             metavar="center|neighbors",
-            help="Of a model of dipoles: REANN before 18 April 2022, or after.",
+            help="For a model of dipoles: center for REANN before 18 April 2022, else neighbors.",
         ),
     ] = None,
 ) -> None:
     """Convert data and models of the original REANN package.
 
-    A model is REANN.pth with its folder para/, or an exported model such as REANN_PES_DOUBLE.pt
-    or PES.pt alone; it becomes .reann. Data are a file configuration; it becomes .xyz.
+    A model is either REANN.pth with its folder para/ or an exported file such as
+    REANN_PES_DOUBLE.pt or PES.pt; it is converted to .reann. Data in a file named configuration
+    are converted to .xyz.
 
     Example: reann convert REANN.pth -o water.reann
     """
@@ -115,15 +115,15 @@ def info(
         Path | None, typer.Argument(metavar="MODEL|RUN", help="A .reann file or a run folder.")
     ] = None,
     system: Annotated[
-        bool, typer.Option("--system", help="Versions, processors and threads instead.")
+        bool, typer.Option("--system", help="Show versions, processors, threads and backends.")
     ] = False,
 ) -> None:
-    """Show what a potential or a run is made of.
+    """Describe a potential, a run or this computer.
 
     Example: reann info water.reann
     """
     if path is None and not system:
-        raise typer.BadParameter("Name a .reann file or a run folder, or ask for --system.")
+        raise typer.BadParameter("Give a .reann file or a run folder, or --system.")
     from reann.cli.info import info, system_info
 
     if system:

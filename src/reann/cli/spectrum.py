@@ -1,4 +1,4 @@
-"""The verb `spectrum`."""
+"""The command `spectrum`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reann.cli.use import ComputedBy, Device, ModelFile
 
 
 class Correction(str, Enum):
-    """Quantum corrections of the spectrum of a trajectory."""
+    """Quantum corrections for spectra of trajectories."""
 
     harmonic = "harmonic"
     none = "none"
@@ -21,48 +21,54 @@ class Correction(str, Enum):
 
 Structures = Annotated[
     str,
-    typer.Argument(metavar="START|TRAJECTORY", help="One structure, or those of a trajectory."),
+    typer.Argument(metavar="START|TRAJECTORY", help="A structure or a trajectory."),
 ]
 Width = Annotated[
     float | None,
     typer.Option(
         min=0.1,
-        help="cm^-1, of a line at half of its height; by default 10, of a trajectory 20.",
+        help="Full width of a line at half maximum, cm^-1; by default 10, for trajectories 20.",
     ),
 ]
 CurveFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write the curves, as .csv."),
+    typer.Option("--output", "-o", metavar="FILE", help="Write the spectra as .csv."),
 ]
 FigureFile = Annotated[
-    Path | None, typer.Option("--figure", metavar="FILE", help="Draw the curves, as .svg.")
+    Path | None, typer.Option("--figure", metavar="FILE", help="Draw the spectra as .svg.")
 ]
 Harmonic = Annotated[
-    bool, typer.Option("--harmonic", help="Of the last structure, where there are several.")
+    bool,
+    typer.Option("--harmonic", help="Normal modes of the last structure, even of a trajectory."),
 ]
-NoRelax = Annotated[bool, typer.Option("--no-relax", help="Take the structure as it is.")]
+NoRelax = Annotated[bool, typer.Option("--no-relax", help="Do not relax the structure.")]
 Fmax = Annotated[
     float | None,
     typer.Option(min=0, help="Largest force after the relaxation, eV/Å; by default 1e-4."),
 ]
 Displacement = Annotated[
     float | None,
-    typer.Option(min=0, help="Å, of the finite differences; by default 0.002."),
+    typer.Option(min=0, help="Step of the finite differences, Å; by default 0.002."),
 ]
 Timestep = Annotated[
     float | None,
-    typer.Option(min=1e-6, help="fs between structures, where the trajectory does not record it."),
+    typer.Option(
+        min=1e-6, help="Time between structures, fs, if the trajectory does not record it."
+    ),
 ]
 Temperature = Annotated[
-    float | None, typer.Option(min=0, help="K; by default that of the velocities.")
+    float | None,
+    typer.Option(min=0, help="Temperature, K; by default that of the velocities."),
 ]
 Blocks = Annotated[
     int | None,
-    typer.Option(min=2, help="Parts of a trajectory that give the errors; by default 5."),
+    typer.Option(
+        min=2, help="Number of parts of a trajectory, for statistical errors; by default 5."
+    ),
 ]
 QuantumCorrection = Annotated[
     Correction | None,
-    typer.Option(help="For quantum effects, of a trajectory; by default harmonic."),
+    typer.Option(help="Quantum correction for trajectories; by default harmonic."),
 ]
 
 
@@ -87,7 +93,8 @@ def spectrum(
 ) -> None:
     """Compute infrared and Raman spectra with a model of dipoles and polarizabilities.
 
-    Of one structure: relaxed, then by normal modes. Of a trajectory: by the fluctuations along it.
+    A single structure is relaxed, and its spectra are computed from its normal modes. The spectra
+    of a trajectory are computed from the fluctuations along it.
 
     Example: reann spectrum model.reann start.xyz --figure spectrum.svg
     """

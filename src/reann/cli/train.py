@@ -1,4 +1,4 @@
-"""Verbs that train: demo, new, train, resume, learn."""
+"""Commands for training: demo, new, train, resume, learn."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from reann.terminal import say
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("reann-demo"),
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path("reann-demo"),
 ) -> None:
-    """Train a small potential on bundled data and use it, in three minutes.
+    """Train a small potential on bundled data and use it; takes three minutes.
 
     Example: reann demo
     """
@@ -24,17 +24,18 @@ def demo(
 
 
 def new(
-    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The file to write.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="File to write.")],
     from_files: Annotated[
         list[str],
         typer.Option(
             "--from",
             metavar="DATA",
-            help="File or glob of structures; repeated: sources with keys and units of their own.",
+            help="File or glob of structures; if repeated, sources with separate keys and units.",
         ),
     ],
     host: Annotated[
-        str, typer.Option("--host", metavar="HOST", help="What the recursion upgrades.")
+        str,
+        typer.Option("--host", metavar="HOST", help="Descriptor that the recursion is applied to."),
     ] = "density",
 ) -> None:
     """Write a commented configuration for your data.
@@ -47,19 +48,20 @@ def new(
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration, a YAML file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Fields that replace those of the file."),
+        typer.Argument(metavar="KEY=VALUE", help="Fields that override the file."),
     ] = None,
     from_model: Annotated[
-        Path | None, typer.Option("--from", metavar="MODEL", help="Start from its weights.")
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="Start from the weights of this potential."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")
+        bool, typer.Option("--overwrite", help="Overwrite the run in the folder, if there is one.")
     ] = False,
 ) -> None:
-    """Train a potential; Ctrl-C saves and says how to go on.
+    """Train a potential; Ctrl-C saves a checkpoint from which the run can be resumed.
 
     Example: reann train water.yaml training.time=10min model.cutoff=5
     """
@@ -72,13 +74,13 @@ def train(
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="More epochs for a finished run, and the like."),
+        typer.Argument(metavar="KEY=VALUE", help="Changed fields, such as more epochs."),
     ] = None,
 ) -> None:
-    """Continue a run exactly where it stopped or was killed, or a finished run for longer.
+    """Continue an interrupted run exactly where it stopped, or extend a finished run.
 
     Example: reann resume runs/water training.epochs=600
     """

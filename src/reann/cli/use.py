@@ -1,4 +1,4 @@
-"""Verbs that use a potential: evaluate, md, relax."""
+"""Commands that use a potential: evaluate, md, relax."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from reann.cli.arguments import ConfigFile, DataFiles, JsonFile, Keys, Units, label_options, told
+from reann.cli.arguments import (
+    ConfigFile,
+    DataFiles,
+    JsonFile,
+    Keys,
+    Units,
+    label_options,
+    suggesting_options,
+)
 from reann.cli.group import complain
 from reann.errors import UserError
 from reann.model_file import model_file
@@ -24,14 +32,14 @@ class Ensemble(str, Enum):
 
 
 class Optimizer(str, Enum):
-    """How `reann relax` searches."""
+    """Optimizers of `reann relax`."""
 
     lbfgs = "lbfgs"
     fire = "fire"
 
 
 def of_run(path: Path) -> Path:
-    """Return the potential of a run where the path is the run's folder."""
+    """Return the potential in a run folder; other paths are returned unchanged."""
     return model_file(path)
 
 
@@ -40,52 +48,55 @@ ModelFile = Annotated[
     typer.Argument(metavar="MODEL", callback=of_run, help="A .reann file or a run folder."),
 ]
 StartFile = Annotated[
-    str, typer.Argument(metavar="START", help="Structure to start from; the last of a file.")
+    str, typer.Argument(metavar="START", help="Start structure; the last frame of a file.")
 ]
 
 ComputedBy = Annotated[
     str,
     typer.Option(
-        help="native, triton, torch, or one that a package has added; auto: native on CPUs, triton "
-        "on GPUs, where they are installed, else torch."
+        help="Backend: native, triton, torch, or one of an installed package; auto: native on CPUs "
+        "and triton on GPUs if available, else torch."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")]
 
 # Options of md.
 Duration = Annotated[
-    str, typer.Option(help="Such as 10ps or 500fs; with --continue that of all runs together.")
+    str,
+    typer.Option(help="Simulated time, e.g. 10ps or 500fs; with --continue of all runs together."),
 ]
 Timestep = Annotated[
-    float | None, typer.Option(min=1e-6, help="fs; by default 0.5 with hydrogen, else 1.")
+    float | None,
+    typer.Option(min=1e-6, help="Time step, fs; by default 0.5 with hydrogen, else 1."),
 ]
 Trajectory = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Trajectory to write.")
 ]
-Interval = Annotated[
-    int | None, typer.Option(min=1, help="Steps between structures that are written.")
+Interval = Annotated[int | None, typer.Option(min=1, help="Steps between written structures.")]
+RelaxFirst = Annotated[
+    bool, typer.Option("--relax-first", help="Relax the positions before the dynamics.")
 ]
-RelaxFirst = Annotated[bool, typer.Option("--relax-first", help="Relax the positions before.")]
 NewVelocities = Annotated[
-    bool, typer.Option("--new-velocities", help="Draw them, also if START has velocities.")
+    bool, typer.Option("--new-velocities", help="Draw velocities even if START has some.")
 ]
 Continued = Annotated[
     bool, typer.Option("--continue", help="Continue the run that wrote the trajectory -o.")
 ]
 MostExtrapolating = Annotated[
-    float, typer.Option(min=0, max=1, help="Stop when more of the atoms extrapolate.")
+    float,
+    typer.Option(min=0, max=1, help="Stop if a larger fraction of the atoms extrapolates."),
 ]
 LargestSpread = Annotated[
     float | None,
     typer.Option(
-        help="eV/Å; stop when a force is more uncertain: of an ensemble, or a calibrated potential."
+        help="Stop if the uncertainty of a force is larger, eV/Å (ensembles and calibrated potentials)."
     ),
 ]
 WrittenOutputs = Annotated[
     list[str] | None,
     typer.Option(
         metavar="OUTPUT",
-        help="Output of the model that the trajectory has, too, such as dipole; may be repeated.",
+        help="Output of the model to add to the trajectory, e.g. dipole; may be repeated.",
     ),
 ]
 
@@ -101,10 +112,10 @@ def evaluate(
     json_path: JsonFile = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the predictions, as .xyz."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write the predictions as .xyz."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Label that names the group of a structure.")
+        str | None, typer.Option(metavar="KEY", help="Key of the group of a structure.")
     ] = None,
     key: Keys = None,
     unit: Units = None,
@@ -114,8 +125,8 @@ def evaluate(
 ) -> None:
     """Print the errors of a potential on structures with labels.
 
-    Keys and units are those of its training where the files have these keys; else keys are found
-    and units are eV and Å. Options overrule both.
+    If the files have the keys of the training, its keys and units are used; otherwise keys are
+    detected and units are eV and Å. Options override both.
 
     Example: reann evaluate runs/water/model.reann test.xyz --json errors.json
     """
@@ -124,7 +135,7 @@ def evaluate(
 
     check_outputs({"--output": output, "--json": json_path}, [config])
     labels = label_options(config, key, unit)
-    with told():
+    with suggesting_options():
         evaluate_files(
             model,
             files,
@@ -143,19 +154,20 @@ def md(
     model: ModelFile,
     start: StartFile,
     *,
-    temperature: Annotated[float, typer.Option(min=0, help="K.")],
+    temperature: Annotated[float, typer.Option(min=0, help="Temperature, K.")],
     time: Duration,
-    ensemble: Annotated[Ensemble, typer.Option(help="Kind of dynamics.")] = Ensemble.langevin,
+    ensemble: Annotated[Ensemble, typer.Option(help="Ensemble.")] = Ensemble.langevin,
     timestep: Timestep = None,
     pressure: Annotated[
-        float | None, typer.Option(help="bar, for npt alone; by default 1.")
+        float | None, typer.Option(help="Pressure for npt, bar; by default 1.")
     ] = None,
     friction: Annotated[
-        float | None, typer.Option(min=0, help="1/fs, for langevin and npt; by default 0.01.")
+        float | None,
+        typer.Option(min=0, help="Friction for langevin and npt, 1/fs; by default 0.01."),
     ] = None,
     output: Trajectory = None,
     interval: Interval = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the velocities and the thermostat.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of velocities and thermostat.")] = 1,
     relax_first: RelaxFirst = False,
     new_velocities: NewVelocities = False,
     append: Continued = False,
@@ -168,7 +180,7 @@ def md(
 ) -> None:
     """Run short molecular dynamics with a live table.
 
-    Velocities are those of START, or drawn where it has none.
+    Velocities are taken from START, or drawn at random if it has none.
 
     Example: reann md model.reann start.xyz --temperature 300 --time 10ps
     """
@@ -201,7 +213,7 @@ def md(
         )
     except KeyboardInterrupt:
         if output is not None and output.exists():
-            complain("Stopped. Go on with the same command and --continue.")
+            complain("Stopped. To continue, add --continue to the same command.")
             raise typer.Exit(130) from None
         raise
 
@@ -210,19 +222,21 @@ def relax(
     model: ModelFile,
     start: StartFile,
     *,
-    fmax: Annotated[float, typer.Option(min=0, help="Largest force at the end, eV/Å.")] = 0.01,
-    cell: Annotated[bool, typer.Option("--cell", help="Relax the cell, too.")] = False,
+    fmax: Annotated[
+        float, typer.Option(min=0, help="Converged if no force is larger, eV/Å.")
+    ] = 0.01,
+    cell: Annotated[bool, typer.Option("--cell", help="Also relax the cell.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write.")
     ] = None,
-    max_steps: Annotated[int, typer.Option(min=1, help="Give up after so many steps.")] = 1000,
+    max_steps: Annotated[int, typer.Option(min=1, help="Maximum number of steps.")] = 1000,
     optimizer: Annotated[
-        Optimizer, typer.Option(help="fire is slower and more robust.")
+        Optimizer, typer.Option(help="fire is slower but more robust.")
     ] = Optimizer.lbfgs,
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
-    """Relax the positions of a structure, and its cell if asked; exit code 1 if it did not end.
+    """Relax the positions of a structure, with --cell also the cell; exit code 1 if not converged.
 
     Example: reann relax model.reann start.xyz --cell -o relaxed.xyz
     """
@@ -240,13 +254,13 @@ def relax(
         device=device,
     )
     if output is None:
-        say("The structure was not written: name a file with -o relaxed.xyz.")
+        say("The structure was not written: give a file with -o relaxed.xyz.")
     if not done.converged:
         raise typer.Exit(1)
 
 
 def femtoseconds(text: str) -> float:
-    """Return a time such as ``10ps`` in fs; `UserError` for a time without a known unit."""
+    """Return a time such as ``10ps`` in fs; raise `UserError` without a known unit."""
     units = {"fs": 1.0, "ps": 1e3, "ns": 1e6}
     number, unit = text.strip()[:-2], text.strip()[-2:]
     try:

@@ -1,7 +1,7 @@
-"""The whole configuration: four sections, each field documented where it is declared.
+"""The configuration of a training: four sections, each field documented where it is declared.
 
-A complete file names only the training data. The docstring under a field is its documentation:
-the reference page of the docs is generated from here.
+Only the training data are required. The docstring below a field is its documentation; the
+reference page is generated from these docstrings.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 
 
 class Config(Section):
-    """Everything a training needs."""
+    """Complete settings of a training."""
 
     data: DataConfig
     """Structures and labels."""
@@ -57,47 +57,48 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     """The optimization."""
     run: RunConfig = RunConfig()
-    """The run."""
+    """Folder, device and seeds of the run."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_what_the_model_has(cls, values: Any) -> Any:
-        """Let labels of outputs that are not sought in files have their own names as keys.
+        """Set the keys of labels that depend on the model.
 
-        Inputs of the model are sought. Labels of the energy are not read for a model without it.
+        An output without automatic key detection is read under its own name. Keys of the model's
+        inputs are detected. Without an energy head, the energy and its derivatives are not read.
         """
         if not isinstance(values, Mapping):
             return values
         model, data = values.get("model"), values.get("data")
         outputs = _entry(model, "outputs") or []
-        own: dict[str, str | None]
-        own = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
+        keys: dict[str, str | None]
+        keys = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
         if _entry(model, "heads") == []:
-            own |= dict.fromkeys(names_of_energy())
+            keys |= dict.fromkeys(names_of_energy())
         responses = RESPONSES if _entry(model, "field") else ()
         of_energy = list(_entry(model, "inputs") or [])
         of_energy += ["charge"] if _entry(model, "long_range") is not None else []
-        own |= dict.fromkeys([*of_energy, *needed_inputs([*outputs, *responses])], SOUGHT)
-        if not own:
+        keys |= dict.fromkeys([*of_energy, *needed_inputs([*outputs, *responses])], SOUGHT)
+        if not keys:
             return values
         if isinstance(data, DataConfig):
-            added = {n: key for n, key in own.items() if n not in data.keys.model_fields_set}
+            added = {n: key for n, key in keys.items() if n not in data.keys.model_fields_set}
             data = data.model_copy(update={"keys": data.keys.model_copy(update=added)})
         elif isinstance(data, Mapping) and isinstance(data.get("keys"), Mapping | None):
-            data = {**data, "keys": {**own, **(data.get("keys") or {})}}
+            data = {**data, "keys": {**keys, **(data.get("keys") or {})}}
         return {**values, "data": data}
 
     @model_validator(mode="after")
     def _has_the_energy_that_it_names(self) -> Config:
-        """Refuse what is about the energy beside a model that has none."""
+        """Raise `ValueError` if `data` has settings of the energy and the model has no energy."""
         if self.model.heads:
             return self
-        for about in (self.data, *self.data.every_source()):
+        for about in (self.data, *self.data.all_sources()):
             wrong = [name for name in names_of_energy() if about.keys.of(name) is not None]
             if wrong or about.reference_energies not in (None, "auto"):
                 what = f"keys.{wrong[0]}" if wrong else "reference_energies"
                 raise ValueError(
-                    f"model.heads are [], so that the model has no energy: remove {what} from data,"
+                    f"model.heads is [], so the model has no energy: remove {what} from data,"
                     " or heads from model"
                 )
         return self
@@ -113,14 +114,14 @@ class Config(Section):
                 ", or set model.field" if name == "field" else f", or add {name} to model.inputs"
             )
             raise ValueError(
-                f"data.keys.{name} is '{keys[name]}', and nothing that the model gives depends on"
+                f"data.keys.{name} is '{keys[name]}', but no output of the model depends on"
                 f" the {named(name).about}: remove it{outputs}"
             )
         return self
 
 
 def names_of_energy() -> list[str]:
-    """Return the names under which the energy and its derivatives are read from files."""
+    """Return the names of the labels that are the energy or one of its derivatives."""
     return [name for name, label in readable().items() if named(label).from_energy]
 
 

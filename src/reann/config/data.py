@@ -11,63 +11,69 @@ from reann.config.section import Fraction, NonNegative, OfLabels, Section
 
 
 class Units(Section):
-    """Units of the files; unset: as the files state, else eV and Å. Inside, all is eV, Å and e."""
+    """Units of the files; by default those stated in the files, else eV and Å.
+
+    Everything is converted to eV, Å and e.
+    """
 
     energy: str = "eV"
     """eV, meV, Hartree, Rydberg, kcal/mol, kJ/mol or cm^-1."""
     length: str = "Ang"
-    """Ang, Bohr or nm; positions, cells and labels derived from them."""
+    """Ang, Bohr or nm; also the default for units derived from a length."""
     forces: str | None = None
-    """Such as eV/Ang; by default energy per length."""
+    """For example eV/Ang; by default energy per length."""
     stress: str | None = None
     """eV/Ang^3, GPa, kbar or bar; by default energy per length cubed."""
     dipole: str | None = None
     """e*Ang, Debye or e*Bohr; by default e times length."""
     transition_dipole: str | None = None
-    """As `dipole`."""
+    """Same choices as `dipole`."""
     polarizability: str | None = None
     """Ang^3, Bohr^3 or e*Ang^2/V; by default length cubed."""
 
 
 class Keys(OfLabels):
-    """Names of the labels in the files. Unset: found, or asked about. `null`: not used."""
+    """Names of the labels in the files.
+
+    By default they are detected; ambiguous names are an error. `null`: the label is not used.
+    """
 
     energy: str | None = None
     """Total energy of a structure."""
     forces: str | None = None
     """Forces on the atoms."""
     stress: str | None = None
-    """Stress in ASE's sign: 3x3, 9 numbers, or 6 in Voigt order xx yy zz yz xz xy."""
+    """Stress with ASE's sign convention: 3x3, 9 numbers, or 6 in Voigt order xx yy zz yz xz xy."""
     virial: str | None = None
-    """Virial, -volume * stress; read where there is no stress."""
+    """Virial, -volume * stress; read if there is no stress."""
     weight: str | None = None
-    """Weight of a structure in the loss; 1 where absent. `weight`, `config_weight` are found."""
+    """Weight of a structure in the loss; 1 if absent. `weight` and `config_weight` are detected."""
     group: str | None = None
-    """Name of the group of a structure, for error tables and splits; `config_type` is found."""
+    """Group of a structure, for error tables and splits; `config_type` is detected."""
     head: str | None = None
-    """Name of the head of the model that the labels of a structure belong to (`model.heads`); the
-    first one where absent. Never found without being named here."""
+    """Head of the model that the labels of a structure belong to (`model.heads`); the first head if
+    absent. Never detected: name the key here."""
     charge: str | None = None
-    """Total charge of a structure in e, 0 where absent. Found where the model asks for it."""
+    """Total charge of a structure in e, 0 if absent. Detected if the model needs it."""
     spin: str | None = None
-    """Spin multiplicity 2S + 1, 1 where absent. Found where the model asks for it."""
+    """Spin multiplicity 2S + 1, 1 if absent. Detected if the model needs it."""
     field: str | None = None
-    """External electric field in V/Å, three numbers, 0 where absent. Found where the model asks for
+    """External electric field in V/Å, three numbers, 0 if absent. Detected if the model needs
     it."""
 
 
 class IndexSplit(Section):
-    """The part given by the positions of its structures in the training files."""
+    """Part of the data selected by the indices of its structures in the training files."""
 
     indices: list[int] | Path
-    """Indices from 0 in reading order, or a text or JSON file of them."""
+    """Indices in reading order, starting at 0, or a text or JSON file with them."""
 
 
 class GroupSplit(Section):
-    """The part made of whole groups."""
+    """Part of the data that consists of whole groups."""
 
     groups: list[str] | Annotated[float, Field(gt=0, lt=1)]
-    """Names of groups, or the fraction of the groups to draw."""
+    """Names of groups, or the fraction of groups to draw at random."""
 
 
 Part = Fraction | str | list[str] | IndexSplit | GroupSplit
@@ -77,27 +83,26 @@ ReferenceEnergies = Literal["auto", "fit", "isolated"] | dict[str, float]
 
 
 class Source(Section):
-    """Files of one origin: one code, one method, one way to name labels."""
+    """Files of one origin: one program, one method, one naming of the labels."""
 
     files: str | list[str]
-    """File, list of files or globs, as `data.train`."""
+    """File, list of files or globs, like `data.train`."""
     keys: Keys = Keys()
-    """Names of the labels in these files; fields that are not set are those of `data.keys`."""
+    """Names of the labels in these files; unset fields are taken from `data.keys`."""
     units: Units = Units()
-    """Units of these files; fields that are not set are those of `data.units`."""
+    """Units of these files; unset fields are taken from `data.units`."""
     head: str | None = None
-    """Name of the head of the model that the labels belong to (`model.heads`). Unset: as
-    `keys.head` says, else the first head."""
+    """Head of the model that the labels belong to (`model.heads`); by default that named by
+    `keys.head`, else the first head."""
     weight: NonNegative = 1.0
-    """Multiplies the weight of each structure in the loss."""
+    """Factor of the weights of these structures in the loss."""
     reference_energies: ReferenceEnergies | None = None
-    """Energies of the elements of the head of these files, as `data.reference_energies`, which
-    holds where this is not set."""
+    """Reference energies for the head of these files; by default `data.reference_energies`."""
 
     @model_validator(mode="after")
     def _names_heads_once(self) -> Source:
         if self.head is not None and self.keys.head is not None:
-            raise ValueError("a source has head and keys.head: remove one of the two")
+            raise ValueError("a source has both head and keys.head: remove one of them")
         return self
 
 
@@ -123,54 +128,54 @@ Accepted = Literal[
     "varying-spin",
     "zero-component",
 ]
-"""Errors of `reann check` that a user can overrule."""
+"""Errors of `reann check` that a user can accept."""
 
 
 class DataConfig(Section):
-    """Where the structures are and what is known about them."""
+    """Files of the structures, and how to read their labels."""
 
     train: str | list[str] | None = None
-    """File, list of files or globs that ASE can read; extended XYZ first, .gz and .xz too."""
+    """File, list of files or globs. Any format that ASE reads, best extended XYZ; may be compressed
+    (.gz, .xz)."""
     valid: Part = 0.1
-    """Fraction, files, `{indices: ...}` or `{groups: ...}`."""
+    """Validation set: fraction of the training files, files, `{indices: ...}` or
+    `{groups: ...}`."""
     test: Part | None = None
-    """As `valid`; evaluated once, after training."""
+    """Test set, given like `valid`; evaluated once, after training."""
     keys: Keys = Keys()
-    """Names of the labels; found automatically when unambiguous."""
+    """Names of the labels; detected if unambiguous."""
     units: Units = Units()
     """Units of the files."""
     sources: list[Source] | None = Field(default=None, min_length=1)
-    """Instead of `train`: files of several origins, each with keys, units, head and weight of its
-    own: `[{files: a.xyz}, {files: b.xyz, units: {energy: Hartree}}]`."""
+    """Instead of `train`: files of several origins, each with its own keys, units, head and
+    weight: `[{files: a.xyz}, {files: b.xyz, units: {energy: Hartree}}]`."""
     missing: Literal["error", "allow"] = "error"
-    """`allow`: structures may lack a label, which is then masked in the loss."""
+    """What to do with structures that lack a label; `allow`: train on their other labels."""
     reference_energies: ReferenceEnergies = "auto"
-    """Energies of the elements in eV: given, of isolated atoms in the data, or a least-squares fit;
-    `auto`: isolated when there is one of each element, else fit."""
+    """Energies of the elements in eV: numbers, `isolated` (atoms in the data) or `fit` (least
+    squares); `auto`: isolated if the data have one atom of each element, else fit."""
     ignore_forces_of: str | None = None
-    """`constrained`, or the name of a boolean per-atom array: forces not trained on. Unset:
-    `force_mask`, where the files have it."""
+    """Atoms whose forces are not trained on: `constrained`, or the name of a boolean per-atom array
+    that is true for them. By default `force_mask`, if the files have it."""
     accept: list[Accepted] = Field(default=[])
-    """Errors of `reann check` that do not stop a training, by name, because they are right for
-    these data: `[constant-energy]`."""
+    """Errors of `reann check` that do not stop the training because these data are correct:
+    `[constant-energy]`."""
     cache: Path | None = None
-    """Folder of the neighbor-list cache; by default `.reann-cache` beside the run folder."""
+    """Folder of the neighbor-list cache; by default `.reann-cache` next to the run folder."""
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> DataConfig:
         if self.train is not None and self.sources is not None:
-            raise ValueError(
-                "train and sources are both given: write all files into sources, or all into train"
-            )
+            raise ValueError("train and sources are both set: list all files in one of them")
         if self.train is None and self.sources is None:
             absent: Any = {"type": "missing", "loc": ("train",), "input": {}}
             raise ValidationError.from_exception_data(type(self).__name__, [absent])
         return self
 
-    def every_source(self) -> list[Source]:
-        """Return the sources of the training files, with the fields of `data` that they lack.
+    def all_sources(self) -> list[Source]:
+        """Return the sources of the training files; unset fields are filled in from `data`.
 
-        The short form `train` is one source.
+        The short form `train` is a single source.
         """
         if self.sources is None:
             return [self.source_of(self.train or [])]
@@ -186,7 +191,7 @@ class DataConfig(Section):
 
     def files(self) -> list[str]:
         """Return the names and globs of the training files, of all sources."""
-        named = (source.files for source in self.every_source())
+        named = (source.files for source in self.all_sources())
         return [name for each in named for name in ([each] if isinstance(each, str) else each)]
 
     def all_files(self) -> list[str]:
@@ -197,11 +202,11 @@ class DataConfig(Section):
 
     def source_of(self, files: str | list[str]) -> Source:
         """Return files as a source that is read with the fields of `data`."""
-        # Such as the files of a validation set; they need no name of a head to be valid.
+        # For example the files of a validation set, which need not name a head.
         return Source.model_construct(files=files, keys=self.keys, units=self.units)
 
     def of(self, source: Source) -> DataConfig:
-        """Return the settings for reading the files of a source of `every_source`."""
+        """Return the settings for reading the files of a source from `all_sources`."""
         update = {"train": source.files, "sources": None}
         return self.model_copy(update={**update, "keys": source.keys, "units": source.units})
 
@@ -209,9 +214,11 @@ class DataConfig(Section):
 SectionType = TypeVar("SectionType", Keys, Units)
 
 
-def _with_defaults(own: SectionType, of_data: SectionType, has_head: bool = False) -> SectionType:
-    """Return a section of a source, whose unset fields are those of `data`."""
-    update = {name: getattr(own, name) for name in own.model_fields_set}
+def _with_defaults(
+    section: SectionType, defaults: SectionType, has_head: bool = False
+) -> SectionType:
+    """Return a section of a source with its unset fields filled in from `data`."""
+    update = {name: getattr(section, name) for name in section.model_fields_set}
     if has_head:
         update["head"] = None  # all labels of the source belong to its head
-    return of_data.model_copy(update=update)
+    return defaults.model_copy(update=update)

@@ -1,7 +1,7 @@
-"""What is wrong with a configuration, said in the words of its fields.
+"""Mistakes in a configuration, described by its field names.
 
-pydantic reports a value that fits none of five alternatives five times, under names of its own.
-Here each mistake is said once: the field, the value, what is allowed.
+pydantic reports a value that matches none of five alternatives five times, under internal names.
+Here each mistake is reported once: the field, the value, the allowed values.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ FOREIGN = {
     "start_lr": "training.learning_rate",
     "max_epochs": "training.epochs",
 }
-"""What other packages call a field."""
+"""Names that other packages use for a field."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong: at which field, what, and what to write instead."""
+    """A mistake: the path of the field, a description, and what to write instead."""
 
     path: FieldPath
     what: str
@@ -58,18 +58,18 @@ def mistakes(
 
     `root` is the section that the whole file was read as.
     """
-    found: dict[FieldPath, Mistake] = {}
+    by_path: dict[FieldPath, Mistake] = {}
     for item in error.errors(include_url=False):
         mistake = _mistake(item, values, root)
         if mistake is not None:
-            found.setdefault(mistake.path, mistake)
-    return list(found.values())
+            by_path.setdefault(mistake.path, mistake)
+    return list(by_path.values())
 
 
 def misplaced_booleans(
     values: Any, kind: Any = Config, path: FieldPath = (), root: type[Section] = Config
 ) -> Iterator[Mistake]:
-    """Yield fields that are true or false and should not be: pydantic reads `true` as 1."""
+    """Yield numbers given as true or false, which pydantic would read as 1 and 0."""
     if isinstance(values, bool) and not {bool, Any} & set(alternatives(kind)):
         yield _wrong_value(path, values, root)
     section = section_of(kind, values)
@@ -85,16 +85,16 @@ def misplaced_booleans(
 
 
 def control_characters(values: Any, path: FieldPath = ()) -> Iterator[Mistake]:
-    """Yield texts and names of fields with characters that no name has, such as a line break."""
+    """Yield values and field names that contain control characters, such as a line break."""
     if isinstance(values, str):
         wrong = [c for c in values if unicodedata.category(c) in ("Cc", "Cs")]
         if wrong:
-            what = f"{'.'.join(path)} has the control character {wrong[0]!a} in {values!a:.60}."
-            yield Mistake(path, what, "Remove it, and rename the file if it is in its name.")
+            what = f"{'.'.join(path)} contains the control character {wrong[0]!a}: {values!a:.60}."
+            yield Mistake(path, what, "Remove it; if it is in a file name, rename the file.")
     elif isinstance(values, Mapping):
         for name, value in values.items():
             for mistake in control_characters(str(name)):
-                what = f"The name of a field{mistake.what}"
+                what = f"A field name{mistake.what}"
                 yield Mistake((*path, repr(name)), what, "Remove it.")
             yield from control_characters(value, (*path, str(name)))
     elif isinstance(values, list):
@@ -104,14 +104,15 @@ def control_characters(values: Any, path: FieldPath = ()) -> Iterator[Mistake]:
 
 
 def unknown_field(path: FieldPath, section: type[Section], root: type[Section] = Config) -> Mistake:
-    """Return the mistake of a name that its section does not have, with a suggestion."""
+    """Return the mistake for an unknown field of a section, with a suggestion."""
     *above, name = path
     place = f"The section '{'.'.join(above)}'" if above else "A configuration"
     nested = name.split(".")
     if len(nested) > 1 and field_at((*above, *nested), root) is not None:
         inside = ": {".join(nested) + ": …" + "}" * (len(nested) - 1)
-        fix = f"Write  {inside}  or give {'.'.join(path)}=… on the command line."
-        return Mistake(path, f"{place} has no field '{name}': dots do not nest in a file.", fix)
+        fix = f"Write  {inside}  or use {'.'.join(path)}=… on the command line."
+        what = f"{place} has no field '{name}': dotted names work on the command line only."
+        return Mistake(path, what, fix)
     elsewhere = FOREIGN.get(name) or next(
         (".".join(o) for o in field_paths(root) if o[-1] == name and o != path), None
     )
@@ -120,14 +121,14 @@ def unknown_field(path: FieldPath, section: type[Section], root: type[Section] =
     else:
         close = did_you_mean(name, section.model_fields)
     fields = ", ".join(section.model_fields)
-    return Mistake(path, f"{place} has no field '{name}'.{close}", f"Its fields are {fields}.")
+    return Mistake(path, f"{place} has no field '{name}'.{close}", f"The fields are {fields}.")
 
 
 # --- one error of pydantic --------------------------------------------------------------------
 
 
 def _mistake(item: Mapping[str, Any], values: Any, root: type[Section]) -> Mistake | None:
-    """Translate one error; None where it speaks of an alternative that was not meant."""
+    """Translate an error of pydantic; None if it is about an alternative that was not meant."""
     path: FieldPath = ()
     kind: Any = root
     value = values
@@ -140,7 +141,7 @@ def _mistake(item: Mapping[str, Any], values: Any, root: type[Section]) -> Mista
         section = section_of(kind, value)
         if section is None or not isinstance(value, Mapping):
             break
-        if len([one for one in alternatives(kind) if one is not type(None)]) > 1:
+        if len([member for member in alternatives(kind) if member is not type(None)]) > 1:
             if rest.pop(0) not in (section.__name__, tag_of(section)):
                 return None
             if not rest:
@@ -159,7 +160,7 @@ def _mistake(item: Mapping[str, Any], values: Any, root: type[Section]) -> Mista
 
 
 def _item(kind: Any, value: Any, number: Any) -> tuple[type[Section], Any] | None:
-    """Return the section at a place of a list of sections with its values; None elsewhere."""
+    """Return the section at an index of a list of sections, and its values; None elsewhere."""
     section = item_section(kind)
     if section is None or not isinstance(value, list) or not isinstance(number, int):
         return None
@@ -170,13 +171,13 @@ def _item(kind: Any, value: Any, number: Any) -> tuple[type[Section], Any] | Non
 
 def _of_validator(path: FieldPath, error: str) -> Mistake:
     text, _, advice = error.partition(": ")
-    fix = f"{advice.capitalize()}." if advice else "Change one of the two."
+    fix = f"{advice.capitalize()}." if advice else "Change one of them."
     return Mistake(path, f"{'.'.join(path)}: {text}.", fix)
 
 
-def _missing(path: FieldPath, section: type[Section], given: Mapping[str, Any]) -> Mistake | None:
-    """Return the mistake of a field that is not given; None where it is given misspelled."""
-    if any(did_you_mean(str(key), [path[-1]]) for key in given if key != path[-1]):
+def _missing(path: FieldPath, section: type[Section], values: Mapping[str, Any]) -> Mistake | None:
+    """Return the mistake for a missing field; None if it is present but misspelled."""
+    if any(did_you_mean(str(key), [path[-1]]) for key in values if key != path[-1]):
         return None
     if path == ("data",):
         path, section = ("data", "train"), sections_in(annotation(Config.model_fields["data"]))[0]
@@ -194,19 +195,26 @@ def _wrong_value(path: FieldPath, value: Any, root: type[Section]) -> Mistake:
         shown = str(value).lower()
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     if field is None:
-        fix = f"Write sections: {', '.join(root.model_fields)}."
+        fix = f"Write the sections {', '.join(root.model_fields)}."
         return Mistake(path, f"The configuration is {shown}.", fix)
     kind = annotation(field)
-    choices = [c for one in alternatives(kind) if get_origin(one) is Literal for c in get_args(one)]
-    choices += [tag for one in sections_in(kind) if (tag := tag_of(one))]
-    given = value.get("name") if isinstance(value, Mapping) else value
+    choices = [
+        c
+        for member in alternatives(kind)
+        if get_origin(member) is Literal
+        for c in get_args(member)
+    ]
+    choices += [tag for member in sections_in(kind) if (tag := tag_of(member))]
+    name = value.get("name") if isinstance(value, Mapping) else value
     if isinstance(value, list):
-        items = [get_args(one)[0] for one in alternatives(kind) if get_origin(one) is list]
-        choices += [c for one in items if get_origin(one) is Literal for c in get_args(one)]
-        given = next((item for item in value if item not in choices), None)
-    close = did_you_mean(given, choices) if isinstance(given, str) else ""
-    if given in choices:  # the name of a section that is chosen by its name, without the section
-        close = f" Did you mean {{name: {given}}}?"
+        items = [get_args(member)[0] for member in alternatives(kind) if get_origin(member) is list]
+        choices += [
+            c for member in items if get_origin(member) is Literal for c in get_args(member)
+        ]
+        name = next((item for item in value if item not in choices), None)
+    close = did_you_mean(name, choices) if isinstance(name, str) else ""
+    if name in choices:  # the name of a section that is chosen by its name, without the section
+        close = f" Did you mean {{name: {name}}}?"
     description = " ".join((field.description or "").split())
     fix = f"Allowed: {allowed(kind)}. {description}".strip()
     return Mistake(path, f"{'.'.join(path)} cannot be {shown}.{close}", fix)

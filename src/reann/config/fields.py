@@ -1,4 +1,4 @@
-"""The fields of a configuration: where they are, what they may hold, said in words."""
+"""The fields of a configuration: their paths, and descriptions of their allowed values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from reann.config import Config, Section
 from reann.errors import did_you_mean
 
 FieldPath = tuple[str, ...]
-"""Names of a field and of the sections around it; the number of a section in a list of them."""
+"""Names of the enclosing sections, then of the field; in a list of sections, the index of one."""
 
 
 def field_at(path: FieldPath, root: type[Section] = Config) -> FieldInfo | None:
-    """Return the field at a path below the root; None for an unknown one and for the root."""
+    """Return the field at a path below the root; None for the root and for an unknown path."""
     sections: list[type[Section]] = [root]
     field = None
     for name in path:
@@ -33,7 +33,7 @@ def field_at(path: FieldPath, root: type[Section] = Config) -> FieldInfo | None:
 
 
 def field_paths(section: type[Section], above: FieldPath = ()) -> Iterator[FieldPath]:
-    """Yield the dotted paths of all fields below a section, outer ones first."""
+    """Yield the paths of all fields below a section, outer fields first."""
     inner: list[tuple[type[Section], FieldPath]] = []
     for name, field in section.model_fields.items():
         yield (*above, name)
@@ -43,39 +43,41 @@ def field_paths(section: type[Section], above: FieldPath = ()) -> Iterator[Field
 
 
 def annotation(field: FieldInfo) -> Any:
-    """Return the type of a field with the bounds that pydantic keeps apart from it."""
+    """Return the type of a field including its bounds, which pydantic stores separately."""
     return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
 
 
 def alternatives(kind: Any) -> list[Any]:
-    """Return the members of a union, nested ones too; any other type alone."""
+    """Return the members of a union, also of nested ones; for any other type, the type itself."""
     if get_origin(kind) is Annotated and get_origin(get_args(kind)[0]) in (Union, types.UnionType):
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, types.UnionType):
-        return [one for member in get_args(kind) for one in alternatives(member)]
+        return [inner for member in get_args(kind) for inner in alternatives(member)]
     return [kind]
 
 
 def sections_in(kind: Any) -> list[type[Section]]:
     """Return the sections that a field may hold."""
-    every = alternatives(kind)
-    return [one for one in every if isinstance(one, type) and issubclass(one, Section)]
+    members = alternatives(kind)
+    return [
+        member for member in members if isinstance(member, type) and issubclass(member, Section)
+    ]
 
 
 def item_section(kind: Any) -> type[Section] | None:
-    """Return the section of which a field holds a list, such as the sources of data."""
-    items = [get_args(one)[0] for one in alternatives(kind) if get_origin(one) is list]
+    """Return the section type of the items of a list, such as the sources of `data`."""
+    items = [get_args(member)[0] for member in alternatives(kind) if get_origin(member) is list]
     return next((x for x in items if isinstance(x, type) and issubclass(x, Section)), None)
 
 
 def section_of(kind: Any, value: Any) -> type[Section] | None:
-    """Return the section that a mapping is meant as: by its `name`, else by its other fields."""
+    """Return the section that a mapping stands for: by its `name`, else by its other fields."""
     sections = sections_in(kind)
     if len(sections) <= 1 or not isinstance(value, Mapping):
         return sections[0] if len(sections) == 1 else None
     if "name" in value:
-        return next((one for one in sections if tag_of(one) == value["name"]), None)
-    if all(tag_of(one) for one in sections):
+        return next((section for section in sections if tag_of(section) == value["name"]), None)
+    if all(tag_of(section) for section in sections):
         return None
     for fits in (
         lambda fields: any(key in fields for key in value),
@@ -89,11 +91,11 @@ def section_of(kind: Any, value: Any) -> type[Section] | None:
 
 def allowed(kind: Any) -> str:
     """Describe the values that a type allows, such as `a whole number of at least 1`."""
-    *most, last = dict.fromkeys(_allowed_one(one) for one in alternatives(kind))
+    *most, last = dict.fromkeys(_allowed_by_member(member) for member in alternatives(kind))
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _allowed_one(kind: Any) -> str:
+def _allowed_by_member(kind: Any) -> str:
     bounds = ""
     if get_origin(kind) is Annotated:
         kind, *metadata = get_args(kind)
@@ -118,19 +120,21 @@ def _plural(text: str) -> str:
 
 
 def _bounds(metadata: Iterable[Any]) -> str:
-    """Say the bounds of a number; those of a nested type are inside a `FieldInfo`."""
-    flat = [m for one in metadata for m in (one.metadata if isinstance(one, FieldInfo) else [one])]
-    words = {"gt": "above", "ge": "of at least", "lt": "below", "le": "at most"}
-    found = [
-        f"{word} {getattr(one, name)}"
-        for one in flat
-        for name, word in words.items()
-        if getattr(one, name, None) is not None
+    """Describe the bounds of a number; those of a nested type are inside a `FieldInfo`."""
+    flat = [
+        m for item in metadata for m in (item.metadata if isinstance(item, FieldInfo) else [item])
     ]
-    return " " + " and ".join(found) if found else ""
+    words = {"gt": "above", "ge": "of at least", "lt": "below", "le": "at most"}
+    parts = [
+        f"{word} {getattr(item, name)}"
+        for item in flat
+        for name, word in words.items()
+        if getattr(item, name, None) is not None
+    ]
+    return " " + " and ".join(parts) if parts else ""
 
 
 def tag_of(section: type[Section]) -> str | None:
-    """Return the `name` by which a section is chosen among others."""
+    """Return the `name` that selects a section among alternatives."""
     field = section.model_fields.get("name")
     return next(iter(get_args(field.annotation)), None) if field is not None else None

@@ -1,9 +1,8 @@
-"""Configuration files: YAML with line numbers, dotted overrides, every mistake named at once.
+"""Configuration files: YAML with line numbers, dotted overrides, all mistakes reported together.
 
-Relative data paths are looked up in the current working folder, then in the folder of the
-configuration file; what exists becomes an absolute path, so that a run can be resumed from
-anywhere. The folder of the run is relative to the current working folder and defaults to
-`runs/` and the name of the file.
+Relative data paths are looked up in the current folder, then in the folder of the configuration
+file; paths that exist become absolute, so that a run can be resumed from anywhere. The folder of
+the run is relative to the current folder and defaults to `runs/` and the name of the file.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from reann.input_files import located
 LARGEST_FILE = 1 << 24
 """Bytes."""
 DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5", ".hdf5"}
-"""Endings by which a file of structures is told from a configuration."""
+"""Suffixes of files of structures, which are not configurations."""
 Root = TypeVar("Root", bound=Section)
 
 
@@ -39,18 +38,18 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     path
         YAML file.
     overrides
-        Such as ``training.epochs=20``; the value is read as YAML and replaces that of the file.
+        For example ``training.epochs=20``; the value is read as YAML and overrides the file.
 
     Returns
     -------
     Config
-        With the data paths that exist made absolute and the folder of the run filled in.
+        Data paths that exist are absolute; the folder of the run is filled in.
 
     Raises
     ------
     UserError
-        If the file cannot be read or is no YAML, and for all unknown fields and wrong values
-        together, with their lines.
+        If the file cannot be read or is not YAML; for unknown fields and wrong values, all in one
+        error, with their lines.
     """
     path = Path(path)
     config = anchored(read_settings(path, Config, overrides), path.parent)
@@ -69,26 +68,26 @@ def read_settings(path: Path, root: type[Root], overrides: Sequence[str] = ()) -
         As of `load_config`.
     """
     values, lines = _parse(_read(path), path, root)
-    given = apply(values, overrides)
-    found = list(control_characters(values))
-    if found:
-        raise _report(found, path, lines, given)
-    found = list(misplaced_booleans(values, root, root=root))
+    overridden = apply(values, overrides)
+    errors = list(control_characters(values))
+    if errors:
+        raise _report(errors, path, lines, overridden)
+    errors = list(misplaced_booleans(values, root, root=root))
     try:
         settings = root.model_validate(values)
     except ValidationError as error:
-        found += mistakes(error, values, root)
+        errors += mistakes(error, values, root)
     else:
-        if not found:
+        if not errors:
             return settings
-    raise _report(found, path, lines, given)
+    raise _report(errors, path, lines, overridden)
 
 
 def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -> None:
-    """Write all fields, defaults too, below a comment with the versions of the programs.
+    """Write all fields, including defaults, below a comment with the versions of the programs.
 
-    `load_config` reads an equal configuration back, as long as its data paths are absolute
-    (see `anchored`). `UserError` if the file cannot be written.
+    `load_config` reads back an equal configuration if its data paths are absolute (see
+    `anchored`). Raises `UserError` if the file cannot be written.
     """
     header = "".join(f"# {name} {version}\n" for name, version in versions.items())
     body = yaml.dump(
@@ -100,35 +99,35 @@ def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -
 
 
 def values_of(config: Config) -> dict[str, Any]:
-    """Return all fields, defaults too, as the plain values from which an equal `Config` is made."""
+    """Return all fields, including defaults, as plain values that give an equal `Config`."""
     values = config.model_dump(mode="json")
-    # Absent keys are found, null keys are not used; absent units are those that the files state.
+    # An absent key is detected, a null key is not used; an absent unit is read from the files.
     sections = [config.data, *(config.data.sources or [])]
-    every = [values["data"], *(values["data"]["sources"] or [])]
-    for section, fields in zip(sections, every, strict=True):
+    dumped = [values["data"], *(values["data"]["sources"] or [])]
+    for section, fields in zip(sections, dumped, strict=True):
         for name in ("keys", "units"):
-            given = getattr(section, name).model_fields_set
-            fields[name] = {k: v for k, v in fields[name].items() if k in given}
+            is_set = getattr(section, name).model_fields_set
+            fields[name] = {k: v for k, v in fields[name].items() if k in is_set}
     return values
 
 
 def anchored(config: Config, folder: str | Path = ".") -> Config:
-    """Make the data paths that exist absolute: from the working folder, else from `folder`.
+    """Make data paths that exist absolute: relative to the current folder, else to `folder`.
 
-    A leading `~` is the home folder in all paths.
+    A leading `~` stands for the home folder in all paths.
     """
 
     def place(name: str) -> str:
         for base in (Path.cwd(), Path(folder).absolute()):
-            if found := located(name, base):
-                return found
+            if resolved := located(name, base):
+                return resolved
         return name
 
     def part(value: Any) -> Any:
         if isinstance(value, str):
             return place(value)
         if isinstance(value, list):
-            return [part(one) for one in value]
+            return [part(item) for item in value]
         if isinstance(value, IndexSplit) and isinstance(value.indices, Path):
             return IndexSplit(indices=Path(place(str(value.indices))))
         if isinstance(value, Source):
@@ -143,7 +142,7 @@ def anchored(config: Config, folder: str | Path = ".") -> Config:
 
 
 def _with_home(config: Config) -> Config:
-    """Replace `~` in the folders that a run writes to."""
+    """Expand `~` in the folders that a run writes to."""
     data, run = config.data, config.run
     if data.cache is not None:
         data = data.model_copy(update={"cache": home(data.cache)})
@@ -153,7 +152,7 @@ def _with_home(config: Config) -> Config:
 
 
 def home(path: str | Path) -> Path:
-    """Return a path in which `~` is the home folder, as far as there is such a user."""
+    """Expand `~` in a path; for an unknown user it is left as it is."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises for an unknown user
 
 
@@ -162,7 +161,7 @@ def home(path: str | Path) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as stream:  # which may be endless, as /dev/zero
+        with path.open("rb") as stream:  # may be endless, like /dev/zero
             raw = stream.read(LARGEST_FILE + 1)
     except IsADirectoryError:
         fix = f"Name the file; `reann resume {path}` continues a run."
@@ -172,7 +171,7 @@ def _read(path: Path) -> str:
         files = sorted(p.name for p in folder.glob("*.y*ml")) if folder.is_dir() else []
         what = f"There is no configuration file '{path}'.{did_you_mean(path.name, files)}"
         if files:
-            fix = f"{folder.resolve()} has {', '.join(files[:8])}."
+            fix = f"{folder.resolve()} contains {', '.join(files[:8])}."
         else:
             fix = f"`reann new {path} --from train.xyz` writes one for your data."
         raise UserError(what, str(folder.resolve()), fix) from None
@@ -181,9 +180,10 @@ def _read(path: Path) -> str:
         raise UserError(f"The file cannot be read: {reason}.", shortened(str(path))) from error
     if {suffix.lower() for suffix in path.suffixes} & DATA_SUFFIXES:
         fix = f"Write a configuration for it: `reann new config.yaml --from {path}`."
-        raise UserError("This looks like a file of structures.", str(path), fix)
+        what = "This looks like a file of structures, not a configuration."
+        raise UserError(what, str(path), fix)
     if len(raw) > LARGEST_FILE:
-        fix = "Write long lists of indices to a file of their own:  valid: {indices: FILE}"
+        fix = "Move long lists of indices to a separate file:  valid: {indices: FILE}"
         raise UserError(f"The file is larger than {LARGEST_FILE >> 20} MiB.", str(path), fix)
     try:
         return raw.decode("utf-8-sig")
@@ -203,14 +203,14 @@ def _parse(text: str, path: Path, root: type[Section]) -> tuple[dict[str, Any], 
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         fix = "Write `name: value` with a space after the colon; indent with spaces."
         if "\\t" in (error.problem or ""):
-            fix = "Indent with spaces; YAML does not take tabs."
+            fix = "Indent with spaces; YAML does not allow tabs."
         what = f"This is not valid YAML: {error.problem or error.context}."
         raise UserError(what, where, fix) from None
     except yaml.YAMLError as error:
         what = f"This is not valid YAML: {str(error).splitlines()[0]}."
         fix = "A configuration is a plain text file."
         if "alias" in what:
-            fix = "Write the values out instead of aliases, which begin with an asterisk."
+            fix = "Write the values out instead of using aliases (names after an asterisk)."
         raise UserError(what, str(path), fix) from None
     if values is None:
         fix = "A complete configuration is  data: {train: FILE}"
@@ -222,10 +222,10 @@ def _parse(text: str, path: Path, root: type[Section]) -> tuple[dict[str, Any], 
         raise UserError(what, str(path), fix)
     if twice:
         name, first, second = twice[0]
-        what = f"The field '{name}' is there twice, on lines {first} and {second}."
+        what = f"The field '{name}' appears twice, on lines {first} and {second}."
         raise UserError(what, f"{path}, line {second}", "Remove one of them.")
     for name, field in root.model_fields.items():
-        # All fields of a section commented out: the section is empty, not wrong.
+        # If all fields of a section are commented out, the section is empty, which is allowed.
         if name in values and values[name] is None and sections_in(annotation(field)):
             values[name] = {}
     return values, lines
@@ -235,12 +235,15 @@ def _parse(text: str, path: Path, root: type[Section]) -> tuple[dict[str, Any], 
 
 
 def _report(
-    found: list[Mistake], path: Path, lines: Mapping[FieldPath, int], given: Mapping[FieldPath, str]
+    errors: list[Mistake],
+    path: Path,
+    lines: Mapping[FieldPath, int],
+    overridden: Mapping[FieldPath, str],
 ) -> UserError:
     """Return one error that lists all mistakes, in the order of the file."""
 
     def place(mistake: Mistake) -> tuple[int, str]:
-        for known, override in given.items():
+        for known, override in overridden.items():
             if known[: len(mistake.path)] == mistake.path or mistake.path[: len(known)] == known:
                 return 0, f"command line: {override}"
         for depth in range(len(mistake.path), 0, -1):
@@ -248,7 +251,7 @@ def _report(
                 return lines[mistake.path[:depth]], f"line {lines[mistake.path[:depth]]}"
         return 0, "the whole file"
 
-    unique = {mistake.path: mistake for mistake in reversed(found)}
+    unique = {mistake.path: mistake for mistake in reversed(errors)}
     ordered = sorted(unique.values(), key=place)
     if len(ordered) == 1:
         place_of = place(ordered[0])[1]

@@ -1,4 +1,4 @@
-"""The form of the section `model`: what its preset chooses, and which fields fit together."""
+"""The section `model`: applying a preset, and which fields can be combined."""
 
 from __future__ import annotations
 
@@ -11,112 +11,112 @@ from reann.config.presets import OF_OTHER_MESSAGES, OF_THE_DENSITY, PRESETS, cho
 from reann.facts import DEFAULT_HOST, DEFAULT_MESSAGES
 
 IN_EVERY_RECORD = (*OF_THE_DENSITY, "l_max", "n_radial", "n_recursions", "readout", "update")
-"""Fields that potentials and run folders of every version have."""
+"""Fields recorded by potentials and run folders of all versions."""
 
 
-def with_preset(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given fields and the choices of their preset, as far as they have a meaning.
+def with_preset(values: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a section completed by the choices of its preset.
 
     Raises
     ------
     ValueError
-        If a field is given that the host does not have, or that has no meaning with the messages,
-        or if the messages or the host are not those of the preset.
+        If a field has no meaning for the host or the messages, or if the preset does not allow
+        the host or the messages.
     """
-    given = _as_recorded(given)
-    name, host = given.get("preset", implied_preset(given)), given.get("host", DEFAULT_HOST)
+    values = _as_recorded(values)
+    name, host = values.get("preset", implied_preset(values)), values.get("host", DEFAULT_HOST)
     if name not in list(PRESETS):
-        return dict(given)  # a wrong value, which the field reports
+        return dict(values)  # a wrong value, reported by the field
     choices = choices_of(name, host)
-    messages = given.get("messages", choices.get("messages", DEFAULT_MESSAGES))
+    messages = values.get("messages", choices.get("messages", DEFAULT_MESSAGES))
     if host != DEFAULT_HOST:
-        _refuse_other_host(given, fields, name, messages)
-    elif messages == "equivariant" or not given.keys() & {"preset", "messages"}:
-        _refuse_other_fields(given, fields)
+        _refuse_other_host(values, fields, name, messages)
+    elif messages == "equivariant" or not values.keys() & {"preset", "messages"}:
+        _refuse_other_fields(values, fields)
     elif "messages" in choices:
         raise ValueError(
             f"the preset {name} has equivariant messages, not {messages}: "
-            "use `preset: density`, or remove messages"
+            "use `preset: density` or remove messages"
         )
     without = OF_OTHER_MESSAGES if messages == "equivariant" else ()
     chosen = {n: x for n, x in choices.items() if n not in without}
-    return _merged(chosen, {"preset": name, **given})
+    return _merged(chosen, {"preset": name, **values})
 
 
-def implied_preset(given: Mapping[str, Any]) -> str:
-    """Return the preset of a section that names none, by its host, its messages and its fields."""
-    if given.get("host", DEFAULT_HOST) != DEFAULT_HOST:
+def implied_preset(values: Mapping[str, Any]) -> str:
+    """Return the preset of a section without one, judged by its host, messages and fields."""
+    if values.get("host", DEFAULT_HOST) != DEFAULT_HOST:
         return "default"
-    if "messages" in given:
-        return "default" if given["messages"] == "equivariant" else "density"
+    if "messages" in values:
+        return "default" if values["messages"] == "equivariant" else "density"
     of_density = set(OF_OTHER_MESSAGES) - {"host_options"}
-    return "density" if of_density & given.keys() else "default"
+    return "density" if of_density & values.keys() else "default"
 
 
 def _refuse_other_host(
-    given: Mapping[str, Any], fields: Mapping[str, Any], preset: str, messages: str
+    values: Mapping[str, Any], fields: Mapping[str, Any], preset: str, messages: str
 ) -> None:
-    """Raise `ValueError` where another host than the density has fields or messages of that."""
-    host = given["host"]
-    if messages == "equivariant" and "messages" not in given:
+    """Raise `ValueError` if a host other than `density` is combined with its fields or messages."""
+    host = values["host"]
+    if messages == "equivariant" and "messages" not in values:
         raise ValueError(
-            f"the preset {preset} has equivariant messages, which belong to the host density, "
-            f"not to {host}: remove the preset, or the host"
+            f"the preset {preset} has equivariant messages, which need the host density, "
+            f"not {host}: remove the preset or the host"
         )
     if messages == "equivariant":
-        raise ValueError(f"equivariant messages belong to the host density, not to {host}")
-    foreign = [n for n in OF_THE_DENSITY if n in given and given[n] != fields[n].default]
+        raise ValueError(f"equivariant messages need the host density, not {host}")
+    foreign = [n for n in OF_THE_DENSITY if n in values and values[n] != fields[n].default]
     if foreign:
-        raise ValueError(f"{', '.join(foreign)} belongs to the host density, not {host}")
+        raise ValueError(f"the host {host} has no {', '.join(foreign)}, only the host density has")
 
 
-def _refuse_other_fields(given: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
-    """Raise `ValueError` where fields are given that have no meaning with equivariant messages.
+def _refuse_other_fields(values: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Raise `ValueError` if fields are set that have no meaning with equivariant messages.
 
-    Where the messages are not given, they may not be what was meant.
+    If the messages are not set, the fields suggest that others were meant.
     """
-    named = "messages" in given
+    named = "messages" in values
     foreign = [
         n
         for n in OF_OTHER_MESSAGES
-        if n in given and (given[n] != fields[n].default or not (named or n == "host_options"))
+        if n in values and (values[n] != fields[n].default or not (named or n == "host_options"))
     ]
     if not foreign:
         return
-    it = "it" if len(foreign) == 1 else "them"
+    pronoun = "it" if len(foreign) == 1 else "them"
     if named:
-        raise ValueError(f"equivariant messages do not use {', '.join(foreign)}: remove {it}")
-    whose = f"the preset {given['preset']}" if "preset" in given else "a model without a preset"
-    change = "use" if "preset" in given else "add"
+        raise ValueError(f"equivariant messages do not use {', '.join(foreign)}: remove {pronoun}")
+    subject = f"the preset {values['preset']}" if "preset" in values else "a model without a preset"
+    change = "use" if "preset" in values else "add"
     raise ValueError(
-        f"{whose} has equivariant messages, which do not use {', '.join(foreign)}: "
-        f"{change} `preset: density`, or remove {it}"
+        f"{subject} has equivariant messages, which do not use {', '.join(foreign)}: "
+        f"{change} `preset: density`, or remove {pronoun}"
     )
 
 
-def _as_recorded(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a section with the names that its choices have today.
+def _as_recorded(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a section of an earlier version with the current names of the presets.
 
-    A file or a run folder records every field. What it calls `default` or `accurate` is the density
-    where its messages are not equivariant, as they never were in earlier versions.
+    Model files and run folders record all fields. Earlier versions had no equivariant messages:
+    their presets `default` and `accurate` are now called `density`.
     """
-    if any(name not in given for name in IN_EVERY_RECORD):
-        return given
+    if any(name not in values for name in IN_EVERY_RECORD):
+        return values
     of_old = {"messages": DEFAULT_MESSAGES, "preset": "default", "moment_limit": None}
-    recorded = {**of_old, **given}
+    recorded = {**of_old, **values}
     if recorded["messages"] != "equivariant" and recorded["preset"] in ("default", "accurate"):
         of_density = recorded.get("host", DEFAULT_HOST) == DEFAULT_HOST
         recorded["preset"] = "density" if of_density else "default"
     return recorded
 
 
-def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of both; where sections meet, theirs; else what is given."""
-    merged = {**preset, **given}
-    for name in preset.keys() & given.keys():
-        inner, own = preset[name], given[name]
-        if isinstance(own, BaseModel):
-            own = own.model_dump(exclude_unset=True)
-        if isinstance(inner, Mapping) and isinstance(own, Mapping):
-            merged[name] = _merged(inner, own)
+def _merged(preset: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the preset updated by the values; nested sections are merged."""
+    merged = {**preset, **values}
+    for name in preset.keys() & values.keys():
+        inner, value = preset[name], values[name]
+        if isinstance(value, BaseModel):
+            value = value.model_dump(exclude_unset=True)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged(inner, value)
     return merged

@@ -37,8 +37,8 @@ from reann.quantities import RESPONSES, labels, named, needed_inputs, with_needs
 def _is_output(name: str) -> str:
     names = [quantity.name for quantity in labels() if not quantity.from_energy]
     if name not in names:
-        known = f"one of {', '.join(names)}" if names else "none: no installed package adds one"
-        raise ValueError(f"'{name}' is not a quantity that a head gives, which are {known}")
+        choices = f"use {', '.join(names)}" if names else "no installed package adds one"
+        raise ValueError(f"the model has no output '{name}': {choices}")
     return name
 
 
@@ -46,29 +46,31 @@ HeadName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
 class NetworkConfig(Section):
-    """A network per element: linear, residual blocks, activation, linear."""
+    """A network for each element: linear layer, residual blocks, activation, linear layer."""
 
     hidden: list[Width] = Field(default=[64, 64], min_length=1, max_length=100)
-    """Width of the first layer, then of the layers of a block, which returns to the first."""
+    """Width of the first layer, then of the other layers of a block; the last is equal to the
+    first."""
     blocks: Annotated[int, Field(ge=0, le=100)] = 1
-    """How often the block is repeated."""
+    """Number of blocks."""
     residual: bool = True
-    """Whether a block adds its input to its output."""
+    """Add the input of a block to its output."""
     activation: Activation = "silu"
-    """`relu_like` a SiLU(b x) and `tanh_like` a x / sqrt(1 + (b x)^2) have learned a and b."""
+    """`silu`; or, with learned a and b, `relu_like`: a SiLU(b x), `tanh_like`:
+    a x / sqrt(1 + (b x)^2)."""
     layer_norm: bool = False
-    """Layer normalization after the activations of the blocks; never on the density itself."""
+    """Layer normalization after the activations in the blocks; never of the density itself."""
 
     @model_validator(mode="after")
     def _block_returns(self) -> NetworkConfig:
         repeated = self.residual or self.blocks > 1
         if self.blocks and repeated and self.hidden[-1] != self.hidden[0]:
-            raise ValueError(f"such a block must end at its first width, unlike {self.hidden}")
+            raise ValueError(f"the first and last width of a block must be equal: {self.hidden}")
         return self
 
 
 class ZBLConfig(Section):
-    """Screened nuclear repulsion at short range, part of the model while training."""
+    """Screened nuclear repulsion at short range (ZBL), part of the model during training."""
 
     inner: NonNegative = 0.35
     """Full repulsion below this fraction of the sum of the covalent radii."""
@@ -92,102 +94,102 @@ class LongRangeConfig(Section):
 
 
 WITHOUT_STATES = ("dipole", "transition_dipole", "polarizability")
-"""Outputs that have forms without the states of equivariant messages."""
+"""Outputs that are also available without equivariant messages."""
 
 
 class OutputForms(Section):
-    """How the forms of the original package give outputs; not with equivariant messages."""
+    """Expressions of the original package for outputs; not used with equivariant messages."""
 
     dipole: Literal["center", "neighbors"] = "center"
-    """Charges at positions from the center of mass, for molecules; or charges at the sum of the
-    vectors from the neighbors of an atom, for periodic structures, too."""
+    """`center`: atomic charges times positions relative to the center of mass, for molecules;
+    `neighbors`: times the sum of the vectors from the neighbors, also for periodic structures."""
     polarizability: Literal["reann", "eann"] = "reann"
-    """That of REANN, or that of its predecessor."""
+    """Expression of REANN or of its predecessor EANN."""
 
 
 class ModelConfig(Section):
-    """The potential: density, recursion, readout."""
+    """The potential: descriptor, recursion, readout."""
 
     preset: Literal["fast", "density", "default", "accurate", "upstream"] = "default"
-    """`default`, and `accurate` with more channels: equivariant messages. `density`: scalar
+    """`default` and, with more channels, `accurate`: equivariant messages. `density`: scalar
     messages; `fast`: the same with fewer radial functions, products and recursions. `upstream`: the
-    choices of the original REANN package. Fields that are set beside it win. With another host than
-    the density, `default` has scalar messages."""
+    choices of the original REANN package. Other fields of `model` override the preset. With a host
+    other than `density`, `default` has scalar messages."""
     host: str = DEFAULT_HOST
-    """What the recursion upgrades: the embedded `density`, `symmetry_functions`, `deep_pot`,
-    `power_spectrum`, or a descriptor of an installed package."""
+    """Descriptor that the recursion is applied to: the embedded `density`, `symmetry_functions`,
+    `deep_pot`, `power_spectrum`, or a descriptor of an installed package."""
     host_options: dict[str, bool | int | float | str | list[int] | list[float]] = Field(default={})
-    """What a host other than the density has of its own."""
+    """Options of the host; the host `density` has none."""
     cutoff: Annotated[float, Field(ge=0.1, le=100)] = 5.0
-    """Å. The squared cosine is small beyond two thirds of it."""
+    """Cutoff radius in Å. The squared cosine is small beyond two thirds of it."""
     l_max: Annotated[int, Field(ge=0, le=HIGHEST_L_MAX)] = 2
     """Highest angular momentum; 1 to 3 with equivariant messages."""
     n_radial: Annotated[int, Field(ge=1, le=1000)] = 12
-    """Radial functions per neighbor element; with equivariant messages, functions of the basis."""
+    """Number of radial functions per neighbor element; with equivariant messages, size of the
+    radial basis."""
     n_recursions: Annotated[int, Field(ge=0, le=100)] = 2
-    """T: how often the neighbors' weights are updated; 0 is the host alone, such as EANN."""
+    """T: number of recursions; 0 is the host alone, for example EANN."""
     features: Features = "many_body"
-    """Products of two moments within each l; these and, from l_max 2 on, products of three and four
-    contracted moments; or squares of contracted orbitals."""
+    """`gram`: products of two moments of equal l; `many_body`: also, from l_max = 2, products of
+    three and four contracted moments; `orbitals`: squares of contracted orbitals."""
     messages: Messages = DEFAULT_MESSAGES
-    """What the recursion passes on: orbital coefficients (`scalar`); also gated moments, which
-    carry directions from neighbor to neighbor (`directional`); or scalars, vectors and tensors, by
-    which the weight of a neighbor depends on the direction in which it is seen (`equivariant`)."""
+    """What atoms pass on to their neighbors: orbital coefficients (`scalar`); also gated moments,
+    which carry directions (`directional`); or scalars, vectors and tensors, so that the weight of a
+    neighbor depends on its direction (`equivariant`)."""
     channels: Width = 64
-    """Channels of each moment and state; equivariant messages only."""
+    """Number of channels of each moment and state; equivariant messages only."""
     radial_basis: RadialBasis = "bessel"
-    """Bessel functions or Gaussians, which are not trained; equivariant messages only."""
+    """Bessel functions or Gaussians, fixed during training; equivariant messages only."""
     moment_limit: Annotated[float, Field(ge=LEAST_LIMIT, le=1e6)] | None = None
-    """Size at which the moments of a channel are limited, in units of their root mean square at the
-    start: then products of four of them stay bounded in unusual environments. Equivariant messages
-    only."""
+    """Upper limit of the moments of a channel, in units of their root mean square before training:
+    keeps products of four moments bounded in unusual environments. Equivariant messages only."""
     n_orbitals: Width | None = None
-    """Contracted orbitals; by default as many as there are products, or 16 with many_body."""
+    """Number of contracted orbitals; by default the number of products, or 16 with many_body."""
     orbitals_per_l: bool = False
-    """Whether the density of contracted orbitals keeps each l apart."""
+    """Keep the contributions of each l to the density of contracted orbitals separate."""
     orbitals_per_recursion: bool = False
-    """Whether each recursion has a contraction of its own."""
+    """Use a separate contraction in each recursion."""
     angular: Angular = "unit"
-    """Unit vectors, or raw components, which carry r^l."""
+    """`unit`: of unit vectors; `raw`: of the vectors themselves, which adds a factor r^l."""
     radial: Radial = "neighbor"
     """Radial functions per neighbor element or per pair of elements."""
     radial_width: RadialWidth = "softplus"
-    """Whether the width of a Gaussian is kept positive."""
+    """`softplus` keeps the widths of the Gaussians positive; `free` does not."""
     cutoff_function: CutoffFunction = "squared_cosine"
     """Squared cosine (energy is C3 at the cutoff) or polynomial of order 6 (C2)."""
     standardize: bool = True
-    """Fixed standardization of the density, per element, from the training structures."""
+    """Standardize the density of each element by its mean and deviation in the training set."""
     coefficient_scale: Positive | None = None
     """Factor of the updates; by default 1/sqrt(mean number of neighbors)."""
     readout: NetworkConfig = NetworkConfig()
-    """Density to atomic energy."""
+    """Network from density to atomic energy."""
     update: NetworkConfig = NetworkConfig()
-    """Density to change of the orbital coefficients, and to gates of directional and equivariant
-    messages."""
+    """Network from density to the update of the orbital coefficients and to the gates of
+    directional and equivariant messages."""
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
-    """Quantities besides those of the energy, with equivariant messages: `charges`, `dipole`,
-    `polarizability`, `transition_dipole`, `magmoms`, `shieldings`, `gap`; or those of installed
-    packages. Without equivariant messages, dipoles and polarizabilities have the forms of the
-    original package, which make them of scalars and positions."""
+    """Quantities besides the energy and its derivatives. With equivariant messages: `charges`,
+    `dipole`, `polarizability`, `transition_dipole`, `magmoms`, `shieldings`, `gap`, or quantities
+    of installed packages. Without them: dipoles and polarizabilities, by the expressions of the
+    original package."""
     output_forms: OutputForms = OutputForms()
-    """Which of the forms of the original package."""
+    """Choice among the expressions of the original package."""
     heads: Annotated[list[HeadName], Field(max_length=100)] = Field(default=[DEFAULT_HEAD])
     """Names of the energy heads, for labels of several methods; each has its own readout, reference
-    energies and energy scale. The first one is that of structures that name none. `[]`: the model
+    energies and energy scale. Structures that name no head belong to the first. `[]`: the model
     has no energy, only `outputs`."""
     field: bool = False
-    """Whether the energy depends on an electric field; equivariant messages only. Dipoles and
-    polarizabilities are then its derivatives."""
+    """Make the energy depend on an electric field; dipoles and polarizabilities are then its
+    derivatives. Equivariant messages only."""
     inputs: list[Literal["charge", "spin"]] = Field(default=[])
-    """What the energy depends on besides atoms and cell: the total charge, the spin multiplicity;
-    equivariant messages only. Then one geometry has an energy for each charge."""
+    """Quantities that the energy depends on besides atoms and cell: total charge, spin
+    multiplicity. Equivariant messages only."""
     long_range: LongRangeConfig | None = None
     """Energy of charges beyond the cutoff; `{}` switches it on. Equivariant messages only."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
-    """Whether pairs closer than all of their elements in the training structures repel each other,
-    instead of what the network extrapolates; for all others nothing changes."""
+    """Add a repulsion of pairs that are closer than all pairs of their elements in the training
+    set, where the network extrapolates; other pairs are not affected."""
 
     @property
     def responses(self) -> tuple[str, ...]:
@@ -196,26 +198,26 @@ class ModelConfig(Section):
 
     @property
     def from_heads(self) -> list[str]:
-        """Outputs that have heads, behind those that they are computed from."""
+        """Outputs that have heads, each after the outputs it is computed from."""
         of_heads = [name for name in self.outputs if name not in self.responses]
         of_heads += ["charges"] if self.long_range else []
-        every = [*with_needs(self._needing), *of_heads]
-        return [name for name in dict.fromkeys(every) if named(name).role == "label"]
+        names = [*with_needs(self._needing), *of_heads]
+        return [name for name in dict.fromkeys(names) if named(name).role == "label"]
 
     @property
     def every_input(self) -> list[str]:
-        """What the model asks of a structure besides its atoms and its cell."""
+        """Inputs that the model needs besides atoms and cell."""
         of_outputs = needed_inputs([*self._needing, *self.responses])
         return list(dict.fromkeys([*self.inputs, *of_outputs]))
 
     @property
     def reads_states(self) -> bool:
-        """Whether an output is read off the states of equivariant messages."""
+        """Whether an output is computed from the states of equivariant messages."""
         return any(named(name).reads_states for name in self._needing)
 
     @property
     def _needing(self) -> list[str]:
-        """Outputs with heads but those whose forms need neither states nor other quantities."""
+        """Outputs that need states or other quantities."""
         without = self.responses if self.messages == "equivariant" else WITHOUT_STATES
         of_terms = ["charges"] if self.long_range else []
         return [*(name for name in self.outputs if name not in without), *of_terms]
@@ -232,17 +234,17 @@ class ModelConfig(Section):
         if self.heads:
             return self
         if not self.outputs:
-            raise ValueError("heads are [], which is no energy, and there are no outputs")
+            raise ValueError("the model has neither heads nor outputs: add one of them")
         if self.zbl is not None or self.repulsion or self.field or self.long_range:
             raise ValueError(
-                "heads are [], which is no energy: remove zbl, repulsion, field and long_range"
+                "heads is [], so there is no energy: remove zbl, repulsion, field and long_range"
             )
         return self
 
     @model_validator(mode="after")
     def _charges_without_field(self) -> ModelConfig:
         if self.long_range and self.field:
-            raise ValueError("long_range and field are not computed together: remove one of them")
+            raise ValueError("long_range and field cannot be combined: remove one of them")
         return self
 
     @field_validator("inputs")
@@ -258,7 +260,7 @@ class ModelConfig(Section):
         if self.messages != "equivariant":
             if self.field:
                 raise ValueError(
-                    f"an electric field needs equivariant messages, and these are {self.messages}"
+                    f"an electric field needs equivariant messages, not {self.messages} messages"
                 )
             if self.long_range:
                 raise ValueError(
@@ -266,23 +268,23 @@ class ModelConfig(Section):
                 )
             if self.inputs:
                 raise ValueError(
-                    f"the inputs {', '.join(self.inputs)} need equivariant messages, and these are"
+                    f"inputs {', '.join(self.inputs)} need equivariant messages, not"
                     f" {self.messages}"
                 )
             if of_states:
                 raise ValueError(
-                    f"outputs are {', '.join(self.outputs)}, and the messages are {self.messages}:"
-                    f" {', '.join(of_states)} need equivariant messages"
+                    f"outputs {', '.join(of_states)} need equivariant messages, not"
+                    f" {self.messages} messages"
                 )
             return self
         if self.l_max < 2 and (matrices := [n for n in of_states if named(n).shape == (3, 3)]):
-            raise ValueError(f"{', '.join(matrices)} needs matrices: set l_max to 2 or 3")
+            raise ValueError(f"{', '.join(matrices)} needs tensors of l = 2: set l_max to 2 or 3")
         for name, least, most in (("l_max", 1, EQUIVARIANT_L_MAX), ("n_radial", 1, MOST_BASIS)):
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ValueError(
-                    f"{name} is {value}, and equivariant messages need {least} to {most}:"
-                    f" set {name} to one of these"
+                    f"{name} is {value}, but equivariant messages need {least} to {most}:"
+                    f" change {name}"
                 )
         return self
 
@@ -294,6 +296,6 @@ class ModelConfig(Section):
         if not isinstance(values, dict):
             return handler(values)
         model = handler(with_preset(values, cls.model_fields))
-        if "preset" not in values:  # what nobody asked for does not count as given
+        if "preset" not in values:  # only fields that the user set count as set
             model.model_fields_set.intersection_update(values)
         return model

@@ -23,31 +23,32 @@ ACTIVE = {
     "training": ("epochs", "batch_size", "learning_rate"),
     "run": ("seed", "device"),
 }
-"""Fields that are written out; the others stand commented out, with their defaults.
+"""Fields that are written out; all others are commented out, with their defaults.
 
-A field of the model that is written out would keep a preset that is chosen later from its choice.
+A written-out field of the model would override a preset that is chosen later.
 """
 
 COLUMN = 34
-"""Where the comments begin."""
+"""Column in which the comments begin."""
 
 
 def new_config(file: str | Path, from_files: str | Sequence[str], host: str = "density") -> str:
-    """Write a configuration for structures and return what was found in them, for printing.
+    """Write a configuration for a data set and return a printable summary of the data.
 
     Parameters
     ----------
     file
         YAML file to write.
     from_files
-        File or glob of structures; of several, each becomes a source with its own keys and units.
+        File or glob of structures; if there are several, each becomes a source with its own keys
+        and units.
     host
-        What the recursion upgrades.
+        Descriptor that the recursion is applied to.
 
     Raises
     ------
     UserError
-        If there is no such host, the file is there already or cannot be written, or the data cannot
+        If there is no such host, the file already exists or cannot be written, or the data cannot
         be read.
     """
     from reann.input_files import path_text
@@ -55,23 +56,23 @@ def new_config(file: str | Path, from_files: str | Sequence[str], host: str = "d
     file = Path(file)
     if file.exists():
         fix = "Choose another name, or remove it first."
-        raise UserError(f"The file '{file}' is there already; it was not touched.", fix=fix)
+        raise UserError(f"The file '{file}' already exists; it was not changed.", fix=fix)
     names = [from_files] if isinstance(from_files, str) else from_files
     check_outputs({"FILE.yaml": file}, names)
     names = [path_text(name) for name in names]
-    for name, given in (("FILE", str(file)), *(("--from", name) for name in names)):
-        for mistake in control_characters(given, (name,)):
+    for option, text in (("FILE", str(file)), *(("--from", name) for name in names)):
+        for mistake in control_characters(text, (option,)):
             raise UserError(mistake.what, fix=mistake.fix)
     _check_host(host)
     surveys = [survey(name) for name in names]
-    found = "\n".join(lines for lines, _ in surveys)
+    summary = "\n".join(lines for lines, _ in surveys)
     data: dict[str, Any] = {"train": names[0], **surveys[0][1]}
     if len(names) > 1:
-        own = [labels for _, labels in surveys]
-        data = {"sources": [{"files": n, **x} for n, x in zip(names, own, strict=True)]}
+        labels = [labels for _, labels in surveys]
+        data = {"sources": [{"files": n, **x} for n, x in zip(names, labels, strict=True)]}
     config = Config.model_validate({"data": data, "model": {"host": host}})
-    write_text(file, render(config, file.name, found))
-    return f"{file}\n{found}\nTrain with: reann train {shlex.quote(str(file))}"
+    write_text(file, render(config, file.name, summary))
+    return f"{file}\n{summary}\nTrain with: reann train {shlex.quote(str(file))}"
 
 
 def _check_host(name: str) -> None:
@@ -81,40 +82,40 @@ def _check_host(name: str) -> None:
 
 
 def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
-    """Read the data once; return lines that describe them, and keys and units of their labels.
+    """Read the data once; return a summary, and the keys and units of the labels.
 
-    Where the keys are ambiguous, the lines say so and no keys are returned.
+    If the keys are ambiguous, the summary says so and no keys are returned.
     """
     from reann.data.keys import KeyCensus
     from reann.data.read import iter_atoms
     from reann.data.remarks import Remark, summarized
 
     census, elements, structures = KeyCensus(), Counter[str](), 0
-    remarks: list[Remark] = []
-    for atoms, origin in iter_atoms(from_file, remarks=remarks.append):
+    notes: list[Remark] = []
+    for atoms, origin in iter_atoms(from_file, remarks=notes.append):
         census.add(atoms, origin)
         elements.update(atoms.symbols)
         structures += 1
     total = elements.total()
     shares = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(elements.items()))
-    found = f"{from_file}: {counted(structures, 'structure')}, {counted(total, 'atom')}, {shares}"
-    found = "\n".join([found, *summarized(remarks)])
+    summary = f"{from_file}: {counted(structures, 'structure')}, {counted(total, 'atom')}, {shares}"
+    summary = "\n".join([summary, *summarized(notes)])
     try:
         resolved = census.resolve(DataConfig(train=from_file, missing="allow"), from_file)
     except UserError as error:
-        return f"{found}\n{error}", {}
+        return f"{summary}\n{error}", {}
     units = {name: unit for name, unit in resolved.units.items() if name in Units.model_fields}
-    return "\n".join([found, *resolved.notes]), {
+    return "\n".join([summary, *resolved.notes]), {
         "keys": resolved.chosen,
         "units": units,
     }
 
 
-def render(config: Config, name: str, found: str) -> str:
-    """Return a configuration as commented YAML, below the lines that say what was found."""
+def render(config: Config, name: str, summary: str) -> str:
+    """Return a configuration as commented YAML below a summary of the data."""
     lines = [
         f"# {line}"
-        for line in [*found.splitlines(), f"Train with: reann train {shlex.quote(name)}"]
+        for line in [*summary.splitlines(), f"Train with: reann train {shlex.quote(name)}"]
     ]
     for title, field in Config.model_fields.items():
         lines += ["", f"# {field.description}", f"{title}:"]
@@ -127,12 +128,12 @@ def render(config: Config, name: str, found: str) -> str:
 
 
 def _fields(section: Section, active: Collection[str]) -> Iterator[str]:
-    given = section.model_dump(mode="json")
+    values = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         mark = "" if name in active else "# "
         value = getattr(section, name)
         sections = [x for x in value if isinstance(x, Section)] if isinstance(value, list) else []
-        entry = f"  {mark}{name}: {'' if sections else _flow(given[name])}".rstrip()
+        entry = f"  {mark}{name}: {'' if sections else _flow(values[name])}".rstrip()
         comment = " ".join((field.description or "").split())
         yield f"{entry:<{COLUMN}}  # {comment}"
         for each in sections:
@@ -140,7 +141,7 @@ def _fields(section: Section, active: Collection[str]) -> Iterator[str]:
 
 
 def _chosen(section: Section) -> list[str]:
-    """Return the fields that were given and are not what they would be otherwise."""
+    """Return the fields that were set to something other than their default."""
     fields = type(section).model_fields
     return [
         n
@@ -150,9 +151,9 @@ def _chosen(section: Section) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    """Return a value on one line; of a mapping only what is set."""
+    """Return a value on one line; unset entries of a mapping are left out."""
     if isinstance(value, Mapping):
-        value = {key: one for key, one in value.items() if one is not None}
+        value = {key: item for key, item in value.items() if item is not None}
     text = yaml.dump(
         value,
         Dumper=Dumper,

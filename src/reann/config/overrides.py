@@ -1,4 +1,4 @@
-"""Overrides: fields of a configuration that the command line sets, as `training.epochs=20`."""
+"""Overrides of configuration fields on the command line, such as `training.epochs=20`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reann.config.fields import (
     sections_in,
 )
 from reann.config.form import implied_preset
-from reann.config.presets import PRESETS, defeated, shown
+from reann.config.presets import PRESETS, overridden_by_file, shown
 from reann.config.section import flat
 from reann.config.yaml import Loader, read_yaml
 from reann.errors import UserError, did_you_mean, shortened
@@ -29,25 +29,25 @@ EXCLUSIVE: list[set[FieldPath]] = [
     {("training", "time"), ("training", "epochs")},
     {("data", "train"), ("data", "sources")},
 ]
-"""Fields of which one is given: an override of one replaces the other of the file."""
+"""Mutually exclusive fields: an override of one removes the other from the file's values."""
 
 
 def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, str]:
-    """Write the overrides into the values of a file; return each path with the text that set it.
+    """Apply overrides to the values of a file; return the path and text of each override.
 
     Raises
     ------
     UserError
-        For a text that is no override, an unknown field, and a preset that fields of the file would
-        keep from taking effect.
+        For malformed overrides, unknown fields, and a preset that fields of the file would
+        override.
     """
     in_file = copy.deepcopy(values.get("model"))
-    given: dict[FieldPath, str] = {}
+    overridden: dict[FieldPath, str] = {}
     for override in overrides:
         name, equals, text = override.partition("=")
         path = tuple(name.strip().split("."))
         if not equals or not all(path):
-            fix = "Write section.field=value, as training.epochs=20."
+            fix = "Write section.field=value, for example training.epochs=20."
             raise UserError(f"'{override}' is not an override.", "command line", fix)
         _known(path, override)
         value = _value(text, override)
@@ -57,16 +57,16 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
         if not isinstance(inside, dict):
             raise _no_item(".".join(path), override, inside)
         inside[path[-1]] = value
-        given[path] = override
-    if ("model", "preset") in given and isinstance(in_file, dict):
-        _check_preset(in_file, values["model"], given)
-    _drop_replaced(values, given)
-    return given
+        overridden[path] = override
+    if ("model", "preset") in overridden and isinstance(in_file, dict):
+        _check_preset(in_file, values["model"], overridden)
+    _drop_replaced(values, overridden)
+    return overridden
 
 
 def _section_at(inside: Any, part: str, name: str, override: str) -> Any:
-    """Return what the values of a file have at a place, an empty section where there is none."""
-    if isinstance(inside, list):  # such as the sources of data
+    """Return a section of the values of a file; a missing section is created empty."""
+    if isinstance(inside, list):  # for example the sources of data
         if not part.isdigit() or int(part) >= len(inside):
             raise _no_item(name, override, inside)
         return inside[int(part)]
@@ -80,30 +80,30 @@ def _no_item(name: str, override: str, items: Any) -> UserError:
     return UserError(
         f"There is no '{name}' to set.",
         f"command line: {override}",
-        f"Write {above}.0.field=value for a field of the first of {len(items)}."
+        f"Write {above}.0.field=value for a field of the first of {len(items)} items."
         if isinstance(items, list)
         else f"Write {above}=value.",
     )
 
 
-def _drop_replaced(values: dict[str, Any], given: Mapping[FieldPath, str]) -> None:
-    """Remove the fields of the file for which an override gives another."""
+def _drop_replaced(values: dict[str, Any], overridden: Mapping[FieldPath, str]) -> None:
+    """Remove fields of the file that are replaced by another field in an override."""
     for fields in EXCLUSIVE:
-        if fields & given.keys():
-            for section, name in fields - given.keys():
+        if fields & overridden.keys():
+            for section, name in fields - overridden.keys():
                 values[section].pop(name, None)
-    for path in given:
+    for path in overridden:
         for depth in range(1, len(path)):
-            _keep_section(values, path[:depth], path[depth], given)
+            _keep_section(values, path[:depth], path[depth], overridden)
 
 
 def _keep_section(
-    values: dict[str, Any], at: FieldPath, name: str, given: Mapping[FieldPath, str]
+    values: dict[str, Any], at: FieldPath, name: str, overridden: Mapping[FieldPath, str]
 ) -> None:
-    """Remove what the file has of other sections than the one that an override has chosen.
+    """Remove fields of the file that belong to another alternative than the one overridden.
 
-    So `training.schedule.name=plateau` takes the place of a cosine with all its fields, and
-    `data.valid.groups=…` that of indices.
+    For example, `training.schedule.name=plateau` replaces a cosine schedule with all its fields,
+    and `data.valid.groups=…` replaces indices.
     """
     field = field_at(at)
     inside: Any = values
@@ -115,10 +115,10 @@ def _keep_section(
         return
     chosen = section_of(annotation(field), {name: inside[name]}) if field is not None else None
     if chosen is None:
-        return  # a wrong name, which is reported with all other mistakes
-    others = {one for section in sections for one in section.model_fields}
+        return  # a wrong name, reported together with all other mistakes
+    others = {name_of_field for section in sections for name_of_field in section.model_fields}
     for key in [key for key in inside if key in others - set(chosen.model_fields)]:
-        if (*at, key) not in given:
+        if (*at, key) not in overridden:
             del inside[key]
 
 
@@ -128,35 +128,33 @@ def _value(text: str, override: str) -> Any:
         root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        fix = "Quote values with brackets, as 'data.train=[a.xyz, b.xyz]'."
-        what = f"The value in {shortened(override)!r} is not YAML: {problem}."
+        fix = "Quote values with brackets: 'data.train=[a.xyz, b.xyz]'."
+        what = f"The value in {shortened(override)!r} is not valid YAML: {problem}."
         raise UserError(what, "command line", fix) from None
     if twice:
-        what = f"The field '{twice[0][0]}' is there twice in {shortened(override)!r}."
+        what = f"The field '{twice[0][0]}' appears twice in {shortened(override)!r}."
         raise UserError(what, "command line", "Remove one of them.")
     if comment := text[root.end_mark.index if root else 0 :].strip():
-        what = f"YAML leaves out {shortened(comment)!r} of {shortened(override)!r} as a comment."
-        raise UserError(
-            what, "command line", """Quote the value twice, as 'run.folder="run #2"'."""
-        )
+        what = f"YAML ignores {shortened(comment)!r} in {shortened(override)!r} as a comment."
+        raise UserError(what, "command line", """Quote the value twice: 'run.folder="run #2"'.""")
     return value
 
 
 def _check_preset(
-    in_file: dict[str, Any], final: Mapping[str, Any], given: Mapping[FieldPath, str]
+    in_file: dict[str, Any], final: Mapping[str, Any], overridden: Mapping[FieldPath, str]
 ) -> None:
-    """Raise `UserError` where fields of the file would keep a preset from taking effect.
+    """Raise `UserError` if fields of the file would override a preset of the command line.
 
-    `final` is the section with all overrides.
+    `final` is the section with all overrides applied.
     """
     name = final["preset"]
-    messages = final["messages"] if ("model", "messages") in given else None
-    later = [".".join(path[1:]) for path in given if path[0] == "model"]
+    messages = final["messages"] if ("model", "messages") in overridden else None
+    later = [".".join(path[1:]) for path in overridden if path[0] == "model"]
     try:
         model = ModelConfig.model_validate({"preset": implied_preset(in_file), **in_file})
         if name == model.preset or name not in list(PRESETS):
             return
-        fields = defeated(model, flat(in_file), name, messages)
+        fields = overridden_by_file(model, flat(in_file), name, messages)
     except ValidationError:
         return  # reported with all other mistakes
     kept = {
@@ -168,23 +166,23 @@ def _check_preset(
         listed = ", ".join(f"{field}={shown(value)}" for field, (value, _) in kept.items())
         repeat = " ".join(f"'model.{field}={shown(new)}'" for field, (_, new) in kept.items())
         raise UserError(
-            f"The preset {name} would not take effect: the file sets {listed}.",
-            f"command line: {given['model', 'preset']}",
-            f"Remove these fields of model from the file, or add {repeat}.",
+            f"The preset {name} would not take full effect: the file sets {listed}.",
+            f"command line: {overridden['model', 'preset']}",
+            f"Remove these fields from the section model of the file, or add {repeat}.",
         )
 
 
 def _known(path: FieldPath, override: str) -> None:
-    """Raise `UserError` unless the configuration has, or may have, a field at the path."""
+    """Raise `UserError` unless a configuration can have a field at the path."""
     for depth in range(1, len(path) + 1):
         if field_at(path[:depth]) is not None:
             continue
         above = field_at(path[: depth - 1])
         sections = sections_in(annotation(above)) if above is not None else [Config]
         if above is not None and not sections:
-            return  # a mapping such as reference_energies.H, or a wrong value, found later
-        every = [".".join(known) for known in field_paths(Config)]
+            return  # a mapping such as reference_energies.H, or a wrong value, reported later
+        paths = [".".join(known) for known in field_paths(Config)]
         mistake = unknown_field(path[:depth], sections[0])
-        close = did_you_mean(".".join(path), every) if depth == 1 and len(path) > 1 else ""
+        close = did_you_mean(".".join(path), paths) if depth == 1 and len(path) > 1 else ""
         what = mistake.what if "Did you mean" in mistake.what else mistake.what + close
         raise UserError(what, f"command line: {override}", mistake.fix)

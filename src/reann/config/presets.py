@@ -1,6 +1,6 @@
-"""Named sets of choices for the section `model`; fields that are set beside one take precedence.
+"""Presets: named sets of choices for the section `model`; other fields override them.
 
-What they reach and what they cost is measured: docs/explanation/accuracy.md.
+Their accuracy and cost are measured in docs/explanation/accuracy.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "update": _ORIGINAL,
     },
 }
-"""What each sets beside the defaults of the fields, which are those of `density`."""
+"""Choices of each preset that differ from the defaults of the fields (those of `density`)."""
 
 OF_THE_DENSITY = (
     "features",
@@ -53,17 +53,17 @@ OF_THE_DENSITY = (
     "radial",
     "radial_width",
 )
-"""Fields that other hosts do not have."""
+"""Fields that only the host `density` has."""
 
 OF_OTHER_MESSAGES = (*OF_THE_DENSITY, "host_options", "standardize", "coefficient_scale")
 """Fields that have no meaning with equivariant messages."""
 
 BESIDE = ("preset", "host", "host_options", "cutoff")
-"""Fields that no preset is about."""
+"""Fields that no preset sets."""
 
 
 def choices_of(preset: str, host: str) -> dict[str, Any]:
-    """Return the choices of a preset; with other hosts `default` is what the fields say."""
+    """Return the choices of a preset; for other hosts, `default` means the field defaults."""
     if host == DEFAULT_HOST:
         return PRESETS[preset]
     if preset == "default":
@@ -72,40 +72,39 @@ def choices_of(preset: str, host: str) -> dict[str, Any]:
 
 
 def changes(model: BaseModel) -> dict[str, Any]:
-    """Return the fields of a section `model`, by dotted names, that differ from its preset."""
+    """Return the fields of a section `model` that differ from its preset, by dotted names."""
     values = flat(model.model_dump(mode="json"))
     preset = _values_of(model, values["preset"], values["messages"])
     return {n: x for n, x in values.items() if n not in BESIDE and (n, x) not in preset.items()}
 
 
-def defeated(
+def overridden_by_file(
     model: BaseModel, written: Container[str], preset: str, messages: str | None
 ) -> dict[str, tuple[Any, Any]]:
-    """Return what fields of a file would keep from a preset that is chosen later.
+    """Return the fields of a file that would override a preset chosen on the command line.
 
-    These are fields whose values are those of the preset of the file, or that the later preset
-    chooses itself.
+    These are fields whose values agree with the file's preset, or that the new preset sets.
 
     Parameters
     ----------
     model
         Section `model` of the file.
     written
-        Dotted names of the fields that the file has.
+        Dotted names of the fields in the file.
     preset
-        That is chosen later.
+        New preset.
     messages
-        That are chosen with it; None: those of the preset.
+        Messages chosen together with the new preset; None for those of the preset.
 
     Returns
     -------
     dict
-        For each field its value in the file and that of the preset.
+        For each field, its value in the file and the value of the new preset.
     """
     values = flat(model.model_dump(mode="json"))
     old = _values_of(model, values["preset"], values["messages"])
     new = _values_of(model, preset, messages)
-    own = flat(choices_of(preset, values["host"]))
+    chosen = flat(choices_of(preset, values["host"]))
     return {
         name: (value, new[name])
         for name, value in values.items()
@@ -113,26 +112,26 @@ def defeated(
         and name not in BESIDE
         and name in new
         and value != new[name]
-        and (name in own or value == old.get(name))
+        and (name in chosen or value == old.get(name))
     }
 
 
 def _values_of(model: BaseModel, preset: str, messages: str | None) -> dict[str, Any]:
-    """Return all fields as a preset has them with the host of a model and with some messages."""
+    """Return all fields of a preset with the host of a model and the given messages."""
     host = model.model_dump()["host"]
-    own = choices_of(preset, host).get("messages", DEFAULT_MESSAGES)
+    own_messages = choices_of(preset, host).get("messages", DEFAULT_MESSAGES)
     form = {"host": host} | ({"messages": messages} if messages == "equivariant" else {})
     values = type(model)(preset=preset, **form).model_dump(mode="json")
-    return flat(values | {"messages": own})
+    return flat(values | {"messages": own_messages})
 
 
 def describe_preset(model: BaseModel) -> str:
-    """Return the name of the preset and what was changed, as `fast, changed: n_radial=12`."""
+    """Return the preset and the changes to it, for example `fast, changed: n_radial=12`."""
     changed = [f"{name}={shown(value)}" for name, value in changes(model).items()]
     name = str(model.model_dump()["preset"])
     return f"{name}, changed: {', '.join(changed)}" if changed else name
 
 
 def shown(value: Any) -> str:
-    """Return a value as a configuration has it."""
+    """Return a value as it is written in a configuration."""
     return value if isinstance(value, str) else strict_json.dumps(value)

@@ -1,4 +1,4 @@
-"""What all sections are made of."""
+"""Base classes and number types of all sections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable; typos and numbers that are not finite are errors."""
+    """Base of all sections: immutable; unknown fields and non-finite numbers are errors."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -25,7 +25,7 @@ class Section(BaseModel):
 
 
 class OfLabels(Section):
-    """A section with a field for each label, also for those that installed packages add."""
+    """A section with a field for each label, including labels of installed packages."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,24 +34,24 @@ class OfLabels(Section):
         added = self.model_extra or {}
         unknown = [name for name in added if name not in quantities.label_names()]
         if unknown:
-            every = [
+            errors = [
                 {"type": "extra_forbidden", "loc": (name,), "input": added[name]}
                 for name in unknown
             ]
-            raise ValidationError.from_exception_data(type(self).__name__, every)  # type: ignore[arg-type]
+            raise ValidationError.from_exception_data(type(self).__name__, errors)  # type: ignore[arg-type]
         return self
 
     def of(self, label: str) -> Any:
-        """Return the entry of a label, None where there is none."""
+        """Return the value for a label; None if it is unset."""
         return getattr(self, label, None)
 
 
 def flat(values: Mapping[Any, Any], above: str = "") -> dict[str, Any]:
-    """Return nested entries under dotted names."""
-    found: dict[str, Any] = {}
+    """Return nested entries with dotted names."""
+    flattened: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{above}{name}.")
+            flattened |= flat(value, f"{above}{name}.")
         else:
-            found[f"{above}{name}"] = value
-    return found
+            flattened[f"{above}{name}"] = value
+    return flattened

@@ -1,4 +1,4 @@
-"""Fields of the section `model` that are set and have no effect beside the others."""
+"""Fields of the section `model` that are set but have no effect."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ WITHOUT_L_MAX = ("deep_pot", "symmetry_functions")
 
 
 def refuse_unused(model: ModelConfig) -> None:
-    """Raise `UserError` where fields were changed that have no effect."""
-    found = unused(model)
-    if found:
-        reasons = "; ".join(f"{field} with {why}" for field, why in found.items())
+    """Raise `UserError` if fields were changed that have no effect."""
+    fields = unused(model)
+    if fields:
+        reasons = "; ".join(f"{field} with {why}" for field, why in fields.items())
         raise UserError(
-            f"Fields of the model have no effect: {reasons}.",
+            f"These fields of the section model have no effect: {reasons}.",
             "model",
-            "Leave them out, or change what they are set with.",
+            "Remove them, or change the field named after 'with'.",
         )
 
 
 def unused(model: ModelConfig) -> dict[str, str]:
-    """Return the fields that differ from their preset without effect, with the reasons."""
+    """Return the fields that differ from the preset but have no effect, with the reasons."""
     reasons: dict[str, str] = {}
     if model.host in WITHOUT_L_MAX:
         reasons["l_max"] = f"host={model.host}"
@@ -64,5 +64,5 @@ def _unused_in(name: str, network: NetworkConfig) -> dict[str, str]:
             reasons[f"{name}.hidden"] = why
     elif len(network.hidden) == 1:
         why = f"{name}.hidden={network.hidden}"
-        reasons = {f"{name}.{one}": why for one in ("blocks", "residual", "layer_norm")}
+        reasons = {f"{name}.{option}": why for option in ("blocks", "residual", "layer_norm")}
     return reasons

@@ -1,4 +1,4 @@
-"""YAML as version 1.2 has it: `1e-3` is a number, and `no` and `NO` are words."""
+"""YAML 1.2: `1e-3` is a number, and `no` and `NO` are words."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import yaml
 
 MOST_REPEATED = 10_000
-"""Values that aliases may repeat; without a bound, a few lines of aliases fill the memory."""
+"""Limit on values repeated by aliases; without it, a few lines could fill the memory."""
 
 DEEPEST = 50
-"""Levels of lists and mappings."""
+"""Maximum nesting of lists and mappings."""
 
 Lines = dict[tuple[str, ...], int]
 """The line of each field, by its path."""
 Twice = tuple[str, int, int]
-"""A field that is there twice, and its lines."""
+"""A field that appears twice, and its two lines."""
 
 _NUMBER = re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
 _FLOAT = re.compile(rf"(?:{_NUMBER.pattern}|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$)")
@@ -30,20 +30,20 @@ class Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Return the next node; the scanner is slow on what is nested deeply."""
+        """Return the next node; deep nesting is refused, as it makes the scanner slow."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise yaml.YAMLError("it is nested too deeply")
+            raise yaml.YAMLError("the nesting is too deep")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
 
 class Dumper(yaml.SafeDumper):
-    """Quotes what either version of YAML would take for something else than text."""
+    """Quotes text that YAML 1.1 or 1.2 would not read as text."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        """Write a list that is there twice out twice."""
+        """Never write aliases: write a list that appears twice in full both times."""
         return True
 
 
@@ -61,12 +61,12 @@ Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, None)
 
 
 def read_yaml(text: str) -> tuple[Any, Lines, list[Twice]]:
-    """Return the values of a text, the lines of its fields, and the fields that are there twice.
+    """Return the values of a text, the lines of its fields, and fields that appear twice.
 
     Raises
     ------
     yaml.YAMLError
-        If it is no YAML, is nested too deeply, or has aliases that repeat too much.
+        If the text is not YAML, is nested too deeply, or repeats too much by aliases.
     """
     lines: Lines = {}
     try:
@@ -82,14 +82,14 @@ def read_yaml(text: str) -> tuple[Any, Lines, list[Twice]]:
 
 
 def _unshared(value: Any) -> Any:
-    """Return a copy in which what aliases repeat is there several times, to be changed alone."""
+    """Return a deep copy, so that values repeated by aliases can be changed independently."""
     if isinstance(value, dict):
-        return {name: _unshared(one) for name, one in value.items()}
-    return [_unshared(one) for one in value] if isinstance(value, list) else value
+        return {name: _unshared(item) for name, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
 
 
 def _check_aliases(root: yaml.Node) -> None:
-    """Raise `yaml.YAMLError` for an alias inside itself, and for aliases that repeat too much."""
+    """Raise `yaml.YAMLError` for an alias that contains itself or repeats too much."""
     sizes: dict[int, int | None] = {}
 
     def size(node: yaml.Node) -> int:
@@ -100,19 +100,19 @@ def _check_aliases(root: yaml.Node) -> None:
             return known
         sizes[id(node)] = None
         inner: list[Any] = node.value if isinstance(node, yaml.CollectionNode) else []
-        flat = [x for one in inner for x in (one if isinstance(one, tuple) else (one,))]
+        flat = [x for child in inner for x in (child if isinstance(child, tuple) else (child,))]
         total = 1 + sum(size(x) for x in flat)
         sizes[id(node)] = total
         return total
 
     if size(root) > len(sizes) + MOST_REPEATED:
-        raise yaml.YAMLError(f"its aliases repeat more than {MOST_REPEATED} values")
+        raise yaml.YAMLError(f"aliases repeat more than {MOST_REPEATED} values")
 
 
 def _note_lines(
     node: yaml.Node, path: tuple[str, ...], lines: Lines, seen: set[int]
 ) -> Iterator[Twice]:
-    """Note the line of each field below a node; yield fields that are there twice."""
+    """Record the line of each field below a node; yield fields that appear twice."""
     if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
         return  # an alias is followed once
     seen.add(id(node))

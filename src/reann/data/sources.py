@@ -88,7 +88,7 @@ class Opening:
         *others, last = self.sources
         if isinstance(files, Source):
             data = self.data.model_copy(update={"train": None, "sources": [files]})
-            return replace(self, sources=[*self.sources, *data.every_source()])
+            return replace(self, sources=[*self.sources, *data.all_sources()])
         names = [[each] if isinstance(each, str) else each for each in (last.files, files)]
         more = last.model_copy(update={"files": [*names[0], *names[1]]})
         return replace(self, sources=[*others, more])

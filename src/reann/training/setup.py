@@ -130,7 +130,7 @@ def open_parts(
         if world.leads and done and done % 10_000 == 0:
             say(f"  {done} structures {note}")
 
-    data = opened(config.data.every_source())
+    data = opened(config.data.all_sources())
     learned = learned_by(parent) if parent else NOTHING
     if as_split:
         parts = _as_split(folder / SPLIT, data, config, open_files)
@@ -210,7 +210,7 @@ def reference_settings(config: Config) -> list[Reference]:
     """Return `reference_energies` of each head, of its sources, else of `data`; errors as above."""
     heads, general = config.model.heads, config.data.reference_energies
     own: dict[str, dict[str, Reference]] = {head: {} for head in heads}
-    for number, source in enumerate(config.data.every_source()):
+    for number, source in enumerate(config.data.all_sources()):
         if source.reference_energies is not None:
             place = f"data.sources.{number}.reference_energies"
             if len(heads) > 1 and source.keys.head is not None:
