@@ -143,7 +143,7 @@ def test_stress_of_any_other_shape_is_told(model):
     crystal = ase.Atoms("HO", [[0, 0, 0], [1, 1, 1]], cell=[3, 3, 3.5], pbc=True)
     crystal.info = {"energy": -1.0, "REF_stress": np.arange(5.0)}
     said = message("evaluate", model, write([crystal]))
-    assert "'REF_stress' has the shape (5,); expected (6,) or (9,) or (3, 3), where six are" in said
+    assert "The shape of 'REF_stress' is (5,); expected (6,) or (9,) or (3, 3) (six in" in said
     assert "data.xyz#0" in said
 
 
@@ -152,7 +152,7 @@ def test_six_numbers_where_the_format_wants_nine_are_told(model):
     Path("data.xyz").write_text(text)
     said = message("evaluate", model, "data.xyz")
     assert "data.xyz#0, line 2" in said
-    assert "as 9 numbers, or 6 under another name: REF_stress" in said
+    assert "as 9 numbers, or as 6 numbers named REF_stress" in said
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -238,7 +238,7 @@ def _broken(kind: str) -> tuple[str, str]:
     text = DATA.read_text().replace("OH_dist", "note=naïve OH_dist")
     content, said = {
         "empty": (b"", "The file is empty."),
-        "blank": (b"\n\n", "The file holds no structure."),
+        "blank": (b"\n\n", "The file contains no structure."),
         "truncated": (text[:500].rsplit("\n", 1)[0].encode(), "truncated"),
         "binary": (bytes(range(256)) * 8, "is binary"),
         "latin-1": (text.encode("latin-1"), "not UTF-8 text"),

@@ -80,7 +80,7 @@ def test_labels_are_told_in_one_line(
     monkeypatch.setenv("COLUMNS", "40")
     check_command([str(ETHANOL)])
     said = capsys.readouterr().out
-    assert "Labels found: energy (20 of 20), forces (20 of 20)\nNot used: OH_dist.\n" in said
+    assert "Labels: energy (20 of 20), forces (20 of 20)\nNot used: OH_dist.\n" in said
 
 
 def test_a_doubtful_key_is_answered_by_an_option(

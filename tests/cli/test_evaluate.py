@@ -256,7 +256,7 @@ def test_labels_that_would_not_be_compared_are_an_error(
     result = CliRunner().invoke(app, ["evaluate", str(model), str(file)])
     assert result.exit_code == 1
     for label in named.split():
-        assert f"The {label} may be under a key that is not recognized" in result.stderr
+        assert f"The {label} may be under an unknown key" in result.stderr
         assert f"--key {label}=" in result.stderr
     summary(model, file, *(word for option in options for word in ("--key", option)))
 
@@ -305,7 +305,7 @@ def test_a_free_energy_alone_is_compared(model, ethanol, tmp_path):
         (["--key", "enrgy=E"], "Did you mean 'energy'?"),
         (["--key", "energy"], "is not of the form name=value"),
         (["--key", "energy=a", "--key", "energy=b"], "The energy is given twice: a and b"),
-        (["--unit", "energy=eV", "--unit", "energy=Ha"], "The energy is given twice"),
+        (["--unit", "energy=eV", "--unit", "energy=Ha"], "The energy appears twice"),
         (["--unit", "energy=kcal"], "--unit energy=kcal"),
         (["--key", "energy=nothing"], "--key energy=KEY"),
     ],

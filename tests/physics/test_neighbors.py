@@ -174,7 +174,7 @@ def test_close_atoms_that_are_not_the_same_are_kept():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_positions_that_are_no_numbers_are_refused_with_the_atom(bad):
     atoms = ase.Atoms("H3", positions=[[0, 0, 0], [1, 0, 0], [2, bad, 0]])
-    with pytest.raises(UserError, match="position of atom 2 is not a finite"):
+    with pytest.raises(UserError, match="position of atom 2 is not finite"):
         graph_from_atoms(atoms, 5.0, "a.xyz#3")
 
 

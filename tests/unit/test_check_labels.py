@@ -90,7 +90,7 @@ WRONG = [
     (changed("stress", lambda _, x: -10 / GPa * x), "stresses-disagree", "kbar"),
     (changed("stress", lambda _, x: x / GPa), "stresses-disagree", "GPa"),
     (changed("stress", lambda _, x: x / GPa), "stress-and-volume", "bulk modulus"),
-    (changed("stress", lambda _, x: 10 / GPa * x), "stress-size", "or like a virial"),
+    (changed("stress", lambda _, x: 10 / GPa * x), "stress-size", "or they may be virials"),
     (changed("stress", lambda _, x: -x), "stress-and-volume", "sign is opposite"),
     (changed("stress", lambda a, x: -a.get_volume() * x), "stresses-disagree", "virial"),
     (changed("stress", lambda _, x: 0 * x), "all-stresses-zero", "placeholders"),
@@ -234,7 +234,7 @@ def test_two_energies_of_one_geometry_name_the_condition_that_varies(
     other.info[key] = 1
     for findings in both(tmp_path, [*ethanol, other]):
         finding = named(findings, "contradictions")
-        assert f"varying `{key}`, which this model does not know" in finding.message
+        assert f"`{key}` varies, which is not an input of this model" in finding.message
 
 
 def test_one_wrong_force_is_a_note_of_train_that_names_structure_and_atom(

@@ -154,8 +154,8 @@ def test_extended_xyz_is_read_in_the_same_way_under_any_name(tmp_path, name):
     comment = 'Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3 energy=-1.0'
     frame = f"2\n{comment}\nH 0 0 0 0 0 1\nH 0 0 1 0 0 -1\n"
     (tmp_path / name).write_text(frame * 2 + frame[:-20])
-    remarks = []
-    first, second = (atoms for atoms, _ in iter_atoms(name, tmp_path, remarks.append))
+    skipped = []
+    first, second = (atoms for atoms, _ in iter_atoms(name, tmp_path, skipped.append))
     assert first.arrays["columns_5_to_7"].tolist() == [[0, 0, 1], [0, 0, -1]]
     assert first == second
-    assert [remark.kind for remark in remarks] == ["cut-structure"]
+    assert [item.kind for item in skipped] == ["cut-structure"]

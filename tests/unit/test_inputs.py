@@ -62,14 +62,14 @@ def test_they_are_not_read_without_being_asked_for(tmp_path: Path) -> None:
 def test_an_absent_key_that_is_named_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, {"Q": 1})
     assert opened(path, charge="Q").graph([0]).charges().tolist() == [1.0]
-    with pytest.raises(UserError, match="no key 'q' for the charge"):
+    with pytest.raises(UserError, match="has the key 'q' for the charge"):
         opened(path, charge="q")
 
 
 @pytest.mark.parametrize(
     ("info", "says"),
     [
-        ({"field": np.zeros(2)}, r"has the shape \(2,\); expected \(3,\)"),
+        ({"field": np.zeros(2)}, r"is \(2,\); expected \(3,\)"),
         ({"field": np.array([0.0, np.nan, 0.0])}, "The field is nan"),
         ({"field": "strong"}, "is not numeric"),
         ({"charge": FIELD}, "expected a single number"),

@@ -55,7 +55,7 @@ def test_a_label_with_a_weight_of_zero_is_missing_without_leave(tmp_path, key, l
         known = [np.isfinite(dataset.rows(name, [i])).all() for i in range(2)]
         assert known == [name != label, True]
     verb = "are" if label == "forces" else "is"
-    assert f"The {label} {verb} left out of 1 structure, where '{key}' is 0." in dataset.notes
+    assert f"The {label} {verb} ignored in 1 structure, where '{key}' is 0." in dataset.notes
 
 
 def test_a_virial_with_a_weight_of_zero_is_missing():
@@ -77,7 +77,7 @@ def test_a_label_with_a_weight_of_zero_may_be_absent_and_need_not_be_finite(tmp_
 def test_weights_of_labels_that_are_not_zero_are_named_as_not_used():
     samples = [crystal(config_forces_weight=w, config_energy_weight=1.0) for w in (1.0, 50.0)]
     (note,) = resolve_keys(samples, DataConfig(train="a.xyz"), "a.xyz").notes
-    assert "'config_forces_weight' (1 to 50) is not used" in note
+    assert "Nonzero values of 'config_forces_weight' (1 to 50) are not used" in note
     assert "data.keys.weight" in note
 
 
@@ -99,7 +99,7 @@ def test_forces_on_atoms_of_a_mask_are_missing(tmp_path):
     finite = np.isfinite(dataset.rows("forces", [0, 1])).all(axis=1)
     assert finite.tolist() == [False, True, True, True]
     assert dataset.notes == [
-        "The forces on 1 atom in 1 structure are left out, where 'force_mask' is true."
+        "The forces on 1 atom in 1 structure are ignored, where 'force_mask' is true."
     ]
 
 

@@ -74,7 +74,7 @@ def test_energy_and_forces_are_found_wherever_they_sit(atoms):
 def test_a_key_that_is_not_the_usual_one_is_told():
     keys = resolve_keys([dimer({"REF_energy": -1.5})], config(), "a.xyz")
     assert keys.of("energy") == "REF_energy"
-    assert keys.notes == ("The energy is read from 'REF_energy'.",)
+    assert keys.notes == ("Energy: read from 'REF_energy'.",)
 
 
 @pytest.mark.parametrize("key", ["energy_std", "energy_cutoff", "kinetic_energy", "Fermi_energy"])
@@ -141,15 +141,14 @@ def test_a_wrong_key_is_an_error_that_lists_what_is_there():
     samples = [dimer({"REF_energy": -1.0}, forces=FORCES), dimer(forces=FORCES)]
     error = error_of(samples, config(keys=Keys(energy="RFE_energy")))
     assert error.what == (
-        "There is no key 'RFE_energy' for the energy in any of 2 structures."
-        " Did you mean 'REF_energy'?"
+        "None of 2 structures has the key 'RFE_energy' for the energy. Did you mean 'REF_energy'?"
     )
     assert "'forces' (2), 'REF_energy' (1)" in error.fix
 
 
 def test_forces_that_are_asked_for_and_absent_are_an_error():
     error = error_of([dimer(energy=-1.5)], config(keys=Keys(forces="forces")))
-    assert "no key 'forces' for the forces in any of 1 structures" in error.what
+    assert "None of 1 structures has the key 'forces' for the forces" in error.what
 
 
 def test_no_labels_at_all_are_an_error():
@@ -209,10 +208,10 @@ def test_nan_is_masked_where_labels_may_be_missing():
 @pytest.mark.parametrize(
     ("atoms", "message"),
     [
-        (dimer({"energy": [1.0, 2.0]}), "'energy' has the shape (2,); expected a single number"),
+        (dimer({"energy": [1.0, 2.0]}), "The shape of 'energy' is (2,); expected a single number"),
         (dimer({"energy": "low"}), "'energy' is not numeric."),
-        (dimer({}, {"forces": np.zeros((2, 2))}), "the shape (2, 2); expected (2, 3)"),
-        (dimer({"stress": np.zeros(5)}, pbc=True), "the shape (5,); expected (6,) or (9,)"),
+        (dimer({}, {"forces": np.zeros((2, 2))}), "is (2, 2); expected (2, 3)"),
+        (dimer({"stress": np.zeros(5)}, pbc=True), "is (5,); expected (6,) or (9,)"),
     ],
 )
 def test_a_label_of_the_wrong_shape_or_type_is_an_error(atoms, message):
@@ -314,7 +313,7 @@ def test_the_energy_that_was_asked_for_is_used_and_the_difference_told():
     atoms = dimer(energy=-1.0, free_energy=-1.1)
     keys = resolve_keys([atoms], config(keys=Keys(energy="energy")), "a.xyz")
     assert keys.of("energy") == "energy"
-    assert "used as asked" in keys.notes[0]
+    assert "used as set" in keys.notes[0]
 
 
 def test_free_energies_in_some_structures_only_are_an_error():
@@ -374,7 +373,7 @@ def test_an_absent_or_unsuitable_mask_is_an_error():
     atoms = dimer({}, mask, energy=-1.0, forces=FORCES)
     error = error_of([atoms], config(ignore_forces_of="forzen"))
     assert "Did you mean 'frozen'?" in error.what
-    assert "not one true or false" in error_of([atoms], config(ignore_forces_of="speed")).what
+    assert "is not boolean" in error_of([atoms], config(ignore_forces_of="speed")).what
 
 
 # --- a look at unknown files ------------------------------------------------------------------

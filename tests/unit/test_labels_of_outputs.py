@@ -52,19 +52,19 @@ def test_a_polarizability_is_a_matrix_nine_numbers_or_six_in_the_order_of_voigt(
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        ({"dipole": 1.0}, "'dipole' has the shape (); expected (3,)"),
-        ({"dipole": [1.0, 2.0, 3.0, 4.0]}, "has the shape (4,); expected (3,)"),
-        ({"dipole": np.ones((3, 3))}, "has the shape (3, 3); expected (3,)"),
+        ({"dipole": 1.0}, "The shape of 'dipole' is (); expected (3,)"),
+        ({"dipole": [1.0, 2.0, 3.0, 4.0]}, "is (4,); expected (3,)"),
+        ({"dipole": np.ones((3, 3))}, "is (3, 3); expected (3,)"),
         ({"dipole": "none"}, "'dipole' is not numeric"),
         ({"dipole": [1.0, np.inf, 0.0]}, "The dipole is inf"),
         ({"dipole": [1.0, np.nan, 0.0]}, "The dipole is nan"),
-        ({"transition_dipole": np.ones((2, 3))}, "has the shape (2, 3); expected (3,)"),
-        ({"polarizability": [1.0, 1.0, 1.0]}, "(6,) or (9,) or (3, 3), where six are xx yy zz"),
-        ({"polarizability": np.arange(9.0)}, "is not symmetric: its xz is 2, its zx 6"),
-        ({"charges": [0.1, 0.2]}, "'charges' has the shape (2,); expected (3,)"),
-        ({"charges": np.ones((3, 2))}, "'charges' has the shape (3, 2); expected (3,)"),
-        ({"shieldings": np.ones((3, 9))}, "has the shape (3, 9); expected (3,)"),
-        ({"gap": [1.0, 2.0]}, "'gap' has the shape (2,); expected a single number"),
+        ({"transition_dipole": np.ones((2, 3))}, "is (2, 3); expected (3,)"),
+        ({"polarizability": [1.0, 1.0, 1.0]}, "(6,) or (9,) or (3, 3) (six in the order xx yy zz"),
+        ({"polarizability": np.arange(9.0)}, "is not symmetric: xz is 2, but zx is 6"),
+        ({"charges": [0.1, 0.2]}, "The shape of 'charges' is (2,); expected (3,)"),
+        ({"charges": np.ones((3, 2))}, "The shape of 'charges' is (3, 2); expected (3,)"),
+        ({"shieldings": np.ones((3, 9))}, "is (3, 9); expected (3,)"),
+        ({"gap": [1.0, 2.0]}, "The shape of 'gap' is (2,); expected a single number"),
     ],
 )
 def test_what_cannot_be_the_label_is_named_with_its_place(labels, says) -> None:
@@ -111,7 +111,7 @@ def test_labels_are_converted_from_units_that_are_given_or_stated(
     [
         ({"dipole": "Ang"}, {}, "'Ang' is not a known dipole unit"),
         ({"polarizability": "Ang^2"}, {}, "'Ang^2' is not a known polarizability unit"),
-        ({}, {"dipole_unit": "furlong"}, "'furlong' of the dipole, which is not known"),
+        ({}, {"dipole_unit": "furlong"}, "unknown unit of the dipole: 'furlong'"),
         ({"dipole": "e*Ang"}, {"dipole_unit": "Debye"}, "but data.units.dipole is 'e*Ang'"),
     ],
 )

@@ -76,7 +76,7 @@ def test_labels_under_keys_that_are_not_recognized_are_asked_about(data):
         atoms.info["my_energy"] = atoms.info.pop("DFT_energy")
     ase.io.write("other.xyz", frames)
     said = new_config("a.yaml", "other.xyz")
-    assert "The energy may be under a key that is not recognized: 'my_energy'" in said
+    assert "The energy may be under an unknown key: 'my_energy'" in said
     assert "data: {keys: {energy: my_energy}}" in (data / "a.yaml").read_text()
 
 
@@ -87,7 +87,7 @@ def test_what_is_not_used_is_said_and_written_above_the_configuration(data):
     ase.io.write("other.xyz", frames)
     for text in (new_config("a.yaml", "other.xyz"), (data / "a.yaml").read_text()):
         assert "Not used: energy_sigma, step." in text
-        assert "'config_forces_weight' (5) is not used where it is not 0" in text
+        assert "Nonzero values of 'config_forces_weight' (5) are not used" in text
 
 
 def test_every_field_is_there_with_its_documentation_and_its_default(tmp_path):

@@ -15,14 +15,14 @@ from reann.data.check.survey import survey
 from reann.data.dataset import open_dataset
 from reann.data.program_outputs import _energies_of_gaussian, as_computed
 from reann.data.read import iter_atoms
-from reann.data.remarks import Remark
+from reann.data.skipped import SkippedData
 from reann.errors import UserError
 
 
 def read(path: Path):
-    remarks: list[Remark] = []
-    structures = [atoms for atoms, _ in iter_atoms(str(path), remarks=remarks.append)]
-    return structures, remarks
+    skipped: list[SkippedData] = []
+    structures = [atoms for atoms, _ in iter_atoms(str(path), report_skipped=skipped.append)]
+    return structures, skipped
 
 
 def labeled(**results: float) -> Atoms:
@@ -33,10 +33,10 @@ def labeled(**results: float) -> Atoms:
 
 def frames_without_labels(path: Path) -> list[int]:
     """Return the structures without labels, which must be those of the remarks."""
-    structures, remarks = read(path)
+    structures, skipped = read(path)
     bare = [i for i, atoms in enumerate(structures) if atoms.calc is None]
-    assert [remark.origin for remark in remarks] == [f"{path}#{i}" for i in bare]
-    assert all(remark.kind == "not-converged" for remark in remarks)
+    assert [item.origin for item in skipped] == [f"{path}#{i}" for i in bare]
+    assert all(item.kind == "not-converged" for item in skipped)
     return bare
 
 
@@ -206,21 +206,21 @@ def test_a_step_of_quantum_espresso_that_did_not_converge_has_no_labels(tmp_path
     # ASE reads no energy of such a step, but its forces.
     structures = [labeled(energy=-1.0), labeled()]
     (tmp_path / "pw.out").write_text(f"     {line}\n")
-    remarks: list[Remark] = []
-    found = as_computed(structures, tmp_path / "pw.out", "pw.out", "espresso-out", remarks.append)
+    skipped: list[SkippedData] = []
+    found = as_computed(structures, tmp_path / "pw.out", "pw.out", "espresso-out", skipped.append)
     failed = "NOT" in line
     assert [atoms.calc is None for atoms in found] == [False, failed]
-    assert [remark.origin for remark in remarks] == ["pw.out#1"] * failed
+    assert [item.origin for item in skipped] == ["pw.out#1"] * failed
 
 
 def test_a_phrase_of_other_programs_leaves_out_the_labels_of_the_file(tmp_path):
     path = outcar(tmp_path, (12, REACHED))
     path.write_text(path.read_text() + "Calculation failed to converge\n")
     structures = [atoms for atoms, _ in iter_atoms(str(path))]
-    remarks: list[Remark] = []
-    found = as_computed(structures, path, "nw.out", "nwchem-out", remarks.append)
+    skipped: list[SkippedData] = []
+    found = as_computed(structures, path, "nw.out", "nwchem-out", skipped.append)
     assert [atoms.calc for atoms in found] == [None]
-    assert [remark.origin for remark in remarks] == ["nw.out#0"]
+    assert [item.origin for item in skipped] == ["nw.out#0"]
 
 
 # --- LAMMPS -----------------------------------------------------------------------------------
@@ -251,11 +251,11 @@ def dump(folder: Path, columns: str, *first: str) -> Path:
 
 
 def test_a_dump_has_the_forces_of_the_file_and_no_energy(tmp_path):
-    structures, remarks = read(dump(tmp_path, "type element", "1", "Cu"))
+    structures, skipped = read(dump(tmp_path, "type element", "1", "Cu"))
     assert [str(atoms.symbols) for atoms in structures] == ["Cu2", "Cu2"]
     assert [sorted(atoms.calc.results) for atoms in structures] == [["forces"], ["forces"]]
     assert structures[1].calc.results["forces"][0, 2] == 2.0
-    assert [remark.kind for remark in remarks] == ["no-energy"]
+    assert [item.kind for item in skipped] == ["no-energy"]
 
 
 def test_a_dump_of_types_alone_is_an_error_with_a_conversion_that_runs(tmp_path, monkeypatch):
@@ -263,7 +263,7 @@ def test_a_dump_of_types_alone_is_an_error_with_a_conversion_that_runs(tmp_path,
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as info:
         list(iter_atoms(path.name))
-    assert info.value.what == "The dump gives types of atoms, not elements."
+    assert info.value.what == "The dump contains types of atoms, not elements."
     assert "dump_modify" in info.value.fix
     code = info.value.fix.partition('python -c "')[2].rstrip('"')
     with pytest.raises(KeyError):

@@ -16,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.data import extended_xyz, read
 from reann.data.read import iter_atoms
-from reann.data.remarks import Remark
+from reann.data.skipped import SkippedData
 from reann.errors import UserError
 from reann.input_files import file_hash, find_files
 
@@ -153,7 +153,7 @@ def test_an_empty_file_is_an_error(tmp_path, content):
 def test_an_empty_compressed_file_is_an_error(tmp_path):
     with gzip.open(tmp_path / "a.xyz.gz", "wb"):
         pass
-    assert error_of("a.xyz.gz", tmp_path).what == "The file holds no structure."
+    assert error_of("a.xyz.gz", tmp_path).what == "The file contains no structure."
 
 
 LAST_LINE = len("H 0.0 0.0 0.8 -0.1 0.0 0.0\n")
@@ -164,9 +164,9 @@ def test_a_file_that_ends_within_a_structure_gives_the_ones_before_it_and_says_s
     tmp_path, missing, capsys
 ):
     (tmp_path / "a.xyz").write_text(frames(3)[:-missing])
-    remarks: list[Remark] = []
-    assert len(list(iter_atoms("a.xyz", tmp_path, remarks.append))) == 2
-    ((kind, origin),) = [(remark.kind, remark.origin) for remark in remarks]
+    skipped: list[SkippedData] = []
+    assert len(list(iter_atoms("a.xyz", tmp_path, skipped.append))) == 2
+    ((kind, origin),) = [(item.kind, item.origin) for item in skipped]
     assert (kind, origin) == ("cut-structure", "a.xyz#2")
     assert len(list(iter_atoms("a.xyz", tmp_path))) == 2
     assert "note: a.xyz#2: The file ends within this structure, after " in capsys.readouterr().err
@@ -227,7 +227,7 @@ def test_a_plain_file_under_the_name_of_an_archive_is_an_error(tmp_path):
 def test_a_wrong_header_is_an_error_with_its_line(tmp_path):
     (tmp_path / "a.xyz").write_text(frames(1) + "H 0 0 0\n")
     error = error_of("a.xyz", tmp_path)
-    assert error.what == "Expected the number of atoms, found 'H 0 0 0'."
+    assert error.what == "The number of atoms is expected here, not 'H 0 0 0'."
     assert error.where == "a.xyz#1, line 5"
 
 

@@ -148,7 +148,7 @@ def test_a_group_with_a_learned_structure_is_drawn_for_no_part(folder):
 def test_no_structure_that_was_not_learned_is_an_error(folder, fields):
     learned = stored_part(opener(folder)(["train.traj"]).fingerprints)
     error = error_of(folder, learned=learned, **fields)
-    assert "were in the training of the potential" in error.what
+    assert "are in the training set of the potential" in error.what
     assert "data.valid" in error.fix
 
 
@@ -156,7 +156,7 @@ def test_validation_structures_that_are_trained_on_are_counted(folder):
     parts = parts_of(folder, valid="other.traj", test=0.2)
     (note,) = known_structures(parts, NONE_LEARNED)
     in_test = sum(i < 7 for i in parts["test"].indices)
-    assert note.startswith(f"{7 - in_test} of 7 validation structures are in the training set")
+    assert note.startswith(f"{7 - in_test} of 7 validation structures are also in the training set")
     assert not known_structures(parts_of(folder, test=0.2), NONE_LEARNED)
 
 
@@ -171,7 +171,7 @@ def test_one_structure_cannot_be_split(folder):
     ase.io.write(folder / "one.traj", structures(1))
     error = error_of(folder, train="one.traj")
     assert error.what == "No structure is left for training: the only one is in valid."
-    assert "give more structures" in error.fix
+    assert "add structures" in error.fix
 
 
 def test_the_seed_decides_and_nothing_else(folder):
@@ -229,7 +229,7 @@ def test_an_index_out_of_range_is_an_error(folder):
 
 
 def test_an_index_given_twice_is_an_error(folder):
-    assert "4 is given twice" in error_of(folder, valid={"indices": [4, 4]}).what
+    assert "4 appears twice" in error_of(folder, valid={"indices": [4, 4]}).what
 
 
 def test_an_empty_list_of_indices_is_an_error(folder):
@@ -259,9 +259,9 @@ def test_groups_without_groups_in_the_data_are_an_error(folder):
 
 
 def test_nothing_left_for_training_is_an_error(folder):
-    assert "leaves no structures for training" in error_of(folder, valid=0.7, test=0.3).what
+    assert "leaves no structures for the training set" in error_of(folder, valid=0.7, test=0.3).what
     error = error_of(folder, valid={"groups": 0.5}, test={"groups": 0.5})
-    assert "leaves no groups for training" in error.what
+    assert "leaves no groups for the training set" in error.what
     error = error_of(folder, valid={"indices": list(range(20))}, test=0.1)
     assert error.what == "No structures are left for test."
     error = error_of(folder, valid={"groups": ["ice", "gas", "liquid"]})
@@ -293,7 +293,7 @@ def test_a_saved_split_comes_back(folder, tmp_path):
 
 def test_a_split_of_files_that_have_changed_is_an_error(folder, tmp_path):
     save_split(tmp_path / "split.json", parts_of(folder), seed=1)
-    with pytest.raises(UserError, match="have changed since they were split"):
+    with pytest.raises(UserError, match="have changed since the data were split"):
         load_split(
             tmp_path / "split.json",
             opener(folder)(["bare.traj"]),

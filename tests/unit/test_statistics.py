@@ -107,7 +107,7 @@ def test_given_energies_are_taken_as_they_are(tmp_path):
     reference = reference_energies(subset, {"H": -13.6, "O": OXYGEN, "C": -1.0})
     assert reference.values == {1: -13.6, 8: OXYGEN}
     assert reference.source == "given"
-    with pytest.raises(UserError, match="No reference energy is given for O"):
+    with pytest.raises(UserError, match="There is no reference energy for O"):
         reference_energies(subset, {"H": -13.6})
     with pytest.raises(UserError, match="'Hy' is not a chemical element"):
         reference_energies(subset, {"Hy": -13.6, "O": 1.0})

@@ -88,11 +88,11 @@ def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
     """
     from reann.data.keys import KeyCensus
     from reann.data.read import iter_atoms
-    from reann.data.remarks import Remark, summarized
+    from reann.data.skipped import SkippedData, summarized
 
     census, elements, structures = KeyCensus(), Counter[str](), 0
-    notes: list[Remark] = []
-    for atoms, origin in iter_atoms(from_file, remarks=notes.append):
+    notes: list[SkippedData] = []
+    for atoms, origin in iter_atoms(from_file, report_skipped=notes.append):
         census.add(atoms, origin)
         elements.update(atoms.symbols)
         structures += 1

@@ -1,6 +1,6 @@
-"""From files to a cache: one pass that reads, labels and finds neighbors.
+"""Build a cache from files: one pass that reads structures, labels and neighbor lists.
 
-What another cache knows of a file is copied from there, see `reann.data.pieces`.
+Rows of files that another cache already has are copied from it, see `reann.data.pieces`.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from reann.data.cache import CacheWriter
-from reann.data.counts import FileCounts
+from reann.data.file_counts import FileCounts
+from reann.data.file_units import to_angstrom
 from reann.data.keys import KeyCensus
 from reann.data.labels import extract
-from reann.data.pieces import KnownPieces, Piece, held
+from reann.data.pieces import KnownPieces, Piece, present_keys
 from reann.data.read import read_file
-from reann.data.remarks import Remark, ignore, summarized
 from reann.data.resolved import ResolvedKeys
 from reann.data.rows import RowBuilder
+from reann.data.skipped import SkippedData, ignore, summarized
 from reann.data.sources import SourceFiles, joined
-from reann.data.stated import to_angstrom
 from reann.errors import UserError, counted, listed
 
 Progress = Callable[[int, str], None]
 
 N_FIRST = 20
-"""Structures from which the keys are guessed before all have been seen."""
+"""Number of structures from which the keys are guessed before all are read."""
 
 
 def build_cache(
@@ -36,10 +36,10 @@ def build_cache(
     cutoff: float,
     progress: Progress | None = None,
 ) -> list[str]:
-    """Write the arrays of all structures; return notes about other caches that are damaged.
+    """Write the arrays of all structures; return notes about damaged caches.
 
-    The keys are guessed from the first structures. Should the rest of the files show that the
-    guess was wrong, everything is read once more.
+    The keys are guessed from the first structures. If the rest of the files show that the guess
+    was wrong, all files are read again.
     """
     settings = {s.settings_of(digest, cutoff) for s in sources for _, _, digest in s.files}
     known = KnownPieces(folder.parent, settings)
@@ -50,14 +50,14 @@ def build_cache(
     while True:
         build = _Build(RowBuilder(keys, cutoff), known, progress)
         with CacheWriter(folder, build.rows.arrays) as writer:
-            found = []
+            resolved = []
             for source, guess in zip(sources, keys, strict=True):
                 with source.named():
-                    found.append(build.read(writer, source, guess))
-            if all(_same(one, other) for one, other in zip(found, keys, strict=True)):
-                build.finish(writer, joined(found, sources))
+                    resolved.append(build.read(writer, source, guess))
+            if all(_same(a, b) for a, b in zip(resolved, keys, strict=True)):
+                build.finish(writer, joined(resolved, sources))
                 return known.notes
-        keys = found
+        keys = resolved
 
 
 def _guess(source: SourceFiles, cutoff: float, known: KnownPieces) -> ResolvedKeys:
@@ -74,27 +74,27 @@ def _guess(source: SourceFiles, cutoff: float, known: KnownPieces) -> ResolvedKe
     try:
         return census.resolve(source.data.model_copy(update={"missing": "allow"}))
     except UserError:
-        # Perhaps only the later structures have what was asked for: count them all first.
+        # Only later structures may have the requested keys: count all structures first.
         for atoms, origin in frames:
             census.add(atoms, origin)
         return census.resolve(source.data, source.where)
 
 
-def _check_converged(remarks: list[Remark], source: SourceFiles) -> None:
-    origins = [remark.origin for remark in remarks if remark.kind == "not-converged"]
+def _check_converged(skipped: list[SkippedData], source: SourceFiles) -> None:
+    origins = [item.origin for item in skipped if item.kind == "not-converged"]
     if origins and source.data.missing == "error":
         raise UserError(
             f"The electronic steps of {counted(len(origins), 'structure')} did not"
-            " converge, so energies and forces are not what the method gives.",
+            " converge, so energies and forces are wrong.",
             listed(origins),
-            "Converge them, or remove the structures. With data.missing: allow the training goes on"
-            " without their labels.",
+            "Converge the calculations or remove the structures. With data.missing: allow, these"
+            " structures are read without labels.",
         )
 
 
-def _same(one: ResolvedKeys, other: ResolvedKeys) -> bool:
+def _same(a: ResolvedKeys, b: ResolvedKeys) -> bool:
     blank = {"counts": {}, "n_structures": 0, "notes": (), "units": {}}
-    return replace(one, **blank) == replace(other, **blank)
+    return replace(a, **blank) == replace(b, **blank)
 
 
 class _Build:
@@ -106,7 +106,7 @@ class _Build:
         self._pieces: list[Piece] = []
 
     def read(self, writer: CacheWriter, source: SourceFiles, keys: ResolvedKeys) -> ResolvedKeys:
-        """Write the structures of a source; return the keys that follow from all of them."""
+        """Write the structures of a source; return the keys resolved from all of them."""
         counts = FileCounts()
         for path, name, digest in source.files:
             settings, first = source.settings_of(digest, self.rows.cutoff), self.rows.n
@@ -116,41 +116,41 @@ class _Build:
             else:
                 self.rows.copy(writer, content, len(self._pieces))
                 state = content.piece.counts
-            chosen = held(keys.chosen, state["census"]["counts"])
+            chosen = present_keys(keys.chosen, state["census"]["counts"])
             self._pieces.append(Piece(settings, chosen, first, self.rows.n - first, state))
             counts.merge(state, name)
             self._total.merge(state, name)
-        _check_converged(counts.remarks, source)
+        _check_converged(counts.skipped, source)
         return counts.census.resolve(source.data, source.where)
 
     def _read_file(
         self, writer: CacheWriter, path: Path, name: str, source: SourceFiles, keys: ResolvedKeys
     ) -> dict[str, Any]:
         counts, file = FileCounts(), len(self._pieces)
-        for frame, (atoms, origin) in enumerate(read_file(path, name, counts.remarks.append)):
+        for frame, (atoms, origin) in enumerate(read_file(path, name, counts.skipped.append)):
             counts.add(atoms, origin)
-            given = extract(atoms, keys, source.data, origin)
+            labels = extract(atoms, keys, source.data, origin)
             to_angstrom(atoms, source.data.units, origin)
-            counts.add_labels(atoms, given)
-            self.rows.add(writer, atoms, given, origin, (file, frame))
+            counts.add_labels(atoms, labels)
+            self.rows.add(writer, atoms, labels, origin, (file, frame))
             if self.progress is not None:
                 self.progress(self.rows.n, name)
         return counts.state(name)
 
     def finish(self, writer: CacheWriter, keys: ResolvedKeys) -> None:
-        """Write what is known of all structures."""
+        """Write the index with the metadata of all structures."""
         total, notes = self._total, []
         if total.with_zero_forces > 0.5 * self.rows.n:
             notes.append(
                 f"In {total.with_zero_forces} of {self.rows.n} structures the forces on some atoms"
-                " are exactly zero: fixed atoms? data.ignore_forces_of leaves them out"
-                f" ({'constrained' if total.constrained else 'name a mask'})."
+                " are exactly zero. If these atoms were fixed, exclude them with"
+                f" data.ignore_forces_of ({'constrained' if total.constrained else 'a mask'})."
             )
         about = {
             "keys": asdict(keys),
             **self.rows.finish(writer),
             "varying": total.conditions.names(),
             "notes": notes,
-            "remarks": summarized(total.remarks),
+            "remarks": summarized(total.skipped),
         }
         writer.finish(about, [piece.as_json() for piece in self._pieces])

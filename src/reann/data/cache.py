@@ -1,9 +1,9 @@
-"""A folder of raw arrays: written as a stream, mapped into memory, checked for damage.
+"""A folder of raw arrays: written as a stream, memory-mapped, with checksums.
 
-Arrays are appended piece by piece, so that no data set needs to fit into memory; integers start in
-their smallest type and are widened when a value needs it. The folder gets its name when it is
-complete, so a reader never sees half of it. A file that is truncated while it is in use is an
-error: reading past the end of what is mapped would kill the process.
+Arrays are appended in blocks, so that no data set needs to fit into memory; integers are stored in
+the smallest type and widened when a value needs it. The folder gets its final name when it is
+complete, so a reader never sees an incomplete cache. A file that is truncated while in use raises
+an error, because reading past the end of a mapped file would kill the process.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from reann import strict_json
 from reann.errors import UserError
 
 CACHE_VERSION = 4
-"""Part of the key of a cache: raised when its content changes its meaning."""
+"""Part of the key of a cache; increased when the meaning of its content changes."""
 
 INDEX = "index.json"
 PIECES = "pieces.json"
-"""What `reann.data.pieces` knows of each file; only read when another cache is built."""
+"""Records of each file (`reann.data.pieces`); read only when another cache is built."""
 UNFINISHED = "unfinished-"
 CHUNK = 1 << 24
-"""Bytes held at once while a file is checked or widened."""
+"""Bytes in memory while a file is checked or widened."""
 
 
 Rows = tuple[tuple[int, ...], tuple[str, ...]]
-"""Shape of a row of an array, and its possible types, the smallest first."""
+"""Shape of a row of an array, and its possible types, smallest first."""
 
 
 class DamagedCacheError(Exception):
-    """A cache that is not what was written."""
+    """The content of a cache differs from what was written."""
 
 
 def cache_key(**settings: Any) -> str:
-    """Return a name that is the same only for the same settings and version."""
+    """Return a name that identifies the settings and the version."""
     text = strict_json.dumps({"version": CACHE_VERSION, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 class ArrayWriter:
-    """One array on disk that grows along its first axis."""
+    """An array on disk that grows along its first axis."""
 
     def __init__(self, path: Path, row: tuple[int, ...], types: tuple[str, ...]) -> None:
         self.path, self.row, self.rows = path, row, 0
@@ -79,7 +79,7 @@ class ArrayWriter:
 
     def abandon(self) -> None:
         """Close without an entry."""
-        with contextlib.suppress(OSError):  # what is buffered does not fit a full disk
+        with contextlib.suppress(OSError):  # flushing the buffer fails on a full disk
             self._stream.close()
 
     def _widen(self) -> None:
@@ -96,7 +96,7 @@ class ArrayWriter:
 
 
 class CacheWriter:
-    """A cache in the making: a context manager that leaves nothing behind when it fails."""
+    """Writes a cache; a context manager that removes incomplete files on failure."""
 
     def __init__(self, folder: Path, arrays: Mapping[str, Rows]) -> None:
         self._target = folder
@@ -105,7 +105,7 @@ class CacheWriter:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(folder.parent)
-            self._folder.mkdir()  # others may read it as they may read what this user makes
+            self._folder.mkdir()  # with the default permissions of this user
             for name, (row, types) in arrays.items():
                 self._writers[name] = ArrayWriter(self._folder / f"{name}.raw", row, types)
         except OSError as error:
@@ -116,7 +116,7 @@ class CacheWriter:
         return self
 
     def append(self, **values: NDArray[Any]) -> None:
-        """Append rows to the named arrays; `UserError` when the disk is full."""
+        """Append rows to the named arrays; raises `UserError` if the disk is full."""
         try:
             for name, rows in values.items():
                 self._writers[name].append(rows)
@@ -124,7 +124,7 @@ class CacheWriter:
             raise _not_writable(self._target.parent, error) from error
 
     def finish(self, about: Mapping[str, Any], pieces: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Write the index and what is known of each file, and give the folder its name."""
+        """Write the index and the records of each file, and give the folder its name."""
         try:
             entries = {name: writer.close() for name, writer in self._writers.items()}
             index = {"version": CACHE_VERSION, "arrays": entries, "about": dict(about)}
@@ -133,7 +133,7 @@ class CacheWriter:
             try:
                 self._folder.rename(self._target)
             except OSError:
-                # Another process was faster and wrote the same; otherwise the folder is missing.
+                # Another process may have written the same cache first.
                 if not (self._target / INDEX).exists():
                     raise
         except OSError as error:
@@ -146,22 +146,22 @@ class CacheWriter:
 
 
 class Arrays(Mapping[str, NDArray[Any]]):
-    """The arrays of a cache, mapped and read-only; each access checks that its file is complete.
+    """The arrays of a cache, memory-mapped and read-only; each access checks the size of the file.
 
-    A file that was removed or replaced stays as it is for those who have it open.
+    A file that is removed or replaced remains readable for processes that have opened it.
     """
 
     def __init__(self) -> None:
         self._mapped: dict[str, tuple[NDArray[Any], mmap.mmap | None, Path]] = {}
 
     def add(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], crc32: int) -> None:
-        """Map a file; `DamagedCacheError` if it does not hold what was written."""
+        """Map a file; raises `DamagedCacheError` if its size or checksum is wrong."""
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size != dtype.itemsize * int(np.prod(shape)):
-                raise DamagedCacheError(f"{path.name} has another size")
+                raise DamagedCacheError(f"the size of {path.name} is wrong")
             if _checksum(file) != crc32:
-                raise DamagedCacheError(f"{path.name} has another checksum")
+                raise DamagedCacheError(f"the checksum of {path.name} is wrong")
             # An empty file cannot be mapped.
             content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else None
         array = np.frombuffer(content or b"", dtype).reshape(shape)
@@ -169,12 +169,12 @@ class Arrays(Mapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         array, content, path = self._mapped[name]
-        # This takes a microsecond; reading what is not there any more would be a bus error.
+        # This check takes a microsecond; reading a truncated file would be a bus error.
         if content is not None and content.size() < array.nbytes:
             raise UserError(
                 "The cache of neighbor lists was truncated while it was in use.",
                 str(path),
-                "Leave the cache to reann. A training goes on with `reann resume`.",
+                "Do not change the cache while it is in use. Continue with `reann resume`.",
             )
         return array
 
@@ -189,14 +189,14 @@ class Arrays(Mapping[str, NDArray[Any]]):
 
 
 def open_cache(folder: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Return the arrays of a cache and what was written about them.
+    """Return the arrays and the metadata of a cache.
 
     Raises
     ------
     FileNotFoundError
         If there is no such cache.
     DamagedCacheError
-        If a size or a checksum is not the one written.
+        If a size or a checksum is wrong.
     """
     if not folder.is_dir():
         raise FileNotFoundError(folder)
@@ -212,12 +212,12 @@ def open_cache(folder: Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def read_pieces(folder: Path) -> list[dict[str, Any]]:
-    """Return what a cache knows of each file; `DamagedCacheError` if it is not what was written."""
+    """Return the records of each file in a cache; raises `DamagedCacheError` if damaged."""
     return _read_checked(folder / PIECES)
 
 
 def remove_cache(folder: Path) -> None:
-    """Remove a damaged cache; readers that have it open keep what they have mapped."""
+    """Remove a damaged cache; readers that have it open keep their mapped arrays."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
@@ -232,11 +232,11 @@ def _write_checked(path: Path, text: str) -> None:
 
 
 def _read_checked(path: Path) -> Any:
-    """Return the content of a file of `_write_checked`."""
+    """Return the content of a file written by `_write_checked`."""
     try:
         checked = json.loads(path.read_text(encoding="utf-8"))
         if zlib.crc32(checked["index"].encode()) != checked["crc32"]:
-            raise DamagedCacheError("its index has changed")
+            raise DamagedCacheError("the checksum of its index is wrong")
         return json.loads(checked["index"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedCacheError("its index cannot be read") from error
@@ -256,9 +256,9 @@ def _checksum(stream: BinaryIO) -> int:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed more than a day ago left behind."""
+    """Remove unfinished caches of processes that were killed more than a day ago."""
     for leftover in folder.glob(f"{UNFINISHED}*"):
-        with contextlib.suppress(FileNotFoundError):  # its process may finish meanwhile
+        with contextlib.suppress(FileNotFoundError):  # its process may have just finished
             if time.time() - leftover.stat().st_mtime > 86400:
                 shutil.rmtree(leftover, ignore_errors=True)
 
@@ -267,6 +267,6 @@ def _not_writable(folder: Path, error: OSError) -> UserError:
     return UserError(
         f"The cache of neighbor lists cannot be written: {error.strerror or error}.",
         f"folder {folder}",
-        "Make room or allow writing there, or choose another folder: data.cache for a training,"
-        " the variable TMPDIR for an evaluation.",
+        "Free some disk space or allow writing there, or choose another folder: with data.cache"
+        " for a training, with the variable TMPDIR for an evaluation.",
     )

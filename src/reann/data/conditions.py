@@ -1,4 +1,4 @@
-"""Conditions of a calculation that the model does not know: charge, spin, external field."""
+"""Conditions of a calculation that are not inputs of the model: charge, spin, external field."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CONDITIONS = re.compile(
     r"|total_?magmom|(external_?|electric_?|ext_?)?e?_?field|efield|(electronic_?)?temperature",
     re.IGNORECASE,
 )
-"""Keys of a structure that change its energy at the same geometry."""
+"""Keys of conditions that change the energy at the same geometry."""
 
 
 def conditions_of(atoms: ase.Atoms) -> tuple[tuple[str, Any], ...]:
-    """Return the keys of a structure that name such a condition, with hashable values."""
+    """Return the conditions of a structure, by key, with hashable values."""
     return tuple((k, _plain(v)) for k, v in atoms.info.items() if _is_condition(k))
 
 
@@ -28,35 +28,35 @@ def _is_condition(key: str) -> bool:
     return CONDITIONS.fullmatch(key) is not None
 
 
-def varying(one: tuple[tuple[str, Any], ...], other: tuple[tuple[str, Any], ...]) -> list[str]:
+def varying(first: tuple[tuple[str, Any], ...], second: tuple[tuple[str, Any], ...]) -> list[str]:
     """Return the names of the conditions in which two structures differ."""
-    first, second = dict(one), dict(other)
-    return sorted(k for k in first.keys() | second.keys() if first.get(k) != second.get(k))
+    a, b = dict(first), dict(second)
+    return sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k))
 
 
 class VaryingConditions:
-    """Finds the conditions that differ among structures that stream by."""
+    """Detects conditions that differ among structures."""
 
     def __init__(self) -> None:
         self._first: dict[str, Any] | None = None
         self._varying: set[str] = set()
 
     def add(self, atoms: ase.Atoms) -> None:
-        """Compare a structure with the first."""
+        """Compare a structure with the first one."""
         self._compare(dict(conditions_of(atoms)))
 
-    def _compare(self, here: dict[str, Any]) -> None:
+    def _compare(self, conditions: dict[str, Any]) -> None:
         if self._first is None:
-            self._first = here
-        elif here != self._first:
-            self._varying.update(varying(tuple(self._first.items()), tuple(here.items())))
+            self._first = conditions
+        elif conditions != self._first:
+            self._varying.update(varying(tuple(self._first.items()), tuple(conditions.items())))
 
     def state(self) -> list[Any]:
-        """Return what was found in one file as JSON."""
+        """Return the result for one file as JSON."""
         return [self._first, sorted(self._varying)]
 
     def merge(self, state: list[Any]) -> None:
-        """Add what `state` returned for a file."""
+        """Add the result of `state` for a file."""
         first, names = state
         if first is None:
             return
@@ -69,9 +69,9 @@ class VaryingConditions:
 
 
 def unknown_to_model(names: Iterable[str]) -> str:
-    """Return what to say about conditions that vary; empty without any."""
+    """Return a clause about conditions that vary; empty if there are none."""
     quoted = ", ".join(f"`{name}`" for name in names)
-    return f", varying {quoted}, which this model does not know" if quoted else ""
+    return f"; {quoted} varies, which is not an input of this model" if quoted else ""
 
 
 def _plain(value: Any) -> Any:

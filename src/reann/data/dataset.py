@@ -1,7 +1,7 @@
 """`Dataset`: structures, labels and neighbor lists on disk, from which batches are gathered.
 
-Files are read once. Everything is in eV and Å and in a memory-mapped cache (`reann.data.cache`);
-what stays in memory is the system's page cache, which it may drop.
+Files are read once into a memory-mapped cache (`reann.data.cache`), in eV and Å. The memory used is
+that of the page cache of the system.
 """
 
 from __future__ import annotations
@@ -52,28 +52,28 @@ class Dataset:
         self.files = [(name, digest) for source in sources for _, name, digest in source.files]
         """Name and SHA-256 of each file."""
         self.elements: list[int] = list(about["elements"])
-        """Atomic numbers that are there, ascending."""
+        """Atomic numbers of the structures, ascending."""
         keys = dict(about["keys"])
         self.keys = ResolvedKeys(**{**keys, "notes": tuple(keys["notes"])})
-        self.remarks: list[str] = about["remarks"]
-        """What the files hold and is left out."""
-        self.notes: list[str] = [*notes, *self.remarks, *self.keys.notes, *about["notes"]]
-        """What the user should hear."""
+        self.skipped: list[str] = about["remarks"]
+        """Data in the files that were skipped."""
+        self.notes: list[str] = [*notes, *self.skipped, *self.keys.notes, *about["notes"]]
+        """Messages for the user."""
         self.varying: list[str] = list(about.get("varying", []))
-        """Charge, spin, field and the like that differ among the structures, by key."""
+        """Keys of charge, spin, field and similar conditions that differ among the structures."""
         self._arrays = arrays
         self._atoms: NDArray[np.int64] = np.array(arrays["first_atom"])
         self._edges: NDArray[np.int64] = np.array(arrays["first_edge"])
         self.n_atoms: NDArray[np.int64] = np.diff(self._atoms)
         """(structures,)"""
         self.n_edges: NDArray[np.int64] = np.diff(self._edges)
-        """(structures,) directed pairs."""
+        """(structures,) number of directed pairs."""
         names: list[str] = about["groups"]
         self.groups: list[str] = [names[code] for code in arrays["group"]]
-        """(structures,) names, empty where there is none."""
+        """(structures,) names of the groups, empty without a group."""
         self._head_names: list[str] = about.get("heads", [])
         self.head: NDArray[np.int64] | None = None
-        """(structures,) indices in the heads of a model; None: the first one for all."""
+        """(structures,) indices of the heads of a model; None if all belong to the first head."""
         self.sources, self._opening = sources, opening
         self._heads: Sequence[str] | None = None
         self._factor = weight_factors(sources, arrays["origin"][:, 0])
@@ -82,17 +82,18 @@ class Dataset:
         return len(self.n_atoms)
 
     def origin(self, index: Index) -> str:
-        """Return where a structure comes from, as ``train.xyz.gz#17``."""
+        """Return the origin of a structure, such as ``train.xyz.gz#17``."""
         file, frame = self._arrays["origin"][index]
         return f"{self.files[file][0]}#{frame}"
 
     def assign_heads(self, heads: Sequence[str]) -> None:
-        """Look up the head of every structure among those of a model.
+        """Assign each structure to one of the heads of a model.
 
         Raises
         ------
         UserError
-            If a structure names another head, or if no structure can name one of several.
+            If a structure names an unknown head, or if there are several heads but no key for
+            their names.
         """
         files = self._arrays["origin"][:, 0]
         named = (self._arrays["head"], self._head_names) if "head" in self._arrays else None
@@ -102,17 +103,17 @@ class Dataset:
     def extended(
         self, files: str | list[str] | Source, progress: Progress | None = None
     ) -> Dataset:
-        """Return a data set with more files behind those of this one.
+        """Return a data set with more files appended.
 
-        What is in the cache is not read again. A part that is drawn as a fraction (`data.split`)
-        keeps its structures.
+        Cached files are not read again. A part that is drawn as a fraction (`data.split`) keeps
+        its structures.
 
         Parameters
         ----------
         files
-            Files and globs, which are read as those of the last source, or a further source.
+            Files and globs, which are read like those of the last source, or another source.
         progress
-            As of `open_dataset`, whose errors this raises, too.
+            As in `open_dataset`, which also describes the errors.
         """
         dataset = open_sources(self._opening.extended(files), progress)
         if self._heads is not None:
@@ -121,7 +122,7 @@ class Dataset:
 
     @property
     def n_heads(self) -> int:
-        """Number of heads up to the last one that structures belong to."""
+        """Number of heads, up to the last head with structures."""
         return 1 if self.head is None else int(self.head.max(initial=0)) + 1
 
     @property
@@ -141,7 +142,7 @@ class Dataset:
         return self._arrays[name]
 
     def rows(self, name: str, indices: Indices) -> NDArray[Any]:
-        """Return the rows of an array of atoms or structures that belong to some structures."""
+        """Return the rows of an array, per atom or per structure, of some structures."""
         array, indices = self._arrays[name], np.asarray(indices, dtype=np.int64)
         per_atom = [quantity.name for quantity in labels() if quantity.per_atom]
         if name in ("positions", "numbers", "n_neighbors", *per_atom):
@@ -181,10 +182,10 @@ class Dataset:
         )
 
     def atoms(self, index: Index) -> ase.Atoms:
-        """Return a structure without its labels; what a model asks of it besides is in `info`."""
-        given = [quantity.name for quantity in inputs() if self.has(quantity.name)]
+        """Return a structure without its labels; further inputs of the model are in `info`."""
+        names = [quantity.name for quantity in inputs() if self.has(quantity.name)]
         return ase.Atoms(
-            info={name: self._arrays[name][index] for name in given},
+            info={name: self._arrays[name][index] for name in names},
             numbers=self.rows("numbers", [index]),
             positions=self.rows("positions", [index]),
             cell=self._arrays["cell"][index],
@@ -198,14 +199,14 @@ class Dataset:
 
     @cached_property
     def condensed(self) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
-        """What finds geometries again that were rounded; see `reann.data.rounding`."""
+        """Fingerprints that tolerate rounding of the coordinates; see `reann.data.rounding`."""
         return condensed(**self._geometry(), first_atom=self._atoms)
 
     def _geometry(self) -> dict[str, NDArray[Any]]:
         return {name: self._arrays[name] for name in ("positions", "numbers", "cell", "pbc")}
 
     def composition(self) -> NDArray[np.int64]:
-        """Return how many atoms of each element every structure has, (structures, elements)."""
+        """Return the number of atoms of each element in each structure, (structures, elements)."""
         counts = np.zeros((len(self), len(self.elements)), dtype=np.int64)
         for column, element in enumerate(self.elements):
             total = np.cumsum(self._arrays["numbers"] == element)
@@ -235,17 +236,17 @@ class Subset:
         return self.dataset.fingerprints[self.indices]
 
     def recorded(self) -> NDArray[np.uint64]:
-        """Return what a potential records of its training structures, two numbers of each."""
-        places, kinds = self.dataset.condensed
-        rounded = recorded(places[self.indices], kinds[self.indices])
+        """Return the fingerprints that a potential records, two for each training structure."""
+        sums, kinds = self.dataset.condensed
+        rounded = recorded(sums[self.indices], kinds[self.indices])
         return np.concatenate([stored_part(self.fingerprints), rounded])
 
     def among(self, known: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Return which structures are recorded, exactly or rounded to 1e-3 Å, (structures,)."""
         if not len(known):
             return np.zeros(len(self), dtype=bool)
-        places, kinds = self.dataset.condensed
-        rounded = looked_up(places[self.indices], kinds[self.indices], known)
+        sums, kinds = self.dataset.condensed
+        rounded = looked_up(sums[self.indices], kinds[self.indices], known)
         return rounded | np.isin(stored_part(self.fingerprints), known)
 
 
@@ -256,20 +257,20 @@ def open_dataset(
     cache_folder: Path,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Return the structures of files and globs, from the cache when it holds them.
+    """Return the structures of files and globs, from the cache if it has them.
 
     Parameters
     ----------
     files
-        As `reann.data.read.iter_atoms`.
+        As in `reann.data.read.iter_atoms`.
     data
-        Keys, units and what may be missing.
+        Keys, units and whether labels may be missing.
     cutoff
-        Å, of the neighbor lists.
+        Cutoff radius of the neighbor lists, Å.
     cache_folder
-        Caches of all data sets; the one of these files has its own folder inside.
+        Folder with the caches of all data sets, each in a folder of its own.
     progress
-        Called with the number of structures and a note, while files are read.
+        Called with the number of structures and a note while files are read.
 
     Raises
     ------
@@ -280,7 +281,7 @@ def open_dataset(
 
 
 def open_sources(opening: Opening, progress: Progress | None = None) -> Dataset:
-    """Return the structures of all sources; `progress` and errors as `open_dataset`."""
+    """Return the structures of all sources; for `progress` and errors see `open_dataset`."""
     sources = find_sources(opening.sources, opening.data)
     folder = Path(opening.cache_folder) / key_of(sources, opening.cutoff)
     notes: list[str] = []
@@ -289,7 +290,7 @@ def open_sources(opening: Opening, progress: Progress | None = None) -> Dataset:
     except FileNotFoundError:
         pass
     except DamagedCacheError as error:
-        notes.append(f"The cache of neighbor lists was damaged ({error}) and built anew.")
+        notes.append(f"The cache of neighbor lists was damaged ({error}) and has been rebuilt.")
         remove_cache(folder)
     notes += build_cache(folder, sources, opening.cutoff, progress)
     return Dataset(*open_cache(folder), sources, opening, notes)

@@ -1,8 +1,8 @@
-"""Fractions of structures or groups, drawn by hashes so that they stay when the data grow.
+"""Random fractions of structures or groups, drawn by hashes so that they persist as data grow.
 
-The hash of a geometry (or of the name of a group) and the seed is a number between 0 and 1. The
-validation set of a fraction v has the numbers below v, the test set of a fraction t those from v to
-v + t: whether there is a test set does not change the validation set.
+The hash of a geometry (or of the name of a group) and the seed gives a number between 0 and 1. A
+validation set with fraction v has the numbers below v, a test set with fraction t those from v to
+v + t, so that the validation set does not depend on whether there is a test set.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from reann.data.fingerprint import draws
 from reann.errors import UserError
 
 ROUNDING = 1e-9
-"""Of the sum of two fractions."""
+"""Tolerance for the sum of two fractions."""
 
 
 class Drawing:
-    """Draws parts by hashes; what is drawn is taken from the free structures.
+    """Draws parts by hashes; drawn structures are removed from the free ones.
 
     Parameters
     ----------
     free
-        (structures,) whether a structure is in no part yet; changed by each draw.
+        (structures,) whether a structure is not part of any set yet; modified by each draw.
     learned
-        (structures,) whether a structure must not be drawn.
+        (structures,) structures that must not be drawn.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Drawing:
         names, group = np.unique(self._train.groups, return_inverse=True)
         group_names(self._train, name)
         eligible = self._free & (names[group] != "") & ~np.isin(group, group[self._learned])
-        numbers = draws((str(one).encode() for one in names), self._seed)[group]
+        numbers = draws((str(group_name).encode() for group_name in names), self._seed)[group]
         return self._drawn(name, fraction, numbers, eligible=eligible, kind="groups")
 
     def of_structures(self, name: str, fraction: float) -> NDArray[np.int64]:
         """Return a fraction of the structures."""
-        names = (one.tobytes() for one in self._train.fingerprints.astype("<u8"))
+        names = (fingerprint.tobytes() for fingerprint in self._train.fingerprints.astype("<u8"))
         numbers = draws(names, self._seed)
         eligible = self._free & ~self._learned
         return self._drawn(name, fraction, numbers, eligible=eligible, kind="structures")
@@ -64,7 +64,7 @@ class Drawing:
         self._taken[kind] = high = low + fraction
         if high >= 1.0 - ROUNDING:
             raise UserError(
-                f"A fraction of {fraction} for {name} leaves no {kind} for training.",
+                f"A fraction of {fraction} for {name} leaves no {kind} for the training set.",
                 f"data.{name}",
                 "The fractions of valid and test must add up to less than 1.",
             )
@@ -72,14 +72,14 @@ class Drawing:
             raise UserError(
                 f"No structures are left for {name}.",
                 f"data.{name}",
-                "Give more structures, or make the other parts smaller.",
+                "Add structures, or make the other parts smaller.",
             )
         if not eligible.any():
             raise UserError(
-                f"All {kind} that are left were in the training of the potential that this run"
+                f"All remaining {kind} are in the training set of the potential that this run"
                 f" starts from, so none can be drawn for {name}.",
                 f"data.{name}",
-                f"Give new structures, or name a file of them in data.{name}.",
+                f"Add new structures, or set data.{name} to a file of them.",
             )
         chosen = eligible & (low <= numbers) & (numbers < high)
         if not chosen.any():
@@ -90,12 +90,12 @@ class Drawing:
 
 
 def group_names(train: Dataset, name: str) -> list[str]:
-    """Return the names of the groups; `UserError` if there are none."""
+    """Return the names of the groups; raises `UserError` if there are none."""
     names = sorted({group for group in train.groups if group})
     if not names:
         raise UserError(
             "The structures have no groups.",
             f"data.{name}.groups",
-            "Name the key of the group in data.keys.group, or split by a fraction.",
+            "Set the key of the groups with data.keys.group, or split by a fraction.",
         )
     return names

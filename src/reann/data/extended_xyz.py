@@ -1,7 +1,7 @@
-"""Extended XYZ: cut into frames here, parsed by ASE.
+"""Extended XYZ: split into frames here, parsed by ASE.
 
-A compressed file is read once and front to back, an error names the frame and the line, and
-neither an endless line nor a false number of atoms takes memory.
+A compressed file is read once from beginning to end, errors name the frame and the line, and
+neither an endless line nor a wrong number of atoms can fill the memory.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 import ase
 from ase.io.extxyz import read_xyz
 
-from reann.data.remarks import Remark, Remarks
-from reann.data.unnamed import name_numbers, refuse_other_cell, with_columns_named
+from reann.data.skipped import ReportSkipped, SkippedData
+from reann.data.unnamed_columns import name_numbers, refuse_other_cell, with_columns_named
 from reann.errors import UserError, counted
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
@@ -30,38 +30,38 @@ BROKEN_STREAM = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 LONGEST_LINE, LONGEST_FRAME = 1 << 24, 1 << 31
 """Bytes."""
 SAMPLED, MOST_GROWTH = 1 << 26, 200
-"""Bytes that are uncompressed as a sample, and how much more they may be than in the file."""
+"""Uncompressed bytes of a sample, and the maximum ratio to the compressed size."""
 MOST_ATOMS = 10_000_000
-"""In a structure."""
+"""Maximum number of atoms in a structure."""
 FORMATTED = 40
-"""Characters of a line that a program has written: three coordinates with eight decimals."""
+"""Minimum length of a line with fixed column widths: three coordinates with eight decimals."""
 
 _FORTRAN = re.compile(r"(?<![\w.])([+-]?(?:\d+\.\d*|\.\d+))[dD]([+-]?\d+)(?![\w.])")
-"""Such as 1.5D-03."""
+"""For example 1.5D-03."""
 _FORTRAN_SHORT = re.compile(r"(?<![\w.])([+-]?\d*\.\d+)([+-]\d{3})(?![\w.])")
-"""Such as 1.5-103, where three digits of the exponent left no room for a letter."""
+"""For example 1.5-103, where three digits of the exponent replace the letter."""
 _COMMA = re.compile(r"(?<![^\s\"])[+-]?\d+,\d+(?![^\s\"])")
 _ENERGY_WITH_COMMA = re.compile(r"energy\w*=\"?([+-]?\d+,\d+)\"?(?!\S)", re.IGNORECASE)
 
 
 def is_extended_xyz(path: Path) -> bool:
-    """Whether the name says so, before the ending of a compression."""
+    """Return whether the suffix, apart from that of a compression, is that of extended XYZ."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
     return bool(suffixes) and suffixes[-1] in SUFFIXES
 
 
-def read_frames(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
+def read_frames(path: Path, name: str, report_skipped: ReportSkipped) -> Iterator[ase.Atoms]:
     """Yield the structures of a file.
 
-    A file that ends within a structure, as a trajectory does whose run was killed, has that
-    structure left out, which is remarked.
+    If a file ends within a structure, such as the trajectory of a run that was killed, this
+    structure is skipped and reported.
 
     Raises
     ------
     UserError
-        With the line, for what cannot be read, and for a file that ends within its first structure.
+        If a line cannot be read, or the file ends within its first structure.
     """
     number, line = 0, 1
     with _open(path) as stream:
@@ -87,20 +87,20 @@ def read_frames(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
                     what = f"The file is truncated: it ends within its first structure, {after}."
                     where = f"{origin}, line {line + len(frame) - 1}"
                     raise UserError(what, where, "Copy it again.")
-                what = f"The file ends within this structure, {after}; the structure is left out."
-                remarks(Remark("cut-structure", origin, what))
+                what = f"The file ends within this structure, {after}; the structure is skipped."
+                report_skipped(SkippedData("cut-structure", origin, what))
                 return
             yield _parse(text, origin, line)
             number, line = number + 1, line + len(frame)
 
 
 def check_compression(path: Path, name: str) -> None:
-    """Refuse a compressed file that grows as no file of structures does, where it is read at once.
+    """Refuse a compressed file with an implausible compression ratio.
 
     Raises
     ------
     UserError
-        For more than `MOST_GROWTH` times the size.
+        If the uncompressed size is more than `MOST_GROWTH` times the compressed size.
     """
     opener = COMPRESSIONS.get(path.suffix.lower())
     if opener is None:
@@ -110,12 +110,12 @@ def check_compression(path: Path, name: str) -> None:
         while grown < SAMPLED and (chunk := stream.read(1 << 20)):
             grown += len(chunk)
         if grown >= SAMPLED and grown > MOST_GROWTH * raw.tell():
-            what = f"Uncompressed, the file is more than {MOST_GROWTH} times as large."
-            raise UserError(what, name, "Uncompress it, and check that it is what it should be.")
+            what = f"The uncompressed file is more than {MOST_GROWTH} times as large."
+            raise UserError(what, name, "Uncompress it and check its content.")
 
 
 def damaged(error: Exception, where: str) -> UserError:
-    """Return the error for a stream that breaks off."""
+    """Return the error for a truncated or damaged stream."""
     if isinstance(error, BROKEN_STREAM):
         what = f"The compressed file is truncated or damaged: {error}."
         return UserError(what, where, "Copy or compress it again.")
@@ -135,12 +135,12 @@ def _atom_count(header: bytes, where: str) -> int:
         n_atoms = -1
     if n_atoms < 0:
         raise UserError(
-            f"Expected the number of atoms, found '{text.strip()[:40]}'.",
+            f"The number of atoms is expected here, not '{text.strip()[:40]}'.",
             where,
             "A frame of extended XYZ is a number of atoms, a comment line, and a line per atom.",
         )
     if n_atoms > MOST_ATOMS:
-        what = f"The structure is said to have {n_atoms} atoms; at most {MOST_ATOMS} are read."
+        what = f"The number of atoms is {n_atoms}, more than the maximum of {MOST_ATOMS}."
         raise UserError(what, where, "Correct the number of atoms.")
     return n_atoms
 
@@ -148,7 +148,7 @@ def _atom_count(header: bytes, where: str) -> int:
 def _fill(
     frame: list[bytes], stream: io.BufferedReader, header: bytes, n_atoms: int, where: str
 ) -> None:
-    """Append the lines of a frame, fewer where the file ends."""
+    """Append the lines of a frame; fewer if the file ends."""
     frame.append(header)
     size = 0
     while len(frame) < n_atoms + 2 and (raw := stream.readline(LONGEST_LINE)):
@@ -163,15 +163,15 @@ def _fill(
 
 
 def _decoded(raw: bytes, where: str, first_line: int | None = None) -> str:
-    """Return text; the error names the line, counted from the first one where it is given."""
+    """Return the text; if `first_line` is given, errors name the line."""
     try:
         start = raw.find(b"\0")
         if start < 0:
             return raw.decode("utf-8")
-        what, fix = "The file is binary, not text.", "Name a text file; unpack an archive first."
+        what, fix = "The file is binary, not text.", "Give a text file; unpack an archive first."
     except UnicodeDecodeError as error:
         start, what = error.start, "The file is not UTF-8 text."
-        fix = "Name a text file; convert it to UTF-8 if it is one."
+        fix = "Give a text file in UTF-8."
     if first_line is not None:
         line = first_line + raw.count(b"\n", 0, start)
         where = f"{where}, line {line}"
@@ -179,7 +179,7 @@ def _decoded(raw: bytes, where: str, first_line: int | None = None) -> str:
 
 
 def _is_cut(frame: list[bytes], n_atoms: int) -> bool:
-    """Whether the file ends within the frame: in a line of fewer or shorter columns, or before."""
+    """Return whether the file ends within the frame: lines are missing or the last is cut."""
     if len(frame) < n_atoms + 2:
         return True
     if frame[-1].endswith(b"\n") or n_atoms < 2:
@@ -187,7 +187,7 @@ def _is_cut(frame: list[bytes], n_atoms: int) -> bool:
     above, last = frame[-2].split(), frame[-1].split()
     if len(last) < len(above) or (_is_number(above[-1]) and not _is_number(last[-1])):
         return True
-    # A number that is cut is a number. Programs write columns of one width, people often do not.
+    # A truncated number is still a number, but shortens a line of columns with fixed widths.
     widths = {len(row.rstrip()) for row in frame[2:-1]}
     return len(widths) == 1 and len(frame[-1].rstrip()) < widths.pop() >= FORMATTED
 
@@ -235,13 +235,13 @@ def _parsed(*parts: str) -> ase.Atoms:
 def _not_parsed(error: Exception, frame: list[str], origin: str, first_line: int) -> UserError:
     columns = [len(row.split()) for row in frame[2:]]
     wrong = [row for row, n in enumerate(columns) if n != max(columns, key=columns.count)]
-    reason, fix = str(error), "Compare the line with the Properties of the frame."
+    reason, fix = str(error), "Check that the line agrees with the Properties of the frame."
     if isinstance(error, KeyError):
         reason = f"unknown element {error}"
-        fix = "Write symbols of chemical elements; in LAMMPS: dump_modify ID element O H."
+        fix = "Write symbols of chemical elements (in LAMMPS: dump_modify ID element O H)."
         wrong = [i for i, row in enumerate(frame[2:]) if _has(row, error)] or wrong
     if "special 3x3 matrix" in reason:
-        fix = "Write `stress` and `virial` as 9 numbers, or 6 under another name: REF_stress."
+        fix = "Write `stress` and `virial` as 9 numbers, or as 6 numbers named REF_stress."
     line = first_line + 2 + wrong[0] if wrong else first_line + 1
     for at, row in enumerate(frame[1:], first_line + 1):
         if comma := _COMMA.search(row):

@@ -1,6 +1,6 @@
-"""What a file or folder is, where it is no file of structures: the message says how to convert it.
+"""Recognition of files that are not structures, with advice on how to convert them.
 
-Only the first bytes are looked at, so that a wrong or a huge file is refused at once.
+Only the first bytes are read, so that wrong or huge files are refused at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PACKED = {
     b"\xfd7zXZ\0": ("xz", (".xz",)),
     b"\x28\xb5\x2f\xfd": ("zstd", ()),
 }
-"""First bytes of a compressed file, its program, and the endings with which it is read."""
+"""First bytes of a compressed file, its program, and suffixes with which it can be read."""
 WEB_PAGE = "This is a web page, not a file of structures."
 FOREIGN = {
     b"<!doctype html": (WEB_PAGE, "Download the file again."),
@@ -29,12 +29,12 @@ FOREIGN = {
         "This is a pointer of Git LFS, not the file itself.",
         "Fetch the file: git lfs pull.",
     ),
-    b"begin_cfg": ("This is a file of MLIP (moment tensor potentials), which is not read.", ""),
+    b"begin_cfg": ("This is a file of MLIP (moment tensor potentials), which cannot be read.", ""),
 }
-"""First bytes in lower case, what the file is, and what to do; else it must be written anew."""
+"""First bytes in lower case, description of the file, and advice (empty: `HOW_TO_WRITE`)."""
 TAR = b"ustar", 257
 SAMPLED = 1 << 26
-"""Bytes; a larger file is looked at in several places before it is read."""
+"""Bytes; larger files are sampled at several positions before they are read."""
 N_PLACES, PLACE = 32, 4096
 
 ARRAYS = {
@@ -43,7 +43,7 @@ ARRAYS = {
     "energies": ("energies", "E", "energy"),
     "forces": ("forces", "F", "force"),
 }
-"""Names of the arrays of rMD17, MD17 and their like in .npz files."""
+"""Names of the arrays in .npz files such as MD17 and rMD17."""
 
 NPZ_SCRIPT = """Convert it in Python:
     import numpy, ase, ase.io
@@ -63,21 +63,21 @@ HOW_TO_WRITE = (
 
 
 def check_file(path: Path, name: str) -> None:
-    """Refuse a file that cannot be opened, or whose first bytes show that it holds no structures.
+    """Refuse a file that cannot be opened or is not a file of structures.
 
     Raises
     ------
     UserError
-        With the way to convert the file where there is one.
+        With advice on how to convert the file, if possible.
     """
     try:
         with path.open("rb") as stream:
             start = stream.read(PLACE)
             size = os.fstat(stream.fileno()).st_size
-            places = range(0, size, size // N_PLACES) if size > SAMPLED else range(0)
+            positions = range(0, size, size // N_PLACES) if size > SAMPLED else range(0)
             blank = 0
-            for place in places:
-                stream.seek(place)
+            for position in positions:
+                stream.seek(position)
                 blank += not stream.read(PLACE).strip(b"\0")
     except OSError as error:
         reason = error.strerror or error
@@ -85,7 +85,7 @@ def check_file(path: Path, name: str) -> None:
     if not start:
         raise UserError("The file is empty.", name)
     if blank > N_PLACES // 2:
-        what = f"Most of the {size / 1e9:.1f} GB of the file are zeros: a copy did not finish."
+        what = f"Most of this file of {size / 1e9:.1f} GB consists of zeros: a copy is incomplete."
         raise UserError(what, name, "Copy it again.")
     if start.startswith(UTF16):
         fix = f"Convert it: iconv -f UTF-16 -t UTF-8 '{name}' > utf8.xyz"
@@ -93,8 +93,8 @@ def check_file(path: Path, name: str) -> None:
     _check_packed(path, name, start)
     _check_foreign(name, start)
     if start.startswith(HDF5):
-        what = "This is an HDF5 file; each data set names its arrays in its own way."
-        raise UserError(what, name, f"Look with `h5ls -r` and read it with h5py. {HOW_TO_WRITE}")
+        what = "This is an HDF5 file, which has no standard names for its arrays."
+        raise UserError(what, name, f"List it with `h5ls -r`, read it with h5py. {HOW_TO_WRITE}")
     if start.startswith(NUMPY):
         raise _numpy_array(path, name)
     if start.startswith(ZIP):
@@ -104,9 +104,9 @@ def check_file(path: Path, name: str) -> None:
 
 
 def _check_packed(path: Path, name: str, start: bytes) -> None:
-    """Refuse archives, and compressed files whose names do not say so."""
+    """Refuse archives, and compressed files without the suffix of the compression."""
     if start[TAR[1] :].startswith(TAR[0]) or path.name.lower().endswith((".tgz", ".tar.gz")):
-        raise UserError("This is a tar archive.", name, "Unpack it and name the files in it.")
+        raise UserError("This is a tar archive.", name, "Unpack it and give the files in it.")
     for first, (program, endings) in PACKED.items():
         if start.startswith(first) and path.suffix.lower() not in endings:
             fix = f"Rename it to {path.name}{endings[0]}." if endings else "Uncompress it."
@@ -120,7 +120,7 @@ def _check_foreign(name: str, start: bytes) -> None:
 
 
 def deepmd_error(folder: Path, name: str) -> UserError | None:
-    """Return the error for a system of DeePMD-kit, or a folder of systems and of no files."""
+    """Return the error for a system of DeePMD-kit, or for a folder of systems without files."""
     if _is_deepmd(folder):
         what = f"'{name}' is a system of DeePMD-kit."
         return UserError(what, fix=_dpdata(folder, name, single=True))
@@ -168,7 +168,7 @@ def _archive(path: Path, name: str) -> UserError:
         return UserError(f"The file is a damaged zip archive: {error}.", name, "Copy it again.")
     keys = [member.removesuffix(".npy") for member in members]
     if not members or not all(member.endswith(".npy") for member in members):
-        fix = "Unpack it and name the files in it."
+        fix = "Unpack it and give the files in it."
         return UserError(f"This is a zip archive with {listed(members, 4)}.", name, fix)
     roles = {role: [n for n in names if n in keys] for role, names in ARRAYS.items()}
     what = f"This is a .npz file of NumPy with the arrays {listed(keys)}."

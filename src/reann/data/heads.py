@@ -1,4 +1,4 @@
-"""Which head of a model the labels of each structure belong to: as its file or its source says."""
+"""The head of a model that the labels of each structure belong to, by file or source."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ def head_indices(
     named: tuple[NDArray[Any], Sequence[str]] | None,
     origin: Callable[[int], str],
 ) -> NDArray[np.int64] | None:
-    """Return the index of the head of every structure, None where all belong to the first.
+    """Return the index of the head of each structure; None if all belong to the first head.
 
     Parameters
     ----------
     heads
-        Of the model.
+        Names of the heads of the model.
     sources
-        Of the data set.
+        Sources of the data set.
     files
-        (structures,) number of the file of each structure.
+        (structures,) index of the file of each structure.
     named
-        Code of the head that each structure names (structures,), and the names of the codes; an
-        empty name stands for the first head. None where no file names heads.
+        Code of the head of each structure (structures,), and the names of the codes; an empty name
+        stands for the first head. None if no file names heads.
     origin
-        Returns where a structure comes from.
+        Returns the origin of a structure, for messages.
 
     Raises
     ------
     UserError
-        If a structure or a source names another head, or if a source names none of several.
+        If a structure or a source names an unknown head, or if there are several heads and a
+        source has neither a head nor a key for it.
     """
     for source in sources:
         _check_source(source, heads)
@@ -51,7 +52,7 @@ def head_indices(
                 origin(int(np.flatnonzero(codes == code)[0])),
                 "Correct it, or list all heads in model.heads."
                 if len(heads) > 1
-                else "List all heads in model.heads, or ignore the names of the heads: write"
+                else "List all heads in model.heads, or ignore the names of the heads with"
                 " `data: {keys: {head: null}}`.",
             )
     if len(heads) <= 1:
@@ -76,9 +77,9 @@ def _check_source(source: SourceFiles, heads: Sequence[str]) -> None:
     if name is None and source.data.keys.head is None and len(heads) > 1:
         data = f"the data of {source.where}" if source.place else "the data"
         raise UserError(
-            f"The model has the heads {', '.join(heads)}, and {data} do not say which of them the"
-            " structures belong to.",
+            f"The model has the heads {', '.join(heads)}, but {data} do not name the head of the"
+            " structures.",
             f"{source.place}.head" if source.place else "data.keys.head",
-            "Name the key that holds the name of the head of each structure, or give each source"
-            " in data.sources the name of its head.",
+            "Set the key of the head of each structure with data.keys.head, or set the head of"
+            " each source in data.sources.",
         )

@@ -1,8 +1,8 @@
-"""Labels of structures: their values in eV and Å, and what is wrong with them.
+"""Labels of structures in eV and Å, with checks of their shapes and values.
 
-A label sits in the results of a single-point calculator (where ASE puts `energy`, `forces` and
-`stress` of a file), in `info`, or in `arrays`. Results are read as they are: `Atoms.get_forces`
-would zero the forces on fixed atoms.
+Labels are in the results of a single-point calculator (where ASE stores `energy`, `forces` and
+`stress` of a file), in `info`, or in `arrays`. Results are read directly, as `Atoms.get_forces`
+would set the forces on fixed atoms to zero.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.config import DataConfig
+from reann.data.file_units import Factors, factors, stated_units
 from reann.data.keys import KeyCensus
-from reann.data.names import every_name, names_of
+from reann.data.names import all_names, names_of
 from reann.data.resolved import ResolvedKeys
-from reann.data.stated import Factors, factors, stated_units
 from reann.data.values import values_of
 from reann.data.weights import masked_atoms, without_weight
 from reann.errors import UserError, did_you_mean, listed, shortened
 from reann.quantities import Quantity, inputs, labels, named, readable
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
-"""Places of the nine components in xx yy zz yz xz xy."""
+"""Index of each of the nine components in xx yy zz yz xz xy."""
 AXES = "xyz"
 ASYMMETRY = 0.01
-"""Of the largest component; programs converge polarizabilities much better."""
+"""Tolerance relative to the largest component; converged polarizabilities are much better."""
 
 
 def resolve_keys(samples: Iterable[ase.Atoms], data: DataConfig, where: str) -> ResolvedKeys:
-    """Return which keys hold the labels of these structures; errors as `KeyCensus.resolve`."""
+    """Return the keys of the labels of structures; for errors see `KeyCensus.resolve`."""
     census = KeyCensus()
     for number, atoms in enumerate(samples):
         census.add(atoms, f"{where}#{number}")
@@ -40,117 +40,122 @@ def resolve_keys(samples: Iterable[ase.Atoms], data: DataConfig, where: str) -> 
 
 
 def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str) -> dict[str, Any]:
-    """Return the labels of one structure in eV and Å, NaN where it has none.
+    """Return the labels of a structure in eV and Å; NaN for missing labels.
 
     Returns
     -------
     dict
-        The labels that are used, with the shapes of `reann.quantities`, matrices symmetric;
-        weight (); group, a string, empty without one; head, a string, where there is one.
+        The labels that are used, with the shapes of `reann.quantities`, matrices symmetrized;
+        weight (); group, a string, possibly empty; head, a string, if there is one.
 
     Raises
     ------
     UserError
-        For a label of the wrong shape or type, infinity, and NaN where none may be missing.
+        If a label has the wrong shape or type, is infinite, or is NaN although labels must not be
+        missing.
     """
     empty = {
         quantity.name: np.full(_shape(quantity, atoms), np.nan)
         for quantity in labels()
         if keys.holds(quantity.name)
     }
-    given = read_labels(atoms, keys, data, origin)
-    for name in empty.keys() & given.keys():
-        _check_finite(name, given[name], data.missing == "allow", origin)
-    given |= read_inputs(atoms, keys.chosen, origin)
-    if "forces" in given:
+    found_labels = read_labels(atoms, keys, data, origin)
+    for name in empty.keys() & found_labels.keys():
+        _check_finite(name, found_labels[name], data.missing == "allow", origin)
+    found_labels |= read_inputs(atoms, keys.chosen, origin)
+    if "forces" in found_labels:
         choice = data.ignore_forces_of
         mask = masked_atoms(atoms) if choice is None else ignored_atoms(atoms, choice, origin)
         if mask is not None:
-            given["forces"][mask] = np.nan
-    return {**empty, **given}
+            found_labels["forces"][mask] = np.nan
+    return {**empty, **found_labels}
 
 
 def read_labels(
     atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str
 ) -> dict[str, Any]:
-    """Return the labels that a structure has, in eV and Å, not checked to be finite.
+    """Return the labels of a structure in eV and Å, without checking that they are finite.
 
-    A label with a weight of zero is left out.
+    Labels with a weight of zero are omitted.
     """
     values = values_of(atoms)
     size = factors(stated_units(atoms.info), keys.chosen, data.units, origin)
     without, full = without_weight(values), bool(atoms.pbc.all())
-    given: dict[str, Any] = {"weight": np.array(1.0), "group": ""}
+    result: dict[str, Any] = {"weight": np.array(1.0), "group": ""}
     for form, label in readable().items():
         key = keys.of(form)
-        if key is None or key not in values or form in without or label in given:
+        if key is None or key not in values or form in without or label in result:
             continue
         if full or not named(label).needs_volume:
             value = np.asarray(_value(values, key, named(form), atoms, origin) * size.of(form))
-            given[label] = value if form == label else _stress(value, atoms, size, origin)
+            result[label] = value if form == label else _stress(value, atoms, size, origin)
     if (key := keys.of("weight")) in values:
-        given["weight"] = _array(values, key, [()], origin)
-        if not (np.isfinite(given["weight"]) and given["weight"] >= 0):
-            raise UserError(f"The weight {given['weight']} ('{key}') is not a number >= 0.", origin)
+        result["weight"] = _array(values, key, [()], origin)
+        if not (np.isfinite(result["weight"]) and result["weight"] >= 0):
+            raise UserError(
+                f"The weight {result['weight']} ('{key}') is not a number >= 0.", origin
+            )
     for name in ("group", "head"):
         if (key := keys.of(name)) in values:
-            given[name] = str(values[key])
-    return given
+            result[name] = str(values[key])
+    return result
 
 
 def read_inputs(
     atoms: ase.Atoms, keys: Mapping[str, str], origin: str
 ) -> dict[str, NDArray[np.float64]]:
-    """Return what a model asks of a structure under keys by name, in the units of the table.
+    """Return the inputs of a model, by name, in the units of `reann.quantities`.
 
     Raises
     ------
     UserError
-        For a wrong shape or type, and numbers that are not finite.
+        If an input has the wrong shape or type or is not finite.
     """
     values = values_of(atoms)
-    given = {}
+    result = {}
     for quantity in inputs():
         if (key := keys.get(quantity.name)) in values:
-            given[quantity.name] = _array(values, key, [quantity.shape], origin)
-            _check_finite(quantity.name, given[quantity.name], False, origin)
-    return given
+            result[quantity.name] = _array(values, key, [quantity.shape], origin)
+            _check_finite(quantity.name, result[quantity.name], False, origin)
+    return result
 
 
 def _stress(
     virial: NDArray[np.float64], atoms: ase.Atoms, size: Factors, origin: str
 ) -> NDArray[np.float64]:
-    """Return the stress of a virial, the one label that files hold in another form."""
+    """Return the stress of a virial."""
     volume = abs(np.linalg.det(atoms.cell.array)) * size.length**3
     if volume == 0:
         raise UserError(
-            "A virial needs a volume, but the cell is flat.", origin, "Repair the cell."
+            "A virial needs a volume, but the cell is flat.", origin, "Correct the cell."
         )
     return -virial / volume
 
 
 class Extractor:
-    """Reads whatever labels each structure has by itself, for a look at unknown files."""
+    """Reads the labels of each structure independently, for checks of unknown files."""
 
     def __init__(self, data: DataConfig | None) -> None:
         self._data = data or DataConfig(train=[])
         self._resolved: dict[tuple[str, ...], ResolvedKeys] = {}
 
     def __call__(self, atoms: ase.Atoms, origin: str) -> dict[str, Any]:
-        """Return the labels that are there, in eV and Å, finite or not."""
+        """Return the labels of a structure in eV and Å, finite or not."""
         names = tuple(values_of(atoms))
         if names not in self._resolved:
             self._resolved[names] = self._resolve(names)
         return read_labels(atoms, self._resolved[names], self._data, origin)
 
     def _resolve(self, values: tuple[str, ...]) -> ResolvedKeys:
-        asked = self._data.keys.model_fields_set
+        set_by_user = self._data.keys.model_fields_set
         chosen: dict[str, str] = {}
-        for label in every_name():
+        for label in all_names():
             names = names_of(label, values)
-            key = self._data.keys.of(label) if label in asked else (names[0] if names else None)
+            key = (
+                self._data.keys.of(label) if label in set_by_user else (names[0] if names else None)
+            )
             chosen |= {label: key} if key is not None else {}
-        if "energy" not in chosen.keys() | asked and "free_energy" in values:
+        if "energy" not in chosen.keys() | set_by_user and "free_energy" in values:
             chosen["energy"] = "free_energy"
         return ResolvedKeys(chosen)
 
@@ -165,17 +170,17 @@ def ignored_atoms(atoms: ase.Atoms, choice: str, origin: str) -> NDArray[np.bool
         return mask
     if choice not in atoms.arrays:
         raise UserError(
-            f"There is no per-atom array '{choice}' of data.ignore_forces_of."
+            f"There is no per-atom array '{choice}', which data.ignore_forces_of names."
             f"{did_you_mean(choice, ['constrained', *atoms.arrays])}",
             origin,
-            f"Write `constrained` or one of the arrays there: {listed(sorted(atoms.arrays))}.",
+            f"Use `constrained` or one of the arrays: {listed(sorted(atoms.arrays))}.",
         )
     array = np.asarray(atoms.arrays[choice])
     if array.ndim != 1 or array.dtype.kind not in "biu":
         raise UserError(
-            f"The array '{choice}' of data.ignore_forces_of is not one true or false per atom.",
+            f"The array '{choice}', which data.ignore_forces_of names, is not boolean.",
             origin,
-            "Write it as a column `:L:1` (T or F).",
+            "Write it as a property of type L with one column (`:L:1`, T or F).",
         )
     return array.astype(bool)
 
@@ -190,16 +195,15 @@ def _array(
         raise UserError(
             f"'{key}' is not numeric.",
             f"{origin} ({shortened(str(value), 40)!r})",
-            "Write the number alone, without a unit, and spaces between the entries of the comment"
-            " line.",
+            "Write numbers without units, and separate the entries of the comment line by spaces.",
         ) from None
     if array.shape not in shapes and array.shape == (1,) and () in shapes:
         array = array.reshape(())
     if array.shape not in shapes:
         expected = " or ".join(str(shape) if shape else "a single number" for shape in shapes)
-        six = ", where six are xx yy zz yz xz xy" if (6,) in shapes else ""
+        six = " (six in the order xx yy zz yz xz xy)" if (6,) in shapes else ""
         raise UserError(
-            f"'{key}' has the shape {array.shape}; expected {expected}{six}.",
+            f"The shape of '{key}' is {array.shape}; expected {expected}{six}.",
             origin,
             "Check the key and the Properties of the frame.",
         )
@@ -213,9 +217,9 @@ def _shape(quantity: Quantity, atoms: ase.Atoms) -> tuple[int, ...]:
 def _value(
     values: dict[str, Any], key: str, quantity: Quantity, atoms: ase.Atoms, origin: str
 ) -> NDArray[np.float64]:
-    """Return the value of a structure; matrices also come as six or nine numbers.
+    """Return a value of a structure; matrices may also be given as six or nine numbers.
 
-    Those of atoms come as nine numbers, too, because a column of a file is a row of numbers.
+    Matrices of atoms may be given as nine numbers, as in the columns of a file.
     """
     if quantity.shape != (3, 3):
         return _array(values, key, [_shape(quantity, atoms)], origin)
@@ -226,20 +230,20 @@ def _value(
     if array.size == 6:
         return array[VOIGT]
     matrix = array.reshape(3, 3)
-    if not quantity.from_energy:  # programs leave stresses a little unsymmetrical
+    if not quantity.from_energy:  # stresses of programs are not exactly symmetric
         _check_symmetric(matrix, key, origin)
     return (matrix + matrix.T) / 2
 
 
 def _check_symmetric(matrix: NDArray[np.float64], key: str, origin: str) -> None:
-    """Raise `UserError` for a matrix whose components are in another order, or of another thing."""
+    """Raise `UserError` if a matrix is not symmetric, e.g. because of the order of components."""
     off = np.abs(matrix - matrix.T)
     if off.max() <= ASYMMETRY * np.abs(matrix).max() or np.isnan(off).any():
         return
     i, j = np.unravel_index(off.argmax(), (3, 3))
-    one, other = f"{AXES[i]}{AXES[j]}", f"{AXES[j]}{AXES[i]}"
+    upper, lower = f"{AXES[i]}{AXES[j]}", f"{AXES[j]}{AXES[i]}"
     raise UserError(
-        f"'{key}' is not symmetric: its {one} is {matrix[i, j]:g}, its {other} {matrix[j, i]:g}.",
+        f"'{key}' is not symmetric: {upper} is {matrix[i, j]:g}, but {lower} is {matrix[j, i]:g}.",
         origin,
         "Write nine numbers row by row, or six in the order xx yy zz yz xz xy.",
     )
@@ -255,5 +259,5 @@ def _check_finite(name: str, label: NDArray[np.float64], may_be_missing: bool, o
         atoms = f" at atom {listed(np.flatnonzero(rows))}"
     value = label[wrong].flat[0]
     fix = "Remove the structure"
-    fix += "." if np.isinf(value) else ", or set data.missing to allow (NaN is then left out)."
+    fix += "." if np.isinf(value) else ", or set data.missing to allow (NaN is then ignored)."
     raise UserError(f"The {name} {named(name).verb} {value}{atoms}.", origin, fix)

@@ -1,8 +1,8 @@
-"""Batches: which structures form a step, which process takes them, how many fit at once.
+"""Batches of structures: their order, and their distribution over processes.
 
-The order is a function of (seed, epoch) alone. The global batch is formed first, then dealt to the
-processes by neighbor pairs, then split so that no part has more than `max_edges`: none of that
-changes the sum of the loss.
+The order depends only on (seed, epoch). The global batch is formed first, then distributed over
+the processes by the number of neighbor pairs, then split into parts of at most `max_edges`; this
+does not change the total loss.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reann.graph import Graph
 
 @dataclass(frozen=True)
 class Loader:
-    """Batches of one part of the data for one of `size` processes."""
+    """Batches of a subset for one of `size` processes."""
 
     subset: Subset
     batch_size: int
@@ -33,23 +33,23 @@ class Loader:
         return math.ceil(len(self.subset.indices) / self.batch_size)
 
     def batches(self, seed: int, epoch: int) -> list[np.ndarray]:
-        """Return the structures of each step of a shuffled epoch, as indices into the data set."""
+        """Return the indices of the structures in each step of a shuffled epoch."""
         order = np.random.default_rng([seed, epoch]).permutation(self.subset.indices)
         return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
     def in_order(self) -> list[np.ndarray]:
-        """Return the steps of an epoch that is not shuffled."""
-        every = self.subset.indices
-        return [every[i : i + self.batch_size] for i in range(0, len(every), self.batch_size)]
+        """Return the indices of the structures in each step of an epoch without shuffling."""
+        indices = self.subset.indices
+        return [indices[i : i + self.batch_size] for i in range(0, len(indices), self.batch_size)]
 
     def parts(self, batch: np.ndarray) -> list[np.ndarray]:
-        """Return this process' share of a batch, split by `max_edges`."""
+        """Return the share of this process of a batch, split by `max_edges`."""
         edges = self.subset.dataset.n_edges
-        mine = deal(batch, edges[batch], self.size)[self.rank]
-        return pieces(mine, edges, self.max_edges)
+        share = deal(batch, edges[batch], self.size)[self.rank]
+        return pieces(share, edges, self.max_edges)
 
     def graphs(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Graph]]]:
-        """Yield each batch and its graphs, while a thread prepares the next."""
+        """Yield each batch and its graphs while a thread prepares the next."""
 
         def load(batch: np.ndarray) -> list[Graph]:
             return [self.subset.dataset.graph(part) for part in self.parts(batch)]
@@ -65,37 +65,39 @@ class Loader:
 
 
 def pieces(indices: np.ndarray, edges: np.ndarray, max_edges: int | None) -> list[np.ndarray]:
-    """Cut structures, in order, into pieces of at most so many pairs; a larger one is alone.
+    """Split structures, in order, into pieces of at most `max_edges` neighbor pairs.
+
+    A structure with more pairs is a piece of its own.
 
     Parameters
     ----------
     edges
-        Neighbor pairs of every structure of the data set.
+        Number of neighbor pairs of each structure of the data set.
     max_edges
-        None: everything is one piece.
+        None for a single piece.
     """
-    starts, room = [], 0
-    for place, index in enumerate(indices):
-        if not starts or (max_edges is not None and room < edges[index]):
-            starts.append(place)
-            room = max_edges or 0
-        room -= int(edges[index])
+    starts, remaining = [], 0
+    for position, index in enumerate(indices):
+        if not starts or (max_edges is not None and remaining < edges[index]):
+            starts.append(position)
+            remaining = max_edges or 0
+        remaining -= int(edges[index])
     return np.split(indices, starts[1:]) if starts else []
 
 
 def deal(batch: np.ndarray, edges: np.ndarray, n_processes: int) -> list[np.ndarray]:
-    """Deal structures to processes, the largest first, each to the one with the fewest edges."""
+    """Distribute structures over processes, largest first, each to the one with fewest edges."""
     if n_processes == 1:
         return [batch]
-    hands: list[list[int]] = [[] for _ in range(n_processes)]
+    shares: list[list[int]] = [[] for _ in range(n_processes)]
     load = np.zeros(n_processes)
-    for place in np.argsort(-edges, kind="stable"):
-        taker = int(load.argmin())
-        hands[taker].append(int(batch[place]))
-        load[taker] += edges[place] + 1
-    return [np.array(hand, dtype=int) for hand in hands]
+    for position in np.argsort(-edges, kind="stable"):
+        process = int(load.argmin())
+        shares[process].append(int(batch[position]))
+        load[process] += edges[position] + 1
+    return [np.array(share, dtype=int) for share in shares]
 
 
 def automatic_batch_size(mean_atoms: float) -> int:
-    """Return about 256 atoms' worth of structures, at least 1 and at most 32."""
+    """Return the number of structures with about 256 atoms in total, between 1 and 32."""
     return int(np.clip(round(256 / mean_atoms), 1, 32))

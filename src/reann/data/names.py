@@ -1,6 +1,6 @@
-"""What the name of a key speaks of: the label that is read there, or that probably is there.
+"""Names of keys: the label that is read under a key, or that a key probably holds.
 
-Few names are read without asking; many others speak for a label, which is then asked about.
+Only a few names are read automatically; many others suggest a label, so that the user is asked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def word_set(text: str) -> frozenset[str]:
 
 _METHOD = r"(?:dft|ref|reference|target|true|qm|total|tot|label|pbe|pbe0|scan|cc|ccsdt?)"
 _NAMED = {"weight": ("weight", "config_weight"), "group": ("config_type", "group"), "head": ()}
-"""Names that are read whatever the case of their letters."""
+"""Names that are read, in lower or upper case."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _FILLERS = word_set(
@@ -30,7 +30,7 @@ _FILLERS = word_set(
     " mean system sys structure per cell internal real value val"
     " ev v ha hartree bohr ry kcal mol kj ang angstrom gpa kbar"
 )
-"""Words beside which a short name such as `E` still stands for a label."""
+"""Words that may accompany a short name of a label, such as `E`."""
 _LONG = {
     "energy": word_set(
         "energy energies ener nrg enrg etot etotal totale epot poteng pe0 toten toteng edft eref"
@@ -44,7 +44,7 @@ _LONG = {
     "weight": frozenset({"weight", "weights", "wgt"}),
     "group": frozenset({"group", "groups", "configtype"}),
 }
-"""Words that speak for a label whatever stands beside them."""
+"""Words that suggest a label together with any other words."""
 _INNER = {"energy": "energy", "forces": "force", "virial": "virial", "stress": "stress"}
 _SHORT = {
     "energy": frozenset({"e", "en", "ene", "u", "u0", "pe", "pot"}),
@@ -52,7 +52,7 @@ _SHORT = {
     "stress": frozenset({"str", "sigma", "pressure", "press", "tensor", "p"}),
     "weight": frozenset({"w", "wt"}),
 }
-"""Words that speak for a label only alone or beside fillers."""
+"""Words that suggest a label only alone or together with fillers."""
 _OTHER = {
     "energy": word_set(
         "kinetic kin ke zero zpe point fermi gap band homo lumo cutoff cut ecut encut smearing"
@@ -70,14 +70,14 @@ _OTHER = {
     "weight": word_set("molecular molar mol atomic mass percent fraction kpt kpts kpoint kpoints"),
     "group": word_set("space spacegroup point pointgroup symmetry number functional"),
 }
-"""Words that make of each another quantity."""
+"""Words that indicate a different quantity, for each label."""
 _NO_LABEL = word_set(
     "committee std stdev stddev var variance unc uncertainty uncert error err errors rmse mae"
     " sigma mask unit units pred preds predicted prediction predictions reann hessian momenta"
     " momentum velocity velocities vel position positions displacement displacements magmom"
     " magmoms dipole dipoles polarizability charges temperature temp time"
 )
-"""Words that speak against any label."""
+"""Words that exclude all labels."""
 _UNITS = {
     **dict.fromkeys(("ha", "hartree", "eh"), "Hartree"),
     "au": "a.u.",
@@ -87,13 +87,13 @@ _UNITS = {
     "kj": "kJ/mol",
     "debye": "Debye",
 }
-"""Words of a name that state the unit of its numbers."""
+"""Words in a name that indicate the unit."""
 _DERIVATIVE = re.compile(r"(?:^|[^a-z])d(?:e|energy)[_/ ]?d(?:r|x|q|pos|xyz)(?:[^a-z]|$)")
 _OPPOSITE = word_set("grad grads gradient gradients egrad engrad pressure press p")
 
 
-def every_name() -> tuple[str, ...]:
-    """Return what keys are looked for: labels, other forms of them, weight, group and head."""
+def all_names() -> tuple[str, ...]:
+    """Return all names for which keys are detected: forms of labels, weight, group and head."""
     return *quantities.readable(), *_NAMED
 
 
@@ -104,7 +104,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def names_of(label: str, keys: Iterable[str]) -> list[str]:
-    """Return the keys that may hold a label, the canonical name first."""
+    """Return the keys that may hold a label, with the canonical name first."""
     if label in _NAMED:
         order = _NAMED[label]
         return sorted((k for k in keys if k.lower() in order), key=lambda k: order.index(k.lower()))
@@ -114,20 +114,20 @@ def names_of(label: str, keys: Iterable[str]) -> list[str]:
 
 
 def label_read(key: str) -> str | None:
-    """Return the label that is read under a key without asking, None if there is none."""
-    return next((label for label in every_name() if names_of(label, [key])), None)
+    """Return the label that is read automatically under a key; None if there is none."""
+    return next((label for label in all_names() if names_of(label, [key])), None)
 
 
 def words_of(name: str) -> tuple[str, ...]:
-    """Return the words of a name in lower case: ``TotEnergy_dft`` is tot, energy, dft."""
+    """Return the words of a name in lower case: ``TotEnergy_dft`` gives tot, energy, dft."""
     return tuple(word.lower() for word in _WORD.findall(name))
 
 
 def label_meant(name: str) -> str | None:
-    """Return the label that a key speaks for by its name, None if for none.
+    """Return the label that the name of a key suggests; None if there is none.
 
-    One of energy, forces, stress, virial, weight, group. A weight or a deviation of one label
-    (`energy_weight`, `force_sigma`) is neither that label nor the weight of a structure.
+    The label is one of energy, forces, stress, virial, weight, group. A weight or a deviation of a
+    label (`energy_weight`, `force_sigma`) is neither that label nor the weight of a structure.
     """
     words = set(words_of(name))
     if _DERIVATIVE.search(name.lower()):
@@ -150,22 +150,22 @@ def label_meant(name: str) -> str | None:
 
 
 def is_per_atom(name: str) -> bool:
-    """Whether the name speaks of a quantity divided by the number of atoms."""
+    """Return whether the name suggests a quantity per atom."""
     return {"per", "atom"} <= set(words_of(name))
 
 
 def unit_of_name(name: str) -> str | None:
-    """Return the unit that a name ends with other than eV and Å, as ``stress_GPa``, else None."""
+    """Return the unit in a name such as ``stress_GPa``; None if there is none or it is eV or Å."""
     words = re.split(r"[\W_]+", name.lower().rstrip(")]"))
     return next((_UNITS[word] for word in words[1:] if word in _UNITS), None)
 
 
 def _holds_stem(label: str, words: set[str]) -> bool:
-    """Whether a word without separators holds the label, as ``dftenergy`` does."""
+    """Return whether a word contains the label without separators, such as ``dftenergy``."""
     stem = _INNER.get(label)
     return stem is not None and any(stem in word for word in words)
 
 
 def has_opposite_sign(name: str) -> bool:
-    """Whether the name speaks of a gradient or a pressure: minus the forces, minus the stress."""
+    """Return whether the name suggests a gradient or a pressure: minus forces, minus stress."""
     return bool(_DERIVATIVE.search(name.lower()) or set(words_of(name)) & _OPPOSITE)

@@ -1,9 +1,9 @@
-"""Neighbor lists, right for every cell, and the graph of one structure.
+"""Neighbor lists for arbitrary cells, and the graph of a structure.
 
-The native engine makes them; without it vesin does, in several times the time. vesin is always
-given a full-rank cell whose vectors along non-periodic directions are perpendicular to the lattice
-and longer than the structure, and atoms inside that cell. What a file says along a
-non-periodic direction (a dummy vector, zeros) is never used.
+They are computed by the native engine or, several times slower, by vesin. vesin always gets a
+full-rank cell whose vectors along non-periodic directions are perpendicular to the lattice and
+longer than the structure, with the atoms inside that cell. The vectors of a file along non-periodic
+directions (dummy vectors, zeros) are never used.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from reann.facts import FLATTEST_CELL, SHORTEST_DISTANCE
 from reann.graph import Graph
 
 SMALL_MOLECULE = 64
-"""Atoms; up to here all pairs of a molecule are compared."""
+"""Number of atoms up to which all pairs of a molecule are compared."""
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """The neighbors of all atoms, those of one atom after those of the one before."""
+    """The neighbors of all atoms, ordered by the center."""
 
     first: NDArray[np.int64]
     """The neighbors of atom i are first[i] .. first[i + 1], (atoms + 1,)."""
@@ -48,7 +48,7 @@ class Neighbors:
         return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
 
     def kept(self, edges: NDArray[np.bool_]) -> Neighbors:
-        """Return some of the edges, (edges,) booleans."""
+        """Return the edges selected by a mask (edges,)."""
         counts = np.bincount(self.center[edges], minlength=len(self.first) - 1)
         first = np.concatenate([[0], np.cumsum(counts)])
         return Neighbors(first, self.neighbor[edges], self.shift[edges], self.crossed[edges])
@@ -90,7 +90,7 @@ def neighbor_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float
 
 
 def neighbors_within(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float) -> Neighbors:
-    """Return the same list in the form that the native engine takes; errors as there."""
+    """Return the neighbor list in the form used by the native engine; see `neighbor_list`."""
     positions = np.ascontiguousarray(positions, dtype=np.float64).reshape(-1, 3)
     cell = np.ascontiguousarray(cell, dtype=np.float64)
     pbc = np.asarray(pbc, dtype=bool)
@@ -99,7 +99,7 @@ def neighbors_within(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: fl
             return Neighbors(
                 *native.core().neighbors(positions, cell, pbc.astype(np.int32), cutoff)
             )
-        except ValueError:  # of cells that have an explanation below, and of atoms at 10^12 Å
+        except ValueError:  # for cells, explained below, and for positions of 10^12 Å
             if not np.isfinite(positions).all():
                 raise
     center, neighbor, crossed = library_list(positions, cell, pbc, cutoff)
@@ -110,7 +110,7 @@ def neighbors_within(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: fl
 
 
 def library_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float) -> Edges:
-    """Return the same list as `neighbor_list`, made without the native engine."""
+    """Return the neighbor list computed without the native engine."""
     if not pbc.any() and len(positions) <= SMALL_MOLECULE:
         return _all_pairs(positions, cutoff)
     box, packed = _full_cell(positions, cell, pbc, cutoff)
@@ -130,30 +130,30 @@ def library_list(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float)
 
 
 def checked_neighbors(atoms: ase.Atoms, cutoff: float, where: str = "") -> Neighbors:
-    """Return the neighbors of a structure that was checked for impossible geometry.
+    """Return the neighbors of a structure after checking its geometry.
 
     Raises
     ------
     UserError
-        For positions or a cell that are not finite, a periodic direction without a lattice
-        vector, and atoms closer than `SHORTEST_DISTANCE`.
+        If positions or cell are not finite, a periodic direction has no lattice vector, or atoms
+        are closer than `SHORTEST_DISTANCE`.
     """
     positions, cell, pbc = atoms.positions, atoms.cell.array, atoms.pbc
     if not np.isfinite(positions).all():
         wrong = np.flatnonzero(~np.isfinite(positions).all(axis=1))
         raise UserError(
-            f"The position of atom {listed(wrong)} is not a finite number.",
+            f"The position of atom {listed(wrong)} is not finite.",
             where,
-            "Remove or repair this structure.",
+            "Remove or correct this structure.",
         )
     if not np.isfinite(cell).all():
-        raise UserError("The cell is not made of finite numbers.", where, "Repair the cell.")
+        raise UserError("The cell is not finite.", where, "Correct the cell.")
     try:
-        found = neighbors_within(positions, cell, pbc, cutoff)
+        neighbors = neighbors_within(positions, cell, pbc, cutoff)
     except UserError as error:
         raise UserError(error.what, where, error.fix) from None
-    center, neighbor = found.center, found.neighbor
-    vectors = positions[neighbor] - positions[center] + found.shift
+    center, neighbor = neighbors.center, neighbors.neighbor
+    vectors = positions[neighbor] - positions[center] + neighbors.shift
     squared = np.einsum("ex,ex->e", vectors, vectors)
     if len(squared) and squared.min() < SHORTEST_DISTANCE**2:
         closest = int(squared.argmin())
@@ -164,37 +164,37 @@ def checked_neighbors(atoms: ase.Atoms, cutoff: float, where: str = "") -> Neigh
             where,
             "Remove one of them, or correct the lattice vectors or the units of length.",
         )
-    return found
+    return neighbors
 
 
 def graph_from_atoms(
     atoms: ase.Atoms, cutoff: float, where: str = "", inputs: Sequence[str] = ()
 ) -> Graph:
-    """Return the graph of one structure, float64, without labels.
+    """Return the graph of a structure, float64, without labels.
 
     Parameters
     ----------
     inputs
-        Names of what `atoms.info` may state: `charge` in e, `field` in V/Å.
+        Names of the model inputs to read from `atoms.info`: `charge` in e, `field` in V/Å.
 
     Raises
     ------
     UserError
-        As `checked_neighbors`, and for inputs of the wrong shape or type.
+        As in `checked_neighbors`, and if inputs have the wrong shape or type.
     """
     return graph_of(atoms, checked_neighbors(atoms, cutoff, where), inputs)
 
 
 def stated_inputs(atoms: ase.Atoms, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Return what `atoms.info` states under some names of inputs; errors as `read_inputs`."""
-    stated = {name: name for name in names if name in atoms.info}
-    return read_inputs(atoms, stated, str(atoms.symbols)) if stated else {}
+    """Return the model inputs in `atoms.info`; for errors see `read_inputs`."""
+    present = {name: name for name in names if name in atoms.info}
+    return read_inputs(atoms, present, str(atoms.symbols)) if present else {}
 
 
 def graph_of(atoms: ase.Atoms, neighbors: Neighbors, inputs: Sequence[str] = ()) -> Graph:
     """Return the graph of one structure with these neighbors, float64, without labels."""
     values = stated_inputs(atoms, inputs)
-    given = {name: torch.from_numpy(value[None]) for name, value in values.items()}
+    tensors = {name: torch.from_numpy(value[None]) for name, value in values.items()}
     return Graph(
         positions=torch.tensor(atoms.positions, dtype=torch.float64),
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
@@ -204,9 +204,9 @@ def graph_of(atoms: ase.Atoms, neighbors: Neighbors, inputs: Sequence[str] = ())
         first=torch.from_numpy(neighbors.first),
         neighbor=torch.from_numpy(neighbors.neighbor),
         edge_shift=torch.from_numpy(neighbors.crossed),
-        charge=given.get("charge"),
-        spin=given.get("spin"),
-        field=given.get("field"),
+        charge=tensors.get("charge"),
+        spin=tensors.get("spin"),
+        field=tensors.get("field"),
     )
 
 
@@ -222,9 +222,9 @@ def _all_pairs(positions: NDArray, cutoff: float) -> Edges:
 def _full_cell(
     positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float
 ) -> tuple[NDArray, NDArray]:
-    """Return a cell of full rank and the positions, packed along non-periodic directions.
+    """Return a full-rank cell and the positions, packed along non-periodic directions.
 
-    Empty space wider than the cutoff is shortened, so that an atom that flew away costs nothing.
+    Gaps wider than the cutoff are shortened, so that distant atoms cost nothing.
     """
     periodic = cell[pbc]
     lengths = np.linalg.norm(periodic, axis=1)
@@ -234,9 +234,9 @@ def _full_cell(
         raise UserError(
             f"The structure is periodic along {listed('abc'[axis] for axis in zero)},"
             " but that lattice vector is zero.",
-            fix="Give the cell (Lattice=... in extended XYZ) or set pbc to F along that direction.",
+            fix="Write the cell (Lattice=... in extended XYZ), or set pbc to F in that direction.",
         )
-    # Rows that span the lattice first, then an orthonormal complement.
+    # The first rows span the lattice, the others are an orthonormal complement.
     _, volumes, directions = np.linalg.svd(periodic / lengths[:, None], full_matrices=True)
     if np.prod(volumes) < FLATTEST_CELL:
         raise UserError(
@@ -248,9 +248,9 @@ def _full_cell(
         along = positions @ direction
         order = np.argsort(along)
         gaps = np.diff(along[order], prepend=along[order[0]])
-        place = np.empty_like(along)
-        place[order] = 0.5 + np.cumsum(np.minimum(gaps, 1.1 * cutoff))
-        packed += np.outer(place - along, direction)
+        packed_along = np.empty_like(along)
+        packed_along[order] = 0.5 + np.cumsum(np.minimum(gaps, 1.1 * cutoff))
+        packed += np.outer(packed_along - along, direction)
         # With this empty space an image along this direction is never a neighbor.
-        box[axis] = direction * (place.max() + 1.1 * cutoff)
+        box[axis] = direction * (packed_along.max() + 1.1 * cutoff)
     return box, packed

@@ -1,9 +1,9 @@
-"""The piece of a cache that was read from one file, which the caches of other data sets copy.
+"""Reuse of the rows of a file in caches of other data sets.
 
-A cache records which structures are of which file, with the settings that the file was read with
-and what was counted meanwhile. A data set that has the same file copies these rows, and reads only
-the files that no cache knows. So every data set is one folder of a few mapped arrays, however many
-files it was read from, and batches are gathered as from a single file.
+A cache records which structures belong to which file, together with the settings used for reading
+and the counts of the file. Another data set with the same file copies these rows, and reads only
+files that are in no cache. Therefore each data set is one folder with a few mapped arrays,
+regardless of the number of files.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ AXES = {
     "neighbor": "edge",
     "shift": "edge",
 }
-"""What a row of an array belongs to; that of all others but labels to a structure."""
+"""Meaning of a row of an array; for all others but labels, a structure."""
 BYTES_OF_ATOM, BYTES_OF_EDGE = 100, 10
-"""About; they decide how many structures are copied at once."""
+"""Approximate sizes, which determine the number of structures copied at once."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Which structures of a cache are those of one file."""
+    """The structures of one file in a cache."""
 
     settings: str
-    """Key of the content of the file and of the settings that it was read with."""
+    """Hash of the content of the file and of the settings used for reading."""
     chosen: dict[str, str]
-    """Key of each label in the file, as far as the file has the key."""
+    """Key of each label, if the file has it."""
     first: int
-    """The first structure."""
+    """Index of the first structure."""
     n: int
-    """The number of structures."""
+    """Number of structures."""
     counts: dict[str, Any]
-    """State of `reann.data.counts.FileCounts`."""
+    """State of `reann.data.file_counts.FileCounts`."""
 
     def as_json(self) -> dict[str, Any]:
         """Return all fields as JSON."""
@@ -62,17 +62,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Content:
-    """A piece with the arrays that hold its rows."""
+    """A piece together with the arrays that contain its rows."""
 
     piece: Piece
     arrays: Arrays
     about: dict[str, Any]
 
     def blocks(self) -> Iterator[dict[str, NDArray[Any]]]:
-        """Yield the rows of some structures at once, by array.
+        """Yield blocks of structures, as rows by name of the array.
 
-        `first_atom` and `first_edge` count within the piece; `group` and `head` are codes of the
-        names in `about`.
+        `first_atom` and `first_edge` are relative to the piece; `group` and `head` are codes of
+        the names in `about`.
         """
         atoms, edges = self.arrays["first_atom"], self.arrays["first_edge"]
         start, end = self.piece.first, self.piece.first + self.piece.n
@@ -90,25 +90,25 @@ class Content:
             yield block
 
 
-def held(chosen: Mapping[str, str], keys: Collection[str]) -> dict[str, str]:
-    """Return the chosen keys that a file has; the others change nothing in what is read from it."""
+def present_keys(chosen: Mapping[str, str], keys: Collection[str]) -> dict[str, str]:
+    """Return the chosen keys that a file has; the others do not affect what is read from it."""
     return {label: key for label, key in chosen.items() if key in keys}
 
 
 class KnownPieces:
-    """The pieces of files that the caches in a folder have.
+    """The pieces of files in all caches in a folder.
 
     Parameters
     ----------
     folder
-        Of all caches.
+        Folder of the caches.
     settings
-        Those of the files that are looked for, as `Piece.settings`.
+        Settings of the requested files, see `Piece.settings`.
     """
 
     def __init__(self, folder: Path, settings: Collection[str]) -> None:
         self.notes: list[str] = []
-        """What the user should know about caches that cannot be used."""
+        """Messages about caches that cannot be used."""
         self._pieces: dict[str, list[tuple[Path, Piece]]] = {}
         self._opened: dict[Path, tuple[Arrays, dict[str, Any]] | None] = {}
         for path in sorted(folder.glob(f"*/{PIECES}")):
@@ -124,13 +124,13 @@ class KnownPieces:
                     self._pieces.setdefault(piece.settings, []).append((path.parent, piece))
 
     def counts(self, settings: str) -> dict[str, Any] | None:
-        """Return what was counted in a file, None where no cache knows the file."""
+        """Return the counts of a file; None if no cache has the file."""
         return next((piece.counts for _, piece in self._pieces.get(settings, [])), None)
 
     def content(self, settings: str, chosen: Mapping[str, str]) -> Content | None:
-        """Return the rows of a file for these keys of the labels, None where no cache has them."""
+        """Return the rows of a file read with these keys; None if no cache has them."""
         for folder, piece in self._pieces.get(settings, []):
-            if piece.chosen != held(chosen, piece.counts["census"]["counts"]):
+            if piece.chosen != present_keys(chosen, piece.counts["census"]["counts"]):
                 continue
             if folder not in self._opened:
                 self._opened[folder] = self._open(folder)
@@ -151,7 +151,7 @@ class KnownPieces:
     def _skip(self, folder: Path, error: Exception) -> None:
         if folder.is_dir():
             self.notes.append(
-                f"The cache of neighbor lists {folder} is damaged ({error}): its files are read"
+                f"The cache of neighbor lists {folder} is damaged ({error}); its files are read"
                 " again."
             )
 

@@ -1,7 +1,7 @@
-"""Labels that a program has computed, and no others: outputs that ASE reads with less care.
+"""Removal of wrong labels from the outputs of programs that ASE reads.
 
-The readers of ASE pass over electronic steps that did not converge, and give a LAMMPS dump an
-energy of zero and elements by the numbers of its types.
+The readers of ASE ignore that electronic steps did not converge, and assign an energy of zero and
+elements numbered like the atom types to LAMMPS dumps.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import ase
 from ase.io.formats import open_with_compression
 from ase.units import Hartree
 
-from reann.data.remarks import Remark, Remarks
+from reann.data.skipped import ReportSkipped, SkippedData
 from reann.errors import UserError
 
-Judge = Callable[[int, ase.Atoms], bool]
-"""Whether the labels of a structure, with its index, belong to unconverged electrons."""
+IsUnconverged = Callable[[int, ase.Atoms], bool]
+"""Takes index and structure; returns whether its electronic steps did not converge."""
 Lines = Iterable[bytes]
 
 TYPE_1, TYPE_2 = "ELEMENT_OF_TYPE_1", "ELEMENT_OF_TYPE_2"
-"""No elements, so that a command which was copied as it is does not run with wrong ones."""
+"""Placeholders, so that a copied command cannot run with wrong elements."""
 SAME_ENERGY = 1e-6
 """eV."""
 PHRASES = {
@@ -35,7 +35,8 @@ PHRASES = {
     "nwchem-out": b"Calculation failed to converge",
     "octopus-in": b"SCF *not* converged",
 }
-"""What an output says when electrons did not converge, where it cannot be told in which step."""
+"""Text in an output whose electronic steps did not converge, for programs in whose output the
+ionic step cannot be determined."""
 _ITERATION = re.compile(rb"Iteration\s+\d+\(\s*(\d+)\s*\)")
 _MOST_ITERATIONS = re.compile(rb"NELM\s*=\s*(\d+)")
 _VASPRUN = re.compile(
@@ -44,37 +45,39 @@ _VASPRUN = re.compile(
 
 
 def as_computed(
-    structures: Iterable[ase.Atoms], path: Path, name: str, kind: str, remarks: Remarks
+    structures: Iterable[ase.Atoms], path: Path, name: str, kind: str, report_skipped: ReportSkipped
 ) -> Iterator[ase.Atoms]:
-    """Yield structures of a file with the labels that a program has computed.
+    """Yield the structures of a file with correct labels only.
 
     Parameters
     ----------
     kind
-        Format of the file as ASE names it.
-    remarks
-        Takes the structures whose electrons did not converge; they come without labels.
+        Name of the file format in ASE.
+    report_skipped
+        Called for structures whose electronic steps did not converge; their labels are removed.
 
     Raises
     ------
     UserError
-        For files of LAMMPS that hold types of atoms and not elements.
+        If a file of LAMMPS has types of atoms but no elements.
     """
     is_dump = kind.startswith("lammps-dump")
     if is_dump:
         _check_dump(path, name, kind)
     elif kind == "lammps-data":
         _check_lammps_data(path, name)
-    unconverged = _judge(path, kind)
+    unconverged = _is_unconverged(path, kind)
     for index, atoms in enumerate(structures):
         if is_dump and atoms.calc is not None:
             del atoms.calc.results["energy"]
             if index == 0:
-                remarks(Remark("no-energy", name, "a LAMMPS dump has forces, but no energies."))
+                report_skipped(
+                    SkippedData("no-energy", name, "a LAMMPS dump has forces but no energies.")
+                )
         if atoms.calc is not None and unconverged(index, atoms):
             atoms.calc = None
-            what = "the electronic steps did not converge; energy, forces and stress are left out."
-            remarks(Remark("not-converged", f"{name}#{index}", what))
+            what = "the electronic steps did not converge; energy, forces and stress are ignored."
+            report_skipped(SkippedData("not-converged", f"{name}#{index}", what))
         yield atoms
 
 
@@ -92,26 +95,26 @@ def _check_dump(path: Path, name: str, kind: str) -> None:
     drop = "[a.calc.results.pop('energy') for a in s]; " if "fx" in columns else ""
     code = f"from ase.io import read, write; {read}; {drop}write('{path.stem}.xyz', s)"
     raise UserError(
-        "The dump gives types of atoms, not elements.",
+        "The dump contains types of atoms, not elements.",
         name,
-        "Dump the column `element`, and name the elements: dump_modify ID element O H. To convert"
-        f' this dump, write the elements of its types into: python -c "{code}"',
+        "Dump the column `element` and set the elements with `dump_modify ID element O H`. To"
+        f' convert this dump, insert the elements of its types: python -c "{code}"',
     )
 
 
 def _check_lammps_data(path: Path, name: str) -> None:
     if not any(line.startswith((b"Masses", b"Atom Type Labels")) for line in _lines(path)):
         raise UserError(
-            "The file gives types of atoms, not elements.",
+            "The file contains types of atoms, not elements.",
             name,
-            "Add the section Masses, from which elements are recognized.",
+            "Add the section Masses, from which the elements can be recognized.",
         )
 
 
 # --- unconverged electrons --------------------------------------------------------------------
 
 
-def _judge(path: Path, kind: str) -> Judge:
+def _is_unconverged(path: Path, kind: str) -> IsUnconverged:
     if kind in ("vasp-out", "vasp-xml"):
         steps = (_steps_of_outcar if kind == "vasp-out" else _steps_of_vasprun)(_lines(path))
         return lambda index, _: index in steps
@@ -121,7 +124,7 @@ def _judge(path: Path, kind: str) -> Judge:
         return lambda _, atoms: _is_one_of(energies, atoms)
     if kind == "espresso-out":
         failed = any(b"convergence NOT achieved" in line for line in _lines(path))
-        # pw.x marks the energy of converged electrons, and ASE reads no other.
+        # pw.x marks energies of converged steps, and ASE reads only these.
         return lambda _, atoms: failed and _energy(atoms) is None
     phrase = PHRASES.get(kind)
     failed = phrase is not None and any(phrase in line for line in _lines(path))
@@ -147,7 +150,7 @@ def _steps_of_outcar(lines: Lines) -> set[int]:
         elif b"NELM " in line and (match := _MOST_ITERATIONS.search(line)):
             most = int(match[1])
         elif b"FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in line:
-            # VASP 5 says nothing when it has used all electronic steps.
+            # VASP 5 prints no message if the maximum number of electronic steps was reached.
             if reached is False or (reached is None and 0 < most <= iteration):
                 steps.add(index)
             index, iteration, reached = index + 1, 0, None
@@ -200,7 +203,7 @@ def _is_one_of(energies: list[float], atoms: ase.Atoms) -> bool:
     energy = _energy(atoms)
     if energy is None or not energies:
         return False
-    # ASE reads NaN for the energy where it knows the words of ORCA.
+    # ASE returns NaN for an energy if it recognizes the warning of ORCA.
     return math.isnan(energy) or any(abs(energy - other) < SAME_ENERGY for other in energies)
 
 

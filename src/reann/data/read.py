@@ -22,59 +22,63 @@ from reann.data.extended_xyz import (
     read_frames,
 )
 from reann.data.file_types import check_file
+from reann.data.file_units import units_of_database
 from reann.data.program_outputs import as_computed
-from reann.data.remarks import Remarks, print_cut
-from reann.data.stated import units_of_database
+from reann.data.skipped import ReportSkipped, print_truncated
 from reann.errors import UserError, listed
 from reann.facts import HEAVIEST
 from reann.input_files import display_name, find_files
 
 DATABASES = ("db", "json")
 READABLE = (
-    "Give extended XYZ (.xyz, .extxyz, also with .gz, .xz or .bz2), .traj, .db, .cif, POSCAR,"
-    " OUTCAR, vasprun.xml, or another format that `ase info --formats` lists."
+    "Use extended XYZ (.xyz, .extxyz, also with .gz, .xz or .bz2), .traj, .db, .cif, POSCAR,"
+    " OUTCAR, vasprun.xml, or another format listed by `ase info --formats`."
 )
 USUAL_ENDING = (
-    "Give a complete file with the usual ending of its format, as .xyz, .traj, .db, OUTCAR."
+    "Give a complete file with the usual name of its format, for example .xyz, .traj, OUTCAR."
 )
 OTHER_READERS = {
-    "vasp-out": "Give the vasprun.xml of the same calculation. dpdata reads many an OUTCAR that"
-    """ ASE does not (pip install dpdata): python -c "import dpdata, ase.io;"""
+    "vasp-out": "Use the vasprun.xml of the same calculation, or convert the OUTCAR with dpdata"
+    """ (pip install dpdata): python -c "import dpdata, ase.io;"""
     """ ase.io.write('OUTCAR.xyz', dpdata.LabeledSystem('OUTCAR').to('ase/structure'))\"""",
 }
-"""How to go on where ASE cannot read a file of this format."""
+"""Advice if ASE cannot read a file of this format."""
 LARGEST = 100 * MOST_ATOMS
-"""Bytes of one array of a structure."""
+"""Maximum size of an array of a structure, bytes."""
 
 
 def iter_atoms(
-    patterns: str | list[str], base: Path = Path(), remarks: Remarks = print_cut
+    patterns: str | list[str], base: Path = Path(), report_skipped: ReportSkipped = print_truncated
 ) -> Iterator[tuple[ase.Atoms, str]]:
-    """Yield all structures of files and globs, with their origin such as ``train.xyz.gz#17``.
+    """Yield all structures of files and globs with their origins, such as ``train.xyz.gz#17``.
 
     Parameters
     ----------
     patterns
-        File, glob, or list of both; files of a glob are sorted by name.
+        File, glob, or list of both; the files of a glob are sorted by name.
     base
-        Folder that relative paths start from; origins are relative to it.
-    remarks
-        Takes what was left out of the files; a structure that is cut is printed by default.
+        Folder for relative paths; origins are relative to it.
+    report_skipped
+        Called for skipped data; by default, truncated structures are printed.
 
     Raises
     ------
     UserError
-        For a file that is absent, empty, truncated, or not in a format that ASE can read.
+        If a file does not exist, is empty or truncated, or cannot be read by ASE.
     """
     for path in find_files(patterns, base):
-        yield from read_file(path, display_name(path, base), remarks)
+        yield from read_file(path, display_name(path, base), report_skipped)
 
 
-def read_file(path: Path, name: str, remarks: Remarks) -> Iterator[tuple[ase.Atoms, str]]:
-    """Yield the structures of one file; at least one."""
+def read_file(
+    path: Path, name: str, report_skipped: ReportSkipped
+) -> Iterator[tuple[ase.Atoms, str]]:
+    """Yield the structures of a file, at least one."""
     check_file(path, name)
     is_xyz = is_extended_xyz(path)
-    frames = read_frames(path, name, remarks) if is_xyz else _read_any(path, name, remarks)
+    frames = (
+        read_frames(path, name, report_skipped) if is_xyz else _read_any(path, name, report_skipped)
+    )
     number = -1
     for number, atoms in enumerate(frames):
         origin = f"{name}#{number}"
@@ -85,19 +89,19 @@ def read_file(path: Path, name: str, remarks: Remarks) -> Iterator[tuple[ase.Ato
             raise UserError(
                 f"Atom {listed(wrong)} is not a chemical element.",
                 origin,
-                "Remove ghost and dummy atoms (X), and write symbols from H to Og.",
+                "Remove ghost and dummy atoms (X); elements are H to Og.",
             )
         yield atoms, origin
     if number < 0:
-        raise UserError("The file holds no structure.", name)
+        raise UserError("The file contains no structure.", name)
 
 
-def _read_any(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
+def _read_any(path: Path, name: str, report_skipped: ReportSkipped) -> Iterator[ase.Atoms]:
     number, kind = 0, ""
     try:
         kind = filetype(str(path))
         if kind in ("xyz", "extxyz"):
-            structures: Iterator[ase.Atoms] = read_frames(path, name, remarks)
+            structures: Iterator[ase.Atoms] = read_frames(path, name, report_skipped)
         elif kind in DATABASES:
             structures = _read_database(path, name, kind)
         else:
@@ -105,7 +109,7 @@ def _read_any(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
             if kind == "traj":
                 _check_trajectory(path, name)
             structures = ase.io.iread(path, ":", kind, do_not_split_by_at_sign=True)
-            structures = as_computed(structures, path, name, kind, remarks)
+            structures = as_computed(structures, path, name, kind, report_skipped)
         for atoms in structures:
             yield atoms
             number += 1
@@ -116,7 +120,7 @@ def _read_any(path: Path, name: str, remarks: Remarks) -> Iterator[ase.Atoms]:
 
 
 def _read_database(path: Path, name: str, kind: str) -> Iterator[ase.Atoms]:
-    """Yield rows with what the user added to them, which `ase.io` leaves out."""
+    """Yield rows including the data added by the user, which `ase.io` ignores."""
     if kind == "db" and path.suffix != ".aselmdb":
         columns = "numbers, positions, cell, data, key_value_pairs, forces, stress"
         longest = ", ".join(f"coalesce(length({column}), 0)" for column in columns.split(", "))
@@ -135,7 +139,7 @@ def _read_database(path: Path, name: str, kind: str) -> Iterator[ase.Atoms]:
 
 
 def _check_trajectory(path: Path, name: str) -> None:
-    """Raise `UserError` for an array that no structure has, before memory is taken for it."""
+    """Raise `UserError` for an implausibly large array before memory is allocated."""
     with ulm.Reader(path) as frames:
         for number, frame in enumerate(frames):
             _check_arrays(frame, f"{name}#{number}")
@@ -156,12 +160,12 @@ def _too_large(where: str) -> UserError:
 
 def _unreadable(error: Exception, kind: str, where: str) -> UserError:
     if isinstance(error, UnicodeDecodeError):
-        fix = "Name a text file; convert it to UTF-8 if it is one."
+        fix = "Give a text file in UTF-8."
         return UserError("The file is not UTF-8 text.", where, fix)
     if isinstance(error, BROKEN_STREAM):
         return damaged(error, where)
     if isinstance(error, UnknownFileTypeError):
-        return UserError("This is no format of structures that ASE knows.", where, READABLE)
+        return UserError("ASE does not recognize the format of this file.", where, READABLE)
     reason = (str(error) or type(error).__name__).removesuffix(".")
     what = f"ASE cannot read the file: {reason}."
     return UserError(what, where, OTHER_READERS.get(kind, USUAL_ENDING))

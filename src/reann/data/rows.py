@@ -1,4 +1,4 @@
-"""The rows of a cache: appended structure by structure, or copied from the cache of other files."""
+"""The rows of a cache: appended structure by structure, or copied from another cache."""
 
 from __future__ import annotations
 
@@ -32,26 +32,28 @@ ARRAYS: dict[str, Rows] = {
     "group": ((), _NATURAL),
     "weight": ((), _REAL),
 }
-"""Shape of a row and types, the smallest first. `neighbor` counts within the structure. Labels are
+"""Shape of a row and types, smallest first. `neighbor` is relative to the structure. Labels are
 added."""
 
 
 class RowBuilder:
-    """Makes the rows of structures that stream by.
+    """Makes the rows of structures.
 
     Parameters
     ----------
     keys
-        Of the labels of each source.
+        Keys of the labels of each source.
     cutoff
-        Å, of the neighbor lists.
+        Cutoff radius of the neighbor lists, Å.
     """
 
     def __init__(self, keys: Sequence[ResolvedKeys], cutoff: float) -> None:
         self.cutoff = cutoff
-        self.labels = [q for q in labels() if any(each.holds(q.name) for each in keys)]
-        self.labels += [q for q in inputs() if any(each.of(q.name) is not None for each in keys)]
-        self._has_heads = any(each.of("head") is not None for each in keys)
+        self.labels = [q for q in labels() if any(resolved.holds(q.name) for resolved in keys)]
+        self.labels += [
+            q for q in inputs() if any(resolved.of(q.name) is not None for resolved in keys)
+        ]
+        self._has_heads = any(resolved.of("head") is not None for resolved in keys)
         head: dict[str, Rows] = {"head": ((), _NATURAL)} if self._has_heads else {}
         self.arrays = ARRAYS | head | {q.name: (q.shape, _REAL) for q in self.labels}
         self.n = 0
@@ -65,19 +67,19 @@ class RowBuilder:
         self,
         writer: CacheWriter,
         atoms: ase.Atoms,
-        given: Mapping[str, Any],
+        labels: Mapping[str, Any],
         origin: str,
-        place: tuple[int, int],
+        origin_index: tuple[int, int],
     ) -> None:
-        """Append a structure, in Å, with its labels; `place` are the numbers of file and frame."""
+        """Append a structure, in Å, with its labels; `origin_index` is (file, frame)."""
         neighbors = checked_neighbors(atoms, self.cutoff, origin)
-        own = {
-            q.name: given[q.name] if q.per_atom else given[q.name][None]
+        rows = {
+            q.name: labels[q.name] if q.per_atom else labels[q.name][None]
             for q in self.labels
-            if q.name in given
+            if q.name in labels
         }
         if self._has_heads:
-            own["head"] = np.array([_code(given.get("head", ""), self._heads)])
+            rows["head"] = np.array([_code(labels.get("head", ""), self._heads)])
         writer.append(
             positions=atoms.positions,
             numbers=atoms.numbers,
@@ -88,11 +90,11 @@ class RowBuilder:
             n_neighbors=np.diff(neighbors.first),
             neighbor=neighbors.neighbor,
             shift=neighbors.crossed,
-            origin=np.array([place]),
-            group=np.array([_code(given["group"], self._groups)]),
-            weight=given["weight"][None],
-            **own,
-            **self._absent(own, 1, len(atoms)),
+            origin=np.array([origin_index]),
+            group=np.array([_code(labels["group"], self._groups)]),
+            weight=labels["weight"][None],
+            **rows,
+            **self._absent(rows, 1, len(atoms)),
         )
         self._elements.update(np.unique(atoms.numbers).tolist())
         self.n += 1
@@ -100,7 +102,7 @@ class RowBuilder:
         self._edges += len(neighbors.neighbor)
 
     def copy(self, writer: CacheWriter, content: Content, file: int) -> None:
-        """Append the structures of a file as another cache has them."""
+        """Append the structures of a file from another cache."""
         about, atoms, edges = content.about, self._atoms, self._edges
         for block in content.blocks():
             n, n_atoms = len(block["weight"]), len(block["numbers"])
@@ -111,15 +113,15 @@ class RowBuilder:
             if self._has_heads:
                 codes = block.get("head", np.zeros(n, dtype=np.int64))
                 block["head"] = _recoded(codes, about["heads"], self._heads)
-            own = {name: block[name] for name in self.arrays if name in block}
-            writer.append(**own, **self._absent(own, n, n_atoms))
+            rows = {name: block[name] for name in self.arrays if name in block}
+            writer.append(**rows, **self._absent(rows, n, n_atoms))
             self._elements.update(np.unique(block["numbers"]).tolist())
             self.n += n
             self._atoms += n_atoms
             self._edges += len(block["neighbor"])
 
     def finish(self, writer: CacheWriter) -> dict[str, Any]:
-        """Append the ends of the last structure; return the names that the rows have codes of."""
+        """Append the end of the last structure; return the elements and the names of the codes."""
         writer.append(first_atom=np.array([self._atoms]), first_edge=np.array([self._edges]))
         return {
             "elements": sorted(self._elements),
@@ -128,15 +130,15 @@ class RowBuilder:
         }
 
     def _absent(
-        self, own: Mapping[str, Any], n: int, n_atoms: int
+        self, rows: Mapping[str, Any], n: int, n_atoms: int
     ) -> dict[str, NDArray[np.float64]]:
-        """Return NaN for the labels that other files have, and what holds without an input."""
+        """Return NaN for missing labels and defaults for missing inputs."""
         return {
             q.name: np.full(
                 (n_atoms if q.per_atom else n, *q.shape), np.nan if q.default is None else q.default
             )
             for q in self.labels
-            if q.name not in own
+            if q.name not in rows
         }
 
 
@@ -145,7 +147,7 @@ def _code(name: str, table: dict[str, int]) -> int:
 
 
 def _recoded(codes: NDArray[Any], names: Sequence[str], table: dict[str, int]) -> NDArray[np.int64]:
-    """Return the codes that names have in another table, where new names are added in order."""
+    """Return the codes of names in another table, to which new names are added in order."""
     present, first = np.unique(codes, return_index=True)
     for code in present[np.argsort(first)].tolist():
         _code(str(names[code]), table)

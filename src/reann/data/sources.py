@@ -1,4 +1,4 @@
-"""The files of each source of a data set, and the labels of their structures as a whole."""
+"""The files of each source of a data set, and how their labels are read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reann.input_files import display_name, file_hash, find_files
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The files of a source, known by their content, and how they are read."""
+    """The files of a source with their hashes, and the settings for reading them."""
 
     source: Source
     data: DataConfig
@@ -30,7 +30,7 @@ class SourceFiles:
     files: tuple[tuple[Path, str, str], ...]
     """Path, name and SHA-256 of each file."""
     place: str
-    """Where the configuration names them, as `data.sources.1`; empty for the only source."""
+    """Path in the configuration, such as `data.sources.1`; empty for a single source."""
 
     @property
     def where(self) -> str:
@@ -39,7 +39,7 @@ class SourceFiles:
         return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
     def as_key(self) -> dict[str, Any]:
-        """Return what the labels of the source depend on, as part of the key of a cache."""
+        """Return all settings that affect the labels of the source, for the key of a cache."""
         return {
             "files": [digest for _, _, digest in self.files],
             "keys": self.data.keys.model_dump(exclude_unset=True),
@@ -48,7 +48,7 @@ class SourceFiles:
         }
 
     def settings_of(self, digest: str, cutoff: float) -> str:
-        """Return the key of all that the rows of a file depend on, except the chosen keys."""
+        """Return a hash of all settings that affect the rows of a file, except the chosen keys."""
         return cache_key(
             file=digest,
             cutoff=float(cutoff),
@@ -60,7 +60,7 @@ class SourceFiles:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Let errors that name a field of `data` name that of the source."""
+        """In errors, replace fields of `data` by the fields of the source."""
         try:
             yield
         except UserError as error:
@@ -74,17 +74,17 @@ class SourceFiles:
 
 @dataclass(frozen=True)
 class Opening:
-    """What a data set is opened with."""
+    """Arguments with which a data set is opened."""
 
     sources: Sequence[Source]
-    """With all fields of `data` that they lack."""
+    """Sources with unset fields filled in from `data`."""
     data: DataConfig
     cutoff: float
-    """Å, of the neighbor lists."""
+    """Cutoff radius of the neighbor lists, Å."""
     cache_folder: Path
 
     def extended(self, files: str | list[str] | Source) -> Opening:
-        """Return the opening of a data set with a further source, or more files of the last one."""
+        """Return the arguments with another source, or with more files of the last source."""
         *others, last = self.sources
         if isinstance(files, Source):
             data = self.data.model_copy(update={"train": None, "sources": [files]})
@@ -100,34 +100,34 @@ def find_sources(sources: Sequence[Source], data: DataConfig) -> list[SourceFile
     Raises
     ------
     UserError
-        For files that do not exist, or that no reader can read.
+        If files do not exist or cannot be read.
     """
-    found = []
+    source_files = []
     for number, source in enumerate(sources):
         paths = find_files(source.files)
         for path in paths:
             check_file(path, display_name(path))  # before a huge file is hashed
         files = tuple((path, display_name(path), file_hash(path)) for path in paths)
         place = f"data.sources.{number}" if len(sources) > 1 else ""
-        found.append(SourceFiles(source, data.of(source), files, place))
-    return found
+        source_files.append(SourceFiles(source, data.of(source), files, place))
+    return source_files
 
 
 def key_of(sources: Sequence[SourceFiles], cutoff: float) -> str:
     """Return the name of the cache of a data set."""
     data = sources[0].data
-    each = [source.as_key() for source in sources]
-    what = each[0] if len(each) == 1 else {"sources": each}
+    settings = [source.as_key() for source in sources]
+    content = settings[0] if len(settings) == 1 else {"sources": settings}
     return cache_key(
         cutoff=float(cutoff),
         missing=data.missing,
         ignore_forces_of=data.ignore_forces_of,
-        **what,
+        **content,
     )
 
 
 def source_numbers(sources: Sequence[SourceFiles], files: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the numbers of the sources that files belong to, given by their numbers."""
+    """Return the index of the source of each file, given by its index."""
     sizes = [len(source.files) for source in sources]
     return np.repeat(np.arange(len(sources)), sizes)[files]
 
@@ -135,33 +135,33 @@ def source_numbers(sources: Sequence[SourceFiles], files: NDArray[Any]) -> NDArr
 def weight_factors(
     sources: Sequence[SourceFiles], files: NDArray[Any]
 ) -> NDArray[np.float64] | None:
-    """Return what multiplies the weight of each structure, None where that is 1 for all.
+    """Return the factor of the weight of each structure; None if it is 1 for all.
 
-    `files` is the number of the file of each structure.
+    `files` is the index of the file of each structure.
     """
     weights = np.array([source.source.weight for source in sources])
     return None if (weights == 1.0).all() else weights[source_numbers(sources, files)]
 
 
 def joined(keys: Sequence[ResolvedKeys], sources: Sequence[SourceFiles]) -> ResolvedKeys:
-    """Return what is known about the labels of all sources together."""
+    """Return the combined keys of all sources."""
     if len(keys) == 1:
         return keys[0]
     counts: Counter[str] = Counter()
     chosen: dict[str, str] = {}
-    for each in keys:
-        counts.update(each.counts)
-        chosen = each.chosen | chosen
+    for resolved in keys:
+        counts.update(resolved.counts)
+        chosen = resolved.chosen | chosen
     notes = (
         f"{source.where}: {note}"
-        for each, source in zip(keys, sources, strict=True)
-        for note in each.notes
+        for resolved, source in zip(keys, sources, strict=True)
+        for note in resolved.notes
     )
-    same = all(each.units == keys[0].units for each in keys)
+    same = all(resolved.units == keys[0].units for resolved in keys)
     return ResolvedKeys(
         chosen=chosen,
         counts=dict(counts),
-        n_structures=sum(each.n_structures for each in keys),
+        n_structures=sum(resolved.n_structures for resolved in keys),
         notes=tuple(notes),
         units=keys[0].units if same else {},
     )

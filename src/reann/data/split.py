@@ -1,4 +1,4 @@
-"""Which structures train, validate and test: drawn by hash, or given by files, indices, groups."""
+"""Training, validation and test sets: drawn by hashes, or given by files, indices or groups."""
 
 from __future__ import annotations
 
@@ -30,70 +30,71 @@ def split(
     open_files: OpenFiles,
     learned: NDArray[np.uint64] = NONE_LEARNED,
 ) -> dict[str, Subset]:
-    """Return the parts train, valid and, where it is configured, test.
+    """Return the parts train, valid and, if configured, test.
 
-    Parts given by files, indices or names of groups are taken first. Fractions of the groups are
-    then drawn from the groups that are left, and fractions of the structures from the structures
-    that are left. What remains is for training.
+    Parts given by files, indices or names of groups are taken first. Then fractions of the groups
+    are drawn from the remaining groups, and fractions of the structures from the remaining
+    structures. All other structures are the training set.
 
-    A structure (or group) is drawn when the hash of its geometry (or name) and the seed, as a
-    number between 0 and 1, is below the fraction. So it stays on its side when structures are
-    added, and equal geometries are on the same side. Where no hash is below, the smallest is taken.
+    A structure (or group) is drawn if the hash of its geometry (or name) and the seed, as a number
+    between 0 and 1, is below the fraction. Therefore it remains in its part when structures are
+    added, and equal geometries are in the same part. If no hash is below the fraction, the
+    structure with the smallest is drawn.
 
     Parameters
     ----------
     train
         All structures of the training files.
     seed
-        Enters the hashes; the same seed gives the same split.
+        Part of the hashes; the same seed gives the same split.
     open_files
-        Opens the files of a part that has its own, with the settings of the training files.
+        Opens the files of a part with the settings of the training files.
     learned
-        Record (`Subset.recorded`) of structures that are never drawn, because the training starts
-        from a potential that was trained on them.
+        Fingerprints (`Subset.recorded`) of structures that are never drawn because the training
+        starts from a potential that was trained on them.
 
     Raises
     ------
     UserError
-        For an empty part, an index out of range or in two parts, an unknown group, parts that leave
-        nothing for training, and an element that no training structure has.
+        If a part or the training set is empty, an index is out of range or in two parts, a group
+        is unknown, or an element is missing in the training set.
     """
-    wanted: dict[str, Part] = {"valid": data.valid}
+    requested: dict[str, Part] = {"valid": data.valid}
     if data.test is not None:
-        wanted["test"] = data.test
+        requested["test"] = data.test
     free = np.ones(len(train), dtype=bool)
-    parts = _given_parts(train, wanted, open_files, free)
+    parts = _explicit_parts(train, requested, open_files, free)
     drawing = Drawing(train, seed, free, Subset(train, np.arange(len(train))).among(learned))
-    for name, part in wanted.items():
+    for name, part in requested.items():
         if isinstance(part, GroupSplit) and isinstance(part.groups, float):
             parts[name] = Subset(train, drawing.of_groups(name, part.groups))
-    for name, part in wanted.items():
+    for name, part in requested.items():
         if isinstance(part, float):
             parts[name] = Subset(train, drawing.of_structures(name, part))
     rest = np.flatnonzero(free)
     if len(rest) == 0:
-        raise _nothing_left(train, wanted)
-    parts = {"train": Subset(train, rest), **{name: parts[name] for name in wanted}}
+        raise _no_training_set(train, requested)
+    parts = {"train": Subset(train, rest), **{name: parts[name] for name in requested}}
     _check_elements(parts)
     return parts
 
 
-def _nothing_left(train: Dataset, wanted: Iterable[str]) -> UserError:
+def _no_training_set(train: Dataset, names: Iterable[str]) -> UserError:
     alike = len(train) > 1 and len(np.unique(train.fingerprints)) == 1
-    every = "the only one is" if len(train) == 1 else f"all {len(train)} are"
+    subject = "the only one is" if len(train) == 1 else f"all {len(train)} are"
     return UserError(
-        f"No structure is left for training: {every} in {' and '.join(wanted)}.",
+        f"No structure is left for training: {subject} in {' and '.join(names)}.",
         "data",
-        "All structures have the same geometry, and equal geometries stay together."
+        "All structures have the same geometry, and equal geometries are not separated."
         if alike
-        else "Make the other parts smaller, give more structures, or change run.seed.",
+        else "Make the other parts smaller, add structures, or change run.seed.",
     )
 
 
 def known_structures(parts: dict[str, Subset], learned: NDArray[np.uint64]) -> list[str]:
-    """Return a note for each part with structures that are in the training set, too.
+    """Return a note for each part with structures that are also in the training set.
 
-    They can only be in parts that were given by files, indices or groups.
+    This is possible only for parts given by files, indices or groups.
     """
     notes = []
     for name, title in (("valid", "validation"), ("test", "test")):
@@ -103,17 +104,17 @@ def known_structures(parts: dict[str, Subset], learned: NDArray[np.uint64]) -> l
         n = int((known | parts[name].among(learned)).sum())
         if n:
             notes.append(
-                f"{n} of {len(parts[name])} {title} structures were trained on as well, here or in"
-                " the potential that the run starts from: their errors are too small"
+                f"{n} of {len(parts[name])} {title} structures are also in the training set of"
+                " this run or of the potential it starts from: their errors are too optimistic"
                 if len(learned)
-                else f"{n} of {len(parts[name])} {title} structures are in the training set as"
-                " well: their errors are too small"
+                else f"{n} of {len(parts[name])} {title} structures are also in the training set:"
+                " their errors are too optimistic"
             )
     return notes
 
 
 def save_split(path: Path, parts: dict[str, Subset], seed: int | None = None) -> None:
-    """Write files, their hashes, and the indices of each part to a JSON file."""
+    """Write the files, their hashes, and the indices of each part to a JSON file."""
     content = {
         "version": SPLIT_VERSION,
         "seed": seed,
@@ -131,14 +132,15 @@ def save_split(path: Path, parts: dict[str, Subset], seed: int | None = None) ->
 def load_split(
     path: Path, train: Dataset, data: DataConfig, open_files: OpenFiles
 ) -> dict[str, Subset]:
-    """Return the parts that `save_split` wrote.
+    """Return the parts written by `save_split`.
 
-    Files of their own may have moved since: they are where `data` says, and known by their content.
+    Separate files of a part may have been moved: their names are taken from `data`, and their
+    content is compared.
 
     Raises
     ------
     UserError
-        If the file cannot be read, or the data files have changed since it was written.
+        If the file cannot be read, or the data files have changed.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -157,9 +159,9 @@ def load_split(
         if [digest for _, digest in dataset.files] != digests[name]:
             fix = "Restore the files, or start a new run."
             if name != "train":
-                fix = f"Restore the files, say where they are with data.{name}=FILE, or start anew."
+                fix = f"Restore the files, set data.{name}=FILE if moved, or start a new run."
             raise UserError(
-                f"The files of the part {name} have changed since they were split.",
+                f"The files of the part {name} have changed since the data were split.",
                 f"{path}; {listed(names)}",
                 fix,
             )
@@ -168,17 +170,17 @@ def load_split(
 
 
 def _files_now(name: str, data: DataConfig) -> list[str]:
-    """Return the files of a part that has its own, as the configuration names them."""
+    """Return the separate files of a part in the configuration; empty if there are none."""
     part = getattr(data, name, None)
     return part if isinstance(part, list) else [part] if isinstance(part, str) else []
 
 
-def _given_parts(
-    train: Dataset, wanted: dict[str, Part], open_files: OpenFiles, free: NDArray[np.bool_]
+def _explicit_parts(
+    train: Dataset, requested: dict[str, Part], open_files: OpenFiles, free: NDArray[np.bool_]
 ) -> dict[str, Subset]:
-    """Return the parts that are given by files, indices or names; what they take is not free."""
+    """Return the parts given by files, indices or names; remove them from `free`."""
     parts: dict[str, Subset] = {}
-    for name, part in wanted.items():
+    for name, part in requested.items():
         if isinstance(part, str | list):
             other = open_files([part] if isinstance(part, str) else part)
             parts[name] = Subset(other, np.arange(len(other)))
@@ -191,7 +193,7 @@ def _given_parts(
                 raise UserError(
                     f"Structures {listed(twice)} are both in valid and in test.",
                     f"data.{name}",
-                    "Give each structure to one part.",
+                    "Assign each structure to one part only.",
                 )
             free[chosen] = False
             parts[name] = Subset(train, chosen)
@@ -199,14 +201,14 @@ def _given_parts(
 
 
 def _chosen(train: Dataset, name: str, part: IndexSplit | GroupSplit) -> NDArray[np.int64]:
-    """Return the structures that are given by indices or by names of groups."""
+    """Return the structures given by indices or by names of groups."""
     if isinstance(part, IndexSplit):
-        given = part.indices
+        indices = part.indices
         where = f"data.{name}.indices"
-        if isinstance(given, Path):
-            where += f" ({given})"
-            given = _read_indices(given)
-        return _checked(given, train, where)
+        if isinstance(indices, Path):
+            where += f" ({indices})"
+            indices = _read_indices(indices)
+        return _checked(indices, train, where)
     assert isinstance(part.groups, list)
     names = group_names(train, name)
     for group in part.groups:
@@ -218,7 +220,7 @@ def _chosen(train: Dataset, name: str, part: IndexSplit | GroupSplit) -> NDArray
             )
     member = np.isin(train.groups, part.groups)
     if not member.any():
-        raise UserError(f"The part {name} is empty.", f"data.{name}.groups", "Name a group.")
+        raise UserError(f"The part {name} is empty.", f"data.{name}.groups", "List a group.")
     return np.flatnonzero(member)
 
 
@@ -234,39 +236,39 @@ def _read_indices(path: Path) -> list[Any]:
         raise UserError(
             f"The file is not a list of indices: {error}.",
             str(path),
-            "Write whole numbers from 0, one per line or as a JSON list.",
+            "Write integers starting at 0, one per line or as a JSON list.",
         ) from error
 
 
-def _checked(given: list[int], dataset: Dataset, where: str) -> NDArray[np.int64]:
-    if not given:
-        raise UserError("The list of indices is empty.", where, "Name at least one structure.")
-    outside = [index for index in given if not 0 <= index < len(dataset)]
+def _checked(indices: list[int], dataset: Dataset, where: str) -> NDArray[np.int64]:
+    if not indices:
+        raise UserError("The list of indices is empty.", where, "List at least one structure.")
+    outside = [index for index in indices if not 0 <= index < len(dataset)]
     if outside:
         raise UserError(
             f"The index {listed(outside)} is out of range: the data have"
             f" {counted(len(dataset), 'structure')}.",
             where,
-            f"Count from 0 to {len(dataset) - 1}, in the order of the files.",
+            f"Indices run from 0 to {len(dataset) - 1}, in the order of the files.",
         )
-    unique, counts = np.unique(np.array(given, dtype=np.int64), return_counts=True)
+    unique, counts = np.unique(np.array(indices, dtype=np.int64), return_counts=True)
     if (counts > 1).any():
-        raise UserError(f"The index {listed(unique[counts > 1])} is given twice.", where)
+        raise UserError(f"The index {listed(unique[counts > 1])} appears twice.", where)
     return unique
 
 
 def _check_elements(parts: dict[str, Subset]) -> None:
-    """Stop before training when a part needs an element that training does not show."""
+    """Raise `UserError` if a part has an element that is not in the training set."""
     known = _elements(parts["train"])
     for name, part in parts.items():
         for z in sorted(_elements(part) - known):
             column = part.dataset.elements.index(z)
-            having = part.dataset.composition()[part.indices, column] > 0
-            first = part.dataset.origin(int(part.indices[having][0]))
+            has_element = part.dataset.composition()[part.indices, column] > 0
+            first = part.dataset.origin(int(part.indices[has_element][0]))
             raise UserError(
                 f"{chemical_symbols[z]} is in {name} but in no training structure.",
                 first,
-                "Add training structures with it, or remove these structures.",
+                "Add training structures with this element, or remove these structures.",
             )
 
 

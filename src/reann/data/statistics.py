@@ -1,4 +1,4 @@
-"""What a model starts from: reference energies, scales, and the error without a network."""
+"""Statistics of the training set: reference energies, scales, and baseline errors."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from reann.data.dataset import Dataset, Subset
 from reann.errors import UserError, did_you_mean, listed
 
 SMALLEST_SCALE = 1e-3
-"""eV/Å; a scale below it would magnify noise."""
+"""eV/Å; a smaller scale would amplify noise."""
 OUTLYING, GAP = 15.0, 2.0
-"""Force components are wrong, not typical, beyond so many times the 90th percentile, when a gap of
-such a factor lies below them. The tails of random clusters and of colliding atoms have no gap."""
+"""Force components are outliers above this many times the 90th percentile if a gap of this factor
+separates them from the others. The tails of random clusters and colliding atoms have no gap."""
 FEW = 0.02
-"""Fraction of the components up to which they are outliers."""
+"""Maximum fraction of components that can be outliers."""
 CHUNK = 1000
 """Structures whose forces are in memory at once."""
 
 
 @dataclass(frozen=True)
 class ReferenceEnergies:
-    """The energy of an isolated atom of each element, eV."""
+    """Reference energy of each element, eV."""
 
     values: dict[int, float]
     """By atomic number."""
     source: Literal["fit", "isolated", "given", "none"]
     rank: int
-    """How many independent combinations the data determine; below the number of elements, how
-    the energy divides among them is arbitrary and dissociation into atoms an extrapolation."""
+    """Number of independent combinations that the data determine. If it is below the number of
+    elements, the partition among the elements is arbitrary, and dissociation into atoms is an
+    extrapolation."""
     n_elements: int
 
 
 NO_ENERGIES = ReferenceEnergies({}, "none", 0, 0)
-"""Of a model without energy."""
+"""Reference energies of a model without energy."""
 
 
 def reference_energies(
@@ -46,22 +47,22 @@ def reference_energies(
     setting: Literal["auto", "fit", "isolated"] | Mapping[str, float],
     head: int = 0,
 ) -> ReferenceEnergies:
-    """Return the energies of the elements of a data set, from the labels of one head.
+    """Return the reference energies of a data set for the labels of one head.
 
-    ``fit`` is the least-squares fit of the total energies on the composition with the smallest
-    norm; isolated atoms are left out of it. ``isolated`` takes the lowest energy of the isolated
-    atoms of each element, searched in the whole data set of the training part. ``auto`` is
-    ``isolated`` when every element has one, else ``fit``.
+    ``fit`` is the minimum-norm least-squares fit of the total energies to the compositions,
+    without isolated atoms. ``isolated`` uses the lowest energy of the isolated atoms of each
+    element in the whole data set. ``auto`` is ``isolated`` if there is an isolated atom of each
+    element, else ``fit``.
 
     Raises
     ------
     UserError
-        If an element has no isolated atom or no given energy, or a given symbol is no element.
+        If an element has no isolated atom or no energy in the setting, or a symbol is unknown.
     """
     dataset = train.dataset
     elements = dataset.elements
     if isinstance(setting, Mapping):
-        values = _given(setting, elements, _elements_of(train.of_head(head)))
+        values = _from_setting(setting, elements, _elements_of(train.of_head(head)))
         return ReferenceEnergies(values, "given", len(elements), len(elements))
     train = train.of_head(head)
     isolated = {} if setting == "fit" else _isolated(dataset, head)
@@ -83,9 +84,9 @@ def reference_energies(
 
 
 def reference_sum(dataset: Dataset, *references: ReferenceEnergies) -> NDArray[np.float64]:
-    """Return the sum of the reference energies of every structure, (structures,), eV.
+    """Return the sum of the reference energies of each structure, (structures,), eV.
 
-    `references` are those of each head, in the order of the heads.
+    `references` are the reference energies of each head, in the order of the heads.
     """
     composition = dataset.composition().astype(np.float64)
     sums = [composition @ np.array([r.values[z] for z in dataset.elements]) for r in references]
@@ -95,10 +96,10 @@ def reference_sum(dataset: Dataset, *references: ReferenceEnergies) -> NDArray[n
 def force_scale(train: Subset) -> float:
     """Return the root mean square of the finite force components, eV/Å.
 
-    Components beyond `OUTLYING` do not count: one wrong force would set the scale of all.
+    Outliers are ignored, as a single wrong force could otherwise determine the scale.
 
     Without forces: the standard deviation of (E - E0) / sqrt(atoms) with fitted E0. At least
-    `SMALLEST_SCALE`; 1 without any of both.
+    `SMALLEST_SCALE`; 1 without energies and forces.
     """
     mean_square = _mean_square_force(train, _largest_usual_force(train))
     if mean_square is not None:
@@ -117,7 +118,7 @@ def baseline_errors(subset: Subset, *references: ReferenceEnergies) -> dict[str,
     Returns
     -------
     dict
-        ``energy_rmse_meV_per_atom`` and ``forces_rmse_meV_per_A``, where there are such labels.
+        ``energy_rmse_meV_per_atom`` and ``forces_rmse_meV_per_A``, if there are such labels.
     """
     errors = {}
     residuals = _energy_residuals(subset, *references)
@@ -139,30 +140,30 @@ def mean_neighbors(train: Subset) -> float:
 
 
 def _elements_of(part: Subset) -> list[int]:
-    """Return the elements that labels of a part can say something about; all of one head's data."""
+    """Return the elements of a part; with a single head, those of the whole data set."""
     if part.dataset.head is None:
         return part.dataset.elements
     counts = part.dataset.composition()[part.indices].sum(axis=0)
     return [z for z, n in zip(part.dataset.elements, counts, strict=True) if n]
 
 
-def _given(
+def _from_setting(
     setting: Mapping[str, float], elements: list[int], needed: list[int]
 ) -> dict[int, float]:
-    """Return the energies that are given, zero for elements of which no label says anything."""
+    """Return the energies in the setting; zero for elements without labels."""
     for symbol in setting:
         if atomic_numbers.get(symbol, 0) == 0:
             raise UserError(
                 f"'{symbol}' is not a chemical element.{did_you_mean(symbol, chemical_symbols)}",
                 "data.reference_energies",
-                "Write symbols and energies in eV, as {H: -13.6, O: -2041.8}.",
+                "Write symbols and energies in eV, for example {H: -13.6, O: -2041.8}.",
             )
     missing = [chemical_symbols[z] for z in needed if chemical_symbols[z] not in setting]
     if missing:
         raise UserError(
-            f"No reference energy is given for {listed(missing)}.",
+            f"There is no reference energy for {listed(missing)}.",
             "data.reference_energies",
-            f"Give an energy in eV for each of {listed(chemical_symbols[z] for z in needed)}.",
+            f"Set an energy in eV for each of {listed(chemical_symbols[z] for z in needed)}.",
         )
     return {z: float(setting.get(chemical_symbols[z], 0.0)) for z in elements}
 
@@ -184,7 +185,7 @@ def _require_all(values: Mapping[int, float], elements: list[int]) -> None:
         raise UserError(
             f"There is no isolated atom with an energy for {listed(missing)}.",
             "data.reference_energies: isolated",
-            "Add structures of one atom, give the energies by symbol, or use fit.",
+            "Add structures of single atoms, set the energies by symbol, or use fit.",
         )
 
 
@@ -217,9 +218,9 @@ def _mean_square_force(subset: Subset, limit: float = np.inf) -> float | None:
 
 
 def _largest_usual_force(subset: Subset) -> float:
-    """Return the size of a component beyond which all are outliers, eV/Å; infinity without any.
+    """Return the magnitude above which force components are outliers, eV/Å; infinity if none are.
 
-    The percentile is that of the components that are not zero, as the median over chunks.
+    The percentile is that of the nonzero components, computed as the median over chunks.
     """
     percentiles, largest, count = [], 0.0, 0
     for forces in _forces(subset):

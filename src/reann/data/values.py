@@ -1,4 +1,4 @@
-"""What a structure carries by key, wherever it sits, and its values as numbers."""
+"""Values of a structure by key, from its info, arrays and calculator."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import ase
 import numpy as np
 
 _SAME = 1e-4
-"""Two keys that differ less, in the units of the file, hold the same label."""
+"""Difference, in the units of the file, below which two keys hold the same label."""
 
 
 def values_of(atoms: ase.Atoms) -> dict[str, Any]:
-    """Return everything a structure carries by key; results of its calculator go first."""
+    """Return all values of a structure by key; results of its calculator take precedence."""
     results = atoms.calc.results if atoms.calc is not None else {}
     arrays = {k: v for k, v in atoms.arrays.items() if k not in ("numbers", "positions")}
     return {**arrays, **atoms.info, **{k: v for k, v in results.items() if v is not None}}
 
 
 def number(value: Any) -> float:
-    """Return a value as a number, NaN where it is none."""
+    """Return a value as a number; NaN if it is not a number."""
     try:
         return float(np.asarray(value, dtype=np.float64).reshape(()))
     except (TypeError, ValueError):
@@ -27,9 +27,9 @@ def number(value: Any) -> float:
 
 
 def differ(first: Any, second: Any) -> bool:
-    """Whether two values cannot be the same label."""
+    """Return whether two values cannot be the same label."""
     try:
-        one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+        a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     except (TypeError, ValueError):
         return True
-    return one.size != two.size or bool((np.abs(one.ravel() - two.ravel()) > _SAME).any())
+    return a.size != b.size or bool((np.abs(a.ravel() - b.ravel()) > _SAME).any())

@@ -16,10 +16,10 @@ from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.config import DataConfig, Keys, Units
 from reann.data.dataset import Dataset, Subset, open_dataset
-from reann.data.inputs import under_own_names
+from reann.data.file_units import angstrom
+from reann.data.inputs import with_input_names
 from reann.data.read import iter_atoms
-from reann.data.remarks import ignore, print_notes
-from reann.data.stated import angstrom
+from reann.data.skipped import ignore, print_notes
 from reann.device import device_named
 from reann.evaluation import predictions, tables
 from reann.evaluation.compare import compare, predict_unlabeled
@@ -116,7 +116,7 @@ def _with_labels(
     """Predict files with labels; `folder` holds their neighbor lists meanwhile."""
     with progress_bar() as (bar, task):
         dataset = open_dataset(names, data, potential.cutoff, folder)
-        print_notes(dataset.remarks)
+        print_notes(dataset.skipped)
         of_heads = _assigned(dataset, potential.model.config.heads)
         bar.update(task, total=len(dataset))
         subset = Subset(dataset, np.arange(len(dataset)))
@@ -144,10 +144,10 @@ def _without_labels(
     """Predict files of which no labels are known."""
     units, inputs = data.units, potential.model.inputs
     with progress_bar() as (bar, task):
-        structures = under_own_names(angstrom(iter_atoms(names), units), inputs, data.keys)
+        structures = with_input_names(angstrom(iter_atoms(names), units), inputs, data.keys)
         found = predict_unlabeled(
             potential, structures, progress=lambda n: bar.advance(task, n), engine=engine
         )
-    again = angstrom(iter_atoms(names, remarks=ignore), units)
+    again = angstrom(iter_atoms(names, report_skipped=ignore), units)
     about = [f"Labels: none; positions in {position_unit(names, units)}"]
     return about, found, (atoms for atoms, _ in again)

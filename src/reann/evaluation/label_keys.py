@@ -13,12 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from reann.config import DataConfig, Keys, Source, Units
+from reann.data.file_units import factors, stated_units
 from reann.data.keys import KeyCensus
 from reann.data.names import names_of
 from reann.data.read import iter_atoms
-from reann.data.remarks import ignore
 from reann.data.resolved import ResolvedKeys
-from reann.data.stated import factors, stated_units
+from reann.data.skipped import ignore
 from reann.data.values import values_of
 from reann.quantities import inputs, label_names, named, readable
 
@@ -110,13 +110,13 @@ def _labeled(files: list[str], keys: Keys) -> bool:
     `UserError` where none has, but some have what looks like one.
     """
     census = KeyCensus()
-    for atoms, origin in iter_atoms(files, remarks=ignore):
+    for atoms, origin in iter_atoms(files, report_skipped=ignore):
         values = values_of(atoms)
         if "free_energy" in values or any(names_of(label, values) for label in readable()):
             return True
         census.add(atoms, origin)
     data = DataConfig(train=files, keys=keys)
-    census.check_unclaimed(data, ", ".join(files), {}, label_names())
+    census.check_unassigned(data, ", ".join(files), {}, label_names())
     return False
 
 
@@ -142,7 +142,7 @@ def _found(files: list[str], keys: Mapping[str, str]) -> dict[str, str]:
     missing, rivals = dict(keys), set()
     if not keys:
         return {}
-    for atoms, _ in iter_atoms(files, remarks=ignore):
+    for atoms, _ in iter_atoms(files, report_skipped=ignore):
         values, full = values_of(atoms), bool(atoms.pbc.all())
         for label, key in list(missing.items()):
             of = readable().get(label)  # none of weight and group

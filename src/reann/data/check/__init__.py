@@ -1,7 +1,7 @@
-"""`reann check`: the doctor of data sets.
+"""`reann check`: checks of data sets.
 
-The files are streamed once; of each structure a `Record` of a few numbers is kept, and each check
-is a function from all records to a `Finding` or nothing.
+The files are streamed once; a `Record` of a few numbers is kept for each structure. Each check is
+a function that takes all records and returns a `Finding` or None.
 """
 
 from __future__ import annotations
@@ -29,36 +29,35 @@ def check_command(
     fit: bool = False,
     inputs: Collection[str] | None = None,
 ) -> int:
-    """Check data files, print what was found and return an exit code for scripts.
+    """Check data files, print the findings and return an exit code.
 
     Parameters
     ----------
     files
-        Files or globs that ASE can read.
+        Files or globs, in any format ASE reads.
     json_path
-        Where to write everything machine-readable.
+        File to write the results to, as JSON.
     data
-        Keys and units; without it keys are found and units are eV and Å.
+        Keys and units; by default, keys are detected and units are eV and Å.
     cutoff
-        Å; atoms without a neighbor within it are reported.
+        Radius in Å; atoms without a neighbor within it are reported.
     strict
         Whether warnings count as errors.
     fit
-        Whether to look for single wrong structures by a quick fit, as `survey`.
+        Whether to detect single wrong structures by a quick fit, as in `survey`.
     inputs
-        As for `survey`.
+        As in `survey`.
 
     Returns
     -------
     int
-        0 when there is no error (warnings and notes are allowed), 1 with at least one error, or
-        with `strict` at least one warning.
+        1 if there is an error or, with `strict`, a warning; else 0.
 
     Raises
     ------
     UserError
-        When the JSON file cannot be written, or is one of the files to check. A file that cannot be
-        read is a finding.
+        If the JSON file cannot be written or is one of the checked files. An unreadable data file
+        is a finding instead.
     """
     check_outputs({"--json": json_path}, files)
     result = survey(files, data, cutoff, fit=fit, inputs=inputs)

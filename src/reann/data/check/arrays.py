@@ -1,4 +1,4 @@
-"""Records of structures from the arrays of a data set that has been read."""
+"""Records of structures from the arrays of a data set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_MEASURED = (np.inf, np.inf, -1, -1)
 
 
 def records_of(dataset: Dataset, indices: NDArray[np.int64]) -> list[Record]:
-    """Return what is remembered of some structures; distances are not measured yet."""
+    """Return the records of some structures; their distances are not measured yet."""
     compositions = dataset.composition()[indices]
     records: list[Record] = []
     for start in range(0, len(indices), CHUNK):
@@ -35,7 +35,7 @@ def records_of(dataset: Dataset, indices: NDArray[np.int64]) -> list[Record]:
 
 
 def largest_forces(dataset: Dataset) -> Array:
-    """Return the largest |F| of every structure, zero where unknown, eV/Å."""
+    """Return the largest |F| of each structure, eV/Å; zero without forces."""
     largest = np.zeros(len(dataset))
     if dataset.has("forces"):
         for start in range(0, len(dataset), CHUNK):
@@ -47,7 +47,7 @@ def largest_forces(dataset: Dataset) -> Array:
 
 
 def measure(dataset: Dataset, index: int, record: Record, bonds: Bonds) -> None:
-    """Measure the distances of a structure between the neighbors that the data set knows."""
+    """Measure distances in a structure, using the neighbor list of the data set."""
     graph = dataset.graph([index])
     numbers, positions = graph.atomic_numbers.numpy(), graph.positions.numpy()
     center, neighbor = graph.edge_index.numpy()
@@ -63,20 +63,20 @@ def measure(dataset: Dataset, index: int, record: Record, bonds: Bonds) -> None:
 
 
 def labels_of(dataset: Dataset, index: int) -> dict[str, Any]:
-    """Return the labels that a structure has."""
-    given = {
+    """Return the labels of a structure."""
+    rows = {
         name: dataset.rows(name, [index])
         for name in ("energy", "forces", "stress")
         if dataset.has(name)
     }
-    shaped = {name: value if name == "forces" else value[0] for name, value in given.items()}
+    shaped = {name: value if name == "forces" else value[0] for name, value in rows.items()}
     return {name: value for name, value in shaped.items() if np.isfinite(value).all()}
 
 
 def _inputs(
     dataset: Dataset, indices: NDArray[np.int64]
 ) -> list[tuple[tuple[str, tuple[float, ...]], ...]]:
-    """Return what each structure states for the model, by name."""
+    """Return names and values of the model inputs of each structure."""
     names = [quantity.name for quantity in inputs() if dataset.has(quantity.name)]
     each = [dataset.rows(name, indices).reshape(len(indices), -1).tolist() for name in names]
     return [
@@ -96,11 +96,11 @@ def _chunk(
     n_alone = np.where(sizes > 1, np.add.reduceat(alone, ends - sizes, dtype=np.int64), 0)
     projections = _projections(positions, cells, sizes, ends)
     volumes = np.where(pbc.all(axis=1), np.abs(np.linalg.det(cells)), 0.0)
-    given = _inputs(dataset, indices)
+    inputs_of_each = _inputs(dataset, indices)
     records: list[Record] = []
     for k, (index, end, size) in enumerate(zip(indices, ends, sizes, strict=True)):
         atoms = slice(end - size, end)
-        lonely = np.flatnonzero(alone[atoms])[:3].tolist() if n_alone[k] else []
+        without_neighbors = np.flatnonzero(alone[atoms])[:3].tolist() if n_alone[k] else []
         origin = dataset.origin(index)
         records.append(
             Record(
@@ -118,10 +118,10 @@ def _chunk(
                 projections=projections[k],
                 nearest_ratio=np.nan,
                 closest=NOT_MEASURED,
-                lonely=tuple(lonely),
-                n_lonely=int(n_alone[k]),
+                without_neighbors=tuple(without_neighbors),
+                n_without_neighbors=int(n_alone[k]),
                 volume=float(volumes[k]),
-                inputs=given[k],
+                inputs=inputs_of_each[k],
             )
         )
     _add_energies(records, dataset, indices)
@@ -155,7 +155,7 @@ def _add_forces(  # noqa: PLR0917 - the arrays of a chunk
     sizes: NDArray[np.int64],
     ends: NDArray[np.int64],
 ) -> None:
-    """Fill in the forces; atoms whose forces are not trained on (NaN) do not count."""
+    """Fill in the forces; atoms whose forces are not trained on (NaN) are ignored."""
     starts = ends - sizes
     square = np.einsum("ax,ax->a", forces, forces)
     known = np.isfinite(square)
@@ -188,7 +188,7 @@ def _add_forces(  # noqa: PLR0917 - the arrays of a chunk
 
 @lru_cache(maxsize=4096)
 def _pairs(elements: tuple[int, ...], counts: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Return the elements that a structure has with their counts."""
+    """Return the elements of a structure and their counts."""
     return tuple((z, n) for z, n in zip(elements, counts, strict=True) if n)
 
 

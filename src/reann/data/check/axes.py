@@ -1,4 +1,4 @@
-"""Directions along which no atom feels a force though its neighbors are not symmetric."""
+"""Axes along which all forces are zero although the neighbors are not symmetric."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 ASYMMETRIC = 1e-2
-"""Sum over the neighbors of an atom of exp(-r / Å) times the component of the unit vector."""
+"""Threshold for the sum over the neighbors of an atom of exp(-r / Å) times the unit vector."""
 
 
 def axes_without_forces(forces: Array, center: NDArray[Any], vector: Array) -> str:
-    """Return which of x, y, z no force has a component along, except where symmetry explains it.
+    """Return the axes, of xyz, along which all forces are zero without being so by symmetry.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Dipole moments that need a decision of the user, and those that energies in fields contradict.
+"""Checks of dipole moments: periodic structures, and energies in electric fields.
 
 Of one geometry in two fields F and F' the energies differ by -(mu + mu') . (F' - F) / 2, because
-mu = -dE/dF; what this leaves out is of third order in the fields. Programs that store +dE/dF have
-dipoles of the opposite sign.
+mu = -dE/dF, up to third order in the fields. Programs that store +dE/dF have dipoles of the
+opposite sign.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def field_of(r: Record) -> Vector | None:
 
 
 def periodic_dipoles(records: Sequence[Record]) -> Finding | None:
-    """Return which periodic structures have a dipole moment."""
+    """Report periodic structures with a dipole moment."""
     return about(
         [r for r in records if "dipole" in r.labels and any(r.pbc)],
         "periodic-dipoles",
         "note",
-        "dipole moments of periodic structures are defined up to an electron charge times a lattice"
-        " vector",
-        "See that all of them are on one branch of the polarization, which changes smoothly.",
+        "dipole moments of periodic structures are defined only up to multiples of an electron"
+        " charge times a lattice vector",
+        "Make sure that all of them belong to the same branch of the polarization.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The same geometry twice: with the same labels a leak, with other labels a contradiction."""
+"""Repeated geometries: duplicates if the labels agree, contradictions if they differ."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from reann.data.conditions import unknown_to_model, varying
 Twins = tuple[Record, Record]
 
 SAME_GEOMETRY = 3e-5
-"""Å, between projections: positions rounded to 1e-5 Å are still the same,
-one atom moved by 1e-3 Å is not."""
+"""Å, between projections: larger than rounding positions to 1e-5 Å, smaller than moving one atom
+by 1e-3 Å."""
 DIFFERENT_GEOMETRY = 1e-3
-"""Å, between projections: forces do not stay the same to all digits."""
+"""Å, between projections: forces cannot be equal in all digits."""
 MANY_DIGITS = 100
-"""Usual change of the energy over the smallest difference, from which digits do not agree by
-chance."""
+"""Typical energy change over the smallest difference, above which equal energies are no
+coincidence."""
 ALIKE = 1e-3
-"""Relative difference of forces or distances of structures that may be mirror images."""
+"""Relative difference of forces or distances below which structures may be mirror images."""
 SAME_ENERGY = 1e-3
 """eV, times the root of the number of atoms."""
 SAME_FORCES = 0.01
-"""Relative difference of the root mean squares, or a tenth of it in eV/Å."""
+"""Relative difference of the root mean squares; below 0.1 eV/Å, relative to 0.1 eV/Å."""
 
 
 def twins(records: Sequence[Record]) -> list[Twins]:
-    """Pair each repeated structure with its first appearance, in any order of the files."""
+    """Pair each repeated structure with its first occurrence."""
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for index, record in enumerate(records):
         if record.n_atoms:
@@ -76,7 +76,7 @@ def _agree(a: Record, b: Record) -> bool:
 
 
 def repeated_forces(records: Sequence[Record]) -> Finding | None:
-    """Forces that are those of another structure to all digits, at another geometry."""
+    """Report forces that equal those of another geometry in all digits."""
     first: dict[tuple[object, ...], Record] = {}
     pairs: list[Twins] = []
     for record in records:
@@ -89,17 +89,17 @@ def repeated_forces(records: Sequence[Record]) -> Finding | None:
     return _finding(
         pairs,
         "repeated-forces",
-        "structures have the forces of another one to all digits, at another geometry",
-        "Labels of an earlier step were written again: compute them anew. Ignore this for the "
-        "same structure with atoms in another periodic image.",
+        "the forces of different geometries agree in all digits",
+        "Labels of an earlier step were probably written again: recompute them. Ignore this if "
+        "the structures differ only by atoms in other periodic images.",
     )
 
 
 def repeated_energies(records: Sequence[Record]) -> Finding | None:
-    """Energies that are those of the structure before to all digits, at another geometry.
+    """Report energies that equal the energy of the previous, different geometry in all digits.
 
-    Mirror images have equal energies, and forces of equal size. Where energies have few digits,
-    neighbors of a trajectory may have the same by chance.
+    Mirror images are exempt: they have equal energies, and forces of equal size. So are energies
+    with few digits, which may be equal by coincidence.
     """
     steps = [
         (a, b, abs(b.energy - a.energy))
@@ -125,13 +125,13 @@ def repeated_energies(records: Sequence[Record]) -> Finding | None:
     return _finding(
         pairs,
         "repeated-energies",
-        "structures have the energy of the one before to all digits, at another geometry",
-        "Labels of an earlier step were written again: compute them anew.",
+        "the energies of consecutive, different geometries agree in all digits",
+        "Labels of an earlier step were probably written again: recompute them.",
     )
 
 
 def _mirrored(a: Record, b: Record) -> bool:
-    """Whether two structures may be mirror images, for which equal energies are right."""
+    """Whether two structures may be mirror images, which have equal energies."""
     if a.force_rms is not None and b.force_rms is not None and max(a.force_rms, b.force_rms) > 0:
         return abs(a.force_rms - b.force_rms) <= ALIKE * max(a.force_rms, b.force_rms)
     if a.closest[2] < 0 or b.closest[2] < 0:  # not measured
@@ -140,27 +140,28 @@ def _mirrored(a: Record, b: Record) -> bool:
 
 
 def repeated(pairs: Sequence[Twins]) -> Finding | None:
-    """Geometries that appear again with the same labels inside one file."""
+    """Report geometries that are repeated with the same labels in one file."""
     return _finding(
         [(a, b) for a, b in pairs if a.file == b.file and _agree(a, b)],
         "duplicates",
         "structures appear earlier in the same file, with the same energy and forces",
-        "Remove them, or a random validation part holds structures that were trained on.",
+        "Remove them; otherwise a random validation set contains structures of the training set.",
     )
 
 
 def leaked(pairs: Sequence[Twins]) -> Finding | None:
-    """Geometries that appear again with the same labels in another file."""
+    """Report geometries that are repeated with the same labels in another file."""
     return _finding(
         [(a, b) for a, b in pairs if a.file != b.file and _agree(a, b)],
         "duplicates-across-files",
-        "structures appear in another file as well, with the same energy and forces",
-        "When one file trains and the other validates or tests, remove them from one of the two.",
+        "structures also appear in another file, with the same energy and forces",
+        "If one file is for training and the other for validation or testing, remove them from "
+        "one of the two.",
     )
 
 
 def contradictions(pairs: Sequence[Twins]) -> Finding | None:
-    """Geometries that appear again with other labels."""
+    """Report geometries that are repeated with other labels."""
     bad = [(a, b) for a, b in pairs if not _agree(a, b)]
     gaps = [abs(a.energy - b.energy) for a, b in bad if None not in (a.energy, b.energy)]  # type: ignore[operator]
     widest = f"; energies differ by up to {max(gaps):.3g} eV" if gaps else ""
@@ -168,13 +169,13 @@ def contradictions(pairs: Sequence[Twins]) -> Finding | None:
     return _finding(
         bad,
         "contradictions",
-        "structures have the geometry of another one, but other energies or forces"
+        "structures have equal geometries but different energies or forces"
         + widest
         + unknown_to_model(names),
         f"Train on one value of {', '.join(names)} at a time."
         if names
-        else "Charge, spin, field or settings of the calculation differ and the model does not "
-        "know it: train on one kind at a time.",
+        else "Charge, spin, field or settings of the calculation differ, which are not inputs of "
+        "the model: train on one kind at a time.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Energies of one composition that lie in two groups: two methods may have computed them."""
+"""Energies of one composition that form two groups, possibly computed by two methods."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from reann.data.check.finding import Finding, Severity, about
 from reann.data.check.record import Record
 
 SMALLEST_PART = 0.05
-"""Fraction of the structures in the smaller group; fewer are outliers."""
+"""Minimum fraction of structures in the smaller group; fewer are outliers."""
 APART = 4.0
 """Gap between the groups over the robust width of the wider one."""
 NO_PHASES = 1.5
-"""eV per atom: more than the phases and isomers of a composition usually differ by."""
+"""eV per atom, larger than usual differences between phases and isomers of a composition."""
 NO_CHEMISTRY = 30.0
-"""eV per atom: more than any two geometries of a composition differ by; above it the energies have
-different units, zeros or electrons."""
+"""eV per atom, larger than the difference of any two geometries of a composition: the energies must
+have different units, zeros or numbers of electrons."""
 
 
 def energy_groups(records: Sequence[Record]) -> Finding | None:
-    """Energies of one composition in two groups with a wide gap between them.
+    """Report energies of a composition in two groups separated by a wide gap.
 
-    Every composition with enough structures is judged; the widest gap is reported. A constant
-    between two methods that is smaller than the spread of the energies leaves no gap.
+    All compositions with enough structures are checked and the widest gap is reported. A constant
+    difference of two methods is detected only if it exceeds the spread of the energies.
     """
     by_composition: dict[tuple[tuple[int, int], ...], list[Record]] = defaultdict(list)
     for r in records:
@@ -49,19 +49,19 @@ def energy_groups(records: Sequence[Record]) -> Finding | None:
         high,
         "energy-groups",
         severity,
-        f"the energies of {formula} lie in two groups: {len(members) - len(high)} "
+        f"the energies of {formula} form two groups: {len(members) - len(high)} "
         f"structures, and {len(high)} that are at least {gap:.4g} eV ({gap / n_atoms:.3g} eV/atom) "
         "higher",
-        "The groups have different units or zeros, or count different electrons: convert one of "
-        "them. Labels of two methods need a head each: `data.keys.head`."
+        "The groups have different units, zeros or numbers of electrons: convert one of them, or "
+        "train on two heads (`data.keys.head`) if they were computed by two methods."
         if severity == "error"
-        else "Two phases or isomers explain it; so do two methods, pseudopotentials or settings, "
-        "of which a potential learns one: compare the calculations.",
+        else "This is correct for two phases or isomers, but not for two methods, "
+        "pseudopotentials or settings: compare the calculations.",
     )
 
 
 def _gap(energies: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the gap between two groups of energies and its middle, in eV; zeros if none."""
+    """Return the gap between two groups of energies and its center, eV; zeros without a gap."""
     if len(np.unique(energies)) < LARGE_GROUP:
         return 0.0, 0.0  # rounded or repeated
     ordered = np.sort(energies)

@@ -1,4 +1,4 @@
-"""Factors between changes of the energy and the work of forces and stresses, and what they mean."""
+"""Ratios of energy changes to the work of forces and stresses, and their interpretation."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from reann.data.check.finding import Finding, Severity
 Array = NDArray[np.float64]
 
 FEWEST_PAIRS, FEWEST_FOR_SIZE = 5, 20
-"""From which a factor, and the size alone, mean something."""
+"""Minimum number of pairs for a meaningful factor, and for a meaningful magnitude alone."""
 ALIGNED = 0.9
-"""Least correlation at which a factor means something."""
+"""Correlation above which a factor is meaningful."""
 CERTAIN = 0.97
-"""Least correlation at which a wrong factor is an error."""
+"""Correlation above which a wrong factor is an error."""
 TOLERANCE = 0.2
 """Relative deviation from a known factor."""
 FAR, ALIKE = np.log(1.6), np.log(1.2)
-"""Distance of a factor from the nearest known one, and between two known ones that may be meant."""
+"""Maximum logarithmic distance from a known factor, and between equally likely known factors."""
 UNDECIDED = (0.4, 1.6)
-"""Factors in which terms of higher order may end, where displacements are not small."""
+"""Range of factors that higher-order terms can cause if displacements are not small."""
 VERY_ALIGNED, SHARP = 0.99, np.log(1.06)
-"""Correlation and nearness at which even these factors are told from one."""
+"""Correlation and logarithmic distance that distinguish even these factors from 1."""
 UNRELATED, FEWEST_UNRELATED = 0.3, 30
-"""Correlation below which so many forces do not belong to their energies; right ones have 0.7."""
+"""Correlation below which forces do not belong to their energies (0.7 for correct forces), and the
+minimum number of pairs for this conclusion."""
 TOO_LARGE = 0.1
-"""Changes of the energy over work, medians: no correlation is needed below."""
+"""Median energy change over median work, below which no correlation is needed."""
 FORCE_FACTORS = {
     -1.0: "they are gradients, or the energies have the opposite sign",
     units.force("Ha/Bohr"): "they look like Hartree/Bohr beside energies in eV",
@@ -47,7 +48,7 @@ FORCE_FACTORS = {
     1 / units.energy("meV"): "the energies look like meV beside forces in eV/Å",
     1 / units.energy("cm^-1"): "the energies look like cm^-1 beside forces in eV/Å",
 }
-"""What forces must be multiplied by to agree with the energies, and what that means."""
+"""Factors that make forces agree with the energies, and their interpretation."""
 CLOSE_FACTORS = {
     units.force("nN"): "they look like nN beside energies in eV",
     1 / units.force("nN"): "they look like eV/Å that are converted from nN",
@@ -55,7 +56,7 @@ CLOSE_FACTORS = {
     0.5: "they look like Hartree where energies are in Rydberg",
     2.0: "they look like Rydberg where energies are in Hartree",
 }
-"""The same for factors that only aligned pairs tell from one."""
+"""The same for factors close to 1, which need a high correlation."""
 STRESS_FACTORS = {
     -1.0: "they have the opposite sign",
     units.stress("GPa"): "they look like GPa",
@@ -75,7 +76,7 @@ STRESS_FACTORS = {
 
 
 def per_atom(work: Array, n_atoms: Array) -> dict[float, str]:
-    """Return the factor that energies per atom would give beside the work of forces."""
+    """Return the factor expected if the energies are energies per atom."""
     total = float(np.sum(work**2))
     if total == 0.0 or n_atoms.min() < 2:
         return {}
@@ -86,12 +87,12 @@ def per_atom(work: Array, n_atoms: Array) -> dict[float, str]:
 
 
 def wrong_kinds(elastic: Array, n_atoms: Array, volume: Array) -> dict[float, str]:
-    """Return the factors of virials read as stresses, the reverse, and values per atom.
+    """Return the factors expected for virials read as stresses, the reverse, and per-atom values.
 
     Parameters
     ----------
     elastic
-        (pairs,) work of what was read, eV.
+        (pairs,) work of the stresses as read, eV.
     n_atoms, volume
         (pairs,), volume in Å^3.
     """
@@ -99,7 +100,7 @@ def wrong_kinds(elastic: Array, n_atoms: Array, volume: Array) -> dict[float, st
     if total == 0.0:
         return {}
     mean = f"(volume {volume.mean():.0f} Å³)"
-    key = "give the key as data.keys"
+    key = "set the key as data.keys"
     factors = [
         (-1 / volume, f"they look like virials in eV: {key}.virial {mean}"),
         (1 / volume, f"they look like virials in eV with the opposite sign {mean}"),
@@ -121,34 +122,34 @@ def without(values: Array, other: Array) -> Array:
 
 
 def verdict(label: str, change: Array, work: Array, factors: Mapping[float, str]) -> Finding | None:
-    """Judge the factor between changes of the energy and the work of a label.
+    """Check the ratio of energy changes to the work of a label.
 
     Returns
     -------
     Finding
-        None when too few pairs of structures exist or nothing is certain.
+        None if there are too few pairs of structures or nothing is certain.
     """
     count = len(work)
     if count < FEWEST_PAIRS or np.std(work) == 0.0 or np.std(change) == 0.0:
         return None
     aligned = float(np.sum(change * work) / np.sqrt(np.sum(change**2) * np.sum(work**2)))
     factor = float(np.sum(change * work) / np.sum(work**2))
-    # Medians: a single wrong structure takes part in many pairs, but not in most.
+    # Medians are used because a single wrong structure can be part of many pairs, but not of most.
     size = float(np.median(np.abs(change)) / max(np.median(np.abs(work)), np.finfo(float).tiny))
     if abs(aligned) >= ALIGNED:
         return _proportional(label, factor, abs(aligned), count, factors)
-    if size == 0.0:  # most energies are equal: rounded or repeated, which other checks name
+    if size == 0.0:  # most energies are equal: rounded or repeated, reported by other checks
         return None
     if size >= TOO_LARGE or count < FEWEST_FOR_SIZE:
         return _unrelated(aligned, count) if label == "forces" else None
-    # The best match on a logarithmic scale: the size is known within a factor of about 2.
+    # The best match on a logarithmic scale: the magnitude is known within a factor of about 2.
     nearest = min((abs(np.log(abs(known) / size)), words) for known, words in factors.items())
     words = f"; {nearest[1]}" if nearest[0] < np.log(3.0) else ""
     return _disagreement(
         label,
         "error",
-        f"the {label} say that energies change by {1 / size:.3g} times what they do ({count} pairs "
-        f"of close structures){words}",
+        f"energy changes predicted by the {label} are {1 / size:.3g} times the actual ones "
+        f"({count} pairs of close structures){words}",
     )
 
 
@@ -158,9 +159,9 @@ def _unrelated(aligned: float, count: int) -> Finding | None:
     return _disagreement(
         "forces",
         "warning",
-        f"energies of {count} pairs of close structures do not change as the forces say "
+        f"energy changes between {count} pairs of close structures do not agree with the forces "
         f"(correlation {aligned:.2f}): the forces may belong to other structures, or their atoms "
-        "or components be in another order",
+        "or components may be in another order",
     )
 
 
@@ -171,9 +172,9 @@ def _proportional(
         return Finding(
             f"{label}-agree",
             "note",
-            f"the {label} have the sign and the size that the energies say "
+            f"sign and size of the {label} agree with the energies "
             f"(factor {factor:.2f} over {count} pairs of close structures)",
-            "Nothing to do.",
+            "No action is needed.",
         )
     if label == "forces":
         factors = {**CLOSE_FACTORS, **factors}
@@ -183,14 +184,14 @@ def _proportional(
             return None
     distance = {abs(np.log(factor / k)): w for k, w in factors.items() if factor / k > 0}
     nearest = min(distance, default=np.inf)
-    # Displacements that are not small make the factor uncertain: name all that are about as near.
+    # Large displacements make the factor uncertain: name all factors at a similar distance.
     close = [w for far, w in distance.items() if nearest < FAR and far < nearest + ALIKE]
     words = "; or ".join(close) if close else "the sign, the unit or the key is wrong"
     return _disagreement(
         label,
         "error" if aligned > CERTAIN else "warning",
-        f"energies change by {factor:.4g} times what the {label} say ({count} pairs of close "
-        f"structures): {words}",
+        f"energy changes are {factor:.4g} times those predicted by the {label} ({count} pairs of "
+        f"close structures): {words}",
     )
 
 
@@ -200,6 +201,6 @@ def _disagreement(label: str, severity: Severity, message: str) -> Finding:
         f"{label}-disagree",
         severity,
         message,
-        "Set `data: {units: ...}` or choose another key; change a wrong sign in the file.",
+        "Set `data: {units: ...}` or choose another key; correct a wrong sign in the file.",
         option=f"--unit {option}=UNIT, --key {option}=KEY",
     )

@@ -1,4 +1,4 @@
-"""What the doctor found: one sentence, how often, where, and what to do."""
+"""A finding of the checks: message, number of structures, examples and advice."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ MOST_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a user should know about the data.
+    """A finding about the data.
 
-    An `error` stops a training or spoils it, a `warning` needs a decision, a `note` is a fact
-    that is worth knowing.
+    An `error` stops or spoils a training, a `warning` needs a decision of the user, a `note` is
+    for information.
     """
 
     name: str
     """Short and stable, for scripts: `coincident-atoms`."""
     severity: Severity
     message: str
-    """What was found, with values and units."""
+    """Description with values and units."""
     fix: str
-    """What to do."""
+    """Advice."""
     count: int = 0
-    """Number of structures concerned."""
+    """Number of affected structures."""
     examples: tuple[str, ...] = ()
-    """Where: `file#index`, and atoms where it helps."""
+    """Affected structures as `file#index`, with atoms if useful."""
     option: str = ""
-    """The options of the command line that do the same as `fix`, where there are some."""
+    """Options of the command line that are equivalent to `fix`, if any."""
 
     def for_command_line(self) -> Finding:
-        """Return the finding with a fix that names the options, too."""
+        """Return the finding with the equivalent options added to the advice."""
         if self.option:
             return replace(self, fix=f"{self.fix} On the command line: {self.option}.")
         return replace(self, fix=with_option(self.fix))
 
 
 def with_option(fix: str) -> str:
-    """Name beside fields of the configuration the options of the command line that do the same."""
+    """Add the options that are equivalent to the configuration fields in an advice."""
     fields = dict.fromkeys(re.findall(r"data\.keys\.(\w+)", fix), "KEY")
     for choices in re.findall(r"keys: \{([^}]*)\}", fix):
         fields |= dict(re.findall(r"(\w+): \"?((?<=\")[^\"]*|[^,]*)", choices))
@@ -53,7 +53,7 @@ def with_option(fix: str) -> str:
 
 
 def of_head(finding: Finding, head: str) -> Finding:
-    """Return the finding about the data of one head of several, which its message names."""
+    """Return the finding with the name of the head in its message."""
     place = f"head {head}" if head else "the first head"
     return replace(finding, message=f"{place}: {finding.message}")
 
@@ -67,7 +67,7 @@ def accept(findings: Iterable[Finding], names: Collection[str]) -> list[Finding]
 
 
 Rule = Callable[[Sequence[Record]], Finding | None]
-"""A check: all records in, a finding or nothing out."""
+"""A check: takes all records and returns a finding or None."""
 
 
 def about(  # noqa: PLR0917 - in the order of Finding's fields
@@ -79,7 +79,7 @@ def about(  # noqa: PLR0917 - in the order of Finding's fields
     detail: Callable[[Record], str] = lambda _: "",
     option: str = "",
 ) -> Finding | None:
-    """Return the finding about these records, or nothing when there are none."""
+    """Return a finding about these records; None if there are none."""
     if not records:
         return None
     examples = tuple(f"{r.origin}{detail(r)}" for r in records[:MOST_EXAMPLES])
@@ -89,16 +89,16 @@ def about(  # noqa: PLR0917 - in the order of Finding's fields
 def placeholders(
     zero: Sequence[Record], labeled: Sequence[Record], label: str, noun: str, extent: str = ""
 ) -> Finding | None:
-    """Return the finding about labels that are exactly zero, an error where all of them are.
+    """Return a finding about labels that are exactly zero; an error if all of them are.
 
     Parameters
     ----------
     zero, labeled
-        Structures whose labels are zero, and all that have the label.
+        Structures whose labels are zero, and all structures with the label.
     label, noun
-        Key of the label, and what it is called in the plural.
+        Name of the label, and its plural noun.
     extent
-        What of the label is zero, such as " on every atom".
+        Addition to the message, such as " on all atoms".
     """
     whole = len(zero) == len(labeled)
     count = "all" if whole else f"{len(zero)} of {len(labeled)}"
@@ -106,7 +106,7 @@ def placeholders(
         zero,
         f"all-{noun}-zero",
         "error" if whole else "warning",
-        f"the {noun} of {count} structures are exactly zero{extent}: placeholders of a converter",
+        f"the {noun} of {count} structures are exactly zero{extent}, probably placeholders",
         f"Write `data: {{keys: {{{label}: null}}}}` to train without {noun}, or remove these "
         "structures.",
     )

@@ -1,8 +1,8 @@
 """Forces whose atoms or components are in another order than the positions.
 
-Pair forces are fitted to the forces as they are and to rearrangements of them. Forces that pairs
-explain only after a rearrangement are in the wrong order: no energies and no close structures are
-needed.
+Pair forces are fitted to the forces as read and to rearrangements of them. Forces that pair forces
+describe only after a rearrangement are in the wrong order. Neither energies nor close structures
+are needed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from reann.data.check.pair_model import RIDGE, PairModel
 Array = NDArray[np.float64]
 
 MOST_STRUCTURES, MOST_ATOMS = 60, 3_000
-"""Structures that are fitted, and atoms in all of them."""
+"""Maximum number of fitted structures, and of atoms in them."""
 FEWEST = 8
 CUTOFF = 5.0
 """Å."""
 DETERMINED = 3
-"""Components of forces for each coefficient, at least."""
+"""Minimum number of force components per coefficient."""
 EXPLAINED, FEWER, LESS = 0.4, 0.6, 0.2
-"""Fraction of the squared forces that pairs explain in the right order, at least, and what they
-explain in a wrong one: a part and a difference. Reference data have 0.5 to 0.99 beside 0.2."""
+"""Minimum fraction of the squared forces that pair forces describe in the right order; the fraction
+in a wrong order must be smaller by this factor and by this difference. For reference data, the
+fractions are 0.5 to 0.99 and 0.2."""
 AS_READ = "as read"
 
 
 def _rearranged() -> dict[str, Callable[[Array], Array]]:
-    every: dict[str, Callable[[Array], Array]] = {
+    rearrangements: dict[str, Callable[[Array], Array]] = {
         AS_READ: lambda forces: forces,
         "those of the atom before": lambda forces: np.roll(forces, -1, axis=0),
         "those of the atom after": lambda forces: np.roll(forces, 1, axis=0),
@@ -41,18 +42,18 @@ def _rearranged() -> dict[str, Callable[[Array], Array]]:
     }
     for order in permutations(range(3)):
         if order != (0, 1, 2):
-            names = " ".join("xyz"[order.index(k)] for k in range(3))
-            every[f"in the order {names} of the components"] = lambda forces, order=order: forces[
+            name = f"in the order {' '.join('xyz'[order.index(k)] for k in range(3))}"
+            rearrangements[f"{name} of the components"] = lambda forces, order=order: forces[
                 :, order
             ]
-    return every
+    return rearrangements
 
 
 REARRANGED: Mapping[str, Callable[[Array], Array]] = _rearranged()
 
 
 def order_of_forces(samples: Iterable[tuple[Atoms, Array]]) -> Finding | None:
-    """Return the error that forces are in another order than the positions.
+    """Return an error if forces are in another order than the positions.
 
     Parameters
     ----------
@@ -80,17 +81,17 @@ def order_of_forces(samples: Iterable[tuple[Atoms, Array]]) -> Finding | None:
     return Finding(
         "force-order",
         "error",
-        f"the forces look like {best}: pair forces explain {explained[best]:.0%} of them so, and "
-        f"{explained[AS_READ]:.0%} as they are read ({len(chosen)} structures)",
-        "Write the forces of each atom, x y z, in the line of its position.",
+        f"the forces look like {best}: pair forces then describe {explained[best]:.0%} of them, "
+        f"but only {explained[AS_READ]:.0%} as read ({len(chosen)} structures)",
+        "Write the force of each atom, x y z, in the line of its position.",
     )
 
 
 def _chosen(samples: Sequence[tuple[Atoms, Array]]) -> list[tuple[Atoms, Array]]:
-    """Return at most so many structures and atoms as may be fitted, evenly."""
+    """Return evenly spaced structures within the limits of the fit."""
     if not samples:
         return []
-    places = np.linspace(0, len(samples) - 1, min(MOST_STRUCTURES, len(samples))).astype(int)
-    some = [samples[i] for i in places]
-    every = int(np.ceil(sum(len(atoms) for atoms, _ in some) / MOST_ATOMS))
-    return some[::every]
+    rows = np.linspace(0, len(samples) - 1, min(MOST_STRUCTURES, len(samples))).astype(int)
+    selected = [samples[i] for i in rows]
+    stride = int(np.ceil(sum(len(atoms) for atoms, _ in selected) / MOST_ATOMS))
+    return selected[::stride]

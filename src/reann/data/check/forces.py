@@ -1,4 +1,4 @@
-"""Checks of forces on their own: size, outliers, net force, fixed atoms, placeholders."""
+"""Checks of forces alone: magnitude, outliers, net force, fixed atoms, placeholders."""
 
 from __future__ import annotations
 
@@ -14,40 +14,42 @@ from reann.data.check.outliers import apart
 from reann.data.check.record import Record, collides
 
 SMALL_FORCES, LARGE_FORCES = 0.06, 10.0
-"""eV/Å; outside of them the typical force suggests another unit."""
+"""eV/Å; typical forces outside this range suggest another unit."""
 OUTLIER = 6.0
 """Robust standard deviations of the logarithm of a force."""
 FEWEST = 5
-"""Structures from which a distribution is known."""
+"""Minimum number of structures for a distribution."""
 LEAST_OUTLYING_FORCE, MOST_OF_COLLISIONS = 10.0, 500.0
 """eV/Å."""
 NET_FORCE_NOTE, NET_FORCE_WARNING = 0.003, 0.03
-"""eV/Å per component: |sum of F| / sqrt(3 N), the noise that explains the net force."""
+"""eV/Å per component: |sum of F| / sqrt(3 N), the noise that would explain the net force."""
 MOST, WIDESPREAD = 0.5, 0.2
-"""Fraction of the structures of the same atoms that show fixed atoms; of all that make it usual."""
+"""Fraction of structures of the same atoms in which an atom must have zero force to count as fixed;
+fraction of all structures with fixed atoms from which the finding is a warning."""
 OPPOSITE = -0.4
-"""Rank correlation along bonds below which forces have the wrong sign; right ones have 0 to 1."""
+"""Rank correlation along bonds below which forces have the wrong sign; 0 to 1 if correct."""
 CLEAR = 0.7
-"""Rank correlation along bonds from which the stiffness is known."""
+"""Rank correlation along bonds above which the stiffness is meaningful."""
 CLEAR_SIGN, FEWEST_OPPOSITE = 0.5, 3
-"""Correlation along the bonds of a structure that is certain; so many structures are no chance."""
+"""Correlation along the bonds of a structure above which its sign is certain; minimum number of
+structures of opposite sign."""
 STIFFNESS = (8.0, 150.0)
-"""eV/Å^2, of bonds of hydrogen: 25 to 45 in molecules and water."""
+"""Plausible range for bonds of hydrogen, eV/Å^2; 25 to 45 in molecules and water."""
 
 
 def force_unit(records: Sequence[Record]) -> Finding | None:
-    """Typical forces that no common sampling in eV/Å has."""
+    """Report typical forces that are implausible in eV/Å."""
     sizes = np.array([r.force_rms for r in records if r.force_rms is not None])
     sizes = sizes[sizes > 1e-6]
     if len(sizes) < FEWEST:
         return None
     low, typical, high = np.percentile(sizes, [20, 50, 80])
     if high < SMALL_FORCES:
-        words = "small: Hartree/Bohr (51.4 eV/Å) give such numbers, and so do nearly relaxed atoms"
+        words = "small: the unit may be Hartree/Bohr (51.4 eV/Å), or the structures nearly relaxed"
         fix = "Unless they are relaxed: `data: {units: {energy: Ha, forces: Ha/Bohr}}`."
         option = "--unit energy=Ha --unit forces=Ha/Bohr"
     elif low > LARGE_FORCES:
-        words = "large: kcal/mol/Å (0.043 eV/Å) give such numbers, and so do random geometries"
+        words = "large: the unit may be kcal/mol/Å (0.043 eV/Å), or the geometries random"
         fix = "Unless they are random: `data: {units: {energy: kcal/mol, forces: kcal/mol/Ang}}`."
         option = "--unit energy=kcal/mol --unit forces=kcal/mol/Ang"
     else:
@@ -57,64 +59,65 @@ def force_unit(records: Sequence[Record]) -> Finding | None:
 
 
 def force_outliers(records: Sequence[Record]) -> Finding | None:
-    """Structures whose largest force is far outside of the distribution."""
+    """Report structures whose largest force is far outside the distribution."""
     largest = {r.origin: r.force_max for r in records if r.force_max is not None}
-    # Atoms that collide have large forces; `close-atoms` names them.
-    some = [
+    # Colliding atoms have large forces and are reported as `close-atoms`.
+    labeled = [
         r
         for r in records
         if largest.get(r.origin, 0.0) > (MOST_OF_COLLISIONS if collides(r) else 1e-6)
     ]
-    if len(some) < FEWEST:
+    if len(labeled) < FEWEST:
         return None
-    logs = np.log([largest[r.origin] for r in some])
+    logs = np.log([largest[r.origin] for r in labeled])
     middle = float(np.median(logs))
     width = max(1.4826 * float(np.median(np.abs(logs - middle))), np.log(1.2))
     limit = max(float(np.exp(middle + OUTLIER * width)), LEAST_OUTLYING_FORCE)
-    bad = [some[i] for i in apart(np.exp(logs), np.full(len(some), limit))]
+    bad = [labeled[i] for i in apart(np.exp(logs), np.full(len(labeled), limit))]
     return about(
         bad,
         "force-outliers",
         "warning",
-        f"largest force above {limit:.3g} eV/Å, where {np.exp(middle):.3g} eV/Å is typical",
-        "Look at them: a calculation that did not converge, or atoms that collide.",
+        f"the largest force exceeds {limit:.3g} eV/Å; {np.exp(middle):.3g} eV/Å is typical",
+        "Check the convergence of these calculations, and whether atoms collide.",
         lambda r: f" (atom {r.force_max_atom}, {r.force_max:.3g} eV/Å)",
     )
 
 
 def net_force(records: Sequence[Record]) -> Finding | None:
-    """Net forces, which no potential can reproduce."""
-    some = [r for r in records if r.force_rms is not None and r.n_atoms > 1]
-    if not some:
+    """Report net forces, which no potential can reproduce."""
+    labeled = [r for r in records if r.force_rms is not None and r.n_atoms > 1]
+    if not labeled:
         return None
-    noise = np.array([r.net_force / np.sqrt(3 * r.n_atoms) for r in some])
+    noise = np.array([r.net_force / np.sqrt(3 * r.n_atoms) for r in labeled])
     typical = float(np.median(noise))
     if typical < NET_FORCE_NOTE:
         return None
-    rms = float(np.median([r.force_rms or 0.0 for r in some]))
-    net = float(np.median([r.net_force for r in some]))
-    worst = max(some, key=lambda r: r.net_force)
-    constrained = any(_zero_atoms(r).any() for r in some)
+    rms = float(np.median([r.force_rms or 0.0 for r in labeled]))
+    net = float(np.median([r.net_force for r in labeled]))
+    worst = max(labeled, key=lambda r: r.net_force)
+    constrained = any(_zero_atoms(r).any() for r in labeled)
     return Finding(
         "net-force",
         "warning" if typical > NET_FORCE_WARNING else "note",
         f"forces do not add up to zero: the net force is {net:.2g}"
-        f" eV/Å (median), as noise of {1e3 * typical:.1f} meV/Å on each component would give"
-        f" (forces are {rms:.2g} eV/Å)",
-        "Expected where atoms are fixed: see `zero-forces`."
+        f" eV/Å (median), equivalent to noise of {1e3 * typical:.1f} meV/Å in each component"
+        f" (typical forces are {rms:.2g} eV/Å)",
+        "This is expected if atoms are fixed, see `zero-forces`."
         if constrained
-        else "Force errors cannot fall much below that noise. A finer grid, tighter convergence or "
-        "subtracting the mean force helps; an external field on a charged system explains it.",
-        len(some),
+        else "Force errors cannot be much smaller than this noise. Use a finer grid or tighter "
+        "convergence, or subtract the mean force. It is expected for a charged system in an "
+        "external field.",
+        len(labeled),
         (f"{worst.origin} ({worst.net_force:.2g} eV/Å)",),
     )
 
 
 def all_forces_zero(records: Sequence[Record]) -> Finding | None:
-    """Forces that are exactly zero on all atoms: placeholders that no program computed.
+    """Report forces that are exactly zero on all atoms, which are placeholders.
 
-    The forces of a perfect crystal vanish at any strain: a geometry that is the same in scaled
-    positions counts once.
+    The forces of a perfect crystal vanish at any strain: geometries with equal scaled positions
+    count once.
     """
     labeled = [r for r in records if r.force_rms is not None and r.n_atoms > 1]
     zero = [r for r in labeled if r.zero_geometry is not None]
@@ -127,17 +130,18 @@ def all_forces_zero(records: Sequence[Record]) -> Finding | None:
             zero,
             "all-forces-zero",
             "note",
-            f"the forces of {len(zero)} of {len(labeled)} structures are exactly zero on every "
-            "atom: perfect crystals, or placeholders",
-            "Right for perfect crystals at any strain; else remove these structures.",
+            f"the forces of {len(zero)} of {len(labeled)} structures are exactly zero on all "
+            "atoms: perfect crystals or placeholders",
+            "This is correct for perfect crystals at any strain; otherwise remove these "
+            "structures.",
         )
     if not molecules and len(distinct) < 3:
         return None
-    return placeholders(zero, labeled, "forces", "forces", " on every atom")
+    return placeholders(zero, labeled, "forces", "forces", " on all atoms")
 
 
 def zero_component(records: Sequence[Record]) -> Finding | None:
-    """Forces without a component along an axis, which no symmetry explains."""
+    """Report forces without a component along an axis that symmetry does not explain."""
     measured = [r for r in records if r.force_rms and r.n_atoms > 1 and r.closest[2] >= 0]
     bad = [r for r in measured if r.axes_without_forces]
     whole = len(bad) == len(measured) and len(bad) >= 3
@@ -146,49 +150,49 @@ def zero_component(records: Sequence[Record]) -> Finding | None:
         bad,
         "zero-component",
         "error" if whole else "warning",
-        f"the forces along {' and '.join(axes)} are exactly zero on every atom of "
-        f"{'all' if whole else f'{len(bad)} of {len(measured)}'} structures, which no symmetry "
-        "explains",
-        "Write all three components. Forces that a constraint set to zero belong to atoms that "
-        "`data.ignore_forces_of` can name.",
+        f"the forces along {' and '.join(axes)} are exactly zero on all atoms of "
+        f"{'all' if whole else f'{len(bad)} of {len(measured)}'} structures, which symmetry does "
+        "not explain",
+        "Write all three components. If a constraint set them to zero, ignore the forces of these "
+        "atoms with `data.ignore_forces_of`.",
     )
 
 
 def zero_forces(records: Sequence[Record]) -> Finding | None:
-    """Atoms that feel exactly no force in most structures: constraints were applied."""
-    some = [r for r in records if r.force_rms is not None and r.force_rms > 0.0]
+    """Report atoms whose force is exactly zero in most structures because of constraints."""
+    labeled = [r for r in records if r.force_rms is not None and r.force_rms > 0.0]
     kinds: dict[tuple[int, int], list[Record]] = {}
-    for r in some:
+    for r in labeled:
         kinds.setdefault((r.order, r.n_atoms), []).append(r)
     bad: list[Record] = []
     atoms: Counter[int] = Counter()
     for (_, n_atoms), members in kinds.items():
         if len(members) < 3:
             continue
-        often = np.zeros(n_atoms)
+        n_zero = np.zeros(n_atoms)
         for r in members:
-            often += _zero_atoms(r)
-        fixed = np.flatnonzero(often > MOST * len(members))
+            n_zero += _zero_atoms(r)
+        fixed = np.flatnonzero(n_zero > MOST * len(members))
         if len(fixed):
             bad += [r for r in members if _zero_atoms(r)[fixed].any()]
             atoms.update(fixed.tolist())
-    usual = len(bad) > WIDESPREAD * len(some)
+    usual = len(bad) > WIDESPREAD * len(labeled)
     which = sorted(atoms)
     shown = ", ".join(map(str, which[:6])) + (f", … ({len(which)} atoms)" if len(which) > 6 else "")
     return about(
         bad,
         "zero-forces",
         "warning" if usual else "note",
-        f"the force is exactly zero on atoms {shown} in most structures of the same atoms",
-        "Fixed atoms, whose forces were set to zero: `data: {ignore_forces_of: constrained}`, or "
-        "the name of a mask. Atoms at sites of high symmetry are right as they are.",
+        f"the force on atoms {shown} is exactly zero in most structures of the same atoms",
+        "If these atoms were fixed and their forces set to zero, write `data: {ignore_forces_of: "
+        "constrained}` or the name of a mask. At sites of high symmetry, zero is correct.",
     )
 
 
 def along_bonds(bonds: Bonds) -> Finding | None:
-    """Forces along the shortest distances that have the wrong sign or size."""
-    every = bonds.by_elements()
-    if not every:
+    """Report forces along the shortest distances with the wrong sign or magnitude."""
+    by_elements = bonds.by_elements()
+    if not by_elements:
         return None
     ranks, total = bonds.alignment()
     if total < OPPOSITE:
@@ -196,10 +200,10 @@ def along_bonds(bonds: Bonds) -> Finding | None:
             "forces-along-bonds",
             "error",
             f"compressed bonds attract and stretched ones repel (rank correlation {total:.2f} "
-            f"over {sum(map(len, every.values()))} bonds): the forces have the opposite sign",
-            "They are gradients: change their sign in the file.",
+            f"over {sum(map(len, by_elements.values()))} bonds): the forces have the opposite sign",
+            "They are gradients of the energy: change their sign in the file.",
         )
-    for (a, b), rows in every.items():
+    for (a, b), rows in by_elements.items():
         clear = (a, b) in HYDROGEN_BONDS and ranks[a, b] > CLEAR
         size = stiffness(rows)
         if clear and not STIFFNESS[0] < size < STIFFNESS[1]:
@@ -207,17 +211,17 @@ def along_bonds(bonds: Bonds) -> Finding | None:
             return Finding(
                 "forces-along-bonds",
                 "warning",
-                f"by these forces, {bond} bonds have a stiffness of {size:.3g} eV/Å² over "
-                f"{len(rows)} bonds; 25 to 45 eV/Å² is usual: another unit of the forces",
-                "In Hartree/Bohr the value is 51 times too small, in kcal/mol/Å 23 times too "
-                "large: `data: {units: {forces: ...}}`.",
+                f"the forces give {bond} bonds a stiffness of {size:.3g} eV/Å² ({len(rows)} bonds) "
+                "instead of the usual 25 to 45 eV/Å²: the unit of the forces is probably wrong",
+                "Forces in Hartree/Bohr make it 51 times too small, in kcal/mol/Å 23 times too "
+                "large: set `data: {units: {forces: ...}}`.",
                 option="--unit forces=UNIT",
             )
     return None
 
 
 def signs_along_bonds(bonds: Bonds) -> Finding | None:
-    """Forces of the opposite sign in part of the structures."""
+    """Report forces of the opposite sign in part of the structures."""
     by_structure = bonds.by_structure()
     opposite = tuple(origin for origin, value in by_structure.items() if value < -CLEAR_SIGN)
     n_clear = sum(abs(value) > CLEAR_SIGN for value in by_structure.values())
@@ -227,10 +231,10 @@ def signs_along_bonds(bonds: Bonds) -> Finding | None:
     return Finding(
         "forces-of-both-signs",
         "warning",
-        f"in {len(opposite)} of {len(by_structure)} structures compressed bonds of hydrogen "
-        f"attract and stretched ones repel, in {n_clear - len(opposite)} it is the other way "
-        "round: part of the forces has the opposite sign",
-        "Change the sign of the forces that are gradients in the file.",
+        f"in {len(opposite)} of {len(by_structure)} structures, compressed bonds of hydrogen "
+        f"attract and stretched ones repel; in {n_clear - len(opposite)} they behave normally: "
+        "part of the forces have the opposite sign",
+        "In the file, change the sign of the forces that are gradients of the energy.",
         len(opposite),
         opposite[:MOST_EXAMPLES],
     )

@@ -14,29 +14,29 @@ from reann.errors import listed
 from reann.quantities import readable
 
 MOST, FEWEST_CELLS = 0.9, 2
-"""Fraction of the structures, and cells of other volumes: clusters lie in equal boxes."""
+"""Minimum fraction of structures, and number of cell volumes (clusters have equal boxes)."""
 COINCIDENT = 0.05
-"""Å; closer than any two nuclei of a calculation."""
+"""Å; shorter than any distance of two nuclei in a calculation."""
 LENGTHS = (
     (0.05, 0.20, "nm", "ten times too short: they look like nm", "units: {length: nm}"),
-    (0.40, 0.62, "Bohr", "about 0.53 of what bonds are: they were converted from Bohr twice", ""),
+    (0.40, 0.62, "Bohr", "about 0.53 times too short: they were converted from Bohr twice", ""),
     (
         1.60,
         2.40,
         "Bohr",
-        "about 1.9 times what bonds are: they look like Bohr",
+        "about 1.9 times too long: they look like Bohr",
         "units: {length: Bohr}",
     ),
     (7.00, 13.0, "nm", "ten times too long: they were converted from nm twice", ""),
 )
-"""Range of the nearest distance over the sum of the radii, unit, words, setting."""
+"""Range of the nearest distance over the sum of radii, unit, description, setting."""
 
 
 GEOMETRY = ("positions", "cell")
 
 
 def not_finite(records: Sequence[Record]) -> Finding | None:
-    """NaN or infinity in geometry or labels."""
+    """Report NaN or infinity in geometry or labels."""
     bad = [r for r in records if any(_is_used(r, name) for name in r.not_finite)]
     names = sorted({name for r in bad for name in r.not_finite if _is_used(r, name)})
     return about(
@@ -44,19 +44,19 @@ def not_finite(records: Sequence[Record]) -> Finding | None:
         "not-finite",
         "error",
         f"NaN or infinity in {listed(names)}",
-        "Remove these structures; `data: {missing: allow}` reads NaN as a label that is absent.",
+        "Remove these structures; with `data: {missing: allow}`, NaN is a missing label.",
         lambda r: f" ({', '.join(r.not_finite)})",
     )
 
 
 def not_finite_beside(records: Sequence[Record]) -> Finding | None:
-    """NaN or infinity under keys that no label is read from."""
+    """Report NaN or infinity under keys that are not used."""
     names = sorted({n for r in records for n in r.not_finite if not _is_used(r, n)})
     return about(
         [r for r in records if any(n in names for n in r.not_finite)],
         "not-finite-beside",
         "note",
-        f"NaN or infinity in {listed(names)}, which is not read" if names else "",
+        f"NaN or infinity in {listed(names)}, which is not used" if names else "",
         "",
     )
 
@@ -66,47 +66,48 @@ def _is_used(record: Record, name: str) -> bool:
 
 
 def cell_missing(records: Sequence[Record]) -> Finding | None:
-    """Periodic, but without a lattice vector."""
+    """Report periodic structures without a lattice vector."""
     return about(
         [r for r in records if r.cell_missing],
         "pbc-without-cell",
         "error",
         "periodic along a direction without a lattice vector (or with a flat cell)",
-        'Write the Lattice into the file, or pbc="F F F" for molecules.',
+        'Add the Lattice to the file, or pbc="F F F" for molecules.',
         lambda r: f" (pbc {' '.join('FT'[p] for p in r.pbc)})",
     )
 
 
 def coincident_atoms(records: Sequence[Record]) -> Finding | None:
-    """Two atoms in one place."""
+    """Report two atoms at the same position."""
     bad = [r for r in records if r.closest[0] < COINCIDENT]
     return about(
         bad,
         "coincident-atoms",
         "error",
         f"two atoms less than {COINCIDENT} Å apart",
-        "Remove the doubled atoms; often an atom on the cell's edge was written twice.",
+        "Remove the duplicate atoms; often an atom at the cell boundary was written twice.",
         _closest,
     )
 
 
 def length_unit(records: Sequence[Record]) -> Finding | None:
-    """Nearest neighbors at distances that no bond has, as a whole."""
+    """Report distances of nearest neighbors that are implausible for bonds."""
     ratios = np.array([r.nearest_ratio for r in records])
     ratios = ratios[np.isfinite(ratios)]
     if not len(ratios):
         return None
     typical = float(np.median(ratios))
-    # random geometries are far apart on average, yet some of their atoms are close
+    # in random geometries, atoms are far apart on average but some are close
     closest = [r.closest[1] for r in records if np.isfinite(r.closest[1])]
     tight = float(np.percentile(closest, 5))
     for low, high, _, words, setting in LENGTHS:
         if low <= typical <= high and (low < 1.0 or tight > 1.3):
-            fix = f"Write `data: {{{setting}}}`." if setting else "Convert the lengths once only."
+            fix = f"Write `data: {{{setting}}}`." if setting else "Convert the lengths only once."
             return Finding(
                 "length-unit",
                 "warning",
-                f"nearest neighbors are {typical:.2f} sums of radii apart on average, {words}",
+                f"the median distance of nearest neighbors is {typical:.2f} times the sum of their "
+                f"covalent radii, {words}",
                 fix + " Ignore this for weakly bound atoms.",
                 len(ratios),
             )
@@ -114,24 +115,24 @@ def length_unit(records: Sequence[Record]) -> Finding | None:
 
 
 def cell_unit(records: Sequence[Record]) -> Finding | None:
-    """Atoms that leave the same part of their cell empty along all its vectors."""
-    # Of a large data set only the structures with known distances are measured.
-    some = [r for r in records if r.volume and r.n_atoms > 1 and np.isfinite(r.closest[1])]
-    bad = [r for r in some if r.cell_in_bohr]
-    if len(bad) < MOST * len(some) or len({r.volume for r in bad}) < FEWEST_CELLS:
+    """Report atoms that leave the same fraction of their cell empty along all vectors."""
+    # In a large data set, only the structures with known distances are checked.
+    measured = [r for r in records if r.volume and r.n_atoms > 1 and np.isfinite(r.closest[1])]
+    bad = [r for r in measured if r.cell_in_bohr]
+    if len(bad) < MOST * len(measured) or len({r.volume for r in bad}) < FEWEST_CELLS:
         return None
     return about(
         bad,
         "cell-unit",
         "warning",
-        "the atoms fill 53 % of their cell along each vector: its vectors look like Bohr beside "
-        "positions in Å",
+        "the atoms fill 53 % of their cell along each vector: the cell looks like Bohr and the "
+        "positions like Å",
         "Write the cell in Å. Ignore this for clusters in boxes.",
     )
 
 
 def too_close(records: Sequence[Record]) -> Finding | None:
-    """Single pairs of atoms far below a bond length, when the unit is right."""
+    """Report single pairs of atoms far closer than a bond, if the unit is correct."""
     if length_unit(records) is not None:
         return None
     bad = [r for r in records if collides(r) and r.closest[0] >= COINCIDENT]
@@ -142,44 +143,49 @@ def too_close(records: Sequence[Record]) -> Finding | None:
         "warning",
         f"two atoms closer than {TOO_CLOSE} of the sum of their covalent radii, "
         + (f"the shortest distance is {bad[0].closest[0]:.2f} Å" if bad else ""),
-        "Right for collisions and high temperature; else look at these structures.",
+        "This is correct for collisions and high temperatures; otherwise check these structures.",
         _closest,
     )
 
 
-def lonely_atoms(cutoff: float) -> Rule:
+def atoms_without_neighbors(cutoff: float) -> Rule:
     """Return the check for atoms without a neighbor within the cutoff (Å).
 
-    A structure of a single atom does not count.
+    Structures of a single atom are exempt.
     """
 
     def rule(records: Sequence[Record]) -> Finding | None:
-        bad = [r for r in records if r.n_lonely]
+        bad = [r for r in records if r.n_without_neighbors]
         total = sum(r.n_atoms for r in records)
+        n_atoms = sum(r.n_without_neighbors for r in bad)
         return about(
             bad,
             "no-neighbors",
             "warning",
-            f"{sum(r.n_lonely for r in bad)} of {total} atoms have no neighbor within the cutoff "
-            f"of {cutoff:g} Å",
-            "The model gives them the energy of the isolated atom and no force; "
-            "a longer cutoff reaches farther.",
-            lambda r: f" (atom {', '.join(map(str, r.lonely))}{', …' if r.n_lonely > 3 else ''})",
+            f"{n_atoms} of {total} atoms have no neighbor within the cutoff of {cutoff:g} Å",
+            "The model gives them the energy of the isolated atom and no force; increase the "
+            "cutoff if they interact.",
+            _atoms_of,
         )
 
     return rule
 
 
+def _atoms_of(r: Record) -> str:
+    more = ", …" if r.n_without_neighbors > len(r.without_neighbors) else ""
+    return f" (atom {', '.join(map(str, r.without_neighbors))}{more})"
+
+
 def isolated_atoms(records: Sequence[Record]) -> Finding | None:
-    """Structures of a single atom: what they are good for, and for which elements."""
+    """Report single atoms and whether they can serve as reference energies."""
     single = [r for r in records if r.n_atoms == 1 and not any(r.pbc)]
     elements = {z for r in records for z, _ in r.composition}
     with_energy = {r.composition[0][0] for r in single if r.energy is not None}
-    lacking = _symbols(elements - with_energy)
+    missing = _symbols(elements - with_energy)
     fix = (
-        "`data: {reference_energies: isolated}` takes the energies of the elements from them."
-        if not lacking
-        else f"For `reference_energies: isolated` there is none with an energy for {lacking}."
+        "`data: {reference_energies: isolated}` uses their energies as reference energies."
+        if not missing
+        else f"`reference_energies: isolated` also needs single atoms with energies of {missing}."
     )
     return about(
         single,
@@ -196,5 +202,5 @@ def _symbols(numbers: set[int]) -> str:
 
 def _closest(r: Record) -> str:
     distance, _, i, j = r.closest
-    what = f"atoms {i} and {j}" if i != j else f"atom {i} and its own image"
+    what = f"atoms {i} and {j}" if i != j else f"atom {i} and its periodic image"
     return f" ({what}, {distance:.3f} Å)"

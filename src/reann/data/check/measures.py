@@ -1,4 +1,4 @@
-"""What is measured of the positions and forces of one structure, for its record."""
+"""Measures of the positions and forces of a structure, for its record."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 FILLED = 2.5
-"""Å, between the outermost atoms and their images: less than between molecules in a box."""
+"""Å, maximum distance of the outermost atoms and their images; larger for molecules in a box."""
 
 
 def relative_torque(positions: Array, forces: Array) -> float | None:
-    """Return the net torque about the center over that of forces in random directions.
+    """Return the net torque about the center relative to that of forces in random directions.
 
-    None for fewer than three atoms, on which forces of any direction may have none.
+    None for fewer than three atoms, whose torque may vanish for any forces.
     """
     if len(positions) < 3:
         return None
@@ -31,7 +31,7 @@ def relative_torque(positions: Array, forces: Array) -> float | None:
 
 
 def fills_lattice(positions: Array, cell: Array) -> bool:
-    """Whether the atoms and their images are close along all three lattice vectors."""
+    """Return whether the atoms and their images are close along all three lattice vectors."""
     volume = abs(float(np.linalg.det(cell)))
     if not volume > 1e-6 or len(positions) < 2:
         return False
@@ -41,12 +41,12 @@ def fills_lattice(positions: Array, cell: Array) -> bool:
 
 
 def fills_smaller_lattice(positions: Array, cell: Array, factor: float) -> bool:
-    """Whether the atoms fill a lattice that is smaller by a factor, and not the one they have."""
+    """Return whether the atoms fill the lattice scaled by a factor but not the lattice itself."""
     return not fills_lattice(positions, cell) and fills_lattice(positions, factor * cell)
 
 
 def last_digit(values: Array) -> float:
-    """Return the size of the last of up to three decimals that all values have; 0 for more."""
+    """Return the size of the last decimal of the values; 0 for more than three decimals."""
     decimals = 3
     if not np.array_equal(np.round(values, decimals), values):
         return 0.0
@@ -56,7 +56,7 @@ def last_digit(values: Array) -> float:
 
 
 def is_coarse(positions: Array) -> bool:
-    """Whether all positions have at most two decimals."""
+    """Return whether all positions have at most two decimals."""
     first = positions[:1]
     if (np.abs(first - np.round(first, 2)) >= 1e-9).any():
         return False
@@ -64,7 +64,7 @@ def is_coarse(positions: Array) -> bool:
 
 
 def shape_of(array: NDArray[Any], n_atoms: int, place: str) -> str:
-    """Return the shape of a value in words, such as `atoms × 3`."""
+    """Describe the shape of a value, for example `atoms × 3`."""
     kind = "text" if array.dtype.kind in "UOS" else ""
     if array.ndim == 0:
         return kind or "number"

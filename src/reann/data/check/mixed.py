@@ -1,4 +1,4 @@
-"""Labels that some structures have and others lack."""
+"""Check of labels that only some structures have."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from reann.data.check.record import Record
 
 
 def labels_mixed(records: Sequence[Record]) -> Finding | None:
-    """Return which labels are absent from some structures; each structure counts once."""
+    """Report labels that are missing in some structures; each structure counts once."""
     parts: list[str] = []
-    lacking: dict[str, Record] = {}
+    incomplete: dict[str, Record] = {}
     for label in ("energy", "forces", "stress"):
         # a single atom needs no forces, a molecule has no stress
         relevant = [
@@ -23,11 +23,11 @@ def labels_mixed(records: Sequence[Record]) -> Finding | None:
         without = [r for r in relevant if label not in r.labels]
         if 0 < len(without) < len(relevant):
             parts.append(f"{label} in {len(relevant) - len(without)} of {len(relevant)}")
-            lacking |= {r.origin: r for r in without}
+            incomplete |= {r.origin: r for r in without}
     return about(
-        list(lacking.values()),
+        list(incomplete.values()),
         "mixed-labels",
         "warning",
-        "labels that only some structures have: " + ", ".join(parts),
-        "If that is meant, write `data: {missing: allow}`; what is absent is then not trained on.",
+        "only some structures have the labels " + ", ".join(parts),
+        "If this is intended, write `data: {missing: allow}`; missing labels are not trained on.",
     )

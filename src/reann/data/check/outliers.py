@@ -1,4 +1,4 @@
-"""Outliers: far outside of a distribution and apart from its tail."""
+"""Outliers: values far outside a distribution, separated from its tail by a gap."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 GAP = 1.5
 """Factor between the smallest outlier and the largest ordinary value."""
 FEW, A_FEW = 0.05, 3
-"""Fraction of the values, or a number of them, up to which they are outliers."""
+"""Maximum fraction, or number, of values that can be outliers."""
 
 
 def apart(values: NDArray[np.float64], limits: NDArray[np.float64]) -> list[int]:
     """Return the outliers, the largest first.
 
-    Outliers exceed their limits and are few, and a gap lies between them and all other values: the
-    tail of a broad distribution, such as that of random geometries, has none.
+    Outliers exceed their limits, are few, and are separated from all other values by a gap, unlike
+    the tail of a broad distribution such as that of random geometries.
 
     Parameters
     ----------
     values
         (n,), not negative
     limits
-        (n,), of each value
+        (n,), the limit of each value
     """
     order = np.argsort(-values, kind="stable")
     most = int(max(FEW * len(values), A_FEW))

@@ -1,4 +1,4 @@
-"""A sum of functions of the distance for each pair of elements, fitted to forces at once."""
+"""A pair potential, linear in its coefficients, for a quick fit to forces."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Array = NDArray[np.float64]
 SHORTEST = 0.7
 """Å, center of the first function."""
 N_FUNCTIONS, FEWER_FUNCTIONS = 14, 7
-"""Of each pair of elements; fewer where there are more than `MANY_PAIRS` of them."""
+"""Functions per pair of elements; fewer if there are more than `MANY_PAIRS` pairs."""
 MANY_PAIRS = 21
 RIDGE = 1e-6
-"""Of the mean diagonal element."""
+"""Regularization, as a fraction of the mean diagonal element."""
 VOIGT_ROWS, VOIGT_COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
 """Indices of xx yy zz yz xz xy."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """What each coefficient contributes to a structure, for a coefficient of one."""
+    """Energies, forces and strain derivatives of a structure per unit coefficient."""
 
     energies: Array
     """(coefficients,) eV"""
@@ -37,7 +37,7 @@ class Design:
 
 
 class PairModel:
-    """Energies and forces of pairs of atoms, linear in coefficients, and their normal equations."""
+    """A pair potential and the normal equations of its fit to forces."""
 
     def __init__(self, elements: Sequence[int], cutoff: float) -> None:
         self._cutoff = cutoff
@@ -67,7 +67,7 @@ class PairModel:
         return np.linalg.solve(self.matrix + ridge * np.eye(len(self._right)), self._right)
 
     def composition(self, atoms: Atoms) -> Array:
-        """Return how many atoms of each element there are."""
+        """Return the number of atoms of each element."""
         return (atoms.numbers[:, None] == self.elements).sum(axis=0).astype(float)
 
     def design(self, atoms: Atoms) -> Design:
@@ -85,10 +85,10 @@ class PairModel:
             return Design(np.zeros(size), np.zeros((3 * n_atoms, size)), np.zeros((6, size)))
         distance = np.maximum(np.linalg.norm(vector, axis=1), 1e-3)
         value, slope = self._functions(distance)
-        kind = np.searchsorted(self.elements, atoms.numbers)
+        element_index = np.searchsorted(self.elements, atoms.numbers)
         low, high = (
-            np.minimum(kind[center], kind[neighbor]),
-            np.maximum(kind[center], kind[neighbor]),
+            np.minimum(element_index[center], element_index[neighbor]),
+            np.maximum(element_index[center], element_index[neighbor]),
         )
         pair = high * (high + 1) // 2 + low
         unit = vector / distance[:, None]

@@ -1,4 +1,4 @@
-"""A few numbers that tell geometries apart, blind to a shift and to rounding."""
+"""A few numbers per geometry that identify it, independent of translation and rounding."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ N_PROJECTIONS = 6
 
 
 def project(positions: Array, cells: Array) -> list[tuple[float, ...]]:
-    """Project geometries on fixed random directions of unit length, blind to a shift of all atoms.
+    """Project geometries on fixed random unit vectors; translations of all atoms do not matter.
 
-    Rounding positions to 1e-5 Å moves a projection by less than 1e-5 Å, while geometries that
-    differ agree in all projections only by an improbable chance. Unlike a hash of rounded
-    numbers there is no edge at which equal geometries fall apart.
+    Rounding positions to 1e-5 Å changes a projection by less than 1e-5 Å, whereas different
+    geometries are very unlikely to agree in all projections. Unlike with a hash of rounded
+    numbers, nearly equal geometries are never separated by a rounding boundary.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def project(positions: Array, cells: Array) -> list[tuple[float, ...]]:
     """
     rows = positions.shape[1] + 3
     weights = _directions(1 << (rows - 1).bit_length())[:, : 3 * rows]
-    with np.errstate(invalid="ignore"):  # positions that are not finite have a finding of their own
+    with np.errstate(invalid="ignore"):  # non-finite positions are reported by another check
         centered = positions - positions.mean(axis=1, keepdims=True)
         vectors = np.concatenate([cells, centered], axis=1)
         values = vectors.reshape(len(vectors), 3 * rows) @ weights.T / np.sqrt(3 * rows)
@@ -37,6 +37,6 @@ def project(positions: Array, cells: Array) -> list[tuple[float, ...]]:
 
 @lru_cache(maxsize=4)
 def _directions(rows: int) -> Array:
-    """Return random numbers (projections, 3 rows); more rows begin with the same numbers."""
+    """Return random numbers (projections, 3 rows); the first ones do not depend on `rows`."""
     numbers = np.random.default_rng(20).normal(size=(rows, N_PROJECTIONS, 3))
     return np.ascontiguousarray(numbers.transpose(1, 0, 2)).reshape(N_PROJECTIONS, 3 * rows)

@@ -1,7 +1,7 @@
-"""The checks at the start of a training, from the arrays that have just been read.
+"""The checks at the start of a training, on arrays that have already been read.
 
-The rules of `reann check` judge all labels, and the distances of a limited number of structures.
-No file is read again. What only the files know (keys, `free_energy`) is left out.
+The rules of `reann check` are applied to all labels, and to the distances of a limited number of
+structures. No file is read again, so checks of keys and of `free_energy` are omitted.
 """
 
 from __future__ import annotations
@@ -26,58 +26,59 @@ from reann.data.conditions import unknown_to_model
 from reann.data.dataset import Dataset, Subset
 from reann.errors import UserError
 
-Say = Callable[[str], None]
+ReportLine = Callable[[str], None]
 
 MOST_RECORDS = 20_000
-"""Structures whose labels are judged; of more, evenly spaced ones and the largest forces."""
+"""Maximum number of structures whose labels are checked: evenly spaced, and the largest forces."""
 MOST_GEOMETRIES, MOST_PAIRS = 300, 500_000
-"""Structures whose distances are measured, and neighbor pairs in all of them."""
+"""Maximum number of structures whose distances are measured, and of neighbor pairs in them."""
 MOST_ALIKE, MOST_COMPARED = 60, 300
-"""Structures whose energies are compared with forces and stresses: of one composition, in all."""
+"""Maximum number of structures whose energies are compared with forces and stresses: for each
+composition, and in total."""
 MOST_FITTED = 100
-"""Structures whose stresses are compared with their forces, of each data set."""
+"""Maximum number of structures per data set whose stresses are compared with their forces."""
 WORST = 50
-"""Structures with the largest forces, and the energies farthest off, that are always measured."""
+"""Structures with the largest forces or energy residuals, which are always measured."""
 SHOWN = 3
-"""Examples in a note."""
+"""Number of examples in a note."""
 
 
 def check_at_start(
     datasets: Sequence[Dataset],
     cutoff: float,
     accepted: Collection[str],
-    say: Say,
+    report_line: ReportLine,
     inputs: Collection[str] | None = None,
 ) -> None:
-    """Say what the checks find in the data of a training.
+    """Check the data of a training and report warnings.
 
     Parameters
     ----------
     datasets
-        All that is trained, validated or tested on.
+        Training, validation and test sets.
     cutoff
-        Of the model, Å.
+        Cutoff radius of the model, Å.
     accepted
         Names of errors that do not stop the training (`data.accept`).
-    say
+    report_line
         Prints a line.
     inputs
-        What the energy of the model depends on besides atoms and cell (`model.inputs`).
+        Inputs of the energy besides atoms and cell (`model.inputs`).
 
     Raises
     ------
     UserError
-        If there is an error that is not accepted.
+        If the checks find an error that is not accepted.
     """
     findings = quick_findings(datasets, cutoff)
     if inputs is not None:
         findings += unknown_inputs({key for data in datasets for key in data.varying}, inputs)
     findings = accept(findings, accepted)
-    # Labels may be missing where the configuration says so; else reading has failed before.
+    # Labels are missing only if the configuration allows it; otherwise reading would have failed.
     findings = [f for f in findings if f.name != "mixed-labels"]
     for f in findings:
         if f.severity == "warning" or f.name in accepted:
-            say(f"note      {f.name}: {f.message}{_examples(f)}")
+            report_line(f"note      {f.name}: {f.message}{_examples(f)}")
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         names = ", ".join(f.name for f in errors)
@@ -86,37 +87,37 @@ def check_at_start(
             ", ".join(dict.fromkeys(e for f in errors for e in f.examples[:SHOWN]))
             or ", ".join(name for dataset in datasets for name, _ in dataset.files[:SHOWN]),
             " ".join(dict.fromkeys(f.fix for f in errors))
-            + f" If the data are right as they are, write `data: {{accept: [{names}]}}`.",
+            + f" If the data are correct as they are, write `data: {{accept: [{names}]}}`.",
         )
 
 
 def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
-    """Return what the rules of `reann check` find in data sets that have been read."""
+    """Return the findings of the rules of `reann check` for data sets that have been read."""
     n_heads = max((dataset.n_heads for dataset in datasets), default=1)
-    found = []
+    findings = []
     for head in range(n_heads):
-        of_one = _of_head(datasets, cutoff, head)
-        found += [of_head(f, str(head)) for f in of_one] if n_heads > 1 else of_one
+        for_head = _of_head(datasets, cutoff, head)
+        findings += [of_head(f, str(head)) for f in for_head] if n_heads > 1 else for_head
     cause = unknown_to_model(sorted({name for dataset in datasets for name in dataset.varying}))
     return [
-        replace(f, message=f.message + cause) if f.name == "contradictions" else f for f in found
+        replace(f, message=f.message + cause) if f.name == "contradictions" else f for f in findings
     ]
 
 
 def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Finding]:
-    """Return what the rules find in the structures whose labels belong to one head."""
+    """Return the findings for the structures whose labels belong to a head."""
     records: list[Record] = []
     work, bonds, stress_fit = Work(MOST_ALIKE), Bonds(), StressFit()
     for dataset in datasets:
         chosen = _chosen(dataset, head)
         if not len(chosen):
             continue
-        some = records_of(dataset, chosen)
-        records += some
-        for place in _to_measure(dataset, chosen, some):
-            measure(dataset, int(chosen[place]), some[place], bonds)
-        for place in _alike(some):
-            index = int(chosen[place])
+        added = records_of(dataset, chosen)
+        records += added
+        for row in _to_measure(dataset, chosen, added):
+            measure(dataset, int(chosen[row]), added[row], bonds)
+        for row in _alike(added):
+            index = int(chosen[row])
             work.add(dataset.atoms(index), labels_of(dataset, index))
         for index in _spaced(chosen, MOST_FITTED) if dataset.has("stress") else ():
             labels = labels_of(dataset, int(index))
@@ -125,7 +126,7 @@ def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Find
 
 
 def _chosen(dataset: Dataset, head: int) -> NDArray[np.int64]:
-    """Return the structures of a head that are judged."""
+    """Return the structures of a head that are checked."""
     members = Subset(dataset, np.arange(len(dataset))).of_head(head).indices
     count = len(members)
     if count <= MOST_RECORDS:
@@ -138,29 +139,29 @@ def _chosen(dataset: Dataset, head: int) -> NDArray[np.int64]:
 def _to_measure(
     dataset: Dataset, chosen: NDArray[np.int64], records: Sequence[Record]
 ) -> list[int]:
-    """Return the places of those whose distances are measured, the worst labels first."""
+    """Return the rows of the structures whose distances are measured, the worst labels first."""
     forces = np.array([r.force_max or 0.0 for r in records])
     worst = np.argsort(-forces, kind="stable")[:WORST].tolist()
-    labeled = [place for place, r in enumerate(records) if r.energy is not None]
+    labeled = [row for row, r in enumerate(records) if r.energy is not None]
     if labeled:
-        away, _ = residuals_of_energies([records[place] for place in labeled])
-        worst += [labeled[i] for i in np.argsort(-np.abs(away), kind="stable")[:WORST]]
+        residuals, _ = residuals_of_energies([records[row] for row in labeled])
+        worst += [labeled[i] for i in np.argsort(-np.abs(residuals), kind="stable")[:WORST]]
     spaced = _spaced(np.arange(len(chosen)), MOST_GEOMETRIES)
-    places = np.array(list(dict.fromkeys([*worst, *spaced.tolist()])))
-    return places[np.cumsum(dataset.n_edges[chosen[places]]) <= MOST_PAIRS].tolist()
+    rows = np.array(list(dict.fromkeys([*worst, *spaced.tolist()])))
+    return rows[np.cumsum(dataset.n_edges[chosen[rows]]) <= MOST_PAIRS].tolist()
 
 
 def _spaced(values: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Return at most so many of the values, evenly spaced."""
+    """Return at most `most` of the values, evenly spaced."""
     return values[np.linspace(0, len(values) - 1, min(most, len(values))).astype(np.int64)]
 
 
 def _alike(records: Sequence[Record]) -> list[int]:
-    """Return the places of structures of the same atoms, the first of each composition."""
+    """Return the rows of structures that share their composition, a few of each composition."""
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for place, record in enumerate(records):
-        groups[record.order, record.n_atoms, record.inputs].append(place)
-    alike = [place for g in groups.values() if len(g) > 1 for place in g[:MOST_ALIKE]]
+    for row, record in enumerate(records):
+        groups[record.order, record.n_atoms, record.inputs].append(row)
+    alike = [row for g in groups.values() if len(g) > 1 for row in g[:MOST_ALIKE]]
     return alike[:MOST_COMPARED]
 
 

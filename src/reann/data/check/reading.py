@@ -1,39 +1,39 @@
-"""Findings about what the readers have left out."""
+"""Findings about structures and labels that the readers left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from reann.data.check.finding import MOST_EXAMPLES, Finding, Severity
-from reann.data.remarks import Remark
+from reann.data.skipped import SkippedData
 
 MEANING: dict[str, tuple[Severity, str, str]] = {
     "not-converged": (
         "error",
-        "the electronic steps did not converge: energy, forces and stress are left out",
-        "Converge them, or remove the structures. `data: {missing: allow}` trains without labels.",
+        "the electronic steps did not converge: energy, forces and stress are ignored",
+        "Converge or remove them. `data: {missing: allow}` trains without these labels.",
     ),
     "cut-structure": (
         "warning",
-        "the file ends within its last structure, which is left out",
-        "Copy the file again, unless the run that wrote it was stopped.",
+        "the file ends within its last structure, which is ignored",
+        "Copy the file again, unless the calculation that wrote it was stopped.",
     ),
     "no-energy": (
         "note",
-        "a LAMMPS dump has forces, but no energies",
-        "Without energies of other files, a training fits the forces alone.",
+        "a LAMMPS dump has forces but no energies",
+        "Without energies from other files, only the forces are trained on.",
     ),
 }
 
 
-def left_out(remarks: Iterable[Remark], missing_allowed: bool) -> Iterator[Finding]:
-    """Yield a finding for each kind of remark."""
+def left_out(skipped: Iterable[SkippedData], missing_allowed: bool) -> Iterator[Finding]:
+    """Yield a finding for each kind of skipped data."""
     origins: dict[str, list[str]] = {}
-    for remark in remarks:
-        origins.setdefault(remark.kind, []).append(remark.origin)
-    for name, where in origins.items():
+    for item in skipped:
+        origins.setdefault(item.kind, []).append(item.origin)
+    for name, affected in origins.items():
         severity, message, fix = MEANING[name]
         if name == "not-converged" and missing_allowed:
             severity = "warning"
-        count = 0 if name == "no-energy" else len(where)
-        yield Finding(name, severity, message, fix, count, tuple(where[:MOST_EXAMPLES]))
+        count = 0 if name == "no-energy" else len(affected)
+        yield Finding(name, severity, message, fix, count, tuple(affected[:MOST_EXAMPLES]))

@@ -1,7 +1,7 @@
-"""The few numbers that are kept of each structure, so that any number of structures fits.
+"""A few numbers kept for each structure, so that any number of structures fits into memory.
 
-A `Record` holds no array of the size of the structure: what is alike in many structures (keys,
-composition, which atoms feel exactly no force) is stored once and shared.
+A `Record` holds no array of the size of the structure: values that are equal in many structures
+(keys, composition, atoms with zero force) are stored once and shared.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ BUILT_IN_ARRAYS = ("numbers", "positions")
 TOO_CLOSE = 0.65
 """Fraction of the sum of the covalent radii; H-H 0.40 Å, C-H 0.70 Å."""
 BINDS = ~np.isin(np.arange(len(covalent_radii)), (2, 10, 18, 36, 54, 86))
-"""Whether an element has bonds, by atomic number: noble gases have none."""
+"""Whether an element forms bonds, by atomic number: noble gases do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of a file, where it sits, and the shape of its value."""
+    """A key of a file, its place, and the shape of its value."""
 
     place: str
     """`info`, `arrays` or `results` (of the calculator)."""
@@ -57,7 +57,7 @@ class Key:
 
 @dataclass(slots=True)
 class Record:
-    """What is remembered of one structure. Energies in eV, lengths in Å."""
+    """Numbers kept for one structure. Energies in eV, lengths in Å."""
 
     origin: str
     """`file#index`."""
@@ -70,22 +70,22 @@ class Record:
     pbc: tuple[bool, bool, bool]
     keys: tuple[Key, ...]
     labels: tuple[str, ...]
-    """Which of energy, forces, stress and so on the structure has."""
+    """Labels of the structure: energy, forces, stress and so on."""
     left_out: tuple[str, ...]
-    """Which of them the file gives a weight of zero."""
+    """Labels to which the file gives a weight of zero."""
     not_finite: tuple[str, ...]
-    """Names of everything that holds NaN or infinity."""
+    """Names of arrays that contain NaN or infinity."""
     cell_missing: bool
     """Periodic along a direction without a lattice vector."""
     projections: tuple[float, ...]
-    """The geometry hash: random projections of positions (without their mean) and cell, Å."""
+    """Fingerprint of the geometry: random projections of centered positions and cell, Å."""
     nearest_ratio: float
-    """Median over atoms, distance to the nearest neighbor over the sum of their radii."""
+    """Distance to the nearest neighbor over the sum of covalent radii, median over the atoms."""
     closest: tuple[float, float, int, int]
-    """Shortest distance in Å, in sums of covalent radii, and the two atoms."""
-    lonely: tuple[int, ...]
+    """Shortest distance in Å, the same over the sum of covalent radii, and the two atoms."""
+    without_neighbors: tuple[int, ...]
     """First atoms without a neighbor within the cutoff; empty for a single atom."""
-    n_lonely: int
+    n_without_neighbors: int
     energy: float | None = None
     dipole: tuple[float, ...] | None = None
     """e Å."""
@@ -98,23 +98,23 @@ class Record:
     net_force: float = 0.0
     """|sum of F|, eV/Å."""
     force_projections: tuple[float, ...] = ()
-    """Random projections of the forces, eV/Å; empty where all are zero."""
+    """Random projections of the forces, eV/Å; empty if all are zero."""
     zero_forces: bytes = b""
     """One bit per atom: the force is exactly zero."""
     torque: float | None = None
-    """Net torque over that of forces in random directions, of structures without periodicity."""
+    """Net torque over that of forces in random directions; non-periodic structures only."""
     filled_lattice: bool = False
-    """Not periodic, with a lattice that the atoms fill."""
+    """Not periodic, although the atoms fill the given lattice."""
     cell_in_bohr: bool = False
-    """Periodic, with atoms that fill the lattice if its vectors are in Bohr."""
+    """Periodic, and the atoms would fill the lattice if its vectors were in Bohr."""
     coarse: bool = False
     """All positions have at most two decimals."""
     force_digit: float = np.nan
-    """Last decimal that all forces have, eV/Å; 0 for more than three decimals."""
+    """Size of the last decimal of the forces, eV/Å; 0 for more than three decimals."""
     axes_without_forces: str = ""
-    """Such as `z`: no force has this component, and symmetry does not explain it."""
+    """For example `z`: all forces along z are zero, and symmetry does not explain it."""
     zero_geometry: tuple[float, ...] | None = None
-    """Projections of the scaled positions, where all forces are exactly zero."""
+    """Projections of the scaled positions if all forces are exactly zero."""
     stress_max: float | None = None
     """Largest component, eV/Å^3."""
     pressure: float | None = None
@@ -124,18 +124,18 @@ class Record:
     unused_stress: bool = False
     """There is a stress or virial, but no volume."""
     conditions: tuple[tuple[str, Any], ...] = ()
-    """Charge, spin, field and the like, which the model does not know."""
+    """Charge, spin, field and similar settings that are not inputs of the model."""
     inputs: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    """What the model asks of a structure besides: structures that differ in it are not alike."""
+    """Inputs of the model besides atoms and cell; structures with other inputs are different."""
 
 
 def collides(record: Record) -> bool:
-    """Return whether two atoms are closer than in any molecule at rest."""
+    """Return whether two atoms are closer than in any equilibrium molecule."""
     return record.closest[1] < TOO_CLOSE
 
 
 class Recorder:
-    """Makes records, and shares what is equal among them."""
+    """Makes records that share equal values."""
 
     def __init__(self, neighbor_list: NeighborList, cutoff: float) -> None:
         self._neighbor_list, self._cutoff = neighbor_list, cutoff
@@ -144,7 +144,7 @@ class Recorder:
         self.bonds = Bonds()
 
     def __call__(self, atoms: Atoms, origin: str, labels: Mapping[str, Any]) -> Record:
-        """Return the record of a structure with the labels (eV, Å) that it has."""
+        """Return the record of a structure and its labels (eV, Å)."""
         numbers, positions = atoms.numbers, atoms.positions
         cell, pbc = np.asarray(atoms.cell), np.asarray(atoms.pbc, bool)
         missing = bool((pbc & (np.linalg.norm(cell, axis=1) < 1e-8)).any())
@@ -171,8 +171,8 @@ class Recorder:
             projections=project(positions[None], cell[None])[0],
             nearest_ratio=np.nan,
             closest=(np.inf, np.inf, -1, -1),
-            lonely=(),
-            n_lonely=0,
+            without_neighbors=(),
+            n_without_neighbors=0,
             volume=abs(float(np.linalg.det(cell))) if full else 0.0,
             unused_stress=not full and any(names_of(x, names) for x in ("stress", "virial")),
             conditions=self._shared(conditions_of(atoms)),
@@ -203,7 +203,7 @@ class Recorder:
     def _measure_distances(self, record: Record, atoms: Atoms, forces: Array | None) -> None:
         numbers, positions, cell = atoms.numbers, atoms.positions, np.asarray(atoms.cell)
         radii = covalent_radii[numbers]
-        # wide enough to see that lengths in Bohr were read as Å
+        # wide enough to notice lengths in Bohr that were read as Å
         reach = max(self._cutoff, 5.0 * float(radii.max(initial=0.0)))
         center, neighbor, shift = self._neighbor_list(
             positions, cell, np.asarray(atoms.pbc, bool), reach
@@ -215,8 +215,8 @@ class Recorder:
         if len(numbers) > 1:
             within = center[distance <= self._cutoff]
             alone = np.flatnonzero(np.bincount(within, minlength=len(numbers)) == 0)
-            record.lonely = tuple(alone[:3].tolist())
-            record.n_lonely = len(alone)
+            record.without_neighbors = tuple(alone[:3].tolist())
+            record.n_without_neighbors = len(alone)
         self.bonds.add(numbers, forces, center, neighbor, vector, origin=record.origin)
         if forces is not None and len(forces) == len(numbers):
             record.axes_without_forces = axes_without_forces(forces, center, vector)
@@ -251,9 +251,9 @@ class Recorder:
 
 
 def measure_arrays(record: Record, positions: Array, cell: Array, forces: Array | None) -> None:
-    """Fill in what positions and forces say without any neighbors."""
+    """Fill in the fields that depend on positions and forces but not on neighbors."""
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
-        return  # a finding of its own
+        return  # reported by another check
     record.coarse = is_coarse(positions)
     if record.volume:
         record.cell_in_bohr = fills_smaller_lattice(positions, cell, Bohr)
@@ -272,7 +272,7 @@ def measure_distances(
     neighbor: NDArray[np.int64],
     distance: Array,
 ) -> None:
-    """Fill in the distances of a record from those of neighbors (pairs,), Å."""
+    """Fill in the distances of a record from those of neighbor pairs (pairs,), Å."""
     if not len(distance):
         return
     radii = covalent_radii[numbers]
@@ -280,7 +280,7 @@ def measure_distances(
     best = np.full(len(numbers), np.inf)
     np.minimum.at(best, center, ratio)
     bonded = np.sort(best[np.isfinite(best) & BINDS[numbers]])
-    if len(bonded):  # the median, which numpy takes much longer for
+    if len(bonded):  # the median; np.median is much slower
         middle = len(bonded) // 2
         record.nearest_ratio = float(bonded[[middle - 1 + len(bonded) % 2, middle]].mean())
     e = int(ratio.argmin()) if distance.min() > 0 else int(distance.argmin())

@@ -1,4 +1,4 @@
-"""The survey as tables for people and as JSON for programs."""
+"""The results of `reann check` as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from reann.errors import counted, listed
 from reann.terminal import Terminal, plain_table
 
 FILES_CAPTION = (
-    "n structures · E lowest and highest, eV/atom · |F| typical (rms) and largest, eV/Å"
-    " · d shortest distance, Å\n"
+    "n: structures · E: lowest and highest energy, eV/atom · |F|: median of the rms forces and"
+    " largest force, eV/Å · d: shortest distance, Å\n"
 )
 STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -34,9 +34,9 @@ def show(result: Survey, console: Terminal) -> None:
         console.print(_findings(result))
     counts = {s: sum(f.severity == s for f in result.findings) for s in STYLE}
     total, n_files = sum(f.structures for f in result.files), len(result.files)
-    words = ", ".join(counted(n, s) for s, n in counts.items() if n)
-    where = f"{counted(total, 'structure')} in {counted(n_files, 'file')}"
-    console.say(f"{where}: {words or 'nothing to report'}.")
+    summary = ", ".join(counted(n, s) for s, n in counts.items() if n)
+    scope = f"{counted(total, 'structure')} in {counted(n_files, 'file')}"
+    console.say(f"{scope}: {summary or 'nothing to report'}.")
 
 
 def as_json(result: Survey) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def as_json(result: Survey) -> dict[str, Any]:
 
 
 def write_json(result: Survey, path: Path) -> None:
-    """Write `as_json` to a file; `UserError` when it cannot be written."""
+    """Write `as_json` to a file; raises `UserError` if it cannot be written."""
     write_text(path, strict_json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n")
 
 
@@ -114,14 +114,14 @@ def _labels(files: list[FileSummary]) -> str:
         for label, n in f.labels.items():
             labels[label] += n
     used = ", ".join(f"{label} ({n} of {total})" for label, n in labels.items())
-    return f"Labels found: {used or 'none'}"
+    return f"Labels: {used or 'none'}"
 
 
 def _findings(result: Survey) -> Table:
     table = plain_table("Findings", show_lines=True)
     table.add_column("severity")
     table.add_column("structures", justify="right")
-    table.add_column("what was found, where, and what to do", overflow="fold")
+    table.add_column("finding, examples, advice", overflow="fold")
     for f in result.findings:
         style = STYLE[f.severity]
         text = f"[bold]{f.name}[/]: {escape(f.message)}"

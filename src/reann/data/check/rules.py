@@ -1,4 +1,4 @@
-"""All checks in their order: what the records, pairs and comparisons of structures say."""
+"""All checks in order: of single records, of pairs, and comparisons between structures."""
 
 from __future__ import annotations
 
@@ -61,24 +61,24 @@ RULES: tuple[Rule, ...] = (
     dipoles.periodic_dipoles,
     dipoles.dipoles_in_fields,
 )
-"""Every check that needs the records alone; a new one is a function added here."""
+"""Checks that need only the records; to add a check, add its function here."""
 PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
-"""Checks of the pairs of structures with one geometry."""
+"""Checks of pairs of structures with equal geometry."""
 DOUBTFUL = 0.5
 """Rank correlation along bonds below which the order of the forces is examined."""
 OVERRULED = {
     "forces-agree": {"force-unit", "forces-along-bonds"},
     "stresses-agree": {"stress-size", "stress-and-volume", "stress-beside-forces"},
 }
-"""Judgments by size that a comparison with the energies refutes."""
+"""Findings based on magnitudes that a comparison with the energies overrules."""
 
 
 def judge(
     records: Sequence[Record], cutoff: float, work: Work, bonds: Bonds, stress_fit: StressFit
 ) -> list[Finding]:
-    """Return everything that the checks find in the records of all structures."""
+    """Return the findings of all checks for the records of all structures."""
     pairs = duplicates.twins(records)
-    findings = [rule(records) for rule in (*RULES, geometry.lonely_atoms(cutoff))]
+    findings = [rule(records) for rule in (*RULES, geometry.atoms_without_neighbors(cutoff))]
     findings += [rule(pairs) for rule in PAIR_RULES]
     findings += [
         forces.along_bonds(bonds),
@@ -90,35 +90,35 @@ def judge(
     if not agree and abs(bonds.alignment()[1]) < DOUBTFUL:
         findings.append(order_of_forces(work.with_forces()))
     findings += _shear(records, work, stress_fit)
-    known = [f for f in findings if f is not None]
-    names = {f.name for f in known}
+    reported = [f for f in findings if f is not None]
+    names = {f.name for f in reported}
     refuted = {name for agree, others in OVERRULED.items() if agree in names for name in others}
-    return [f for f in known if f.name not in refuted] + _not_checkable(work, names)
+    return [f for f in reported if f.name not in refuted] + _not_checkable(work, names)
 
 
 def _shear(records: Sequence[Record], work: Work, stress_fit: StressFit) -> list[Finding]:
-    """Judge the shear stresses by energies, else by forces; say so where neither decides."""
+    """Check the shear stresses against energies, else forces; add a note if neither decides."""
     name = "stress-components"
     if not any(r.stress_max for r in records):
         return []
     by_forces = stress_fit.findings()
     shear = [f for f in (work.shear(), *by_forces) if f is not None and f.name == name]
-    # An order that the energies prove is that of strained cells, others may be in another one.
+    # Energies determine the order for strained cells only, so warnings from forces come first.
     shear.sort(key=lambda f: f.severity == "note")
     return [f for f in by_forces if f.name != name] + (shear or [components.not_checkable()])[:1]
 
 
 def _not_checkable(work: Work, names: set[str]) -> list[Finding]:
-    """Name the comparisons with the energies that no pair of structures allowed."""
+    """Return notes about comparisons with energies for which no suitable pairs exist."""
     notes: list[Finding] = []
     if work.has("forces") and not names & {"forces-agree", "forces-disagree", "all-forces-zero"}:
         notes.append(
             Finding(
                 "forces-not-checkable",
                 "note",
-                "energies and forces are not comparable: no two structures are close enough, "
+                "forces could not be checked against energies: no two structures are close enough, "
                 "or their energies are equal",
-                "Compare by hand: the energy changes by minus force times displacement.",
+                "Check by hand: the energy changes by minus force times displacement.",
             )
         )
     judged = {"stresses-agree", "stresses-disagree", "all-stresses-zero", "stress-and-volume"}
@@ -127,9 +127,9 @@ def _not_checkable(work: Work, names: set[str]) -> list[Finding]:
             Finding(
                 "stresses-not-checkable",
                 "note",
-                "the stresses are not checkable against the energies: no two structures that "
-                "differ by a strain are close enough",
-                "Compare by hand: in a compressed crystal the diagonal is negative.",
+                "stresses could not be checked against energies: no two structures that differ by "
+                "a strain are close enough",
+                "Check by hand: in a compressed crystal the diagonal is negative.",
             )
         )
     return notes

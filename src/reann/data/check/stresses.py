@@ -1,4 +1,4 @@
-"""Checks of stresses on their own: size, sign against the volume, placeholders."""
+"""Checks of stresses alone: magnitude, sign against the volume, placeholders."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ LARGE, IMPOSSIBLE = 0.5, 5.0
 STIFFEST = 8.0
 """eV/Å^3, a bulk modulus of 1300 GPa; diamond has 443 GPa."""
 MONOTONIC = 0.4
-"""Least rank correlation of pressure and volume at which the sign is known."""
+"""Rank correlation of pressure and volume above which the sign is certain."""
 FEWEST = 8
 LEAST_SPREAD = 0.005
 """Standard deviation of the logarithm of the volume."""
 OUTLIER = 6.0
 """Robust standard deviations of the logarithm of a stress."""
 FIX = (
-    "Write `data: {units: {stress: GPa}}` (or kbar, bar, MPa, Pa); give a virial in eV as "
-    "`keys: {virial: KEY}`; change a wrong sign in the file."
+    "Set the unit with `data: {units: {stress: GPa}}` (or kbar, bar, MPa, Pa), or read a virial in "
+    "eV with `keys: {virial: KEY}`; correct a wrong sign in the file."
 )
 OPTION = "--unit stress=UNIT, --key virial=KEY"
 
 
 def stress_without_volume(records: Sequence[Record]) -> Finding | None:
-    """Stresses where the cell is not periodic in all directions."""
+    """Report stresses of structures that are not periodic in all directions."""
     return about(
         [r for r in records if r.unused_stress],
         "stress-without-volume",
         "note",
-        "stresses of structures that are not periodic in three directions",
-        "They have no volume to refer to and are not used; when they disturb, write "
-        "`data: {keys: {stress: null}}`.",
+        "structures have a stress but are not periodic in three directions",
+        "Without a volume, these stresses are not used; `data: {keys: {stress: null}}` ignores "
+        "all stresses.",
         option="--key stress=null",
     )
 
 
 def all_stresses_zero(records: Sequence[Record]) -> Finding | None:
-    """Stresses that are exactly zero: placeholders that no program computed.
+    """Report stresses that are exactly zero, which are placeholders.
 
-    Of a few, only those where forces act are certain: a relaxed crystal may have no stress.
+    If there are only a few, they must have forces: a relaxed crystal may have no stress.
     """
     labeled = [r for r in records if r.stress_max is not None]
     zero = [r for r in labeled if r.stress_max == 0.0]
@@ -55,47 +55,47 @@ def all_stresses_zero(records: Sequence[Record]) -> Finding | None:
 
 
 def stress_outliers(records: Sequence[Record]) -> Finding | None:
-    """Structures whose largest stress is far outside of the distribution."""
-    some = [r for r in records if r.stress_max and not collides(r)]
-    if len(some) < FEWEST:
+    """Report structures whose largest stress is far outside the distribution."""
+    stressed = [r for r in records if r.stress_max and not collides(r)]
+    if len(stressed) < FEWEST:
         return None
-    logs = np.log([r.stress_max or 1.0 for r in some])
+    logs = np.log([r.stress_max or 1.0 for r in stressed])
     middle = float(np.median(logs))
     width = max(1.4826 * float(np.median(np.abs(logs - middle))), np.log(1.2))
     limit = max(float(np.exp(middle + OUTLIER * width)), LARGE)
-    bad = [some[i] for i in apart(np.exp(logs), np.full(len(some), limit))]
+    bad = [stressed[i] for i in apart(np.exp(logs), np.full(len(stressed), limit))]
     return about(
         bad,
         "stress-outliers",
         "warning",
-        f"largest stress above {limit:.3g} eV/Å³, where {np.exp(middle):.3g} eV/Å³ is typical",
-        "Look at them: another unit, or a calculation that did not converge.",
+        f"the largest stress exceeds {limit:.3g} eV/Å³; {np.exp(middle):.3g} eV/Å³ is typical",
+        "Check their unit and the convergence of the calculations.",
         lambda r: f" ({r.stress_max:.3g} eV/Å³)",
     )
 
 
 def stress_size(records: Sequence[Record]) -> Finding | None:
-    """Typical stresses that condensed matter does not have."""
-    some = [r for r in records if r.stress_max]
-    if len(some) < 3:
+    """Report typical stresses that are too large for condensed matter."""
+    stressed = [r for r in records if r.stress_max]
+    if len(stressed) < 3:
         return None
-    typical = float(np.median([r.stress_max or 0.0 for r in some]))
+    typical = float(np.median([r.stress_max or 0.0 for r in stressed]))
     if typical < LARGE:
         return None
     return Finding(
         "stress-size",
         "error" if typical > IMPOSSIBLE else "warning",
         f"stresses are {typical:.3g} eV/Å³ = {160.2 * typical:.3g} GPa (median of the largest "
-        "component), more than condensed matter usually has: they look like another unit of "
-        "pressure, as GPa or kbar, or like a virial",
+        "component), more than usual in condensed matter: the unit may be GPa or kbar, or they "
+        "may be virials",
         FIX,
-        len(some),
+        len(stressed),
         option=OPTION,
     )
 
 
 def stress_and_volume(records: Sequence[Record]) -> Finding | None:
-    """Pressures that rise with the volume, or that need an impossible bulk modulus."""
+    """Report pressures that rise with the volume or imply an impossible bulk modulus."""
     groups: dict[tuple[tuple[int, float], ...], list[tuple[float, float]]] = defaultdict(list)
     for r in records:
         if r.pressure is not None and r.volume:
@@ -116,9 +116,9 @@ def stress_and_volume(records: Sequence[Record]) -> Finding | None:
         return None
     if monotonic < 0:
         what = "the stress becomes more negative as the volume grows: its sign is opposite to ASE's"
-        what += ", in which compression is negative"
+        what += " convention, in which compression is negative"
     else:
         what = f"stress and volume give a bulk modulus of {160.2 * modulus:.3g} GPa (diamond: 443 "
-        what += "GPa): the unit is another one, as GPa or kbar"
+        what += "GPa): the unit is wrong, possibly GPa or kbar"
     message = f"{what} ({len(rows)} structures, rank correlation {abs(monotonic):.2f})"
     return Finding("stress-and-volume", "error", message, FIX, len(rows), option=OPTION)

@@ -1,4 +1,4 @@
-"""One streamed pass over the files, then all rules: what is there and what is wrong with it."""
+"""`reann check`: one pass over the files, then all rules."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from reann.data.check.rules import judge
 from reann.data.check.sources import Readings
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
+from reann.data.file_units import to_angstrom
 from reann.data.labels import Extractor
 from reann.data.neighbors import neighbor_list
 from reann.data.read import read_file
-from reann.data.remarks import Remark
-from reann.data.stated import to_angstrom
+from reann.data.skipped import SkippedData
 from reann.errors import UserError
 from reann.input_files import display_name, find_files, path_text
 
@@ -36,7 +36,7 @@ ORDER = {"error": 0, "warning": 1, "note": 2}
 
 @dataclass
 class FileSummary:
-    """What one file holds."""
+    """Summary of a file."""
 
     name: str
     structures: int = 0
@@ -46,9 +46,9 @@ class FileSummary:
     periodicity: dict[str, int] = field(default_factory=dict)
     """`T T T` and so on, with the number of structures."""
     keys: dict[Key, int] = field(default_factory=dict)
-    """Every key with its shape, and in how many structures it is."""
+    """Keys, and the number of structures that have them."""
     labels: dict[str, int] = field(default_factory=dict)
-    """Energy, forces, ... and in how many structures they were found."""
+    """Labels, and the number of structures that have them."""
     energy_per_atom: tuple[float, float] | None = None
     """Lowest and highest, eV."""
     force_rms: float | None = None
@@ -60,15 +60,15 @@ class FileSummary:
 
 @dataclass
 class Survey:
-    """Everything that is known about the files."""
+    """Summaries of the files, findings, and notes about their labels."""
 
     files: list[FileSummary]
     findings: list[Finding]
     notes: tuple[str, ...] = ()
-    """How the labels are read, and which keys are not used."""
+    """How the labels are read, and keys that are not used."""
 
     def worst(self) -> str:
-        """Return the gravest severity, `none` without findings."""
+        """Return the most severe severity, `none` without findings."""
         return min((f.severity for f in self.findings), key=lambda s: ORDER[s], default="none")
 
 
@@ -87,57 +87,57 @@ def survey(
     patterns
         Files or globs.
     data
-        Keys and units; found automatically and eV, Å without it.
+        Keys and units; by default, keys are detected and units are eV and Å.
     cutoff
-        Å; atoms without a neighbor within it are reported.
+        Radius in Å; atoms without a neighbor within it are reported.
     fit
-        Whether to read the files twice more and look for single wrong structures by a quick fit.
+        Whether to read the files twice more and detect single wrong structures by a quick fit.
     inputs
-        What the energy of the model depends on besides atoms and cell; None: no model is known.
+        Inputs of the energy of the model besides atoms and cell; None if no model is known.
     """
     records: list[Record] = []
-    remarks: list[Remark] = []
+    skipped: list[SkippedData] = []
     findings: list[Finding | None] = []
     readings, heads = Readings(data), dict[str, _Evidence]()
     refused: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in _paths(patterns, findings):
         name, reading = display_name(path), readings.of(path)
         try:
-            for atoms, origin in read_file(path, name, remarks.append):
+            for atoms, origin in read_file(path, name, skipped.append):
                 reading.census.add(atoms, origin)
                 labels = _labels(reading.extract, atoms, origin, refused)
-                with suppress(UserError):  # a unit that is wrong was refused with the labels
+                with suppress(UserError):  # a wrong unit was already reported with the labels
                     to_angstrom(atoms, reading.data.units, origin)
                 head = labels.get("head", reading.head)
                 evidence = heads.setdefault(head, _Evidence(cutoff))
                 records.append(evidence.add(atoms, origin, labels))
         except UserError as error:
             findings.append(_from_error(error, "unreadable", name))
-    findings += left_out(remarks, data is not None and data.missing == "allow")
+    findings += left_out(skipped, data is not None and data.missing == "allow")
     for (what, fix), origins in refused.items():
         shown = tuple(origins[:MOST_EXAMPLES])
         findings.append(Finding("bad-label", "error", what, fix, len(origins), shown))
     notes = _notes(readings, findings) if records and not refused else ()
     for head, evidence in (heads or {"": _Evidence(cutoff)}).items():
-        found = evidence.judge()
-        findings += [of_head(f, head) for f in found] if len(heads) > 1 else found
+        of_evidence = evidence.judge()
+        findings += [of_head(f, head) for f in of_evidence] if len(heads) > 1 else of_evidence
     findings += unknown_inputs(varying_keys(records), inputs)
     if fit and records:
         elements = sorted({z for r in records for z, _ in r.composition})
         findings += fit_findings(patterns, readings, cutoff, elements)
-    known = [f.for_command_line() for f in findings if f is not None]
-    known = accept(known, data.accept if data else [])
+    reported = [f.for_command_line() for f in findings if f is not None]
+    reported = accept(reported, data.accept if data else [])
     names = dict.fromkeys(r.file for r in records)
     by_file = {name: [r for r in records if r.file == name] for name in names}
     return Survey(
         [summarize(name, members) for name, members in by_file.items()],
-        sorted(known, key=lambda f: ORDER[f.severity]),
+        sorted(reported, key=lambda f: ORDER[f.severity]),
         notes,
     )
 
 
 class _Evidence:
-    """What the checks compare: structures whose labels belong to one head."""
+    """Data of the structures whose labels belong to one head, for the checks."""
 
     def __init__(self, cutoff: float) -> None:
         self._cutoff = cutoff
@@ -146,35 +146,35 @@ class _Evidence:
         self._stress_fit = StressFit()
 
     def add(self, atoms: Atoms, origin: str, labels: dict[str, Any]) -> Record:
-        """Take in a structure in Å."""
+        """Add a structure, with lengths in Å."""
         self._work.add(atoms, labels)
         self._stress_fit.add(atoms, origin, labels)
         self._records.append(self._recorder(atoms, origin, labels))
         return self._records[-1]
 
     def judge(self) -> list[Finding]:
-        """Return what all rules find."""
+        """Return the findings of all rules."""
         bonds = self._recorder.bonds
         return judge(self._records, self._cutoff, self._work, bonds, self._stress_fit)
 
 
 def _notes(readings: Readings, findings: list[Finding | None]) -> tuple[str, ...]:
-    """Return how labels are read; what stands against it becomes a finding."""
+    """Return notes on how the labels are read; errors are added to the findings."""
     notes: list[str] = []
-    every = list(readings.used())
-    for reading in every:
+    used = list(readings.used())
+    for reading in used:
         try:
             data = reading.data.model_copy(update={"missing": "allow"})
-            own = reading.census.resolve(data, reading.where).notes
+            added = reading.census.resolve(data, reading.where).notes
         except UserError as error:  # noqa: PERF203 - the other sources are still checked
             findings.append(_from_error(error, "keys", ""))
         else:
-            notes += [f"{reading.where}: {note}" for note in own] if len(every) > 1 else own
+            notes += [f"{reading.where}: {note}" for note in added] if len(used) > 1 else added
     return tuple(notes)
 
 
 def _paths(patterns: Sequence[str], findings: list[Finding | None]) -> Iterator[Path]:
-    """Yield the files that exist; a name without a file becomes a finding."""
+    """Yield the files that exist; add a finding for a name without files."""
     for pattern in patterns:
         try:
             yield from find_files(pattern)
@@ -185,7 +185,7 @@ def _paths(patterns: Sequence[str], findings: list[Finding | None]) -> Iterator[
 def _labels(
     extract: Extractor, atoms: Atoms, origin: str, refused: dict[tuple[str, str], list[str]]
 ) -> dict[str, Any]:
-    """Return the labels of a structure; none, and a remark, when they cannot be read."""
+    """Return the labels of a structure; if they cannot be read, none, and record the error."""
     try:
         return extract(atoms, origin)
     except UserError as error:
@@ -198,7 +198,7 @@ def _from_error(error: UserError, name: str, where: str) -> Finding:
 
 
 def summarize(name: str, records: Sequence[Record]) -> FileSummary:
-    """Count what the records of one file hold."""
+    """Summarize the records of a file."""
     numbers = sorted({z for r in records for z, _ in r.composition})
     energies = [r.energy / r.n_atoms for r in records if r.energy is not None and r.n_atoms]
     sizes = [r.force_rms for r in records if r.force_rms is not None]

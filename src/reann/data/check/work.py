@@ -1,9 +1,9 @@
-"""Compare energies with forces and stresses, between structures that are alike.
+"""Compare energies with forces and stresses between similar structures.
 
-Between two close structures dE = -F u + V stress : strain, with forces and stresses averaged over
-both, the displacements u of the atoms and the strain of the cell (trapezoidal rule, an error of
-third order). The factor between both sides shows a wrong sign or unit. Only a limited number of
-structures is kept, so the answer may be that nothing could be compared.
+For two close structures, dE = -F u + V stress : strain, where F and stress are averages over both
+structures, u are the displacements of the atoms and strain is that of the cell (trapezoidal rule,
+third-order error). The ratio of both sides reveals a wrong sign or unit. Only a limited number of
+structures is kept, so it is possible that no pairs can be compared.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from reann.data.check.factors import (
 from reann.data.check.finding import Finding
 
 MOST_STRUCTURES = 200
-"""Kept of each composition."""
+"""Maximum number of structures kept for each composition."""
 MOST_NUMBERS = 3_000_000
-"""Kept in all: 24 MB."""
+"""Maximum number of floats kept: 24 MB."""
 MOST_PAIRS = 300
 YZ_XZ_XY = ([1, 0, 0], [2, 2, 1])
 """Rows and columns of the shear components."""
 OUTLYING = 20.0
-"""Energies and works beyond so many times their median belong to single wrong structures."""
+"""Energies and works larger than this many times their median are those of wrong structures."""
 CLOSE = 0.25
 """Å, root mean square displacement of a pair."""
 LEAST_MOVE, LEAST_STRAIN, LARGEST_STRAIN = 1e-4, 1e-4, 0.15
-"""Å, the displacement from which forces do work; the strain at which stresses do."""
+"""Smallest displacement, Å, and range of strains for which work is computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A structure that is kept for comparison."""
+    """A structure kept for comparison."""
 
     positions: Array
     cell: Array
@@ -59,7 +59,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of structures of the same atoms that are close to each other, each (pairs,)."""
+    """Pairs of close structures of the same atoms; all arrays are (pairs,)."""
 
     moved: Array
     """Root mean square displacement, Å."""
@@ -75,20 +75,20 @@ class Pairs:
     volume: Array
     """Å^3."""
     shear: Array
-    """(pairs, 3, 3) work of each of the strains yz, xz and xy with each of these stresses, eV."""
+    """(pairs, 3, 3) work of each strain yz, xz, xy with each of these stresses, eV."""
 
-    def where(self, mask: NDArray[np.bool_]) -> Pairs:
-        """Return the `MOST_PAIRS` closest of some pairs, without those of single wrong labels."""
+    def closest(self, mask: NDArray[np.bool_]) -> Pairs:
+        """Return the `MOST_PAIRS` closest pairs in a mask, without those with outlying labels."""
         chosen = np.flatnonzero(mask)
         for values in (self.change, self.work, self.elastic):
             size = np.abs(np.nan_to_num(values[chosen]))
             typical = np.median(size) if len(size) else 0.0
             if typical > 0.0:
                 chosen = chosen[size <= OUTLYING * typical]
-        return self.some(chosen[np.argsort(self.moved[chosen], kind="stable")[:MOST_PAIRS]])
+        return self.select(chosen[np.argsort(self.moved[chosen], kind="stable")[:MOST_PAIRS]])
 
-    def some(self, chosen: NDArray[Any]) -> Pairs:
-        """Return the pairs that a mask or indices choose."""
+    def select(self, chosen: NDArray[Any]) -> Pairs:
+        """Return the pairs selected by a mask or indices."""
         return Pairs(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
 
@@ -96,13 +96,13 @@ class Work:
     """Collects structures, then compares energies with forces and stresses."""
 
     def __init__(self, most: int = MOST_STRUCTURES) -> None:
-        """Keep at most so many structures of each composition."""
+        """Keep at most `most` structures of each composition."""
         self._most = most
         self._kept: dict[tuple[bytes, bytes], list[Sample]] = defaultdict(list)
         self._numbers = 0
 
     def add(self, atoms: Atoms, labels: Mapping[str, Any]) -> None:
-        """Keep a structure with an energy while there is room."""
+        """Keep a structure with an energy unless a limit is reached."""
         energy, forces, stress = (labels.get(k) for k in ("energy", "forces", "stress"))
         if energy is None or (forces is None and stress is None) or not len(atoms):
             return
@@ -128,25 +128,25 @@ class Work:
         )
 
     def forces(self) -> Finding | None:
-        """Compare energies with forces, first in equal cells, else also in strained ones."""
-        every = self._pairs
-        known = np.isfinite(every.work) & (every.moved > LEAST_MOVE)
-        equal = known & (every.strain < LEAST_STRAIN)
-        enough = equal.sum() >= FEWEST_PAIRS
-        pairs = every.where(equal if enough else known & np.isfinite(every.elastic))
+        """Compare energies with forces in equal cells or, if too few, also in strained cells."""
+        pairs = self._pairs
+        known = np.isfinite(pairs.work) & (pairs.moved > LEAST_MOVE)
+        equal = known & (pairs.strain < LEAST_STRAIN)
+        suffices = equal.sum() >= FEWEST_PAIRS
+        pairs = pairs.closest(equal if suffices else known & np.isfinite(pairs.elastic))
         if not len(pairs.work):
             return None
-        elastic = np.zeros_like(pairs.work) if enough else pairs.elastic
+        elastic = np.zeros_like(pairs.work) if suffices else pairs.elastic
         factors = FORCE_FACTORS | per_atom(pairs.work, pairs.n_atoms)
         return verdict(
             "forces", without(pairs.change, elastic), without(pairs.work, elastic), factors
         )
 
     def stress(self) -> Finding | None:
-        """Compare energies with stresses where cells differ by a small strain.
+        """Compare energies with stresses of cells that differ by a small strain.
 
-        The atoms may move beside the strain: the part of the energy that is proportional to the
-        work of the forces is left out.
+        The atoms may also be displaced: the part of the energy that is proportional to the work
+        of the forces is subtracted.
         """
         pairs = self._strained
         if not len(pairs.elastic):
@@ -158,7 +158,7 @@ class Work:
         )
 
     def shear(self) -> Finding | None:
-        """Judge order and size of the shear components, where cells differ by a small strain."""
+        """Check order and size of the shear components of cells that differ by a small strain."""
         pairs = self._strained
         if not len(pairs.elastic):
             return None
@@ -166,7 +166,7 @@ class Work:
         return by_work(pairs.change - np.nan_to_num(pairs.work) - diagonal, pairs.shear)
 
     def with_forces(self) -> Iterator[tuple[Atoms, Array]]:
-        """Yield the structures that are kept and have forces."""
+        """Yield the kept structures that have forces."""
         for (numbers, pbc), kept in self._kept.items():
             elements, periodic = np.frombuffer(numbers, "<i4"), np.frombuffer(pbc, bool)
             for s in kept:
@@ -175,29 +175,29 @@ class Work:
                     yield Atoms(elements, s.positions, cell=cell, pbc=periodic.all()), s.forces
 
     def has(self, label: str) -> bool:
-        """Whether any structure that is kept has forces or a stress."""
+        """Whether any kept structure has a label, `forces` or `stress`."""
         return any(getattr(s, label) is not None for kept in self._kept.values() for s in kept)
 
     @cached_property
     def _strained(self) -> Pairs:
-        """Pairs whose cells differ by a small strain, and whose work is known."""
-        every = self._pairs
-        strained = (every.strain > LEAST_STRAIN) & (every.strain < LARGEST_STRAIN)
-        comparable = np.isfinite(every.work) | (every.moved < LEAST_MOVE)
-        return every.where(strained & comparable & np.isfinite(every.elastic))
+        """Pairs whose cells differ by a small strain and whose work is known."""
+        pairs = self._pairs
+        strained = (pairs.strain > LEAST_STRAIN) & (pairs.strain < LARGEST_STRAIN)
+        comparable = np.isfinite(pairs.work) | (pairs.moved < LEAST_MOVE)
+        return pairs.closest(strained & comparable & np.isfinite(pairs.elastic))
 
     @cached_property
     def _pairs(self) -> Pairs:
-        found = [Pairs(*[np.zeros(0)] * (len(fields(Pairs)) - 1), shear=np.zeros((0, 3, 3)))]
+        parts = [Pairs(*[np.zeros(0)] * (len(fields(Pairs)) - 1), shear=np.zeros((0, 3, 3)))]
         for (_, pbc), kept in self._kept.items():
             if len(kept) > 1:
-                found += _close_pairs(kept, periodic=all(np.frombuffer(pbc, bool)))
+                parts += _close_pairs(kept, periodic=all(np.frombuffer(pbc, bool)))
         names = [f.name for f in fields(Pairs)]
-        return Pairs(*(np.concatenate([getattr(p, name) for p in found]) for name in names))
+        return Pairs(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 def _close_pairs(kept: Sequence[Sample], *, periodic: bool) -> Iterator[Pairs]:
-    """Yield the close pairs of each structure and those after it."""
+    """Yield the close pairs of each structure with the structures after it."""
     cells = np.array([s.cell for s in kept])
     scaled = np.array([s.positions @ np.linalg.inv(s.cell) for s in kept])
     energies = np.array([s.energy for s in kept])
@@ -231,4 +231,4 @@ def _close_pairs(kept: Sequence[Sample], *, periodic: bool) -> Iterator[Pairs]:
             volume=volume,
             shear=shears[:, :, None] * stress[:, YZ_XZ_XY[0], YZ_XZ_XY[1]][:, None, :],
         )
-        yield pairs.some(size < CLOSE)
+        yield pairs.select(size < CLOSE)

@@ -1,4 +1,4 @@
-"""Which keys stand together in how many structures, for structures of one kind."""
+"""Counts of the sets of keys of structures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 Used = Collection[tuple[str, str]]
-"""Labels with the keys that hold them; each key alone is enough."""
+"""Pairs of label and key; a structure has the label if it has any of the keys."""
 
 
 class KeySets:
-    """Counts the sets of keys of structures, with the first structure that has each set."""
+    """Counts sets of keys, and stores the first structure that has each set."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -19,21 +19,21 @@ class KeySets:
         self._first: dict[tuple[frozenset[str], frozenset[str]], str] = {}
 
     def add(self, keys: Collection[str], without_weight: frozenset[str], origin: str) -> None:
-        """Count a structure with its keys and the labels whose weight is zero."""
+        """Count a structure by its keys and the labels whose weight is zero."""
         self.n += 1
         both = frozenset(keys), without_weight
         self._sets[both] += 1
         self._first.setdefault(both, origin)
 
     def state(self) -> list[list[Any]]:
-        """Return keys, labels without weight, number and first frame of each set, as JSON."""
+        """Return keys, labels of zero weight, number of structures and first index, as JSON."""
         return [
             [sorted(keys), sorted(without), n, frame_of(self._first[keys, without])]
             for (keys, without), n in self._sets.items()
         ]
 
     def merge(self, state: list[list[Any]], name: str) -> None:
-        """Add what `state` returned for a file, which now has this name."""
+        """Add the result of `state` for a file, which may have been renamed."""
         for keys, without, n, frame in state:
             both = frozenset(keys), frozenset(without)
             self.n += n
@@ -41,17 +41,17 @@ class KeySets:
             self._first.setdefault(both, f"{name}#{frame}")
 
     def count(self, used: Used) -> int:
-        """Return how many structures have one of the labels, with a weight above zero."""
+        """Return the number of structures that have one of the labels with a nonzero weight."""
         return sum(
             n
             for (keys, without), n in self._sets.items()
             if any(key in keys and label not in without for label, key in used)
         )
 
-    def lacking(self, used: Used, labels: Collection[str]) -> Iterator[tuple[frozenset, int, str]]:
+    def without(self, used: Used, labels: Collection[str]) -> Iterator[tuple[frozenset, int, str]]:
         """Yield keys, number and first of the structures that have none of the keys.
 
-        Structures in which one of `labels` has a weight of zero lack nothing.
+        Structures in which one of `labels` has a weight of zero are omitted.
         """
         names = {key for _, key in used}
         for (keys, without), n in self._sets.items():
@@ -60,5 +60,5 @@ class KeySets:
 
 
 def frame_of(origin: str) -> str:
-    """Return the number of the frame in an origin, as `17` of `train.xyz#17`."""
+    """Return the index in an origin, for example `17` of `train.xyz#17`."""
     return origin.rpartition("#")[2]

@@ -1,9 +1,8 @@
-"""Numbers of a file that no key claims: which of them may be labels, by name or by value.
+"""Values under unassigned keys that may be labels, judged by name or by value.
 
-A label under a name that is not recognized would be left out of the training without a word. An
-array is a candidate for a label when it has the label's shape and its name speaks for it, or its
-numbers do: total energies are large, negative and grow with the number of atoms, and the forces on
-all atoms add up to zero.
+A label under an unknown key would otherwise be ignored silently. An array is a candidate for a
+label if it has the shape of the label and its name or its values suggest it: total energies are
+large, negative and grow with the number of atoms, and the forces on all atoms add up to zero.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ _FORCE_COLUMN = re.compile(r"(?:.*[_-])?f(?:orces?)?[_-]?[xyz]", re.IGNORECASE)
 _COMPONENT = re.compile(
     r"(?:.*[_-])?(?:stress|virial|sigma|pressure|press|[sp])[_-]?[xyz]{2}", re.IGNORECASE
 )
-"""Forces and stresses of which each component has an own name."""
+"""Names of single components of forces and stresses."""
 _UNNAMED_COLUMNS = re.compile(r"columns_\d+_to_\d+")
-"""Of `reann.data.unnamed`."""
+"""Names given by `reann.data.unnamed_columns`."""
 _SHAPES = {
     "energy": "scalar",
     "forces": "vectors",
@@ -45,24 +44,24 @@ _SHAPES = {
 }
 _EMPTY = np.empty(0)
 _LEAST_ENERGY = 1.0
-"""Per atom; total energies are larger in every unit."""
+"""Minimum magnitude per atom; total energies are larger in all units."""
 _MOST_SPREAD = 0.5
-"""Of energies per atom, relative to their mean."""
+"""Maximum relative standard deviation of energies per atom."""
 _MOST_NET_FORCE = 0.05
-"""|sum of F| / sqrt(sum of F²): the value of random vectors is about 1."""
+"""Maximum |sum of F| / sqrt(sum of F²); about 1 for random vectors."""
 _LEAST_STRUCTURES = 3
-"""From which the values speak."""
+"""Minimum number of structures for a judgment by values."""
 _UNNAMED = word_set(
     "momenta momentum velocity velocities vel v magmom magmoms moments spin spins dipole dipoles"
     " displacement displacements disp position positions pos mode eigenvector homo lumo fermi mu"
     " charge charges pred prediction predicted reann std var committee uncertainty"
 )
-"""Words of names whose values are never taken for energies or forces."""
+"""Words in names of values that are never energies or forces."""
 
 
 @dataclass
 class Candidate:
-    """What the values under one key look like, over all structures that have it."""
+    """Statistics of the values under a key, over all structures that have it."""
 
     name: str
     shape: str
@@ -77,7 +76,7 @@ class Candidate:
     per_atom: float = 0.0
     per_atom_squares: float = 0.0
     net: float = np.nan
-    """Largest |sum over the atoms| / sqrt(sum of squares); NaN without two atoms anywhere."""
+    """Largest |sum over atoms| / sqrt(sum of squares); NaN if all structures are single atoms."""
 
     def add(self, array: NDArray[np.float64], n_atoms: int) -> None:
         """Count the values of one structure."""
@@ -117,7 +116,7 @@ class Candidate:
         self.net = float(np.fmax(self.net, other.net))
 
     def label(self) -> str | None:
-        """Return the label that the values may be, None if they are none."""
+        """Return the label that the values may be; None if they are not a label."""
         if self.shape == "column":
             return self._label_of_column()
         if self.shape == "scalar" and _COMPONENT.fullmatch(self.name):
@@ -149,7 +148,7 @@ class Candidate:
         return "forces" if self.shape == "vectors" and self.net < _MOST_NET_FORCE else None
 
     def described(self, n: int) -> str:
-        """Return the key, in how many structures it is asked about, and its values."""
+        """Describe the key, the number of structures and the values."""
         if self.shape == "text":
             values = "text"
         elif self.shape == "scalar":
@@ -159,36 +158,41 @@ class Candidate:
             size = (self.squares / max(self.n_values, 1)) ** 0.5
             values = f"root mean square {size:.3g}"
         has_unit = self.shape != "text" and self.label() != "weight"
-        unit = " in units of the file" if has_unit else ""
+        unit = " in the unit of the file" if has_unit else ""
         return f"'{self.name}' ({counted(n, 'structure')}: {values}{unit})"
 
     def repair(self) -> str:
-        """Return what must be written into the file before the values can be read, else empty."""
+        """Return how the file must be changed so that the values can be read; empty if not."""
         label = self.label()
         if self.shape == "column" and label == "forces":
-            return "Write the three components of the forces as one column, forces:R:3."
+            return "Write the three components of the forces as one property, forces:R:3."
         if self.shape == "column":
-            return f"'{self.name}' has values of single atoms: write the {label} of the structure."
+            return f"'{self.name}' has values per atom: write the {label} of the structure."
         if label == "stress" and self.shape == "scalar":
             return "Write the components of the stress under one key, as nine numbers."
         return ""
 
     def caution(self) -> str:
-        """Return why the values may need a change first; empty if nothing speaks against them."""
+        """Return why the values may have to be converted; empty if there is no such reason."""
         if is_per_atom(self.name):
-            return f"By its name, '{self.name}' is per atom: if so, write the total energy instead."
+            return (
+                f"According to its name, '{self.name}' is per atom: if so, write the total energy."
+            )
         if has_opposite_sign(self.name) and self.shape in ("vectors", "tensor"):
             kind = "gradient" if self.shape == "vectors" else "pressure"
-            return f"By its name, '{self.name}' is a {kind}: if so, write its negative instead."
+            return f"According to its name, '{self.name}' is a {kind}: if so, write its negative."
         unit = unit_of_name(self.name)
         if unit is not None and (label := self.label()) in ("energy", "forces", "stress"):
             field = "energy" if label_meant(self.name) == "virial" else label
-            return f"By its name, '{self.name}' is in {unit}: if so, set data.units.{field}, too."
+            return (
+                f"According to its name, '{self.name}' is in {unit}: if so, also set"
+                f" data.units.{field}."
+            )
         return ""
 
 
-class Unclaimed:
-    """Collects the values that no key claims, over structures that stream by."""
+class UnassignedKeys:
+    """Collects the values under keys that are not assigned to a label."""
 
     def __init__(self) -> None:
         self._candidates: dict[tuple[str, str], Candidate] = {}
@@ -215,7 +219,7 @@ class Unclaimed:
         return [asdict(candidate) for candidate in self._candidates.values()]
 
     def merge(self, state: list[dict[str, Any]]) -> None:
-        """Add what `state` returned; null stands for what is not finite at the start."""
+        """Add the result of `state`; null stands for an initial value that is not finite."""
         for values in state:
             other = Candidate(**{k: v for k, v in values.items() if v is not None})
             self._candidates.setdefault(
@@ -223,14 +227,14 @@ class Unclaimed:
             ).merge(other)
 
     def of(self, label: str) -> dict[str, Candidate]:
-        """Return the candidates for a label (stress and virial are one) by their keys."""
+        """Return the candidates for a label by key; virials are candidates for the stress."""
         return {c.name: c for c in self._candidates.values() if c.label() == label}
 
 
 def _shape(
     array: NDArray[Any], n_atoms: int, meant: str | None, per_atom: bool
 ) -> Literal["scalar", "vectors", "column", "tensor"] | None:
-    """Return the shape of the label that an array may be; its name decides between two."""
+    """Return the shape of the label that an array may be; if ambiguous, the name decides."""
     if array.dtype.kind not in "iuf":
         return None
     is_tensor = meant in ("stress", "virial")

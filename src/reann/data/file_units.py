@@ -1,7 +1,6 @@
-"""Units that a file states itself: in keys such as ``energy-unit``, or in the data of a database.
+"""Units given in a file: in keys such as ``energy-unit``, or in the metadata of a database.
 
-A statement holds where `data.units` is silent; where the two contradict each other, nobody can
-know which is right, and it is an error.
+They are used where `data.units` is not set; a contradiction between the two is an error.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "transition_dipole": ("transitiondipole", "transitiondipoles", "transitiondipolemoment"),
     "polarizability": ("polarizability", "polarizabilities", "alpha"),
 }
-"""Names under which the unit of each field may be stated, besides the key of the label."""
+"""Names under which a file may give the unit of each field, besides the key of the label."""
 _SYSTEMS = {
     "metal": {"energy": "eV", "length": "Ang", "stress": "bar"},
     "real": {"energy": "kcal/mol", "length": "Ang", "stress": "atm"},
@@ -57,97 +56,100 @@ _PARSERS: dict[str, Callable[[str], float]] = {
     "polarizability": units.polarizability,
 }
 _SAME = 1e-3
-"""Relative; programs differ in the digits of their constants, units by much more."""
+"""Relative tolerance; constants of programs differ slightly, units by much more."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What numbers of a file are multiplied by to be in eV, Å and e."""
+    """Factors that convert numbers of a file to eV, Å and e."""
 
     sizes: Mapping[str, float]
-    """By label, and that of the length."""
+    """Factor by label, and for `length`."""
     names: Mapping[str, str] = dataclasses.field(compare=False)
-    """Of the units."""
+    """Names of the units."""
 
     @property
     def length(self) -> float:
-        """The factor of positions and cell."""
+        """Factor of positions and cell."""
         return self.sizes["length"]
 
     def of(self, label: str) -> float:
-        """Return the factor of a label; others are read in their own unit."""
+        """Return the factor of a label; 1 for labels that are not converted."""
         return self.sizes.get(label, 1.0)
 
 
 @lru_cache(maxsize=4096)
 def states_unit(key: str) -> bool:
-    """Whether a key is the statement of a unit."""
+    """Return whether a key gives a unit."""
     return "unit" in key.lower() and bool(_UNIT & set(words_of(key))) and key != "unit_cell"
 
 
 def units_of_database(metadata: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the statements in the metadata of an ASE database, as keys of its structures.
+    """Return the units in the metadata of an ASE database, as keys of its structures.
 
-    SchNetPack writes `_property_unit_dict` and `_distance_unit`; ASE has the unit of a key as the
-    last part of its entry in `key_descriptions`.
+    SchNetPack writes `_property_unit_dict` and `_distance_unit`; ASE stores the unit of a key as
+    the last part of its entry in `key_descriptions`.
     """
-    found = {key: value for key, value in metadata.items() if states_unit(key)}
+    units_by_key = {key: value for key, value in metadata.items() if states_unit(key)}
     descriptions = metadata.get("key_descriptions")
     for key, parts in descriptions.items() if isinstance(descriptions, Mapping) else ():
         if isinstance(parts, list | tuple) and len(parts) == 3 and parts[2]:
-            found[f"{key}-unit"] = parts[2]
-    return found
+            units_by_key[f"{key}-unit"] = parts[2]
+    return units_by_key
 
 
 def stated_units(info: Mapping[str, Any]) -> dict[str, str]:
-    """Return the units that a structure states, by the lower-case name of what they belong to."""
-    stated: dict[str, str] = {}
+    """Return the units given by a structure, by the lower-case name of their quantity."""
+    in_file: dict[str, str] = {}
     for key, value in info.items():
         if not states_unit(key):
             continue
         name = "".join(word for word in words_of(key) if word not in _UNIT)
         if isinstance(value, Mapping):
-            stated |= {_plain(str(k)): v for k, v in value.items() if isinstance(v, str)}
+            in_file |= {_plain(str(k)): v for k, v in value.items() if isinstance(v, str)}
         elif isinstance(value, str) and value.strip():
-            stated |= {name: value} if name else _of_text(value.strip())
-    return stated
+            in_file |= {name: value} if name else _of_text(value.strip())
+    return in_file
 
 
 def factors(
-    stated: Mapping[str, str], keys: Mapping[str, str | None], given: Units, origin: str
+    in_file: Mapping[str, str], keys: Mapping[str, str | None], configured: Units, origin: str
 ) -> Factors:
-    """Return the size of the units of one structure.
+    """Return the conversion factors of a structure.
 
     Parameters
     ----------
-    stated
-        Of `stated_units`.
+    in_file
+        Units in the file, see `stated_units`.
     keys
-        Of the labels; a unit may be stated for a key.
-    given
-        Of the configuration: fields that are set there must agree with what is stated, the others
-        hold where nothing is stated.
+        Keys of the labels; a file may give the unit of a key.
+    configured
+        Units of the configuration: set fields must agree with the file, the others are defaults.
 
     Raises
     ------
     UserError
-        For a stated unit that is not known, or that contradicts the configuration.
+        If a unit in the file is unknown or contradicts the configuration.
     """
     names: dict[str, str] = {}
-    for what in _NAMES:
-        used = what in ("energy", "length") or keys.get(what) is not None
-        name = _stated(what, stated, keys.get(what), given, origin) if stated and used else None
-        name = name or getattr(given, what, None)
+    for field in _NAMES:
+        used = field in ("energy", "length") or keys.get(field) is not None
+        name = (
+            _unit_in_file(field, in_file, keys.get(field), configured, origin)
+            if in_file and used
+            else None
+        )
+        name = name or getattr(configured, field, None)
         if name is not None:
-            names[what] = name
+            names[field] = name
     return _sized(tuple(names.items()))
 
 
 @lru_cache(maxsize=256)
 def _sized(known: tuple[tuple[str, str], ...]) -> Factors:
-    """Return the size of units by field, those that are not known from energy and length."""
+    """Return the factors of all fields; those of unset fields follow from energy and length."""
     names = dict(known)
-    sizes = {what: _PARSERS[what](name) for what, name in known}
+    sizes = {field: _PARSERS[field](name) for field, name in known}
     energy, length = sizes["energy"], sizes["length"]
     of_length = names["length"]
     per_length = f"{names['energy']}/{of_length}"
@@ -166,27 +168,28 @@ def _sized(known: tuple[tuple[str, str], ...]) -> Factors:
 
 
 def notes_of_names(keys: Mapping[str, str | None]) -> list[str]:
-    """Return notes about keys that end with the name of a unit."""
-    found = ((label, key, unit_of_name(key)) for label, key in keys.items() if key is not None)
+    """Return notes about keys that contain the name of a unit."""
+    keys_with_units = (
+        (label, key, unit_of_name(key)) for label, key in keys.items() if key is not None
+    )
     return [
-        f"By its name, '{key}' is in {unit}, but it is read in {named(label).unit}: if the name is"
-        " right, set"
-        f" data.units.{'energy' if label == 'virial' else label}."
-        for label, key, unit in found
+        f"According to its name, '{key}' is in {unit}, but it is read in {named(label).unit}: if"
+        f" the name is correct, set data.units.{'energy' if label == 'virial' else label}."
+        for label, key, unit in keys_with_units
         if unit is not None
         and label in _NAMES
         and (named(label).from_energy or _is_known(label, unit))
     ]
 
 
-def to_angstrom(atoms: ase.Atoms, given: Units, origin: str) -> None:
-    """Scale positions and cell of a structure to Å, in place; errors as `factors`.
+def to_angstrom(atoms: ase.Atoms, configured: Units, origin: str) -> None:
+    """Convert positions and cell of a structure to Å, in place; for errors see `factors`.
 
-    Labels must be read before: a virial needs the volume in the units of the file.
+    Labels must be read before, as a virial needs the volume in the units of the file.
     """
-    units_here = stated_units(atoms.info)
-    stated = _stated("length", units_here, None, given, origin) if units_here else None
-    length = units.length(stated or given.length)
+    in_file = stated_units(atoms.info)
+    unit = _unit_in_file("length", in_file, None, configured, origin) if in_file else None
+    length = units.length(unit or configured.length)
     if length != 1.0:
         atoms.set_cell(atoms.cell.array * length)
         atoms.positions *= length
@@ -195,61 +198,59 @@ def to_angstrom(atoms: ase.Atoms, given: Units, origin: str) -> None:
 def angstrom(
     structures: Iterator[tuple[ase.Atoms, str]], units: Units
 ) -> Iterator[tuple[ase.Atoms, str]]:
-    """Yield structures of files with positions and cell in Å, without labels."""
+    """Yield structures with positions and cell in Å, without labels."""
     for atoms, origin in structures:
         atoms.calc = None
         to_angstrom(atoms, units, origin)
         yield atoms, origin
 
 
-def _stated(
-    field: str, stated: Mapping[str, str], key: str | None, given: Units, origin: str
+def _unit_in_file(
+    field: str, in_file: Mapping[str, str], key: str | None, configured: Units, origin: str
 ) -> str | None:
-    """Return the unit of a field as it is stated, None if it is not."""
-    own = stated.get(_plain(key)) if key else None
-    general = [stated[name] for name in _NAMES[field] if name in stated]
-    texts = [own] if own is not None else general
-    asked = getattr(given, field, None) if field in given.model_fields_set else None
+    """Return the unit of a field in the file; None if the file does not give it."""
+    of_key = in_file.get(_plain(key)) if key else None
+    general = [in_file[name] for name in _NAMES[field] if name in in_file]
+    texts = [of_key] if of_key is not None else general
+    by_user = getattr(configured, field, None) if field in configured.model_fields_set else None
     unknown = [text for text in texts if not _is_known(field, text)]
-    if unknown and asked is not None:
-        return asked
+    if unknown and by_user is not None:
+        return by_user
     if unknown:
         raise _not_known(field, unknown[0], origin)
-    texts += [asked] if asked is not None else []
+    texts += [by_user] if by_user is not None else []
     sizes = [_PARSERS[field](text) for text in texts]
     for text, size in zip(texts, sizes, strict=True):
         if not math.isclose(size, sizes[0], rel_tol=_SAME):
-            other = f"data.units.{field} is '{text}'" if text == asked else f"also '{text}'"
+            other = f"data.units.{field} is '{text}'" if text == by_user else f"also '{text}'"
             raise UserError(
-                f"The file states the unit '{texts[0]}' of the {field}, but {other}.",
+                f"The file gives the unit '{texts[0]}' of the {field}, but {other}.",
                 origin,
-                f"Correct what is wrong: data.units.{field}, or the statement in the file.",
+                f"Correct either data.units.{field} or the unit in the file.",
             )
     return texts[0] if texts else None
 
 
 def _not_known(field: str, text: str, origin: str) -> UserError:
-    fix = f"Say what it is with data.units.{field}, or correct the statement in the file."
+    fix = f"Set data.units.{field}, or correct the unit in the file."
     if field == "virial":
-        fix = "Correct the statement in the file: a virial has a unit of energy."
-    return UserError(
-        f"The file states the unit '{text}' of the {field}, which is not known.", origin, fix
-    )
+        fix = "Correct the unit in the file: a virial has a unit of energy."
+    return UserError(f"The file gives an unknown unit of the {field}: '{text}'.", origin, fix)
 
 
 def _of_text(text: str) -> dict[str, str]:
-    """Return the units of a key ``units``: a system, or one unit or more in a row."""
+    """Return the units in the text of a key ``units``: a system of units, or a list of units."""
     if text.lower() in _SYSTEMS:
         return dict(_SYSTEMS[text.lower()])
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for part in [text] if _field(text) else text.replace(",", " ").replace(";", " ").split():
-        # A text that nobody understands is taken for the unit of the energy, and so refused.
-        found[_field(part) or "energy"] = part
-    return found
+        # An unknown text is treated as a unit of the energy, so that it is refused.
+        result[_field(part) or "energy"] = part
+    return result
 
 
 def _field(text: str) -> str | None:
-    """Return what a text is a unit of."""
+    """Return the field that a text is a unit of; None if unknown."""
     return next((f for f in ("energy", "length", "forces", "stress") if _is_known(f, text)), None)
 
 

@@ -1,4 +1,4 @@
-"""What to say about labels that may be under keys that are not recognized."""
+"""Messages about labels that may be under unknown keys."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from reann import strict_json
-from reann.data.candidates import Candidate
 from reann.data.names import label_meant
+from reann.data.unassigned_keys import Candidate
 from reann.errors import counted, listed
 
 
 @dataclass(frozen=True)
-class Missed:
-    """Structures that lack a label and have something like it under other keys."""
+class UnrecognizedLabel:
+    """Structures that lack a label but may have it under other keys."""
 
     label: str
     used: list[str]
     """Keys under which the label is read."""
     counts: dict[str, int]
-    """In how many of these structures each other key is."""
+    """Number of these structures that have each other key."""
     candidates: Mapping[str, Candidate]
     n: int
     first: str
 
     def sentence(self) -> str:
-        """Return what was found and how often."""
+        """Return a sentence about the other keys and their values."""
         keys = listed(
             self.candidates[key].described(n)
             if key in self.candidates
@@ -34,16 +34,16 @@ class Missed:
             for key, n in self.counts.items()
         )
         if not self.used:
-            return f"The {self.label} may be under a key that is not recognized: {keys}."
+            return f"The {self.label} may be under an unknown key: {keys}."
         used = " or ".join(f"'{key}'" for key in self.used)
-        lacking = f"{counted(self.n, 'structure')} {'has' if self.n == 1 else 'have'}"
+        subject = f"{counted(self.n, 'structure')} {'does' if self.n == 1 else 'do'}"
         return (
-            f"{lacking} no {self.label} under {used}, where it is read, but {keys};"
+            f"{subject} not have the {self.label} under {used}, but have {keys};"
             f" the first is {self.first}."
         )
 
     def choice(self) -> tuple[str, str | None]:
-        """Return the label and the key that most likely holds it, None where none can be read."""
+        """Return the label and its most likely key; None if no key can be read."""
         cautions = {
             key: candidate.caution() if candidate else ""
             for key in self.counts
@@ -54,33 +54,33 @@ class Missed:
         return "virial" if is_virial else self.label, key
 
     def advice(self) -> list[str]:
-        """Return what must be known before a key is named."""
+        """Return advice about changes that the values may need."""
         about = [self.candidates[key] for key in self.counts if key in self.candidates]
         return [text for c in about for text in (c.repair(), c.caution()) if text]
 
 
-def fix_of(every: Collection[Missed]) -> str:
-    """Return what to write into the configuration or the files."""
+def fix_of(labels: Collection[UnrecognizedLabel]) -> str:
+    """Return advice on what to write into the configuration or the files."""
     sentences = []
-    unread = [m for m in every if not m.used]
+    unread = [m for m in labels if not m.used]
     if unread:
         choices = dict(m.choice() for m in unread)
         keys = ", ".join(f"{label}: {_in_yaml(key)}" for label, key in choices.items())
         what = "it" if len(choices) == 1 else "a label"
-        instead = ", or null instead of the name" if any(choices.values()) else ""
-        sentences.append(f"Write `data: {{keys: {{{keys}}}}}`{instead} to leave {what} out.")
+        instead = ", or null instead of the key" if any(choices.values()) else ""
+        sentences.append(f"Write `data: {{keys: {{{keys}}}}}`{instead} to ignore {what}.")
     sentences += [text for m in unread for text in m.advice()]
     sentences += [
-        f"Give the {m.label} one key in all files, or set data.keys.{m.label} to one key"
+        f"Use the same key for the {m.label} in all files, or set data.keys.{m.label} to one key"
         " and data.missing to allow."
-        for m in every
+        for m in labels
         if m.used
     ]
     return " ".join(dict.fromkeys(sentences))
 
 
 def _in_yaml(key: str | None) -> str:
-    """Return a key as it is written into a mapping of a configuration."""
+    """Return a key as written in a mapping of a configuration."""
     if key is None:
         return "null"
     return (

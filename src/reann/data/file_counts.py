@@ -1,4 +1,4 @@
-"""What is counted while the structures of a file stream by, and kept in the cache as JSON."""
+"""Counts of the structures of a file, stored in the cache as JSON."""
 
 from __future__ import annotations
 
@@ -9,48 +9,50 @@ import ase
 
 from reann.data.conditions import VaryingConditions
 from reann.data.keys import KeyCensus
-from reann.data.remarks import Remark
+from reann.data.skipped import SkippedData
 
 
 class FileCounts:
-    """Keys, conditions, remarks and zero forces of a file, or the sums over several files."""
+    """Keys, conditions, skipped data and zero forces of a file or of several files."""
 
     def __init__(self) -> None:
         self.census = KeyCensus()
         self.conditions = VaryingConditions()
-        self.remarks: list[Remark] = []
+        self.skipped: list[SkippedData] = []
         self.with_zero_forces = 0
-        """Structures in which the forces on some atoms, not on all, are exactly zero."""
+        """Number of structures in which the forces on some but not all atoms are exactly zero."""
         self.constrained = 0
-        """Structures with forces and with constraints."""
+        """Number of structures with forces and constraints."""
 
     def add(self, atoms: ase.Atoms, origin: str) -> None:
-        """Count a structure as it is in the file."""
+        """Count a structure as read from the file."""
         self.census.add(atoms, origin)
         self.conditions.add(atoms)
 
-    def add_labels(self, atoms: ase.Atoms, given: Mapping[str, Any]) -> None:
+    def add_labels(self, atoms: ase.Atoms, labels: Mapping[str, Any]) -> None:
         """Count the labels of a structure."""
-        if "forces" in given:  # programs write zeros for fixed atoms
-            zero = (given["forces"] == 0).all(axis=1)
+        if "forces" in labels:  # programs write zeros for fixed atoms
+            zero = (labels["forces"] == 0).all(axis=1)
             if zero.any() and not zero.all():
                 self.with_zero_forces += 1
             self.constrained += bool(atoms.constraints)
 
     def state(self, name: str) -> dict[str, Any]:
-        """Return the counts of a file of this name as JSON, in which the name is not."""
+        """Return the counts of a file as JSON, without the name of the file."""
         return {
             "census": self.census.state(),
             "conditions": self.conditions.state(),
-            "remarks": [[r.kind, r.origin.removeprefix(name), r.what] for r in self.remarks],
+            "remarks": [[r.kind, r.origin.removeprefix(name), r.what] for r in self.skipped],
             "zero": [self.with_zero_forces, self.constrained],
         }
 
     def merge(self, state: Mapping[str, Any], name: str) -> None:
-        """Add what `state` returned for a file, which now has this name."""
+        """Add the result of `state` for a file, which may have been renamed."""
         self.census.merge(state["census"], name)
         self.conditions.merge(state["conditions"])
-        self.remarks += [Remark(kind, name + place, what) for kind, place, what in state["remarks"]]
+        self.skipped += [
+            SkippedData(kind, name + place, what) for kind, place, what in state["remarks"]
+        ]
         zero, constrained = state["zero"]
         self.with_zero_forces += zero
         self.constrained += constrained

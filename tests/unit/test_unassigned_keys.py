@@ -1,4 +1,4 @@
-"""A label under a key that is not recognized is never left out without a word."""
+"""A label under an unknown key is never left out without a word."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ STRESSES = "sigma str pressure_tensor P my_stress virial_stress dft_vir virial_n
 )
 def test_a_name_that_speaks_for_a_label_is_asked_about(label, key, sample, missing):
     error = error_of(sample, missing=missing)
-    assert f"The {label} may be under a key that is not recognized: '{key}' (1 struct" in error.what
+    assert f"The {label} may be under an unknown key: '{key}' (1 struct" in error.what
     named = resolved(sample, missing=missing, keys=keys_of(error.fix))
     assert key in named.chosen.values()
     silent = resolved(sample, missing=missing, keys={label: None})
@@ -211,7 +211,7 @@ def test_what_cannot_be_read_as_it_is_comes_with_a_caution(sample, words):
     ("label", "sample", "words"),
     [
         *(
-            ("forces", molecule({}, {key: FORCES[:, 2]}, energy=-1), "one column, forces:R:3")
+            ("forces", molecule({}, {key: FORCES[:, 2]}, energy=-1), "one property, forces:R:3")
             for key in ("fz", "force_x", "REF_fy", "dft_forces_z", "F_x")
         ),
         *(
@@ -228,7 +228,7 @@ def test_what_cannot_be_read_as_it_is_comes_with_a_caution(sample, words):
 )
 def test_a_label_in_parts_is_an_error_that_says_how_to_join_them(label, sample, words):
     error = error_of(sample)
-    assert f"The {label} may be under a key that is not recognized" in error.what
+    assert f"The {label} may be under an unknown key" in error.what
     assert words in error.fix
     assert keys_of(error.fix) == {label: None}
 
@@ -262,8 +262,8 @@ def test_one_configuration_names_all_labels_that_are_asked_about():
 )
 def test_a_unit_in_the_name_of_a_key_is_not_passed_over(label, key, value, unit, field):
     sample = molecule({key: value}, {"forces": FORCES}, pbc=True)
-    said = f"By its name, '{key}' is in {unit}"
-    assert f"{said}: if so, set data.units.{field}" in error_of(sample).fix
+    said = f"According to its name, '{key}' is in {unit}"
+    assert f"{said}: if so, also set data.units.{field}" in error_of(sample).fix
     (note,) = [n for n in resolved(sample, keys={label: key}).notes if said in n]
     assert f"set data.units.{field}" in note
     size = {field: "GPa" if field == "stress" else "Ha"}
@@ -295,8 +295,8 @@ def test_an_array_of_three_by_three_is_what_its_name_says():
     assert label_meant("my_stress") == "stress"
     sample = molecule({"my_stress": STRESS}, {"F": FORCES}, energy=-1, pbc=True)
     what = error_of(sample).what
-    assert "The stress may be under a key that is not recognized: 'my_stress'" in what
-    assert "The forces may be under a key that is not recognized: 'F'" in what
+    assert "The stress may be under an unknown key: 'my_stress'" in what
+    assert "The forces may be under an unknown key: 'F'" in what
 
 
 @pytest.mark.parametrize("n_usual", [0, 3, 25])

@@ -15,9 +15,9 @@ from reann.config.file import load_config, save_config
 from reann.config.new import new_config
 from reann.data.check import survey
 from reann.data.dataset import open_dataset
+from reann.data.file_units import angstrom, to_angstrom
 from reann.data.labels import Extractor, extract, resolve_keys
 from reann.data.read import iter_atoms
-from reann.data.stated import angstrom, to_angstrom
 from reann.errors import UserError
 
 CELL = np.array([[4.0, 0.3, 0.0], [0.0, 5.0, -0.2], [0.1, 0.0, 6.0]])
@@ -90,9 +90,9 @@ def test_the_virial_is_converted_from_its_own_unit_with_the_volume_in_angstrom()
         ),
         ({"stress_unit": "GPa"}, {"stress": "kbar"}, "unit 'GPa' of the stress, but data.units"),
         ({"pos_unit": "bohr", "cell_unit": "Ang"}, {}, "'bohr' of the length, but also 'Ang'"),
-        ({"energy-unit": "eV/atom"}, {}, "the unit 'eV/atom' of the energy, which is not known"),
-        ({"length_unit": "parsec"}, {}, "the unit 'parsec' of the length, which is not known"),
-        ({"units": "imperial"}, {}, "the unit 'imperial' of the energy, which is not known"),
+        ({"energy-unit": "eV/atom"}, {}, "unknown unit of the energy: 'eV/atom'"),
+        ({"length_unit": "parsec"}, {}, "unknown unit of the length: 'parsec'"),
+        ({"units": "imperial"}, {}, "unknown unit of the energy: 'imperial'"),
     ],
 )
 def test_a_unit_that_contradicts_or_is_not_known_is_an_error_everywhere(
