@@ -305,7 +305,7 @@ def test_a_free_energy_alone_is_compared(model, ethanol, tmp_path):
         (["--key", "enrgy=E"], "Did you mean 'energy'?"),
         (["--key", "energy"], "is not of the form name=value"),
         (["--key", "energy=a", "--key", "energy=b"], "The energy is given twice: a and b"),
-        (["--unit", "energy=eV", "--unit", "energy=Ha"], "The energy appears twice"),
+        (["--unit", "energy=eV", "--unit", "energy=Ha"], "The energy is given twice"),
         (["--unit", "energy=kcal"], "--unit energy=kcal"),
         (["--key", "energy=nothing"], "--key energy=KEY"),
     ],

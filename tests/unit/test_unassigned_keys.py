@@ -120,7 +120,7 @@ def test_other_numbers_are_named_in_one_line_and_stop_nothing(sample):
 def test_values_that_look_like_total_energies_are_asked_about(key):
     samples = [molecule({key: -76.4 - 0.01 * i}, forces=FORCES) for i in range(4)]
     assert (
-        f"'{key}' (4 structures: -76.43 to -76.4 in units of the file)" in error_of(*samples).what
+        f"'{key}' (4 structures: -76.43 to -76.4 in the unit of the file)" in error_of(*samples).what
     )
 
 
@@ -218,11 +218,11 @@ def test_what_cannot_be_read_as_it_is_comes_with_a_caution(sample, words):
             ("stress", molecule({key: 0.01}, energy=-1, pbc=True), "as nine numbers")
             for key in ("stress_xx", "virial_xy", "dft_stress_zz", "sxx", "pressure_yz")
         ),
-        ("energy", molecule({}, {"energies": FORCES[:, 0]}, forces=FORCES), "of single atoms"),
+        ("energy", molecule({}, {"energies": FORCES[:, 0]}, forces=FORCES), "per atom"),
         (
             "stress",
             molecule({}, {"stresses": np.tile(STRESS.ravel(), (3, 1))}, energy=-1, pbc=True),
-            "of single atoms",
+            "has values per atom",
         ),
     ],
 )
@@ -305,7 +305,7 @@ def test_a_training_stops_wherever_in_the_files_the_other_key_is(tmp_path, n_usu
     others = [molecule({"DFT_E": -1.0 - i}, forces=FORCES) for i in range(3)]
     ase.io.write(tmp_path / "a.xyz", [*usual, *others], format="extxyz")
     data = DataConfig(train="a.xyz", missing="allow")
-    with pytest.raises(UserError, match=r"'DFT_E' \(3 structures: -3 to -1 in units"):
+    with pytest.raises(UserError, match=r"'DFT_E' \(3 structures: -3 to -1 in the unit"):
         open_dataset(str(tmp_path / "a.xyz"), data, 3.0, tmp_path / "cache")
 
 

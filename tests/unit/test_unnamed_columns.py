@@ -91,7 +91,7 @@ def test_an_energy_without_a_key_is_asked_about_and_can_be_named(tmp_path, comme
 @pytest.mark.parametrize("key", ["Cell", "box", "unit_cell", "supercell", "lattice_vectors"])
 def test_a_cell_under_another_key_is_an_error(tmp_path, key):
     comment = f"energy={{e}} {key}={LATTICE} {NAMED}"
-    with pytest.raises(UserError, match=f"The cell is under '{key}'") as info:
+    with pytest.raises(UserError, match=f"The cell is under the key '{key}'") as info:
         list(iter_atoms(str(frames(tmp_path / "a.xyz", comment))))
     assert "Lattice=" in info.value.fix
     molecule = frames(tmp_path / "b.xyz", f'{comment} pbc="F F F"')

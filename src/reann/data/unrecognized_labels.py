@@ -36,9 +36,9 @@ class UnrecognizedLabel:
         if not self.used:
             return f"The {self.label} may be under an unknown key: {keys}."
         used = " or ".join(f"'{key}'" for key in self.used)
-        subject = f"{counted(self.n, 'structure')} {'does' if self.n == 1 else 'do'}"
+        verb = "has" if self.n == 1 else "have"
         return (
-            f"{subject} not have the {self.label} under {used}, but have {keys};"
+            f"{counted(self.n, 'structure')} {verb} no {self.label} under {used}, but {keys};"
             f" the first is {self.first}."
         )
 

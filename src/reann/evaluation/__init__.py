@@ -1,1 +1,1 @@
-"""Predictions beside labels: which keys hold the labels, errors, comparison, the verb evaluate."""
+"""Comparison of predictions with labels: keys of the labels, errors, `reann evaluate`."""

@@ -1,6 +1,6 @@
-"""Predict structures with a potential and compare with their labels.
+"""Predict structures with a potential and compare the predictions with labels.
 
-Every structure is predicted once, in batches limited by their neighbor pairs.
+Each structure is predicted once, in batches with a limited number of neighbor pairs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reann.model.reann import MARGIN
 from reann.potential import Ensemble, Potential
 
 Progress = Callable[[int], None]
-"""Told how many structures more are done."""
+"""Called with the number of structures of each finished batch."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +45,30 @@ def compare(
     progress: Progress | None = None,
     engine: Engine = "auto",
 ) -> Evaluation:
-    """Predict every structure of a part of a data set.
+    """Predict all structures of a subset.
 
     Parameters
     ----------
     max_edges
-        Most neighbor pairs in memory at once; a larger structure is alone.
+        Maximum number of neighbor pairs in memory; a larger structure is a batch of its own.
     progress
         Called with the number of structures after each batch.
     engine
-        As for `Potential.evaluate`.
+        As in `Potential.evaluate`.
 
     Raises
     ------
     UserError
-        When structures have elements that the potential does not know: which structures.
+        If structures have elements that the potential was not trained on.
     """
     dataset = subset.dataset
 
     def batches() -> Iterator[_Batch]:
-        # One more for each structure: isolated atoms need memory, too.
+        # Each structure counts as one more pair, as isolated atoms also need memory.
         for batch in pieces(np.asarray(subset.indices), dataset.n_edges + 1, max_edges):
-            which = batch.tolist()
-            origins = [dataset.origin(i) for i in which]
-            yield _Batch(dataset.graph(batch), origins, [dataset.groups[i] for i in which])
+            members = batch.tolist()
+            origins = [dataset.origin(i) for i in members]
+            yield _Batch(dataset.graph(batch), origins, [dataset.groups[i] for i in members])
 
     return _compared(potential, batches(), progress, engine)
 
@@ -80,7 +80,7 @@ def predict_unlabeled(
     progress: Progress | None = None,
     engine: Engine = "auto",
 ) -> Evaluation:
-    """Predict structures that stream by, with the names of where they come from."""
+    """Predict structures given with their origins."""
     batches = (
         _Batch(graph, origins, [""] * len(origins))
         for graph, origins in batched(potential, structures, max_edges)
@@ -95,7 +95,7 @@ def _compared(
     engine: Engine,
 ) -> Evaluation:
     has_range = all(member.model.has_range for member in potential.members)
-    wanted = [*potential.labels, *(["extrapolation"] if has_range else [])]
+    properties = [*potential.labels, *(["extrapolation"] if has_range else [])]
     engine = choice.check(engine) or engine  # looked up once
     origins: list[str] = []
     groups: list[str] = []
@@ -105,10 +105,10 @@ def _compared(
     for batch in batches:
         _check_elements(potential, batch)
         graph = batch.graph.to(potential.device)
-        found = potential.evaluate(graph, wanted, engine)
+        outputs = potential.evaluate(graph, properties, engine)
         if has_range:
-            outside.append((found.pop("extrapolation") > MARGIN).cpu().numpy())
-        for name, value in found.items():
+            outside.append((outputs.pop("extrapolation") > MARGIN).cpu().numpy())
+        for name, value in outputs.items():
             signed = _signed(name, value.detach(), graph)
             predicted.setdefault(name, []).append(signed.cpu().double().numpy())
         for name in quantities.label_names():
@@ -136,7 +136,7 @@ def _compared(
 
 
 def _signed(name: str, value: Tensor, graph: Graph) -> Tensor:
-    """Return a prediction with the sign of its label, where signs mean nothing."""
+    """Return a prediction with the sign of its label if the sign is arbitrary."""
     label = graph.labels.get(name)
     return value if label is None else with_better_sign(quantities.named(name), value, label)
 
@@ -149,8 +149,8 @@ def _check_elements(potential: Potential | Ensemble, batch: _Batch) -> None:
         system = batch.graph.system.numpy()
         atoms = {i: np.flatnonzero(unknown[system == i]) for i in np.unique(system[unknown])}
         raise UserError(
-            f"The potential knows {', '.join(potential.elements)}; "
-            f"the data also have {', '.join(symbols)}.",
-            listed(f"{batch.origins[i]} atom {listed(which)}" for i, which in atoms.items()),
-            "Leave these structures out, or train with structures that hold these elements.",
+            f"The potential supports the elements {', '.join(potential.elements)}, but the data"
+            f" also have {', '.join(symbols)}.",
+            listed(f"{batch.origins[i]} atom {listed(indices)}" for i, indices in atoms.items()),
+            "Remove these structures, or train a potential with these elements.",
         )

@@ -1,4 +1,4 @@
-"""`Evaluation`: predictions beside references, and the errors as tables.
+"""`Evaluation`: predictions and references, and their errors as tables.
 
 Units of errors are in their names, as in `reann.evaluation.metrics`.
 """
@@ -26,21 +26,21 @@ class Outlier:
     origin: str
     group: str
     energy: float
-    """Predicted minus reference energy, meV/atom; NaN where there is no reference."""
+    """Predicted minus reference energy, meV/atom; NaN without a reference."""
     forces: float
-    """RMSE of the structure's forces, meV/Å; NaN where there is no reference."""
+    """RMSE of the forces of the structure, meV/Å; NaN without references."""
     atom: int | None
-    """The atom with the largest error of the force vector."""
+    """Atom with the largest error of the force vector."""
     atom_error: float
-    """Length of that error, meV/Å."""
+    """Norm of this error, meV/Å."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Reference and predicted labels of structures, in eV and Å; NaN where there is none."""
+    """Reference and predicted labels of structures, in eV and Å; NaN if missing."""
 
     origins: list[str]
-    """File and place of each structure."""
+    """File and index of each structure."""
     groups: list[str]
     """Group of each structure, or an empty string."""
     n_atoms: NDArray[np.int64]
@@ -48,13 +48,13 @@ class Evaluation:
     numbers: NDArray[np.int64]
     """Atomic numbers, (atoms,)."""
     reference: dict[str, NDArray[np.float64]]
-    """Labels of `reann.quantities` by name, first axis atoms or structures, as far as known."""
+    """Labels of `reann.quantities` by name; the first axis is atoms or structures."""
     predicted: dict[str, NDArray[np.float64]]
-    """The same labels, as far as the potential gives them."""
+    """Predictions of the labels that are outputs of the potential."""
     extrapolating: NDArray[np.bool_] | None = None
-    """Which atoms have a density outside the range of the training, (atoms,); None: unknown."""
+    """Atoms whose density is outside the range of the training set, (atoms,); None if unknown."""
     std: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Standard deviation of the members of an ensemble, shapes as `predicted`."""
+    """Standard deviation of the members of an ensemble, shapes as in `predicted`."""
 
     @property
     def n_structures(self) -> int:
@@ -62,17 +62,17 @@ class Evaluation:
         return len(self.origins)
 
     def rows(self, index: int) -> slice:
-        """Return where the atoms of a structure are."""
+        """Return the rows of the atoms of a structure."""
         end = int(self.n_atoms[: index + 1].sum())
         return slice(end - int(self.n_atoms[index]), end)
 
     def residuals(self) -> dict[str, NDArray[np.float64]]:
-        """Return predicted minus reference in the units of errors, for labels that occur."""
+        """Return predicted minus reference in the units of errors, for labels with references."""
         residuals = {}
         for quantity in quantities.labels():
             name = quantity.name
             if name in self.predicted and name in self.reference:
-                # NaN is a missing label; a prediction that is NaN is an infinite error.
+                # A label that is NaN is missing; a prediction that is NaN is an infinite error.
                 predicted = np.nan_to_num(self.predicted[name], nan=np.inf)
                 r = quantity.error_unit.factor * (predicted - self.reference[name])
                 if quantity.per_size:
@@ -81,20 +81,20 @@ class Evaluation:
         return {name: r for name, r in residuals.items() if not np.isnan(r).all()}
 
     def summary(self) -> dict[str, Any]:
-        """Return such as `forces_rmse_meV_per_A` or `dipole_rrmse_percent` for every label."""
+        """Return errors such as `forces_rmse_meV_per_A` or `dipole_rrmse_percent`."""
         errors = _errors(self.residuals()) | self._relative()
         return {**errors, "n_structures": self.n_structures}
 
     def _relative(self) -> dict[str, float]:
-        """Return the relative RMSE of labels that do not derive from the energy."""
-        found = {
+        """Return the relative RMSE of labels that are not derived from the energy."""
+        errors = {
             key(name, "rrmse"): relative_rmse(
                 quantities.named(name), self.predicted[name], self.reference[name]
             )
             for name in self.residuals()
             if not quantities.named(name).from_energy
         }
-        return {name: x for name, x in found.items() if np.isfinite(x)}
+        return {name: x for name, x in errors.items() if np.isfinite(x)}
 
     def by_element(self) -> dict[str, dict[str, Any]]:
         """Return the errors of the forces on the atoms of each element."""
@@ -103,61 +103,63 @@ class Evaluation:
             return {}
         table = {}
         for z in np.unique(self.numbers):
-            mine = self.numbers == z
+            selected = self.numbers == z
             table[chemical_symbols[z]] = {
-                **_errors({"forces": forces[mine]}),
-                "n_atoms": int(mine.sum()),
+                **_errors({"forces": forces[selected]}),
+                "n_atoms": int(selected.sum()),
             }
         return table
 
     def by_group(self) -> dict[str, dict[str, Any]]:
-        """Return the errors of each group; nothing when there are no groups."""
+        """Return the errors of each group; empty if there are no groups."""
         if not any(self.groups):
             return {}
         groups, residuals, table = np.array(self.groups), self.residuals(), {}
         for name in sorted(set(self.groups)):
-            mine = groups == name
-            atoms = np.repeat(mine, self.n_atoms)
+            selected = groups == name
+            atoms = np.repeat(selected, self.n_atoms)
             part = {
-                k: r[atoms if quantities.is_per_atom(k) else mine] for k, r in residuals.items()
+                k: r[atoms if quantities.is_per_atom(k) else selected] for k, r in residuals.items()
             }
-            table[name] = {**_errors(part), "n_structures": int(mine.sum())}
+            table[name] = {**_errors(part), "n_structures": int(selected.sum())}
         return table
 
     def worst(self, n: int) -> list[Outlier]:
-        """Return the structures with the largest error of a force, or else of the energy."""
-        every = self.residuals()
-        nothing = np.full(self.n_structures, np.nan)
-        energy = every.get("energy", nothing)
-        atom_error = rmse = nothing
+        """Return the structures with the largest errors of a force or, without forces, energy."""
+        residuals = self.residuals()
+        missing = np.full(self.n_structures, np.nan)
+        energy = residuals.get("energy", missing)
+        atom_error = rmse = missing
         errors = np.full(len(self.numbers), np.nan)
         first = np.cumsum(self.n_atoms) - self.n_atoms
-        if "forces" in every and self.n_structures:
-            errors = np.linalg.norm(every["forces"], axis=1)
+        if "forces" in residuals and self.n_structures:
+            errors = np.linalg.norm(residuals["forces"], axis=1)
             atom_error = np.fmax.reduceat(errors, first)
             rmse = _root_mean(errors, self.n_atoms)
         score = np.where(np.isfinite(atom_error), atom_error, -1.0)
-        # Structures without forces rank behind those with, by their energies.
+        # Structures without forces are ranked by energy, after those with forces.
         order = np.lexsort((-np.nan_to_num(np.abs(energy), nan=-1.0), -score))
         known = np.isfinite(energy) | np.isfinite(atom_error)
-        found = []
+        outliers = []
         for i in order[known[order]][:n]:
-            own = errors[self.rows(int(i))]
-            found.append(
+            of_structure = errors[self.rows(int(i))]
+            outliers.append(
                 Outlier(
                     index=int(i),
                     origin=self.origins[i],
                     group=self.groups[i],
                     energy=float(energy[i]),
                     forces=float(rmse[i]),
-                    atom=int(np.nanargmax(own)) if np.isfinite(own).any() else None,
+                    atom=int(np.nanargmax(of_structure))
+                    if np.isfinite(of_structure).any()
+                    else None,
                     atom_error=float(atom_error[i]),
                 )
             )
-        return found
+        return outliers
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything the tables show as plain numbers, units in the names."""
+        """Return the content of the tables as plain numbers, with units in the names."""
         result: dict[str, Any] = {
             **self.summary(),
             "n_atoms": int(self.n_atoms.sum()),
@@ -170,7 +172,7 @@ class Evaluation:
 
 
 def _root_mean(errors: NDArray, counts: NDArray) -> NDArray:
-    """Return the RMSE of force components per structure from lengths of error vectors."""
+    """Return the RMSE of force components per structure from the norms of error vectors."""
     first = np.cumsum(counts) - counts
     known = np.isfinite(errors)
     squares = np.add.reduceat(np.where(known, errors, 0.0) ** 2, first)

@@ -1,4 +1,4 @@
-"""The verb `evaluate`: errors of a potential on files, as tables, JSON and extended XYZ."""
+"""`reann evaluate`: errors of a potential on files, as tables, JSON and extended XYZ."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ def evaluate(
     device: str = "cpu",
     console: Terminal | None = None,
 ) -> Evaluation:
-    """Print error tables, and write them as JSON and the predictions as extended XYZ.
+    """Print error tables; optionally write them as JSON and the predictions as extended XYZ.
 
     Parameters
     ----------
     group
-        Label that names the group of a structure; `config_type` is found.
+        Key of the group of a structure; `config_type` is detected.
     keys, units
-        Of the files; by default found automatically, and eV and Å.
+        Keys and units of the files; by default keys are detected and units are eV and Å.
     as_trained
-        Whether fields of `keys` and `units` that are not set come from the training of the
-        potential, if the labels of the files are under the keys that they had there.
+        Whether to take unset keys and units from the training of the potential if the files have
+        the labels under the same keys.
 
     Raises
     ------
     UserError
-        For unreadable files, unknown elements, and outputs that cannot be written, or would replace
-        an input.
+        If files cannot be read, elements are unknown, or outputs cannot be written or would
+        overwrite an input.
     """
     choice.check(engine, f"--engine {engine}")
     predictions.check_name(output)
@@ -72,28 +72,28 @@ def evaluate(
     names = [str(file) for file in files]
     metadata = potential.metadata if as_trained else {}
     outputs = potential.model.output_names
-    known = conventions(names, metadata, keys or Keys(), units or Units(), outputs)
-    sought = {n: SOUGHT for n in potential.model.inputs if known.keys.of(n) is None}
-    keys = known.keys.model_copy(update=sought | ({"group": group} if group else {}))
-    data = DataConfig(train=names, keys=keys, units=known.units, missing="allow")
+    label_conventions = conventions(names, metadata, keys or Keys(), units or Units(), outputs)
+    detected = {n: SOUGHT for n in potential.model.inputs if label_conventions.keys.of(n) is None}
+    keys = label_conventions.keys.model_copy(update=detected | ({"group": group} if group else {}))
+    data = DataConfig(train=names, keys=keys, units=label_conventions.units, missing="allow")
     with ExitStack() as stack:
-        if known.labeled:
+        if label_conventions.labeled:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reann-")))
-            trained = known.as_trained
+            trained = label_conventions.as_trained
             predicted = _with_labels(potential, names, data, folder, engine, as_trained=trained)
         else:
             predicted = _without_labels(potential, names, data, engine)
-        lines, found, structures = predicted
+        lines, evaluation, structures = predicted
         for line in lines:
             console.say(line)
-        tables.show(found, console)
+        tables.show(evaluation, console)
         if output is not None:
-            predictions.write(output, found, structures)
+            predictions.write(output, evaluation, structures)
             console.say(f"Predictions: {output}")
     if json_path is not None:
         about = {"model": str(model), "files": names}
-        atomic_file.write_text(Path(json_path), _as_json(about | found.as_json()))
-    return found
+        atomic_file.write_text(Path(json_path), _as_json(about | evaluation.as_json()))
+    return evaluation
 
 
 def _as_json(content: dict[str, Any]) -> str:
@@ -101,7 +101,7 @@ def _as_json(content: dict[str, Any]) -> str:
 
 
 Predicted = tuple[list[str], Evaluation, Iterator[ase.Atoms]]
-"""What to say about the labels, the predictions, and their structures once more."""
+"""Lines about the labels, the evaluation, and its structures."""
 
 
 def _with_labels(
@@ -113,21 +113,23 @@ def _with_labels(
     *,
     as_trained: bool,
 ) -> Predicted:
-    """Predict files with labels; `folder` holds their neighbor lists meanwhile."""
+    """Predict files with labels; `folder` is for their temporary neighbor lists."""
     with progress_bar() as (bar, task):
         dataset = open_dataset(names, data, potential.cutoff, folder)
         print_notes(dataset.skipped)
-        of_heads = _assigned(dataset, potential.model.config.heads)
+        of_heads = _assign_heads(dataset, potential.model.config.heads)
         bar.update(task, total=len(dataset))
         subset = Subset(dataset, np.arange(len(dataset)))
-        found = compare(potential, subset, progress=lambda n: bar.advance(task, n), engine=engine)
+        evaluation = compare(
+            potential, subset, progress=lambda n: bar.advance(task, n), engine=engine
+        )
     labels = described(dataset.keys, data.units) + ", as in the training" * as_trained
     about = [f"Labels: {labels}", *of_heads, *(f"Note: {note}" for note in dataset.notes)]
-    return about, found, (dataset.atoms(i) for i in range(len(dataset)))
+    return about, evaluation, (dataset.atoms(i) for i in range(len(dataset)))
 
 
-def _assigned(dataset: Dataset, heads: Sequence[str]) -> list[str]:
-    """Let each structure be predicted by the head that it names; say which heads predict."""
+def _assign_heads(dataset: Dataset, heads: Sequence[str]) -> list[str]:
+    """Assign structures to the heads they name; return a line about the heads that are used."""
     if dataset.keys.of("head") is not None:
         dataset.assign_heads(heads)
     if len(heads) == 1:
@@ -135,19 +137,19 @@ def _assigned(dataset: Dataset, heads: Sequence[str]) -> list[str]:
     index = np.zeros(len(dataset), int) if dataset.head is None else dataset.head
     counts = np.bincount(index, minlength=len(heads))
     numbers = (f"{name} ({n})" for name, n in zip(heads, counts, strict=True) if n)
-    return [f"Heads that predict, and their structures: {', '.join(numbers)}"]
+    return [f"Heads (number of structures): {', '.join(numbers)}"]
 
 
 def _without_labels(
     potential: Potential | Ensemble, names: list[str], data: DataConfig, engine: Engine
 ) -> Predicted:
-    """Predict files of which no labels are known."""
+    """Predict files without labels."""
     units, inputs = data.units, potential.model.inputs
     with progress_bar() as (bar, task):
         structures = with_input_names(angstrom(iter_atoms(names), units), inputs, data.keys)
-        found = predict_unlabeled(
+        evaluation = predict_unlabeled(
             potential, structures, progress=lambda n: bar.advance(task, n), engine=engine
         )
     again = angstrom(iter_atoms(names, report_skipped=ignore), units)
     about = [f"Labels: none; positions in {position_unit(names, units)}"]
-    return about, found, (atoms for atoms, _ in again)
+    return about, evaluation, (atoms for atoms, _ in again)

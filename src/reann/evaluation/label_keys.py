@@ -1,7 +1,7 @@
-"""Keys and units of files to evaluate: those of the training, where the files look like its files.
+"""Keys and units of files to evaluate: those of the training if the files have the same keys.
 
-A wrong guess compares other things, so it is made from keys that were named in the training: every
-label of the files must be under the key that it had there.
+To avoid comparing the wrong values, the keys of the training are used only if all labels of the
+files are under the same keys as there.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from reann.quantities import inputs, label_names, named, readable
 
 @dataclass(frozen=True)
 class Conventions:
-    """What is known about the labels of files."""
+    """Keys and units of the labels of files."""
 
     keys: Keys
     units: Units
     labeled: bool
     """Whether any structure has a label."""
     as_trained: bool = False
-    """Whether keys and units are those of the training, none of them given."""
+    """Whether all keys and units are those of the training."""
 
 
 def conventions(
@@ -47,45 +47,46 @@ def conventions(
     Parameters
     ----------
     metadata
-        Of the potential; empty for conventions that are not those of its training.
+        Metadata of the potential; empty to ignore its training.
     keys, units
-        What is known about the files; its fields that are set replace those of the training.
+        Keys and units set by the user; they override those of the training.
     outputs
-        Quantities besides the energy that the potential gives: without a training that is known,
-        labels that are not sought in files are read under their own names.
+        Further outputs of the potential. If its training is unknown, labels whose keys are not
+        detected are read under the names of the outputs.
 
     Raises
     ------
     UserError
-        For files that cannot be read, and for numbers that look like labels under keys that are
-        not recognized.
+        If files cannot be read, or values under unknown keys look like labels.
     """
-    given = keys.model_fields_set & set(readable())
-    is_named = any(keys.of(label) for label in given)
+    set_by_user = keys.model_fields_set & set(readable())
+    is_named = any(keys.of(label) for label in set_by_user)
     trained = _trained(metadata)
     if trained is None:
-        own = {n: n for n in outputs if not named(n).is_sought and n not in given}
-        keys = keys.model_copy(update=_found(files, own))
+        default_keys = {n: n for n in outputs if not named(n).is_sought and n not in set_by_user}
+        keys = keys.model_copy(update=_keys_in_files(files, default_keys))
         return Conventions(keys, units, is_named or _labeled(files, keys))
-    known = trained[0].model_dump(exclude_none=True, exclude=keys.model_fields_set)
-    labels = {label: known.pop(label) for label in readable() if label in known}
-    chosen = _found(files, labels) if labels else {}
+    of_training = trained[0].model_dump(exclude_none=True, exclude=keys.model_fields_set)
+    labels = {label: of_training.pop(label) for label in readable() if label in of_training}
+    chosen = _keys_in_files(files, labels) if labels else {}
     if not chosen:
         labeled = is_named or _labeled(files, keys)
-        # Keys that were found by their names were so in the training; one that was given was not.
-        if labels or given or not labeled:
-            own = {q.name: known[q.name] for q in inputs() if q.name in known}
-            return Conventions(keys.model_copy(update=_found(files, own)), units, labeled)
-    # Units of the training do not count as set: what the files state goes before them.
-    same = Units.model_construct(
+        # Without recorded keys, the training also used detected keys.
+        if labels or set_by_user or not labeled:
+            default_keys = {q.name: of_training[q.name] for q in inputs() if q.name in of_training}
+            return Conventions(
+                keys.model_copy(update=_keys_in_files(files, default_keys)), units, labeled
+            )
+    # Units of the training do not count as set, so that units in the files take precedence.
+    merged_units = Units.model_construct(
         units.model_fields_set,
         **trained[1].model_dump() | units.model_dump(include=units.model_fields_set),
     )
     return Conventions(
-        keys.model_copy(update=chosen | _found(files, known)),
-        same,
+        keys.model_copy(update=chosen | _keys_in_files(files, of_training)),
+        merged_units,
         labeled=True,
-        as_trained=not (given or units.model_fields_set),
+        as_trained=not (set_by_user or units.model_fields_set),
     )
 
 
@@ -96,7 +97,7 @@ def position_unit(files: list[str], units: Units) -> str:
 
 
 def described(keys: ResolvedKeys, units: Units) -> str:
-    """Return such as ``energy 'E' in kcal/mol · forces 'F' in kcal/mol/Ang``."""
+    """Describe the labels, for example ``energy 'E' in kcal/mol · forces 'F' in kcal/mol/Ang``."""
     unit = {**factors({}, keys.chosen, units, "").names, **keys.units}
     chosen = ((label, keys.of(label)) for label in readable())
     return " · ".join(
@@ -105,9 +106,12 @@ def described(keys: ResolvedKeys, units: Units) -> str:
 
 
 def _labeled(files: list[str], keys: Keys) -> bool:
-    """Whether any structure has a label; the first one usually answers that.
+    """Return whether any structure has a label.
 
-    `UserError` where none has, but some have what looks like one.
+    Raises
+    ------
+    UserError
+        If there are no labels, but values under unknown keys look like labels.
     """
     census = KeyCensus()
     for atoms, origin in iter_atoms(files, report_skipped=ignore):
@@ -121,24 +125,24 @@ def _labeled(files: list[str], keys: Keys) -> bool:
 
 
 def _trained(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | None:
-    """Return keys and units of the training, None if they are not known."""
+    """Return keys and units of the training; None if they are unknown."""
     try:
         data = metadata["settings"]["data"]
         sources = [Source.model_validate(source) for source in data.get("sources") or []]
         if any(_has_own_labels(source) for source in sources):
-            return None  # each source has its own
+            return None  # the sources differ
         return Keys.model_validate(data["keys"]), Units.model_validate(data["units"])
     except (KeyError, TypeError, ValidationError):  # not trained here, or by another version
         return None
 
 
 def _has_own_labels(source: Source) -> bool:
-    """Whether a source, as a potential records it, has keys or units of its own."""
+    """Return whether a source recorded by a potential has its own keys or units."""
     return source.units != Units() or bool(source.keys.model_dump(exclude_none=True))
 
 
-def _found(files: list[str], keys: Mapping[str, str]) -> dict[str, str]:
-    """Return which labels the files have under these keys; none if a label has only another key."""
+def _keys_in_files(files: list[str], keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that the files have under these keys; none if a label has another key."""
     missing, rivals = dict(keys), set()
     if not keys:
         return {}

@@ -1,8 +1,8 @@
-"""Errors as running sums: RMSE and MAE, all in all, per element and per group.
+"""Errors as running sums: RMSE and MAE, in total, per element and per group.
 
-Units are those of `reann.quantities`, such as meV/Å for forces, and part of the names. The relative
-RMSE of a quantity that does not derive from the energy is the RMSE of its values in the units of
-their standard deviation, that of atoms or systems as a whole.
+Units are those of `reann.quantities`, such as meV/Å for forces, and are part of the names. The
+relative RMSE of a quantity that is not derived from the energy is the RMSE of its values divided by
+their standard deviation.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def key(name: str, measure: str) -> str:
 
 
 def unit_of(name: str, measure: str) -> ErrorUnit:
-    """Return the unit of an error: `rmse`, `mae`, or `rrmse`, which is relative."""
+    """Return the unit of an error: `rmse`, `mae`, or `rrmse` (relative)."""
     return PERCENT if measure == "rrmse" else quantities.named(name).error_unit
 
 
 def with_better_sign(quantity: Quantity, predicted: Tensor, label: Tensor) -> Tensor:
-    """Return predictions with the signs that are closer to their labels, where signs mean nothing.
+    """Return predictions with the sign closer to the label if the sign is arbitrary.
 
     The first axis is atoms or systems.
     """
@@ -44,7 +44,7 @@ def with_better_sign(quantity: Quantity, predicted: Tensor, label: Tensor) -> Te
 
 
 def residuals(predicted: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
-    """Return the errors, in the units of errors, of every value that has a label, flat."""
+    """Return the errors of all values with a label, flat, in the units of errors."""
     errors = {}
     for quantity in quantities.labels():
         name = quantity.name
@@ -55,15 +55,15 @@ def residuals(predicted: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor
             if quantity.per_size:
                 n_atoms = graph.atoms_per_system
                 error = error / n_atoms.view(-1, *(1 for _ in quantity.shape))
-            # By the label: a prediction that is NaN is an error, not a missing value.
+            # A prediction that is NaN is an error, not a missing value.
             errors[name] = error[torch.isfinite(label)]
     return errors
 
 
 def relative_rmse(quantity: Quantity, predicted: NDArray, reference: NDArray) -> float:
-    """Return the RMSE in % of the standard deviation of the components, each about its own mean.
+    """Return the RMSE in % of the standard deviation of the components about their means.
 
-    The mean of a quantity with an arbitrary sign is zero. NaN without two different references.
+    For quantities with an arbitrary sign, the mean is zero. NaN if all references are equal.
     """
     rows = np.isfinite(reference).reshape(len(reference), -1).all(1)
     r, p = (x[rows].reshape(rows.sum(), -1) for x in (reference, predicted))
@@ -75,7 +75,7 @@ def relative_rmse(quantity: Quantity, predicted: NDArray, reference: NDArray) ->
 
 
 class Errors:
-    """Count, sum of absolute values and sum of squares of each label's errors."""
+    """Count, sum of absolute values and sum of squares of the errors of each label."""
 
     def __init__(self) -> None:
         self.sums = {name: np.zeros(3) for name in quantities.label_names()}
@@ -87,18 +87,18 @@ class Errors:
             self.sums[name] += [x.numel(), x.abs().sum().item(), x.square().sum().item()]
 
     def table(self) -> np.ndarray:
-        """Return the sums as (labels, 3), to be saved or added over processes."""
+        """Return the sums as (labels, 3), for saving or adding over processes."""
         return np.stack(list(self.sums.values()))
 
     @classmethod
     def from_table(cls, table: np.ndarray) -> Errors:
-        """Return the errors whose `table` this is, or that of a version with fewer labels."""
+        """Return the errors with this `table`, which may be of a version with fewer labels."""
         errors = cls()
         errors.sums |= {name: row.copy() for name, row in zip(errors.sums, table, strict=False)}
         return errors
 
     def summary(self) -> dict[str, float]:
-        """Return such as `forces_rmse_meV_per_A`, for labels that occurred."""
+        """Return errors such as `forces_rmse_meV_per_A` for all labels with values."""
         errors = {}
         for name, (count, absolute, squares) in self.sums.items():
             if count:

@@ -1,7 +1,7 @@
-"""Predicted labels beside reference labels, as extended XYZ.
+"""Predictions and reference labels as extended XYZ.
 
-Predictions are `reann_energy`, `reann_forces`, `reann_stress`, so that ASE, which reads `energy`
-and `forces` into a calculator, keeps showing the reference.
+Predictions are written as `reann_energy`, `reann_forces`, `reann_stress`, as ASE reads `energy` and
+`forces` into a calculator, where the references remain.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
 
 
 def check_name(path: Path | None) -> None:
-    """Raise `UserError` for a file name that does not stand for extended XYZ."""
+    """Raise `UserError` unless a file name has a suffix of extended XYZ."""
     if path is not None and not path.name.lower().endswith(SUFFIXES):
         raise UserError(
-            f"Predictions are written as extended XYZ, not as '{path.name}'.",
-            fix=f"Use a name that ends in {', '.join(SUFFIXES)}.",
+            f"Predictions are written as extended XYZ; '{path.name}' has another suffix.",
+            fix=f"Use one of the suffixes {', '.join(SUFFIXES)}.",
         )
 
 
 def write(path: Path, evaluation: Evaluation, structures: Iterable[ase.Atoms]) -> None:
-    """Write all structures, one after the other; the file appears when it is complete.
+    """Write all structures; the file appears when it is complete.
 
     Parameters
     ----------
     structures
-        Those of the evaluation, in its order.
+        Structures of the evaluation, in the same order.
     """
     with atomic_file.replacing(path) as temporary:
         opened = gzip.open if path.name.lower().endswith(".gz") else open
@@ -50,15 +50,17 @@ def write(path: Path, evaluation: Evaluation, structures: Iterable[ase.Atoms]) -
 
 
 def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
-    """Return a copy of a structure with its predictions, and its reference where there is one."""
+    """Return a copy of a structure with its predictions and references."""
     result = ase.Atoms(
         numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc
     )
     result.info |= {q.name: atoms.info[q.name] for q in inputs() if q.name in atoms.info}
     if evaluation.groups[index]:
         result.info["config_type"] = evaluation.groups[index]
-    predicted = {name: _own(evaluation, index, name, v) for name, v in evaluation.predicted.items()}
-    spread = {f"{k}_std": _own(evaluation, index, k, v) for k, v in evaluation.std.items()}
+    predicted = {
+        name: _of_structure(evaluation, index, name, v) for name, v in evaluation.predicted.items()
+    }
+    spread = {f"{k}_std": _of_structure(evaluation, index, k, v) for k, v in evaluation.std.items()}
     for name, value in {**predicted, **spread}.items():
         if not np.isfinite(value).all():
             continue
@@ -68,9 +70,11 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
             result.info[PREFIX + name] = float(value) if value.ndim == 0 else value
     if evaluation.extrapolating is not None:
         result.arrays[PREFIX + "extrapolating"] = evaluation.extrapolating[evaluation.rows(index)]
-    own = {name: _own(evaluation, index, name, v) for name, v in evaluation.reference.items()}
-    known = {name: value for name, value in own.items() if np.isfinite(value).all()}
-    if "stress" in known:  # ASE keeps it in Voigt order
+    reference = {
+        name: _of_structure(evaluation, index, name, v) for name, v in evaluation.reference.items()
+    }
+    known = {name: value for name, value in reference.items() if np.isfinite(value).all()}
+    if "stress" in known:  # ASE stores it in Voigt order
         known["stress"] = known["stress"].flat[[0, 4, 8, 5, 2, 1]]
     of_calculator = {name: known.pop(name) for name in all_properties if name in known}
     if of_calculator:
@@ -84,9 +88,9 @@ def labeled(evaluation: Evaluation, index: int, atoms: ase.Atoms) -> ase.Atoms:
 
 
 def _column(values: NDArray) -> NDArray:
-    """Return values of atoms as a column of a file holds them: matrices are nine numbers."""
+    """Return values of atoms as columns of a file: matrices as nine numbers."""
     return values.reshape(len(values), -1) if values.ndim > 2 else values
 
 
-def _own(evaluation: Evaluation, index: int, name: str, values: NDArray) -> NDArray:
+def _of_structure(evaluation: Evaluation, index: int, name: str, values: NDArray) -> NDArray:
     return np.asarray(values[evaluation.rows(index) if is_per_atom(name) else index])

@@ -1,4 +1,4 @@
-"""The bar that shows how many structures are done."""
+"""Progress bar for predictions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reann.terminal import Terminal
 def progress_bar(
     total: int | None = None, what: str = "predicting"
 ) -> Iterator[tuple[Progress, TaskID]]:
-    """Yield a bar on standard error and its task; it is gone at the end."""
+    """Yield a progress bar on standard error and its task; it disappears at the end."""
     quiet = not sys.stderr.isatty()
     with Progress(console=Terminal(stderr=True), transient=True, disable=quiet) as bar:
         yield bar, bar.add_task(what, total=total)

@@ -1,4 +1,4 @@
-"""Structures that stream by, computed in batches of a limited number of neighbor pairs."""
+"""Evaluation of a stream of structures in batches with a limited number of neighbor pairs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from reann.potential import Ensemble, Potential
 from reann.quantities import is_per_atom
 
 MAX_EDGES = 200_000
-OF_OUTPUTS = 40_000
-"""Most neighbor pairs at once where all outputs are kept: beyond, nothing becomes faster."""
+MAX_EDGES_OF_OUTPUTS = 40_000
+"""Maximum number of neighbor pairs if all outputs are kept; larger batches are not faster."""
 
 
 def batched(
@@ -26,17 +26,17 @@ def batched(
     structures: Iterable[tuple[ase.Atoms, str]],
     max_edges: int = MAX_EDGES,
 ) -> Iterator[tuple[Graph, list[str]]]:
-    """Yield the graphs of consecutive structures together, and the origins of the structures.
+    """Yield batched graphs of consecutive structures, and the origins of the structures.
 
     Parameters
     ----------
     potential
-        Whose cutoff and inputs the graphs have.
+        Potential whose cutoff and inputs are used.
     structures
-        With the names of where they come from.
+        Structures with their origins.
     max_edges
-        Most neighbor pairs in one graph; a larger structure is alone. Each structure counts one
-        more: isolated atoms need memory, too.
+        Maximum number of neighbor pairs in a graph; a larger structure is a graph of its own. Each
+        structure counts as one more pair, as isolated atoms also need memory.
     """
     graphs: list[Graph] = []
     origins: list[str] = []
@@ -59,30 +59,30 @@ def evaluated(
     engine: Engine = "auto",
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return properties of structures of equal size, which are never in memory all at once.
+    """Return properties of structures of equal size, with only one batch in memory at a time.
 
     Parameters
     ----------
     names
-        As of `Potential.evaluate`.
+        As in `Potential.evaluate`.
     progress
         Called with the number of structures after each batch.
 
     Returns
     -------
     dict
-        Of each property, (structures, ...) or (structures, atoms, ...).
+        Each property, (structures, ...) or (structures, atoms, ...).
 
     Raises
     ------
     UserError
-        For elements that the potential does not know, impossible geometries, unknown engines.
+        If elements are unknown to the potential, a geometry is invalid, or the backend is unknown.
     """
     names = list(names)
     engine = choice.check(engine) or engine
     parts: dict[str, list[NDArray[np.float64]]] = {}
     numbered = ((atoms, f"structure {i}") for i, atoms in enumerate(structures))
-    for graph, origins in batched(potential, numbered, OF_OUTPUTS):
+    for graph, origins in batched(potential, numbered, MAX_EDGES_OF_OUTPUTS):
         check_elements(potential.model.elements, graph.atomic_numbers.numpy())
         values = potential.evaluate(graph.to(potential.device), names, engine)
         for name in names:
@@ -90,4 +90,4 @@ def evaluated(
             shape = (len(origins), -1) if is_per_atom(name) else (len(origins),)
             parts.setdefault(name, []).append(array.reshape(*shape, *array.shape[1:]))
         progress(len(origins))
-    return {name: np.concatenate(each) for name, each in parts.items()}
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}

@@ -1,4 +1,4 @@
-"""Error tables on the terminal: all, per element, per group, with units in the header."""
+"""Error tables on the terminal: total, per element, per group, with units in the header."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def number(value: float) -> str:
 
 
 def show(evaluation: Evaluation, console: Terminal) -> None:
-    """Print the errors, or say that there is nothing to compare with."""
+    """Print the errors, or a note that there are no labels."""
     summary = evaluation.summary()
     counts = counted(evaluation.n_structures, "structure")
     counts += f", {counted(int(evaluation.n_atoms.sum()), 'atom')}"
     if not columns({"all": summary}):
-        console.say(f"{counts}: no labels to compare with, predictions only.")
+        console.say(f"{counts}: no labels, only predictions.")
     else:
         shown = tables(f"Errors of {counts}", "", {"all": summary}, "n_structures")
         if len(evaluation.by_element()) > 1:
@@ -58,32 +58,32 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
             console.print(table)
     if evaluation.extrapolating is not None and evaluation.extrapolating.any():
         fraction = 100 * evaluation.extrapolating.mean()
-        console.say(f"{fraction:.2g} % of the atoms are outside the range of the training data.")
+        console.say(f"{fraction:.2g} % of the atoms are outside the range of the training set.")
     if "forces" in evaluation.std:
         spread = 1e3 * np.sqrt(np.mean(evaluation.std["forces"] ** 2))
-        console.say(f"The members of the ensemble disagree by {number(spread)} meV/Å (rms).")
+        console.say(f"Disagreement of the ensemble members: {number(spread)} meV/Å (rms).")
 
 
 def tables(
     title: str, first: str, rows: Mapping[str, Mapping[str, Any]], count: str
 ) -> list[Table]:
-    """Return tables of 80 columns each, one for the energy and its derivatives alone."""
-    own = 4 + max(len(label) for label in (*rows, first)) + len(count.removeprefix("n_"))
+    """Return tables of up to 80 columns; energy and derivatives are in a separate table."""
+    label_width = 4 + max(len(label) for label in (*rows, first)) + len(count.removeprefix("n_"))
     families: list[list[tuple[str, str]]] = []
-    room, of_energy = 0, True
+    remaining, of_energy = 0, True
     for name, group in groupby(columns(rows), key=itemgetter(0)):
         family = list(group)
         width = sum(2 + max(map(len, _heading(*column))) for column in family)
-        if not families or width > room or of_energy != named(name).from_energy:
+        if not families or width > remaining or of_energy != named(name).from_energy:
             families.append([])
-            room, of_energy = WIDTH - own, named(name).from_energy
+            remaining, of_energy = WIDTH - label_width, named(name).from_energy
         families[-1] += family
-        room -= width
+        remaining -= width
     return [_table(title, first, rows, count, family) for family in families]
 
 
 def _heading(name: str, measure: str) -> tuple[str, str, str]:
-    """Return the lines above a column of at least eight digits."""
+    """Return the header lines of a column with at least eight characters."""
     return name, measure.upper(), f"{unit_of(name, measure).shown:>8}"
 
 
@@ -92,14 +92,14 @@ def _table(
     first: str,
     rows: Mapping[str, Mapping[str, Any]],
     count: str,
-    found: list[tuple[str, str]],
+    errors: list[tuple[str, str]],
 ) -> Table:
     table = plain_table(title)
     table.add_column(first, overflow="fold")
     table.add_column(count.removeprefix("n_"), justify="right", no_wrap=True)
-    for name, measure in found:
+    for name, measure in errors:
         table.add_column("\n".join(_heading(name, measure)), justify="right", no_wrap=True)
     for label, row in rows.items():
-        values = [number(row.get(key(*column), np.nan)) for column in found]
+        values = [number(row.get(key(*column), np.nan)) for column in errors]
         table.add_row(escape(label or "(no group)"), str(int(row[count])), *values)
     return table

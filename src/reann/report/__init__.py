@@ -1,4 +1,4 @@
-"""What people read: tables on the terminal, files of predictions, and `report.html`."""
+"""The report of a run, `report.html`."""
 
 from reann.report.page import write_report
 

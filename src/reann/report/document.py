@@ -1,4 +1,4 @@
-"""Figures as a file of their own, which a browser shows as the report does."""
+"""Figures as a standalone SVG file with the style of the report."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ FONT = 'svg { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-se
 
 
 def plot_style() -> str:
-    """Return the style sheet of figures: colors for light, dark and paper."""
+    """Return the style sheet of figures, with colors for light mode, dark mode and print."""
     return (resources.files("reann.report") / "plots.css").read_text(encoding="utf-8")
 
 
 def document(figures: Sequence[str], width: int, height: int) -> str:
-    """Return an SVG file with figures below each other.
+    """Return an SVG file with figures stacked vertically.
 
     Parameters
     ----------
     figures
-        As `svg.Axes.render` returns them.
+        Results of `svg.Axes.render`.
     width, height
-        Pixels of each of them.
+        Size of each figure in pixels.
     """
     whole = height * len(figures)
     size = f'width="{width}" height="{whole}"'

@@ -1,7 +1,7 @@
-"""`report.html`: one self-contained page per run, to be opened anywhere and mailed.
+"""`report.html`: a self-contained page per run.
 
-Nothing is loaded from elsewhere, and the page's own policy forbids it. `page.html` is the template;
-here is what it shows.
+Nothing is loaded from elsewhere, which the content security policy of the page enforces. The
+template is `page.html`; this module computes its values.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 N_WORST = 6
 AtomsOf = Callable[[str, int], ase.Atoms]
 Values = dict[str, Any]
-"""Of the template, by name."""
+"""Values of the template by name."""
 
 
 def write_report(
@@ -53,17 +53,17 @@ def write_report(
     Parameters
     ----------
     history
-        Rows of `log.csv`: `epoch`, and such as `valid_forces_rmse_meV_per_A`.
+        Rows of `log.csv`: `epoch`, and errors such as `valid_forces_rmse_meV_per_A`.
     evaluations
-        Of `test`, `valid` or both; the first of this order is shown in detail.
+        Evaluations of `test`, `valid` or both; the first in this order is shown in detail.
     baseline
-        Errors of the validation set without a network, keys as in `Evaluation.summary`.
+        Validation errors without a network, with keys as in `Evaluation.summary`.
     provenance
-        What a reader needs to judge and repeat the run, in the order to show.
+        Information needed to reproduce the run, in the order shown.
     atoms_of
-        Returns a structure of a part by its position in the evaluation.
+        Returns a structure of a part by its index in the evaluation.
     warnings
-        What a reader must know before the numbers.
+        Warnings shown at the top.
     uncertainty
         A calibration, and predictions of the validation set with its standard deviations.
 
@@ -109,13 +109,13 @@ def _facts(config: Config, evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def _cards(part: str, evaluation: Evaluation, baseline: Mapping[str, float]) -> list[Values]:
-    """Return the errors of a part of the data, and its size."""
+    """Return cards with the errors and the size of a part of the data."""
     summary, where = evaluation.summary(), f"the {PARTS[part].lower()} set"
     cards = []
     for name in plots.labels_of(evaluation):
         more = f"MAE {number(summary[key(name, 'mae')])}"
         if key(name, "rrmse") in summary:
-            more += f" · {number(summary[key(name, 'rrmse')])} % of the spread"
+            more += f" · {number(summary[key(name, 'rrmse')])} % of the standard deviation"
         if key(name, "rmse") in baseline:
             on = "" if part == "valid" else ", validation set:"
             more += f" · without a network{on} {number(baseline[key(name, 'rmse')])}"
@@ -130,7 +130,8 @@ def _cards(part: str, evaluation: Evaluation, baseline: Mapping[str, float]) -> 
     atoms = int(evaluation.n_atoms.sum())
     outside = ""
     if evaluation.extrapolating is not None and atoms:
-        outside = f"{100 * evaluation.extrapolating.mean():.2g} % outside the range of the training"
+        fraction = 100 * evaluation.extrapolating.mean()
+        outside = f"{fraction:.2g} % outside the range of the training set"
     size: Values = {
         "name": f"Structures in {where}",
         "value": evaluation.n_structures,
@@ -145,8 +146,7 @@ def _part(part: str, evaluation: Evaluation) -> Values:
     names = plots.labels_of(evaluation)
     about = "" if names else "There are no reference labels."
     if "energy" in names:
-        about = "Energies are shown per atom and less the atomic energies that fit the reference"
-        about += " best."
+        about = "Energies are shown per atom, minus least-squares atomic energies."
     return {
         "title": "Test: unseen structures" if part == "test" and names else PARTS[part],
         "about": about,
@@ -156,10 +156,10 @@ def _part(part: str, evaluation: Evaluation) -> Values:
 
 
 def _table(evaluation: Evaluation) -> Values:
-    """Return one table: all, per element, per group."""
+    """Return one table with the total errors, per element and per group."""
     everything: dict[str, Any] = {**evaluation.summary(), "n_atoms": int(evaluation.n_atoms.sum())}
     blocks: dict[str, Mapping[str, Mapping[str, Any]]] = {"": {"all": everything}}
-    # What has one row only would repeat the first.
+    # A block with a single row would repeat the first.
     blocks |= {"element": rows} if len(rows := evaluation.by_element()) > 1 else {}
     blocks |= {"group": rows} if len(rows := evaluation.by_group()) > 1 else {}
     errors = columns({"all": everything})
@@ -183,8 +183,8 @@ def _worst(part: str, evaluation: Evaluation, atoms_of: AtomsOf) -> Values | Non
         for outlier in evaluation.worst(N_WORST)
     ]
     about = (
-        f"Of the {PARTS[part].lower()} set, by the largest error of a force. Drag to rotate, "
-        "double click to reset; arrow keys, + and - work, too."
+        f"Structures of the {PARTS[part].lower()} set with the largest error of a force. Drag to "
+        "rotate, double-click to reset; or use the arrow keys, + and -."
     )
     has_reference = bool(evaluation.reference)
     values = {"about": about, "structures": structures, "has_reference": has_reference}
@@ -196,9 +196,10 @@ def _structure(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> Va
     if outlier.atom is not None:
         symbol = chemical_symbols[atoms.numbers[outlier.atom]]
         facts.append(
-            f"force on {symbol} {outlier.atom} (ringed) off by {number(outlier.atom_error)} meV/Å"
+            f"error of the force on {symbol} {outlier.atom} (circled) "
+            f"{number(outlier.atom_error)} meV/Å"
         )
-        facts.append(f"forces RMSE {number(outlier.forces)} meV/Å")
+        facts.append(f"RMSE of the forces {number(outlier.forces)} meV/Å")
     if np.isfinite(outlier.energy):
         size = number(abs(outlier.energy))
         facts.append(f"energy too {'high' if outlier.energy > 0 else 'low'} by {size} meV/atom")

@@ -17,7 +17,7 @@ from reann.quantities import named
 from reann.report.svg import Axes
 
 MOST_DOTS = 2500
-"""More points than this are drawn as a density."""
+"""More points are drawn as a density."""
 CELLS = 110
 LEVELS = 8
 
@@ -25,7 +25,7 @@ LEVELS = 8
 def learning_curve(
     name: str, history: Sequence[Mapping[str, Any]], baseline: Mapping[str, float]
 ) -> str:
-    """Return the RMSE of a label over the epochs, or nothing when it was not recorded.
+    """Return the RMSE of a label over the epochs; empty if it was not recorded.
 
     The dashed line is the error without a network.
     """
@@ -38,18 +38,18 @@ def learning_curve(
     if not curves:
         return ""
     bottom = _number(baseline.get(key(name, "rmse")))
-    every = np.concatenate([*curves.values(), [bottom]])
-    every = every[np.isfinite(every) & (every > 0)]
+    values = np.concatenate([*curves.values(), [bottom]])
+    values = values[np.isfinite(values) & (values > 0)]
     last = "; ".join(f"{part} {number(y[np.isfinite(y)][-1])}" for part, y in curves.items())
     axes = Axes(
         x=(float(np.nanmin(epochs)), float(max(np.nanmax(epochs), np.nanmin(epochs) + 1))),
-        y=(every.min() / 1.25, every.max() * 1.35),
+        y=(values.min() / 1.25, values.max() * 1.35),
         ylog=True,
         xwhole=True,
         xlabel="epoch",
         ylabel=f"{name} RMSE, {named(name).error_unit.shown}",
         title=f"Learning curve of the {name}",
-        description=f"RMSE in {named(name).error_unit.shown} over the epochs, at the end: {last}.",
+        description=f"RMSE in {named(name).error_unit.shown} over the epochs; final: {last}.",
     )
     if np.isfinite(bottom) and bottom > 0:
         axes.line(axes.x, [bottom, bottom], "baseline")
@@ -58,8 +58,10 @@ def learning_curve(
     if "valid" in curves:
         y = curves["valid"]
         best = int(np.nanargmin(np.where(y > 0, y, np.nan)))
-        says = f"lowest: {number(y[best])} {named(name).error_unit.shown} at epoch {epochs[best]:g}"
-        axes.circle(float(axes.px(epochs[best])), float(axes.py(y[best])), 4.0, "best", says)
+        label = (
+            f"lowest: {number(y[best])} {named(name).error_unit.shown} at epoch {epochs[best]:g}"
+        )
+        axes.circle(float(axes.px(epochs[best])), float(axes.py(y[best])), 4.0, "best", label)
     return axes.render()
 
 
@@ -71,7 +73,7 @@ def _number(value: Any) -> float:
 
 
 def parity(evaluation: Evaluation, name: str) -> str:
-    """Return prediction over reference, dots or a density, or nothing without references."""
+    """Return prediction against reference, as dots or a density; empty without references."""
     x, y = pairs(evaluation, name)
     if not len(x):
         return ""
@@ -101,7 +103,7 @@ def parity(evaluation: Evaluation, name: str) -> str:
 
 
 def _density(axes: Axes, x: NDArray, y: NDArray) -> None:
-    """Draw how many points are in each cell of a grid, in steps of the logarithm."""
+    """Draw the number of points in each cell of a grid, in logarithmic steps."""
     px, py = axes.px(x), axes.py(y)
     size = (axes.px(axes.x[1]) - axes.px(axes.x[0])) / CELLS
     cells, counts = np.unique(
@@ -110,12 +112,12 @@ def _density(axes: Axes, x: NDArray, y: NDArray) -> None:
     level = np.log(counts) / max(np.log(counts.max()), 1e-9)
     step = np.minimum((level * LEVELS).astype(int), LEVELS - 1)
     for n in np.unique(step):
-        own = cells[:, step == n] * size
-        axes.squares(own[0], own[1], float(size), "cell", 0.25 + 0.75 * (n + 1) / LEVELS)
+        corners = cells[:, step == n] * size
+        axes.squares(corners[0], corners[1], float(size), "cell", 0.25 + 0.75 * (n + 1) / LEVELS)
 
 
 def histogram(evaluation: Evaluation, name: str) -> str:
-    """Return how often each error occurs, or nothing without references."""
+    """Return the histogram of the errors; empty without references."""
     residuals = evaluation.residuals().get(name)
     if residuals is None:
         return ""
@@ -147,7 +149,8 @@ def histogram(evaluation: Evaluation, name: str) -> str:
     axes.marks.append(f'<path class="bars" d="M{left[0]:.1f} {base:.1f}{d}V{base:.1f}Z"/>')
     axes.line([0.0, 0.0], axes.y, "diagonal")
     if outside:
-        axes.text(axes.width - 20.0, 30.0, f"{outside} beyond the frame", "note end")
+        outliers = "outlier" if outside == 1 else "outliers"
+        axes.text(axes.width - 20.0, 30.0, f"{outside} {outliers} not shown", "note end")
     return axes.render()
 
 

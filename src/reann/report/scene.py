@@ -1,4 +1,4 @@
-"""A structure as numbers for the viewer of the page: atoms, half bonds, cell, forces."""
+"""The data of a structure for the viewer of the report: atoms, half bonds, cell, forces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reann.data.neighbors import neighbor_list
 from reann.evaluation.comparison import Evaluation, Outlier
 
 BOND = 1.2
-"""Atoms closer than this times the sum of their covalent radii are drawn as bonded."""
+"""Atoms closer than this times the sum of their covalent radii are drawn with a bond."""
 NO_METALS = tuple(
     chemical_symbols.index(symbol)
     for symbol in (
@@ -23,16 +23,16 @@ NO_METALS = tuple(
         *("Ar", "Ge", "As", "Se", "Br", "Kr", "Te", "I", "Xe", "At", "Rn"),
     )
 )
-"""Bonds between two metals are not drawn: they hide the crystal."""
+"""Elements with bonds; bonds between two metals are not drawn, as they would hide the crystal."""
 ATOM, METAL = 0.42, 0.75
-"""Size of a sphere in covalent radii."""
+"""Radius of a sphere over the covalent radius."""
 NO_COLOR = [128, 128, 128]
 MOST_ATOMS = 1500
-"""Of larger structures, the atoms nearest to the worst one are shown."""
+"""In larger structures, only the atoms nearest to the worst one are shown."""
 
 
 def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[str, Any]:
-    """Return what the viewer draws of an outlier, in Å and eV/Å."""
+    """Return the data for the viewer of an outlier, in Å and eV/Å."""
     rows = evaluation.rows(outlier.index)
     sources = {"reference": evaluation.reference, "predicted": evaluation.predicted}
     forces = {name: x["forces"][rows] for name, x in sources.items() if "forces" in x}
@@ -75,7 +75,7 @@ def scene_of(
 
 
 def _color(z: int) -> list[int]:
-    """Return red, green and blue; the table ends before the last elements, which are gray."""
+    """Return red, green and blue; the heaviest elements are not in the table and are gray."""
     if z >= len(jmol_colors):
         return NO_COLOR
     return [round(255 * float(c)) for c in jmol_colors[z]]
@@ -89,7 +89,7 @@ def _nearest(atoms: ase.Atoms, center: int) -> NDArray[np.int64]:
 
 
 def _half_bonds(atoms: ase.Atoms, shown: NDArray, center: NDArray) -> list[list[Any]]:
-    """Return [atom, x, y, z of the middle of the bond] for each direction of each bond."""
+    """Return [atom, x, y, z of the center of the bond] for each direction of each bond."""
     radii = covalent_radii[atoms.numbers]
     i, j, shift = neighbor_list(
         atoms.positions, atoms.cell.array, atoms.pbc, 2 * BOND * float(radii.max())
@@ -99,13 +99,13 @@ def _half_bonds(atoms: ase.Atoms, shown: NDArray, center: NDArray) -> list[list[
     bonded = np.linalg.norm(vectors, axis=1) < BOND * (radii[i] + radii[j])
     metal = ~np.isin(atoms.numbers, NO_METALS)
     bonded &= np.isin(i, shown) & ~(metal[i] & metal[j])
-    place = np.searchsorted(shown, i[bonded])
+    row = np.searchsorted(shown, i[bonded])
     middles = atoms.positions[i[bonded]] + 0.5 * vectors[bonded] - center
-    return [[int(a), *m] for a, m in zip(place, _rounded(middles), strict=True)]
+    return [[int(a), *m] for a, m in zip(row, _rounded(middles), strict=True)]
 
 
 def _view(atoms: ase.Atoms, positions: NDArray) -> NDArray:
-    """Return a rotation that shows a molecule broadside, a crystal slightly from above."""
+    """Return a rotation that shows a molecule from its widest side, a crystal from above."""
     if atoms.pbc.any():
         turn, tilt = np.radians(-25.0), np.radians(-78.0)
         around = np.array(

@@ -1,6 +1,6 @@
-"""A little SVG: axes with ticks, linear or logarithmic, and marks in their coordinates.
+"""Simple SVG figures: axes with linear or logarithmic ticks, and marks in data coordinates.
 
-Colors are classes, so that the style sheet of the page decides about light, dark and paper.
+Colors are CSS classes, so that the style sheet controls light mode, dark mode and print.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 @dataclass
 class Axes:
-    """A frame with an x and a y axis.
+    """Axes of a figure.
 
     Attributes
     ----------
     x, y
         Limits in units of the data.
     xlabel, ylabel
-        What is shown, with its unit.
+        Labels with units.
     title, description
-        What a screen reader says.
+        Text for screen readers.
     xwhole, ylog
-        Ticks of x at whole numbers; y logarithmic.
+        Whether the ticks of x are integers, and whether y is logarithmic.
     xnames, ynames
-        Places and names of ticks instead of numbers.
+        Positions and labels of ticks instead of numbers.
     """
 
     x: tuple[float, float]
@@ -66,20 +66,22 @@ class Axes:
         )
 
     def line(self, x: Values, y: Values, style: str) -> None:
-        """Draw a line that is broken where y is not finite."""
+        """Draw a line, interrupted where y is not finite."""
         px, py = self.px(x), self.py(y)
         finite = np.isfinite(px) & np.isfinite(py)
         for run in np.split(np.arange(len(px)), np.flatnonzero(~finite)):
-            own = run[finite[run]]
-            if len(own) == 1:
-                self.circle(float(px[own[0]]), float(py[own[0]]), 2.0, style + " alone")
-            elif len(own):
-                d = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(px[own], py[own], strict=True))
+            points = run[finite[run]]
+            if len(points) == 1:
+                self.circle(float(px[points[0]]), float(py[points[0]]), 2.0, style + " alone")
+            elif len(points):
+                d = "L".join(
+                    f"{a:.1f} {b:.1f}" for a, b in zip(px[points], py[points], strict=True)
+                )
                 self.marks.append(f'<path class="line {style}" d="M{d}"/>')
 
-    def circle(self, px: float, py: float, radius: float, style: str, says: str = "") -> None:
-        """Draw a disk at pixels; `says` appears under the pointer."""
-        inside = f"<title>{escape(says)}</title>" if says else ""
+    def circle(self, px: float, py: float, radius: float, style: str, label: str = "") -> None:
+        """Draw a disk at pixels; `label` is its tooltip."""
+        inside = f"<title>{escape(label)}</title>" if label else ""
         self.marks.append(
             f'<circle class="{style}" cx="{px:.1f}" cy="{py:.1f}" r="{radius}">{inside}</circle>'
         )
@@ -91,7 +93,7 @@ class Axes:
         self.marks.append(f'<path class="dots {style}" d="{d}"/>')
 
     def band(self, x: Values, low: Values, high: Values) -> None:
-        """Fill what lies between two lines."""
+        """Fill the area between two lines."""
         px, below, above = self.px(x), self.py(low), self.py(high)
         outline = zip([*px, *px[::-1]], [*above, *below[::-1]], strict=True)
         d = "L".join(f"{a:.1f} {b:.1f}" for a, b in outline)
@@ -112,7 +114,7 @@ class Axes:
         self.marks.append(f'<path class="{style}" opacity="{opacity:.2f}" d="{d}"/>')
 
     def text(self, px: float, py: float, text: str, style: str = "") -> None:
-        """Write at pixels."""
+        """Write text at pixels."""
         self.marks.append(f'<text class="{style}" x="{px:.1f}" y="{py:.1f}">{escape(text)}</text>')
 
     def render(self) -> str:
@@ -156,25 +158,25 @@ def _fraction(values: Values, limits: tuple[float, float], *, log: bool) -> Any:
 def ticks(
     low: float, high: float, *, log: bool = False, whole: bool = False
 ) -> list[tuple[float, str]]:
-    """Return round numbers between two limits, and how they are written."""
+    """Return round numbers between two limits, and their text."""
     if log and high / low > 8:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         span = math.log10(high / low)
         digits: Sequence[float] = (1, 2, 5) if span < 2.5 else (1,)
         step = max(1, math.ceil(span / 6))
-        found = [d * 10.0**n for n in decades if n % step == 0 for d in digits]
+        values = [d * 10.0**n for n in decades if n % step == 0 for d in digits]
     else:
         rough = max((high - low) / 7, 1.0 if whole else 0.0)
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(s for s in (power, 2 * power, 5 * power, 10 * power) if s >= 0.999 * rough)
         first = math.ceil(low / step - 1e-9)
-        found = [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
+        values = [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
     slack = 1e-9 * (high - low)
-    return [(x, written(x)) for x in found if low - slack <= x <= high + slack]
+    return [(x, written(x)) for x in values if low - slack <= x <= high + slack]
 
 
 def written(x: float) -> str:
-    """Return a tick's number, typographically."""
+    """Return the text of a tick."""
     if x == 0:
         return "0"
     if 1e-3 <= abs(x) < 1e5:

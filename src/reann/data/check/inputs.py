@@ -1,4 +1,4 @@
-"""Total charge and spin that differ among the structures, and a model that does not know them."""
+"""Check of total charge and spin that vary although they are not inputs of the model."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ OF_THE_ENERGY = ("charge", "spin")
 
 
 def varying_keys(records: Sequence[Record]) -> list[str]:
-    """Return the keys of charge, spin and the like that differ among structures."""
+    """Return the keys of charge, spin and similar conditions that differ among structures."""
     first = records[0].conditions if records else ()
     others = {r.conditions for r in records} - {first}
     return sorted({name for other in others for name in varying(first, other)})
 
 
 def unknown_inputs(keys: Iterable[str], known: Collection[str] | None) -> list[Finding]:
-    """Return which inputs differ among the structures, and are not known to the model.
+    """Return findings about inputs that differ among the structures but are not in the model.
 
     Parameters
     ----------
     keys
         Keys whose values differ among the structures.
     known
-        `model.inputs`; None: the model is not known, so that only a decision is needed.
+        `model.inputs`; None if no model is known, so that the finding is only a warning.
     """
     keys = list(keys)
-    found = []
+    findings = []
     for name in OF_THE_ENERGY:
         of_input = names_of(name, keys)
         if not of_input or name in (known or ()):
@@ -40,10 +40,10 @@ def unknown_inputs(keys: Iterable[str], known: Collection[str] | None) -> list[F
         quoted = ", ".join(f"'{key}'" for key in of_input)
         message = f"the {named(name).about} ({quoted}) differs among the structures"
         if known is not None:
-            message += ", and the energy of the model does not depend on it"
+            message += ", but the energy of the model does not depend on it"
         fix = (
             f"Add it to the model: `model: {{inputs: [{name}]}}`, or train on one value at a time."
         )
         severity = "warning" if known is None else "error"
-        found.append(Finding(f"varying-{name}", severity, message, fix))
-    return found
+        findings.append(Finding(f"varying-{name}", severity, message, fix))
+    return findings
