@@ -111,13 +111,13 @@ def test_an_unknown_element_is_one_message_without_a_traceback(model, ethanol, t
     ase.io.write(tmp_path / "sulfur.xyz", structures, format="extxyz")
     result = CliRunner().invoke(app, ["evaluate", str(model), str(tmp_path / "sulfur.xyz")])
     assert result.exit_code == 1
-    assert "knows H, C, O" in result.stderr
+    assert "supports the elements H, C, O" in result.stderr
     assert "sulfur.xyz#1" in result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_predictions_in_another_format_are_refused_before_the_work(model, ethanol, tmp_path):
-    with pytest.raises(UserError, match=r"extended XYZ, not as 'out\.traj'"):
+    with pytest.raises(UserError, match=r"extended XYZ; 'out\.traj'"):
         evaluate_command(model, [str(ethanol)], output=tmp_path / "out.traj", console=quiet())
 
 

@@ -218,7 +218,7 @@ def test_heads_and_data_that_do_not_fit_are_named(labeled: Path, tmp_path: Path)
             open_parts(config, tmp_path / "run", World(), print, as_split=False)
         return str(caught.value)
 
-    assert "do not say which" in refusal(keys={})
+    assert "do not name the head" in refusal(keys={})
     assert "names the head 'ccsd'; the model has pbe, cc." in refusal(heads=["pbe", "cc"])
     assert "no key 'head'" in refusal(keys={"head": "head"})
     given = dict.fromkeys("HCO", -1.0)

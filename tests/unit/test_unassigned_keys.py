@@ -120,7 +120,8 @@ def test_other_numbers_are_named_in_one_line_and_stop_nothing(sample):
 def test_values_that_look_like_total_energies_are_asked_about(key):
     samples = [molecule({key: -76.4 - 0.01 * i}, forces=FORCES) for i in range(4)]
     assert (
-        f"'{key}' (4 structures: -76.43 to -76.4 in the unit of the file)" in error_of(*samples).what
+        f"'{key}' (4 structures: -76.43 to -76.4 in the unit of the file)"
+        in error_of(*samples).what
     )
 
 
