@@ -1,4 +1,4 @@
-"""Whether a potential knows the elements of a structure."""
+"""Check that a potential supports the elements of a structure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_elements(known: Collection[int], numbers: NDArray[np.integer]) -> None
         symbols = dict(enumerate(chemical_symbols))
         names = sorted(symbols.get(z, f"Z = {z}") for z in unknown)
         raise UserError(
-            f"This potential knows {', '.join(chemical_symbols[z] for z in known)}; "
+            f"The potential supports the elements {', '.join(chemical_symbols[z] for z in known)}; "
             f"the structure also has {', '.join(names)}.",
             f"atoms {listed(np.flatnonzero(np.isin(numbers, list(unknown))))}",
             "Train with structures that hold these elements.",

@@ -92,20 +92,18 @@ def evaluate(
     by_field = wanted.intersection(_responses_of(model))
     derivatives = bool(wanted & DERIVATIVES or by_field)
     of_head = BORN in wanted - by_field
-    r = graph.edge_vectors()
-    moved = create_graph and r.requires_grad
-    if of_head:
-        if not moved:
-            graph = replace(graph, positions=graph.positions.detach().requires_grad_())
-        with torch.enable_grad():
-            r = graph.edge_vectors()
-    elif not moved:
+    moved = create_graph and graph.edge_vectors().requires_grad
+    if of_head and not moved:
+        graph = replace(graph, positions=graph.positions.detach().requires_grad_())
+    with torch.set_grad_enabled(of_head or torch.is_grad_enabled()):
+        r = graph.edge_vectors()
+    if not (of_head or moved):
         r = r.detach().requires_grad_(derivatives)
     terms = _terms_of(model, wanted)
     strained = Strained.of(graph, derivatives=derivatives, is_variable=moved)
-    field = graph.fields().detach().requires_grad_() if by_field else None
-    if field is not None:
-        graph = replace(graph, field=field)
+    fields = [graph.fields().detach().requires_grad_()] if by_field else []
+    if fields:
+        graph = replace(graph, field=fields[0])
     with torch.set_grad_enabled(derivatives or of_head or create_graph):
         of_atoms = _outputs(model, graph, r, wanted.union(*(term.needs for term in terms)))
         for term in terms:
@@ -123,7 +121,7 @@ def evaluate(
         energies = of_atoms["energies"]
         g, *rest = torch.autograd.grad(
             energies,
-            [r, *beyond, *([field] if field is not None else [])],
+            [r, *beyond, *fields],
             torch.ones_like(energies),
             create_graph=create_graph or bool(by_field - {"dipole"}),
             materialize_grads=True,

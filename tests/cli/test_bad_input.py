@@ -183,7 +183,7 @@ def test_an_unknown_element_is_told_with_its_atoms(model, ethanol, verb):
     ethanol[0].numbers[[2, 7]] = 16, 7
     name, *options = verb
     said = message(name, model, write(ethanol[:1]), *options)
-    assert "potential knows H, C, O; the " in said
+    assert "potential supports the elements H, C, O" in said
     assert "also ha" in said
     assert "N, S." in said
     assert "2, 7" in said

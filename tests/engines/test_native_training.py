@@ -63,7 +63,7 @@ def test_resuming_with_another_engine_says_so(tmp_path, capsys):
     assert "engine torch · cpu · threads 1" in " ".join(capsys.readouterr().out.split())
     resume(folder)
     said = " ".join(capsys.readouterr().out.split())
-    assert f"engine was torch, is {choice.NATIVE.identity()}: not bitwise" in said
+    assert f"engine was torch, is now {choice.NATIVE.identity()}: the run is not bitwise" in said
 
 
 def test_the_engine_of_a_configuration_is_checked_before_anything_else(tmp_path):

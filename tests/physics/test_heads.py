@@ -222,7 +222,7 @@ def test_heads_and_data_that_do_not_fit_are_named(labeled: Path, tmp_path: Path)
     assert "names the head 'ccsd'; the model has pbe, cc." in refusal(heads=["pbe", "cc"])
     assert "no key 'head'" in refusal(keys={"head": "head"})
     given = dict.fromkeys("HCO", -1.0)
-    assert "Reference energies are given once" in refusal(reference_energies=given)
+    assert "only one set of reference energies" in refusal(reference_energies=given)
 
 
 @pytest.mark.parametrize("part", ["training", "validation"])
@@ -238,7 +238,7 @@ def test_a_head_without_structures_is_named(labeled: Path, tmp_path: Path, part:
     train_file, valid_file = (tmp_path / f"{name}.xyz" for name in files)
     config = config_of(tmp_path / "run", train_file, valid=str(valid_file))
     if part == "training":
-        with pytest.raises(UserError, match="belongs to the head 'ccsd', which would"):
+        with pytest.raises(UserError, match="belongs to the head 'ccsd', so it cannot"):
             open_parts(config, tmp_path / "run", World(), print, as_split=False)
     else:
         parts = open_parts(config, tmp_path / "run", World(), print, as_split=False)

@@ -237,7 +237,7 @@ def unknown_output(values: dict[str, Any]) -> None:
     ("change", "says"),
     [
         (wrong_key, "no key 'tild' for the lean"),
-        (no_labels, "No structure of train has the label 'lean'"),
+        (no_labels, "No structure of the training set has the label 'lean'"),
         (unknown_output, "the model has no output 'dipol'"),
     ],
 )

@@ -149,7 +149,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_gives_the_earlier_one
         assert content(run).keys() == before.keys()
         assert_same_checkpoint(content(run), before)
     else:
-        with pytest.raises(UserError, match="already is a run"):
+        with pytest.raises(UserError, match="is already a run"):
             train(small(run))
         assert content(run) == before
 
@@ -203,7 +203,7 @@ def test_a_link_at_the_name_of_a_file_occupies_the_folder(name, tmp_path):
     folder, target = tmp_path / "run", tmp_path / "target"
     folder.mkdir()
     (folder / name).symlink_to(target)
-    with pytest.raises(UserError, match="already holds files of a run") as error:
+    with pytest.raises(UserError, match="already contains files of a run") as error:
         train(small(folder, epochs=1))
     assert name in error.value.what
     assert (folder / name).is_symlink()
@@ -290,7 +290,7 @@ def test_a_member_of_an_ensemble_is_known_by_every_name_of_its_folder(name, tmp_
 def test_a_separate_run_in_the_folder_of_a_seed_is_not_overwritten(seeds, finished, tmp_path):
     separate = copy_of(finished, tmp_path / "runs" / "seed-1")
     before = content(separate)
-    with pytest.raises(UserError, match="is no member of an ensemble"):
+    with pytest.raises(UserError, match="is not a member of an ensemble"):
         train(small(tmp_path / "runs", seeds=seeds), overwrite=True)
     assert content(separate) == before
 
@@ -327,16 +327,16 @@ def interrupted(stopped, tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("data.units.energy=Hartree", "data.units.energy was not given, is Hartree"),
-        ("data.keys.energy=energy", "data.keys.energy was not given, is energy"),
-        ("data.valid=0.3", "data.valid was 0.2, is 0.3"),
-        ("data.missing=allow", "data.missing was error, is allow"),
-        ("model.cutoff=3.5", "model.cutoff was 3.0, is 3.5"),
-        ("model.readout.hidden=[8,8]", r"model.readout.hidden was \[6, 6\], is \[8, 8\]"),
-        ("run.seed=2", "run.seed was 1, is 2"),
-        ("training.epochs=7", "training.epochs was 3, is 7"),
-        ("training.learning_rate=0.1", "training.learning_rate was 0.003, is 0.1"),
-        ("training.precision=float64", "training.precision was mixed, is float64"),
+        ("data.units.energy=Hartree", "data.units.energy was not set, is now Hartree"),
+        ("data.keys.energy=energy", "data.keys.energy was not set, is now energy"),
+        ("data.valid=0.3", "data.valid was 0.2, is now 0.3"),
+        ("data.missing=allow", "data.missing was error, is now allow"),
+        ("model.cutoff=3.5", "model.cutoff was 3.0, is now 3.5"),
+        ("model.readout.hidden=[8,8]", r"model.readout.hidden was \[6, 6\], is now \[8, 8\]"),
+        ("run.seed=2", "run.seed was 1, is now 2"),
+        ("training.epochs=7", "training.epochs was 3, is now 7"),
+        ("training.learning_rate=0.1", "training.learning_rate was 0.003, is now 0.1"),
+        ("training.precision=float64", "training.precision was mixed, is now float64"),
         ("run.seeds=2", "run.seeds"),
     ],
 )
@@ -354,12 +354,12 @@ def test_an_interrupted_run_names_the_setting_that_changed(interrupted, change, 
 def test_settings_that_change_no_result_may_change(interrupted, capsys):
     resume(interrupted, ["training.max_edges=100", "run.checkpoint_minutes=3"])
     out = capsys.readouterr().out
-    assert "training.max_edges was not given, is 100: not bitwise the same run" in out
+    assert "training.max_edges was not set, is now 100: the run is not bitwise reproducible" in out
     assert load_config(interrupted / "config.yaml").training.max_edges == 100
 
 
 def test_a_run_does_not_move_to_another_folder(run):
-    with pytest.raises(UserError, match="stays in its folder"):
+    with pytest.raises(UserError, match="folder of a run cannot be changed"):
         resume(run, ["run.folder=elsewhere"])
 
 
@@ -455,7 +455,7 @@ def test_a_log_without_its_last_rows_changes_nothing_but_itself(
     file = interrupted / "log.csv"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[: 1 + rows]))
     done = resume(interrupted)
-    assert f"no rows of {counted(2 - rows, 'epoch')}" in capsys.readouterr().out
+    assert f"log.csv lacks {counted(2 - rows, 'epoch')}" in capsys.readouterr().out
     assert isinstance(done.potential, Potential)
     whole = load(tmp_path / "whole" / "model.reann")
     assert done.potential.metadata["errors"] == whole.metadata["errors"]
@@ -584,7 +584,7 @@ def test_a_longer_run_that_stops_is_resumed_exactly(finished, tmp_path, monkeypa
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_fewer_epochs_than_are_done_are_an_error(run, epochs):
     change = [f"training.epochs={epochs}", "training.learning_rate=0.001"]
-    with pytest.raises(UserError, match="give more epochs"):
+    with pytest.raises(UserError, match="add more epochs"):
         resume(run, change)
 
 

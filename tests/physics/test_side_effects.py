@@ -74,7 +74,7 @@ def _umask() -> int:
 
 
 def stopped_by_an_error(folder: Path) -> None:
-    with pytest.raises(UserError, match="There already is a run"):
+    with pytest.raises(UserError, match="There is already a run"):
         train(small(folder, engine="native"))
     with pytest.raises(UserError, match="no groups"):
         train(small(folder.with_name("other"), valid={"groups": ["none"]}))

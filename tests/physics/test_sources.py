@@ -226,7 +226,7 @@ def test_a_run_goes_on_where_the_files_of_its_sources_have_moved(run):
     resume(folder, [f"data.sources.1.files=[{moved}, {third}]", "training.epochs=3"])
     assert len(log_without_time(folder)) == 4
     for change, expected in (
-        ("data.sources.1.weight=1", r"data\.sources\.1\.weight was 2.0, is 1.0"),
+        ("data.sources.1.weight=1", r"data\.sources\.1\.weight was 2.0, is now 1.0"),
         (f"data.sources.1.files=[{third}, {moved}]", "files of the part train have changed"),
         (f"data.train=[{first}, {moved}, {third}]", r"data\.sources\.1\.weight was 2.0"),
     ):

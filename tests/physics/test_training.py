@@ -740,7 +740,7 @@ def test_a_stopped_ensemble_says_which_folder_to_resume(tmp_path, monkeypatch, c
 
     def asked_to_stop(self: Trainer):
         found = validate(self)
-        self.stop.asked = True
+        self.stop.requested = True
         return found
 
     monkeypatch.setattr(Trainer, "validate", asked_to_stop)

@@ -174,6 +174,6 @@ def test_an_unknown_element_is_an_error_that_names_the_structure(tmp_path):
     odd = water(rng, 1)
     odd.numbers[0] = 16
     dataset = opened(tmp_path, [water(rng, 1), odd])
-    with pytest.raises(UserError, match=r"knows H, O; the data also have S") as error:
+    with pytest.raises(UserError, match=r"elements H, O, but the data also have S") as error:
         compare(perturbed([1, 8]), everything(dataset))
     assert "data.xyz#1" in error.value.where

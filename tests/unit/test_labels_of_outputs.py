@@ -147,7 +147,7 @@ def test_what_labels_may_be_wrong_is_noted_before_a_training(tmp_path: Path) -> 
     model = ModelConfig(outputs=["dipole", "polarizability"])
     data = DataConfig.model_validate({"train": path, "keys": {n: n for n in model.outputs}})
     notes = notes_of_outputs(model, open_dataset(path, data, 3.0, tmp_path / "cache"))
-    assert "must all be on one branch of the polarization" in notes[0]
+    assert "labels must be on the same branch of the polarization" in notes[0]
     assert "the polarizability of 1 structure" in notes[1]
     assert "a.xyz#2, has a negative eigenvalue" in notes[1]
     assert len(notes) == 2

@@ -205,9 +205,9 @@ def test_copies_of_independent_atoms_weigh_like_one():
 
 def test_labels_without_weight_or_values_are_not_wanted():
     counts = {"energy": 3.0, "forces": 0.0, "stress": 9.0}
-    assert Loss(LossConfig(), 1.0).wanted(counts) == ["energy", "stress"]
-    assert Loss(LossConfig(energy=0.0), 1.0).wanted(counts) == ["stress"]
-    assert Loss(LossConfig(), 1.0).wanted({}) == []
+    assert Loss(LossConfig(), 1.0).labels_used(counts) == ["energy", "stress"]
+    assert Loss(LossConfig(energy=0.0), 1.0).labels_used(counts) == ["stress"]
+    assert Loss(LossConfig(), 1.0).labels_used({}) == []
 
 
 def test_huber_is_smooth_and_grows_linearly():
@@ -271,5 +271,5 @@ def test_the_emphasis_grows_geometrically_from_its_start_to_the_end():
 
 def test_a_label_counts_where_it_is_present_and_has_a_weight():
     loss = Loss(LossConfig(energy=1.0, forces=0.0, stress=2.0), SCALE)
-    assert loss.wanted({"energy": 3.0, "forces": 9.0, "stress": 0.0}) == ["energy"]
-    assert loss.wanted({"stress": 1.0}) == ["stress"]
+    assert loss.labels_used({"energy": 3.0, "forces": 9.0, "stress": 0.0}) == ["energy"]
+    assert loss.labels_used({"stress": 1.0}) == ["stress"]

@@ -89,7 +89,7 @@ MostExtrapolating = Annotated[
 LargestSpread = Annotated[
     float | None,
     typer.Option(
-        help="Stop if the uncertainty of a force is larger, eV/Å (ensembles and calibrated potentials)."
+        help="Stop if the uncertainty of a force is larger, eV/Å; ensembles, calibrated files."
     ),
 ]
 WrittenOutputs = Annotated[

@@ -1,9 +1,9 @@
-"""An earlier run stays in its folder, moved aside, until the new run has its first checkpoint.
+"""Keep an overwritten run in a hidden folder until the new run has its first checkpoint.
 
-The hidden folder `.replacing` holds its files while they are moved, in either direction, and
-`.replaced` holds them when all have been moved. So it is known whose files lie in the run folder
-after the process was killed at any moment. Without an earlier run `.replaced` is empty: the files
-of a run that fails before its first checkpoint are removed, and the folder is free again.
+The hidden folder `.replacing` contains its files while they are being moved, in either direction,
+and `.replaced` contains them when all have been moved. Therefore the state is known even if the
+process is killed at any moment. Without an earlier run `.replaced` is empty; the files of a run
+that fails before its first checkpoint are removed, so that the folder can be used again.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ def set_aside(folder: Path) -> None:
 
 
 def is_set_aside(folder: Path) -> bool:
-    """Return whether an earlier run, or the note that there was none, lies in a hidden folder."""
+    """Return whether an earlier run, or the mark that there was none, is in a hidden folder."""
     return (folder / MOVING).is_dir() or (folder / ASIDE).is_dir()
 
 
 def settle(folder: Path) -> bool:
-    """Bring the earlier run back, or remove it when the new run has its first checkpoint.
+    """Restore the earlier run, or remove it if the new run has a checkpoint.
 
     Returns
     -------
     bool
-        Whether an earlier run was brought back.
+        Whether an earlier run was restored.
     """
-    back = False
+    restored = False
     with _moving_in(folder):
         if (folder / ASIDE).is_dir():
             if has_checkpoint(folder):
@@ -70,9 +70,9 @@ def settle(folder: Path) -> bool:
                 target = folder / file.relative_to(folder / MOVING)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.rename(target)
-                back = True
+                restored = True
             shutil.rmtree(folder / MOVING)
-    return back
+    return restored
 
 
 def _remove_if_empty(parent: Path, folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""A time instead of a number of epochs: the measured speed decides once how many epochs fit.
+"""The number of epochs that fit into `training.time`, from the measured speed.
 
-The number is recorded as `training.epochs`, so that a run that goes on, and every process, has the
-same schedule.
+The number is determined once and recorded as `training.epochs`, so that a resumed run and all
+processes have the same schedule.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from reann.training.soap import REFRESH
 from reann.training.state import FILE, Progress
 
 WARM_UP = 3
-"""Steps before the measurement: the first ones allocate memory."""
+"""Steps before the measurement, which allocate memory."""
 STEPS = 2 * REFRESH
-"""Fewest steps of the measurement: at every tenth, SOAP updates its eigenbasis."""
+"""Minimum number of measured steps; SOAP updates its eigenbasis every tenth step."""
 SHARE, LONGEST = 0.05, 20.0
-"""Part of the time, and most seconds, that more steps are measured."""
+"""Maximum duration of the measurement: fraction of the time, and seconds."""
 
 
 def with_epochs(
     config: Config, common: Common, start: Start, journal: Journal
 ) -> tuple[Config, dict[str, str]]:
-    """Return the configuration with the epochs that fit into `training.time`, and a record."""
+    """Return the configuration with the number of epochs for `training.time`, and a record."""
     duration = config.training.time
     if duration is None:
         return config, {}
@@ -54,7 +54,7 @@ def with_epochs(
 
 
 def epochs_within(trainer: Trainer, allowed: float) -> int:
-    """Return how many epochs, with their validations, fit into a time; at least one.
+    """Return the number of epochs, including validation, that fit into a time; at least one.
 
     The trainer takes steps for the measurement and cannot be used afterwards.
     """
@@ -66,12 +66,12 @@ def epochs_within(trainer: Trainer, allowed: float) -> int:
     warm = time.monotonic()
     trainer.validate()
     validation = time.monotonic() - warm
-    # The measurement counts, and so does the validation of epoch 0.
-    left = allowed - (time.monotonic() - began) - validation
-    epochs = left / (len(trainer.train) * step + validation)
-    # The answer of the leading process on all of them.
-    mine = float(max(round(epochs), 1)) if trainer.world.leads else 0.0
-    return int(trainer.world.add(np.array([mine]))[0])
+    # The time includes the measurement and the validation of epoch 0.
+    remaining = allowed - (time.monotonic() - began) - validation
+    epochs = remaining / (len(trainer.train) * step + validation)
+    # All processes use the result of the leading process.
+    own_epochs = float(max(round(epochs), 1)) if trainer.world.leads else 0.0
+    return int(trainer.world.add(np.array([own_epochs]))[0])
 
 
 def _seconds_per_step(trainer: Trainer, least: float) -> float:
@@ -82,8 +82,8 @@ def _seconds_per_step(trainer: Trainer, least: float) -> float:
         done += 1
         if done == 0:
             start = time.monotonic()
-        enough = done >= STEPS and time.monotonic() - start >= least
-        if trainer.world.any(trainer.world.leads and enough):
+        is_enough = done >= STEPS and time.monotonic() - start >= least
+        if trainer.world.any(trainer.world.leads and is_enough):
             break
     return (time.monotonic() - start) / done
 

@@ -1,8 +1,8 @@
-"""Calibration of the equivariant recursion: its fixed numbers, layer by layer, from structures.
+"""Calibration of the fixed scales of the equivariant recursion, layer by layer, on structures.
 
-Radial basis, moments, passed-on sums and states get a root mean square of one with the weights that
-the training starts from, and the scalar products mean zero and a spread of about one, for each
-element, product and channel. Each layer needs the calibrated ones before it.
+With the initial weights, the radial basis, moments, messages and states get a root mean square of
+one, and the scalar products a mean of zero and a standard deviation of about one, for each element,
+product and channel. A layer is calibrated after all layers before it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from reann.model.neighborhood import Neighborhood
 from reann.model.products import products
 
 MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
-"""Scale of a product: its standard deviation plus this share of its mean, plus this."""
+"""Scale of a product: its standard deviation, plus this fraction of its mean, plus a minimum."""
 FEW_ATOMS = 100
-"""An element with fewer atoms gets, for the rest of them, the statistics of all elements."""
+"""The statistics of elements with fewer atoms are supplemented by those of all elements."""
 LEAST_PART = 1e-2
-"""Smallest root mean square that is scaled to one, in units of the largest of the moments: in
-crystals symmetry makes some vanish, and rounding must not be taken for their size."""
+"""Smallest root mean square that is scaled to one, relative to the largest of the moments: in
+crystals, moments that vanish by symmetry consist of rounding errors."""
 
 
 @torch.no_grad()
 def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
-    """Set the fixed numbers of a recursion from batches of structures that have neighbors.
+    """Set the fixed scales of a recursion from batches of structures with neighbors.
 
-    Without any batch they stay as they are.
+    Without batches they are not changed.
     """
     if not batches:
         return
@@ -40,8 +40,8 @@ def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) 
     _set_input_scale(recursion, batches)
     states = [recursion.start(atoms) for atoms in batches]
     for layer in recursion.each_layer():
-        seen = (recursion.prepare(atoms) for atoms in batches)
-        sums = [layer.sums(each, h) for each, h in zip(seen, states, strict=True)]
+        neighborhoods = (recursion.prepare(atoms) for atoms in batches)
+        sums = [layer.sums(each, h) for each, h in zip(neighborhoods, states, strict=True)]
         _set_moment_scales(layer, sums)
         fields = [recursion.field_moments(atoms) for atoms in batches]
         moments = [layer.mixed(*each, Y) for each, Y in zip(sums, fields, strict=True)]
@@ -49,8 +49,8 @@ def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) 
         _set_product_scales(layer, moments, counts)
         if layer.makes_states:
             layer.state_scale.fill_(1.0)
-            every = zip(moments, states, counts, strict=True)
-            states = [layer.of_moments(m, h[0], n)[1] for m, h, n in every]
+            of_batches = zip(moments, states, counts, strict=True)
+            states = [layer.of_moments(m, h[0], n)[1] for m, h, n in of_batches]
             _set_state_scales(layer, states)
 
 
@@ -63,7 +63,7 @@ def _set_radial_scale(recursion: EquivariantRecursion, batches: Sequence[Neighbo
 
 
 def _set_field_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
-    """Set the scale of the electric field, if any structure is in one."""
+    """Set the scale of the electric field if any structure has a field."""
     fields = [atoms.field for atoms in batches if atoms.field is not None]
     acting = [field[field.any(1)] for field in fields if field.any()]
     if acting:
@@ -71,11 +71,11 @@ def _set_field_scale(recursion: EquivariantRecursion, batches: Sequence[Neighbor
 
 
 def _set_input_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
-    """Set the scale of each number of charge and spin that is not zero everywhere."""
-    every = [atoms.inputs for atoms in batches if atoms.inputs is not None]
-    if not every:
+    """Set the scale of each number of charge and spin that is not always zero."""
+    inputs = [atoms.inputs for atoms in batches if atoms.inputs is not None]
+    if not inputs:
         return
-    for k, values in enumerate(torch.cat(every).T):
+    for k, values in enumerate(torch.cat(inputs).T):
         if values.any():
             recursion.input_scale[k] = _rms([values[values != 0.0]])
 
@@ -97,10 +97,10 @@ def _set_product_scales(
         for z, b in enumerate(products(m, 0)[0].to(torch.float64).split(each)):
             total[z] += b.sum(0)
             squares[z] += b.square().sum(0)
-    lacking = (FEW_ATOMS - n).clamp(min=0.0)[:, None, None]
+    n_borrowed = (FEW_ATOMS - n).clamp(min=0.0)[:, None, None]
     n = n[:, None, None]
-    mean = (total + lacking * total.sum(0) / n.sum()) / (n + lacking)
-    mean_square = (squares + lacking * squares.sum(0) / n.sum()) / (n + lacking)
+    mean = (total + n_borrowed * total.sum(0) / n.sum()) / (n + n_borrowed)
+    mean_square = (squares + n_borrowed * squares.sum(0) / n.sum()) / (n + n_borrowed)
     deviation = (mean_square - mean.square()).clamp(min=0.0).sqrt()
     layer.product_mean.copy_(mean)
     layer.product_scale.copy_(deviation + MEAN_SHARE * mean.abs() + LEAST_SCALE)
@@ -115,7 +115,7 @@ def _set_state_scales(layer: Layer, states: Sequence[State]) -> None:
 
 
 def _rms(parts: Sequence[Tensor]) -> Tensor:
-    """Return the root mean square of all numbers, float64."""
+    """Return the root mean square of all values, float64."""
     squares = torch.stack([part.to(torch.float64).square().sum() for part in parts])
     return (squares.sum() / sum(part.numel() for part in parts)).sqrt()
 

@@ -1,8 +1,8 @@
-"""The repulsion of close pairs: where it begins, and how strong it has to be.
+"""The repulsion of close pairs: its onset and its amplitude.
 
-It begins at the shortest distance of each pair of elements in the training structures. After the
-training its amplitude is raised until isolated pairs repel each other at every distance up to
-`CLOSEST` of that distance, whatever the network makes of them.
+It begins at the shortest distance of each pair of elements in the training set. After the training
+its amplitude is increased until isolated pairs repel each other at all distances up to `CLOSEST`
+of the onset, regardless of the network.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from reann.model import Reann
 from reann.training.standardize import STATISTICS_EDGES
 
 CLOSEST = 0.95
-"""Of the distance where the repulsion begins: it is too soft to be sure of more."""
+"""Fraction of the onset up to which pairs are made repulsive; beyond, the repulsion is too soft."""
 N_DISTANCES = 200
-"""At which pairs are examined."""
+"""Number of distances at which pairs are checked."""
 LEAST_FORCE = 0.1
-"""eV/Å, of the repulsion of two atoms there."""
+"""Minimum repulsive force of two atoms at these distances, eV/Å."""
 
 
 @torch.no_grad()
 def set_repulsion(model: Reann, train: Subset, *, before: bool = False) -> None:
-    """Let the repulsion begin at the shortest distances of the training structures.
+    """Set the onset of the repulsion to the shortest distances in the training set.
 
-    Elements without a pair inside the cutoff keep the sum of their covalent radii.
+    For elements without a pair within the cutoff, it remains the sum of their covalent radii.
 
     Parameters
     ----------
     before
-        Whether the model was trained before: its repulsion never begins at larger distances then.
+        Whether the model was trained before; then the onset is never increased.
     """
     if model.repulsion is None:
         return
@@ -45,7 +45,7 @@ def set_repulsion(model: Reann, train: Subset, *, before: bool = False) -> None:
 
 
 def shortest_distances(model: Reann, train: Subset) -> Float[Tensor, "elements elements"]:
-    """Return the shortest distances of pairs inside the cutoff, Å, infinite if there are none."""
+    """Return the shortest distances of pairs within the cutoff, Å; infinite if there are none."""
     start, index = model.reference_energies, model.element_index
     n = len(model.elements)
     shortest = torch.full((n * n,), torch.inf, dtype=torch.float64, device=start.device)
@@ -61,22 +61,22 @@ def shortest_distances(model: Reann, train: Subset) -> Float[Tensor, "elements e
 
 @torch.no_grad()
 def keep_repulsive(model: Reann) -> None:
-    """Raise the amplitude until isolated pairs repel each other wherever the repulsion is sure."""
+    """Increase the amplitude until isolated pairs repel each other up to `CLOSEST` of the onset."""
     repulsion = model.repulsion
     if repulsion is None:
         return
     fractions = torch.linspace(CLOSEST / N_DISTANCES, CLOSEST, N_DISTANCES, dtype=torch.float64)
     r = fractions.to(repulsion.start)[:, None, None] * repulsion.start
     force = torch.stack([pair_forces(model, r, head) for head in range(len(model.heads))]).amin(0)
-    lacking = (LEAST_FORCE - force) / repulsion.stiffness(r)
-    more = lacking.amax(0).clamp(min=0.0)
-    repulsion.amplitude.add_(torch.maximum(more, more.mT))
+    needed = (LEAST_FORCE - force) / repulsion.stiffness(r)
+    increase = needed.amax(0).clamp(min=0.0)
+    repulsion.amplitude.add_(torch.maximum(increase, increase.mT))
 
 
 def pair_forces(
     model: Reann, r: Float[Tensor, "distances elements elements"], head: int
 ) -> Float[Tensor, "distances elements elements"]:
-    """Return the forces between isolated pairs of atoms, eV/Å; positive: they repel each other."""
+    """Return the forces between isolated pairs of atoms, eV/Å; positive if repulsive."""
     numbers = torch.tensor(model.elements, device=r.device)
     pair = torch.stack([numbers[:, None].expand(r.shape), numbers.expand(r.shape)], -1)
     n = r.numel()

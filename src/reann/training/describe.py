@@ -1,4 +1,4 @@
-"""What a run tells about itself: the lines before epoch 0, the header of its potential."""
+"""Description of a run: the lines printed before epoch 0, and the header of its potential."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from reann.training.setup import Parts
 from reann.training.warm_start import PARENTS, RECORD
 
 FEW_NEIGHBORS, MANY_NEIGHBORS = 6, 150
-"""Mean numbers outside of which a cutoff is worth a second thought."""
+"""Range of the usual mean number of neighbors; outside it, a warning is printed."""
 NEARLY_ALL = 0.8
-"""Fraction of the other atoms of a molecule: no cutoff gives many more neighbors."""
+"""Fraction of the other atoms of a molecule that are neighbors with any reasonable cutoff."""
 
 
 def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
-    """Return the lines printed before epoch 0: data, labels, split, energies, model."""
+    """Return the lines printed before epoch 0: data, labels, split, reference energies, model."""
     data, m = parts.train.dataset, config.model
     shown = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     sizes = [f"{name} {len(part)}" for name, part in shown.items() if part is not None]
@@ -54,7 +54,7 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
             for head, reference in zip(m.heads, parts.references, strict=True)
             for line in _reference(reference, head if len(m.heads) > 1 else "")
         ),
-        *([f"baseline  {baseline} without a network, on valid"] if baseline else []),
+        *([f"baseline  {baseline} without a network (valid)"] if baseline else []),
         "model     " + " · ".join(size),
         f"preset    {describe_preset(m)}",
         *(f"note      {note}" for note in [*data.notes, *parts.notes]),
@@ -70,12 +70,12 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
 
 
 def notes_of_outputs(config: ModelConfig, data: Dataset) -> list[str]:
-    """Return what a user should know about labels of outputs besides the energy."""
+    """Return notes about labels of outputs other than the energy."""
     notes = []
     if "dipole" in config.outputs and config.reads_states and data.periodic:
         notes.append(
-            "dipoles of periodic structures are sums of atomic dipoles: their labels must all be on"
-            " one branch of the polarization"
+            "dipoles of periodic structures are sums of atomic dipoles, so all labels must be on"
+            " the same branch of the polarization"
         )
     if "polarizability" in config.outputs and data.has("polarizability"):
         alpha = data.label("polarizability")
@@ -84,15 +84,15 @@ def notes_of_outputs(config: ModelConfig, data: Dataset) -> list[str]:
         if len(negative):
             notes.append(
                 f"the polarizability of {counted(len(negative), 'structure')}, such as"
-                f" {data.origin(negative[0])}, has a negative eigenvalue, which no static one of a"
-                " ground state has: the opposite sign, or six numbers in another order than xx yy"
-                " zz yz xz xy?"
+                f" {data.origin(negative[0])}, has a negative eigenvalue, which is impossible for a"
+                " ground state: the sign may be wrong, or six numbers may not be in the order xx yy"
+                " zz yz xz xy"
             )
     return notes
 
 
 def describe_host(config: ModelConfig) -> list[str]:
-    """Return what an atom sees of its neighbors."""
+    """Describe the descriptor of a model."""
     if config.messages == "equivariant":
         basis = f"{config.n_radial} {config.radial_basis}"
         return [f"l ≤ {config.l_max}", basis, counted(config.channels, "channel")]
@@ -103,18 +103,18 @@ def describe_host(config: ModelConfig) -> list[str]:
 
 
 def sentence(errors: dict[str, float]) -> str:
-    """Return the RMSE of each label with its unit, and relative to the spread if that is known."""
+    """Return the RMSE of each label with its unit, and relative to the standard deviation."""
     parts = []
     for quantity in labels():
         x, percent = (errors.get(key(quantity.name, measure)) for measure in ("rmse", "rrmse"))
         if x is not None:
-            relative = "" if percent is None else f" ({percent:.2g} % of the spread)"
+            relative = "" if percent is None else f" ({percent:.2g} % of the standard deviation)"
             parts.append(f"{quantity.name} {x:.2f} {quantity.error_unit.shown}{relative}")
     return " · ".join(parts)
 
 
 def paragraph(title: str, text: str) -> str:
-    """Return a text under a title, wrapped for a terminal of 80 columns."""
+    """Return a text after a title, wrapped for a terminal of 80 columns."""
     return textwrap.fill(
         text,
         width=79,
@@ -148,7 +148,7 @@ def _sources(data: Dataset) -> list[str]:
 
 
 def _labels(data: Dataset) -> str:
-    """Return how many structures have each label, read as eV and Å."""
+    """Return the number of structures with each label."""
     known = ((q, data.keys.counts.get(q.name, 0)) for q in labels())
     counts = ((q.name, count) for q, count in known if q.is_sought or count)
     return " · ".join(f"{name} {count or '–'}" for name, count in counts)
@@ -159,16 +159,16 @@ def _reference(reference: ReferenceEnergies, head: str) -> list[str]:
     lines = [f"E0        {'  '.join(energies)} eV ({reference.source}{head and f', head {head}'})"]
     if reference.source == "fit" and reference.rank < reference.n_elements:
         lines.append(
-            f"note      the compositions determine {reference.rank} of {reference.n_elements} "
-            "energies of elements: dissociation into atoms is an extrapolation"
+            f"note      the compositions determine only {reference.rank} of {reference.n_elements} "
+            "reference energies: dissociation into atoms is an extrapolation"
         )
     return lines
 
 
 def _neighbor_warning(data: Dataset, neighbors: float) -> list[str]:
-    # In molecules of few atoms all others may be neighbors.
-    others = float(np.average(data.n_atoms - 1, weights=data.n_atoms))
-    few = FEW_NEIGHBORS if data.periodic else min(FEW_NEIGHBORS, NEARLY_ALL * others)
+    # In small molecules, all other atoms may be neighbors.
+    n_others = float(np.average(data.n_atoms - 1, weights=data.n_atoms))
+    few = FEW_NEIGHBORS if data.periodic else min(FEW_NEIGHBORS, NEARLY_ALL * n_others)
     if few <= neighbors <= MANY_NEIGHBORS:
         return []
     better = "longer" if neighbors < FEW_NEIGHBORS else "shorter"
@@ -189,7 +189,7 @@ def provenance(config: Config) -> dict[str, str]:
 def metadata(
     config: Config, parts: Parts, source: str, best_epoch: int, valid: dict[str, float]
 ) -> dict[str, Any]:
-    """Return what the header of a potential tells about its history."""
+    """Return the metadata of a potential: its training set, errors, settings and versions."""
     return {
         "reference_energies_source": source,
         "reference_energies_rank": parts.reference.rank,

@@ -1,7 +1,7 @@
-"""Several processes: who am I, and sums over all.
+"""Communication between several processes.
 
-Started by ``torchrun --nproc-per-node=N -m reann train ...``; one process needs nothing of this.
-The loss is divided by the counts of the global batch, so gradients are added, not averaged.
+They are started by ``torchrun --nproc-per-node=N -m reann train ...``. The loss is divided by the
+counts of the global batch, so gradients are summed, not averaged.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class World:
         return self.rank == 0
 
     def add_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replace every gradient by its sum over the processes, in one message."""
+        """Replace each gradient by its sum over the processes, in one message."""
         parameters = list(parameters)
         for p in parameters:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
         if self.size == 1:
             return
-        # One buffer per dtype, in the same order everywhere: reference energies are float64,
+        # One buffer per dtype, in the same order in all processes: reference energies are float64,
         # networks may be float32.
         for dtype in dict.fromkeys(p.dtype for p in parameters):
             grads = [p.grad for p in parameters if p.dtype == dtype and p.grad is not None]
@@ -58,11 +58,11 @@ class World:
         return total.cpu().numpy()
 
     def any(self, flag: bool) -> bool:
-        """Return whether the flag is set on some process."""
+        """Return whether the flag is set in any process."""
         return bool(self.add(np.array([float(flag)]))[0] > 0) if self.size > 1 else flag
 
     def share(self, tensors: Iterable[Tensor]) -> None:
-        """Give all processes the values of the leading one."""
+        """Copy the values of the leading process to all processes."""
         if self.size > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor.detach(), 0)
@@ -74,18 +74,18 @@ class World:
 
 
 def n_processes() -> int:
-    """Return how many processes torchrun has started."""
+    """Return the number of processes started by torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager
 def world(device: torch.device) -> Iterator[World]:
-    """Join the processes that torchrun started; gloo on CPUs, nccl on GPUs."""
+    """Join the processes started by torchrun; gloo on CPUs, nccl on GPUs."""
     size = n_processes()
     if size == 1:
         yield World()
         return
-    # The others wait while the leading process reads data and writes the report.
+    # The other processes wait while the leading process reads data and writes the report.
     backend = "nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=LONGEST_WAIT)
     try:

@@ -1,8 +1,8 @@
-"""Other settings for a run that goes on: what may change, and a new schedule after the end.
+"""Changed settings of a resumed run, and the extension of a finished run.
 
-The rate of a finished run has fallen to its end, and the energies have their emphasis. So more
-epochs are a schedule of their own: it starts from the best weights, as a warm start does. The
-schedule of an interrupted run never changes.
+At the end of a run, the learning rate has decayed and the weight of the energies has increased.
+Additional epochs therefore have a new schedule that starts from the best weights. The schedule of
+an interrupted run cannot be changed.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from reann.training.identity import HARMLESS, Change, changes
 from reann.training.state import FILE, Progress, damage_named, is_over
 
 OF_THE_WEIGHTS = ("training.precision", "training.body_rate")
-"""Settings of the training that cannot change between two schedules."""
+"""Settings of the training that cannot be changed between two schedules."""
 
 
 def changes_of_schedule(recorded: Mapping[str, Any], config: Config) -> list[Change]:
-    """Return what differs from the settings of the checkpoint by more than rounding."""
+    """Return changes of settings since the checkpoint that affect more than rounding."""
     return [change for change in changes(recorded, config) if change.name not in HARMLESS]
 
 
 def refuse_changes(members: Sequence[Config], folder: Path, overrides: Sequence[str] = ()) -> None:
-    """Raise `UserError` when a run cannot go on with the present settings of its members.
+    """Raise `UserError` if a run cannot be resumed with the current settings of its members.
 
-    `overrides` are those of the command line, which may be where a setting comes from.
+    `overrides` are those of the command line, for the message.
     """
     _refuse_other_members(members, folder, overrides)
     absent = [config for config in members if not (folder_of(config) / FILE).exists()]
@@ -42,7 +42,7 @@ def refuse_changes(members: Sequence[Config], folder: Path, overrides: Sequence[
         recorded = header["identity"].get("settings")
         if recorded is None:
             raise UserError(
-                "This training was begun by an earlier version of reann, and cannot go on.",
+                "This training was started by an earlier version of reann and cannot be resumed.",
                 str(folder_of(config)),
                 "Start a new one from its potential: `reann train CONFIG --from model.reann`.",
             )
@@ -55,17 +55,17 @@ def refuse_changes(members: Sequence[Config], folder: Path, overrides: Sequence[
         if absent or not is_over(before, progress):
             raise UserError(
                 f"Settings of the training changed before its end: {_listed(different)}. "
-                f"The run stands at epoch {progress.epoch} of {before.epochs}, and the learning "
-                "rate of an unfinished schedule is not stretched.",
+                f"The run is at epoch {progress.epoch} of {before.epochs}, and the schedule of an "
+                "unfinished run cannot be changed.",
                 str(folder_of(config)),
-                f"Restore them, finish with `reann resume {folder}`, and then give more epochs; "
+                f"Restore them, finish with `reann resume {folder}`, and then add more epochs; "
                 "or start a new run with `--from`.",
             )
         if config.training.time is None and config.training.epochs <= progress.epoch:
             raise UserError(
                 f"Settings of the training changed after its last epoch: {_listed(different)}.",
                 str(folder_of(config)),
-                f"Epoch {progress.epoch} is finished: give more epochs, such as "
+                f"Epoch {progress.epoch} is finished: add more epochs, for example "
                 f"`reann resume {folder} training.epochs={2 * progress.epoch}`.",
             )
 
@@ -77,10 +77,11 @@ def _refuse_other_members(
     for file in run_files(folder):
         if file.name == FILE and file.parent not in folders:
             raise UserError(
-                f"There is a checkpoint in {file.parent}, which no member with the present "
-                "run.seed and run.seeds has.",
+                f"The checkpoint in {file.parent} does not belong to any member with the current "
+                "run.seed and run.seeds.",
                 _where(("run.seed", "run.seeds"), folder, overrides),
-                "Restore run.seed and run.seeds; an ensemble may only get more members.",
+                "Restore run.seed and run.seeds; members can be added to an ensemble, but not"
+                " removed.",
             )
 
 
@@ -90,7 +91,7 @@ def _refuse_fixed(
     fixed = [change for change in different if not _may_change(change)]
     if fixed:
         raise UserError(
-            f"Settings changed that a run keeps: {_listed(fixed)}.",
+            f"Settings changed that are fixed for a run: {_listed(fixed)}.",
             _where([change.name for change in fixed], folder, overrides),
             "Restore them, or start a new run: `reann train CONFIG --from "
             f"{folder_of(config) / 'model.reann'}` keeps the weights.",
@@ -98,9 +99,13 @@ def _refuse_fixed(
 
 
 def _where(names: Sequence[str], folder: Path, overrides: Sequence[str]) -> str:
-    """Return the overrides that set one of the settings; without any, the file of the settings."""
-    own = [text for text in overrides if _sets(text.partition("=")[0].strip(), names)]
-    return f"command line: {' '.join(own)}" if own else str(folder / CONFIG)
+    """Return the overrides of one of the settings; if there are none, the configuration file."""
+    setting_overrides = [text for text in overrides if _sets(text.partition("=")[0].strip(), names)]
+    return (
+        f"command line: {' '.join(setting_overrides)}"
+        if setting_overrides
+        else str(folder / CONFIG)
+    )
 
 
 def _sets(field: str, names: Sequence[str]) -> bool:

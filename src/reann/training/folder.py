@@ -1,4 +1,4 @@
-"""The folder of a run: its files, its lock, and when it may be used for a new run.
+"""The folder of a run: its files, its lock, and checks before a new run uses it.
 
 `config.yaml` (resolved), `start.reann` (of a warm start), `split.json`, `log.csv`, `model.reann`
 (best), `last.ckpt.safetensors` (to continue from) and `report.html`.
@@ -26,9 +26,9 @@ CONFIG, START = "config.yaml", "start.reann"
 REPORT, LOG = "report.html", "log.csv"
 NAMES = (FILE, CONFIG, START, MODEL, SPLIT, REPORT, LOG)
 MEMBER = "seed-"
-"""Beginning of the names of the folders of an ensemble's members."""
+"""Prefix of the folders of ensemble members."""
 WRITTEN_BY = b"# reann "
-"""Beginning of every `config.yaml` of a run."""
+"""First bytes of each `config.yaml` of a run."""
 
 
 def folder_of(config: Config) -> Path:
@@ -41,7 +41,7 @@ def folder_of(config: Config) -> Path:
 
 
 def members_of(config: Config) -> list[Config]:
-    """Return the configuration itself, or one of each member of an ensemble."""
+    """Return the configurations of the members of an ensemble; for a single potential, itself."""
     run = config.run
     if run.seeds == 1:
         return [config]
@@ -52,19 +52,20 @@ def members_of(config: Config) -> list[Config]:
 
 
 def with_run(config: Config, **changes: object) -> Config:
-    """Return the configuration with other values in the section `run`."""
+    """Return the configuration with changes in the section `run`."""
     return config.model_copy(update={"run": config.run.model_copy(update=changes)})
 
 
 def run_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a run in a folder, those of the members of an ensemble included.
+    """Yield the files of a run in a folder, including those of ensemble members.
 
-    Links count too, wherever they lead: none is followed when a run writes or moves its files.
+    Links are included, whatever their target: they are not followed when a run writes or moves
+    its files.
     """
-    places = (folder, *folder.glob(f"{MEMBER}*"))
-    events = (place.glob(f"{TENSORBOARD}/events.out.tfevents.*") for place in places)
-    every = (*chain(*events), *(place / name for name in NAMES for place in places))
-    yield from (file for file in every if file.is_file() or file.is_symlink())
+    folders = (folder, *folder.glob(f"{MEMBER}*"))
+    events = (place.glob(f"{TENSORBOARD}/events.out.tfevents.*") for place in folders)
+    files = (*chain(*events), *(place / name for name in NAMES for place in folders))
+    yield from (file for file in files if file.is_file() or file.is_symlink())
 
 
 def is_of_run(file: Path) -> bool:
@@ -75,38 +76,38 @@ def is_of_run(file: Path) -> bool:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Return whether the run, or a member of the ensemble, can be continued."""
+    """Return whether the run or a member of the ensemble can be resumed."""
     return any(file.name == FILE and file.is_file() for file in run_files(folder))
 
 
 def refuse_another_run(folder: Path) -> None:
-    """Raise `UserError` when the folder already holds files of a run."""
+    """Raise `UserError` if the folder already contains files of a run."""
     files = [str(file.relative_to(folder)) for file in run_files(folder)]
     if files and has_checkpoint(folder):
         raise UserError(
-            "There already is a run in this folder.",
+            "There is already a run in this folder.",
             str(folder),
             f"Continue it with `reann resume {folder}`, choose another run.folder, "
-            "or give --overwrite.",
+            "or use --overwrite.",
         )
     if files:
         raise UserError(
-            f"This folder already holds files of a run: {listed(files)}.",
+            f"This folder already contains files of a run: {listed(files)}.",
             str(folder),
-            "Choose another run.folder, or give --overwrite to replace these files.",
+            "Choose another run.folder, or use --overwrite to overwrite these files.",
         )
 
 
 def refuse_foreign_files(folder: Path) -> None:
-    """Raise `UserError` when a run here would replace what no finished or stopped run wrote.
+    """Raise `UserError` if a run would overwrite files that do not belong to a run of this folder.
 
-    This is a `config.yaml` of the user, the run of a member of an ensemble, or a run of its own in
-    a folder that has the name of a member's.
+    These are a `config.yaml` of the user, the run of an ensemble member, or a separate run in a
+    folder named like that of a member.
     """
     config = folder / CONFIG
     if config.is_file() and not config.read_bytes().startswith(WRITTEN_BY):
         raise UserError(
-            "The run would replace a config.yaml that was not written by `reann train`.",
+            "The run would overwrite a config.yaml that was not written by `reann train`.",
             str(config),
             "Rename the file, or choose another run.folder.",
         )
@@ -118,7 +119,7 @@ def refuse_foreign_files(folder: Path) -> None:
         )
     for separate in folder.glob(f"{MEMBER}*/{CONFIG}"):  # members have no configuration
         raise UserError(
-            f"The run would replace the run in {separate.parent}, which is no member of an"
+            f"The run would overwrite the run in {separate.parent}, which is not a member of an"
             " ensemble.",
             str(folder),
             "Choose another run.folder.",
@@ -134,7 +135,7 @@ def ensemble_of(folder: Path) -> Path | None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Create the folder, without temporary files of a process that was killed."""
+    """Create the folder and remove temporary files of a process that was killed."""
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
@@ -142,7 +143,7 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, processes: World) -> Iterator[None]:
-    """Hold the folder's lock, which the system frees even when the process is killed."""
+    """Hold the lock of the folder, which the system releases even if the process is killed."""
     if not processes.leads:
         yield
         return

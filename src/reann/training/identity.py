@@ -1,6 +1,6 @@
-"""What a run that goes on must have in common with the run that was started.
+"""Check that a resumed run has the same data and settings as the original run.
 
-Every checkpoint records all settings, the digests of the data and of the split, and the machine.
+Each checkpoint records all settings, hashes of the data and of the split, and the machine.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from reann.training.setup import SPLIT, Parts
 
 COMPARED = ("data", "model", "training", "run.seed")
 FREE = re.compile(r"data\.(train|sources\.\d+\.files|cache|accept)")
-"""Settings that may change: the files are known by their content."""
+"""Settings that may change, as files are identified by their content."""
 MOVABLE = ("data.valid", "data.test")
-"""Settings that may name other files, if they name files: those are known by their content, too."""
+"""Settings that may name other files, which are also identified by their content."""
 HARMLESS = ("training.max_edges",)
-"""Settings that change rounding only."""
+"""Settings that affect only rounding."""
 
 
 class Change(NamedTuple):
-    """A setting that is not what it was when the run was started."""
+    """A setting that has changed since the run was started."""
 
     name: str
     old: Any
     new: Any
 
     def __str__(self) -> str:
-        """Return such as `training.epochs was 300, is 600`."""
-        return f"{self.name} was {_shown(self.old)}, is {_shown(self.new)}"
+        """Describe the change, for example `training.epochs was 300, is now 600`."""
+        return f"{self.name} was {_shown(self.old)}, is now {_shown(self.new)}"
 
 
 def identity(config: Config, parts: Parts, processes: World, backend: Backend) -> dict[str, Any]:
-    """Return what is recorded with every checkpoint: what must be, and what should be, the same."""
+    """Return what each checkpoint records: data that must agree, and settings that should."""
     indices = {name: part.indices.tolist() for name, part in parts.by_name().items()}
     return {
         "settings": values_of(config),
@@ -66,19 +66,19 @@ def identity(config: Config, parts: Parts, processes: World, backend: Backend) -
 
 
 def changes(recorded: Mapping[str, Any], config: Config) -> list[Change]:
-    """Return the settings that differ from those recorded with a checkpoint.
+    """Return the settings that differ from those recorded in a checkpoint.
 
     Raises
     ------
     UserError
-        If this version of the program does not know the recorded settings.
+        If the recorded settings are invalid in this version.
     """
     try:
         # Fields that are newer than the checkpoint get their defaults.
         before = Config.model_validate(recorded)
     except ValidationError as error:
         raise UserError(
-            "The run was started by a version of reann with other settings "
+            "The run was started by a version of reann with different settings "
             f"({error.errors()[0]['msg']}).",
             str(config.run.folder),
             "Continue it with that version, or start a new run with `--from`.",
@@ -92,13 +92,13 @@ def changes(recorded: Mapping[str, Any], config: Config) -> list[Change]:
     ]
 
 
-def compare(recorded: Mapping[str, Any], same: Mapping[str, Any], folder: Path) -> list[str]:
-    """Return the differences that change no more than rounding.
+def compare(recorded: Mapping[str, Any], current: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return the differences that affect only rounding.
 
     Raises
     ------
     UserError
-        If the data or the split are not those that the run was started with.
+        If the data or the split have changed since the run was started.
     """
     names = {
         "data": "data files",
@@ -108,24 +108,24 @@ def compare(recorded: Mapping[str, Any], same: Mapping[str, Any], folder: Path) 
         "test": f"test part in {SPLIT}",
     }
     for key, name in names.items():
-        if key in recorded and recorded[key] != same[key]:
+        if key in recorded and recorded[key] != current[key]:
             raise UserError(
                 f"The {name} changed after this run was started.",
                 str(folder),
-                "Restore what was there, or start a new run (with `--from` to keep the weights).",
+                "Restore it, or start a new run (with `--from` to keep the weights).",
             )
     harmless = [
-        f"{key} was {recorded.get(key)}, is {value}"
-        for key, value in same.items()
+        f"{key} was {recorded.get(key)}, is now {value}"
+        for key, value in current.items()
         if key not in (*names, "settings") and recorded.get(key) != value
     ]
-    config = Config.model_validate(same["settings"])
+    config = Config.model_validate(current["settings"])
     harmless += [str(c) for c in changes(recorded["settings"], config) if c.name in HARMLESS]
-    return [f"{difference}: not bitwise the same run" for difference in harmless]
+    return [f"{difference}: the run is not bitwise reproducible" for difference in harmless]
 
 
 def _moved(name: str, old: Any, new: Any) -> bool:
-    """Return whether a setting names files, and named files before."""
+    """Return whether a setting names files, now and before."""
     return name in MOVABLE and isinstance(old, str | list) and isinstance(new, str | list)
 
 
@@ -134,8 +134,8 @@ def _flat(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-            value = dict(enumerate(value))  # noqa: PLW2901 - such as sources
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            value = dict(enumerate(value))  # noqa: PLW2901 - for example sources
         flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
 
@@ -145,7 +145,7 @@ def _digests(part: Subset | None) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return "not given" if value is None else str(value)
+    return "not set" if value is None else str(value)
 
 
 def _digest(content: object) -> str:

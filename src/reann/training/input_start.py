@@ -26,7 +26,7 @@ def set_input_energies(
     Raises
     ------
     UserError
-        If no structure states an input that the model depends on.
+        If no structure has an input that the model depends on.
     """
     names = model.config.inputs
     if not names:
@@ -48,19 +48,19 @@ def set_input_energies(
             columns = np.concatenate([composition, of_inputs], axis=1)
         else:
             columns, energies = of_inputs, energies - composition @ head.reference_energies.numpy()
-        found = torch.from_numpy(np.linalg.lstsq(columns, energies, rcond=1e-12)[0])
+        solution = torch.from_numpy(np.linalg.lstsq(columns, energies, rcond=1e-12)[0])
         if reference.source == "fit":
-            head.reference_energies.copy_(found[: len(model.elements)])
-        head.of_inputs.copy_(found[-head.of_inputs.numel() :].view(head.of_inputs.shape))
+            head.reference_energies.copy_(solution[: len(model.elements)])
+        head.of_inputs.copy_(solution[-head.of_inputs.numel() :].view(head.of_inputs.shape))
 
 
 def require_inputs(train: Subset, names: Sequence[str]) -> None:
-    """Raise `UserError` unless the structures state the inputs of a model; none is guessed."""
+    """Raise `UserError` unless structures have the inputs of a model; defaults are not assumed."""
     for name in names:
         if not train.dataset.has(name):
             raise UserError(
-                f"The energy of the model depends on the {named(name).about}, and no structure"
-                " states it.",
+                f"The energy of the model depends on the {named(name).about}, but no structure"
+                " has it.",
                 f"data.keys.{name}",
-                f"Name its key in data.keys.{name}, or take {name} out of model.inputs.",
+                f"Set its key with data.keys.{name}, or remove {name} from model.inputs.",
             )

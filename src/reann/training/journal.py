@@ -1,6 +1,6 @@
-"""What a run tells: lines or a live table on the terminal, and `log.csv`; it feeds a tracker.
+"""Output of a run: lines or a live table on the terminal, `log.csv`, and a tracker.
 
-Only the leading process speaks and writes.
+Only the leading process prints and writes.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from reann.terminal import Terminal, is_gone
 from reann.training.trackers import Tracker
 
 Row = dict[str, float]
-"""One epoch: epoch, learning_rate, errors with units in their names, seconds."""
+"""An epoch: epoch, learning_rate, errors with units in their names, seconds."""
 
 SHOWN_ROWS = 15
 WIDTH = 80
 TICK = 0.2
-"""Seconds between pictures of a live terminal within an epoch."""
+"""Seconds between updates of a live terminal within an epoch."""
 WIDTHS = {"epoch": 5, "lr": 7, "best": 4, "time": 7}
-"""Of columns; those of errors have eight characters or more, and all of them fit 80."""
-REPAIR_LOG = "Restore the file or the line, or move log.csv away: a run also goes on without it."
+"""Widths of columns; those of errors have at least eight characters."""
+REPAIR_LOG = "Restore the file or the line, or move log.csv away: a run can continue without it."
 
 
 class Display(Terminal):
-    """A terminal whose end is left to the caller; rich would end the process."""
+    """A terminal that leaves a broken pipe to the caller; rich would end the process."""
 
     def on_broken_pipe(self) -> None:
         """Raise the error again."""
@@ -56,14 +56,14 @@ class Journal:
         self.names: list[str] = []
         self.ticked = 0.0
         self.remaining: float | None = None
-        """Seconds until the last epoch, as far as they are known."""
+        """Seconds until the last epoch, if known."""
 
     def say(self, text: str) -> None:
         """Print a line."""
         self._display(lambda: self.console.say(text))
 
     def open(self, last_epoch: int) -> None:
-        """Take up `log.csv` after an epoch: later rows are cut."""
+        """Continue `log.csv` after an epoch; later rows are removed."""
         if self.speaks and self.path.exists():
             self.rows = [row for row in read_log(self.path) if row["epoch"] <= last_epoch]
             with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
@@ -76,14 +76,14 @@ class Journal:
             self._display(self.live.start)
 
     def add(self, row: Row) -> None:
-        """Write and show the row of an epoch."""
+        """Write and print the row of an epoch."""
         self.rows.append(row)
         if not self.speaks:
             return
         self._append(row)
         if self.tracker:
             watcher = self.tracker
-            self._careful(lambda: watcher.log(row, int(row["epoch"])))
+            self._send(lambda: watcher.log(row, int(row["epoch"])))
         if self.live:
             self._show_live()
         else:
@@ -94,26 +94,26 @@ class Journal:
             self.say(line + left if len(line + left) <= WIDTH else line)
 
     def tick(self, epoch: int, step: int, steps: int) -> None:
-        """Show on a live terminal how far an epoch is, a few times a second."""
+        """Show the progress of an epoch on a live terminal, a few times per second."""
         if self.live and time.monotonic() - self.ticked >= TICK:
             self.ticked = time.monotonic()
             self._show_live(f"epoch {epoch}: step {step} of {steps}{self._left()}")
 
     def close(self) -> None:
-        """Leave the terminal in order."""
+        """Close the live table and the tracker."""
         if self.live:
             self._display(self.live.stop)
             self.live = None
         if self.tracker:
-            self._careful(self.tracker.close)
+            self._send(self.tracker.close)
 
-    def _careful(self, send: Callable[[], None]) -> None:
-        """Send something to the tracker; the training goes on without a tracker that fails."""
+    def _send(self, send: Callable[[], None]) -> None:
+        """Send something to the tracker; if it fails, the training continues without it."""
         try:
             send()
-        except Exception as error:  # noqa: BLE001 - whatever a network or an account does
+        except Exception as error:  # noqa: BLE001 - any error of a network or an account
             self.tracker = None
-            self.say(f"warning   The tracker failed and gets no more numbers: {error}")
+            self.say(f"warning   The tracker failed and is not used any more: {error}")
 
     def _show_live(self, note: str = "") -> None:
         rows = self.rows[-SHOWN_ROWS:]
@@ -125,7 +125,7 @@ class Journal:
         self._display(lambda: live.update(table, refresh=True))
 
     def _display(self, show: Callable[[], None]) -> None:
-        """Show something; the run goes on when its terminal, or the reader of a pipe, is gone."""
+        """Show something; the run continues if its terminal or the reader of a pipe is gone."""
         try:
             show()
         except OSError as error:
@@ -134,7 +134,7 @@ class Journal:
             self.console.discard()
 
     def _left(self) -> str:
-        """Return the remaining time, such as `  12 min left`, where it is known."""
+        """Return the remaining time, such as `  12 min left`; empty if unknown."""
         seconds = self.remaining
         if not seconds:
             return ""
@@ -154,7 +154,7 @@ class Journal:
                 writer.writerow(row.values())
         except OSError as error:
             with contextlib.suppress(OSError):
-                os.truncate(self.path, size)  # half a row would be left
+                os.truncate(self.path, size)  # remove an incomplete row
             raise UserError(
                 f"log.csv could not be written: {error.strerror}.",
                 str(self.path),
@@ -163,7 +163,7 @@ class Journal:
 
 
 def read_log(path: Path) -> list[Row]:
-    """Return the rows of a `log.csv`; a last line that was cut off is left out.
+    """Return the rows of a `log.csv`; an incomplete last line is ignored.
 
     Raises
     ------
@@ -188,13 +188,13 @@ def read_log(path: Path) -> list[Row]:
         if not whole and number <= len(lines):
             raise UserError("A line of the log is damaged.", f"{path}, line {number}", REPAIR_LOG)
     if rows and not {"epoch", "seconds", "learning_rate"} <= set(names):
-        raise UserError("The log has no names of columns.", f"{path}, line 1", REPAIR_LOG)
+        raise UserError("The log has no column names.", f"{path}, line 1", REPAIR_LOG)
     return rows
 
 
 @cache
 def columns() -> dict[str, tuple[str, Quantity]]:
-    """Return part and label of each error that is shown, by its name in a row."""
+    """Return part and label of each error that can be shown, by its name in a row."""
     return {
         f"{part}_{key(quantity.name, 'rmse')}": (part, quantity)
         for part in ("train", "valid")
@@ -203,9 +203,9 @@ def columns() -> dict[str, tuple[str, Quantity]]:
 
 
 def _errors_in(rows: list[Row]) -> list[str]:
-    """Return the errors in some row that are shown, the first that fit.
+    """Return the names of the errors to show, as many as fit.
 
-    Of validation alone where all are too many; `log.csv` has the rest.
+    If there is not enough space, only validation errors are shown; `log.csv` has all errors.
     """
     names = [name for name in columns() if any(name in row for row in rows)]
     if len(_headings(names)) > WIDTH:
@@ -216,7 +216,7 @@ def _errors_in(rows: list[Row]) -> list[str]:
 
 
 def _caption(names: list[str]) -> str:
-    """Return the units of the errors that are shown."""
+    """Return a caption with the units of the errors."""
     shown = dict.fromkeys(columns()[name][1] for name in names)
     return "RMSE: " + " · ".join(f"{q.short} {q.error_unit.shown}" for q in shown)
 
@@ -230,7 +230,7 @@ def _headings(names: list[str]) -> str:
 def _cells(row: Row, names: list[str]) -> dict[str, str]:
     """Return the text of each column."""
     minutes, seconds = divmod(int(row["seconds"]), 60)
-    # Before the first epoch every validation is the best one.
+    # The validation before the first epoch is trivially the best.
     best = "*" if row.get("best") and row["epoch"] > 0 else ""
     return {
         "epoch": f"{row['epoch']:.0f}",

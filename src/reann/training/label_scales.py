@@ -1,4 +1,4 @@
-"""How much labels that do not derive from the energy vary, beside constants of the elements."""
+"""Standard deviations of labels not derived from the energy, after removing element constants."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from reann.quantities import Quantity, named
 
 
 def label_scales(subset: Subset, names: Iterable[str]) -> dict[str, float]:
-    """Return the standard deviations of labels less the constants of their elements.
+    """Return the standard deviations of labels minus the constants of their elements.
 
-    Of extensive quantities divided by the root of the number of atoms, as in the loss; the root
-    mean square of labels with an arbitrary sign; one where all values are the same.
+    Extensive quantities are divided by the root of the number of atoms, as in the loss; for labels
+    with an arbitrary sign, it is the root mean square. If all values are equal, it is 1.
 
     Raises
     ------
@@ -39,22 +39,22 @@ def label_scales(subset: Subset, names: Iterable[str]) -> dict[str, float]:
 
 
 def labels_of(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
-    """Return the labels of all structures, NaN where missing; errors as `label_scales`."""
+    """Return the labels of all structures, NaN if missing; for errors see `label_scales`."""
     dataset, indices, name = subset.dataset, subset.indices, quantity.name
     values = dataset.rows(name, indices) if dataset.has(name) else np.empty(0)
     if not np.isfinite(values).any():
         raise UserError(
-            f"No structure of train has the label '{name}'.",
+            f"No structure of the training set has the label '{name}'.",
             "model.outputs",
-            f"Name its key in data.keys.{name}, or take it out of model.outputs.",
+            f"Set its key with data.keys.{name}, or remove it from model.outputs.",
         )
     return values
 
 
 def element_constants(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
-    """Return the numbers of the elements that fit scalars, or thirds of traces, best: the smallest.
+    """Return the minimum-norm least-squares constants of the elements for the scalar part.
 
-    Zeros for a quantity without a scalar part.
+    For matrices this is a third of the trace; for quantities without a scalar part, zeros.
     """
     values, elements = labels_of(subset, quantity), subset.dataset.elements
     if quantity.shape not in ((), (3, 3)):
@@ -62,7 +62,7 @@ def element_constants(subset: Subset, quantity: Quantity) -> NDArray[np.float64]
     scalars = np.trace(values, axis1=1, axis2=2) / 3.0 if quantity.shape else values
     known = np.isfinite(scalars)
     shares = _shares(subset, quantity)[known]
-    # Of the atoms of one element it is the mean.
+    # For atoms of a single element this is the mean.
     squares = shares.T @ shares
     return np.linalg.lstsq(squares, shares.T @ scalars[known], rcond=1e-12)[0]
 
@@ -70,7 +70,7 @@ def element_constants(subset: Subset, quantity: Quantity) -> NDArray[np.float64]
 def _of_constants(
     subset: Subset, quantity: Quantity, constants: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return what the constants of the elements give for each label."""
+    """Return the contribution of the constants of the elements to each label."""
     sums = _shares(subset, quantity) @ constants
     return (
         np.multiply.outer(sums, np.eye(3))
@@ -80,7 +80,7 @@ def _of_constants(
 
 
 def _shares(subset: Subset, quantity: Quantity) -> NDArray[Any]:
-    """Return what multiplies the constants: which element an atom is, counts, or fractions."""
+    """Return the factors of the constants: element of each atom, counts, or fractions."""
     if quantity.per_atom:
         numbers = subset.dataset.rows("numbers", subset.indices)
         return (numbers[:, None] == np.array(subset.dataset.elements)).astype(np.float64)

@@ -1,7 +1,8 @@
 """The training loop: steps, epochs, validation, checkpoints.
 
-For each epoch: for each batch the loss of its parts, the gradient summed over processes, a step,
-the average; then validate the averaged weights, keep the best, write a row, save everything.
+For each batch of an epoch: loss and gradient, summed over parts and processes, optimizer step,
+update of the averaged weights. After each epoch: validate the averaged weights, keep the best,
+write a row of the log and a checkpoint.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ from reann.training.signals import Interrupted, StopRequest, stop_requests
 from reann.training.state import Progress, TrainingState, is_over
 
 DIVERGED = 25.0
-"""A validation loss so many times the best one is a divergence."""
+"""A validation loss larger than this many times the best one is a divergence."""
 NEGLIGIBLE = 1e-6
-"""Below, a loss is rounding and may grow by any factor."""
+"""A smaller loss consists of rounding errors and may grow by any factor."""
 MOST_ROLLBACKS = 8
 SHORTEST_INTERVAL = 1.0
 """Seconds between checkpoints at the ends of very short epochs."""
@@ -43,7 +44,7 @@ SHORTEST_INTERVAL = 1.0
 
 @dataclass
 class Trainer:
-    """One run: what is trained, on what, and where it is written."""
+    """A training: its model, data, settings and outputs."""
 
     config: TrainingConfig
     folder: Path
@@ -51,14 +52,14 @@ class Trainer:
     checkpoint_seconds: float
     device: torch.device
     backend: Backend
-    """What computes the model."""
+    """Backend that evaluates the model."""
     world: World
     state: TrainingState
     loss: Loss
     train: Loader
     valid: Loader
     counts: dict[str, dict[str, np.ndarray]]
-    """Finite label values per structure: of the data set of `train`, of that of `valid`."""
+    """Number of finite label values per structure, in the data sets of `train` and `valid`."""
     journal: Journal
     identity: dict[str, Any]
     begin: Callable[[], None]
@@ -68,7 +69,7 @@ class Trainer:
     after_save: Callable[[], None]
     """Called by the leading process after each checkpoint."""
     new_schedule: bool = False
-    """Whether a finished run goes on with a new schedule."""
+    """Whether a finished run is extended with a new schedule."""
 
     def __post_init__(self) -> None:
         self.stop = StopRequest()
@@ -95,13 +96,13 @@ class Trainer:
                 self.first_step = time.monotonic()
                 while not is_over(config, progress):
                     self._train_epoch()
-                if self.world.any(self.stop.asked):  # while the last epoch was validated
+                if self.world.any(self.stop.requested):  # while the last epoch was validated
                     raise Interrupted
         finally:
             self.journal.close()
 
     def _begin_schedule(self) -> None:
-        """Start again from the best weights, whose loss may now have other weights."""
+        """Start from the best weights; their loss is recomputed, as its terms may have changed."""
         self.state.begin_schedule()
         self.state.progress.best_loss, _ = self.validate()
         self._save(Errors())
@@ -120,7 +121,7 @@ class Trainer:
             if self.journal.live:
                 self.journal.remaining = self._remaining()
             self.journal.tick(epoch, progress.step, len(self.train))
-            stop = self.world.any(self.stop.asked)
+            stop = self.world.any(self.stop.requested)
             if stop or self._checkpoint_is_due(self.checkpoint_seconds):
                 self._save(errors)
             if stop:
@@ -134,8 +135,8 @@ class Trainer:
         state = self.state
         at = self._at()
         counts = {name: float(n[batch].sum()) for name, n in self.counts["train"].items()}
-        names = self.loss.wanted(counts)
-        if not names:  # structures without labels teach nothing
+        names = self.loss.labels_used(counts)
+        if not names:  # no labels
             return
         set_rate(state.optimizer, self.config, self._rate(at))
         state.optimizer.zero_grad(set_to_none=True)
@@ -158,7 +159,7 @@ class Trainer:
         state.average.update()
 
     def _finish_epoch(self, errors: Errors) -> None:
-        """Validate, choose, report and save."""
+        """Validate, update the best weights, write the log and save."""
         state, progress = self.state, self.state.progress
         rate = self.config.rate * self._rate(self._at())
         valid_loss, valid_errors = self.validate()
@@ -166,7 +167,7 @@ class Trainer:
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.errors = Errors().table().tolist()
         progress.seconds = time.monotonic() - self.started
-        valid_columns = _rmse("valid", valid_errors, self.loss.wanted(self._totals("valid")))
+        valid_columns = _rmse("valid", valid_errors, self.loss.labels_used(self._totals("valid")))
         better = valid_loss < progress.best_loss
         if better:
             progress.best_loss, progress.best_epoch = valid_loss, progress.epoch
@@ -175,7 +176,7 @@ class Trainer:
             }
             state.keep_best()
         row: Row = {"epoch": float(progress.epoch), "learning_rate": rate}
-        row |= _rmse("train", errors, self.loss.wanted(self._totals("train")))
+        row |= _rmse("train", errors, self.loss.labels_used(self._totals("train")))
         row |= valid_columns | {
             "valid_loss": valid_loss,
             "best": float(better),
@@ -188,17 +189,17 @@ class Trainer:
             self._roll_back(f"the validation loss is {valid_loss:.3g}")
         self._follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
-        # Not before the first steps: a run that replaces another has to show that it can train.
+        # Not before the first steps: a run must not overwrite another before it has trained.
         if (due and progress.epoch > 0) or progress.epoch == 1 or is_over(self.config, progress):
             self._save(Errors())
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Errors]:
-        """Return the loss with its fixed weights, and the errors, of the averaged weights."""
+        """Return the validation loss, with its final energy weight, and the errors."""
         model, counts = self.state.model, self._totals("valid")
         model.eval()
         errors, total = Errors(), np.zeros(1)
-        request = Request.of(self.loss.wanted(counts))
+        request = Request.of(self.loss.labels_used(counts))
         with self.state.average.in_place():
             self.compiled.update(model)
             for _, graphs in self.valid.graphs(self.valid.in_order()):
@@ -213,14 +214,14 @@ class Trainer:
     # --- rates and stops ----------------------------------------------------------------------
 
     def _at(self) -> float:
-        """Return the progress of the present schedule between 0 and 1."""
+        """Return the progress of the current schedule between 0 and 1."""
         progress, per_epoch = self.state.progress, len(self.train)
         done = (max(progress.epoch, 0) - progress.start) * per_epoch + progress.step
         return done / self._steps
 
     @property
     def _steps(self) -> int:
-        """Steps of the present schedule."""
+        """Number of steps of the current schedule."""
         return (self.config.epochs - self.state.progress.start) * len(self.train)
 
     def _remaining(self) -> float:
@@ -253,15 +254,16 @@ class Trainer:
             raise UserError(
                 f"The training diverges: {why} after {counted(progress.rollbacks, 'rollback')}.",
                 f"{self.folder}, epoch {progress.epoch + 1}",
-                "Lower training.learning_rate, or look for wrong labels with `reann check`.",
+                "Reduce training.learning_rate, or search for wrong labels with `reann check`.",
             )
         self.state.roll_back()
-        self.journal.say(f"rolled back to epoch {progress.best_epoch}, half the rate: {why}")
+        text = f"rolled back to epoch {progress.best_epoch} with half the learning rate: {why}"
+        self.journal.say(text)
 
     # --- saving -------------------------------------------------------------------------------
 
     def _save(self, errors: Errors) -> None:
-        """Save everything: the best model first, then the checkpoint that names it."""
+        """Save the best model, then the checkpoint that refers to it."""
         progress = self.state.progress
         progress.errors = self.world.add(errors.table()).tolist()
         if self.world.leads:
@@ -274,12 +276,12 @@ class Trainer:
         self.saved = time.monotonic()
 
     def _memory_advice(self, graph: Graph) -> AbstractContextManager[None]:
-        room = max(graph.n_edges // 4, 1000)
-        advice = f"Set training.max_edges={room}: the result stays the same."
+        max_edges = max(graph.n_edges // 4, 1000)
+        advice = f"Set training.max_edges={max_edges}, which does not change the result."
         return memory_advice(graph.n_atoms, graph.n_edges, advice)
 
     def _checkpoint_is_due(self, interval: float) -> bool:
-        """Return the leading process' answer on all of them."""
+        """Return the decision of the leading process in all processes."""
         return self.world.any(self.world.leads and time.monotonic() - self.saved >= interval)
 
     def _totals(self, part: str) -> Counts:
@@ -289,7 +291,7 @@ class Trainer:
 
 
 def _rmse(part: str, errors: Errors, names: list[str]) -> Row:
-    """Return one column per label, NaN before the first step."""
-    found = errors.summary()
+    """Return a column for each label; NaN before the first step."""
+    summary = errors.summary()
     columns = [key(name, "rmse") for name in names]
-    return {f"{part}_{column}": found.get(column, math.nan) for column in columns}
+    return {f"{part}_{column}": summary.get(column, math.nan) for column in columns}

@@ -1,12 +1,12 @@
-"""The loss, normalized by the counts of the whole batch so that splitting it changes nothing.
+"""The loss, normalized by the counts of the whole batch, so that the batch can be split.
 
 With the force scale s (eV/Å) and residuals in its units:
 
     w_E mean (dE)^2 / N  +  w_F mean dF^2  +  w_S mean (volume dS)^2 / N
 
-Errors of independent atoms add up as sqrt(N), so (dE)^2 / N weighs all sizes alike, and the virial
-follows the same rule. Other quantities have their own scales, and N where they are extensive; the
-sign of a transition dipole, which means nothing, is the better one.
+Errors of independent atoms add up as sqrt(N), so (dE)^2 / N gives all sizes the same weight; this
+also holds for the virial. Other quantities have their own scales and, if extensive, a factor 1 / N.
+The arbitrary sign of a transition dipole is chosen to give the smaller error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Counts = Mapping[str, float]
 
 
 def label_counts(subset: Subset) -> dict[str, np.ndarray]:
-    """Return how many finite values of each label every structure of a data set has."""
+    """Return the number of finite values of each label in each structure of a data set."""
     dataset = subset.dataset
     first = np.concatenate([[0], np.cumsum(dataset.n_atoms)])
     counts = {}
@@ -54,40 +54,40 @@ class Loss:
     scale: float
     """s, eV/Å."""
     scales: Mapping[str, float] = field(default_factory=dict)
-    """Of quantities that do not derive from the energy, in their units."""
+    """Scales of quantities not derived from the energy, in their units."""
 
     def emphasis(self, progress: float) -> float:
         """Return the factor of the energy weight at a progress between 0 and 1.
 
-        It grows geometrically from one to its final value: a sudden change would be a shock to
-        the moments of the optimizer, from which the last part of a training does not recover.
+        It grows geometrically from one to its final value; after a sudden change the moments of the
+        optimizer would not recover within the last part of a training.
         """
         start = self.config.emphasis_start
         grown = (progress - start) / (1.0 - start) if start < 1.0 else 0.0
         return self.config.energy_emphasis ** min(max(grown, 0.0), 1.0)
 
-    def wanted(self, names: Counts) -> list[str]:
-        """Return the labels that count: given by the model, in the data, with a weight."""
-        given = [q.name for q in labels() if q.from_energy or q.name in self.scales]
-        return [name for name in given if names.get(name) and self.config.weight(name) > 0]
+    def labels_used(self, names: Counts) -> list[str]:
+        """Return the labels in the loss: outputs of the model with labels and a weight."""
+        available = [q.name for q in labels() if q.from_energy or q.name in self.scales]
+        return [name for name in available if names.get(name) and self.config.weight(name) > 0]
 
     def __call__(
         self, predicted: Mapping[str, Tensor], graph: Graph, counts: Counts, emphasis: float = 1.0
     ) -> Float[Tensor, ""]:
-        """Return this part's share of the loss of a batch with `counts` finite labels."""
+        """Return the contribution of a part to the loss of a batch with `counts` finite labels."""
         weight = graph.labels["weight"]
         total = weight.new_zeros(())
-        for name in self.wanted(counts):
+        for name in self.labels_used(counts):
             label = graph.labels[name]
-            # A missing label is NaN; `where` keeps it out of the gradient too. A prediction that
-            # is NaN stays one.
+            # A missing label is NaN; `where` also removes it from the gradient. A prediction that
+            # is NaN remains NaN.
             known = torch.isfinite(label)
             value = with_better_sign(named(name), predicted[name], label)
             residual = torch.where(known, value - label, 0.0) / self.scale_of(name)
             squares = self._square(_of_size_one(named(name), residual, graph))
             of_rows = weight[graph.system] if is_per_atom(name) else weight
             squares = squares * of_rows.view(-1, *(1 for _ in named(name).shape))
-            # Small errors of energies need attention at the end: see `emphasis`.
+            # The weight of the energy increases at the end, see `emphasis`.
             factor = self.config.weight(name) * (emphasis if name == "energy" else 1.0)
             total = total + factor * squares.sum() / counts[name]
         return total
@@ -105,7 +105,7 @@ class Loss:
 
 
 def _of_size_one(quantity: Quantity, residual: Tensor, graph: Graph) -> Tensor:
-    """Return the residuals that systems of all sizes have alike."""
+    """Return the residuals scaled so that they do not depend on the size of the system."""
     if quantity.per_atom or not (quantity.extensive or quantity.needs_volume):
         return residual
     root = graph.atoms_per_system.to(torch.float64).sqrt()

@@ -1,4 +1,4 @@
-"""The training of one potential: that of a run, or a member of an ensemble."""
+"""The training of a single potential: that of a run, or a member of an ensemble."""
 
 from __future__ import annotations
 
@@ -36,37 +36,37 @@ from reann.training.trackers import tracker
 from reann.training.verdict import advice, nothing_learned
 
 VALID_BATCH, VALID_EDGES = 32, 100_000
-"""Structures and neighbor pairs at once in a validation."""
+"""Maximum number of structures and neighbor pairs in a validation batch."""
 
 
 def request_of(model: Reann) -> Request:
-    """Return the most that a step of a training asks of a model."""
-    unasked = set(model.responses).difference(model.config.outputs)
-    return Request.of(set(labels_of(model)) - unasked, create_graph=True)
+    """Return a request with all properties that a training step may need."""
+    not_requested = set(model.responses).difference(model.config.outputs)
+    return Request.of(set(labels_of(model)) - not_requested, create_graph=True)
 
 
 @dataclass(frozen=True)
 class Common:
-    """What all members of a run share."""
+    """Data and settings shared by all members of a run."""
 
     parts: Parts
     counts: dict[str, dict[str, np.ndarray]]
-    """Finite label values per structure: of the data set of `train`, of that of `valid`."""
+    """Number of finite label values per structure, in the data sets of `train` and `valid`."""
     processes: World
     device: torch.device
     warm_start: bool
-    """Whether the weights come from another potential."""
+    """Whether the initial weights come from another potential."""
     after_save: Callable[[], None]
     """Called by the leading process after each checkpoint."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What one member starts from."""
+    """Initial model of a member."""
 
     model: Reann
     energies: str
-    """Where its reference energies come from."""
+    """Source of its reference energies."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ class Member:
 
     potential: Potential
     epoch: int
-    """Whose weights it has."""
+    """Epoch of its weights."""
     warning: str | None
-    """Why nothing was learned, or None."""
+    """Warning that nothing was learned, or None."""
 
 
 def train_member(config: Config, common: Common, start: Start) -> Member:
-    """Train, or go on training, one potential and return its best state."""
+    """Train or resume training a potential and return its best state."""
     folder, processes, model = folder_of(config), common.processes, start.model
     if processes.leads:
         remove_leftovers(folder)
@@ -94,13 +94,13 @@ def train_member(config: Config, common: Common, start: Start) -> Member:
     shown = trainer.backend.identity()
     journal.say(f"engine    {shown} · {common.device} · threads {config.run.threads}")
     if (folder / FILE).exists():
-        _take_up_checkpoint(trainer, config)
+        _load_checkpoint(trainer, config)
     trainer.run()
     return _finished(config, common, start, trainer)
 
 
 def trainer_for(config: Config, common: Common, start: Start, journal: Journal) -> Trainer:
-    """Return what trains a model, before any step."""
+    """Return the trainer of a model before any step."""
     folder, training, processes = folder_of(config), config.training, common.processes
     model, parts = start.model, common.parts
     backend = choice.chosen(config.run.engine, [model], "run.engine", request_of(model))
@@ -140,7 +140,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
     )
 
 
-def _take_up_checkpoint(trainer: Trainer, config: Config) -> None:
+def _load_checkpoint(trainer: Trainer, config: Config) -> None:
     state, journal, folder = trainer.state, trainer.journal, trainer.folder
     recorded = state.load(folder)
     for difference in compare(recorded, trainer.identity, folder):
@@ -149,8 +149,8 @@ def _take_up_checkpoint(trainer: Trainer, config: Config) -> None:
     if changes_of_schedule(recorded["settings"], config):
         trainer.new_schedule = True
         journal.say(
-            f"extend    epochs {progress.epoch + 1} to {config.training.epochs}, a new schedule "
-            f"from the weights of epoch {progress.best_epoch}"
+            f"extend    epochs {progress.epoch + 1} to {config.training.epochs} with a new schedule"
+            f" from the weights of epoch {progress.best_epoch}"
         )
     elif is_over(config.training, progress):
         journal.say("complete")
@@ -161,11 +161,11 @@ def _take_up_checkpoint(trainer: Trainer, config: Config) -> None:
     if absent:
         epochs = counted(len(absent), "epoch")
         journal.say(
-            f"note      log.csv has no rows of {epochs}, of {absent[0]} first: "
-            "the training is complete without them, learning curves are not"
+            f"note      log.csv lacks {epochs} (from epoch {absent[0]}): the training is not "
+            "affected, but learning curves are incomplete"
         )
     if not trainer.world.leads:
-        # The sums of all processes go on in one of them.
+        # The recorded sums of all processes are continued by the leading process.
         progress.errors = Progress().errors
 
 

@@ -1,4 +1,4 @@
-"""Before and around a training: where it computes, whose files lie in its folder, what it saves."""
+"""Preparation of a training: device and processes, lock of the folder, earlier runs in it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reann.training.trackers import require_tracker
 
 @contextmanager
 def place_of(config: Config) -> Iterator[tuple[World, torch.device]]:
-    """Check where and how to compute, join the other processes, and hold the run folder."""
+    """Check backend and device, join the other processes, and lock the run folder."""
     choice.check(config.run.engine, "run.engine")
     with gpu_restored():
         device = device_named(choice.device_for(config.run.engine, config.run.device))
@@ -34,37 +34,39 @@ def place_of(config: Config) -> Iterator[tuple[World, torch.device]]:
 
 
 def configuration_of(folder: Path, overrides: Sequence[str]) -> Config:
-    """Return the configuration of a run, with other values where they are given."""
+    """Return the configuration of a run with overrides."""
     if not (folder / CONFIG).is_file():
         ensemble = ensemble_of(folder)
         raise UserError(
             "There is no run in this folder.",
             str(folder),
-            "A run folder holds config.yaml."
+            "A run folder contains config.yaml."
             if ensemble is None
             else f"It belongs to a member of an ensemble: `reann resume {ensemble}`.",
         )
     for override in overrides:
         if override.startswith("run.folder"):
             raise UserError(
-                "A run stays in its folder.", f"command line: {override}", "Leave out run.folder."
+                "The folder of a run cannot be changed.",
+                f"command line: {override}",
+                "Remove run.folder.",
             )
     return load_config(folder / CONFIG, overrides)
 
 
 def settle_earlier(folder: Path, journal: Journal) -> None:
-    """Finish what a process that was killed had begun with the files of an earlier run."""
+    """Restore or remove the files of an earlier run after a process was killed."""
     if settle(folder):
-        journal.say(f"note      the earlier run in {folder} is in place again")
+        journal.say(f"note      the earlier run in {folder} has been restored")
 
 
-def settle_alone(folder: Path) -> None:
-    """Do so before a run is continued; `UserError` where several processes would do it."""
+def restore_earlier(folder: Path) -> None:
+    """Restore an earlier run before it is resumed; raises `UserError` with several processes."""
     if n_processes() > 1:
         raise UserError(
-            "A new run was stopped before its first checkpoint, and the earlier run is aside.",
+            "A new run was stopped before its first checkpoint; the earlier run must be restored.",
             str(folder),
-            f"Put it back in one process, without torchrun: `reann resume {folder}`.",
+            f"Restore it with a single process, without torchrun: `reann resume {folder}`.",
         )
     with locked(folder, World()):
         settle_earlier(folder, Journal(folder, speaks=True))
@@ -72,7 +74,7 @@ def settle_alone(folder: Path) -> None:
 
 @contextmanager
 def saved_or_restored(folder: Path, processes: World, journal: Journal) -> Iterator[None]:
-    """Put an earlier run back when the new one ends before its first checkpoint."""
+    """Restore an earlier run if the new one ends before its first checkpoint."""
     try:
         yield
     except BaseException as error:
@@ -81,6 +83,6 @@ def saved_or_restored(folder: Path, processes: World, journal: Journal) -> Itera
             raise
         if isinstance(error, KeyboardInterrupt) and has_checkpoint(folder):
             saved = "saved" if isinstance(error, Interrupted) else "stopped"
-            journal.say(f"\n{saved}; go on with: reann resume {shlex.quote(str(folder))}")
+            journal.say(f"\n{saved}; continue with: reann resume {shlex.quote(str(folder))}")
             raise Interrupted from error
         raise

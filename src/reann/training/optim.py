@@ -1,6 +1,6 @@
 """Optimizer, learning rate and averaged weights.
 
-Rate and average are functions of the step, so that a resumed run follows the same path.
+Learning rate and average are functions of the step, so that a resumed run is reproducible.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from reann.model.roles import Role, roles
 from reann.training.soap import Soap
 
 LONG_RUN = 5000
-"""Steps above which the average of the weights is slower."""
+"""Number of steps above which the averaging time is longer."""
 WARMUP, LARGEST_WARMUP = 0.05, 0.2
 FEWEST_WARMUP_STEPS = 60
-"""Steps with a rising rate for `auto`, as far as they are no larger part of a training."""
+"""Minimum number of warm-up steps for `auto`, limited by `LARGEST_WARMUP`."""
 BODY = "recursion."
 """Beginning of the names of parameters that all heads share."""
 RATE, EQUIVARIANT_RATE, OF_CHANNELS = 3e-3, 6e-3, 32
@@ -31,7 +31,7 @@ of the channels."""
 
 
 def with_rate(config: Config) -> Config:
-    """Return the configuration with a number in place of the learning rate `auto`."""
+    """Return the configuration with the learning rate `auto` replaced by a number."""
     if config.training.learning_rate != "auto":
         return config
     rate = RATE
@@ -43,7 +43,7 @@ def with_rate(config: Config) -> Config:
 
 
 def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return SOAP or AdamW, which move every trained parameter as its role says."""
+    """Return SOAP or AdamW, with parameter groups according to the roles of the parameters."""
     groups: dict[tuple[Role, float], list[nn.Parameter]] = {}
     role = roles(model)
     for name, p in model.named_parameters():
@@ -59,7 +59,7 @@ def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW
         }
         for role, factor in sorted(groups, reverse=True)
     ]
-    # On CPUs one kernel for all weights takes a fifth of the time of one for each.
+    # On CPUs one fused kernel for all weights takes a fifth of the time.
     fused = next(model.parameters()).device.type == "cpu"
     kind = Soap if config.optimizer == "soap" else torch.optim.AdamW
     return kind(settings, lr=config.rate, fused=fused)
@@ -71,10 +71,10 @@ def freeze_body(model: Reann, config: TrainingConfig) -> None:
 
 
 def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float) -> None:
-    """Set a fraction of the rate, and with it of the decay, where there is one.
+    """Set the learning rate to a fraction of its maximum, and scale the weight decay likewise.
 
-    Each step moves a weight by a part of the rate, however small its gradient: a decay in constant
-    proportion would hold the weights off the best fit to the end. So it ends before the steps do.
+    The size of Adam's steps does not depend on that of the gradient: a constant weight decay would
+    keep the weights away from the best fit until the end. Therefore it vanishes with the rate.
     """
     for group in optimizer.param_groups:
         group["lr"] = factor * group["rate_factor"] * config.rate
@@ -83,10 +83,10 @@ def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float
 
 
 def warmup_of(schedule: CosineSchedule, steps: int) -> float:
-    """Return the part of a training with a rising rate.
+    """Return the fraction of a training used for the warm-up.
 
-    SOAP knows its eigenbasis only after some tens of steps, before which a step at the full rate
-    goes in directions that are partly chance.
+    SOAP determines its eigenbasis within some tens of steps, during which the directions of its
+    steps are partly random.
     """
     if schedule.warmup != "auto":
         return schedule.warmup
@@ -94,7 +94,7 @@ def warmup_of(schedule: CosineSchedule, steps: int) -> float:
 
 
 def cosine_rate(schedule: CosineSchedule, progress: float, steps: int) -> float:
-    """Return the factor of the learning rate at a progress between 0 and 1 of so many steps."""
+    """Return the factor of the learning rate at a progress between 0 and 1."""
     warmup = warmup_of(schedule, steps)
     if progress < warmup:
         return max(progress / warmup, 0.01)
@@ -105,7 +105,7 @@ def cosine_rate(schedule: CosineSchedule, progress: float, steps: int) -> float:
 class Average:
     """Exponential moving average of the trained weights.
 
-    The decay after k updates is min(decay, (k + 1) / (k + 10)): the start is forgotten quickly.
+    The decay after k updates is min(decay, (k + 1) / (k + 10)), so the initial weights decay fast.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -120,35 +120,35 @@ class Average:
         return (0.999 if steps > LONG_RUN else 0.99) if isinstance(ema, str) else ema
 
     def update(self) -> None:
-        """Take one step towards the live weights."""
+        """Update the average with the current weights."""
         decay = min(self.decay, (self.updates + 1) / (self.updates + 10))
         for average, p in zip(self.weights, self.live, strict=True):
             average.lerp_(p.detach(), 1.0 - decay)
         self.updates += 1
 
     def restart(self) -> None:
-        """Take over the live weights."""
+        """Reset the average to the current weights."""
         for average, p in zip(self.weights, self.live, strict=True):
             average.copy_(p.detach())
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the model have the averaged weights, for a validation."""
+        """Put the averaged weights into the model temporarily."""
         live = [p.detach().clone() for p in self.live]
         for p, average in zip(self.live, self.weights, strict=True):
             p.data.copy_(average)
         try:
             yield
         finally:
-            for p, own in zip(self.live, live, strict=True):
-                p.data.copy_(own)
+            for p, value in zip(self.live, live, strict=True):
+                p.data.copy_(value)
 
     def state(self) -> dict[str, Tensor]:
         """Return the averaged weights by name."""
         return dict(zip(self.names, self.weights, strict=True))
 
     def load(self, state: dict[str, Tensor], updates: int) -> None:
-        """Take up averaged weights by name."""
+        """Load averaged weights by name."""
         for name, average in zip(self.names, self.weights, strict=True):
             average.copy_(state[name])
         self.updates = updates

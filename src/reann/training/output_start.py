@@ -1,4 +1,4 @@
-"""What heads of states start from: the spread of their labels, and constants of the elements."""
+"""Initialization of output heads: scales of their labels, and constants of the elements."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ rows from weights of this size: at zero the energy does not depend on charges.""
 
 @torch.no_grad()
 def set_output_heads(model: Reann, train: Subset, seed: int = 0) -> None:
-    """Set the scales of heads, and the constants of the elements of those that read states."""
+    """Set the scales of output heads, and the constants of the elements for heads of states."""
     outputs = model.config.outputs
     for name, head in model.output_heads.items():
         if not isinstance(head, StateHead | FeatureHead):
             continue
         is_trained = name in outputs
-        # Charges without labels are learned from the dipoles that they are part of.
+        # Charges without labels are trained through the dipoles computed from them.
         sources = [name] if is_trained else [n for n in outputs if name in with_needs([n])]
         if sources:
             head.scale.fill_(label_scales(train, sources[:1])[sources[0]])

@@ -1,7 +1,7 @@
-"""A first guess of the readout's last layer, for reference energies that stay fixed.
+"""Initialization of the last layer of the readout if the reference energies are fixed.
 
-The energies of free atoms lie several eV per atom above those of molecules and solids. A readout
-that starts at zero first has to learn this difference, through rates meant for details. So the last
+The energies of free atoms are several eV per atom above those of molecules and solids. A readout
+that starts at zero would first have to learn this difference with small steps. Therefore the last
 layer, in which the energy is linear, is fitted to the total energies: with the density of every
 atom fixed, E - sum e_Z = s sum_i [h(rho_i) - h(0)] . w_Z, solved for w by ridge regression. With
 equivariant messages w are the linear readouts and last layers of all layers of the recursion.
@@ -18,7 +18,7 @@ from reann.model.last_layer import hidden_features, set_last_layer
 from reann.training.standardize import densities
 
 STRUCTURES = 200
-"""Training structures that the fit uses."""
+"""Number of training structures for the fit."""
 RIDGE = 1e-3
 """Penalty of the weights, relative to the mean square of the hidden features."""
 
@@ -29,12 +29,12 @@ def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> Non
     dataset = train.dataset
     if not dataset.has("energy"):
         return
-    own, hidden, energies = model.heads.every()[head], [], []
+    own_head, hidden, energies = model.heads.every()[head], [], []
     for graph, embedding in densities(model, train.of_head(head), STRUCTURES, seed):
         hidden.append(hidden_features(model, graph, embedding, head).flatten(1))
-        # With its last layer at zero the model itself gives sum e_Z, and the repulsion.
-        known = properties.evaluate(model, graph, ["energy"])["energy"]
-        energies.append((graph.labels["energy"] - known) / own.energy_scale)
+        # With its last layer at zero, the model returns sum e_Z and the repulsion.
+        baseline = properties.evaluate(model, graph, ["energy"])["energy"]
+        energies.append((graph.labels["energy"] - baseline) / own_head.energy_scale)
     if not hidden:
         return
     a, b = torch.cat(hidden), torch.cat(energies)
@@ -42,9 +42,9 @@ def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> Non
     a, b = a[labeled], b[labeled]
     if not len(b):
         return
-    # In the space of the structures, which are fewer than the weights.
+    # Solved in the space of the structures, of which there are fewer than weights.
     kernel = a @ a.T
-    # Free atoms alone have no features: then nothing is fitted.
+    # If all structures are free atoms, there are no features and nothing is fitted.
     kernel.diagonal().add_(RIDGE * kernel.diagonal().mean().clamp(min=1e-9))
     weights = a.T @ torch.linalg.solve(kernel, b)
     set_last_layer(model, weights.view(len(model.elements), -1), head)

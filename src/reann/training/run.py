@@ -1,4 +1,4 @@
-"""Train, resume, finish: from a configuration to a potential with its report."""
+"""Train or resume: from a configuration to a potential with its report."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ from reann.training.member import Common, Member, Start, request_of, train_membe
 from reann.training.opening import (
     configuration_of,
     place_of,
+    restore_earlier,
     saved_or_restored,
-    settle_alone,
     settle_earlier,
 )
 from reann.training.optim import with_rate
@@ -68,7 +68,7 @@ class Run:
     folder: Path
     potential: Potential | Ensemble
     evaluations: dict[str, Evaluation]
-    """Of the parts that were not trained on; only in the leading process."""
+    """Evaluations of the validation and test sets; only in the leading process."""
 
 
 def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bool = False) -> Run:
@@ -77,16 +77,16 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     Parameters
     ----------
     warm_start
-        A `.reann` file, or the run folder that holds it, whose weights are the start.
+        A `.reann` file or run folder with the initial weights.
     overwrite
-        Replace an earlier run in the folder, as soon as the new one has its first checkpoint.
+        Overwrite an earlier run in the folder as soon as the new run has a checkpoint.
 
     Raises
     ------
     UserError
-        If the folder already holds a run, the data are not usable, or the training diverges.
+        If the folder already contains a run, the data cannot be used, or the training diverges.
     Interrupted
-        After Ctrl-C or a signal of `signals.REQUESTS`, when everything has been saved.
+        After Ctrl-C or a signal in `signals.REQUESTS`, when everything has been saved.
     """
     refuse_unused(config.model)
     config = anchored(config)
@@ -94,7 +94,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     file = None if warm_start is None else model_file(warm_start)
     content = None
     if file is not None:
-        # Read now: it may be the potential of the run that is overwritten.
+        # Read now, as it may be the potential of the run that is overwritten.
         config, content = with_model_of(config, file), file.read_bytes()
     config = with_rate(config)
     folder = folder_of(config)
@@ -119,7 +119,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
             common = _common(config, parts, processes, device, warm_start=file is not None)
             start = _start(members_of(config)[0], common, file)
             config, notes = with_epochs(config, common, start, journal)
-            processes.wait()  # all have read the file of a warm start
+            processes.wait()  # until all have read the file of a warm start
             if processes.leads:
                 set_aside(folder)
                 if content is not None:
@@ -132,12 +132,12 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
 
 
 def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
-    """Continue a run exactly where it stopped or was killed, or a finished one for longer.
+    """Continue an interrupted run exactly where it stopped, or extend a finished run.
 
     Parameters
     ----------
     overrides
-        Such as ``training.epochs=600``: a finished run goes on with a new schedule.
+        For example ``training.epochs=600``: a finished run is extended with a new schedule.
 
     Raises
     ------
@@ -146,11 +146,11 @@ def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
     """
     folder = Path(folder)
     if is_set_aside(folder):
-        settle_alone(folder)
+        restore_earlier(folder)
     config = with_rate(with_run(configuration_of(folder, overrides), folder=folder))
     refuse_changes(members_of(config), folder, overrides)
     with place_of(config) as (processes, device):
-        processes.wait()  # all have read the checkpoint before one of them writes the next
+        processes.wait()  # until all have read the checkpoint, before the next one is written
         journal = Journal(folder, speaks=processes.leads)
         warm = folder / START if (folder / START).exists() else None
         parts = open_parts(config, folder, processes, journal.say, as_split=True, warm_start=warm)
@@ -192,10 +192,12 @@ def _train_members(config: Config, common: Common, start: Start, journal: Journa
     folder = folder_of(config)
     file = folder / START if common.warm_start else None
     members = []
-    for i, one in enumerate(members_of(config)):
-        if folder_of(one) != folder:
-            journal.say(f"\nmember    seed {one.run.seed} → {folder_of(one)}")
-        members.append(train_member(one, common, start if i == 0 else _start(one, common, file)))
+    for i, member in enumerate(members_of(config)):
+        if folder_of(member) != folder:
+            journal.say(f"\nmember    seed {member.run.seed} → {folder_of(member)}")
+        members.append(
+            train_member(member, common, start if i == 0 else _start(member, common, file))
+        )
     return _finish(config, common, members)
 
 
@@ -203,7 +205,7 @@ def _train_members(config: Config, common: Common, start: Start, journal: Journa
 
 
 def _finish(config: Config, common: Common, members: list[Member]) -> Run:
-    """Evaluate the result on the parts that were not trained on and write the report."""
+    """Evaluate the potential on the validation and test sets and write the report."""
     folder, processes, parts = folder_of(config), common.processes, common.parts
     journal = Journal(folder, speaks=processes.leads)
     potentials = [member.potential for member in members]
@@ -221,7 +223,7 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
         for name, part in held_out.items():
             evaluations[name] = compare(potential, part, engine=config.run.engine)
             errors = sentence(evaluations[name].summary())
-            journal.say(f"{name:9} {errors} RMSE of {_weights(members, bool(warnings))}")
+            journal.say(f"{name:9} {errors} (RMSE of {_weights(members, bool(warnings))})")
         calibrated = with_uncertainty(config, parts, potential, journal)
         if calibrated is not None:
             potential = calibrated.potential
@@ -231,10 +233,10 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
     return Run(folder, potential, evaluations)
 
 
-def _weights(members: list[Member], warned: bool) -> str:
+def _weights(members: list[Member], has_warning: bool) -> str:
     if len(members) > 1:
         return "the ensemble"
-    return f"the weights of epoch {members[0].epoch}" if warned else "the best weights"
+    return f"the weights of epoch {members[0].epoch}" if has_warning else "the best weights"
 
 
 def _report(
@@ -246,7 +248,7 @@ def _report(
     warnings: list[str],
     calibrated: Calibrated | None,
 ) -> None:
-    """Write the report; the run has succeeded even when this fails."""
+    """Write the report; if this fails, the run has succeeded nevertheless."""
     folder, held_out = folder_of(config), parts.by_name()
     first = folder if config.run.seeds == 1 else folder / f"seed-{config.run.seed}"
     try:
@@ -261,7 +263,7 @@ def _report(
             warnings=warnings,
             uncertainty=calibrated and (calibrated.calibration, calibrated.evaluation),
         )
-    except Exception as error:  # noqa: BLE001 - the training has ended well, whatever it is
+    except Exception as error:  # noqa: BLE001 - the training itself has succeeded
         reason = f"The report was not written: {type(error).__name__}: {error}"
         journal.say(paragraph("warning", reason))
     else:

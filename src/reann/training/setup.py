@@ -1,4 +1,4 @@
-"""From a configuration to everything a run starts from: data, statistics, model."""
+"""Setup of a run from a configuration: data, statistics, model."""
 
 from __future__ import annotations
 
@@ -48,33 +48,33 @@ from reann.training.warm_start import (
 )
 
 EDGES_PER_THREAD = 10_000
-"""Neighbor pairs of a step for each thread; fewer make a second thread no faster."""
+"""Neighbor pairs of a step per thread; with fewer, another thread brings no speedup."""
 SPLIT = "split.json"
-Say = Callable[[str], None]
+ReportLine = Callable[[str], None]
 Reference = Literal["auto", "fit", "isolated"] | dict[str, float]
 """The setting `reference_energies`."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The data of a run, and what was found out about it."""
+    """The data of a run and their statistics."""
 
     train: Subset
     valid: Subset
     test: Subset | None
     references: tuple[ReferenceEnergies, ...]
-    """Of each head."""
+    """Reference energies of each head."""
     baseline: dict[str, float]
     """Errors on `valid` without a network."""
     scale: float
     """s, eV/Å."""
     mean_neighbors: float
     parents: list[dict[str, Any]]
-    """The potentials that training started from."""
+    """The potentials that the training started from."""
     record: dict[str, Any]
     """Fingerprints of the training structures, for the file of the potential."""
     notes: list[str]
-    """What the user should know about the parts."""
+    """Messages for the user."""
 
     @property
     def reference(self) -> ReferenceEnergies:
@@ -82,12 +82,12 @@ class Parts:
         return self.references[0] if self.references else NO_ENERGIES
 
     def by_name(self) -> dict[str, Subset]:
-        """Return the parts that there are."""
-        every = {"train": self.train, "valid": self.valid, "test": self.test}
-        return {name: part for name, part in every.items() if part is not None}
+        """Return the existing parts by name."""
+        parts = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def datasets(self) -> list[Dataset]:
-        """Return the data sets that the parts are taken from, those of the same files once."""
+        """Return the distinct data sets of the parts."""
         unique: dict[tuple[str, ...], Dataset] = {}
         for part in self.by_name().values():
             unique.setdefault(tuple(digest for _, digest in part.dataset.files), part.dataset)
@@ -98,14 +98,14 @@ def open_parts(
     config: Config,
     folder: Path,
     world: World,
-    say: Say,
+    say: ReportLine,
     *,
     as_split: bool,
     warm_start: Path | None = None,
 ) -> Parts:
-    """Read the data, split it (as `split.json` says when a run goes on) and describe it.
+    """Read the data, split them (for a resumed run according to `split.json`), compute statistics.
 
-    The structures that the potential of `warm_start` was trained on are drawn for no other part.
+    The training structures of the potential of `warm_start` are not drawn for other parts.
     """
     parent = single(warm_start) if warm_start else None
     cache = config.data.cache or folder.parent / ".reann-cache"
@@ -121,10 +121,10 @@ def open_parts(
             data.assign_heads(config.model.heads)
             return data
 
-        # The leading process builds the cache, the others then find it.
-        found = build_cache() if world.leads else None
+        # The leading process builds the cache, which the others then read.
+        built = build_cache() if world.leads else None
         world.wait()
-        return build_cache() if found is None else found
+        return build_cache() if built is None else built
 
     def progress(done: int, note: str) -> None:
         if world.leads and done and done % 10_000 == 0:
@@ -164,11 +164,11 @@ def open_parts(
 def _as_split(
     path: Path, data: Dataset, config: Config, open_files: OpenFiles
 ) -> dict[str, Subset]:
-    """Return the parts of a run that goes on."""
+    """Return the parts of a resumed run."""
     parts = load_split(path, data, config.data, open_files)
     if not {"train", "valid"} <= parts.keys():
         raise UserError(
-            "The split names no training or no validation set.",
+            "The split has no training set or no validation set.",
             str(path),
             "Restore the file, or start a new run.",
         )
@@ -176,11 +176,11 @@ def _as_split(
 
 
 def _without_validation(config: Config, valid: Subset) -> list[str]:
-    """Name the heads that the validation set does not judge."""
+    """Return a note about heads without validation structures."""
     heads = [name for i, name in enumerate(config.model.heads) if not len(valid.of_head(i))]
     note = (
-        f"The validation set has no structures of the head {', '.join(heads)}, which the choice of"
-        " the best weights does not regard"
+        f"the validation set has no structures of the head {', '.join(heads)}, so it does not"
+        " affect the choice of the best weights"
     )
     return [note] if heads else []
 
@@ -191,52 +191,53 @@ def references(config: Config, train: Subset) -> list[ReferenceEnergies]:
     Raises
     ------
     UserError
-        If they are given in `data`, and there are several heads, if sources of one head differ, or
-        if a head has no structures.
+        If `data` sets them but there are several heads, if sources of one head differ, or if a
+        head has no structures.
     """
     settings = reference_settings(config)
     for head, name in enumerate(config.model.heads):
         if not len(train.of_head(head)):
             raise UserError(
-                f"No structure of the training set belongs to the head '{name}', which would"
-                " learn nothing.",
+                f"No structure of the training set belongs to the head '{name}', so it cannot be"
+                " trained.",
                 "model.heads",
-                "Add structures that name it to data.train, or remove the head.",
+                "Add structures of this head to data.train, or remove the head.",
             )
     return [reference_energies(train, setting, head) for head, setting in enumerate(settings)]
 
 
 def reference_settings(config: Config) -> list[Reference]:
-    """Return `reference_energies` of each head, of its sources, else of `data`; errors as above."""
+    """Return `reference_energies` of each head, from its sources or `data`; see `references`."""
     heads, general = config.model.heads, config.data.reference_energies
-    own: dict[str, dict[str, Reference]] = {head: {} for head in heads}
+    by_head: dict[str, dict[str, Reference]] = {head: {} for head in heads}
     for number, source in enumerate(config.data.all_sources()):
         if source.reference_energies is not None:
             place = f"data.sources.{number}.reference_energies"
             if len(heads) > 1 and source.keys.head is not None:
                 raise UserError(
-                    "Reference energies belong to one head, and the structures of this source name"
-                    " their heads themselves.",
+                    "Reference energies belong to one head, but the structures of this source may"
+                    " belong to different heads (keys.head).",
                     place,
-                    "Divide the files into sources of one head each, or remove reference_energies.",
+                    "Divide the files into sources with one head each, or remove"
+                    " reference_energies.",
                 )
-            own[source.head or heads[0]][place] = source.reference_energies
+            by_head[source.head or heads[0]][place] = source.reference_energies
     settings = []
-    for head, given in own.items():
-        if any(setting != next(iter(given.values())) for setting in given.values()):
+    for head, of_sources in by_head.items():
+        if any(setting != next(iter(of_sources.values())) for setting in of_sources.values()):
             raise UserError(
                 f"Sources of the head {head} have different reference energies.",
-                ", ".join(given),
-                "Give them in one of these sources alone.",
+                ", ".join(of_sources),
+                "Set them in only one of these sources.",
             )
-        settings.append(next(iter(given.values()), general))
-        if len(heads) > 1 and not given and isinstance(general, Mapping):
+        settings.append(next(iter(of_sources.values()), general))
+        if len(heads) > 1 and not of_sources and isinstance(general, Mapping):
             raise UserError(
-                "Reference energies are given once, and the model has the heads"
+                "There is only one set of reference energies, but the model has the heads"
                 f" {', '.join(heads)}.",
                 "data.reference_energies",
-                "Give them in the sources of each head (data.sources), add the energies of isolated"
-                " atoms to the data of each head, or use `fit`.",
+                "Set them in the sources of each head (data.sources), add isolated atoms to the"
+                " data of each head, or use `fit`.",
             )
     return settings
 
@@ -246,21 +247,21 @@ def require_labels(
 ) -> None:
     """Raise `UserError` unless `train` and `valid` have labels with a weight in the loss.
 
-    `counts` are the finite label values of each structure of the data sets of both parts.
+    `counts` are the numbers of finite label values per structure in the data sets of both parts.
     """
     loss = Loss(config.training.loss, 1.0, label_scales(parts.train, config.model.outputs))
     for name, part in (("train", parts.train), ("valid", parts.valid)):
         totals = {label: float(n[part.indices].sum()) for label, n in counts[name].items()}
-        if not loss.wanted(totals):
+        if not loss.labels_used(totals):
             raise UserError(
                 f"No structure of {name} has a label with a weight in the loss.",
                 f"data.{name}",
-                "Give other structures, or the labels that are there a weight.",
+                "Use other structures, or give the existing labels a weight.",
             )
 
 
 def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[Reann, str]:
-    """Return the model that training starts from, and where its reference energies come from.
+    """Return the initial model and the source of its reference energies.
 
     The model is new, or that of a `.reann` file.
     """
@@ -288,7 +289,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     set_standardization(model, parts.train, config.run.seed)
     set_output_heads(model, parts.train, config.run.seed)
     for head, reference in zip(model.heads.every(), parts.references, strict=True):
-        # Pinning the limit of free atoms to a mean would be wrong; isolated atoms are known.
+        # Fitted energies are trained further; those of isolated atoms are exact and stay fixed.
         head.reference_energies.requires_grad_(reference.source == "fit")
     return model, parts.reference.source
 
@@ -298,9 +299,9 @@ def _dtype(config: Config) -> torch.dtype:
 
 
 def useful_threads(config: Config, parts: Parts) -> int:
-    """Return how many of the cores the neighbor pairs of a step keep busy.
+    """Return the number of cores that the neighbor pairs of a step keep busy.
 
-    More than that only wait for each other, for long when the machine has other work.
+    Further threads would only wait for each other, especially on a busy machine.
     """
     edges = parts.train.dataset.n_edges[parts.train.indices].mean()
     busy = int(batch_size(config, parts.train) * edges / EDGES_PER_THREAD)

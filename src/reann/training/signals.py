@@ -1,7 +1,7 @@
-"""Signals that ask a training to save and stop: Ctrl-C, and those of queues and terminals.
+"""Signals that request a training to save and stop: Ctrl-C, and those of queues and terminals.
 
-The same request often arrives more than once: a queue signals every process, and the launcher of
-these processes passes its own signal on to them.
+The same request often arrives more than once: a queue signals all processes, and the launcher of
+these processes forwards its own signal to them.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ REQUESTS = (
     signal.SIGXCPU,  # a limit of computing time
 )
 MOMENT = 1.0
-"""Seconds after the first request in which a further Ctrl-C belongs to it."""
+"""Seconds after the first request during which another Ctrl-C is considered part of it."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop, and has been saved."""
+    """The run was requested to stop and has been saved."""
 
 
 @dataclass
 class StopRequest:
-    """Whether the run was asked to save and stop."""
+    """Whether the run was requested to save and stop."""
 
-    asked: bool = False
+    requested: bool = False
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """Turn signals into a request to save and stop.
 
-    A further signal changes nothing, so that it cannot end the process before it has saved; only a
-    further Ctrl-C, later than a moment after the first request, ends the process at once. Signals
-    that are ignored, as SIGHUP under nohup, stay ignored.
+    Further signals are ignored, so that they cannot end the process before it has saved; only
+    another Ctrl-C, more than `MOMENT` after the first request, ends the process at once. Signals
+    that were ignored before, such as SIGHUP under nohup, remain ignored.
     """
     stop, previous = StopRequest(), {}
     first = 0.0
 
     def request(number: int, _frame: object) -> None:
         nonlocal first
-        if not stop.asked:
-            stop.asked, first = True, time.monotonic()
+        if not stop.requested:
+            stop.requested, first = True, time.monotonic()
         elif number == signal.SIGINT and time.monotonic() - first > MOMENT:
             signal.default_int_handler(number, None)
 
     try:
         for number in REQUESTS:
-            # None: a handler that was not installed from Python cannot be put back.
+            # None: a handler that was not installed from Python cannot be restored.
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 previous[number] = signal.signal(number, request)
     except ValueError:  # not the main thread: the caller handles signals

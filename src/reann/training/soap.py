@@ -2,9 +2,9 @@
 
 Vyas et al., arXiv:2409.11321 (2024). For a weight matrix W (in, out) with gradient G, the running
 means of G G^T and G^T G have the eigenvectors Q_in and Q_out; Adam's moments are those of
-Q_in^T G Q_out. In this basis the components of a gradient are nearly independent, which is what
-Adam's division by their magnitudes presumes. The products of the density are strongly correlated:
-with rates per component alone, the directions in which they differ little are learned late.
+Q_in^T G Q_out. In this basis the components of a gradient are nearly independent, as Adam assumes
+when it divides them by their magnitudes. The products of the density are strongly correlated: with
+learning rates per component alone, directions in which they differ little are learned late.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from torch import Tensor
 BETAS = (0.95, 0.95)
 """Decay of the moments in the eigenbasis, as published."""
 SAMPLE = 4
-"""Steps between two gradients that the covariances take in: each is two products of matrices."""
+"""Steps between updates of the covariances, which cost two matrix products each."""
 COVARIANCE_DECAY = 0.95**SAMPLE
 EPS = 1e-4
-"""Smallest magnitude that counts, in units of the root mean square of a matrix: components below
-would be rounding (in single precision 1e-6), which must not be taken for directions."""
+"""Smallest magnitude, relative to the root mean square of a matrix, so that rounding errors (1e-6
+in single precision) are not amplified."""
 TIES = 1e-6
-"""Graded addition to the covariances, in units of their mean eigenvalue: where the gradients
-vanish, it and not rounding decides on the eigenvectors, so that a training can be repeated."""
+"""Graded diagonal shift of the covariances, relative to their mean eigenvalue: it determines the
+eigenvectors where the gradients vanish, so that a training is reproducible."""
 REFRESH = 10
 """Steps between two updates of the eigenbasis."""
 LARGEST = 1024
-"""Longest side of a matrix that is turned; beyond, the eigenbasis would cost more than it saves."""
+"""Maximum side of a matrix with an eigenbasis; for larger ones it would cost too much."""
 
 
 class Soap(torch.optim.AdamW):
@@ -38,30 +38,32 @@ class Soap(torch.optim.AdamW):
     Parameters
     ----------
     groups
-        Each with its `params`, `weight_decay`, decoupled, and `matrix`: whether its weights are
-        (..., in, out), where the leading sides are stacks of independent matrices.
+        Each with `params`, `weight_decay` (decoupled) and `matrix`: whether its weights have the
+        shape (..., in, out), where leading dimensions are stacks of independent matrices.
     """
 
     def __init__(self, groups: Iterable[Mapping[str, Any]], lr: float, *, fused: bool) -> None:
-        own = ({"betas": BETAS, **group} if group["matrix"] else dict(group) for group in groups)
-        super().__init__(own, lr=lr, fused=fused)
+        settings = (
+            {"betas": BETAS, **group} if group["matrix"] else dict(group) for group in groups
+        )
+        super().__init__(settings, lr=lr, fused=fused)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move the weights that have a gradient; those of the matrices are used up."""
+        """Update the weights that have a gradient; gradients of matrices are consumed."""
         for group in self.param_groups:
             if group["matrix"]:
                 for p in group["params"]:
                     if p.grad is not None:
                         self._step(p, p.grad, group)
-                        p.grad = None  # AdamW shall not move them again
+                        p.grad = None  # so that AdamW does not update them again
         super().step(closure)
 
     def _step(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[p]
         if not state:
-            # In its own eigenbasis the first gradient is diagonal: the rest would be rounding,
-            # which Adam would take for directions. So it moves nothing.
+            # In its own eigenbasis the first gradient is diagonal; Adam would amplify the rounding
+            # errors of the other components. Therefore the first step changes nothing.
             _start(state, gradient)
             return
         state["step"] += 1
@@ -75,8 +77,8 @@ class Soap(torch.optim.AdamW):
         mean.lerp_(turned, 1.0 - beta_1)
         square.mul_(beta_2).addcmul_(turned, turned, value=1.0 - beta_2)
         smallest = EPS * square.mean((-2, -1), keepdim=True).sqrt() + torch.finfo(p.dtype).tiny
-        # With equal decays a mean never exceeds the root of the mean square, except after a change
-        # of the eigenbasis, with which the squares cannot be turned.
+        # With equal decays a mean cannot exceed the root mean square, except after an update of the
+        # eigenbasis, as the squares cannot be rotated.
         largest = (1.0 - beta_2**step) ** 0.5
         move = (mean / square.sqrt().add_(smallest)).clamp_(-largest, largest)
         p.mul_(1.0 - group["lr"] * group["weight_decay"])
@@ -86,7 +88,7 @@ class Soap(torch.optim.AdamW):
 
 
 def _start(state: dict[str, Tensor], gradient: Tensor) -> None:
-    """Take the first eigenbasis from the first gradient."""
+    """Compute the first eigenbasis from the first gradient."""
     state["step"] = torch.zeros(())
     state["exp_avg"] = torch.zeros_like(gradient)
     state["exp_avg_sq"] = torch.zeros_like(gradient)
@@ -120,7 +122,7 @@ def _turn_back(x: Tensor, state: dict[str, Tensor]) -> Tensor:
 
 
 def _refresh(state: dict[str, Tensor]) -> None:
-    """Follow the eigenvectors by one power iteration; the first moment is turned along."""
+    """Update the eigenvectors by one power iteration, and rotate the first moment accordingly."""
     mean = _turn_back(state["exp_avg"], state)
     for side in ("in", "out"):
         if side in state:

@@ -1,7 +1,7 @@
 """Statistics of the density over the training structures: standardization and range.
 
-The standardization is fixed at the start, per element, the same for all recursions. The range is
-recorded at the end, so that a prediction can tell which atoms it extrapolates for.
+The standardization is fixed at the start, per element, and is the same for all recursions. The
+range is recorded at the end, so that extrapolating atoms can be detected.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from reann.model.recursion import Recursion
 from reann.training.calibration import calibrate
 
 STATISTICS_STRUCTURES = 100
-"""Training structures that the standardization is taken from."""
+"""Number of training structures used for the standardization."""
 STATISTICS_EDGES = 200_000
-"""Neighbor pairs at once while doing so."""
+"""Neighbor pairs per batch."""
 TENSOR_EDGES = 5_000
-"""The same where each pair has vectors and tensors of many channels: more do not fit in a cache,
-and take twice the time."""
+"""Neighbor pairs per batch if each pair has vectors and tensors of many channels: larger batches do
+not fit into the CPU cache and are twice as slow."""
 CALIBRATION_EDGES = 500_000
-"""Neighbor pairs that calibrate an equivariant recursion, whose sums are kept in memory."""
+"""Neighbor pairs for the calibration of an equivariant recursion, whose sums are in memory."""
 MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
-"""Scale of a feature: its standard deviation plus this share of its mean, at least this."""
+"""Scale of a feature: its standard deviation plus this fraction of its mean, and a minimum."""
 
 
 @torch.no_grad()
 def set_standardization(model: Reann, train: Subset, seed: int) -> None:
     """Set mean and scale of the density per element from some training structures.
 
-    With equivariant messages, all the fixed numbers of the recursion.
+    With equivariant messages, calibrate the recursion.
     """
     recursion = model.recursion
     if isinstance(recursion, EquivariantRecursion):
@@ -65,27 +65,27 @@ def _standardize(model: Reann, recursion: Recursion, train: Subset, seed: int) -
 
 
 def _neighborhoods(model: Reann, train: Subset, seed: int) -> list[Neighborhood]:
-    """Return the neighbors of some training structures that have any."""
+    """Return the neighborhoods of some training structures that have neighbors."""
     n_edges = train.dataset.n_edges
     indices = drawn(train.indices[n_edges[train.indices] > 0], STATISTICS_STRUCTURES, seed)
-    enough = max(int(np.searchsorted(n_edges[indices].cumsum(), CALIBRATION_EDGES)), 1)
-    graphs = _graphs(model, Subset(train.dataset, indices[:enough]))
+    n_structures = max(int(np.searchsorted(n_edges[indices].cumsum(), CALIBRATION_EDGES)), 1)
+    graphs = _graphs(model, Subset(train.dataset, indices[:n_structures]))
     return [model.neighborhood(graph, graph.edge_vectors()) for graph in graphs]
 
 
 @torch.no_grad()
 def record_ranges(model: Reann, train: Subset) -> None:
     """Set the range of the density per element in the training structures."""
-    # An element that is not there keeps its range: that of a warm start, or none.
+    # An element that is not in the training set keeps its range from a warm start, if any.
     low, high = model.density_min.clone(), model.density_max.clone()
-    found: set[int] = set()
+    present: set[int] = set()
     for _, (rho, atoms) in densities(model, train):
         for z, rho_z in enumerate(rho.split(atoms.counts)):
             if len(rho_z):
                 least, most = rho_z.amin(0), rho_z.amax(0)
-                low[z] = torch.minimum(low[z], least) if z in found else least
-                high[z] = torch.maximum(high[z], most) if z in found else most
-                found.add(z)
+                low[z] = torch.minimum(low[z], least) if z in present else least
+                high[z] = torch.maximum(high[z], most) if z in present else most
+                present.add(z)
     model.density_min.copy_(low)
     model.density_max.copy_(high)
 
@@ -93,7 +93,7 @@ def record_ranges(model: Reann, train: Subset) -> None:
 def densities(
     model: Reann, subset: Subset, at_most: int | None = None, seed: int = 0
 ) -> Iterator[tuple[Graph, Embedding]]:
-    """Yield batches of all structures, or of so many drawn with a seed, and their densities."""
+    """Yield batches of structures and their densities, of all or `at_most` random structures."""
     if at_most is not None:
         subset = Subset(subset.dataset, drawn(subset.indices, at_most, seed))
     for graph in _graphs(model, subset):
@@ -101,7 +101,7 @@ def densities(
 
 
 def drawn(indices: NDArray[np.int64], at_most: int, seed: int) -> NDArray[np.int64]:
-    """Return so many of the structures, or all, in an order that the seed determines."""
+    """Return at most `at_most` structures, in a random order determined by the seed."""
     return np.random.default_rng(seed).permutation(indices)[:at_most]
 
 

@@ -1,8 +1,8 @@
-"""Everything needed to go on exactly where a run stopped, in one file.
+"""The checkpoint of a run, from which it continues exactly where it stopped.
 
-`last.ckpt.safetensors` holds the weights, their average, the best weights, the optimizer, and the
-numbers of `Progress`. The order of the structures follows from (seed, epoch), so no random state
-is needed.
+`last.ckpt.safetensors` contains the weights, their average, the best weights, the optimizer state
+and `Progress`. The order of the structures follows from (seed, epoch), so no random state is
+needed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FILE = "last.ckpt.safetensors"
 
 @contextmanager
 def damage_named(folder: Path) -> Iterator[None]:
-    """Let the error of a damaged checkpoint say how the training goes on without it."""
+    """Add advice to the error of a damaged checkpoint."""
     try:
         yield
     except DamagedError as error:
@@ -46,40 +46,40 @@ def damage_named(folder: Path) -> Iterator[None]:
 
 @dataclass
 class Progress:
-    """Where a run stands."""
+    """Progress of a run."""
 
     epoch: int = -1
     """Last finished epoch; epoch 0 is the validation before the first step."""
     step: int = 0
-    """Finished steps of the epoch after it."""
+    """Finished steps of the following epoch."""
     start: int = 0
-    """Epoch from which the present schedule counts."""
+    """Epoch at which the current schedule starts."""
     errors: list[list[float]] = field(default_factory=lambda: Errors().table().tolist())
     """Sums of the training errors of these steps."""
     best_loss: float = math.inf
     best_epoch: int = -1
     best_errors: dict[str, float] = field(default_factory=dict)
-    """Validation errors of the best epoch, as `energy_rmse_meV_per_atom`."""
+    """Validation errors of the best epoch, such as `energy_rmse_meV_per_atom`."""
     rate_factor: float = 1.0
-    """Of the learning rate, after plateaus and rollbacks."""
+    """Factor of the learning rate after plateaus and rollbacks."""
     stale: int = 0
-    """Epochs since the plateau schedule saw an improvement."""
+    """Epochs since the last improvement, for the plateau schedule."""
     plateau_loss: float = math.inf
     rollbacks: int = 0
     seconds: float = 0.0
 
     @classmethod
     def read(cls, header: Mapping[str, Any]) -> Progress:
-        """Return the progress of a header, in which null stands for what is not finite."""
+        """Return the progress in a header, in which null stands for values that are not finite."""
         values: dict[str, Any] = {n: math.inf if x is None else x for n, x in header.items()}
         progress = cls(**values)
-        # A sum that is not finite stays so.
+        # A sum that is not finite remains so.
         progress.errors = np.array(progress.errors, dtype=np.float64).tolist()
         return progress
 
 
 def is_over(config: TrainingConfig, progress: Progress) -> bool:
-    """Return whether nothing is left to do: last epoch, no progress, or no rate."""
+    """Return whether a run is finished: last epoch, no improvement, or minimum learning rate."""
     schedule, patience = config.schedule, config.patience
     since = max(progress.best_epoch, progress.start)
     return (
@@ -94,7 +94,7 @@ def is_over(config: TrainingConfig, progress: Progress) -> bool:
 
 @dataclass
 class TrainingState:
-    """The parts of a run that change while it trains."""
+    """The parts of a run that change during training."""
 
     model: Reann
     optimizer: torch.optim.AdamW
@@ -104,7 +104,7 @@ class TrainingState:
     progress: Progress
 
     def save(self, folder: Path, identity: dict[str, Any]) -> None:
-        """Write the checkpoint; the last one stays until the new one is complete."""
+        """Write the checkpoint; the previous one is kept until the new one is complete."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
@@ -118,12 +118,12 @@ class TrainingState:
         checkpoint.write(folder / FILE, KIND, header, tensors)
 
     def load(self, folder: Path) -> dict[str, Any]:
-        """Take up the checkpoint of a folder and return the identity recorded with it.
+        """Load the checkpoint of a folder and return the identity recorded with it.
 
         Raises
         ------
         UserError
-            If it is damaged, or belongs to another model.
+            If it is damaged or belongs to another model.
         """
         with damage_named(folder):
             header, tensors = checkpoint.read(folder / FILE, KIND)
@@ -148,7 +148,7 @@ class TrainingState:
         for name, p in self.model.named_parameters():
             if name in moments:
                 self.optimizer.state[p] = {
-                    # A copy of its own: products of matrices depend on where in memory they lie.
+                    # Copied, as the rounding of matrix products depends on the memory alignment.
                     kind: value.clone().to("cpu" if kind == "step" else p.device)
                     for kind, value in moments[name].items()
                 }
@@ -157,7 +157,7 @@ class TrainingState:
         return header["identity"]
 
     def keep_best(self) -> None:
-        """Remember the averaged weights."""
+        """Store the averaged weights as the best ones."""
         self.best = {name: value.clone() for name, value in self.average.state().items()}
 
     def roll_back(self) -> None:
@@ -167,7 +167,7 @@ class TrainingState:
         self.progress.rollbacks += 1
 
     def begin_schedule(self) -> None:
-        """Start a new schedule at the best weights, as a warm start does."""
+        """Start a new schedule from the best weights, like a warm start."""
         self._return_to_best()
         self.average.updates = 0
         old = self.progress
@@ -190,7 +190,7 @@ class TrainingState:
 
     @contextmanager
     def best_weights(self) -> Iterator[Reann]:
-        """Yield the model with its best weights, for a while."""
+        """Put the best weights into the model temporarily."""
         live = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         for name, p in self.model.named_parameters():
             if name in self.best:
@@ -202,7 +202,7 @@ class TrainingState:
                 p.data.copy_(live[name])
 
     def _require_finite(self, folder: Path) -> None:
-        # Weights that are trained may be infinite for a step, until the run returns to the best.
+        # The current weights may be infinite for a step, until the run is rolled back.
         names = [f"best.{name}" for name, value in self.best.items() if not value.isfinite().all()]
         progress = self.progress
         numbers = [progress.rate_factor, progress.seconds]
@@ -212,7 +212,7 @@ class TrainingState:
             names.append("progress")
         if names:
             raise UserError(
-                f"The checkpoint holds numbers that are not finite: {listed(names)}.",
+                f"The checkpoint contains values that are not finite: {listed(names)}.",
                 str(folder / FILE),
                 f"Start a new run from the potential: `--from {folder / 'model.reann'}`.",
             )

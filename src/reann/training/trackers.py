@@ -1,4 +1,4 @@
-"""Trackers: where the numbers of a run are sent besides `log.csv`."""
+"""Trackers: services that receive the metrics of a run in addition to `log.csv`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Protocol, runtime_checkable
 from reann.errors import UserError
 
 TENSORBOARD = "tensorboard"
-"""Folder of TensorBoard's files in the run folder."""
+"""Folder of the TensorBoard files in the run folder."""
 PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb"}
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Where metrics are sent besides `log.csv`."""
+    """Receives metrics in addition to `log.csv`."""
 
     def log(self, row: Mapping[str, float], epoch: int) -> None:
-        """Send the numbers of an epoch."""
+        """Send the metrics of an epoch."""
         ...
 
     def close(self) -> None:
@@ -34,9 +34,9 @@ class TensorBoard:
         self.folder, self.writer = folder / TENSORBOARD, None
 
     def log(self, row: Mapping[str, float], epoch: int) -> None:
-        """Write each number as a scalar; the first epoch hides itself and later ones in old files.
+        """Write each metric as a scalar.
 
-        A run that was killed repeats the epochs after its checkpoint.
+        A run that was killed repeats the epochs after its checkpoint; their old values are purged.
         """
         from torch.utils.tensorboard import SummaryWriter
 
@@ -60,7 +60,7 @@ class WandB:
         self.run = wandb.init(dir=str(folder), name=folder.name, resume="allow")
 
     def log(self, row: Mapping[str, float], epoch: int) -> None:
-        """Send each number."""
+        """Send the metrics of an epoch."""
         self.run.log(dict(row), step=epoch)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class WandB:
 
 
 def require_tracker(name: str) -> None:
-    """Raise `UserError` when the package of a tracker is missing."""
+    """Raise `UserError` if the package of a tracker is not installed."""
     try:
         if name in PACKAGES:
             import_module(PACKAGES[name])
@@ -82,7 +82,7 @@ def require_tracker(name: str) -> None:
 
 
 def tracker(name: str, folder: Path) -> Tracker | None:
-    """Return the named tracker; `UserError` when it is missing or cannot start."""
+    """Return a tracker by name; raises `UserError` if it is not installed or cannot start."""
     kinds = {"tensorboard": TensorBoard, "wandb": WandB}
     if name not in kinds:
         return None
@@ -93,5 +93,5 @@ def tracker(name: str, folder: Path) -> Tracker | None:
         raise UserError(
             f"The tracker {name} cannot start ({error}).",
             "run.tracker",
-            "Mend its account or connection, or set run.tracker to none.",
+            "Check its account and the connection, or set run.tracker to none.",
         ) from error

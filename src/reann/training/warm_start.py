@@ -1,4 +1,4 @@
-"""Warm starts: what a run takes from the potential that it starts from."""
+"""Warm starts (fine-tuning): start a run from an existing potential."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ RECORD = "training_structures"
 
 
 def single(path: Path) -> Potential:
-    """Return the potential of a file; `UserError` if it holds an ensemble."""
+    """Return the potential in a file; raises `UserError` if it is an ensemble."""
     potential = load(path)
     if not isinstance(potential, Potential):
-        raise UserError("An ensemble cannot be trained further.", str(path), "Give one potential.")
+        fix = "Use a single potential."
+        raise UserError("An ensemble cannot be trained further.", str(path), fix)
     return potential
 
 
 def with_model_of(config: Config, path: Path) -> Config:
-    """Return the configuration with the model's settings of the file that training starts from.
+    """Return the configuration with the model settings of the file that the training starts from.
 
     Raises
     ------
     UserError
-        If the file holds an ensemble, or the configuration sets a field of the model, directly or
-        by a preset, to another value.
+        If the file is an ensemble, or the configuration sets a field of the model, directly or by
+        a preset, to another value.
     """
     potential = single(path)
     different = [
@@ -54,10 +55,10 @@ def with_model_of(config: Config, path: Path) -> Config:
     ]
     if different:
         raise UserError(
-            f"The potential was made with {listed(different)}.",
+            f"The potential has other model settings: {listed(different)}.",
             str(path),
-            "Leave these fields out, as the settings of the model come from the file; or train a"
-            " new potential without --from.",
+            "Remove these fields, as the model settings are taken from the file, or train a new"
+            " potential without --from.",
         )
     model = potential.model.config
     if "heads" in config.model.model_fields_set and model.heads:
@@ -65,17 +66,17 @@ def with_model_of(config: Config, path: Path) -> Config:
     return config.model_copy(update={"model": model})
 
 
-def _differences(asked: Section, has: Section, above: str) -> Iterator[str]:
-    """Yield the fields that are set in one section and have another value in the other."""
-    for name in type(asked).model_fields:
-        wanted, value = getattr(asked, name), getattr(has, name)
+def _differences(requested: Section, existing: Section, above: str) -> Iterator[str]:
+    """Yield the fields that are set in the requested section but differ in the existing one."""
+    for name in type(requested).model_fields:
+        new, value = getattr(requested, name), getattr(existing, name)
         path = f"{above}.{name}"
-        if name not in asked.model_fields_set:
+        if name not in requested.model_fields_set:
             continue
-        if isinstance(wanted, Section) and isinstance(value, Section):
-            yield from _differences(wanted, value, path)
-        elif wanted != value:
-            yield f"{path} {_shown(value)} (not {_shown(wanted)})"
+        if isinstance(new, Section) and isinstance(value, Section):
+            yield from _differences(new, value, path)
+        elif new != value:
+            yield f"{path} {_shown(value)} (not {_shown(new)})"
 
 
 def _shown(value: Any) -> str:
@@ -122,7 +123,7 @@ def reference_of(
     Raises
     ------
     UserError
-        If a fit is asked for, and the energies of the file are those of free atoms.
+        If the setting is `fit` but the energies in the file are those of free atoms.
     """
     model, about = potential.model, potential.metadata
     if head not in model.heads:
@@ -140,7 +141,7 @@ def reference_of(
             f"The reference energies of the potential are fixed (source: {source}), so a fit would"
             " have no effect.",
             f"data.reference_energies: fit; {path}",
-            "Leave data.reference_energies out, or give an energy for each element.",
+            "Remove data.reference_energies, or set an energy for each element.",
         )
     new = [chemical_symbols[z] for z in reference.values if z not in values]
     if new and source != "fit":
@@ -181,18 +182,18 @@ def start_of(
 
 @dataclass(frozen=True)
 class Learned:
-    """The structures that a potential was trained on, as far as its file records them."""
+    """The training structures of a potential, as recorded in its file."""
 
     fingerprints: NDArray[np.uint64]
-    """Shortened, with those that find rounded structures (`Subset.recorded`)."""
+    """Shortened fingerprints, including those for rounded structures (`Subset.recorded`)."""
     complete: bool
-    """Whether these are all, those of the potential that its training started from included."""
+    """Whether all training structures are recorded, including those of its parents."""
     rounded: bool
-    """Whether structures are found that were rounded since."""
+    """Whether structures are recognized after rounding of their coordinates."""
 
 
 NOTHING = Learned(NONE_LEARNED, complete=True, rounded=True)
-"""What a new potential has learned before its training."""
+"""Training structures of a new potential: none."""
 
 
 def lineage(path: Path) -> list[dict[str, Any]]:
@@ -209,44 +210,44 @@ def lineage(path: Path) -> list[dict[str, Any]]:
 
 
 def learned_by(potential: Potential) -> Learned:
-    """Return what the file of a potential records; nothing where it is older than the record."""
+    """Return the training structures recorded by a potential; none for files without a record."""
     record = potential.metadata.get(RECORD)
     if isinstance(record, dict) and record.get("version") == fingerprint.VERSION:
         try:
-            found = fingerprint.decoded(str(record.get("fingerprints")))
+            fingerprints = fingerprint.decoded(str(record.get("fingerprints")))
         except ValueError:
             return Learned(NONE_LEARNED, complete=False, rounded=False)
-        return Learned(found, record.get("complete") is True, record.get("rounded") is True)
+        return Learned(fingerprints, record.get("complete") is True, record.get("rounded") is True)
     return Learned(NONE_LEARNED, complete=False, rounded=False)
 
 
 def record_of(train: Subset, before: Learned) -> dict[str, Any]:
-    """Return the record of training structures and of those that were learned before."""
-    every = np.concatenate([train.recorded(), before.fingerprints])
+    """Return the record of the training structures, including those of an earlier training."""
+    fingerprints = np.concatenate([train.recorded(), before.fingerprints])
     return {
         "version": fingerprint.VERSION,
         "complete": before.complete,
         "rounded": before.rounded,
-        "fingerprints": fingerprint.encoded(every),
+        "fingerprints": fingerprint.encoded(fingerprints),
     }
 
 
 def warm_start_notes(learned: Learned, n_seeds: int) -> list[str]:
-    """Return what the user should know about a run that starts from a potential."""
+    """Return notes about a run that starts from a potential."""
     notes = []
     if not learned.complete:
         notes.append(
-            "the potential does not record all its training structures: the validation set may"
-            " have some of them"
+            "the potential does not record all its training structures, so the validation set may"
+            " contain some of them"
         )
     elif not learned.rounded:
         notes.append(
-            "the potential is of an earlier version: training structures that were written with"
-            " fewer digits since are not recognized, and the validation set may have some of them"
+            "the potential was made by an earlier version: training structures that have been"
+            " rounded since are not recognized, and the validation set may contain some of them"
         )
     if n_seeds > 1:
         notes.append(
-            "all members of the ensemble start from the same weights: their spread underestimates"
-            " the uncertainty"
+            "all members of the ensemble start from the same weights, so their disagreement"
+            " underestimates the uncertainty"
         )
     return notes
