@@ -66,10 +66,9 @@ def cases() -> Iterator[Case]:
                 yield Case(task, start, rate, epochs)
             yield Case(task, start, RATES[1], epochs, body_rate=0.1)
             yield Case(task, start, RATES[0], epochs, body_rate=0.0)
-    for epochs in (10, 30):
-        yield Case("more", None, RATES[0], epochs)
-        for rate in RATES:
-            yield Case("more", "pbe-150", rate, epochs)
+    yield Case("more", None, RATES[0], 30)
+    for rate in RATES[:3]:
+        yield Case("more", "pbe-150", rate, 30)
     yield Case("ccsd", None, RATES[0], 30, heads=True)
     yield Case("ccsd", "pbe-900", RATES[1], 30, heads=True)
 
@@ -204,6 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs/fine-tuning"))
+    parser.add_argument("--tasks", nargs="+", choices=list(TITLES), default=list(TITLES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     arguments = parser.parse_args()
     folder = arguments.runs.resolve()
@@ -211,7 +211,7 @@ def main() -> None:
     prepare(arguments.data, folder)
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for seed in arguments.seeds:
-        for case in cases():
+        for case in (case for case in cases() if case.task in arguments.tasks):
             errors = reached(case, folder, seed)
             results.setdefault(case.name, {})[str(seed)] = {
                 name: round(errors[name], 4) for name in errors if name.startswith(("ener", "forc"))

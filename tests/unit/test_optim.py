@@ -261,8 +261,9 @@ def test_the_rate_auto_is_that_of_the_messages_and_a_number_stays(model, rate):
     config = Config(data={"train": "a.xyz"}, model=model)
     assert config.training.learning_rate == "auto"
     assert with_rate(config).training.rate == rate
+    assert with_rate(config, warm_start=True).training.rate == round(rate / 3.0, 4)
     given = Config(data={"train": "a.xyz"}, model=model, training={"learning_rate": 0.01})
-    assert with_rate(given) == given
+    assert with_rate(given) == with_rate(given, warm_start=True) == given
 
 
 @pytest.mark.parametrize(("name", "kind"), [("soap", Soap), ("adamw", torch.optim.AdamW)])

@@ -97,7 +97,8 @@ class TrainingConfig(Section):
     AdamW for all."""
     learning_rate: Positive | Literal["auto"] = "auto"
     """Highest learning rate; `auto`: 3e-3, with equivariant messages 6e-3, and with more than
-    32 channels 6e-3 sqrt(32 / channels). `config.yaml` records the number."""
+    32 channels 6e-3 sqrt(32 / channels); a third of it with `--from`. `config.yaml` records the
+    number."""
     body_rate: NonNegative = 1.0
     """Factor of the learning rate for the recursion, which all heads share; 0 freezes it. For
     fine-tuning (`--from`)."""

@@ -28,16 +28,19 @@ RATE, EQUIVARIANT_RATE, OF_CHANNELS = 3e-3, 6e-3, 32
 """Learning rates for `auto`: with scalar or directional messages, and with equivariant ones of so
 many channels or fewer. Steps of one size move a wider model farther: the rate falls with the root
 of the channels."""
+FINE_TUNING = 1.0 / 3.0
+"""Factor of the learning rate `auto` where training starts from a potential."""
 
 
-def with_rate(config: Config) -> Config:
+def with_rate(config: Config, *, warm_start: bool = False) -> Config:
     """Return the configuration with the learning rate `auto` replaced by a number."""
     if config.training.learning_rate != "auto":
         return config
     rate = RATE
     if config.model.messages == "equivariant":
         wider = max(config.model.channels / OF_CHANNELS, 1.0)
-        rate = round(EQUIVARIANT_RATE / math.sqrt(wider), 4)
+        rate = EQUIVARIANT_RATE / math.sqrt(wider)
+    rate = round(FINE_TUNING * rate if warm_start else rate, 4)
     training = config.training.model_copy(update={"learning_rate": rate})
     return config.model_copy(update={"training": training})
 

@@ -96,7 +96,7 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     if file is not None:
         # Read now, as it may be the potential of the run that is overwritten.
         config, content = with_model_of(config, file), file.read_bytes()
-    config = with_rate(config)
+    config = with_rate(config, warm_start=file is not None)
     folder = folder_of(config)
     with place_of(config) as (processes, device):
         journal = Journal(folder, speaks=processes.leads)
