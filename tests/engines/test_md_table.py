@@ -116,7 +116,7 @@ def test_a_large_spread_stops_the_run(ensemble, box, tmp_path):
     with pytest.raises(ExplosionError, match=rf"disagree by {lengths.max():.3f} eV/Å.*") as caught:
         run_md(ensemble, box, max_spread=0.9 * lengths.max(), **settings)
     assert f"atom {lengths.argmax()}" in str(caught.value)
-    with pytest.raises(UserError, match="A single potential has no spread"):
+    with pytest.raises(UserError, match="not calibrated has no spread"):
         run_md(ensemble.members[0], box, max_spread=1.0, **settings)
 
 

@@ -1,10 +1,13 @@
 """Choice of structures: what is rejected, and what is preferred."""
 
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from typer.testing import CliRunner
 
 from models import random_model
+from reann.cli import app
 from reann.errors import UserError
 from reann.potential import Potential
 from reann.selection import greedy, select
@@ -137,3 +140,26 @@ def test_the_farthest_points_are_the_farthest():
         apart = np.linalg.norm(x[:, None] - every[None], axis=2).min(1)
         assert apart[row] == pytest.approx(apart.max())
         every = np.vstack([every, x[row]])
+
+
+def test_the_command_writes_structures_reasons_and_a_map(training, single, tmp_path):
+    single.save(tmp_path / "model.reann")
+    pool = [displaced(0.1) for _ in range(6)] + [training[0]]
+    for name, structures in (("pool", pool), ("train", training)):
+        ase.io.write(tmp_path / f"{name}.xyz", structures, format="extxyz")
+    words = ["select", str(tmp_path / "pool.xyz"), "--from", str(tmp_path / "model.reann")]
+    words += ["--data", str(tmp_path / "train.xyz"), "-n", "9"]
+    output, page = tmp_path / "chosen.xyz", tmp_path / "map.html"
+    result = CliRunner().invoke(app, [*words, "-o", str(output), "--show", str(page)])
+    assert result.exit_code == 0, result.output
+    assert "6 structures chosen from 7" in result.output
+    assert "is in the training data: 1 structure" in result.output
+    assert "Fewer than 9" in result.output
+    chosen = ase.io.read(output, ":")
+    assert [atoms.info["select_order"] for atoms in chosen] == list(range(6))
+    assert "pool.xyz#" in chosen[0].info["select_origin"]
+    text = page.read_text()
+    assert text.count("<canvas") == text.count('class="chosen"') == 6
+    assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
+    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "train.xyz")])
+    assert result.exit_code == 1

@@ -14,15 +14,19 @@ from models import CUTOFF, each_engine, either_messages, random_atoms, random_mo
 from reann import properties
 from reann.calibration import LEVELS, RECORD, Calibration, Scale, encoded
 from reann.cli import app
+from reann.cli.info import run_lines
 from reann.data.neighbors import graph_from_atoms
+from reann.demo import copy_data
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
 from reann.model.last_layer import last_layer, set_last_layer
 from reann.potential import Ensemble, Potential, load
 from reann.simulate.md import run_md
 from reann.simulate.watch import ExplosionError
+from reann.training.run import train
 from reann.uncertainty.posterior import Rows, draws
 from reann.uncertainty.scales import quantile, scale
+from runs import small
 
 RNG = np.random.default_rng(3)
 ETHANE = Atoms("CCHH", [[0, 0, 0], [1.5, 0, 0], [-0.5, 0.9, 0.1], [2.0, -0.9, 0.2]])
@@ -216,3 +220,22 @@ def test_elements_without_a_factor_have_that_of_all():
     assert found.factors(np.array([1, 8, 6]))[:, 0].tolist() == [2.0, 3.0, 2.0]
     assert found.factor("energy") == 1.0
     assert set(found.scales()) == {"force on O"}
+
+
+def test_a_training_ends_with_a_calibration_and_a_section_of_the_report(tmp_path):
+    copy_data(tmp_path, ["ethanol_unseen.xyz.gz"])
+    valid = str(tmp_path / "valid.xyz")
+    ase.io.write(valid, ase.io.read(tmp_path / "ethanol_unseen.xyz.gz", ":12"), format="extxyz")
+    run = train(small(tmp_path / "run", valid=valid))
+    assert run.potential.calibration.structures == 12
+    assert load(tmp_path / "run").calibration == run.potential.calibration
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<h2>Uncertainty</h2>" in page
+    assert "8 draws of the last layer" in page
+    assert "Coverage of the forces" in page
+    lines = dict(run_lines(tmp_path / "run"))
+    assert lines["uncertainty"].startswith("8 draws of the last layer, calibrated on 12 structures")
+    assert RECORD not in [name for name in lines if name != "uncertainty"]
+    run = train(small(tmp_path / "other", valid=valid, uncertainty=False))
+    assert run.potential.calibration is None
+    assert "<h2>Uncertainty</h2>" not in (tmp_path / "other" / "report.html").read_text()
