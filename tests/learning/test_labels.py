@@ -95,22 +95,26 @@ def test_a_label_of_pyscf(tmp_path: Path) -> None:
     gc.collect()  # PySCF leaves temporary files open, which Python complains about
 
 
-def test_what_fails_is_recorded_and_repeated_and_never_becomes_a_label(tmp_path: Path) -> None:
-    (tmp_path / "failing.py").write_text(FAILING)
-    iteration = Iteration(tmp_path / "iteration-001")
-    frames = []
-    for number in range(8):
-        atoms = ase.Atoms("H2", [[number, 0, 0], [number, 0, 0.74]])
-        frames.append(atoms)
+def labeled(folder: Path, numbers: list[int], retries: int) -> tuple[dict[int, str], list[int]]:
+    """Return which calculations failed and why, and which became labels."""
+    (folder / "failing.py").write_text(FAILING)
+    iteration = Iteration(folder / "iteration-001")
+    frames = [ase.Atoms("H2", [[x, 0, 0], [x, 0, 0.74]]) for x in numbers]
     write_frames(iteration.chosen, frames)
-    label = LabelConfig.model_validate({"calculator": {"name": "failing:Failing"}, "timeout": "2s"})
-    with Workers(WorkersConfig(number=2), losses=1, say=print) as workers:
-        compute_labels(iteration, label, tmp_path, workers)
-    failures = Records(iteration).failures(8)
+    values = {"calculator": {"name": "failing:Failing"}, "timeout": "5s", "retries": retries}
+    label = LabelConfig.model_validate(values)
+    with Workers(WorkersConfig(number=2), retries, say=print) as workers:
+        compute_labels(iteration, label, folder, workers)
+    records = Records(iteration)
+    assert not records.missing(len(frames))
+    failures = {numbers[i]: why for i, why in records.failures(len(frames)).items()}
+    return failures, [round(atoms.positions[0, 0]) for atoms in read_frames(iteration.labels)]
+
+
+def test_what_fails_is_recorded_and_repeated_and_never_becomes_a_label(tmp_path: Path) -> None:
+    failures, kept = labeled(tmp_path, [0, 1, 2, 5, 6, 7], retries=1)
     reasons = {
         2: "no convergence (tried 2 times)",
-        3: "its process ended",
-        4: "its process ended",
         5: "not finite",
         6: "the force on atom 1 (H) is 80.0 eV/Å",
         7: "did not converge",
@@ -118,9 +122,14 @@ def test_what_fails_is_recorded_and_repeated_and_never_becomes_a_label(tmp_path:
     assert failures.keys() == reasons.keys()
     for number, reason in reasons.items():
         assert reason in failures[number]
-    kept = read_frames(iteration.labels)
-    assert [round(atoms.positions[0, 0]) for atoms in kept] == [0, 1]
-    assert not Records(iteration).missing(8)
+    assert kept == [0, 1]
+
+
+def test_a_calculation_that_crashes_or_does_not_end_fails_alone(tmp_path: Path) -> None:
+    failures, kept = labeled(tmp_path, [3, 4, 0], retries=0)
+    assert failures.keys() == {3, 4}
+    assert all("its process ended" in reason for reason in failures.values())
+    assert kept == [0]
 
 
 def test_a_calculator_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, final
 
 from reann.errors import UserError
 from reann.learning.settings import WorkersConfig
 
+LOOK, LONGEST_WITHOUT = 5.0, 300.0
+"""s, between two looks at the workers, and without any before the loop gives up."""
+FETCH = 60.0
+"""s, for the result of a task to come from its worker."""
 INSTALL = "pip install 'reann[learn]'"
 
 
@@ -46,6 +51,10 @@ class Workers:
         self.settings, self.losses, self.say = settings, losses, say
         self._stack = ExitStack()
         self._client: Any = None
+        self._cluster: Any = None
+        """That this process has started; None where others did."""
+        self._looked = self._seen = 0.0
+        """When it was looked for workers, and when there was one; monotonic clock, s."""
 
     def __enter__(self) -> Workers:
         return self
@@ -63,7 +72,8 @@ class Workers:
         """
         if not tasks:
             return
-        from distributed import as_completed
+        from distributed import TimeoutError as LateError
+        from distributed import wait
 
         client = self._connected()
         futures = [
@@ -72,10 +82,40 @@ class Workers:
         ]
         number_of = {future.key: number for number, future in enumerate(futures)}
         try:
-            for future in as_completed(futures):
-                yield number_of[future.key], _outcome(future)
+            while futures:
+                with suppress(LateError):
+                    wait(futures, timeout=LOOK, return_when="FIRST_COMPLETED")
+                self._replace_workers()
+                for future in [future for future in futures if future.done()]:
+                    with suppress(LateError):  # its worker was lost: it is computed again
+                        outcome = _outcome(future)
+                        futures.remove(future)
+                        yield number_of[future.key], outcome
         finally:
             client.cancel(futures)
+
+    def _replace_workers(self) -> None:
+        """Start workers for those that have ended for good; `UserError` where none comes up.
+
+        Dask replaces the process of a worker, but gives up where it dies while it starts; jobs of a
+        queue end with their time.
+        """
+        now = time.monotonic()
+        if self._cluster is None or now - self._looked < LOOK:
+            return
+        self._looked = now
+        if self.settings.jobqueue is not None:
+            self._cluster.scale(jobs=self.settings.number or 1)
+            return  # which come when there is room
+        self._cluster.scale(_local_number(self.settings))
+        if self._client.scheduler_info(n_workers=-1)["workers"]:
+            self._seen = now
+        elif now - self._seen > LONGEST_WITHOUT:
+            raise UserError(
+                f"There has been no worker for {LONGEST_WITHOUT:.0f} s.",
+                "workers",
+                "Look whether the memory is enough; start `reann learn` again to go on.",
+            )
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -85,6 +125,7 @@ class Workers:
                 raise UserError("Dask is not installed.", fix=INSTALL) from error
             self._client = self._stack.enter_context(self._connect(distributed))
             self._check_threads()
+            self._seen = time.monotonic()
             if self.settings.dashboard:
                 self.say(f"dashboard {self._client.dashboard_link}")
         return self._client
@@ -109,18 +150,19 @@ class Workers:
             "distributed.scheduler.worker-saturation": 1.0,
             "distributed.scheduler.allowed-failures": self.losses,
             "distributed.worker.multiprocessing-method": "spawn",
+            "distributed.comm.timeouts.connect": "10s",  # to a worker that is lost
         }
         with config.set(own):
-            cluster = self._stack.enter_context(self._cluster(distributed))
-        return distributed.Client(cluster)
+            self._cluster = self._stack.enter_context(self._new_cluster(distributed))
+        return distributed.Client(self._cluster)
 
-    def _cluster(self, distributed: Any) -> Any:
+    def _new_cluster(self, distributed: Any) -> Any:
         settings = self.settings
         if settings.jobqueue is not None:
             return _job_queue(settings)
         logging.getLogger("distributed").setLevel(logging.ERROR)
         return distributed.LocalCluster(
-            n_workers=settings.number or os.cpu_count() or 1,
+            n_workers=_local_number(settings),
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
@@ -153,20 +195,31 @@ def scratch_folder() -> str | None:
 
 
 def _outcome(future: Any) -> Any:
+    """Return the result of a task, or its error.
+
+    Raises
+    ------
+    TimeoutError
+        If its worker was lost before the result came; it is computed again.
+    """
     from distributed.scheduler import KilledWorker
 
-    if future.status == "finished":
-        return future.result()
+    if future.status == "cancelled":
+        raise UserError(
+            "The connection to the Dask scheduler is lost.",
+            "workers",
+            "Start `reann learn` again: it goes on with what is missing.",
+        )
     if future.status == "error":
         error = future.exception()
         if isinstance(error, KilledWorker):
             return WorkerLostError("its process ended: it crashed, was killed, or took too long")
         return error
-    raise UserError(
-        "The connection to the Dask scheduler is lost.",
-        "workers",
-        "Start `reann learn` again: it goes on with what is missing.",
-    )
+    return future.result(timeout=FETCH)
+
+
+def _local_number(settings: WorkersConfig) -> int:
+    return settings.number or os.cpu_count() or 1
 
 
 def _job_queue(settings: WorkersConfig) -> Any:

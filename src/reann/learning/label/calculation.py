@@ -51,11 +51,12 @@ def compute(atoms: ase.Atoms, method: Method) -> Outcome:
     """
     begun, home = time.perf_counter(), os.getcwd()  # noqa: PTH109 - chdir needs it
     place = tempfile.TemporaryDirectory(prefix="label-", dir=scratch_folder())
-    with place as folder, time_limit(method.timeout):
+    with place as folder:
         os.chdir(folder)
         try:
             calculator = make_calculator(method.name, method.arguments, method.folder)
-            labeled = _labeled(atoms, calculator)
+            with time_limit(method.timeout):
+                labeled = _labeled(atoms, calculator)
         finally:
             os.chdir(home)
     reason = refusal(labeled, method.max_force)
