@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from reann.learning.settings import WorkersConfig
 
 LOOK, LONGEST_WITHOUT = 5.0, 300.0
 """s, between two looks at the workers, and without any before the loop gives up."""
+SHORT = 0.5
+"""s, to wait for the first worker."""
 FETCH = 60.0
 """s, for the result of a task to come from its worker."""
 INSTALL = "pip install 'reann[learn]'"
@@ -70,29 +73,45 @@ class Workers:
         UserError
             If there are no workers, or the connection to them is lost.
         """
-        if not tasks:
-            return
         from distributed import TimeoutError as LateError
         from distributed import wait
 
-        client = self._connected()
-        futures = [
-            client.submit(t.call, *t.arguments, key=f"{t.name}-{i}", pure=False, retries=t.retries)
-            for i, t in enumerate(tasks)
-        ]
-        number_of = {future.key: number for number, future in enumerate(futures)}
+        waiting = list(reversed(list(enumerate(tasks))))
+        running: dict[Any, int] = {}
         try:
-            while futures:
+            while waiting or running:
+                for _ in range(min(self._free(len(running)), len(waiting))):
+                    number, task = waiting.pop()
+                    running[self._submitted(task, number)] = number
                 with suppress(LateError):
-                    wait(futures, timeout=LOOK, return_when="FIRST_COMPLETED")
-                self._replace_workers()
-                for future in [future for future in futures if future.done()]:
+                    wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED")
+                for future in [future for future in running if future.done()]:
                     with suppress(LateError):  # its worker was lost: it is computed again
                         outcome = _outcome(future)
-                        futures.remove(future)
-                        yield number_of[future.key], outcome
+                        number = running.pop(future)
+                        future.release()
+                        yield number, outcome
+                self._replace_workers()
         finally:
-            client.cancel(futures)
+            if running:
+                self._client.cancel(list(running))
+
+    def _free(self, running: int) -> int:
+        """Return how many more tasks to submit.
+
+        There is one for each worker, so that the scheduler knows which task has lost it: it blames
+        all that wait for the same worker.
+        """
+        workers = len(self._connected().nthreads())
+        if not workers and not running:
+            time.sleep(SHORT)
+        return max(workers - running, 0)
+
+    def _submitted(self, task: Task, number: int) -> Any:
+        key = f"{task.name}-{number}-{uuid.uuid4().hex[:8]}"
+        return self._client.submit(
+            task.call, *task.arguments, key=key, pure=False, retries=task.retries
+        )
 
     def _replace_workers(self) -> None:
         """Start workers for those that have ended for good; `UserError` where none comes up.
@@ -146,11 +165,8 @@ class Workers:
         from dask import config
 
         own = {
-            # One task for each worker: a lost worker is blamed on no other task than its own.
-            "distributed.scheduler.worker-saturation": 1.0,
             "distributed.scheduler.allowed-failures": self.losses,
             "distributed.worker.multiprocessing-method": "spawn",
-            "distributed.comm.timeouts.connect": "10s",  # to a worker that is lost
         }
         with config.set(own):
             self._cluster = self._stack.enter_context(self._new_cluster(distributed))

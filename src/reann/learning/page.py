@@ -131,7 +131,7 @@ def _curve(
     name: str, tested: Sequence[Summary], before: dict[int, int], settings: LoopConfig
 ) -> str:
     title, unit = CURVES[name]
-    x = [before[summary["iteration"]] for summary in tested]
+    x = np.array([before[summary["iteration"]] for summary in tested], dtype=float)
     parts = {"selected": "train", "random": "valid"}
     values = {
         part: [summary["errors"].get(part, {}).get(name, np.nan) for summary in tested]
@@ -159,7 +159,7 @@ def _curve(
         axes.line(x, values[part], style)
         for at, value in zip(x, values[part], strict=True):
             if np.isfinite(value):
-                says = f"{part}: {number(value)} {unit} after {counted(at, 'label')}"
+                says = f"{part}: {number(value)} {unit} after {counted(int(at), 'label')}"
                 axes.circle(float(axes.px(at)), float(axes.py(value)), 3.0, f"{style} alone", says)
     return axes.render()
 

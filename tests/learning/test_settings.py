@@ -1,0 +1,151 @@
+"""The file of a loop is checked as a whole, and what a loop keeps cannot change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.io import write
+
+from loops import waters, write_loop
+from reann.errors import UserError
+from reann.learning.data import extend, write_first
+from reann.learning.file import load_loop, refuse_changes, save_settings
+from reann.learning.folders import Iteration, read_frames, write_frames
+from reann.learning.label.calculation import Method, compute
+from reann.learning.page import PAGE, write_page
+from reann.learning.settings import LoopConfig, StopConfig, femtoseconds
+from reann.learning.summary import ending
+
+
+def changed(file: Path, old: str, new: str) -> Path:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("temperatures: [300, 600]", "temperatures: []", "explore.md.temperatures"),
+        ("time: 100fs", "time: 100", "explore.md.time"),
+        ("number: 2, random: 2", "number: true", "select.number cannot be true"),
+        ("stop: {iterations: 1}", "stop: {iteration: 1}", "Did you mean 'iterations'"),
+        ("by: random", "by: chance", "select.by cannot be 'chance'"),
+        ("label:\n", "label:\n  files: {input: a, output: b}\n", "calculator or files"),
+        ("l_max: 1", "l_max: 9", "model.l_max cannot be 9"),
+        ("workers: {number: 2}", "workers: {jobqueue: {name: slur}}", "workers.jobqueue.name"),
+    ],
+)
+def test_mistakes_are_named_with_their_lines(tmp_path: Path, old, new, what) -> None:
+    file = changed(write_loop(tmp_path / "loop"), old, new)
+    with pytest.raises(UserError) as caught:
+        load_loop(file)
+    assert what in str(caught.value)
+    assert "loop.yaml, line " in str(caught.value)
+
+
+def test_paths_are_found_beside_the_file(tmp_path: Path) -> None:
+    settings = load_loop(write_loop(tmp_path / "loop"))
+    assert settings.structures == [str(tmp_path / "loop" / "water.xyz")]
+    assert settings.run.folder == Path("loops/loop")
+    assert femtoseconds("1.5 ps") == 1500.0
+
+
+def test_a_loop_keeps_its_method_and_may_get_a_larger_budget(tmp_path: Path) -> None:
+    file, recorded = write_loop(tmp_path / "loop"), tmp_path / "recorded.yaml"
+    settings = load_loop(file)
+    save_settings(settings, recorded)
+    refuse_changes(load_loop(file), recorded)
+    changed(file, "iterations: 1", "iterations: 9")
+    changed(file, "temperatures: [300, 600]", "temperatures: [900]")
+    refuse_changes(load_loop(file), recorded)
+    changed(file, "'slow:xtb'", "emt")
+    changed(file, "cutoff: 3.0", "cutoff: 4.0")
+    with pytest.raises(UserError, match="Settings changed that a loop keeps: label, model"):
+        refuse_changes(load_loop(file), recorded)
+
+
+def test_random_draws_become_validation_and_a_structure_stays_where_it_is(tmp_path: Path) -> None:
+    settings = load_loop(write_loop(tmp_path / "loop"))
+    first, second = (Iteration(tmp_path / f"iteration-00{i}") for i in (0, 1))
+    method = Method("emt", {}, "", 60.0, 1e6)
+    write_frames(first.labels, [compute(atoms, method).atoms for atoms in waters(6)])
+    extend(first, None, settings)
+    assert (len(read_frames(first.train)), len(read_frames(first.valid))) == (5, 1)
+    more = [compute(atoms, method).atoms for atoms in waters(9)[6:]]
+    more[1].info["choice"] = "random"
+    write_frames(second.labels, more)
+    extend(second, first, settings)
+    train, valid = read_frames(second.train), read_frames(second.valid)
+    assert (len(train), len(valid)) == (7, 2)
+    for old, new in ((first.train, train), (first.valid, valid)):
+        for atoms, kept in zip(read_frames(old), new, strict=False):
+            assert (atoms.positions == kept.positions).all()
+            assert np.allclose(atoms.get_forces(), kept.get_forces())
+    assert (valid[-1].positions == more[1].positions).all()
+    assert "choice" not in valid[-1].info
+
+
+def test_labels_can_be_kept(tmp_path: Path) -> None:
+    file = changed(write_loop(tmp_path / "loop"), "structures: water.xyz", "structures: l.xyz")
+    changed(file, "label:\n", "labeled: true\nlabel:\n")
+    frames = [compute(a, Method("emt", {}, "", 60.0, 1e6)).atoms for a in waters(3)]
+    write(tmp_path / "loop" / "l.xyz", frames)
+    iteration = Iteration(tmp_path / "iteration-000")
+    write_first(iteration, load_loop(file))
+    kept = read_frames(iteration.labels)
+    assert np.allclose(kept[2].get_forces(), frames[2].get_forces())
+    write(tmp_path / "loop" / "l.xyz", waters(3))
+    with pytest.raises(UserError, match="no energy and no forces"):
+        write_first(iteration, load_loop(file))
+
+
+def summaries() -> list[dict[str, Any]]:
+    errors = {
+        "structures": 5,
+        "forces_rmse_meV_per_A": 80.0,
+        "forces_mae_meV_per_A": 50.0,
+        "forces_p95_meV_per_A": 180.0,
+        "energy_rmse_meV_per_atom": 2.0,
+        "energy_mae_meV_per_atom": 1.5,
+    }
+    usual = {"labels": 10, "chosen": 11, "label_seconds": 3.0, "train": 8, "valid": 2}
+    usual |= {"train_seconds": 20.0, "validation": {"forces_rmse_meV_per_A": 90.0}}
+    md = {"ended": "a bond broke", "time_ps": 0.2, "structures": 5, "seconds": 1.0}
+    first = {"iteration": 0, "explorations": {}, "errors": {}, "failures": {}}
+    second = {"iteration": 1, "explorations": {"md-600K-0": md, "md-600K-1": md | {"ended": None}}}
+    second |= {"errors": {"random": errors, "selected": errors}, "failures": {"3": "<b>no</b>"}}
+    return [usual | first, usual | second]
+
+
+def test_a_loop_ends_when_errors_are_small_and_nothing_failed_or_the_budget_is_spent() -> None:
+    first, second = summaries()
+    assert ending([first], StopConfig()) is None
+    assert ending([first, second], StopConfig(force_error=0.1)) is None  # a trajectory ended early
+    second["explorations"]["md-600K-0"]["ended"] = None
+    assert "below stop.force_error" in str(ending([first, second], StopConfig(force_error=0.1)))
+    assert ending([first, second], StopConfig(force_error=0.05)) is None
+    assert "1 iteration" in str(ending([first, second], StopConfig(iterations=1)))
+    assert "22 labels" in str(ending([first, second], StopConfig(labels=22)))
+    assert ending([first, second], StopConfig(labels=23)) is None
+
+
+def test_the_page_shows_errors_early_ends_and_failures(tmp_path: Path) -> None:
+    values = {
+        "structures": "a.xyz",
+        "label": {"calculator": {"name": "tblite", "method": "GFN2-xTB"}},
+        "explore": {"md": {"temperatures": [300]}},
+        "stop": {"force_error": 0.1},
+    }
+    write_page(tmp_path, summaries(), LoopConfig.model_validate(values), None)
+    page = (tmp_path / PAGE).read_text()
+    assert page.count("<svg") == 3
+    assert "The loop goes on." in page
+    assert "labels by tblite GFN2-xTB" in page
+    assert "after 0.2 ps: a bond broke" in page
+    assert "&lt;b&gt;no&lt;/b&gt;" in page
+    assert "<script" not in page
