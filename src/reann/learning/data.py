@@ -16,6 +16,7 @@ from reann.learning.folders import Iteration, read_frames, write_frames
 from reann.learning.label.calculation import results_of
 from reann.learning.settings import LoopConfig
 from reann.motion.start import read_start
+from reann.quantities import inputs
 
 FEWEST = 2
 """Labeled structures: one to train on, one for validation."""
@@ -78,9 +79,10 @@ def _divided(
 
 
 def _bare(atoms: ase.Atoms) -> ase.Atoms:
-    """Return a structure with its labels alone."""
+    """Return a structure with its labels, and with inputs of models such as the total charge."""
     copy = read_start(atoms)[0]
-    copy.info.clear()
+    kept = {quantity.name for quantity in inputs()}
+    copy.info = {name: value for name, value in copy.info.items() if name in kept}
     copy.calc = SinglePointCalculator(copy, **results_of(atoms))
     return copy
 

@@ -29,14 +29,13 @@ COLUMNS = (
     ("", ""),
     ("new labels", ""),
     ("failed", ""),
-    ("early ends", "of trajectories"),
-    ("at random: RMSE", "meV/Å"),
-    ("95th percentile", "meV/Å"),
-    ("selected: RMSE", "meV/Å"),
+    ("early ends", "explorations"),
+    ("at random", "RMSE, meV/Å"),
+    ("at random", "95 %, meV/Å"),
+    ("selected", "RMSE, meV/Å"),
     ("train / valid", "structures"),
-    ("validation: RMSE", "meV/Å"),
-    ("calculations", "s"),
-    ("training", "s"),
+    ("validation", "RMSE, meV/Å"),
+    ("labels / training", "s"),
 )
 
 
@@ -55,10 +54,12 @@ def write_page(
         verdict=f"The loop has ended: {reason}." if reason else "The loop goes on.",
         cards=_cards(summaries, tested),
         curves=[_curve(name, tested, before, settings) for name in CURVES] if tested else [],
-        about_errors="Each potential explores; structures that it has not seen are labeled, and"
-        " its errors on them are shown here, before it is trained on them.",
-        about_rows="Errors are those of the potential of the iteration before on forces;"
-        " validation is of the potential that the iteration has trained.",
+        bound=settings.stop.force_error,
+        about_errors="Each potential explores. Structures of its exploration are labeled, and its"
+        " errors on them are shown here, before it is trained on them.",
+        about_rows="Errors of forces at random and on selected structures are those of the"
+        " potential of the iteration before; those of validation are of the potential that the"
+        " iteration has trained. The number of an iteration leads to the report of its training.",
         columns=COLUMNS,
         rows=[_row(summary) for summary in summaries],
         lists={"Explorations that ended early": _early(summaries), "Failures": _failed(summaries)},
@@ -179,8 +180,7 @@ def _row(summary: Summary) -> list[str]:
         _cell(selected.get("forces_rmse_meV_per_A")),
         sizes,
         _cell(summary.get("validation", {}).get("forces_rmse_meV_per_A")),
-        f"{summary['label_seconds']:.0f}",
-        f"{summary['train_seconds']:.0f}" if "train_seconds" in summary else "",
+        f"{summary['label_seconds']:.0f} / {summary.get('train_seconds', 0.0):.0f}",
     ]
 
 

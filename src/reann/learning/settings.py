@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from reann.config import ModelConfig, Section, TrainingConfig
+from reann.config.data import Accepted
 from reann.config.section import Count, Fraction, NonNegative, Positive
 from reann.config.training import seconds
 
@@ -248,6 +249,8 @@ class LoopConfig(Section):
     """Its training, as for `reann train`."""
     retraining: TrainingConfig | None = None
     """Trainings after the first one; by default as `training`."""
+    accept: list[Accepted] = Field(default=[])
+    """Errors of `reann check` that do not stop a training, as `data.accept` of `reann train`."""
     start_from: Literal["last", "nothing"] = "last"
     """Whether these start from the weights of the last potential, or anew."""
     stop: StopConfig = StopConfig()

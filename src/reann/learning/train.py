@@ -29,6 +29,7 @@ def config_of(iteration: Iteration, settings: LoopConfig, *, warm: bool) -> Conf
         data=DataConfig(
             train=str(iteration.train.absolute()),
             valid=str(iteration.valid.absolute()),
+            accept=settings.accept,
             cache=iteration.folder.parent.absolute() / CACHE,
         ),
         # A warm start takes the settings of the model from the potential.
