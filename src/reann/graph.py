@@ -9,10 +9,20 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+
+class Sizes(NamedTuple):
+    """Sizes of a graph."""
+
+    composition: dict[int, int]
+    """Number of atoms by atomic number."""
+    most_neighbors: int
+    """Of an atom."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +96,15 @@ class Graph:
         return torch.linalg.det(self.cell).abs()
 
     @cached_property
-    def composition(self) -> dict[int, int]:
-        """Number of atoms by atomic number.
+    def sizes(self) -> Sizes:
+        """Sizes of what is computed.
 
-        A graph that moves to a GPU takes it along: to ask there waits for all that is computed.
+        A graph that moves to a GPU takes them along: to ask there waits for all that is computed.
         """
         numbers, counts = torch.unique(self.atomic_numbers, return_counts=True)
-        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+        composition = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+        degrees = self.first.diff()
+        return Sizes(composition, int(degrees.max()) if len(degrees) else 0)
 
     def heads(self) -> Int[Tensor, " systems"]:
         """Return the index of the head of each system."""
@@ -132,7 +144,7 @@ class Graph:
     def to(self, device: torch.device | str) -> Graph:
         """Return the same graph on another device."""
         if self.positions.device.type == "cpu" and torch.device(device).type != "cpu":
-            _ = self.composition
+            _ = self.sizes
         return self.each(lambda tensor: tensor.to(device))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Graph:
@@ -153,8 +165,8 @@ class Graph:
             spin=None if self.spin is None else change(self.spin),
             field=None if self.field is None else change(self.field),
         )
-        if "composition" in self.__dict__:
-            changed.__dict__["composition"] = self.composition
+        if "sizes" in self.__dict__:
+            changed.__dict__["sizes"] = self.sizes
         return changed
 
     @staticmethod

@@ -50,6 +50,7 @@ class Neighborhood:
         head: Int[Tensor, " atoms"] | None = None,
         field: Float[Tensor, "atoms 3"] | None = None,
         inputs: Float[Tensor, "atoms numbers"] | None = None,
+        sizes: list[int] | None = None,
     ) -> Neighborhood:
         """Lay out the edges of a graph.
 
@@ -70,6 +71,9 @@ class Neighborhood:
             Electric field at each atom in V/Å, in the order of the graph.
         inputs
             Numbers of charge and spin of each atom, in the order of the graph.
+        sizes
+            Atoms of each element, and the largest number of neighbors; None: they are counted,
+            which waits for a GPU.
         """
         n_atoms = element.shape[0]
         order = torch.argsort(element, stable=True)
@@ -77,18 +81,16 @@ class Neighborhood:
         rank[order] = torch.arange(n_atoms, device=order.device)
 
         first, center, neighbor = edges
-        degree = first.diff()
         slot = torch.arange(center.shape[0], device=center.device) - first[center]
-        of_elements = torch.bincount(element, minlength=n_elements)
-        largest = functional.pad(degree, (0, 1)).amax(0, keepdim=True)
-        *counts, n_slots = _numbers(torch.cat([of_elements, largest]))
+        *counts, n_slots = sizes or _counted(element, n_elements, first)
         row = rank[center]
 
         own = torch.arange(n_atoms, device=center.device)
         table = own[:, None].repeat(1, n_slots).view(-1)
         place = row * n_slots + slot
         table[place] = rank[neighbor]
-        empty = vectors.new_tensor([beyond, 0.0, 0.0]).repeat(n_atoms * n_slots, 1)
+        empty = vectors.new_zeros(n_atoms * n_slots, 3)
+        empty[:, 0] = beyond
         padded = empty.index_copy(0, place, vectors)
         return cls(
             element=element[order],
@@ -107,6 +109,11 @@ class Neighborhood:
         return chosen.view(*self.neighbor.shape, *values.shape[1:])
 
 
-def _numbers(sizes: Int[Tensor, " sizes"]) -> list[Any]:
-    """Return sizes as numbers; while a trace is recorded, as what it computes of other inputs."""
+def _counted(
+    element: Int[Tensor, " atoms"], n_elements: int, first: Int[Tensor, " atoms_and_end"]
+) -> list[Any]:
+    """Return the sizes as numbers; while a trace is recorded, as what it computes of others."""
+    of_elements = torch.bincount(element, minlength=n_elements)
+    largest = functional.pad(first.diff(), (0, 1)).amax(0, keepdim=True)
+    sizes = torch.cat([of_elements, largest])
     return list(sizes.unbind()) if is_tracing() else sizes.tolist()

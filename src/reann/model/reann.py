@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from reann.config import ModelConfig
 from reann.errors import UserError, did_you_mean
@@ -188,8 +189,21 @@ class Reann(nn.Module):
         if self.config.inputs:
             inputs = numbers_of(graph, self.config.inputs)[graph.system]
         return Neighborhood.of(
-            edges, vectors, element, n_elements, beyond, head=head, field=field, inputs=inputs
+            edges,
+            vectors,
+            element,
+            n_elements,
+            beyond,
+            head=head,
+            field=field,
+            inputs=inputs,
+            sizes=None if is_tracing() else self._sizes(graph),
         )
+
+    def _sizes(self, graph: Graph) -> list[int]:
+        """Return the number of atoms of each element, and the largest number of neighbors."""
+        counts = graph.sizes.composition
+        return [*(counts.get(number, 0) for number in self.elements), graph.sizes.most_neighbors]
 
     def embed(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Embedding:
         """Return rho^(T), atoms in the order of the elements."""

@@ -60,7 +60,7 @@ class Compiled:
 
     def _place(self, graph: Graph) -> Place:
         model = self.source
-        element, composition = model.element_index[graph.atomic_numbers], graph.composition
+        element, composition = model.element_index[graph.atomic_numbers], graph.sizes.composition
         counts = [composition.get(number, 0) for number in model.elements]
         head, names = model.heads.of(graph), model.config.inputs
         inputs = numbers_of(graph, names)[graph.system] if names else None

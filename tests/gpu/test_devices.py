@@ -1,0 +1,107 @@
+"""On another device than the CPU: no tensor of another device, and nothing that waits for it.
+
+The device is `meta`, whose tensors have shapes and no numbers: what would ask a GPU for a number in
+the middle of a step is an error here. PyTorch without CUDA has no more than that.
+"""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from models import random_atoms, random_model
+from reann.backends.protocol import Request
+from reann.backends.reference import Reference
+from reann.backends.triton import channel_kernels, edge_kernels
+from reann.backends.triton.backend import Triton
+from reann.data.neighbors import graph_from_atoms
+from reann.graph import Graph
+
+SMALL = {"readout": {"hidden": [4, 4]}, "update": {"hidden": [4, 4]}, "n_recursions": 1}
+EVERYTHING = {"repulsion": True, "zbl": {}}
+FORMS = {
+    "equivariant": SMALL
+    | EVERYTHING
+    | {"messages": "equivariant", "l_max": 3, "moment_limit": 2.0, "channels": 4},
+    "directional": SMALL | EVERYTHING | {"messages": "directional"},
+    "scalar": SMALL | EVERYTHING | {"preset": "fast"},
+    "upstream": SMALL | {"preset": "upstream"},
+}
+MODULES = (channel_kernels, edge_kernels)
+NAMES = ["energy", "energies", "forces", "stress", "virials"]
+
+
+class OneDevice(TorchDispatchMode):
+    """Every operation has tensors of one device, but single numbers and copies."""
+
+    COPIES = ("_to_copy", "copy_")
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Compute, after a look at the devices."""
+        given = tree_leaves([args, kwargs])
+        devices = {x.device.type for x in given if isinstance(x, torch.Tensor) and x.dim()}
+        name = function.name().partition("::")[2].partition(".")[0]
+        if len(devices) > 1 and name not in self.COPIES:
+            raise AssertionError(f"{name} of tensors on {', '.join(sorted(devices))}")
+        return function(*args, **(kwargs or {}))
+
+
+class NoKernel:
+    """A kernel that does nothing: there are no numbers."""
+
+    def __getitem__(self, grid):
+        assert all(n > 0 for n in grid)
+        return lambda *arguments: None
+
+
+def elsewhere(model):
+    """Move a model to the other device."""
+    for module in model.modules():
+        for name, p in module._parameters.items():
+            if p is not None:
+                module._parameters[name] = torch.nn.Parameter(p.detach().to("meta"))
+        for name, b in module._buffers.items():
+            if b is not None:
+                module._buffers[name] = b.to("meta")
+    return model
+
+
+def the_graph(model):
+    every = random_atoms(1, 4), random_atoms(2, 3, (False,) * 3)
+    return Graph.batch([graph_from_atoms(x, model.cutoff) for x in every]).to("meta")
+
+
+@pytest.fixture(params=["torch", "triton"])
+def compiled(request, monkeypatch):
+    """Returns a compiled model of one of the engines for GPUs."""
+    if request.param == "torch":
+        yield Reference().compile
+        return
+    kept = [f for module in MODULES for f in vars(module).values() if hasattr(f, "cache_clear")]
+    for module in MODULES:
+        monkeypatch.setattr(module, "kernel", lambda *_: NoKernel())
+    for function in kept:
+        function.cache_clear()
+    yield Triton().compile
+    for function in kept:
+        function.cache_clear()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_step_stays_on_its_device_and_asks_for_no_number(compiled, form):
+    model = random_model(**FORMS[form])
+    graph = the_graph(model)
+    engine = compiled(elsewhere(model))
+    with OneDevice():
+        found = engine.evaluate(graph, Request.of(NAMES))
+        assert {x.device.type for x in found.values()} == {"meta"}
+        found = engine.evaluate(graph, Request.of(NAMES, create_graph=True))
+        loss = found["forces"].square().sum() + found["energy"].sum() + found["stress"].sum()
+        loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_mixed_devices_are_noticed():
+    x = torch.ones(3, device="meta")
+    with OneDevice(), pytest.raises(AssertionError, match="mul of tensors on cpu, meta"):
+        x * torch.ones(3)
