@@ -14,7 +14,10 @@ from reann.backends.protocol import Request
 from reann.backends.reference import Reference
 from reann.backends.triton import channel_kernels, edge_kernels
 from reann.backends.triton.backend import Triton
+from reann.backends.triton.compiled import Compiled
+from reann.backends.triton.memory import GIB, Needs, check
 from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError
 from reann.graph import Graph
 
 SMALL = {"readout": {"hidden": [4, 4]}, "update": {"hidden": [4, 4]}, "n_recursions": 1}
@@ -105,3 +108,26 @@ def test_mixed_devices_are_noticed():
     x = torch.ones(3, device="meta")
     with OneDevice(), pytest.raises(AssertionError, match="mul of tensors on cpu, meta"):
         x * torch.ones(3)
+
+
+def test_memory_is_known_before():
+    """More for more channels, and with the graph of a training; known for a number of atoms."""
+    inference, training = (Request.of(["energy", "forces"], create_graph=x) for x in (False, True))
+    forms = [SMALL | {"messages": "equivariant", "l_max": 1, "channels": n} for n in (4, 8)]
+    small, large = (Compiled(random_model(**form)) for form in forms)
+    assert small.needs(inference).per_atom < small.needs(training).per_atom
+    assert small.needs(inference).per_atom < large.needs(inference).per_atom
+
+    known = small.needs(inference)
+    most = known.most_atoms(1e9, 50.0)
+    assert 0.85e9 < known.of(most, 50 * most) <= 0.9e9
+    assert known.per_atom > 8 * 100, "an atom has more than a hundred numbers"
+
+
+def test_a_graph_without_room_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * GIB, 80 * GIB))
+    model = random_model(**FORMS["scalar"])
+    known = Needs(1.0 * GIB, 0.0)
+    check(known, graph_from_atoms(random_atoms(1, 4), model.cutoff))
+    with pytest.raises(UserError, match="no memory for 12 atoms at once: they need 12"):
+        check(known, graph_from_atoms(random_atoms(1, 12), model.cutoff))

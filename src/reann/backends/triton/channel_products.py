@@ -15,6 +15,7 @@ from reann.backends.triton import channel_kernels as kernels
 from reann.backends.triton.neighbor_sums import Wanted
 from reann.backends.triton.recipe import Recipe
 from reann.backends.triton.rows import Rows
+from reann.backends.triton.source import launch
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Given:
         n = moments.shape[1]
         programs = -(-n // kernels.atoms_of_tile(self.multiplied.channels))
         own = [] if weights is None else [self.rows.element, weights]
-        kernel[(programs,)](*own, moments, *others, n)
+        launch(kernel, programs, *own, moments, *others, n)
 
 
 def channel_products(

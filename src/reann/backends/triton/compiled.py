@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from reann.backends.protocol import Request
+from reann.backends.triton.memory import LARGE, Needs, check, needs
 from reann.backends.triton.neighbor_sums import Place, neighbor_sums
 from reann.backends.triton.pair_terms import pair_summand, tables_of
 from reann.backends.triton.recursions import form_of
@@ -35,9 +39,40 @@ class Compiled:
         self.source = model
         self.form = form_of(model)
         self.pairs = pair_summand(model)
+        self._frozen: Compiled | None = None
+        self._needs: dict[Request, Needs] = {}
 
     def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
-        """Return properties; see `reann.properties.evaluate`."""
+        """Return properties; see `reann.properties.evaluate`.
+
+        Raises
+        ------
+        UserError
+            For a graph that does not fit into the memory of the GPU.
+        """
+        if graph.n_atoms >= LARGE and graph.positions.device.type == "cuda":
+            check(self.needs(request), graph)
+        trained = any(p.requires_grad for p in self.source.parameters())
+        if trained and not request.create_graph:
+            return self.without_gradients().computed(graph, request)
+        return self.computed(graph, request)
+
+    def needs(self, request: Request) -> Needs:
+        """Return how much memory a request needs."""
+        if request not in self._needs:
+            self._needs[request] = needs(self.source, request, _evaluated)
+        return self._needs[request]
+
+    def without_gradients(self) -> Compiled:
+        """Return the model with the same weights, of which PyTorch keeps nothing for gradients."""
+        of_source = [x.data_ptr() for x in self.source.parameters()]
+        known = self._frozen
+        if known is None or [x.data_ptr() for x in known.source.parameters()] != of_source:
+            known = self._frozen = Compiled(frozen(self.source))
+        return known
+
+    def computed(self, graph: Graph, request: Request) -> dict[str, Tensor]:
+        """Return properties of a graph that fits."""
         names, model = request.names, self.source
         place = self._place(graph)
         derivatives = bool(names & DERIVATIVES)
@@ -104,6 +139,18 @@ class Compiled:
         if names & {"stress", "virial"}:
             found |= of_strain(graph, of_systems(graph, by_strains))
         return found
+
+
+def _evaluated(model: Reann, graph: Graph, request: Request) -> dict[str, Tensor]:
+    return Compiled(model).evaluate(graph, request)
+
+
+def frozen(model: Reann) -> Reann:
+    """Return a model that shares all weights with another one, and does not train them."""
+    memo: dict[int, Any] = {
+        id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()
+    }
+    return copy.deepcopy(model, memo | {id(b): b for b in model.buffers()})
 
 
 def of_systems(graph: Graph, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "systems ..."]:

@@ -18,6 +18,7 @@ from reann.backends.triton import edge_kernels as kernels
 from reann.backends.triton.edge_text import Shape
 from reann.backends.triton.recipe import Recipe
 from reann.backends.triton.rows import Rows
+from reann.backends.triton.source import launch
 
 
 @dataclass(eq=False)
@@ -98,7 +99,7 @@ class Sums(torch.autograd.Function):
         n, K = place.rows.n_atoms, summand.shape.channels
         out = states.new_empty(summand.n_results, n, K)
         run = kernels.sums(summand.make, summand.shape, moving=False)
-        run[(n,)](*_tensors(given, positions, states, weights), out, n)
+        launch(run, n, *_tensors(given, positions, states, weights), out, n)
         return out
 
     @staticmethod
@@ -148,7 +149,7 @@ class Slopes(torch.autograd.Function):
             found.append(torch.empty_like(states))
         run = kernels.slopes(summand.make, summand.shape, of_geometry=geometry, of_states=of_states)
         n = place.rows.n_atoms
-        run[(n,)](*_tensors(given, positions, states, weights), bar, *found, n)
+        launch(run, n, *_tensors(given, positions, states, weights), bar, *found, n)
         by_positions, by_strains = found[:2] if geometry else (None, None)
         return by_positions, by_strains, found[-1] if of_states else None
 
@@ -172,11 +173,12 @@ class Slopes(torch.autograd.Function):
         arrays = (*_tensors(ctx.given, positions, states, weights), *moved)
         out = torch.empty_like(bar)
         run = kernels.sums(summand.make, summand.shape, moving=True)
-        run[(n,)](*arrays, out, n)
+        launch(run, n, *arrays, out, n)
         of_states = of_weights = None
         if ctx.needs_input_grad[4]:
             of_states = torch.empty_like(states)
-            kernels.slopes_of_rates(summand.make, summand.shape)[(n,)](*arrays, bar, of_states, n)
+            run = kernels.slopes_of_rates(summand.make, summand.shape)
+            launch(run, n, *arrays, bar, of_states, n)
         if weights is not None and ctx.needs_input_grad[5]:
             of_weights = _gradient(summand, arrays, bar, weights, moving=True)
         return None, None, None, None, of_states, of_weights, out
@@ -205,6 +207,6 @@ def _gradient(
     for path in range(summand.n_paths):
         out = weights.new_empty(programs, *weights.shape[1:])
         run = kernels.gradient(summand.make, summand.shape, path, moving=moving)
-        run[(programs,)](*arrays, bar, out, n)
+        launch(run, programs, *arrays, bar, out, n)
         each.append(out.sum(0, dtype=torch.float64).to(weights.dtype))
     return torch.stack(each)
