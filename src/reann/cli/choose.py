@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from reann.cli.arguments import ConfigFile, Keys, Units, label_options, told
+from reann.cli.arguments import ConfigFile, Keys, Units, label_options, suggesting_options
 from reann.cli.use import ComputedBy, Device, ModelFile, of_run
 
 Validation = Annotated[
@@ -61,7 +61,7 @@ def calibrate(
     from reann.uncertainty.command import calibrate_file
 
     labels = label_options(config, key, unit)
-    with told():
+    with suggesting_options():
         calibrate_file(
             model,
             data,
