@@ -100,7 +100,8 @@ def evaluate(
     if not (of_head or moved):
         r = r.detach().requires_grad_(derivatives)
     terms = _terms_of(model, wanted)
-    strained = Strained.of(graph, derivatives=derivatives, is_variable=moved)
+    strains = bool(wanted & {"stress", "virial"})
+    strained = Strained.of(graph, derivatives=derivatives, strain=strains, is_variable=moved)
     fields = [graph.fields().detach().requires_grad_()] if by_field else []
     if fields:
         graph = replace(graph, field=fields[0])
@@ -117,7 +118,7 @@ def evaluate(
     if "energies" in of_atoms:
         found["energy"] = _of_systems(graph, of_atoms["energies"])
     if derivatives:
-        beyond = [strained.moved, strained.strain] if terms else []
+        beyond = [strained.moved, *([strained.strain] if strains else [])] if terms else []
         energies = of_atoms["energies"]
         g, *rest = torch.autograd.grad(
             energies,
@@ -208,6 +209,6 @@ def _derived(
     if wanted & {"stress", "virial", "virials"}:
         outer = r[:, :, None] * g[:, None, :]
         strain = g.new_zeros(graph.n_systems, 3, 3).index_add(0, graph.system[center], outer)
-        found |= of_strain(graph, strain + beyond[1] if beyond else strain)
+        found |= of_strain(graph, strain + beyond[1] if len(beyond) > 1 else strain)
         found["virials"] = -g.new_zeros(graph.n_atoms, 3, 3).index_add(0, neighbor, outer)
     return found

@@ -12,7 +12,7 @@ import typer
 from reann.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from reann.config import DataConfig
+    from reann.config import DataConfig, ModelConfig
 
 DataFiles = Annotated[
     list[str], typer.Argument(metavar="FILES", help="Files or globs, in any format ASE reads.")
@@ -78,13 +78,13 @@ def label_options(
     return data.model_copy(update=update)
 
 
-def inputs_of_energy(config: Path | None) -> list[str] | None:
-    """Return `model.inputs` of a configuration, None without one."""
+def model_section(config: Path | None) -> ModelConfig | None:
+    """Return the section `model` of a configuration, None without one."""
     if config is None:
         return None
     from reann.config.file import load_config
 
-    return list(load_config(config).model.inputs)
+    return load_config(config).model
 
 
 @contextmanager

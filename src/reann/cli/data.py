@@ -12,8 +12,8 @@ from reann.cli.arguments import (
     JsonFile,
     Keys,
     Units,
-    inputs_of_energy,
     label_options,
+    model_section,
     suggesting_options,
 )
 
@@ -54,7 +54,7 @@ def check(
     from reann.output_files import check_outputs
 
     check_outputs({"--json": json_path}, [config])
-    labels = label_options(config, key, unit)
+    labels, model = label_options(config, key, unit), model_section(config)
     names = files or (labels.all_files() if config is not None and labels is not None else [])
     if not names:
         raise typer.BadParameter("Give files, or a configuration with --config.")
@@ -66,7 +66,8 @@ def check(
             strict=strict,
             cutoff=cutoff,
             fit=fit,
-            inputs=inputs_of_energy(config),
+            inputs=None if model is None else model.inputs,
+            dispersion=None if model is None else model.dispersion,
         )
     raise typer.Exit(code)
 

@@ -13,6 +13,7 @@ from pydantic import model_validator
 
 from reann.config.data import DataConfig, GroupSplit, IndexSplit, Keys, Part, Source, Units
 from reann.config.model import (
+    DispersionConfig,
     LongRangeConfig,
     ModelConfig,
     NetworkConfig,
@@ -28,6 +29,7 @@ __all__ = [
     "Config",
     "CosineSchedule",
     "DataConfig",
+    "DispersionConfig",
     "GroupSplit",
     "IndexSplit",
     "Keys",

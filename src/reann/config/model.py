@@ -93,6 +93,19 @@ class LongRangeConfig(Section):
     """σ in Å: charges act on each other as erf(r / (sqrt(2) σ)) / r."""
 
 
+class DispersionConfig(Section):
+    """Dispersion by D3 with rational (Becke-Johnson) damping, which is not trained."""
+
+    functional: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$", max_length=40)]
+    """Functional of the labels, as dftd3 names it: pbe, pbe0, b3lyp, revpbe, r2scan and so on."""
+    labels: Literal["contain", "lack"]
+    """Whether energies, forces and stresses of the data contain dispersion. The potential does in
+    both cases: from labels that contain it, it is subtracted for the network; with labels that lack
+    it, the network alone is compared."""
+    three_body: bool = False
+    """Whether the three-body term is part of it."""
+
+
 WITHOUT_STATES = ("dipole", "transition_dipole", "polarizability")
 """Outputs that are also available without equivariant messages."""
 
@@ -185,6 +198,8 @@ class ModelConfig(Section):
     multiplicity. Equivariant messages only."""
     long_range: LongRangeConfig | None = None
     """Energy of charges beyond the cutoff; `{}` switches it on. Equivariant messages only."""
+    dispersion: DispersionConfig | None = None
+    """D3 dispersion of a functional: `{functional: pbe, labels: lack}`."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
@@ -235,16 +250,22 @@ class ModelConfig(Section):
             return self
         if not self.outputs:
             raise ValueError("the model has neither heads nor outputs: add one of them")
-        if self.zbl is not None or self.repulsion or self.field or self.long_range:
-            raise ValueError(
-                "heads is [], so there is no energy: remove zbl, repulsion, field and long_range"
-            )
+        of_energy = {
+            "zbl": self.zbl,
+            "repulsion": self.repulsion,
+            "field": self.field,
+            "long_range": self.long_range,
+            "dispersion": self.dispersion,
+        }
+        if given := [name for name, value in of_energy.items() if value]:
+            raise ValueError(f"heads is [], so there is no energy: remove {', '.join(given)}")
         return self
 
     @model_validator(mode="after")
-    def _charges_without_field(self) -> ModelConfig:
-        if self.long_range and self.field:
-            raise ValueError("long_range and field cannot be combined: remove one of them")
+    def _no_field_beside_structure_terms(self) -> ModelConfig:
+        for name in ("long_range", "dispersion"):
+            if getattr(self, name) and self.field:
+                raise ValueError(f"{name} and field cannot be combined: remove one of them")
         return self
 
     @field_validator("inputs")

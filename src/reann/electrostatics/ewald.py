@@ -22,7 +22,7 @@ from torch import Tensor
 
 from reann.units import COULOMB
 
-ACCURACY = 1e-8
+ACCURACY = 1e-7
 """Of exp(-sigma^2 k^2 / 2) at the end of the sum."""
 
 
@@ -31,9 +31,13 @@ def ewald_energies(
     positions: Float[Tensor, "atoms 3"],
     cell: Float[Tensor, "3 3"],
     sigma: float,
+    G: Float[Tensor, "a b c"] | None = None,
 ) -> Float[Tensor, " atoms"]:
-    """Return the energies of the atoms of one system in eV, half of each pair's."""
-    phases, G = _phases(positions, cell, sigma), _weights(cell, sigma)
+    """Return the energies of the atoms of one system in eV, half of each pair's.
+
+    `G` is what `weights_of` returns for the cell, where it is known.
+    """
+    phases, G = _phases(positions, cell, sigma), weights_of(cell, sigma) if G is None else G
     in_plane = (phases[0][:, None] * phases[1][None]).flatten(0, 1)
     S = (in_plane * q) @ phases[2].T
     weighted = (G.flatten(0, 1) * S.conj()) @ phases[2]
@@ -54,7 +58,7 @@ def _phases(
     return found
 
 
-def _weights(cell: Float[Tensor, "3 3"], sigma: float) -> Float[Tensor, "a b c"]:
+def weights_of(cell: Float[Tensor, "3 3"], sigma: float) -> Float[Tensor, "a b c"]:
     """Return G / V of all reciprocal vectors, twice where the opposite vector is left out."""
     numbers = _numbers(cell, sigma)
     each = [

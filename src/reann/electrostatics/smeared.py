@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reann.electrostatics.direct import direct_energies
-from reann.electrostatics.ewald import ewald_energies
+from reann.electrostatics.ewald import ewald_energies, weights_of
 from reann.electrostatics.mesh import Slopes, mesh_slopes
 from reann.errors import UserError
 from reann.graph import Graph
@@ -49,9 +49,14 @@ def smeared_energies(
     """
     full = _periodic(graph)
     energies = direct_energies(q, positions, graph, ~full[graph.system], sigma)
+    weights: dict[bytes, Tensor] = {}  # of equal cells, such as those of a trajectory, once
     for system in torch.nonzero(full)[:, 0].tolist():
         atoms = torch.nonzero(graph.system == system)[:, 0]
-        own = ewald_energies(q[atoms], positions[atoms], cell[system], sigma)
+        G = None
+        if not cell.requires_grad:
+            key = cell[system].cpu().numpy().tobytes()
+            G = weights[key] = weights[key] if key in weights else weights_of(cell[system], sigma)
+        own = ewald_energies(q[atoms], positions[atoms], cell[system], sigma, G)
         energies = energies.index_put((atoms,), own)
     return energies
 

@@ -6,6 +6,7 @@ Each structure is predicted once, in batches with a limited number of neighbor p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import ase
@@ -24,6 +25,7 @@ from reann.evaluation.comparison import Evaluation
 from reann.evaluation.metrics import with_better_sign
 from reann.evaluation.stream import MAX_EDGES, batched
 from reann.graph import Graph
+from reann.model.dispersion import compared_with_labels
 from reann.model.reann import MARGIN
 from reann.potential import Ensemble, Potential
 
@@ -46,6 +48,8 @@ def compare(
     engine: Engine = "auto",
 ) -> Evaluation:
     """Predict all structures of a subset.
+
+    Where the labels lack the dispersion of a potential, it is left out of the predictions.
 
     Parameters
     ----------
@@ -70,7 +74,10 @@ def compare(
             origins = [dataset.origin(i) for i in members]
             yield _Batch(dataset.graph(batch), origins, [dataset.groups[i] for i in members])
 
-    return _compared(potential, batches(), progress, engine)
+    with ExitStack() as stack:
+        for member in potential.members:
+            stack.enter_context(compared_with_labels(member.model))
+        return _compared(potential, batches(), progress, engine)
 
 
 def predict_unlabeled(

@@ -16,10 +16,11 @@ def require_neighbors_alone(model: Reann, program: str, where: str = "") -> None
             where,
             fix,
         )
-    if model.structure_terms:
+    parts = {"long_range": model.long_range, "dispersion": model.dispersion}
+    if beyond := [f"model.{name}" for name, part in parts.items() if part is not None]:
         raise UserError(
             f"{program} computes what neighbors do to each other, and the energy of this potential"
-            " has a part that reaches farther (model.long_range).",
+            f" has a part that reaches farther ({', '.join(beyond)}).",
             where,
             fix,
         )

@@ -18,6 +18,7 @@ from reann.config import ModelConfig
 from reann.errors import UserError, did_you_mean
 from reann.facts import HEAVIEST, RANGE_ROUNDING
 from reann.graph import Graph
+from reann.model.dispersion import Dispersion
 from reann.model.equivariant.readout import Readouts
 from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.heads import EnergyHead, Heads, OutputHead
@@ -103,6 +104,7 @@ class Reann(nn.Module):
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
         self.repulsion = Repulsion(self.elements, config.cutoff) if config.repulsion else None
         self.long_range = LatentCharges(config.long_range) if config.long_range else None
+        self.dispersion = Dispersion(config.dispersion) if config.dispersion else None
 
         shape = (n_elements, width)
         self.register_buffer("density_min", torch.full(shape, -torch.inf))
@@ -217,7 +219,10 @@ class Reann(nn.Module):
     @property
     def structure_terms(self) -> list[StructureTerm]:
         """Terms that depend on more than neighbors, which `reann.properties` adds."""
-        return [] if self.long_range is None else [self.long_range]
+        terms: list[StructureTerm] = [] if self.long_range is None else [self.long_range]
+        if self.dispersion is not None and self.dispersion.is_on:
+            terms.append(self.dispersion)
+        return terms
 
     @property
     def readout(self) -> Network | Readouts:

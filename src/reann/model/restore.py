@@ -26,7 +26,7 @@ from reann.model.state_heads import described as described_outputs
 UNITS = {"energy": ENERGY_UNIT, "length": LENGTH_UNIT}
 ENTRIES = ("elements", "cutoff", "model", "units", "precision")
 """What a header says of the model."""
-NEWER = ("inputs", "long_range")
+NEWER = ("inputs", "long_range", "dispersion")
 """Fields that are in a header only where they are set."""
 
 

@@ -27,13 +27,15 @@ class Strained(NamedTuple):
     """Å."""
 
     @classmethod
-    def of(cls, graph: Graph, *, derivatives: bool, is_variable: bool) -> Strained:
+    def of(cls, graph: Graph, *, derivatives: bool, strain: bool, is_variable: bool) -> Strained:
         """Return the structures of a graph.
 
         Parameters
         ----------
         derivatives
             Whether anything is differentiated.
+        strain
+            Whether the strain is a variable, too.
         is_variable
             Whether positions and cells of the graph are themselves variables of the caller.
         """
@@ -43,6 +45,9 @@ class Strained(NamedTuple):
             else:
                 moved, cell = graph.positions.detach().clone(), graph.cell.detach()
                 moved.requires_grad_(derivatives)
-            strain = torch.zeros_like(graph.cell).requires_grad_(derivatives)
-            stretch = torch.einsum("ax,axy->ay", moved, strain[graph.system])
-            return cls(moved, strain, moved + stretch, cell + cell @ strain)
+            zero = torch.zeros_like(graph.cell)
+            if not strain:
+                return cls(moved, zero, moved, cell)
+            zero.requires_grad_(derivatives)
+            stretch = torch.einsum("ax,axy->ay", moved, zero[graph.system])
+            return cls(moved, zero, moved + stretch, cell + cell @ zero)

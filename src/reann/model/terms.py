@@ -95,7 +95,7 @@ class StructureTerm:
 
     def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
         """Return energies and first derivatives, which carry no gradients."""
-        strained = Strained.of(graph, derivatives=True, is_variable=False)
+        strained = Strained.of(graph, derivatives=True, strain=True, is_variable=False)
         with torch.enable_grad():
             given = {name: before[name].detach().clone().requires_grad_() for name in self.needs}
             energies = self.of_structures(graph, strained.positions, strained.cell, given)

@@ -16,6 +16,7 @@ from reann.config import Config
 from reann.data.loader import Loader
 from reann.errors import counted
 from reann.model import Reann
+from reann.model.dispersion import compared_with_labels
 from reann.potential import Potential, labels_of, load
 from reann.training.contacts import keep_repulsive
 from reann.training.describe import describe, metadata
@@ -95,7 +96,8 @@ def train_member(config: Config, common: Common, start: Start) -> Member:
     journal.say(f"engine    {shown} · {common.device} · threads {config.run.threads}")
     if (folder / FILE).exists():
         _load_checkpoint(trainer, config)
-    trainer.run()
+    with compared_with_labels(model):
+        trainer.run()
     return _finished(config, common, start, trainer)
 
 

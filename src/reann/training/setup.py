@@ -27,6 +27,7 @@ from reann.errors import UserError
 from reann.model import Reann, build
 from reann.model.reann import in_precision
 from reann.training.contacts import set_repulsion
+from reann.training.dispersion_start import start_dispersion
 from reann.training.distributed import World
 from reann.training.input_start import set_input_energies
 from reann.training.label_scales import label_scales
@@ -285,6 +286,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
             for row, z in enumerate(model.elements):
                 head.reference_energies[row] = reference.values.get(z, 0.0)
     set_input_energies(model, parts.train, parts.references)
+    start_dispersion(model, parts.train, parts.references, config.run.seed)
     set_repulsion(model, parts.train)
     set_standardization(model, parts.train, config.run.seed)
     set_output_heads(model, parts.train, config.run.seed)

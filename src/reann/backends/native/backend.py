@@ -75,8 +75,8 @@ class Native(Backend):
             "it runs on CPUs only": model.element_index.device.type != "cpu",
             "it has no gradients of positions and cells": moved,
             "it has no gradients of buffers": kept and any(map(_has_trained_buffer, modules)),
-            "it has no gradients of energies of whole structures": kept
-            and bool(model.structure_terms),
+            "it has no gradients of energies of charges": kept
+            and any(term.needs for term in model.structure_terms),
             "single atoms have no virials where energies depend on whole structures": "virials"
             in request.names
             and bool(model.structure_terms),

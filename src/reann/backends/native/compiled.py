@@ -12,7 +12,7 @@ from torch import Tensor
 from reann.backends.native.function import Computed, Differentiable, compute, polarizability
 from reann.backends.native.outputs import born_charges, quantities, values_of
 from reann.backends.native.weights import Values, arrays_of, new_model, snapshot
-from reann.backends.native.whole import compute_whole
+from reann.backends.native.whole import compute_whole, with_constants
 from reann.backends.protocol import Request
 from reann.errors import UserError
 from reann.graph import Graph
@@ -73,6 +73,7 @@ class Compiled:
                         self, (system, field), wanted, list(parameters), *parameters.values()
                     )  # pyright: ignore[reportGeneralTypeIssues]
                 )
+                of_atoms = with_constants(of_atoms, self.source, graph)
             elif self.source.structure_terms:
                 of_atoms = compute_whole(self.model, self.source, graph, system, wanted)
             else:

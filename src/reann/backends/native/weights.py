@@ -24,7 +24,7 @@ from reann.model.heads import EnergyHead
 from reann.model.restore import description
 from reann.model.state_heads import Linear, StateHead, linear_of
 
-BESIDE_ENGINE = ("long_range",)
+BESIDE_ENGINE = ("long_range", "dispersion")
 """Fields of the section `model` about terms that are computed beside the engine."""
 MEMBER = "0."
 """Before the names of the arrays, as in a file with one potential."""

@@ -34,7 +34,7 @@ def compute_whole(
     if y is not None and needed:
         with torch.enable_grad():
             y = y.detach().requires_grad_()
-            before = quantities(source, graph, y)
+            before = quantities(source, graph, system.element, y)
     slopes = [term.slopes(graph, before) for term in source.structure_terms]
     found = found._replace(energies=found.energies + sum(s.energies for s in slopes))
     if OF_ADJOINT.isdisjoint(wanted):
@@ -58,3 +58,16 @@ def compute_whole(
         strain[None].numpy(),
     )
     return found._replace(forces=forces - by_position, strain=strain + by_strain)
+
+
+def with_constants(found: Computed, source: Reann, graph: Graph) -> Computed:
+    """Return results that carry gradients, with the terms that do not depend on parameters."""
+    for term in source.structure_terms:
+        assert not term.needs, "the backend does not support it"
+        own = term.slopes(graph, {})
+        found = found._replace(
+            energies=found.energies + own.energies,
+            forces=None if found.forces is None else found.forces - own.by_position,
+            strain=None if found.strain is None else found.strain + own.by_strain,
+        )
+    return found

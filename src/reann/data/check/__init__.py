@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from reann.config import DataConfig
+from reann.config import DataConfig, DispersionConfig
 from reann.data.check.finding import Finding
 from reann.data.check.report import as_json, show, write_json
 from reann.data.check.survey import FileSummary, Survey, survey
@@ -28,6 +28,7 @@ def check_command(
     *,
     fit: bool = False,
     inputs: Collection[str] | None = None,
+    dispersion: DispersionConfig | None = None,
 ) -> int:
     """Check data files, print the findings and return an exit code.
 
@@ -45,7 +46,7 @@ def check_command(
         Whether warnings count as errors.
     fit
         Whether to detect single wrong structures by a quick fit, as in `survey`.
-    inputs
+    inputs, dispersion
         As in `survey`.
 
     Returns
@@ -60,7 +61,7 @@ def check_command(
         is a finding instead.
     """
     check_outputs({"--json": json_path}, files)
-    result = survey(files, data, cutoff, fit=fit, inputs=inputs)
+    result = survey(files, data, cutoff, fit=fit, inputs=inputs, dispersion=dispersion)
     show(result, Terminal())
     if json_path is not None:
         write_json(result, json_path)

@@ -13,7 +13,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from reann.config import DataConfig
+from reann.config import DataConfig, DispersionConfig
+from reann.data.check.dispersion import contradiction, methods_of
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
 from reann.data.check.inputs import unknown_inputs, varying_keys
@@ -79,6 +80,7 @@ def survey(
     *,
     fit: bool = False,
     inputs: Collection[str] | None = None,
+    dispersion: DispersionConfig | None = None,
 ) -> Survey:
     """Read all files once and check them.
 
@@ -94,8 +96,11 @@ def survey(
         Whether to read the files twice more and detect single wrong structures by a quick fit.
     inputs
         Inputs of the energy of the model besides atoms and cell; None if no model is known.
+    dispersion
+        `model.dispersion`, which is compared with the method that the files name.
     """
     records: list[Record] = []
+    methods: set[str] = set()
     skipped: list[SkippedData] = []
     findings: list[Finding | None] = []
     readings, heads = Readings(data), dict[str, _Evidence]()
@@ -105,6 +110,7 @@ def survey(
         try:
             for atoms, origin in read_file(path, name, skipped.append):
                 reading.census.add(atoms, origin)
+                methods |= methods_of(atoms.info)
                 labels = _labels(reading.extract, atoms, origin, refused)
                 with suppress(UserError):  # a wrong unit was already reported with the labels
                     to_angstrom(atoms, reading.data.units, origin)
@@ -122,6 +128,7 @@ def survey(
         of_evidence = evidence.judge()
         findings += [of_head(f, head) for f in of_evidence] if len(heads) > 1 else of_evidence
     findings += unknown_inputs(varying_keys(records), inputs)
+    findings.append(contradiction(methods, dispersion))
     if fit and records:
         elements = sorted({z for r in records for z, _ in r.composition})
         findings += fit_findings(patterns, readings, cutoff, elements)

@@ -1,0 +1,175 @@
+"""Dispersion by D3 with rational damping, which sees farther than the cutoff of the network.
+
+Grimme, Antony, Ehrlich, Krieg, J. Chem. Phys. 132, 154104 (2010); Grimme, Ehrlich, Goerigk, J.
+Comput. Chem. 32, 1456 (2011). The package `dftd3` computes it, with analytic derivatives, for
+molecules and any periodicity. It has no parameters that are trained.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from ase.units import Bohr, Hartree
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from reann.config import DispersionConfig
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.model.terms import StructureTerm, TermSlopes
+
+KEPT = 4096
+"""Structures whose dispersion is kept: a training meets the same ones in every epoch."""
+Found = tuple[float, NDArray[np.float64], NDArray[np.float64]]
+"""Energy in eV, its derivatives by positions in eV/Å and by strain in eV."""
+
+
+class Dispersion(nn.Module, StructureTerm):
+    """D3(BJ) of a functional.
+
+    Attributes
+    ----------
+    is_on
+        Whether its energy is part of that of the model. It is not where the model is compared with
+        labels that lack dispersion.
+    """
+
+    def __init__(self, config: DispersionConfig) -> None:
+        super().__init__()
+        self.config, self.is_on = config, True
+        self._known: OrderedDict[bytes, Found] = OrderedDict()
+        self._parameters_of_damping: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy and another process get: nothing of the library in C."""
+        kept = {"_known": OrderedDict(), "_parameters_of_damping": None}
+        return self.__dict__ | kept
+
+    def of_structures(
+        self,
+        graph: Graph,
+        positions: Float[Tensor, "atoms 3"],
+        cell: Float[Tensor, "systems 3 3"],
+        before: Mapping[str, Tensor],
+    ) -> Float[Tensor, " atoms"]:
+        """Return the energies of the atoms, eV: equal parts of that of their structure."""
+        del before
+        return _FirstOrder.apply(self, graph, positions, cell)  # pyright: ignore[reportReturnType]
+
+    def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
+        """Return energies and first derivatives."""
+        del before
+        by_position, by_strain = torch.zeros_like(graph.positions), torch.zeros_like(graph.cell)
+        energy = graph.cell.new_zeros(graph.n_systems)
+        ends = graph.atoms_per_system.cumsum(0).tolist()
+        for system, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            found = self._one(graph, system, slice(begin, end))
+            energy[system] = found[0]
+            by_position[begin:end] = torch.from_numpy(found[1])
+            by_strain[system] = torch.from_numpy(found[2])
+        energies = (energy / graph.atoms_per_system)[graph.system]
+        return TermSlopes(energies, by_position.detach(), by_strain.detach(), {})
+
+    def _one(self, graph: Graph, system: int, atoms: slice) -> Found:
+        numbers = graph.atomic_numbers[atoms].cpu().numpy()
+        arrays = (
+            numbers,
+            graph.positions[atoms].detach().cpu().numpy(),
+            graph.cell[system].detach().cpu().numpy(),
+            graph.pbc[system].cpu().numpy(),
+        )
+        key = b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)
+        if key not in self._known:
+            self._known[key] = self._computed(*arrays)
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return self._known[key]
+
+    def _computed(self, numbers: NDArray, positions: NDArray, cell: NDArray, pbc: NDArray) -> Found:
+        interface = library()
+        if self._parameters_of_damping is None:
+            self._parameters_of_damping = damping(self.config)
+        lattice = (cell / Bohr, pbc) if pbc.any() else (None, None)
+        model = interface.DispersionModel(numbers, positions / Bohr, *lattice)
+        found = model.get_dispersion(self._parameters_of_damping, grad=True)
+        return (
+            float(found["energy"]) * Hartree,
+            found["gradient"] * (Hartree / Bohr),
+            found["virial"] * Hartree,
+        )
+
+
+@contextmanager
+def compared_with_labels(model: nn.Module) -> Iterator[None]:
+    """Leave the dispersion out of the energy of a model, if it was trained on labels without it."""
+    terms = [term for term in model.modules() if isinstance(term, Dispersion)]
+    for term in terms:
+        term.is_on = term.config.labels == "contain"
+    try:
+        yield
+    finally:
+        for term in terms:
+            term.is_on = True
+
+
+class _FirstOrder(torch.autograd.Function):
+    """Energies of the atoms as functions of positions and strained cells; no second derivatives."""
+
+    @staticmethod
+    def forward(ctx: Any, term: Dispersion, graph: Graph, *variables: Tensor) -> Tensor:
+        found = term.slopes(graph, {})
+        # Of positions at a fixed cell, and of the cell: strain moves both.
+        ctx.save_for_backward(found.by_position, found.by_strain, graph.positions, graph.cell)
+        ctx.system, ctx.size = graph.system, graph.atoms_per_system
+        del variables
+        return found.energies
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_energies: Tensor) -> tuple[Tensor | None, ...]:
+        by_position, by_strain, positions, cell = ctx.saved_tensors
+        zero = of_energies.new_zeros(len(ctx.size))
+        # Equal parts: the mean of what is asked of the atoms is asked of the structure.
+        of_system = zero.index_add(0, ctx.system, of_energies) / ctx.size
+        outer = positions[:, :, None] * by_position[:, None]
+        of_positions = torch.zeros_like(by_strain).index_add(0, ctx.system, outer)
+        # cell -> cell (1 + strain): dU/d(strain) = cell^T dU/d(cell) + sum_i r_i (x) dU/dr_i.
+        by_cell = torch.linalg.pinv(cell).mT @ (by_strain - of_positions)
+        return (
+            None,
+            None,
+            of_system[ctx.system][:, None] * by_position,
+            of_system[:, None, None] * by_cell,
+        )
+
+
+def library() -> Any:
+    """Return the interface of dftd3; `UserError` where it is not installed."""
+    try:
+        from dftd3 import interface
+    except ImportError as error:
+        raise UserError(
+            f"The dispersion of this model needs the package dftd3: {error}.",
+            "model.dispersion",
+            "pip install 'reann[dispersion]'",
+        ) from error
+    return interface
+
+
+def damping(config: DispersionConfig) -> Any:
+    """Return the damping parameters of a functional; `UserError` for one that has none."""
+    try:
+        return library().RationalDampingParam(method=config.functional, atm=config.three_body)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"D3(BJ) has no parameters for the functional '{config.functional}'.",
+            "model.dispersion.functional",
+            "Write it as dftd3 does, such as pbe, pbe0, b3lyp, revpbe, r2scan, tpss.",
+        ) from error

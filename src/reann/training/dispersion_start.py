@@ -1,0 +1,44 @@
+"""Reference energies of labels that contain dispersion: what it is on average is not theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from reann.data.dataset import Subset
+from reann.data.statistics import ReferenceEnergies
+from reann.model import Reann
+from reann.model.dispersion import damping
+
+STRUCTURES = 200
+"""Training structures that tell the average."""
+
+
+@torch.no_grad()
+def start_dispersion(
+    model: Reann, train: Subset, references: Sequence[ReferenceEnergies], seed: int
+) -> None:
+    """Take the dispersion out of fitted reference energies.
+
+    Raises
+    ------
+    UserError
+        If dftd3 is not installed, or does not know the functional.
+    """
+    term = model.dispersion
+    if term is None:
+        return
+    damping(term.config)  # says now, before the training, what is wrong
+    if term.config.labels == "lack":
+        return
+    drawn = np.random.default_rng(seed).permutation(train.indices)[:STRUCTURES]
+    graph = train.dataset.graph(drawn)
+    of_atoms = term.slopes(graph, {}).energies
+    energies = of_atoms.new_zeros(graph.n_systems).index_add(0, graph.system, of_atoms)
+    composition = train.dataset.composition()[drawn].astype(np.float64)
+    found = np.linalg.lstsq(composition, energies.numpy(), rcond=1e-12)[0]
+    for head, reference in zip(model.heads.every(), references, strict=True):
+        if reference.source == "fit":
+            head.reference_energies.sub_(torch.from_numpy(found))

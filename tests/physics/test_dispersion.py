@@ -1,0 +1,156 @@
+"""D3 dispersion: published energies, derivatives, both engines, labels with it and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import Hartree
+
+import reann
+from models import CUTOFF, each_engine, random_atoms, random_model
+from reann.backends import choice
+from reann.config import Config, DispersionConfig, ModelConfig
+from reann.data.check import survey
+from reann.data.check.dispersion import HAS_DISPERSION
+from reann.data.neighbors import graph_from_atoms
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.model import Reann
+from reann.model.dispersion import Dispersion, damping
+
+pytest.importorskip("dftd3")
+FREE, PERIODIC = (False,) * 3, (True,) * 3
+BENZENE = -0.0109571 * Hartree
+"""eV, PBE-D3(BJ) without the three-body term, as s-dftd3 1.7.0 prints it."""
+ACCEPTED = ["constant-energy", "all-forces-zero", "energies-per-atom", "forces-disagree"]
+PBE: dict[str, Any] = {"functional": "pbe", "labels": "contain"}
+
+
+@pytest.fixture(scope="module")
+def model() -> Reann:
+    return random_model(messages="equivariant", l_max=1, n_recursions=1, dispersion=PBE)
+
+
+def energy(model: Reann, atoms: ase.Atoms, engine: str = "torch") -> float:
+    graph = graph_from_atoms(atoms, CUTOFF)
+    return choice.evaluate(model, graph, ["energy"], engine=engine)["energy"].item()
+
+
+def test_benzene_has_the_dispersion_of_the_program_dftd3() -> None:
+    term = Dispersion(DispersionConfig(**PBE))
+    found = term.slopes(graph_from_atoms(molecule("C6H6"), 5.0), {}).energies.sum().item()
+    assert found == pytest.approx(BENZENE, abs=1e-4)
+
+
+@each_engine
+@pytest.mark.parametrize("pbc", [FREE, PERIODIC])
+def test_forces_and_virial_are_derivatives(
+    model: Reann, pbc: tuple[bool, ...], engine: str
+) -> None:
+    # D3 ends sharply at 32 Å: where pairs cross this distance, energies jump by 1e-7 eV.
+    atoms, h = random_atoms(1, 5, pbc), 2e-3
+    graph = graph_from_atoms(atoms, CUTOFF)
+    found = choice.evaluate(model, graph, ["forces", "virial"], engine=engine)
+    moved, strained = [], []
+    for sign in (1, -1):
+        other, strain = atoms.copy(), np.eye(3)
+        other.positions[2, 1] += sign * h
+        moved.append(energy(model, other, engine))
+        strain[0, 1] = strain[1, 0] = sign * h / 2
+        other = atoms.copy()
+        other.positions, other.cell.array[:] = atoms.positions @ strain, atoms.cell.array @ strain
+        strained.append(energy(model, other, engine))
+    for (up, down), slope in (
+        (moved, found["forces"][2, 1]),
+        (strained, found["virial"][0, 0, 1]),
+    ):
+        assert -(up - down) / (2 * h) == pytest.approx(slope.item(), rel=1e-3, abs=1e-3)
+
+
+def test_engines_agree_and_give_the_same_gradients(model: Reann) -> None:
+    graphs = [
+        graph_from_atoms(random_atoms(i, 5, p), CUTOFF) for i, p in ((1, FREE), (2, PERIODIC))
+    ]
+    graph, names, found = Graph.batch(graphs), ["energy", "energies", "forces", "virial"], {}
+    for engine in ("torch", "native"):
+        model.zero_grad()
+        results = choice.evaluate(model, graph, names, create_graph=True, engine=engine)
+        sum((x * x).sum() for x in results.values()).backward()
+        found[engine] = [results[n] for n in names] + [p.grad.clone() for p in model.parameters()]
+    for exact, ours in zip(*found.values(), strict=True):
+        atol = 1e-8 * exact.detach().abs().max().item()
+        torch.testing.assert_close(ours, exact, rtol=1e-8, atol=atol)
+
+
+def test_a_lone_atom_has_its_reference_energy(model: Reann) -> None:
+    assert energy(model, ase.Atoms("C")) == model.heads.first.reference_energies[1].item()
+
+
+@pytest.mark.parametrize("labels", ["contain", "lack"])
+def test_the_potential_has_dispersion_whatever_the_labels(tmp_path: Path, labels: str) -> None:
+    """Labels of free atoms and D3 alone: the network has nothing to learn but what they lack."""
+    term, frames = Dispersion(DispersionConfig(**PBE)), []
+    for i in range(8):
+        atoms = molecule("CH4")
+        atoms.rattle(0.02, seed=i)
+        slopes = term.slopes(graph_from_atoms(atoms, 4.0), {})
+        with_it = labels == "contain"
+        forces = -slopes.by_position.numpy() if with_it else np.zeros((5, 3))
+        e = -100.0 + (slopes.energies.sum().item() if with_it else 0.0)
+        atoms.calc = SinglePointCalculator(atoms, energy=e + 1e-9 * i, forces=forces + 1e-9)
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    config = {
+        "data": {"train": str(tmp_path / "train.xyz"), "valid": 0.25, "accept": ACCEPTED},
+        "model": {"cutoff": 4.0, "channels": 4, "dispersion": {**PBE, "labels": labels}},
+        "training": {"epochs": 1},
+        "run": {"folder": str(tmp_path / "run")},
+    }
+    run = reann.train(Config.model_validate(config))
+    del run
+    potential = reann.load(tmp_path / "run" / "model.reann")
+    found = float(potential.predict(frames[0])["energy"])
+    D3 = term.slopes(graph_from_atoms(frames[0], 4.0), {}).energies.sum().item()
+    assert found == pytest.approx(-100.0 + D3, abs=5e-3)
+    again = reann.evaluate(tmp_path / "run" / "model.reann", [str(tmp_path / "train.xyz")])
+    assert again.as_json()["energy_mae_meV_per_atom"] < 1.0
+
+
+def test_unknown_functionals_are_errors() -> None:
+    with pytest.raises(UserError, match="no parameters for the functional 'pbee'"):
+        damping(DispersionConfig(functional="pbee", labels="lack"))
+    with pytest.raises(ValueError, match="labels"):
+        ModelConfig.model_validate({"dispersion": {"functional": "pbe"}})
+
+
+@pytest.mark.parametrize(
+    ("method", "labels", "expected"),
+    [
+        ("PBE-D3(BJ)", "lack", {"dispersion-twice"}),
+        ("PBE", "contain", {"dispersion-absent"}),
+        ("PBE", "lack", set()),
+        ("wB97M-D3BJ/def2-TZVPPD", "contain", set()),
+    ],
+)
+def test_what_files_say_of_dispersion(
+    tmp_path: Path, method: str, labels: str, expected: set[str]
+) -> None:
+    atoms = random_atoms(1, 4, FREE)
+    atoms.info |= {"energy": -1.0, "functional": method}
+    ase.io.write(tmp_path / "a.xyz", atoms, format="extxyz")
+    config = DispersionConfig(functional="pbe", labels=labels)
+    found = survey([str(tmp_path / "a.xyz")], None, 4.0, dispersion=config).findings
+    assert {f.name for f in found if f.name.startswith("dispersion")} == expected
+
+
+def test_names_of_methods_with_dispersion() -> None:
+    assert all(HAS_DISPERSION.search(x) for x in ("PBE-D4", "rVV10", "optB88-vdW", "PBE+MBD"))
+    assert not any(HAS_DISPERSION.search(x) for x in ("PBE", "SCAN", "B3LYP/6-31G*", "HSE06"))
