@@ -62,9 +62,17 @@ def heat_flux(
         raise UserError(
             "The atoms have no velocities.", "heat_flux", "Set them: atoms.set_velocities(...)."
         )
+    if potential.model.structure_terms:
+        raise UserError(
+            "There is no heat flux for energies of whole structures, which this potential has.",
+            "heat_flux",
+            "Use a potential without long_range and dispersion.",
+        )
     check_elements(potential.model.elements, atoms.numbers)
     velocities = atoms.get_velocities()
-    graph = graph_from_atoms(atoms, potential.cutoff).to(potential.device)
+    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs).to(
+        potential.device
+    )
     v = torch.from_numpy(velocities).to(graph.positions)
     backend = choice.chosen(engine, (member.model for member in potential.members))
     with memory_advice(graph.n_atoms, graph.n_edges, "Take fewer atoms, or the CPU."):

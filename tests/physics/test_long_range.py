@@ -24,6 +24,7 @@ from reann.electrostatics.ewald import ewald_energies
 from reann.electrostatics.mesh import mesh_slopes
 from reann.electrostatics.smeared import smeared_energies
 from reann.errors import UserError
+from reann.flux import heat_flux
 from reann.graph import Graph
 from reann.interfaces.lammps.export import export
 from reann.model import Reann, build
@@ -207,6 +208,10 @@ def test_what_is_not_computed_is_said(model: Reann) -> None:
         energy(model, graph_of(slab))
     with pytest.raises(UserError, match="no virials"):
         properties.evaluate(model, graph_of(random_atoms(7, 4, FREE)), ["virials"])
+    atoms = random_atoms(7, 4, FREE)
+    atoms.set_velocities(atoms.positions)
+    with pytest.raises(UserError, match="no heat flux"):
+        heat_flux(Potential(model), atoms)
     why = Native().supports(model, Request.of(["forces"], create_graph=True))
     assert why is None or "gradients" in why or not native.available()
     with pytest.raises(ValueError, match="long_range needs equivariant messages"):
