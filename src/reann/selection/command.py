@@ -65,7 +65,7 @@ def select_files(
     potential = load(model, device_named(device, "--device"))
     structures, origins = _read(pool)
     training, _ = _read(data)
-    with progress_bar(len(training) + 2 * len(structures)) as (bar, task):
+    with progress_bar(len(training) + len(structures)) as (bar, task):
         found = select(
             structures,
             potential,

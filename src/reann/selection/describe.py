@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +18,8 @@ from reann.uncertainty.posterior import MAX_EDGES
 RIDGE = 1e-2
 """Share of the largest variance below which a direction of the features does not count."""
 
-Progress = Callable[[int], None]
 
-
-def batches(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
+def batches(graphs: Iterable[Graph]) -> Iterator[list[Graph]]:
     """Yield consecutive graphs together, as many as fit."""
     waiting: list[Graph] = []
     for graph in graphs:
@@ -33,21 +32,14 @@ def batches(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
 
 
 @torch.no_grad()
-def features(model: Reann, graphs: Sequence[Graph], progress: Progress) -> NDArray[np.float64]:
+def features(model: Reann, graphs: Sequence[Graph]) -> NDArray[np.float64]:
     """Return hidden features of structures, means over the atoms of each element, one row each."""
-    found = []
-    for some in batches(graphs):
-        graph = Graph.batch(some).to(model.element_index.device)
-        embedding = model.embed(graph, graph.edge_vectors())
-        sums = hidden_features(model, graph, embedding)
-        element = model.element_index[graph.atomic_numbers]
-        counts = sums.new_zeros(sums.shape[:2])
-        one = sums.new_ones(graph.n_atoms)
-        counts.index_put_((graph.system, element), one, accumulate=True)
-        found.append((sums / counts.clamp(min=1.0)[..., None]).flatten(1).cpu().numpy())
-        progress(len(some))
-    width = sum(w[0].numel() for w in model.readout.last_weights()) * len(model.elements)
-    return np.concatenate([np.zeros((0, width)), *found])
+    graph = Graph.batch(graphs).to(model.element_index.device)
+    sums = hidden_features(model, graph, model.embed(graph, graph.edge_vectors()))
+    element = model.element_index[graph.atomic_numbers]
+    counts = sums.new_zeros(sums.shape[:2])
+    counts.index_put_((graph.system, element), sums.new_ones(graph.n_atoms), accumulate=True)
+    return (sums / counts.clamp(min=1.0)[..., None]).flatten(1).cpu().numpy()
 
 
 class Whitening:
@@ -66,23 +58,24 @@ class Whitening:
         return (rows - self.mean) @ self.axes * self.scale
 
 
-def spreads(
-    potential: Ensemble, graphs: Sequence[Graph], progress: Progress
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the largest spread of a force of each structure, its atom, and the largest force.
+class Spread(NamedTuple):
+    """Uncertainty of the forces on the atoms of a structure."""
 
-    Spreads are lengths of standard deviations; all in eV/Å.
-    """
-    spread, atom, force = [], [], []
-    for some in batches(graphs):
-        graph = Graph.batch(some).to(potential.device)
-        found = potential.evaluate(graph, ["forces"])
-        of_atoms = np.linalg.norm(found["forces_std"].cpu().numpy(), axis=1)
-        forces = np.linalg.norm(found["forces"].cpu().numpy(), axis=1)
-        ends = np.cumsum([g.n_atoms for g in some])[:-1]
-        for own, size in zip(np.split(of_atoms, ends), np.split(forces, ends), strict=True):
-            spread.append(own.max())
-            atom.append(int(own.argmax()))
-            force.append(size.max())
-        progress(len(some))
-    return np.array(spread), np.array(atom, dtype=np.int64), np.array(force)
+    largest: float
+    """Length of the standard deviation of a force, eV/Å."""
+    atom: int
+    """Index of the atom that has it."""
+    force: float
+    """Largest force, eV/Å."""
+
+
+def spreads(potential: Ensemble, graphs: Sequence[Graph]) -> list[Spread]:
+    """Return the spread of each structure."""
+    graph = Graph.batch(graphs).to(potential.device)
+    found = potential.evaluate(graph, ["forces"])
+    std, force = (
+        np.linalg.norm(found[name].cpu().numpy(), axis=1) for name in ("forces_std", "forces")
+    )
+    ends = np.cumsum([g.n_atoms for g in graphs])[:-1]
+    parts = zip(np.split(std, ends), np.split(force, ends), strict=True)
+    return [Spread(float(s.max()), int(s.argmax()), float(f.max())) for s, f in parts]

@@ -1,0 +1,101 @@
+"""Which structures of a pool can be chosen, with their features and spreads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.potential import Ensemble, Potential
+from reann.selection.describe import Spread, batches, features, spreads
+from reann.selection.geometry import LARGEST_FORCE, fingerprints_of
+from reann.selection.known import Known, graph_of
+
+
+@dataclass
+class Candidates:
+    """Structures that can be chosen, and why the others cannot."""
+
+    rows: list[int] = field(default_factory=list)
+    """Their indices in the pool."""
+    features: list[NDArray[np.float64]] = field(default_factory=list)
+    spreads: list[Spread] = field(default_factory=list)
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Reasons by the index in the pool."""
+
+
+def candidates_of(
+    pool: Sequence[ase.Atoms],
+    potential: Potential | Ensemble,
+    known: Known,
+    progress: Callable[[int], None],
+) -> Candidates:
+    """Return the candidates of a pool.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    found, accepted = Candidates(), list[int]()
+    done = 0
+    for some in batches(_possible(pool, potential, known, found, accepted)):
+        rows = accepted[done : done + len(some)]
+        done += len(some)
+        of_some = zip(
+            rows, features(potential.model, some), spreads(known.ensemble, some), strict=True
+        )
+        for row, x, spread in of_some:
+            if spread.force <= LARGEST_FORCE:  # false for NaN, too
+                found.rows.append(row)
+                found.features.append(x)
+                found.spreads.append(spread)
+            else:
+                size = f"{spread.force:.3g} eV/Å"
+                found.rejected[row] = f"forces too large: the largest is {size}"
+        progress(len(some))
+    if not found.rows:
+        first = next(iter(sorted(found.rejected.items())), None)
+        example = f" Structure {first[0]}: {first[1]}." if first else ""
+        raise UserError(
+            f"No structure of the pool can be chosen.{example}",
+            fix="Give a pool of other structures, all of whose elements the potential knows.",
+        )
+    return found
+
+
+def _possible(
+    pool: Sequence[ase.Atoms],
+    potential: Potential | Ensemble,
+    known: Known,
+    found: Candidates,
+    accepted: list[int],
+) -> Iterator[Graph]:
+    """Yield the graphs of possible structures; note their indices, and why not the others."""
+    seen = dict.fromkeys(known.fingerprints.tolist(), "is in the training data")
+    prints = fingerprints_of(pool).tolist()
+    for i, (atoms, fingerprint) in enumerate(zip(pool, prints, strict=True)):
+        unknown = sorted({s for s in atoms.symbols if s not in potential.elements})
+        if unknown:
+            why = f"elements that the potential does not know: {', '.join(unknown)}"
+            found.rejected[i] = why
+            continue
+        if fingerprint in seen:
+            found.rejected[i] = seen[fingerprint]
+            continue
+        try:
+            graph = graph_of(potential, atoms)
+        except UserError as error:
+            found.rejected[i] = f"impossible geometry: {error.what}"
+            continue
+        if (problem := known.distances.problem(graph)) is not None:
+            found.rejected[i] = problem
+            continue
+        seen[fingerprint] = "is in the pool before"
+        accepted.append(i)
+        yield graph
