@@ -13,7 +13,7 @@ from reann.terminal import say
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path("reann-demo"),
 ) -> None:
-    """Train a small potential on bundled data and use it; takes three minutes.
+    """Train a small potential on bundled data and use it; takes a minute or two.
 
     Example: reann demo
     """
