@@ -141,6 +141,17 @@ def test_varying_charges_need_a_model_that_knows_them(tmp_path: Path) -> None:
     check_at_start([dataset], 5.0, [], lambda _: None, ["charge"])
 
 
+def test_charge_states_of_one_geometry_contradict_a_model_without_charge(tmp_path: Path) -> None:
+    atoms = [random_atoms(1, 4, FREE) for _ in range(2)]
+    for charge, one in enumerate(atoms):
+        one.info |= {"total_charge": charge, "energy": -5.0 * charge}
+    ase.io.write(tmp_path / "ions.xyz", atoms, format="extxyz")
+    for inputs, expected in ((None, True), (["charge"], False)):
+        found = survey([str(tmp_path / "ions.xyz")], None, 5.0, inputs=inputs).findings
+        assert any(f.name == "contradictions" for f in found) is expected
+        assert all("inputs: [charge]" in f.fix for f in found if f.name == "contradictions")
+
+
 def test_programs_that_know_no_charge_refuse_such_a_potential(model: Reann, tmp_path: Path) -> None:
     Potential(model).save(tmp_path / "model.reann")
     ase.io.write(tmp_path / "start.xyz", random_atoms(1, 4, FREE), format="extxyz")

@@ -11,6 +11,7 @@ import numpy as np
 from reann.data.check.finding import MOST_EXAMPLES, Finding
 from reann.data.check.record import Record
 from reann.data.conditions import unknown_to_model, varying
+from reann.data.names import names_of
 
 Twins = tuple[Record, Record]
 
@@ -172,11 +173,17 @@ def contradictions(pairs: Sequence[Twins]) -> Finding | None:
         "structures have equal geometries but different energies or forces"
         + widest
         + unknown_to_model(names),
-        f"Train on one value of {', '.join(names)} at a time."
+        f"{_as_input(names)}rain on one value of {', '.join(names)} at a time."
         if names
         else "Charge, spin, field or settings of the calculation differ, which are not inputs of "
         "the model: train on one kind at a time.",
     )
+
+
+def _as_input(names: Sequence[str]) -> str:
+    """Return the beginning of a fix: inputs that a model may have."""
+    inputs = [name for name in ("charge", "spin") if names_of(name, names)]
+    return f"Write `model: {{inputs: [{', '.join(inputs)}]}}`, or t" if inputs else "T"
 
 
 def _finding(pairs: Sequence[Twins], name: str, message: str, fix: str) -> Finding | None:

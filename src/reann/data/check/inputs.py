@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from reann.data.check.finding import Finding
 from reann.data.check.record import Record
@@ -19,6 +22,18 @@ def varying_keys(records: Sequence[Record]) -> list[str]:
     first = records[0].conditions if records else ()
     others = {r.conditions for r in records} - {first}
     return sorted({name for other in others for name in varying(first, other)})
+
+
+def stated_inputs(
+    info: Mapping[str, Any], names: Iterable[str]
+) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """Return the values of inputs that a structure states under one key each."""
+    found = []
+    for name in names:
+        keys = names_of(name, info)
+        if len(keys) == 1 and np.asarray(info[keys[0]]).dtype.kind in "fiu":
+            found.append((name, tuple(np.ravel(info[keys[0]]).astype(float).tolist())))
+    return tuple(found)
 
 
 def unknown_inputs(keys: Iterable[str], known: Collection[str] | None) -> list[Finding]:

@@ -17,7 +17,7 @@ from reann.config import DataConfig, DispersionConfig
 from reann.data.check.dispersion import contradiction, methods_of
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
-from reann.data.check.inputs import unknown_inputs, varying_keys
+from reann.data.check.inputs import stated_inputs, unknown_inputs, varying_keys
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
@@ -117,6 +117,7 @@ def survey(
                 head = labels.get("head", reading.head)
                 evidence = heads.setdefault(head, _Evidence(cutoff))
                 records.append(evidence.add(atoms, origin, labels))
+                records[-1].inputs = stated_inputs(atoms.info, inputs or ())
         except UserError as error:
             findings.append(_from_error(error, "unreadable", name))
     findings += left_out(skipped, data is not None and data.missing == "allow")
