@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from reann.backends.triton import channel_kernels as kernels
 from reann.backends.triton.neighbor_sums import Wanted
 from reann.backends.triton.recipe import Recipe
-from reann.backends.triton.rows import Rows
 from reann.backends.triton.source import launch
 
 
@@ -31,17 +30,26 @@ class Multiplied:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What is the same in all passes."""
+    """What is the same in all passes.
+
+    Attributes
+    ----------
+    element
+        Index of the element of each atom, ascending.
+    counts
+        Atoms of each element.
+    """
 
     multiplied: Multiplied
-    rows: Rows
+    element: Int[Tensor, " atoms"]
+    counts: list[int]
     wanted: Wanted
 
     def run(self, kernel: Any, moments: Tensor, weights: Tensor | None, *others: Tensor) -> None:
         """Start a kernel."""
         n = moments.shape[1]
         programs = -(-n // kernels.atoms_of_tile(self.multiplied.channels))
-        own = [] if weights is None else [self.rows.element, weights]
+        own = [] if weights is None else [self.element, weights]
         launch(kernel, programs, *own, moments, *others, n)
 
 
@@ -141,5 +149,5 @@ def _slopes(
         return of_moments, None
     each = moments.new_empty(weights.shape[1], n, K)
     given.run(kernel, moments, weights, *own, each)
-    by_element = [x.sum(1, dtype=torch.float64) for x in each.split(given.rows.counts, dim=1)]
+    by_element = [x.sum(1, dtype=torch.float64) for x in each.split(given.counts, dim=1)]
     return of_moments, torch.stack(by_element).to(weights.dtype)

@@ -13,12 +13,12 @@ from reann.backends.protocol import Request
 from reann.backends.triton.memory import LARGE, Needs, check, needs
 from reann.backends.triton.neighbor_sums import Place, neighbor_sums
 from reann.backends.triton.pair_terms import pair_summand, tables_of
-from reann.backends.triton.recursions import form_of
+from reann.backends.triton.recursions import EquivariantForm, form_of
 from reann.backends.triton.rows import Rows
 from reann.graph import Graph
 from reann.model import Reann
-from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.inputs import numbers_of
+from reann.model.representation import Features
 from reann.properties import DERIVATIVES, NAMES, added_up, of_strain
 
 
@@ -113,8 +113,12 @@ class Compiled:
             of_pairs = neighbor_sums(self.pairs, place, nothing, None, pairs)
         n_neighbors, pair_energies = of_pairs[:, :, 0]
         x, states = self.form(place, None if model.repulsion is None else pairs)
-        features = model.recursion.features(x, atoms)
-        if isinstance(model.recursion, EquivariantRecursion):
+        if isinstance(self.form, EquivariantForm) and rows.inputs is None:
+            free = self.form.of_free_atoms(place)
+            features = Features(n_neighbors > 0, x, free, rows.element, states)
+        else:
+            features = model.recursion.features(x, atoms)
+        if rows.inputs is not None:
             features = features._replace(is_embedded=n_neighbors > 0, states=states)
         found = {name: head(features, atoms) for name, head in model.output_heads.items()}
         if len(model.heads):

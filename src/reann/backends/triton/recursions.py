@@ -105,11 +105,24 @@ class EquivariantForm:
         for layer, form in zip(recursion.each_layer(), self.forms, strict=True):
             weights = recursion.radial_scale * layer.radial
             sums = neighbor_sums(form.summand, place, h, weights, pairs)
-            given = Given(form.multiplied, rows, place.wanted)
+            given = Given(form.multiplied, rows.element, rows.counts, place.wanted)
             x, h = of_moments(layer, given, mixed(layer, sums), h[0])
             every_x.append(x)
             every_h.append([part.permute(1, 0, 2) for part in by_l(h)])
         return torch.cat(every_x, dim=1), every_h
+
+    def of_free_atoms(self, place: Place) -> Float[Tensor, "elements features"]:
+        """Return x^(0) .. x^(T) of an atom of each element without neighbors and without inputs."""
+        recursion = self.model.recursion
+        assert isinstance(recursion, EquivariantRecursion)
+        h, every_x = recursion.embedding[None], []
+        element, counts = torch.arange(h.shape[1], device=h.device), [1] * h.shape[1]
+        for layer, form in zip(recursion.each_layer(), self.forms, strict=True):
+            given = Given(form.multiplied, element, counts, place.wanted)
+            nothing = h.new_zeros(sum(COMPONENTS[: layer.l_max + 1]), *h.shape[1:])
+            x, h = of_moments(layer, given, nothing, h[0])
+            every_x.append(x)
+        return torch.cat(every_x, dim=1)
 
 
 def by_l(h: Float[Tensor, "components atoms channels"]) -> list[Tensor]:
@@ -150,7 +163,7 @@ def of_moments(
     """Return x and the new states, none where nothing needs them."""
     weights = torch.cat(list(layer.tensor_weights), dim=1) if layer.makes_states else None
     b, sums = channel_products(given, moments, weights)
-    counts = given.rows.counts
+    counts = given.counts
     # Standardization is folded into the matrices: one product of an element's atoms.
     U = layer.scalars / layer.product_scale[..., None]
     start = -(layer.product_mean[..., None] * U).sum((1, 2))
