@@ -14,7 +14,7 @@ from triton.compiler import ASTSource
 from models import random_model
 from reann.backends.triton import channel_kernels, edge_kernels
 from reann.backends.triton.pair_terms import pair_summand
-from reann.backends.triton.recursions import form_of
+from reann.backends.triton.recursions import EquivariantForm, form_of
 
 TARGETS = {
     "cuda-80": GPUTarget("cuda", 80, 32),
@@ -65,7 +65,7 @@ def kernels(messages, dtype, l_max, channels):
     model = random_model(messages=messages, dtype=dtype, **choices)
     form = form_of(model)
     made = of_edges(pair_summand(model), trained=False)
-    if messages == "equivariant":
+    if isinstance(form, EquivariantForm):
         for layer in form.forms:
             made += [*of_edges(layer.summand), *of_channels(layer.multiplied)]
     else:

@@ -116,6 +116,8 @@ def test_what_it_leaves_to_others(engine):
     request = Request.of(["energy"])
     field = random_model(**EQUIVARIANT | {"l_max": 1}, field=True)
     assert "electric fields" in engine.supports(field, request)
+    charged = random_model(**FORMS["fast"], long_range={})
+    assert "beyond the cutoff" in engine.supports(charged, request)
     pairs = random_model(**FORMS["fast"], radial="pair")
     assert "pairs of elements" in engine.supports(pairs, request)
     host = random_model(host="deep_pot")

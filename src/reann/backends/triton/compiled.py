@@ -83,7 +83,7 @@ class Compiled:
             found, x = self._of_rows(place, pairs)
             energies = found["energies"]
             own = {name: found[name].index_select(0, place.rows.rank) for name in found}
-            of_atoms = own | model.placed(own, graph)
+            of_atoms = own | model.placed(own, graph, model.element_index[graph.atomic_numbers])
             found = added_up(graph, of_atoms) | {"energy": of_systems(graph, own["energies"])}
         if derivatives:
             found |= self._slopes(place, energies, names, create_graph=request.create_graph)

@@ -244,15 +244,17 @@ def form_of(model: Reann) -> EquivariantForm | DensityForm:
 def unsupported(model: Reann) -> str | None:
     """Return why no kernels compute the recursion of a model, None if they do."""
     recursion = model.recursion
+    if model.structure_terms:
+        return "it has no energies beyond the cutoff"
     if type(recursion) is EquivariantRecursion:
         return "it has no electric fields" if model.config.field else None
     if not isinstance(recursion, Recursion):
         return f"it does not know {recursion.messages} messages"
     host, update = type(recursion.host), type(recursion.update)
-    if host is not EmbeddedDensity:
-        return f"it knows the host EmbeddedDensity, not {host.__name__}"
-    if update not in (ScalarMessages, Directional):
-        return f"it knows scalar and directional messages, not {update.__name__}"
-    if model.config.radial == "pair":
-        return "it has no radial functions of pairs of elements"
-    return None
+    obstacles = {
+        f"it knows the host EmbeddedDensity, not {host.__name__}": host is not EmbeddedDensity,
+        f"it knows scalar and directional messages, not {update.__name__}": update
+        not in (ScalarMessages, Directional),
+        "it has no radial functions of pairs of elements": model.config.radial == "pair",
+    }
+    return next((why for why, there in obstacles.items() if there), None)
