@@ -141,9 +141,10 @@ def run(name: str, data: Path, seed: int) -> dict[str, dict[str, float]]:
 
 def table(results: dict[str, Any]) -> str:
     """Return means over the seeds and standard deviations, as Markdown."""
+    errors_of = "force RMSE, meV/Å | MAE | 95th percentile | largest"
     lines = [
-        "| system | choice | force RMSE | MAE | 95th percentile | largest |",
-        "|---|---|---|---|---|---|",
+        f"| system | structures | choice | seeds | {errors_of} |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, seeds in results.items():
         for way in ("start", *WAYS):
@@ -153,7 +154,9 @@ def table(results: dict[str, Any]) -> str:
                 values = np.array([row[key] for row in rows])
                 spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
                 cells.append(f"{values.mean():.1f}{spread}")
-            lines.append(f"| {name} | {way} | {' | '.join(cells)} |")
+            number = SYSTEMS[name].n * (1 if way == "start" else 2)
+            about = f"{name} | {number} | {way} | {len(rows)}"
+            lines.append(f"| {about} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

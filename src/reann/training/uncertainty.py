@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reann.config import Config
-from reann.errors import UserError
+from reann.errors import UserError, counted
+from reann.evaluation.progress import progress_bar
 from reann.potential import Ensemble, Potential
 from reann.training.describe import paragraph
 from reann.training.journal import Journal
@@ -26,9 +27,15 @@ def with_uncertainty(
     if not any(parts.valid.dataset.has(name) for name in ("energy", "forces")):
         return None
     try:
-        done = calibrate(
-            potential, parts.train, parts.valid, seed=config.run.seed, engine=config.run.engine
-        )
+        with progress_bar(len(parts.train) + n_valid) as (bar, task):
+            done = calibrate(
+                potential,
+                parts.train,
+                parts.valid,
+                seed=config.run.seed,
+                engine=config.run.engine,
+                progress=lambda n: bar.advance(task, n),
+            )
     except (UserError, RuntimeError) as error:  # such as a matrix that is not positive definite
         reason = f"The potential was not calibrated: {type(error).__name__}: {error}"
         journal.say(paragraph("warning", reason))
@@ -43,5 +50,8 @@ def sentence(done: Calibrated) -> str:
     scale = calibration.forces.get("all") or calibration.energy
     of = "force" if "all" in calibration.forces else "energy"
     source = "draws of the last layer" if calibration.kind == "last layer" else "members"
-    covered = "" if scale is None or "95" not in scale.coverage else scale.coverage["95"]
-    return f"of {calibration.number} {source}; 95 % bounds hold {covered} % of the {of} errors"
+    n = counted(calibration.structures, "structure")
+    about = f"of {calibration.number} {source}, calibrated on {n}"
+    if scale is None or "95" not in scale.coverage:
+        return about
+    return f"{about}; 95 % bounds hold {scale.coverage['95']:g} % of the {of} errors"
