@@ -10,7 +10,7 @@ from ase.io.extxyz import write_xyz
 
 from reann import atomic_file
 from reann.data.read import iter_atoms
-from reann.data.remarks import ignore
+from reann.data.skipped import ignore
 from reann.device import device_named
 from reann.errors import UserError, counted
 from reann.evaluation.progress import progress_bar
@@ -91,7 +91,7 @@ def select_files(
 
 def _read(files: Sequence[str]) -> tuple[list[ase.Atoms], list[str]]:
     """Return structures, and where each comes from."""
-    every = list(iter_atoms(list(files), remarks=ignore))
+    every = list(iter_atoms(list(files), report_skipped=ignore))
     return [atoms for atoms, _ in every], [origin for _, origin in every]
 
 

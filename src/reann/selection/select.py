@@ -75,7 +75,7 @@ def select(
     reasons = []
     for k, (row, index) in enumerate(zip(chosen.rows, indices, strict=True)):
         atom = candidates.spreads[row].atom
-        element = pool[index].symbols[atom]
+        element = str(pool[index].symbols[atom])
         size, apart = float(spread[row]), float(distance[k])
         reasons.append(Reason(size, unit, atom, element, apart, chosen.left[k]))
     return Selection(

@@ -13,7 +13,7 @@ from reann.backends.choice import Engine
 from reann.calibration import LEVEL, LEVELS, Calibration, Scale
 from reann.config import DataConfig, Keys, Units
 from reann.data.dataset import Subset, open_dataset
-from reann.data.remarks import print_notes
+from reann.data.skipped import print_notes
 from reann.device import device_named
 from reann.errors import counted
 from reann.evaluation.label_keys import conventions
@@ -88,7 +88,7 @@ def _opened(
     known = conventions(files, potential.metadata, keys, units, potential.model.output_names)
     data = DataConfig(train=files, keys=known.keys, units=known.units, missing="allow")
     dataset = open_dataset(files, data, potential.cutoff, folder)
-    print_notes(dataset.remarks)
+    print_notes(dataset.skipped)
     return Subset(dataset, np.arange(len(dataset)))
 
 
