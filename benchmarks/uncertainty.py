@@ -23,7 +23,7 @@ import ase
 import ase.io
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
 from reann.calibration import Scale
 from reann.config import DataConfig
@@ -52,13 +52,13 @@ def judged(evaluation: Evaluation, bounds: dict[str, Scale]) -> dict[str, Any]:
     error = np.linalg.norm(evaluation.predicted["forces"] - evaluation.reference["forces"], axis=1)
     std = np.linalg.norm(evaluation.std["forces"], axis=1)
     ends = np.cumsum(evaluation.n_atoms)[:-1]
-    largest = [[part.max() for part in np.split(x, ends)] for x in (error, std)]
+    largest = [np.array([part.max() for part in np.split(x, ends)]) for x in (error, std)]
     energy = np.abs(evaluation.predicted["energy"] - evaluation.reference["energy"])
     found: dict[str, Any] = {
         "force_rmse_meV_per_A": round(1e3 * float(np.sqrt(np.mean(error**2) / 3)), 1),
         "structures": evaluation.n_structures,
-        "rho_atoms": round(float(spearmanr(error, std)[0]), 2),
-        "rho_structures": round(float(spearmanr(largest[0], largest[1])[0]), 2),
+        "rho_atoms": round(_rank_correlation(error, std), 2),
+        "rho_structures": round(_rank_correlation(*largest), 2),
         "auc": round(_auc(error >= np.quantile(error, 1 - WORST), std), 2),
     }
     symbols = ase.Atoms(numbers=evaluation.numbers).get_chemical_symbols()
@@ -70,6 +70,11 @@ def judged(evaluation: Evaluation, bounds: dict[str, Scale]) -> dict[str, Any]:
             limit = bounds["energy"].bounds[level] * evaluation.std["energy"]
             found[f"energy_{level}"] = round(100 * float(np.mean(energy <= limit)), 1)
     return found
+
+
+def _rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Return Spearman's correlation."""
+    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
 
 
 def _auc(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float:

@@ -19,7 +19,7 @@ from reann.assessment.liquid import Sample, sampled
 from reann.assessment.outcome import Figure, Outcome, Verdict, exploded, graded, worst
 from reann.assessment.relaxation import changed_bonds
 from reann.data.read import iter_atoms
-from reann.data.remarks import ignore
+from reann.data.skipped import ignore
 
 WIDTH = 0.05
 """Å, of the bins."""
@@ -150,7 +150,7 @@ def frames_like(case: Case) -> list[ase.Atoms]:
     share = np.bincount(wanted.numbers, minlength=120) / len(wanted)
     density = len(wanted) / wanted.get_volume()
     found = []
-    for atoms, _ in iter_atoms(list(case.settings.data), remarks=ignore):
+    for atoms, _ in iter_atoms(list(case.settings.data), report_skipped=ignore):
         if not atoms.pbc.all() or half_height(atoms) < 3.0:
             continue
         own = np.bincount(atoms.numbers, minlength=120) / len(atoms)

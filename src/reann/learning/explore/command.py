@@ -13,7 +13,7 @@ import ase
 
 from reann.config.training import seconds
 from reann.data.read import iter_atoms
-from reann.data.remarks import ignore
+from reann.data.skipped import ignore
 from reann.errors import UserError
 from reann.learning.explore.trajectory import Trajectory, is_possible
 from reann.learning.settings import CommandConfig
@@ -46,7 +46,8 @@ def run_command(
         line = _filled(settings.run, paths | dict(values))
         _execute(line, folder, seconds(settings.timeout))
         frames = [
-            read_start(atoms)[0] for atoms, _ in iter_atoms(settings.output, folder, remarks=ignore)
+            read_start(atoms)[0]
+            for atoms, _ in iter_atoms(settings.output, folder, report_skipped=ignore)
         ]
     possible = [atoms for atoms in frames if is_possible(atoms)]
     return Trajectory(possible, seconds=time.perf_counter() - begun)
