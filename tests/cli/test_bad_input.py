@@ -98,7 +98,7 @@ def evaluated(model: Path, data: str) -> dict[str, Any]:
 def test_a_wrong_label_key_is_told_with_the_keys_that_exist_and_how_often(ethanol):
     del ethanol[4].calc.results["forces"]
     said = message(*training(write(ethanol), "data.keys.energy=enregy"))
-    assert "There is no key 'enregy' for the energy in any of 6 structures." in said
+    assert "None of 6 structures has the key 'enregy' for the energy." in said
     assert "Did you mean 'energy'?" in said
     assert "'energy' (6)" in said
     assert "'forces' (5)" in said
@@ -116,7 +116,7 @@ def test_forces_asked_for_and_absent_are_told(ethanol):
     for atoms in ethanol:
         del atoms.calc.results["forces"]
     said = message(*training(write(ethanol), "data.keys.forces=forces"))
-    assert "There is no key 'forces' for the forces in any of 6 structures." in said
+    assert "None of 6 structures has the key 'forces' for the forces." in said
     assert "'energy' (6)" in said
 
 
@@ -294,7 +294,7 @@ def test_a_lammps_dump_trains_and_evaluates_forces_alone(model, ethanol):
     result = run(*training("run.lammpstrj"))
     assert result.exit_code == 0, result.output
     assert "energy –" in result.output
-    assert "a LAMMPS dump has forces, but no energies" in " ".join(result.output.split())
+    assert "a LAMMPS dump has forces but no energies" in " ".join(result.output.split())
     assert set(evaluated(model, "run.lammpstrj")) & {
         "energy_rmse_meV_per_atom",
         "forces_rmse_meV_per_A",
