@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, and never through a link."""
+"""Atomic writing of files, which never follows symbolic links."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from reann.errors import UserError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8, completely or not at all; `UserError` as of `replacing`.
+    """Write a text as UTF-8, completely or not at all; for errors see `replacing`.
 
-    Bytes of file names that are no text become escape sequences, as JSON and YAML read them.
+    Bytes of file names that are not UTF-8 become escape sequences, which JSON and YAML can read.
     """
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def open_no_link(path: Path, flags: int) -> int:
-    """Return the descriptor of a file, made if it is absent; `OSError` for a symbolic link.
+    """Open a file, created if missing, and return its descriptor; `OSError` for a symbolic link.
 
     In a folder where others may write, a link could lead to any file of this user.
     """
@@ -29,9 +29,9 @@ def open_no_link(path: Path, flags: int) -> int:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary file beside `path` that replaces it, flushed to disk, at the end.
+    """Yield an empty temporary file that replaces `path`, flushed to disk, at the end.
 
-    Nothing is written through a link that somebody else put in its place.
+    Symbolic links are not followed.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # of an earlier process of this number
+        temporary.unlink(missing_ok=True)  # left by an earlier process with the same id
         temporary.touch(exist_ok=False)
         yield temporary
         with temporary.open("rb+") as file:
@@ -57,7 +57,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise UserError(
             f"{path.name} could not be written: {error.strerror or error}.",
             str(path.parent),
-            "Free some space or choose another folder; the previous file is untouched.",
+            "Free some disk space or choose another folder; the previous file was not changed.",
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -1,11 +1,10 @@
-"""Files of tensors: safetensors with a JSON header, a version, and a checksum over every byte.
+"""Files of tensors: safetensors with a JSON header, a version, and a checksum of all bytes.
 
-Layout: a safetensors file whose metadata hold one entry, ``reann``, a JSON object with `kind`,
-`format` and whatever the writer adds, and one entry ``sha256``: the digest of the whole file with
-these 64 digits replaced by zeros. So no bit of it can change without being noticed, and nothing
-in it is ever executed.
+The metadata of the safetensors file have two entries: ``reann``, a JSON object with `kind`,
+`format` and further entries, and ``sha256``, the hash of the whole file with these 64 digits
+replaced by zeros. Therefore any change is detected. Nothing in a file is ever executed.
 
-A newer file than this program is refused; an older one is brought up to date by `UPGRADES`.
+Files that are newer than this program are refused; older ones are converted by `UPGRADES`.
 """
 
 from __future__ import annotations
@@ -37,41 +36,41 @@ from reann.facts import (
 
 
 class Upgrade(NamedTuple):
-    """What brings a file of some version to the next."""
+    """Conversion of a file to the next version."""
 
     header: Callable[[dict[str, Any]], dict[str, Any]]
     tensor: Callable[[str], str]
-    """The new name of a tensor."""
+    """Returns the new name of a tensor."""
 
 
 def _renamed(version: int, name: str) -> str:
-    # After the number of a member; in a checkpoint after `best.` or `optimizer.exp_avg.`.
+    # Names start with the index of a member or, in a checkpoint, `best.` or `optimizer.exp_avg.`.
     n_owners = 2 if name.startswith("optimizer.") else 1
-    *owners, own = name.split(".", n_owners)
-    old = next((old for old in RENAMED[version] if own.startswith(old)), None)
+    *owners, name_in_owner = name.split(".", n_owners)
+    old = next((old for old in RENAMED[version] if name_in_owner.startswith(old)), None)
     if old is None:
         return name
-    return ".".join([*owners, RENAMED[version][old] + own.removeprefix(old)])
+    return ".".join([*owners, RENAMED[version][old] + name_in_owner.removeprefix(old)])
 
 
 UPGRADES = {n: Upgrade(lambda header: header, partial(_renamed, n)) for n in RENAMED}
-"""From version n to n + 1."""
+"""Conversion from version n to n + 1."""
 OLDEST = {"training": 2}
-"""First version that can be read, of the kinds for which it is not the very first."""
+"""Oldest readable version, for kinds of which not all versions can be read."""
 
 MOST_BRACKETS = 1_000_000
-"""Objects and lists of a header; more would take minutes and gigabytes to parse."""
+"""Maximum number of objects and lists in a header; more would take minutes to parse."""
 NO_DIGEST = "0" * 64
 
 
 def write(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write a file so that it is either there completely or not at all.
+    """Write a file, completely or not at all.
 
     Raises
     ------
     UserError
         If the disk is full, the folder cannot be written, or the file would be larger than `read`
-        accepts; the old file is untouched.
+        accepts; an existing file is not changed.
     """
     text = strict_json.dumps({"kind": kind, "format": FORMAT_VERSION, **header})
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -89,11 +88,11 @@ def _check_size(path: Path, content: bytes) -> None:
     header = struct.unpack("<Q", content[:8])[0]
     if len(content) > LARGEST_FILE or header > LARGEST_HEADER:
         raise UserError(
-            f"{path.name} is not written: it would have {len(content) / 1e6:.0f} MB,"
-            f" {header / 1e6:.0f} MB of them in its header, and could not be read again.",
+            f"{path.name} is too large to be read again: {len(content) / 1e6:.0f} MB, including a"
+            f" header of {header / 1e6:.0f} MB.",
             str(path),
-            f"A file has at most {LARGEST_FILE / 1e6:.0f} MB, its header {LARGEST_HEADER / 1e6:.0f}"
-            " MB: train with fewer structures, fewer members or a smaller network.",
+            f"The limits are {LARGEST_FILE / 1e6:.0f} MB and {LARGEST_HEADER / 1e6:.0f} MB for the"
+            " header: train with fewer structures, fewer members or a smaller network.",
         )
 
 
@@ -103,14 +102,15 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises
     ------
     UserError
-        If the file is absent, not of this format or kind, damaged, or newer than this program.
+        If the file does not exist, has another format or kind, is damaged, or is newer than this
+        program.
     """
     header, version, content = _verified(Path(path))
     if header.get("kind") != kind:
         raise UserError(
-            f"This file holds a {header.get('kind')}, not a {kind}.",
+            f"This file contains a {header.get('kind')}, not a {kind}.",
             str(path),
-            "Give the model.reann of a run, or resume the run folder with `reann resume`.",
+            "Use the model.reann of a run, or resume the run folder with `reann resume`.",
         )
     try:
         tensors = load_tensors(content)
@@ -118,7 +118,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise DamagedError(f"The tensors are damaged ({error}).", str(path), REPAIR) from error
     if version < OLDEST.get(kind, version):
         raise UserError(
-            f"This {kind} was begun by an earlier version of reann, and cannot go on.",
+            f"This {kind} was started by an earlier version of reann and cannot be resumed.",
             str(path),
             "Start a new one from its potential: `reann train CONFIG --from model.reann`.",
         )
@@ -128,7 +128,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Read and verify a file, return its header only."""
+    """Read and verify a file and return only its header."""
     return _verified(Path(path))[0]
 
 
@@ -136,7 +136,7 @@ REPAIR = "Copy the file again, or restore it from a backup; a run can be resumed
 
 
 def _verified(path: Path) -> tuple[dict[str, Any], int, bytes]:
-    """Return the header, up to date, the version that the file has, and all of it."""
+    """Return the header in the current version, the version of the file, and its content."""
     try:
         with path.open("rb") as file:
             head = _head(file, path)
@@ -149,8 +149,8 @@ def _verified(path: Path) -> tuple[dict[str, Any], int, bytes]:
     start = _digest_position(content)
     blank = hashlib.sha256(content[:start] + NO_DIGEST.encode())
     blank.update(memoryview(content)[start + 64 :])
-    same = content[start : start + 64] == digest.encode()
-    if not same or blank.hexdigest() != digest:
+    matches = content[start : start + 64] == digest.encode()
+    if not matches or blank.hexdigest() != digest:
         raise DamagedError("The file is damaged: its checksum does not match.", str(path), REPAIR)
     header = _json(text, path)
     return _up_to_date(header, path), header["format"], content
@@ -160,13 +160,14 @@ def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
     version = header.get("format")
     if type(version) is int and version > FORMAT_VERSION:
         raise UserError(
-            f"The file has format {version}; this program reads formats up to {FORMAT_VERSION}.",
+            f"The file has format {version}, but this program reads formats up to"
+            f" {FORMAT_VERSION}.",
             str(path),
             "Upgrade with `pip install --upgrade reann`.",
         )
     if type(version) is not int or any(n not in UPGRADES for n in range(version, FORMAT_VERSION)):
         raise DamagedError(
-            f"The file has format {version}, which never was one.", str(path), REPAIR
+            f"The file has format {version}, which does not exist.", str(path), REPAIR
         )
     for n in range(version, FORMAT_VERSION):
         header = {**UPGRADES[n].header(header), "format": n + 1}
@@ -174,7 +175,13 @@ def _up_to_date(header: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _head(file: BinaryIO, path: Path) -> bytes:
-    """Return the beginning of a safetensors file up to the end of its header; `UserError` else."""
+    """Return the beginning of a safetensors file up to the end of its header.
+
+    Raises
+    ------
+    UserError
+        If it is not a safetensors file.
+    """
     first, length = file.read(8), os.fstat(file.fileno()).st_size
     size = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
     if 2 <= size <= min(LARGEST_HEADER, length - 8):
@@ -186,26 +193,26 @@ def _head(file: BinaryIO, path: Path) -> bytes:
         "This is not a reann file: it looks like "
         + ("a pickle or zip archive." if pickled else "another format, or it is truncated."),
         str(path),
-        "Pickles are never opened here; original REANN models are read by `reann convert`.",
+        "Pickles are never opened; models of the original REANN can be read by `reann convert`.",
     )
 
 
 def _metadata(head: bytes, path: Path) -> tuple[str, str]:
-    """Return the header of reann and the digest, before anything else of the file is read."""
+    """Return the header of reann and the checksum before the rest of the file is read."""
     metadata = _json(head[8:], path).get("__metadata__")
     metadata = metadata if isinstance(metadata, dict) else {}
     text, digest = metadata.get("reann"), metadata.get("sha256")
     if not isinstance(text, str) or not isinstance(digest, str):
         raise DamagedError(
-            "This is a safetensors file, but not one of reann.",
+            "This safetensors file was not written by reann.",
             str(path),
-            "Original REANN models are read by `reann convert`.",
+            "Models of the original REANN can be read by `reann convert`.",
         )
     length = path.stat().st_size
     if length > LARGEST_FILE:
         raise DamagedError(
-            f"The file is damaged: it has {length / 2**30:.0f} GiB, and files of reann have at"
-            f" most {LARGEST_FILE / 2**30:.0f}.",
+            f"The file is damaged: its size is {length / 2**30:.0f} GiB, but files of reann have"
+            f" at most {LARGEST_FILE / 2**30:.0f} GiB.",
             str(path),
             REPAIR,
         )
@@ -213,7 +220,7 @@ def _metadata(head: bytes, path: Path) -> tuple[str, str]:
 
 
 def _json(text: str | bytes, path: Path) -> dict[str, Any]:
-    """Parse an object that is not nested too deeply to be walked through."""
+    """Parse a JSON object with limited size and nesting."""
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
         too_many = decoded.count("[") + decoded.count("{") > MOST_BRACKETS
@@ -222,15 +229,15 @@ def _json(text: str | bytes, path: Path) -> dict[str, Any]:
         raise DamagedError("The header of the file is damaged.", str(path), REPAIR) from error
     level = [header] if isinstance(header, dict) else []
     for _ in range(DEEPEST_HEADER):
-        inside = [one.values() if isinstance(one, dict) else one for one in level]
-        level = [x for each in inside for x in each if isinstance(x, dict | list)]
+        inside = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [x for values in inside for x in values if isinstance(x, dict | list)]
     if level or not isinstance(header, dict):
-        raise DamagedError("The header of the file is not one of reann.", str(path), REPAIR)
+        raise DamagedError("The header of the file is not valid.", str(path), REPAIR)
     return header
 
 
 def _digest_position(content: bytes) -> int:
-    """Return where the 64 digits stand: after the key, which no text inside a string equals."""
+    """Return the position of the 64 digits after their key, which cannot occur inside a string."""
     key = b'"sha256":"'
     size = struct.unpack("<Q", content[:8])[0]
     start = content.find(key, 8, 8 + size)

@@ -1,4 +1,4 @@
-"""Where to compute: a device by name, one GPU for each process of a node, threads of the CPU."""
+"""Devices by name, GPUs of the processes of a node, and CPU threads."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reann.errors import UserError, counted
 
 
 def device_named(name: str, where: str = "run.device") -> torch.device:
-    """Return the device; `auto` takes a GPU when there is one, of several each process its own.
+    """Return a device; `auto` is a GPU if there is one. Each process of a node has its own GPU.
 
     Raises
     ------
     UserError
-        For other names, and for a GPU that is not there.
+        If the name is unknown or there is no such GPU.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -29,14 +29,14 @@ def device_named(name: str, where: str = "run.device") -> torch.device:
     if not torch.cuda.is_available():
         raise UserError("There is no usable GPU.", where, "Write cpu or auto.")
     if name == "cuda":
-        # torchrun gives every process of a node its number.
+        # torchrun numbers the processes of a node.
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     device = torch.device(name)
     if (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"There are {torch.cuda.device_count()} GPUs, fewer than {device} needs.",
+            f"There is no {device}: the number of GPUs is {torch.cuda.device_count()}.",
             where,
-            "Start one process for each GPU.",
+            "Start one process per GPU.",
         )
     torch.cuda.set_device(device)
     return device
@@ -44,7 +44,7 @@ def device_named(name: str, where: str = "run.device") -> torch.device:
 
 @contextmanager
 def gpu_restored() -> Iterator[None]:
-    """Make the GPU that is current now the current one again at the end."""
+    """Restore the current GPU at the end."""
     before = torch.cuda.current_device() if torch.cuda.is_initialized() else 0
     try:
         yield
@@ -55,7 +55,7 @@ def gpu_restored() -> Iterator[None]:
 
 @contextmanager
 def cpu_threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads of the CPU, for a while."""
+    """Let torch use this number of CPU threads temporarily."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -66,14 +66,14 @@ def cpu_threads(number: int) -> Iterator[None]:
 
 @contextmanager
 def memory_advice(n_atoms: int, n_edges: int, advice: str) -> Iterator[None]:
-    """Turn the end of the GPU's memory into a message that says what was too much."""
+    """Turn an out-of-memory error of the GPU into a `UserError` with advice."""
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         free, total = (x / 2**30 for x in torch.cuda.mem_get_info())
         raise UserError(
-            f"The GPU has no memory for {counted(n_atoms, 'atom')} with "
-            f"{counted(n_edges, 'neighbor pair')} at once.",
+            f"The GPU does not have enough memory for {counted(n_atoms, 'atom')} with "
+            f"{counted(n_edges, 'neighbor pair')}.",
             f"{free:.1f} of {total:.1f} GiB free",
             advice,
         ) from error

@@ -12,7 +12,7 @@ from reann.errors import UserError, listed
 
 
 def check_elements(known: Collection[int], numbers: NDArray[np.integer]) -> None:
-    """Raise `UserError` for atomic numbers (atoms,) that are not among those of a potential."""
+    """Raise `UserError` if atomic numbers (atoms,) are not supported by a potential."""
     unknown = set(numbers.tolist()).difference(known)
     if unknown:
         symbols = dict(enumerate(chemical_symbols))
@@ -21,5 +21,5 @@ def check_elements(known: Collection[int], numbers: NDArray[np.integer]) -> None
             f"The potential supports the elements {', '.join(chemical_symbols[z] for z in known)}; "
             f"the structure also has {', '.join(names)}.",
             f"atoms {listed(np.flatnonzero(np.isin(numbers, list(unknown))))}",
-            "Train with structures that hold these elements.",
+            "Train a potential with these elements.",
         )

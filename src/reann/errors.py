@@ -1,6 +1,6 @@
 """Errors for users: what is wrong, where, and how to fix it.
 
-Everything a user can cause is raised as `UserError`; the command line prints it without traceback.
+All errors of the user are raised as `UserError`; the command line prints them without a traceback.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """What is wrong, where it was found, and how to fix it.
+    """An error of the user: what is wrong, where, and how to fix it.
 
     Parameters
     ----------
     what
-        One sentence that names the wrong thing and its value.
+        A sentence that describes the mistake with its value.
     where
         File, line, structure or atom.
     fix
-        What to write or to do instead.
+        Advice on how to fix it.
     """
 
     def __init__(self, what: str, where: str = "", fix: str = "") -> None:
@@ -37,7 +37,7 @@ class UserError(Exception):
 
 
 class DamagedError(UserError):
-    """A file is not what this program has written."""
+    """A file is damaged: its content differs from what was written."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -47,10 +47,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(items: Iterable[object], limit: int = 8) -> str:
-    """Join items for a message and say how many were left out."""
-    every = [str(item) for item in items]
-    rest = f", … ({len(every)} in all)" if len(every) > limit else ""
-    return ", ".join(every[:limit]) + rest
+    """Join items for a message; if there are many, show the first and their number."""
+    texts = [str(item) for item in items]
+    rest = f", … ({len(texts)} in total)" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + rest
 
 
 def counted(n: int, noun: str) -> str:
@@ -59,5 +59,5 @@ def counted(n: int, noun: str) -> str:
 
 
 def shortened(text: str, limit: int = 60) -> str:
-    """Return a text for a message, cut where it is long."""
+    """Return a text for a message, truncated if it is long."""
     return text if len(text) <= limit else f"{text[:limit]}…"

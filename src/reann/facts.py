@@ -1,8 +1,8 @@
-"""Facts that both Python and the C++ engine need; `make facts` writes `core/facts.hpp` from them.
+"""Constants shared by Python and the C++ engine; `make facts` writes `core/facts.hpp` from them.
 
-The C++ name of a constant is its name here in lower case; a choice becomes an `enum class` and a
-list of its names. The header also holds ASE's chemical symbols and covalent radii. It is kept in
-the repository, because the engine is compiled before this package can be imported.
+In C++, the name of a constant is in lower case, and a choice becomes an `enum class` with a list of
+its names. The header also contains the chemical symbols and covalent radii of ASE. It is part of
+the repository because the engine is compiled before this package can be imported.
 """
 
 from __future__ import annotations

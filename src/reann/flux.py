@@ -1,13 +1,13 @@
-"""The heat flux, for thermal conductivities by Green and Kubo.
+"""The heat flux, for thermal conductivities by the Green-Kubo method.
 
-J = d/dt sum_i r_i (E_i + m_i v_i^2 / 2), without the energies that atoms carry along:
+J = d/dt sum_i r_i (E_i + m_i v_i^2 / 2), without the convective part:
 
     J = -sum_ij r_ij [ g_ij . v_j + sum_t (dE/dc_ij^(t)) . dc_j^(t)/dt ],     g_ij = dE/dr_ij
 
 The second term is the energy that flows through the recursion: c_ij^(t) are the coefficients (and
-directional messages) of j as i reads them at iteration t, dc_j/dt their change as all atoms move.
-Each passage from j to i carries its energy over r_ij. Without it, which is what virials per atom
-give, the flux of a potential with T >= 1 is wrong by most of its size.
+directional messages) that i receives from j at iteration t, dc_j/dt is their change as all atoms
+move. Each message from j to i transports energy over r_ij. Without this term, as obtained from
+virials per atom, the flux of a potential with T >= 1 is completely wrong.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ class HeatFlux(NamedTuple):
     """Two parts of the heat flux, (3,) each, in eV Å per ASE's unit of time."""
 
     potential: NDArray[np.float64]
-    """What flows from atom to atom."""
+    """Flow of energy between atoms."""
     convective: NDArray[np.float64]
-    """Atoms that carry their energies along, sum_i (E_i - e_Z + m_i v_i^2 / 2) v_i."""
+    """Energy transported by moving atoms, sum_i (E_i - e_Z + m_i v_i^2 / 2) v_i."""
 
 
 @differentiable()
 def heat_flux(
     potential: Potential | Ensemble, atoms: ase.Atoms, engine: Engine = "auto"
 ) -> HeatFlux:
-    """Return the heat flux of atoms that have velocities, of an ensemble that of its mean.
+    """Return the heat flux of atoms with velocities; for an ensemble, that of the mean.
 
-    Energies of atoms count from those of free atoms: what is constant does not conduct, and would
-    only add noise where elements move against each other.
+    Atomic energies are relative to those of free atoms: constants do not contribute to the
+    conductivity and would only add noise if elements move relative to each other.
 
     Parameters
     ----------
     engine
-        `native`, `triton`, `torch`, or `auto`: the fastest that can.
+    `native`, `triton`, `torch`, or `auto`: the fastest one available.
 
     Raises
     ------
     UserError
-        If the atoms have no velocities, the potential cannot describe them, or the engine cannot.
+        If the atoms have no velocities, or the potential or the backend does not support them.
     """
     if not atoms.has("momenta"):
         raise UserError(
@@ -75,11 +75,13 @@ def heat_flux(
     )
     v = torch.from_numpy(velocities).to(graph.positions)
     backend = choice.chosen(engine, (member.model for member in potential.members))
-    with memory_advice(graph.n_atoms, graph.n_edges, "Take fewer atoms, or the CPU."):
+    with memory_advice(graph.n_atoms, graph.n_edges, "Use fewer atoms, or the CPU."):
         flows = [
             backend.heat_flux(without_inference(member.model), graph, v)
             for member in potential.members
         ]
-    energies, flux = (torch.stack(each).mean(0).cpu().numpy() for each in zip(*flows, strict=True))
+    energies, flux = (
+        torch.stack(values).mean(0).cpu().numpy() for values in zip(*flows, strict=True)
+    )
     kinetic = 0.5 * atoms.get_masses() * (velocities**2).sum(1)
     return HeatFlux(flux, (energies + kinetic) @ velocities)

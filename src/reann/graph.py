@@ -1,6 +1,6 @@
-"""`Graph`, the one data structure: atoms, cells and neighbor pairs of a batch of systems.
+"""`Graph`: atoms, cells and neighbor pairs of a batch of systems, the input of a model.
 
-A single system is a batch of one. Everything the model needs is here, everything else is not.
+A single system is a batch of size one.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Sizes(NamedTuple):
 class Graph:
     """A batch of systems with their neighbor lists.
 
-    The neighbors of an atom stand one after the other, those of atom 0 first: the layout that the
-    neighbor list is made in, caches keep and engines read. Pairs stand there in both directions.
-    Edge shifts count the cells crossed on the way from center to neighbor, so the derivative with
-    respect to strain is right. Labels that the reference does not have are NaN.
+    The neighbors of each atom are contiguous, starting with those of atom 0; neighbor lists, caches
+    and backends use the same layout. Pairs are stored in both directions. Edge shifts are the
+    number of cells crossed from center to neighbor, which gives the correct derivative with respect
+    to strain. Missing labels are NaN.
     """
 
     positions: Float[Tensor, "atoms 3"]
@@ -51,13 +51,13 @@ class Graph:
     labels: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     """Labels of `reann.quantities`, first axis atoms or systems, and weight (systems,)."""
     head: Int[Tensor, " systems"] | None = None
-    """Index of the head of the model that the labels belong to; None: the first of all."""
+    """Index of the head of the model that the labels belong to; None for the first head."""
     charge: Float[Tensor, " systems"] | None = None
-    """Total charge in e, float64; None: neutral."""
+    """Total charge in e, float64; None if neutral."""
     spin: Float[Tensor, " systems"] | None = None
     """Spin multiplicity 2S + 1, float64; None: singlets."""
     field: Float[Tensor, "systems 3"] | None = None
-    """Electric field in V/Å, float64; None: no field."""
+    """Electric field in V/Å, float64; None if there is no field."""
 
     @property
     def n_atoms(self) -> int:
@@ -131,7 +131,7 @@ class Graph:
         return self.positions[neighbor] - self.positions[center] + crossed
 
     def with_edges(self, kept: Bool[Tensor, " edges"]) -> Graph:
-        """Return the graph with some of its edges only."""
+        """Return the graph with only some of its edges."""
         counts = torch.zeros_like(self.first)
         counts[1:] = torch.bincount(self.center[kept], minlength=self.n_atoms)
         return replace(
@@ -148,7 +148,7 @@ class Graph:
         return self.each(lambda tensor: tensor.to(device))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Graph:
-        """Return the graph with every tensor changed, to another one of the same values."""
+        """Return the graph with a function applied to all tensors, which keeps their values."""
         changed = replace(
             self,
             positions=change(self.positions),
@@ -171,7 +171,7 @@ class Graph:
 
     @staticmethod
     def batch(graphs: Sequence[Graph]) -> Graph:
-        """Concatenate graphs that carry the same labels."""
+        """Concatenate graphs with the same labels."""
         first_atom = _offsets([graph.n_atoms for graph in graphs])
         first_edge = _offsets([graph.n_edges for graph in graphs])
         first_system = _offsets([graph.n_systems for graph in graphs])
@@ -198,9 +198,9 @@ class Graph:
         )
 
 
-def _joined(given: Sequence[Tensor | None], values: Sequence[Tensor]) -> Tensor | None:
-    """Return the values of all graphs, None if none of them was given."""
-    return None if all(each is None for each in given) else torch.cat(list(values))
+def _joined(optional: Sequence[Tensor | None], values: Sequence[Tensor]) -> Tensor | None:
+    """Return the concatenated values of all graphs; None if no graph has them."""
+    return None if all(tensor is None for tensor in optional) else torch.cat(list(values))
 
 
 def _offsets(sizes: list[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The file of a potential, given by its own path or by the run folder that holds it."""
+"""The file of a potential, given by its path or by its run folder."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ MODEL = "model.reann"
 """The potential in a run folder."""
 
 SET_ASIDE = (".replacing", ".replaced")
-"""Folders in a run folder that hold an earlier run, while it is moved and when it has been."""
+"""Hidden folders in a run folder for an earlier run, while and after it is moved."""
 
 
 def model_file(path: str | Path) -> Path:
-    """Return the path of a `.reann` file: itself, or that of the potential of a run folder.
+    """Return the path of a `.reann` file, given itself or its run folder.
 
     Raises
     ------
     UserError
-        If the folder holds no potential.
+        If the folder contains no potential.
     """
     path = Path(path)
     if not path.is_dir():
         return path
     if not (path / MODEL).is_file():
-        fix = way_back(path) or "Give a .reann file, or the folder of a finished run."
+        fix = restore_advice(path) or "Give a .reann file or the folder of a finished run."
         raise UserError(f"There is no {MODEL} in this folder.", str(path), fix)
     return path / MODEL
 
 
-def way_back(folder: Path) -> str | None:
-    """Return how an earlier run that lies in a hidden folder comes back; None if there is none."""
+def restore_advice(folder: Path) -> str | None:
+    """Return how to restore an earlier run from a hidden folder; None if there is none."""
     if not any((folder / name).is_dir() for name in SET_ASIDE):
         return None
-    return f"`reann resume {folder}` brings an earlier run back."
+    return f"`reann resume {folder}` restores an earlier run."

@@ -1,7 +1,7 @@
-"""Files that a verb writes: checked before any work, so that no input is lost and no time.
+"""Checks of output files before any work, so that neither inputs nor computing time are lost.
 
-Every verb calls `check_outputs` first. An export writes several files into a folder at once with
-`write_folder`, which replaces no file that somebody has edited.
+All commands call `check_outputs` first. An export writes several files into a folder at once with
+`write_folder`, which does not overwrite files that were edited.
 """
 
 from __future__ import annotations
@@ -18,43 +18,45 @@ from reann.errors import UserError, listed
 from reann.input_files import expanded
 
 Same = Callable[[bytes, bytes], bool]
-"""Whether an existing file and the new one have the same content."""
+"""Returns whether an existing file and the new one have the same content."""
 
 
 def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[object]) -> None:
     """Raise `UserError` if an output is an input or another output, or cannot be written.
 
-    Links of all kinds and `..` in paths make no difference. No output replaces a file of a run, or
-    data that a potential among the inputs was trained with; ``--json`` replaces JSON alone.
+    Links and `..` in paths are resolved. Outputs must not overwrite files of a run, or training
+    data of a potential among the inputs; ``--json`` overwrites only JSON files.
 
     Parameters
     ----------
     outputs
-        File of each option, such as ``{"--json": path}``; None where the option is not given.
+        File of each option, such as ``{"--json": path}``; None if the option is not set.
     inputs
-        Files, globs, and folders of runs, which stand for their potential. Anything else, such as
-        a structure in memory, is ignored.
+        Files, globs, and run folders, which stand for their potentials. Other values, such as
+        structures in memory, are ignored.
     """
-    given = {option: Path(path) for option, path in outputs.items() if path is not None}
-    sources = input_files(inputs) if given else []
-    of_training = training_files(sources) if any(path.exists() for path in given.values()) else []
-    for option, path in given.items():
+    paths = {option: Path(path) for option, path in outputs.items() if path is not None}
+    sources = input_files(inputs) if paths else []
+    of_training = training_files(sources) if any(path.exists() for path in paths.values()) else []
+    for option, path in paths.items():
         _check_writable(path, option)
         _check_no_input(path, option, sources, "an input of this command")
         _check_no_input(path, option, of_training, "data that the potential was trained with")
         _check_no_run(path, option)
         if option == "--json":
             _check_replaces_json(path)
-    for (one, first), (two, second) in combinations(given.items(), 2):
+    for (first_option, first), (second_option, second) in combinations(paths.items(), 2):
         if _same_file(first, second):
             raise UserError(
-                f"{one} and {two} name the same file.", str(first), "Give each its own file."
+                f"{first_option} and {second_option} are the same file.",
+                str(first),
+                "Use different files.",
             )
 
 
 def check_folder(folder: Path) -> None:
     """Raise `UserError` if files cannot be written into a folder, which need not exist yet."""
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir():
         reason = f"'{existing}' is not a folder"
     elif not _may_write_into(existing):
@@ -73,16 +75,15 @@ def write_folder(
     overwrite: bool = False,
     same: Same = bytes.__eq__,
 ) -> None:
-    """Write files into a folder, which is made if needed.
+    """Write files into a folder, which is created if needed.
 
-    Nothing is written unless all files may be.
-    A file that has the new content already is left alone.
+    Either all files are written or none. Files that already have the new content are not changed.
 
     Raises
     ------
     UserError
-        If a file with another content exists, unless `overwrite`; if such a file is an input; if
-        a file cannot be written.
+        If a file with other content exists (unless `overwrite`) or is an input, or a file cannot be
+        written.
     """
     from reann.atomic_file import replacing
 
@@ -93,17 +94,17 @@ def write_folder(
     if changed and not overwrite:
         what = "A file exists" if len(changed) == 1 else "Files exist"
         raise UserError(
-            f"{what} with another content: {listed(changed)}.",
+            f"{what} with other content: {listed(changed)}.",
             str(folder),
-            "Choose another folder with -o, or replace them with --overwrite.",
+            "Choose another folder with -o, or overwrite them with --overwrite.",
         )
-    with ExitStack() as stack:  # each takes its name when all are written
+    with ExitStack() as stack:  # the files get their names when all are written
         for name in new:
             stack.enter_context(replacing(folder / name)).write_bytes(files[name])
 
 
 def input_files(inputs: Iterable[object]) -> list[Path]:
-    """Return the existing files that paths, globs and folders of runs stand for."""
+    """Return the existing files for paths, globs and run folders."""
     files: list[Path] = []
     for entry in inputs:
         if not isinstance(entry, str | Path):
@@ -117,17 +118,17 @@ def input_files(inputs: Iterable[object]) -> list[Path]:
 
 
 def training_files(potentials: Iterable[Path]) -> list[Path]:
-    """Return the existing files that potentials were trained, validated and tested with.
+    """Return the existing training, validation and test files of potentials.
 
-    Files that are no potentials, and potentials that record no data, add nothing.
+    Files that are not potentials, and potentials without recorded data, are ignored.
     """
     names: list[object] = []
-    for settings in (each for file in potentials for each in _settings_of(file)):
+    for settings in (recorded for file in potentials for recorded in _settings_of(file)):
         data = settings.get("data")
         data = data if isinstance(data, dict) else {}
         sources = data.get("sources")
-        every = [data.get(part) for part in ("train", "valid", "test")]
-        for value in [*every, *(sources if isinstance(sources, list) else [])]:
+        parts = [data.get(part) for part in ("train", "valid", "test")]
+        for value in [*parts, *(sources if isinstance(sources, list) else [])]:
             if isinstance(value, dict):
                 value = value.get("indices", value.get("files"))  # noqa: PLW2901
             names += value if isinstance(value, list) else [value]
@@ -135,16 +136,16 @@ def training_files(potentials: Iterable[Path]) -> list[Path]:
 
 
 def _settings_of(file: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the settings of the training of each member, and those of the run in the folder."""
+    """Yield the training settings of each member, and those of the run in the same folder."""
     from reann.checkpoint import read_header
     from reann.config.file import load_config, values_of
     from reann.training.folder import CONFIG, is_of_run
 
     with suppress(UserError):
-        members = read_header(file).get("members")
-        every = members if isinstance(members, list) else []
-        settings = (one.get("settings") for one in every if isinstance(one, dict))
-        yield from (one for one in settings if isinstance(one, dict))
+        recorded = read_header(file).get("members")
+        members = recorded if isinstance(recorded, list) else []
+        settings = (member.get("settings") for member in members if isinstance(member, dict))
+        yield from (member for member in settings if isinstance(member, dict))
         if is_of_run(file):
             yield values_of(load_config(file.with_name(CONFIG)))
 
@@ -152,11 +153,11 @@ def _settings_of(file: Path) -> Iterator[Mapping[str, Any]]:
 def _check_writable(path: Path, option: str) -> None:
     folder = path.parent
     if path.is_dir():
-        reason, fix = "it is a folder", "Name a file in it."
+        reason, fix = "it is a folder", "Give a file in it."
     elif (path.exists() and not path.is_file()) or _is_of_system(folder):
-        reason, fix = "it is not a regular file", "Name a regular file."
+        reason, fix = "it is not a regular file", "Give a regular file."
     elif not folder.exists():
-        reason, fix = f"there is no folder '{folder}'", "Make the folder, or check the path."
+        reason, fix = f"there is no folder '{folder}'", "Create the folder, or check the path."
     elif not folder.is_dir():
         reason, fix = f"'{folder}' is not a folder", "Choose another folder."
     elif not _may_write_into(folder):
@@ -169,9 +170,9 @@ def _check_writable(path: Path, option: str) -> None:
 
 
 def _is_of_system(folder: Path) -> bool:
-    """Return whether names in a folder are devices and processes, such as `/dev/stdout`.
+    """Return whether a folder contains devices or processes, such as `/dev/stdout`.
 
-    A link such as that one leads to a regular file where the output of a program is redirected.
+    If the output is redirected, such a link points to a regular file.
     """
     real = folder.resolve()
     return real == Path("/dev") or Path("/proc") in (real, *real.parents)
@@ -215,10 +216,10 @@ def _check_replaces_json(path: Path) -> None:
             )
 
 
-def _same_file(one: Path, two: Path) -> bool:
-    if one.exists() and two.exists():
-        return one.samefile(two)
-    return one.resolve() == two.resolve()
+def _same_file(first: Path, second: Path) -> bool:
+    if first.exists() and second.exists():
+        return first.samefile(second)
+    return first.resolve() == second.resolve()
 
 
 def _has(path: Path, content: bytes, same: Same) -> bool:

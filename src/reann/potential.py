@@ -1,6 +1,6 @@
-"""`Potential`: a model with its units and history, ready to predict, to save and to load.
+"""`Potential`: a model with metadata and methods to predict, save and load.
 
-`Ensemble` is several of them behind the same methods: the mean, and how far they disagree.
+`Ensemble` has the same methods for several potentials: mean and standard deviation.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ KIND = "potential"
 
 
 class Potential:
-    """A trained model and what one has to know about it.
+    """A trained model with its metadata.
 
     Attributes
     ----------
     model
-        The atomic energies.
+        The model.
     metadata
-        Provenance: where the reference energies come from, errors, settings, versions.
+        Source of the reference energies, errors, settings, versions.
     """
 
     def __init__(self, model: Reann, metadata: dict[str, Any] | None = None) -> None:
@@ -51,7 +51,7 @@ class Potential:
 
     @property
     def elements(self) -> list[str]:
-        """Symbols of the elements that the potential knows."""
+        """Symbols of the supported elements."""
         return [chemical_symbols[z] for z in self.model.elements]
 
     @property
@@ -61,17 +61,17 @@ class Potential:
 
     @property
     def members(self) -> list[Potential]:
-        """The potential itself, so that an ensemble is no special case."""
+        """The potential itself, for a common interface with ensembles."""
         return [self]
 
     @property
     def labels(self) -> list[str]:
-        """Labels that it predicts: those of the energy, and its other outputs."""
+        """Predicted labels: the energy and its derivatives, and other outputs."""
         return labels_of(self.model)
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return self.model.element_index.device
 
     @property
@@ -132,7 +132,7 @@ class Potential:
             Models that depend on them take the total charge and the electric field from
             `atoms.info`: `charge` in e, `field` in V/Å.
         engine
-            `native`, `torch`, `auto` (native where it can), or a backend; see `reann.backends`.
+            `native`, `torch`, `auto` (native if possible), or a backend; see `reann.backends`.
         spread
             Whether a calibrated potential gives standard deviations: each draw of the last layer
             takes as long as the prediction itself.
@@ -140,9 +140,9 @@ class Potential:
         Raises
         ------
         UserError
-            For unknown elements, properties or engines, coincident atoms, impossible cells, energy
-            of a model without energy, and stress of a structure that is not periodic in three
-            dimensions.
+            If elements, properties or the backend are unknown, atoms coincide, the cell is invalid,
+            the model has no energy, or the stress is requested for a structure that is not periodic
+            in three dimensions.
         """
         draws = self.with_uncertainty() if spread and self.calibration is not None else None
         return predict(self, atoms, names, engine, draws)
@@ -155,7 +155,7 @@ class Potential:
         Raises
         ------
         UserError
-            For elements that the potential does not know, and too little memory of a GPU.
+            If elements are not supported, or the memory of a GPU is insufficient.
         """
         check_elements(self.model.elements, graph.atomic_numbers.cpu().numpy())
         less = "fewer structures at once" if graph.n_systems > 1 else "fewer atoms"
@@ -164,20 +164,20 @@ class Potential:
             return choice.evaluate(self.model, graph, names, engine=engine)
 
     def save(self, path: str | Path) -> None:
-        """Write a `.reann` file; `reann.load` is the way back."""
+        """Write a `.reann` file, which `reann.load` reads."""
         save(Path(path), self)
 
 
 def _form(model: Reann) -> tuple[list[int], dict[str, Any], torch.dtype]:
-    """Return what the members of an ensemble share: all settings, whatever preset gave them."""
+    """Return what the members of an ensemble must share: elements, settings and precision."""
     settings = model.config.model_dump(exclude={"preset"})
     return model.elements, settings, model.dtype
 
 
 class Ensemble:
-    """Several potentials for the same elements: the mean and spread of their predictions.
+    """Several potentials for the same elements: mean and standard deviation of predictions.
 
-    Of an ensemble among the members, its own members take part.
+    If a member is an ensemble, its members are used.
     """
 
     def __init__(self, members: Sequence[Potential | Ensemble]) -> None:
@@ -192,7 +192,7 @@ class Ensemble:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """History of the first member."""
+        """Metadata of the first member."""
         return self.members[0].metadata
 
     @property
@@ -203,7 +203,7 @@ class Ensemble:
 
     @property
     def elements(self) -> list[str]:
-        """Symbols of the elements that the potentials know."""
+        """Symbols of the supported elements."""
         return self.members[0].elements
 
     @property
@@ -218,12 +218,12 @@ class Ensemble:
 
     @property
     def labels(self) -> list[str]:
-        """Labels that it predicts."""
+        """Predicted labels."""
         return self.members[0].labels
 
     @property
     def device(self) -> torch.device:
-        """Where the models are."""
+        """Device of the models."""
         return self.members[0].device
 
     def to(self, device: torch.device | str) -> Ensemble:
@@ -251,8 +251,10 @@ class Ensemble:
         Standard deviations are calibrated where the ensemble is.
         """
         names = list(names)
-        every = [member.evaluate(graph, names, engine) for member in self.members]
-        stacked = {name: torch.stack([one[name] for one in every]) for name in every[0]}
+        predictions = [member.evaluate(graph, names, engine) for member in self.members]
+        stacked = {
+            name: torch.stack([values[name] for values in predictions]) for name in predictions[0]
+        }
         mean = {k: v.amax(0) if k == "extrapolation" else v.mean(0) for k, v in stacked.items()}
         if len(self.members) > 1:
             spreads = [name for name in stacked if named(name).has_spread]
@@ -267,10 +269,12 @@ class Ensemble:
 
 
 def labels_of(model: Reann) -> list[str]:
-    """Return the labels that a model predicts: those of the energy, and its other outputs."""
+    """Return the labels predicted by a model: energy and derivatives, and other outputs."""
     has_energy = len(model.heads) > 0
-    given = (q for q in labels() if (q.from_energy and has_energy) or q.name in model.output_names)
-    return [q.name for q in given]
+    predicted = (
+        q for q in labels() if (q.from_energy and has_energy) or q.name in model.output_names
+    )
+    return [q.name for q in predicted]
 
 
 def save(path: Path, potential: Potential | Ensemble) -> None:
@@ -286,13 +290,13 @@ def save(path: Path, potential: Potential | Ensemble) -> None:
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | Ensemble:
-    """Read a `.reann` file, or that of a run folder; nothing in it is executed.
+    """Read a `.reann` file, given itself or its run folder; nothing in it is executed.
 
     Raises
     ------
     UserError
-        If the file is absent, damaged, of another kind, or newer than this program, if its header
-        describes something else than its tensors, or if these are not finite.
+        If the file does not exist, is damaged, of another kind, or newer than this program, if the
+        header does not agree with the tensors, or if these are not finite.
     """
     path = model_file(path)
     header, tensors = checkpoint.read(path, KIND)
@@ -301,7 +305,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | En
         members = _members(header, tensors)
     except ValueError as error:
         raise UserError(
-            f"The header does not describe what is in the file: {error}.",
+            f"The header does not agree with the content of the file: {error}.",
             str(path),
             checkpoint.REPAIR,
         ) from error
@@ -310,14 +314,18 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | En
 
 
 def _members(header: dict[str, Any], tensors: dict[str, Tensor]) -> list[Potential]:
-    """Return the potentials of a file, whose tensors are named `0.heads...`, `1.heads...`."""
-    every = header.get("members")
-    if not isinstance(every, list) or not all(isinstance(about, dict) for about in every):
-        raise ValueError("it lacks members")
-    own: dict[str, dict[str, Tensor]] = {}
+    """Return the potentials in a file, whose tensors are named `0.heads...`, `1.heads...`."""
+    metadata = header.get("members")
+    if not isinstance(metadata, list) or not all(isinstance(about, dict) for about in metadata):
+        raise ValueError("it has no members")
+    by_member: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         member, _, rest = name.partition(".")
-        own.setdefault(member, {})[rest] = tensor
-    if sorted(own) != sorted(str(i) for i in range(len(every))):
-        raise ValueError(f"it has {len(every)} members, the tensors are of {listed(sorted(own))}")
-    return [Potential(restore(header, own[str(i)]), about) for i, about in enumerate(every)]
+        by_member.setdefault(member, {})[rest] = tensor
+    if sorted(by_member) != sorted(str(i) for i in range(len(metadata))):
+        raise ValueError(
+            f"it has {len(metadata)} members, the tensors are of {listed(sorted(by_member))}"
+        )
+    return [
+        Potential(restore(header, by_member[str(i)]), about) for i, about in enumerate(metadata)
+    ]

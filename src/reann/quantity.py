@@ -1,4 +1,4 @@
-"""`Quantity`: what the package knows of a label, an output or an input of a model."""
+"""`Quantity`: definition of a label, an output or an input of a model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class ErrorUnit:
     """Unit in which errors of a quantity are reported."""
 
     shown: str
-    """In tables and plots, as meV/Å."""
+    """Text in tables and plots, such as meV/Å."""
     suffix: str
-    """In the names of numbers, as `meV_per_A`."""
+    """Part of the names of errors, such as `meV_per_A`."""
     factor: float = 1.0
     """Error in this unit / error in the unit of the quantity."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One row of the table.
+    """A row of the table of quantities.
 
     Errors of an extensive quantity of a system are divided by its number of atoms; in the loss, by
     the square root of it, because independent errors of atoms add up as this root.
@@ -29,47 +29,47 @@ class Quantity:
 
     name: str
     unit: str
-    """Inside the package; energies are in eV, lengths in Å."""
+    """Unit in the package; energies are in eV, lengths in Å."""
     about: str
     """One line for the documentation: meaning and sign."""
     per_atom: bool = False
-    """Whether there is a value for each atom, else one for each system."""
+    """Whether there is a value for each atom, or one for each system."""
     shape: tuple[int, ...] = ()
-    """Of the value of one atom or system."""
+    """Shape of the value of an atom or system."""
     rank: int = 0
-    """Of the Cartesian tensor that it is under rotations."""
+    """Rank as a Cartesian tensor."""
     parity: Literal[1, -1] = 1
     """Sign under inversion."""
     derivative_by: Literal["positions", "strain"] | None = None
-    """The energy is differentiated with respect to this; None: an output of the model itself."""
+    """Variable of the derivative of the energy; None for an output of the model itself."""
     extensive: bool = False
     """Whether the value of two distant systems is the sum of their values."""
     needs_volume: bool = False
-    """Whether it is defined for structures that are periodic in three dimensions only."""
+    """Whether it is defined only for structures that are periodic in three dimensions."""
     role: Literal["label", "output", "input"] = "label"
-    """A label is predicted and can be trained on, an output is predicted only, an input is given
-    with a structure."""
+    """A label is predicted and can be trained on, an output is only predicted, an input belongs to
+    a structure."""
     read_as: str | None = None
-    """The label that a file may hold in this form: a virial is read as a stress."""
+    """Label that is computed from this form in a file: a virial is read as a stress."""
     default: float | None = None
-    """Of an input that a structure does not state."""
+    """Default of an input."""
     reads_states: bool = False
     """Whether its head reads the states of equivariant messages."""
     needs: tuple[str, ...] = ()
     """Other outputs and inputs that it is computed from."""
     sign_is_arbitrary: bool = False
-    """Whether a value and its negative mean the same: errors are those of the better sign."""
+    """Whether a value and its negative are equivalent, so that the better sign is compared."""
     is_sought: bool = True
-    """Whether a label is looked for in files; else it is read where `data.keys` names its key.
-    A model that has it as an output reads it under its own name."""
+    """Whether its key is detected in files; otherwise it is read under the key in `data.keys` or,
+    if it is an output of the model, under its own name."""
     aliases: str = ""
-    """Regular expression of other names of its key in files, less words for the method."""
+    """Regular expression of other names of its key in files, without words for the method."""
     symbol: str = ""
-    """In narrow columns; by default the name."""
+    """Short name for narrow columns; by default the name."""
     has_spread: bool = False
-    """Whether ensembles give its standard deviation."""
+    """Whether ensembles return its standard deviation."""
     errors: ErrorUnit | None = None
-    """By default the unit of the quantity, per atom if it is extensive."""
+    """Unit of errors; by default the unit of the quantity, per atom if it is extensive."""
 
     @property
     def short(self) -> str:
@@ -92,7 +92,7 @@ class Quantity:
 
     @property
     def from_energy(self) -> bool:
-        """Whether it is the energy or a derivative of it, in the loss in units of one scale."""
+        """Whether it is the energy or one of its derivatives."""
         return self.name == "energy" or self.derivative_by is not None
 
     @property
@@ -108,6 +108,6 @@ class Quantity:
 
     @property
     def kind_of_value(self) -> str:
-        """What the values of a plot are: the quantity itself, or components of it."""
+        """Name of the values in a plot: the quantity itself, or its components."""
         singular = self.name.removesuffix("s") if self.verb == "are" else self.name
         return f"{singular} component" if self.shape else self.name

@@ -1,4 +1,4 @@
-"""JSON that every reader accepts: numbers that are not finite become null."""
+"""Standard JSON: numbers that are not finite become null."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def dumps(value: Any, **options: Any) -> str:
-    """Return the JSON text of a value; `options` as `json.dumps` has them.
+    """Return the JSON text of a value; `options` are those of `json.dumps`.
 
     `json.dumps` would write NaN and Infinity, which are not JSON.
     """
@@ -17,11 +17,11 @@ def dumps(value: Any, **options: Any) -> str:
 
 
 def finite(value: Any) -> Any:
-    """Return a copy in which None stands for every number that is not finite."""
+    """Return a copy in which None replaces all numbers that are not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: finite(each) for key, each in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
+        return [finite(item) for item in value]
     return value

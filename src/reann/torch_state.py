@@ -1,8 +1,8 @@
-"""A state in which PyTorch can compute, whatever the program around has done.
+"""A defined state of PyTorch, independent of the calling program.
 
-Inside `torch.inference_mode` nothing can be differentiated, and the tensors made there never can.
-A forked process has the thread pool of its parent without the threads, and waits for them for ever.
-`torch.autocast` would compute networks in half precision, which the potential does not have.
+Inside `torch.inference_mode`, nothing can be differentiated, including tensors made there. A forked
+process has the thread pool of its parent without the threads, for which it would wait forever.
+`torch.autocast` would compute networks in half precision.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 IMPORTED_IN = os.getpid()
-"""The process that imported this module; a fork of it has another number."""
+"""Id of the process that imported this module, to detect forks."""
 
 
 @contextmanager

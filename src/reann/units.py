@@ -1,14 +1,14 @@
-"""Units by name, and the sign conventions of the whole package.
+"""Units by name, and the sign conventions of the package.
 
-Inside the package everything is in eV and Å. Conventions, stated once:
+Inside the package, all quantities are in eV and Å. Conventions:
 
 * forces are -dE/dr, eV/Å;
 * stress is +dE/d(strain) / volume, eV/Å^3, as ``Atoms.get_stress`` gives it: its diagonal is
   negative in a compressed crystal and positive in a stretched one;
 * virial is -volume * stress = -dE/d(strain), eV, as the extended XYZ key ``virial`` has it.
 
-Names are read without regard to case, with common aliases, and as products of powers:
-``kcal/mol/Ang``, ``kcal mol^-1 Å^-1`` and ``kcal/(mol Angstrom)`` are one unit.
+Names are case-insensitive, have common aliases, and may be products of powers: ``kcal/mol/Ang``,
+``kcal mol^-1 Å^-1`` and ``kcal/(mol Angstrom)`` are the same unit.
 """
 
 from __future__ import annotations
@@ -124,20 +124,20 @@ _TOKEN = re.compile(r"([^\W\d_]+0?\.?(?:[^\W\d_]\.?)*)(?:\^?([+-]?\d))?|([/()])|
 
 @lru_cache(maxsize=256)
 def energy(name: str) -> float:
-    """Return the size of an energy unit in eV; `UserError` for an unknown name."""
+    """Return the size of an energy unit in eV; raises `UserError` for an unknown name."""
     return _size(name, "energy", f"Use one of {', '.join(ENERGY)}.", ENERGY)
 
 
 @lru_cache(maxsize=256)
 def length(name: str) -> float:
-    """Return the size of a length unit in Å; `UserError` for an unknown name."""
+    """Return the size of a length unit in Å; raises `UserError` for an unknown name."""
     return _size(name, "length", f"Use one of {', '.join(LENGTH)}.", LENGTH)
 
 
 @lru_cache(maxsize=256)
 def force(name: str) -> float:
     """Return the size of a force unit such as ``Ha/Bohr`` in eV/Å."""
-    return _size(name, "force", "Write energy/length, as eV/Ang.", {})
+    return _size(name, "force", "Write energy/length, for example eV/Ang.", {})
 
 
 @lru_cache(maxsize=256)
@@ -157,7 +157,7 @@ def dipole(name: str) -> float:
 def polarizability(name: str) -> float:
     """Return the size of a unit of polarizabilities in Å^3.
 
-    It is a volume, or a dipole moment over a field as ``e*Ang^2/V``: that over 4 pi epsilon_0.
+    It is a volume, or a dipole moment over a field such as ``e*Ang^2/V``, over 4 pi epsilon_0.
     """
     size, dimension = _parse(name)
     if dimension == (-1, 2, 0, 2):
@@ -169,18 +169,18 @@ def polarizability(name: str) -> float:
 def _size(name: str, quantity: str, fix: str, table: dict[str, float]) -> float:
     if name in table:
         return table[name]
-    wanted = _DIMENSIONS[quantity]
+    expected = _DIMENSIONS[quantity]
     if "".join(name.lower().split()) in _ATOMIC_UNITS:
-        return ase_units.Hartree ** wanted[0] * ase_units.Bohr ** wanted[1]
+        return ase_units.Hartree ** expected[0] * ase_units.Bohr ** expected[1]
     size, dimension = _parse(name)
-    if dimension != wanted:
+    if dimension != expected:
         hint = did_you_mean(name, table)
         raise UserError(f"'{name}' is not a known {quantity} unit.{hint}", fix=fix)
     return size
 
 
 def _parse(name: str) -> tuple[float, Dimension | None]:
-    """Return the size and the dimension of a product of powers; no dimension if not understood."""
+    """Return the size and the dimension of a product of powers; dimension None if invalid."""
     text = re.sub(r"[⁻⁰¹²³⁴-⁹]+", lambda match: f"^{match[0]}", name.strip())
     text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("**", "^").lower()
     size, powers, end = 1.0, [0, 0, 0, 0], 0

@@ -370,7 +370,7 @@ def _damaged(kind: str, path: Path) -> str:
     if kind == "newer":
         header["format"] = 99
     checkpoint.write(path, KIND, header, tensors)
-    return {"lie": "does not describe what is in the file", "newer": "format 99"}[kind]
+    return {"lie": "does not agree with the content of the file", "newer": "format 99"}[kind]
 
 
 @pytest.mark.parametrize("kind", ["truncated", "flipped", "pickle", "lie", "newer"])
@@ -416,7 +416,7 @@ def test_a_gpu_without_memory_is_told_with_sizes_and_loses_nothing(
         patch.setattr(torch.cuda, "mem_get_info", lambda: (2**30, 80 * 2**30))
         said = message(*training(write(ethanol)))
     n_atoms, n_edges = sizes[-1]
-    assert f"no memory for {n_atoms} atoms with {n_edges} neighbor pairs at once" in said
+    assert f"not have enough memory for {n_atoms} atoms with {n_edges} neighbor pairs" in said
     assert "1.0 of 80.0 GiB free" in said
     assert f"training.max_edges={max(n_edges // 4, 1000)}" in said
     # Both fail before the first checkpoint: the folder is free for a new run.

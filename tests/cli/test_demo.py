@@ -57,7 +57,7 @@ def test_the_demo_can_be_repeated_in_its_folder(tmp_path, short):
 
 def test_the_demo_does_not_write_into_a_folder_of_other_things(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(UserError, match="a folder of its own"):
+    with pytest.raises(UserError, match="a new or empty folder"):
         demo(tmp_path, execute)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -66,14 +66,14 @@ def test_the_demo_does_not_write_into_a_folder_of_other_things(tmp_path):
 def test_files_that_were_edited_since_an_earlier_demo_are_not_replaced(tmp_path, name):
     copy_data(tmp_path)
     (tmp_path / name).write_bytes(b"mine")
-    with pytest.raises(UserError, match=f"'{name}' is not as the demo writes it"):
+    with pytest.raises(UserError, match=f"'{name}' is not was edited"):
         demo(tmp_path, execute)
     assert (tmp_path / name).read_bytes() == b"mine"
 
 
 def test_a_file_in_place_of_the_folder_is_an_error_of_the_user(tmp_path):
     (tmp_path / "taken").touch()
-    with pytest.raises(UserError, match="a folder of its own"):
+    with pytest.raises(UserError, match="a new or empty folder"):
         demo(tmp_path / "taken", execute)
     with pytest.raises(UserError, match="cannot be written"):
         copy_data(tmp_path / "taken" / "inside")

@@ -129,7 +129,7 @@ def test_a_run_that_is_set_aside_says_how_it_comes_back(tmp_path, name, begun):
         with pytest.raises(UserError) as error:
             info(tmp_path)
         text = error.value.fix
-    assert f"`reann resume {tmp_path}` brings an earlier run back" in text
+    assert f"`reann resume {tmp_path}` restores an earlier run" in text
 
 
 def test_the_system_tells_versions_threads_devices_and_engines():

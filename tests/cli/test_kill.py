@@ -89,7 +89,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     done = finish([sys.executable, "-c", script])
     assert done.returncode != 0
     assert "could not be written" in done.stderr
-    assert "previous file is untouched" in done.stderr
+    assert "previous file was not changed" in done.stderr
     assert (run / FILE).read_bytes() == before
     assert not list(run.glob(".*.tmp"))
 

@@ -373,7 +373,9 @@ def test_too_little_memory_of_the_gpu_is_said_with_a_way_out(potential, box, mon
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**29, 2**30))
     box.calc = Calculator(potential, engine="torch")
     for compute in (box.get_forces, lambda: Ensemble([potential]).predict(box, engine="torch")):
-        with pytest.raises(UserError, match=r"no memory for 9 atoms(.|\n)*--device cpu"):
+        with pytest.raises(
+            UserError, match=r"not have enough memory for 9 atoms(.|\n)*--device cpu"
+        ):
             compute()
 
 

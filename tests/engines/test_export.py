@@ -323,7 +323,7 @@ def test_edited_inputs_are_not_replaced(model, tmp_path, no_lammps, export):
     export(model, start, folder)
     name = "in.lammps" if export is to_lammps else "input.xml"
     (folder / name).write_text("mine")
-    with pytest.raises(UserError, match=rf"another content: {re.escape(name)}(.|\n)*--overwrite"):
+    with pytest.raises(UserError, match=rf"other content: {re.escape(name)}(.|\n)*--overwrite"):
         export(model, start, folder)
     assert (folder / name).read_text() == "mine"
     export(model, start, folder, overwrite=True)

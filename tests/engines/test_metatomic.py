@@ -220,7 +220,7 @@ def test_the_command_tells_the_file_and_how_exact_it_is(folder):
 
 
 def test_another_potential_does_not_replace_the_file(folder):
-    assert (folder / "refused.txt").read_text() == "A file exists with another content: density.pt."
+    assert (folder / "refused.txt").read_text() == "A file exists with other content: density.pt."
 
 
 def test_an_export_that_metatomic_does_not_compute_is_an_error_and_writes_nothing(folder):

@@ -122,7 +122,7 @@ def test_a_start_that_is_not_improved_is_nothing_learned(way, tmp_path, monkeypa
 def test_a_file_that_trains_and_validates_has_no_duplicates_of_itself(tmp_path, capsys):
     train(small(tmp_path / "run", epochs=1, valid=str(DATA)))
     out = capsys.readouterr().out
-    assert "20 of 20 validation structures are in the training set" in out
+    assert "20 of 20 validation structures are also in the training set" in out
     assert "duplicates" not in out
 
 
@@ -169,11 +169,11 @@ def test_what_is_no_time_is_an_error(text, tmp_path):
 def test_time_and_epochs_exclude_each_other_and_the_command_line_replaces(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text(f"data: {{train: {DATA}}}\ntraining: {{time: 1h, epochs: 3}}\n")
-    with pytest.raises(UserError, match="both given"):
+    with pytest.raises(UserError, match="both set"):
         load_config(file)
     file.write_text(f"data: {{train: {DATA}}}\ntraining: {{epochs: 3}}\n")
     assert load_config(file, ["training.time=1h"]).training.time == "1h"
-    with pytest.raises(UserError, match="both given"):
+    with pytest.raises(UserError, match="both set"):
         load_config(file, ["training.time=1h", "training.epochs=5"])
     file.write_text(f"data: {{train: {DATA}}}\ntraining: {{time: 1h}}\n")
     assert load_config(file, ["training.epochs=5"]).training.epochs == 5
@@ -332,7 +332,7 @@ def test_resume_takes_more_epochs_or_a_time(tmp_path, monkeypatch):
     train(small(tmp_path / "run", epochs=1))
     done = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "training.epochs=2"])
     assert done.exit_code == 0
-    assert "extend    epochs 2 to 2, a new schedule" in done.stdout
+    assert "extend    epochs 2 to 2, with a new schedule" in done.stdout
     monkeypatch.setattr(budget, "epochs_within", lambda *args: 2)
     done = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "training.time=5min"])
     assert done.exit_code == 0

@@ -523,7 +523,7 @@ def test_the_rate_auto_is_recorded_as_a_number_that_resuming_keeps(
 def test_a_run_of_the_first_format_is_refused(interrupted):
     header, tensors = checkpoint.read(interrupted / FILE, KIND)
     checkpoint.write(interrupted / FILE, KIND, header | {"format": 1}, tensors)
-    with pytest.raises(UserError, match="begun by an earlier version"):
+    with pytest.raises(UserError, match="started by an earlier version"):
         resume(interrupted)
 
 

@@ -251,7 +251,7 @@ def test_a_huge_file_with_a_whole_header_is_refused_without_reading_it(
         content = safetensors_head({"x": tensor})
     path.write_bytes(content)
     os.truncate(path, huge + len(content))
-    said = "not one of reann" if beginning == "of others" else "it has 1024 GiB"
+    said = "not written by reann" if beginning == "of others" else "its size is 1024 GiB"
     assert said in refusal(path).what
 
 
@@ -338,7 +338,7 @@ def test_a_header_that_lies_about_the_architecture_is_refused_and_costs_nothing(
     monkeypatch.setattr(restore, "build", build_without_memory)
     model = {**checkpoint.read_header(original)["model"], **change}
     what = told(original, tmp_path / "a.reann", model=model)
-    assert "The header does not describe what is in the file" in what
+    assert "The header does not agree with the content of the file" in what
 
 
 @pytest.mark.parametrize(
@@ -367,15 +367,15 @@ def test_a_header_that_lies_about_the_architecture_is_refused_and_costs_nothing(
         ({"precision": {}}, "the precision {} is unknown"),
         ({"precision": "float64"}, "another shape or type"),
         ({"units": {"energy": "Hartree", "length": "Ang"}}, "the units are"),
-        ({"members": None}, "lacks members"),
-        ({"members": [None]}, "lacks members"),
+        ({"members": None}, "it has no members"),
+        ({"members": [None]}, "it has no members"),
         ({"members": [{}, {}]}, "it has 2 members, the tensors are of 0"),
         ({"members": []}, "it has 0 members"),
     ],
 )
 def test_a_header_that_says_the_impossible_is_refused(original, tmp_path, change, said):
     what = told(original, tmp_path / "a.reann", **change)
-    assert "The header does not describe what is in the file" in what
+    assert "The header does not agree with the content of the file" in what
     assert said in what
 
 
@@ -460,7 +460,7 @@ def test_a_missing_tensor_is_named(original, tmp_path):
 
 def test_a_file_of_another_kind_is_told_by_its_kind(last):
     error = refusal(last)
-    assert error.what == "This file holds a training, not a potential."
+    assert error.what == "This file contains a training, not a potential."
     assert "reann resume" in error.fix
 
 
@@ -535,7 +535,7 @@ def test_a_header_that_is_no_object_is_refused(original, tmp_path, text):
 def test_safetensors_of_others_are_told_from_those_of_reann(tmp_path):
     save_file({"w": torch.zeros(2)}, tmp_path / "a.safetensors")
     error = refusal(tmp_path / "a.safetensors")
-    assert error.what == "This is a safetensors file, but not one of reann."
+    assert error.what == "This safetensors file was not written by reann."
     assert "reann convert" in error.fix
 
 
@@ -558,7 +558,7 @@ def test_a_newer_file_asks_for_a_newer_program(original, tmp_path):
 @pytest.mark.parametrize("version", [None, "1", 1.0, True, -1, 0, -(10**9), [1]])
 def test_a_format_that_never_was_is_refused(original, tmp_path, version):
     what = refusal(versioned(original, tmp_path / "a.reann", version)).what
-    assert what == f"The file has format {version}, which never was one."
+    assert what == f"The file has format {version}, which does not exist."
 
 
 def test_an_older_file_is_brought_up_to_date_step_by_step(original, tmp_path, monkeypatch):

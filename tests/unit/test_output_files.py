@@ -216,7 +216,7 @@ def test_two_outputs_are_two_files(tmp_path, way, exists):
     path = tmp_path / "out.xyz"
     if exists:
         path.touch()
-    with pytest.raises(UserError, match="name the same file"):
+    with pytest.raises(UserError, match="are the same file"):
         check_outputs({"--json": path, "--output": way(path)}, [])
     check_outputs({"--json": path, "--output": tmp_path / "other.xyz"}, [])
 
@@ -226,7 +226,7 @@ def test_an_export_replaces_no_edited_file(tmp_path):
     write_folder(folder, files)
     (folder / "in.txt").write_bytes(b"edited")
     (folder / "b.txt").unlink()
-    with pytest.raises(UserError, match=r"another content: in\.txt"):
+    with pytest.raises(UserError, match=r"other content: in\.txt"):
         write_folder(folder, files)
     assert (folder / "in.txt").read_bytes() == b"edited"
     assert not (folder / "b.txt").exists(), "half of an export was written"

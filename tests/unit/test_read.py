@@ -122,7 +122,7 @@ def test_an_absent_file_is_named_with_the_one_that_was_meant(tmp_path):
     (tmp_path / "water.xyz").write_text(frames(1))
     error = error_of("watr.xyz", tmp_path)
     assert error.what == "'watr.xyz' does not exist. Did you mean 'water.xyz'?"
-    assert "files there: water.xyz" in error.where
+    assert "files in it: water.xyz" in error.where
 
 
 def test_an_absent_folder_is_named(tmp_path):

@@ -93,9 +93,9 @@ def test_a_record_that_does_not_find_rounded_structures_is_noted(folder, tmp_pat
     record = {**parts_of(folder, 30).record}
     del record["rounded"]
     parts = parts_of(folder, 90, saved(tmp_path / "old.reann", record), SECOND_SEED)
-    assert any("fewer digits" in note for note in parts.notes)
+    assert any("have been rounded" in note for note in parts.notes)
     child = parts_of(folder, 90, saved(tmp_path / "child.reann", parts.record), SECOND_SEED)
-    assert any("fewer digits" in note for note in child.notes)
+    assert any("have been rounded" in note for note in child.notes)
 
 
 def test_structures_of_all_earlier_trainings_are_remembered(folder, tmp_path):

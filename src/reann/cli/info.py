@@ -18,7 +18,7 @@ from reann.config import Config
 from reann.config.presets import describe_preset
 from reann.config.section import flat
 from reann.errors import UserError, counted
-from reann.model_file import way_back
+from reann.model_file import restore_advice
 from reann.potential import Ensemble, Potential, load
 from reann.quantities import named
 from reann.terminal import Terminal
@@ -160,7 +160,7 @@ def run_lines(folder: Path) -> Iterator[Line]:
         raise UserError(
             "This is not a run folder: it has neither config.yaml nor log.csv.",
             str(folder),
-            way_back(folder)
+            restore_advice(folder)
             or "Give a folder that `reann train` wrote, such as runs/water, or a .reann file.",
         )
     yield "run", str(folder)
@@ -176,7 +176,7 @@ def run_lines(folder: Path) -> Iterator[Line]:
         yield "complete", f"report {report}"
     elif checkpoints:
         yield "continue", f"reann resume {folder}"
-    if (earlier := way_back(folder)) is not None:
+    if (earlier := restore_advice(folder)) is not None:
         yield "earlier run", earlier
     if model.exists():
         yield from model_lines(model)

@@ -1,6 +1,6 @@
-"""`reann demo`: the whole main job on bundled data, as commands that anybody could type.
+"""`reann demo`: check, train, evaluate and simulate on bundled data.
 
-Every step is executed by the command line itself, so what is printed is what is done.
+Each step is a command that is printed and executed by the command line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reann.errors import UserError
 from reann.terminal import Terminal
 
 DATA = ("ethanol_train.xyz.gz", "ethanol_unseen.xyz.gz", "ethanol.yaml")
-"""300 structures of ethanol to train on, 100 to judge by, and the settings."""
+"""300 training structures of ethanol, 100 test structures, and the settings."""
 
 RUN = "run"
 """Folder of the run inside the folder of the demo."""
@@ -32,38 +32,37 @@ def demo(folder: str | Path, execute: Execute) -> None:
     Parameters
     ----------
     folder
-        Where everything is written; one that an earlier demo made is used again.
+        Folder to write, which may be that of an earlier demo.
     execute
         The command line.
 
     Raises
     ------
     UserError
-        If the folder holds something else, or files of an earlier demo that were edited, or cannot
-        be written.
+        If the folder contains other files or edited files of an earlier demo, or cannot be written.
     typer.Exit
         If a step failed; it has printed why.
     """
     folder = Path(folder)
     again = (folder / "ethanol.yaml").exists()
     if folder.exists() and not again and (not folder.is_dir() or any(folder.iterdir())):
-        fix = "Name a folder that is new or empty: reann demo FOLDER"
-        raise UserError("The demo writes into a folder of its own.", str(folder), fix)
+        fix = "Choose a new or empty folder: reann demo FOLDER"
+        raise UserError("The demo needs a new or empty folder.", str(folder), fix)
     if again:
         _check_unchanged(folder)
     copy_data(folder)
     console = Terminal()
-    console.say("A potential for ethanol from 300 structures (rMD17, PBE), in a minute or two.")
+    console.say("Trains a potential for ethanol on 300 structures (rMD17, PBE), in 1-2 minutes.")
     perform(commands(folder), console, execute)
     report = folder / RUN / "report.html"
-    console.say(f"\nThe potential is {folder / RUN / 'model.reann'}, open {report}.")
-    console.say(f"Your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
+    console.say(f"\nThe potential is {folder / RUN / 'model.reann'}; open {report}.")
+    console.say(f"For your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
 
 
 def copy_data(folder: str | Path, names: Sequence[str] = DATA) -> None:
     """Copy bundled files, by default the structures and settings of the demo, into a folder.
 
-    `UserError` if it cannot be written.
+    Raises `UserError` if it cannot be written.
     """
     folder = Path(folder)
     try:
@@ -74,7 +73,7 @@ def copy_data(folder: str | Path, names: Sequence[str] = DATA) -> None:
                 temporary.write_bytes(bundled.read_bytes())
     except OSError as error:
         what = f"The data of the demo cannot be written: {error.strerror}."
-        raise UserError(what, str(folder), "Name another folder: reann demo FOLDER") from error
+        raise UserError(what, str(folder), "Choose another folder: reann demo FOLDER") from error
 
 
 def _check_unchanged(folder: Path) -> None:
@@ -83,9 +82,9 @@ def _check_unchanged(folder: Path) -> None:
         path, bundled = folder / name, resources.files("reann.demo") / name
         if path.exists() and (not path.is_file() or path.read_bytes() != bundled.read_bytes()):
             raise UserError(
-                f"'{name}' is not as the demo writes it; it was not touched.",
+                f"'{name}' was edited; it was not overwritten.",
                 str(folder),
-                "Name another folder: reann demo FOLDER",
+                "Choose another folder: reann demo FOLDER",
             )
 
 
@@ -104,7 +103,7 @@ def commands(folder: Path) -> list[list[str]]:
 
 
 def perform(steps: Sequence[Sequence[str]], console: Terminal, execute: Execute) -> None:
-    """Print and execute commands; `typer.Exit` after the first that fails."""
+    """Print and execute commands; raises `typer.Exit` after the first failure."""
     for words in steps:
         console.say(f"\n$ reann {shlex.join(words)}", style="bold green")
         code = execute(list(words))

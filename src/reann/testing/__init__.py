@@ -1,15 +1,15 @@
-"""The physics that every potential has to obey, as functions that raise `AssertionError`.
+"""Physical requirements of potentials, as functions that raise `AssertionError`.
 
-They take whatever computes energies: a potential, an ensemble, a model with any descriptor, update
-or term, on any engine.
+They accept anything that computes energies: a potential, an ensemble, a model with any descriptor,
+update or term, with any backend.
 
     from reann import testing
 
     predict = testing.predictor(model)                 # or a potential, engine="native"
     testing.check_physics(predict, elements=[1, 6, 8], cutoff=5.0)
 
-`check_physics` goes through all of them with random structures; a test suite calls them one by one.
-The bounds hold for double precision.
+`check_physics` applies all of them to random structures; a test suite may call them separately.
+The tolerances are for double precision.
 """
 
 from reann.testing.derivatives import (

@@ -40,7 +40,7 @@ def assert_last_neighbor_leaves_smoothly(
 ) -> None:
     """The force between two atoms falls to zero at the cutoff, like a power of the gap or faster.
 
-    At the cutoff itself, and some roundings beside it, all values are finite.
+    At the cutoff itself, and within rounding errors of it, all values are finite.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def assert_last_neighbor_leaves_smoothly(
     cutoff
         Å.
     order
-        Of the force in the gap to the cutoff; 1 for an energy with continuous second derivative.
+        Order of the force in the gap to the cutoff; 1 for a continuous second derivative.
     """
 
     def largest_force(distance: float) -> float:

@@ -1,4 +1,4 @@
-"""One way to ask whatever computes energies."""
+"""A common interface to potentials, models and functions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def predictor(
     cutoff
         Å; needed for such a function.
     engine
-        As for `Potential.predict`; a function is always differentiated by PyTorch.
+        As in `Potential.predict`; a function is always differentiated by PyTorch.
     """
     if isinstance(model, Reann):
         model = Potential(model)

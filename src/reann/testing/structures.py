@@ -1,4 +1,4 @@
-"""Random structures, and distances at which mistakes show."""
+"""Random structures, and distances at which errors are likely."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ase
 import numpy as np
 
 CLOSEST = 0.7
-"""Å between any two atoms."""
+"""Minimum distance of two atoms, Å."""
 
 
 def random_structure(
@@ -35,9 +35,9 @@ def random_structure(
 
 
 def distances_around(cutoff: float) -> list[float]:
-    """Return the cutoff, and the three next numbers on both sides in single and double precision.
+    """Return the cutoff and the next three numbers on both sides, in single and double precision.
 
-    A lattice constant may be equal to the cutoff, and derivatives there may be 0 * inf.
+    A lattice constant may equal the cutoff, where derivatives may be 0 * inf.
     """
     distances = {cutoff}
     for number in (np.float32, np.float64):
@@ -52,7 +52,7 @@ def distances_around(cutoff: float) -> list[float]:
 def with_pair_at(
     atoms: ase.Atoms, distance: float, seed: int, elements: Collection[int] = (1, 6, 8)
 ) -> ase.Atoms:
-    """Return atoms and one more, at a distance in Å from the first and 0.7 Å or more from all."""
+    """Return atoms plus one at a distance (Å) from the first and at least 0.7 Å from all."""
     rng = np.random.default_rng(seed)
     for _ in range(100):
         direction = rng.normal(size=3)

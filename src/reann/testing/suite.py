@@ -1,4 +1,4 @@
-"""All of the physics at once."""
+"""All physical checks."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PERIODICITIES = (
 def check_physics(
     predict: Predict, elements: Sequence[int], cutoff: float, n_structures: int = 8
 ) -> None:
-    """Raise `AssertionError` where a potential breaks a symmetry, a derivative or a limit.
+    """Raise `AssertionError` if a potential violates a symmetry, a derivative or a limit.
 
     Parameters
     ----------
     predict
-        Of `predictor`; in double precision.
+        Result of `predictor`, in double precision.
     elements
-        Atomic numbers that it knows.
+        Supported atomic numbers.
     cutoff
         Å.
     n_structures
-        Random structures; every second one has a pair at the cutoff.
+        Number of random structures; every second one has a pair at the cutoff.
     """
     distances = distances_around(cutoff)
     for seed in range(n_structures):

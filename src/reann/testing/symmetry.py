@@ -1,4 +1,4 @@
-"""The energy knows no frame, no order of atoms and no choice of cell; forces turn along."""
+"""Invariance of the energy under rotation, translation and permutation; covariance of forces."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from reann.testing.predictor import Predict
 
 NAMES = ("energy", "energies", "forces", "virial")
 ROUNDING = 1e-9
-"""Of energies in eV and forces in eV/Å, in units of one plus the largest force."""
+"""Tolerance of energies (eV) and forces (eV/Å), in units of one plus the largest force."""
 
 
 def assert_frame_does_not_matter(predict: Predict, atoms: ase.Atoms, seed: int = 0) -> None:
-    """Turn, mirror and move a structure: energies stay, forces and virial turn along."""
+    """Energies are invariant under rotation, reflection and translation; forces are covariant."""
     turn = _rotation(seed) * (-1) ** seed
     turned = atoms.copy()
     turned.set_cell(atoms.cell.array @ turn.T)
@@ -37,7 +37,7 @@ def assert_frame_does_not_matter(predict: Predict, atoms: ase.Atoms, seed: int =
 
 
 def assert_order_does_not_matter(predict: Predict, atoms: ase.Atoms, seed: int = 0) -> None:
-    """List the atoms in another order: every atom keeps its energy and force."""
+    """Atomic energies and forces do not depend on the order of the atoms."""
     order = np.random.default_rng(seed).permutation(len(atoms))
     before, after = predict(atoms, NAMES), predict(atoms[order], NAMES)
     bound = ROUNDING * _size(before)
@@ -46,7 +46,7 @@ def assert_order_does_not_matter(predict: Predict, atoms: ase.Atoms, seed: int =
 
 
 def assert_sums(predict: Predict, atoms: ase.Atoms) -> None:
-    """The energies of the atoms add up to the energy, the forces to zero."""
+    """Atomic energies sum to the total energy, forces sum to zero."""
     values = predict(atoms, NAMES)
     bound = 1e-12 * (1.0 + np.abs(values["energies"]).sum())
     np.testing.assert_allclose(values["energies"].sum(), values["energy"], rtol=0, atol=bound)
@@ -56,7 +56,7 @@ def assert_sums(predict: Predict, atoms: ase.Atoms) -> None:
 def assert_batch_changes_nothing(
     potential: Potential | Ensemble, structures: Sequence[ase.Atoms], engine: str = "auto"
 ) -> None:
-    """Structures have the same energies and forces together as alone."""
+    """Energies and forces are the same in a batch and separately."""
     names = ("energy", "forces")
     graphs = [graph_from_atoms(atoms, potential.cutoff) for atoms in structures]
     batch = Graph.batch(graphs)
@@ -64,14 +64,14 @@ def assert_batch_changes_nothing(
     system = batch.system.numpy()
     for i, atoms in enumerate(structures):
         alone = predict_alone(potential, atoms, names, engine)
-        own = {k: x[system == i] if is_per_atom(k) else x[i] for k, x in together.items()}
-        _compare(own, alone, ROUNDING)
+        of_structure = {k: x[system == i] if is_per_atom(k) else x[i] for k, x in together.items()}
+        _compare(of_structure, alone, ROUNDING)
 
 
 def assert_agree(
     predict: Predict, other: Predict, atoms: ase.Atoms, bound: float = ROUNDING
 ) -> None:
-    """Two ways to compute, such as two engines, agree on a structure.
+    """Two predictors, such as two backends, agree for a structure.
 
     `bound` is in units of one plus the largest force: 1e-9 for double, 1e-4 for single precision.
     """

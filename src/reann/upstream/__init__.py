@@ -1,6 +1,6 @@
-"""Models and data of the original REANN package, read and never executed.
+"""Conversion of models and data of the original REANN package, without executing them.
 
-`potential` makes a `Potential` of the arrays of a state dict, `convert` is the command behind
+`potential` makes a `Potential` from the arrays of a state dict, `convert` implements
 ``reann convert``: `REANN.pth` with `para/`, or an exported model such as `REANN_PES_DOUBLE.pt` or
 `PES.pt` alone -> `.reann`; `configuration` -> extended XYZ.
 """

@@ -1,4 +1,4 @@
-"""The configuration of a model of the original, from the shapes of its arrays."""
+"""The configuration of an original model, from the shapes of its arrays."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def architecture(
     l_max, n_orbitals = shape[-3] - 1, shape[-1]
     if n_elements != len(atomtype):
         raise UserError(
-            f"atomtype has {len(atomtype)} elements, the arrays have {n_elements}.",
+            f"atomtype has {len(atomtype)} elements, but the arrays have {n_elements}.",
             "density.rs",
-            "Give the settings with which this model was trained.",
+            "Use the settings with which this model was trained.",
         )
     if shape[-2] != n_radial or not 0 <= l_max <= LARGEST_L:
         raise UserError(
-            f"The shape {shape} does not fit {n_radial} radial functions and l up to {LARGEST_L}.",
+            f"The shape {shape} does not agree with {n_radial} radial functions and l up to"
+            f" {LARGEST_L}.",
             "density.hyper",
             WRONG_MODEL,
         )
@@ -46,8 +47,8 @@ def architecture(
     for kind, n_out in (("", purpose.n_out), ("oc_", n_radial)):
         if kind in layouts and layouts[kind][3:] != (n_orbitals, n_out):
             raise UserError(
-                f"The networks go from {layouts[kind].n_in} to {layouts[kind].n_out} numbers, not "
-                f"from {n_orbitals} to {n_out}.",
+                f"The networks have {layouts[kind].n_in} inputs and {layouts[kind].n_out} outputs "
+                f"instead of {n_orbitals} and {n_out}.",
                 nets[kind][0],
                 WRONG_MODEL,
             )
@@ -82,7 +83,7 @@ def architecture(
 
 
 def _outputs(settings: Mapping[str, Any], purpose: Purpose) -> dict[str, Any]:
-    """Return the fields of a model of another quantity than the energy."""
+    """Return the configuration fields of a model for a quantity other than the energy."""
     if purpose.output is None:
         return {}
     forms = {"dipole": definition_of(settings)} if purpose.output == "dipole" else {}
@@ -92,25 +93,25 @@ def _outputs(settings: Mapping[str, Any], purpose: Purpose) -> dict[str, Any]:
 def _as_settings(
     layouts: Mapping[str, Layout], n_recursions: int, l_max: int, n_orbitals: int
 ) -> dict[str, Any]:
-    """Return what the arrays show, under the original's input names."""
-    found: dict[str, Any] = {"nipsin": l_max, "norbit": n_orbitals, "oc_loop": n_recursions}
+    """Return the settings implied by the arrays, under the input names of the original."""
+    settings: dict[str, Any] = {"nipsin": l_max, "norbit": n_orbitals, "oc_loop": n_recursions}
     for kind, layout in layouts.items():
-        found[f"{kind}nblock"] = layout.blocks
+        settings[f"{kind}nblock"] = layout.blocks
         if layout.blocks:
-            found[f"{kind}nl"] = list(layout.hidden[:-1])
-            found[f"{kind}table_norm"] = layout.norm
-    return found
+            settings[f"{kind}nl"] = list(layout.hidden[:-1])
+            settings[f"{kind}table_norm"] = layout.norm
+    return settings
 
 
 def _dimensions(arrays: Arrays, name: str, allowed: Sequence[int]) -> tuple[int, ...]:
     shape = tuple(arrays.get(name).shape)
     if len(shape) not in allowed or 0 in shape:
-        raise UserError(f"The shape {shape} does not fit.", name, WRONG_MODEL)
+        raise UserError(f"The shape {shape} is not valid.", name, WRONG_MODEL)
     return shape
 
 
 def _check_contraction(arrays: Arrays, shape: tuple[int, ...], n_recursions: int) -> None:
-    """Check what depends on the version: version 2 shares one contraction, older ones do not."""
+    """Check the contraction: version 2 shares one, older versions have one per recursion."""
     n_l = shape[-3]
     if len(shape) == 4 and shape[0] != n_recursions + 1:
         raise UserError(
@@ -124,11 +125,12 @@ def _check_contraction(arrays: Arrays, shape: tuple[int, ...], n_recursions: int
     }
     for name, values in expected.items():
         if name in arrays.names and arrays.take(name).tolist() != list(values):
-            raise UserError(f"The array does not fit l up to {n_l - 1}.", name, WRONG_MODEL)
+            what = f"The array does not agree with l up to {n_l - 1}."
+            raise UserError(what, name, WRONG_MODEL)
     if len(shape) == 4 and (arrays.get("density.inta") > 0).double().mean() > 0.5:
         raise UserError(
-            "Most of `inta` is positive, and before version 2 its sign had two meanings.",
+            "Most values of `inta` are positive; before version 2 the sign had two meanings.",
             "density.inta",
             "If this version of the original computed exp(-inta (r-rs)^2), change the sign of the "
-            "array; if exp(+inta (r-rs)^2), most Gaussians grow: train again.",
+            "array; if exp(+inta (r-rs)^2), most Gaussians increase with distance: train again.",
         )

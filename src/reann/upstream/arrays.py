@@ -1,4 +1,4 @@
-"""The arrays of a model of the original, and the layout of networks that their names show."""
+"""The arrays of an original model, and the layout of its networks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from reann.errors import UserError, listed
 
-WRONG_MODEL = "Give the arrays of one model, `reannparam` in REANN.pth, and its settings."
+WRONG_MODEL = "Use the arrays of one model (`reannparam` in REANN.pth) and its settings."
 
 LEAF = re.compile(r"(\d+)\.(?:resblock\.(\d+)\.)?(weight|bias|alpha|beta)")
 """Outer index, index in a block, and name of an array of one element's network."""
 
 
 class Arrays:
-    """Arrays by name, each of which must be used in the end.
+    """Arrays by name, all of which must be used.
 
     Attributes
     ----------
@@ -40,41 +40,41 @@ class Arrays:
             raise UserError(f"Arrays of type {self.dtype} are not supported.", "density.rs")
 
     def get(self, name: str) -> Tensor:
-        """Return an array as it is."""
+        """Return an array without marking it as used."""
         if name not in self.tensors:
             raise UserError(f"There is no array '{name}'.", fix=WRONG_MODEL)
         return self.tensors[name]
 
     def take(self, name: str, shape: tuple[int, ...] | None = None) -> Tensor:
         """Return an array in float64 and mark it as used; check its shape."""
-        found = self.get(name)
+        array = self.get(name)
         self.unused.discard(name)
-        if shape is not None and tuple(found.shape) != shape:
+        if shape is not None and tuple(array.shape) != shape:
             raise UserError(
-                f"The shape {tuple(found.shape)} does not fit; {shape} was expected.",
+                f"The shape is {tuple(array.shape)}; expected {shape}.",
                 name,
                 WRONG_MODEL,
             )
-        if not torch.isfinite(found).all():
-            raise UserError("The array holds numbers that are not finite.", name)
-        return found.to(torch.float64)
+        if not torch.isfinite(array).all():
+            raise UserError("The array contains values that are not finite.", name)
+        return array.to(torch.float64)
 
     def drop(self, name: str) -> None:
-        """Mark an array as used that has no meaning."""
+        """Ignore an array that has no meaning."""
         self.unused.discard(name)
 
     def check_all_used(self) -> None:
-        """Raise `UserError` when arrays are left over."""
+        """Raise `UserError` if arrays have not been used."""
         if self.unused:
             raise UserError(
-                "These arrays do not belong to such a model: "
+                "Arrays that are not part of such a model: "
                 f"{listed(sorted(self.unused), limit=5)}.",
                 fix=WRONG_MODEL,
             )
 
 
 class Layout(NamedTuple):
-    """The shape of one element's network, as its arrays show it."""
+    """The shape of the network of an element."""
 
     hidden: tuple[int, ...]
     blocks: int
@@ -84,17 +84,17 @@ class Layout(NamedTuple):
 
 
 def layout_of(arrays: Arrays, prefixes: Sequence[str], atomtype: Sequence[str]) -> Layout:
-    """Return the one layout that the networks of all elements and recursions share."""
+    """Return the layout of the networks, which must be the same for all elements and recursions."""
     layouts: dict[str, Layout] = {}
     for prefix in prefixes:
         start = f"{prefix}.elemental_nets."
-        own = {n.removeprefix(start).split(".")[0] for n in arrays.names if n.startswith(start)}
-        if own != set(atomtype):
+        symbols = {n.removeprefix(start).split(".")[0] for n in arrays.names if n.startswith(start)}
+        if symbols != set(atomtype):
             raise UserError(
-                f"There are networks of {listed(sorted(own)) or 'nothing'}, but atomtype is "
+                f"There are networks of {listed(sorted(symbols)) or 'nothing'}, but atomtype is "
                 f"{listed(atomtype)}.",
                 prefix,
-                "Give the settings with which this model was trained.",
+                "Use the settings with which this model was trained.",
             )
         for symbol in atomtype:
             name = start + symbol
@@ -110,9 +110,10 @@ def layout_of(arrays: Arrays, prefixes: Sequence[str], atomtype: Sequence[str]) 
             norm = any(kind == "N" for block in blocks for _, kind in block)
             layouts[name] = Layout(tuple(hidden), len(blocks), norm, first[1], last[0])
     name, layout = next(iter(layouts.items()))
-    for other, its in layouts.items():
-        if its != layout:
-            raise UserError(f"The network is {its}, but that of {name} {layout}.", other)
+    for other, other_layout in layouts.items():
+        if other_layout != layout:
+            what = f"The network is {other_layout}, but that of {name} is {layout}."
+            raise UserError(what, other)
     return layout
 
 
@@ -143,7 +144,7 @@ def modules(arrays: Arrays, name: str) -> tuple[list[int], list[list[tuple[int, 
     known = all(re.fullmatch("(AL)+|(ANL)+", block) for block in chains)
     if not re.fullmatch("LB*AL", chain) or len(chains) > 1 or not known:
         raise UserError(
-            "The layers are not a linear layer, equal residual blocks, an activation and a linear "
+            "The layers must be a linear layer, equal residual blocks, an activation and a linear "
             "layer.",
             name,
             WRONG_MODEL,

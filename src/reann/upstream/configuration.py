@@ -1,9 +1,9 @@
-"""Data files `configuration` of the original, and extended XYZ with the same numbers.
+"""Conversion of data files `configuration` of the original to extended XYZ.
 
-One structure is a title, three rows of the cell in Å, ``pbc 1 1 1``, one line
+A structure is a title, three rows of the cell in Å, ``pbc 1 1 1``, a line
 ``element mass x y z [fx fy fz]`` for each atom, and ``abprop: value ...``: the energy in eV, or a
-dipole (3 numbers) or polarizability (9) in a unit that the file does not say. Coordinates are
-Cartesian, or fractional where `table_coor` is 1 in `input_nn`; the file itself does not say it.
+dipole (3 numbers) or polarizability (9) in a unit that is not in the file. Coordinates are
+Cartesian, or fractional if `table_coor` is 1 in `input_nn`, which is not in the file either.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from reann.errors import UserError, did_you_mean
 from reann.upstream.purpose import TRANSITION, size_of_unit
 
 KEYS = {1: "energy", 3: "dipole", 9: "polarizability"}
-"""Name of the label by how many numbers it has; three may also be a transition dipole."""
+"""Name of the label by its number of values; three may also be a transition dipole."""
 
 TOO_CLOSE = 0.3
-"""Å; no two atoms of a real structure are as close."""
+"""Å; atoms of real structures are never closer."""
 
 FARTHEST_FRACTION = 2.5
-"""Fractional coordinates are hardly ever larger."""
+"""Fractional coordinates are rarely larger."""
 
 LAYOUT = "Lines are: title, 3 of the cell, pbc, element mass x y z [fx fy fz], ..., abprop: value."
 
 
 class Structure(NamedTuple):
-    """One structure as it stands in the file."""
+    """A structure as in the file."""
 
     cell: NDArray[np.float64]
     """(3, 3), Å, rows are lattice vectors."""
@@ -51,15 +51,15 @@ def read_configuration(path: Path, fractional: bool | None = None) -> Iterator[S
     Parameters
     ----------
     fractional
-        What `table_coor` says; unknown if None, then the first structure decides.
+        Value of `table_coor`; if None, it is determined from the first structure.
 
     Raises
     ------
     UserError
-        For lines that do not fit the layout, unknown elements, and coordinates that cannot be
-        what they are said to be.
+        If lines do not have the expected layout, elements are unknown, or atoms are too close
+        because the kind of coordinates is wrong.
     """
-    told = fractional is not None
+    is_set = fractional is not None
     with path.open(encoding="utf-8", errors="replace") as file:
         for structure in _structures(file, path):
             if fractional is None:
@@ -68,9 +68,10 @@ def read_configuration(path: Path, fractional: bool | None = None) -> Iterator[S
                 structure.columns[:, 1:4] = structure.columns[:, 1:4] @ structure.cell
             if _collide(structure.columns[:, 1:4]):
                 kind = "fractional" if fractional else "Cartesian"
-                source = " in para/input_nn" if told else ", judging by the first structure"
+                source = "para/input_nn" if is_set else "the first structure"
                 raise UserError(
-                    f"Atoms are closer than {TOO_CLOSE} Å; coordinates are {kind}{source}.",
+                    f"Atoms are closer than {TOO_CLOSE} Å if coordinates are {kind}, according to"
+                    f" {source}.",
                     structure.where,
                     "Set `table_coor` to 0 for Cartesian and 1 for fractional coordinates.",
                 )
@@ -78,13 +79,12 @@ def read_configuration(path: Path, fractional: bool | None = None) -> Iterator[S
 
 
 def write_extxyz(structures: Iterable[Structure], file: TextIO, settings: Mapping[str, Any]) -> int:
-    """Write structures with every digit, return how many.
+    """Write structures with all digits and return their number.
 
     Raises
     ------
     UserError
-        For dipoles and polarizabilities whose `unit` the settings do not name, and for energies of
-        which they name one.
+        If the settings lack the `unit` of dipoles and polarizabilities, or have one for energies.
     """
     count = 0
     for structure in structures:
@@ -118,9 +118,9 @@ def _label(structure: Structure, settings: Mapping[str, Any]) -> tuple[str, list
         return name, [size * x for x in structure.label]
     if settings.get("unit") is not None:
         raise UserError(
-            f"unit = {settings['unit']!r} has no meaning: the label of the structure is an energy.",
+            f"unit = {settings['unit']!r} has no meaning for the energy of a structure.",
             structure.where,
-            "Leave it out.",
+            "Remove it.",
         )
     return name, structure.label
 
@@ -151,10 +151,10 @@ def _structures(file: TextIO, path: Path) -> Iterator[Structure]:
 
 
 def _next(lines: Iterator[tuple[int, str]], path: Path) -> tuple[int, list[str]]:
-    found = next(lines, None)
-    if found is None:
-        raise UserError("The file ends inside of a structure.", str(path), LAYOUT)
-    return found[0], found[1].split()
+    line = next(lines, None)
+    if line is None:
+        raise UserError("The file ends within a structure.", str(path), LAYOUT)
+    return line[0], line[1].split()
 
 
 def _numbers(line: tuple[int, list[str]], path: Path, counts: list[int]) -> list[float]:
@@ -169,26 +169,27 @@ def _numbers(line: tuple[int, list[str]], path: Path, counts: list[int]) -> list
 
 
 def _error(what: str, line: int, path: Path) -> UserError:
-    return UserError(f"This is no configuration: {what}.", f"{path}, line {line}", LAYOUT)
+    what = f"This is not a file `configuration`: {what}."
+    return UserError(what, f"{path}, line {line}", LAYOUT)
 
 
 def _collide(positions: NDArray[np.float64]) -> bool:
-    """Return whether two of the first atoms are too close, without periodic images."""
-    some = positions[:200]
-    apart = np.linalg.norm(some[:, None] - some[None], axis=-1)
-    return bool(apart[np.triu_indices(len(some), 1)].min(initial=np.inf) < TOO_CLOSE)
+    """Return whether two of the first atoms are too close, ignoring periodic images."""
+    first_atoms = positions[:200]
+    distances = np.linalg.norm(first_atoms[:, None] - first_atoms[None], axis=-1)
+    return bool(distances[np.triu_indices(len(first_atoms), 1)].min(initial=np.inf) < TOO_CLOSE)
 
 
 def _decide(structure: Structure) -> bool:
-    """Return whether the coordinates must be fractional; `UserError` when it cannot be seen."""
+    """Return whether the coordinates are fractional; raises `UserError` if it is ambiguous."""
     coordinates = structure.columns[:, 1:4]
     if np.abs(coordinates).max() > FARTHEST_FRACTION or _collide(coordinates @ structure.cell):
         return False
     if _collide(coordinates):
         return True
     raise UserError(
-        "It cannot be seen whether the coordinates are Cartesian or fractional.",
+        "The coordinates could be Cartesian or fractional.",
         structure.where,
-        "Put the training's para/input_nn beside the file, with `table_coor = 0` for Cartesian or "
-        "1 for fractional coordinates.",
+        "Put para/input_nn of the training next to the file, with `table_coor = 0` for Cartesian or"
+        " 1 for fractional coordinates.",
     )

@@ -1,7 +1,7 @@
-"""`reann convert`: from files of the original to a `.reann` file or extended XYZ.
+"""`reann convert`: convert files of the original to a `.reann` file or extended XYZ.
 
-A model is `REANN.pth`, which holds only arrays, together with `para/`, which tells how to read
-them, or an exported model `REANN_PES_*.pt`, which needs no `para/`. Neither is executed.
+A model is either `REANN.pth`, which contains only arrays, together with the settings in `para/`, or
+an exported model `REANN_PES_*.pt`, which needs no `para/`. Neither is executed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from reann.upstream.purpose import purpose_of
 from reann.upstream.weights import potential
 
 CHECKPOINT, DATA = "REANN.pth", "configuration"
-TOLD = ("activate", "oc_activate", "cutoff")
-"""Settings that an exported model tells besides the order of its elements."""
+FROM_NAMES = ("activate", "oc_activate", "cutoff")
+"""Settings that follow from the names in an exported model, besides the order of its elements."""
 DATA_SUFFIXES = (".xyz", ".extxyz")
 LARGEST_CHECKPOINT = 2**30
-"""Bytes; a checkpoint of 10 elements with 3 recursions has 3 MB, optimizer included."""
+"""Bytes; a checkpoint of 10 elements with 3 recursions has 3 MB, including the optimizer."""
 
 
 def convert(
@@ -40,26 +40,26 @@ def convert(
     Parameters
     ----------
     src
-        `REANN.pth` with the folder `para` beside or above it, an exported model, a file
+        `REANN.pth` with the folder `para` next to or above it, an exported model, a file
         `configuration`, or a folder with `REANN.pth` or `configuration`.
     dst
-        File to write; its ending tells what is converted.
+        File to write; its suffix determines what is converted.
     unit
-        Of the labels, where they are (transition) dipoles or polarizabilities.
+        Unit of the labels if they are (transition) dipoles or polarizabilities.
     dipole_definition
-        Of a model of dipoles: center or neighbors.
+        For a model of dipoles: center or neighbors.
 
     Raises
     ------
     UserError
-        If there is nothing to convert, or it cannot be read without running code; if the output is
-        what is converted, or cannot be written.
+        If there is nothing to convert, it cannot be read without running code, or the output is an
+        input or cannot be written.
     """
     src, dst = Path(src), Path(dst)
     to_model = dst.suffix == ".reann"
     if not to_model and dst.suffix not in DATA_SUFFIXES:
         raise UserError(
-            f"'{dst.name}' is neither a model nor data.",
+            f"'{dst.name}' has no suffix of a model or of data.",
             "--output",
             "Write model.reann for REANN.pth, or data.xyz for a configuration.",
         )
@@ -69,93 +69,95 @@ def convert(
         raise UserError(
             f"There is no file {src.name}.",
             str(src.parent),
-            f"Give {CHECKPOINT} with para/ beside it, or a file '{DATA}'.",
+            f"Give {CHECKPOINT} with para/ next to it, or a file '{DATA}'.",
         )
     para = _para(src)
     settings = [] if para is None else sorted(para.iterdir())
     check_outputs({"--output": dst}, [src, *settings])
-    about = {"unit": unit, "dipole_definition": dipole_definition}
-    given = {name: x for name, x in about.items() if x is not None}
+    options = {"unit": unit, "dipole_definition": dipole_definition}
+    extra_settings = {name: x for name, x in options.items() if x is not None}
     if to_model:
-        convert_model(src, dst, given)
+        convert_model(src, dst, extra_settings)
     else:
-        convert_data(src, dst, given)
+        convert_data(src, dst, extra_settings)
 
 
-def convert_model(src: Path, dst: Path, given: Mapping[str, str]) -> None:
-    """Convert a checkpoint `REANN.pth` and the settings beside it, or an exported model.
+def convert_model(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> None:
+    """Convert a checkpoint `REANN.pth` and its settings, or an exported model.
 
-    `given` are settings that no file of the original has.
+    `extra_settings` are those that no file of the original has.
     """
     if is_exported(src):
         weights, settings = exported(src)
-        potential(weights, {**settings, **given}).save(dst)
+        potential(weights, {**settings, **extra_settings}).save(dst)
         return
     weights = read_weights(src)
     para = _para(src)
     if para is None:
         raise UserError(
-            f"The checkpoint says nothing of {inputs.PARA[0]} and {inputs.PARA[1]}.",
+            f"The checkpoint needs the settings {inputs.PARA[0]} and {inputs.PARA[1]}.",
             str(src),
-            "Put the folder para/ of the training beside it.",
+            "Put the folder para/ of the training next to it.",
         )
     settings = inputs.read_para(para)
     _check_order(weights, settings, src)
-    potential(weights, {**settings, **given}).save(dst)
+    potential(weights, {**settings, **extra_settings}).save(dst)
 
 
 def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return arrays and settings of an exported model; settings beside it may only agree.
+    """Return arrays and settings of an exported model; settings in `para` must agree with it.
 
     Raises
     ------
     UserError
-        For a file that `read_exported` refuses, settings that contradict it, and without `para`
-        for models that do not tell their property or activation.
+        If `read_exported` refuses the file, settings contradict it, or its property or activation
+        is unknown and there is no `para`.
     """
-    weights, told = read_exported(src)
+    weights, from_names = read_exported(src)
     para = _para(src)
     if para is not None:
         settings = inputs.read_para(para)
-        _check_purpose(settings, told, src)
-        inputs.check(settings, {name: told[name] for name in TOLD if name in told})
+        _check_purpose(settings, from_names, src)
+        inputs.check(
+            settings, {name: from_names[name] for name in FROM_NAMES if name in from_names}
+        )
         _check_order(weights, settings, src)
-        return weights, settings | told
+        return weights, settings | from_names
     updates = any(name.startswith("density.ocmod.") for name in weights)
     needed = ("start_table", "activate", *(["oc_activate"] if updates else []))
-    missing = [name for name in needed if name not in told]
+    missing = [name for name in needed if name not in from_names]
     if missing:
         raise UserError(
-            f"The names in the exported model do not tell {listed(missing)}.",
+            f"The exported model does not contain {listed(missing)}.",
             str(src),
-            "Put the folder para/ of the training beside it.",
+            "Put the folder para/ of the training next to it.",
         )
-    return weights, told
+    return weights, from_names
 
 
-def convert_data(src: Path, dst: Path, given: Mapping[str, str]) -> None:
-    """Convert a file `configuration`; settings beside it tell the kind of coordinates and labels.
+def convert_data(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> None:
+    """Convert a file `configuration`; its settings define the kind of coordinates and labels.
 
-    `given` are settings that no file of the original has.
+    `extra_settings` are those that no file of the original has.
     """
     if src.name in inputs.PARA or _is_archive(src):
         raise UserError(
-            f"{src.name} holds no structures.",
+            f"{src.name} contains no structures.",
             str(src),
-            f"Convert {CHECKPOINT} to a file .reann; its settings in para/ are read with it.",
+            f"Convert {CHECKPOINT} to a .reann file; its settings in para/ are read with it.",
         )
     para = _para(src)
-    settings = {**(inputs.read_settings(para / inputs.PARA[0]) if para else {}), **given}
-    told = settings.get("table_coor")
-    if told not in (None, 0, 1):
-        raise UserError(f"table_coor = {told!r} is neither 0 nor 1.", str(para))
+    settings = {**(inputs.read_settings(para / inputs.PARA[0]) if para else {}), **extra_settings}
+    table_coor = settings.get("table_coor")
+    if table_coor not in (None, 0, 1):
+        raise UserError(f"table_coor = {table_coor!r} is neither 0 nor 1.", str(para))
     if "dipole_definition" in settings:
         raise UserError(
             f"dipole_definition = {settings['dipole_definition']!r} has no meaning for data.",
             "dipole_definition",
-            "Leave it out.",
+            "Remove it.",
         )
-    fractional = None if told is None else bool(told)
+    fractional = None if table_coor is None else bool(table_coor)
     with replacing(dst) as temporary, temporary.open("w", encoding="utf-8") as file:
         if write_extxyz(read_configuration(src, fractional), file, settings) == 0:
             raise UserError("The file is empty.", str(src))
@@ -167,18 +169,18 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        For damaged files, and pickles of more than arrays.
+        If the file is damaged, or a pickle of more than arrays.
     """
     _check_size(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that no torch wrote
+            warnings.simplefilter("ignore")  # about pickles that were not written by torch
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises anything
         raise UserError(
             _unreadable(path, error),
             str(path),
-            f"Give the {CHECKPOINT} that the training wrote; code in it is never run.",
+            f"Give the {CHECKPOINT} that the training wrote; code in it is never executed.",
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get("reannparam"), Mapping):
         content = content["reannparam"]
@@ -200,7 +202,8 @@ def _check_size(path: Path) -> None:
     size = path.stat().st_size
     if size > LARGEST_CHECKPOINT:
         raise UserError(
-            f"The file has {size / 2**30:.1f} GiB; a checkpoint of REANN has less than 1 GiB.",
+            f"The size of the file is {size / 2**30:.1f} GiB; checkpoints of REANN have less than"
+            " 1 GiB.",
             str(path),
             f"Give the {CHECKPOINT} that the training wrote.",
         )
@@ -213,59 +216,59 @@ def _check_size(path: Path) -> None:
     packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
     if packed or sum(entry.file_size for entry in entries) > size:
         raise UserError(
-            "The archive unpacks to more than the size of the file.",
+            "The unpacked archive is larger than the file.",
             str(path),
             f"Give the {CHECKPOINT} that the training wrote; PyTorch does not compress it.",
         )
 
 
 def _check_stored(name: str, array: torch.Tensor, path: Path) -> None:
-    """Raise `UserError` for an array with more numbers than the file stores, as a stride of 0."""
+    """Raise `UserError` for an array with more values than stored, for example by a stride of 0."""
     dense = array.layout == torch.strided
     if not dense or array.numel() * array.element_size() > array.untyped_storage().nbytes():
         raise UserError(
-            f"The array '{name}' of shape {tuple(array.shape)} is larger than its bytes.",
+            f"The array '{name}' of shape {tuple(array.shape)} is larger than its stored data.",
             str(path),
             f"Give the {CHECKPOINT} that the training wrote.",
         )
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    """Say what is wrong, without the advice of torch to trust the file."""
+    """Describe the error, without the advice of torch to trust the file."""
     if isinstance(error, PermissionError):
         return f"The file cannot be read: {error.strerror}."
     if not _is_archive(path):
-        return "The file is no checkpoint of PyTorch, or it is damaged."
+        return "The file is not a checkpoint of PyTorch, or it is damaged."
     name = re.search(r"GLOBAL (\S+)", str(error))
-    why = f": it wants to import {name[1]}" if name else ""
-    return f"The file is damaged or holds more than arrays{why}."
+    why = f": it would import {name[1]}" if name else ""
+    return f"The file is damaged or contains more than arrays{why}."
 
 
-def _check_purpose(settings: Mapping[str, Any], told: Mapping[str, Any], path: Path) -> None:
-    """Compare `start_table` with what the names in an exported model tell."""
-    if "start_table" in told and purpose_of(settings) != purpose_of(told):
+def _check_purpose(settings: Mapping[str, Any], from_names: Mapping[str, Any], path: Path) -> None:
+    """Compare `start_table` with the property of an exported model."""
+    if "start_table" in from_names and purpose_of(settings) != purpose_of(from_names):
         raise UserError(
-            f"start_table is {settings.get('start_table', 0)!r}, but the exported model is one of"
-            f" {purpose_of(told).output or 'energy'}.",
+            f"start_table is {settings.get('start_table', 0)!r}, but the exported model predicts"
+            f" the {purpose_of(from_names).output or 'energy'}.",
             str(path),
-            "Give the settings with which this model was trained.",
+            "Use the settings with which this model was trained.",
         )
 
 
 def _check_order(weights: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:
-    """Compare `atomtype` with the order of the networks, which the original makes from it."""
+    """Compare `atomtype` with the order of the networks, which the original derives from it."""
     names = [name.removeprefix("module.").split(".") for name in weights]
     order = list(dict.fromkeys(n[2] for n in names if n[:2] == ["nnmod", "elemental_nets"]))
     if order != inputs.elements(settings):
         raise UserError(
             f"atomtype is {listed(settings['atomtype'])}, but the checkpoint has {listed(order)}.",
             str(path),
-            "Give the settings with which this model was trained.",
+            "Use the settings with which this model was trained.",
         )
 
 
 def _para(path: Path) -> Path | None:
-    """Return the nearest folder with `input_nn`: para/ beside the file or above, or its own."""
+    """Return the nearest folder with `input_nn`: para/ next to the file or above, or its own."""
     start = path.resolve().parent
     for folder in (start / "para", start, start.parent / "para", start.parent.parent / "para"):
         if (folder / inputs.PARA[0]).is_file():

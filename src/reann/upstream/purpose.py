@@ -1,7 +1,7 @@
-"""What a model of the original was trained on, and what its files do not say about it.
+"""The property of an original model, and settings that its files do not contain.
 
-The original trains on any numbers and gives the same numbers back: no file says in which unit. Its
-dipole moment has had two definitions with equal arrays. Both have to be given.
+The original trains on numbers in any unit, which no file records. Its dipole moment has had two
+definitions with the same arrays. Both must be set by the user.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from reann import units
 from reann.errors import UserError, listed
 
 DEFINITIONS = ("center", "neighbors")
-"""Of the dipole: charges at positions from the center of mass, or at vectors from neighbors."""
+"""Definitions of the dipole: charges times positions relative to the center of mass, or times
+vectors from neighbors."""
 
 
 class Purpose(NamedTuple):
-    """The quantity that a model gives, and the networks that it has for it."""
+    """The property of a model, and its networks."""
 
     output: str | None
-    """Name of the quantity; None: the energy."""
+    """Name of the quantity; None for the energy."""
     networks: tuple[str, ...] = ("nnmod",)
     n_out: int = 1
-    """Numbers that each network gives."""
+    """Number of outputs of each network."""
 
 
 TRANSITION = 3
@@ -45,12 +46,12 @@ def purpose_of(settings: Mapping[str, Any]) -> Purpose:
     Raises
     ------
     UserError
-        For a `start_table` that is not converted, and for settings that have no meaning beside it.
+        If `start_table` is not supported, or other settings have no meaning for it.
     """
     table = settings.get("start_table", 0)
     if table not in list(PURPOSES):
         raise UserError(
-            f"start_table = {table!r} is not a property that is converted.",
+            f"start_table = {table!r} is not a property that can be converted.",
             "input_nn",
             "Models of energy (0, 1), dipole (2), transition dipole (3) and polarizability (4) are"
             " converted.",
@@ -66,22 +67,22 @@ def purpose_of(settings: Mapping[str, Any]) -> Purpose:
                 f"{name} = {settings[name]!r} has no meaning for a model of the"
                 f" {_words(purpose.output or 'energy')}.",
                 name,
-                "Leave it out.",
+                "Remove it.",
             )
     return purpose
 
 
 def definition_of(settings: Mapping[str, Any]) -> str:
-    """Return the definition of the dipole; `UserError` if it is not given."""
-    given = settings.get("dipole_definition")
-    if given in DEFINITIONS:
-        return given
-    wrong = "" if given is None else f"'{given}' is not a definition. "
+    """Return the definition of the dipole; raises `UserError` if it is not set."""
+    definition = settings.get("dipole_definition")
+    if definition in DEFINITIONS:
+        return definition
+    wrong = "" if definition is None else f"'{definition}' is not a definition. "
     raise UserError(
-        f"{wrong}The original's dipole has had two definitions, and the arrays do not tell them"
-        " apart.",
+        f"{wrong}The dipole of the original has had two definitions, which the arrays do not"
+        " distinguish.",
         "dipole_definition",
-        "Give --dipole-definition, in Python `dipole_definition`: `center`, charges times positions"
+        "Set --dipole-definition, in Python `dipole_definition`: `center`, charges times positions"
         " from the center of mass, for REANN before 18 April 2022; `neighbors`, charges times"
         " vectors from the neighbors, for REANN from then until 27 October 2022. Later versions"
         " cannot train dipoles.",
@@ -89,14 +90,14 @@ def definition_of(settings: Mapping[str, Any]) -> str:
 
 
 def size_of_unit(settings: Mapping[str, Any], output: str) -> float:
-    """Return the unit of the labels in e Å or Å^3; `UserError` if it is not given or unknown."""
+    """Return the unit of the labels in e Å or Å^3; raises `UserError` if not set or unknown."""
     polarizability = output == "polarizability"
     known = units.POLARIZABILITY if polarizability else units.DIPOLE
     if settings.get("unit") is None:
         raise UserError(
-            f"No file of the original says in which unit the {_words(output)} is.",
+            f"The files of the original do not contain the unit of the {_words(output)}.",
             "unit",
-            f"Give --unit, in Python `unit`, of the labels: {listed(known)}.",
+            f"Set --unit, in Python `unit`, to the unit of the labels: {listed(known)}.",
         )
     read = units.polarizability if polarizability else units.dipole
     return read(str(settings["unit"]))

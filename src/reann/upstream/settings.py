@@ -1,7 +1,7 @@
-"""The input files `para/input_nn` and `para/input_density`, and what they say about a model.
+"""The input files `para/input_nn` and `para/input_density` of the original.
 
-The original executes every line of them. Here a line is a name and a Python literal, or an error.
-The arrays of a model decide its architecture; the settings may only agree.
+The original executes them. Here each line must be a name and a Python literal. The architecture
+follows from the arrays of a model, with which the settings must agree.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read_para(folder: Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        For a missing file, and for a line that is not a name and a literal.
+        If a file is missing, or a line is not a name and a literal.
     """
     settings: dict[str, Any] = {}
     for name in PARA:
@@ -44,11 +44,11 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path.name} cannot be read ({error.strerror}).",
             str(path),
-            "Put the folder para/ of the training, with input_nn and input_density, beside it.",
+            "Put the folder para/ of the training, with input_nn and input_density, next to it.",
         ) from error
     settings: dict[str, Any] = {}
     for number, line in enumerate(lines, start=1):
-        text = line.split("#")[0].strip()  # as the original does, even inside of quotes
+        text = line.split("#")[0].strip()  # like the original, even inside quotes
         if text:
             name, value = _assignment(text, f"{path}, line {number}")
             settings[name] = value
@@ -75,21 +75,21 @@ def elements(settings: Mapping[str, Any]) -> list[str]:
     Raises
     ------
     UserError
-        If it is absent, empty, holds an element twice or something that is no element.
+        If it is missing or empty, or contains an element twice or something else.
     """
     if "atomtype" not in settings:
         raise UserError(
             "The settings have no `atomtype`, the order of the elements in the arrays.",
             "input_density",
-            "Give the list of the training, such as `atomtype = ['O', 'H']`.",
+            "Use the list of the training, such as `atomtype = ['O', 'H']`.",
         )
-    given = settings["atomtype"]
-    symbols = list(given) if isinstance(given, list | tuple) else []
+    atomtype = settings["atomtype"]
+    symbols = list(atomtype) if isinstance(atomtype, list | tuple) else []
     if not symbols or len({str(symbol) for symbol in symbols}) < len(symbols):
         raise UserError(
-            f"atomtype = {given!r} is not a list of different elements.",
+            f"atomtype = {atomtype!r} is not a list of different elements.",
             "input_density",
-            "Give the list of the training, such as `atomtype = ['O', 'H']`.",
+            "Use the list of the training, such as `atomtype = ['O', 'H']`.",
         )
     for symbol in symbols:
         if symbol not in chemical_symbols[1:]:
@@ -103,52 +103,52 @@ def elements(settings: Mapping[str, Any]) -> list[str]:
 
 
 def activation(settings: Mapping[str, Any], name: str) -> str:
-    """Return our name of the activation that `activate` or `oc_activate` names."""
-    given = settings.get(name, "Relu_like")
-    if given not in ACTIVATIONS:
+    """Return our name of the activation in `activate` or `oc_activate`."""
+    word = settings.get(name, "Relu_like")
+    if word not in ACTIVATIONS:
         raise UserError(
-            f"{name} = {given!r} is not an activation of the original.",
+            f"{name} = {word!r} is not an activation of the original.",
             "input_nn",
-            f"Use {listed(ACTIVATIONS)}; the original takes every other word for Relu_like.",
+            f"Use {listed(ACTIVATIONS)}; the original interprets any other word as Relu_like.",
         )
-    return ACTIVATIONS[given]
+    return ACTIVATIONS[word]
 
 
-def check(settings: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Raise `UserError` where a setting that is given contradicts what the arrays show."""
-    for name, value in found.items():
-        given = settings.get(name)
-        if given is None:
+def check(settings: Mapping[str, Any], from_arrays: Mapping[str, Any]) -> None:
+    """Raise `UserError` if a setting contradicts the arrays."""
+    for name, value in from_arrays.items():
+        setting = settings.get(name)
+        if setting is None:
             continue
-        given = list(given) if isinstance(given, list | tuple) else given
-        if given != value:
+        setting = list(setting) if isinstance(setting, list | tuple) else setting
+        if setting != value:
             raise UserError(
-                f"The settings say {name} = {given!r}, the arrays {value!r}.",
+                f"{name} is {setting!r} in the settings, but {value!r} in the arrays.",
                 name,
-                "Give the settings with which this model was trained.",
+                "Use the settings with which this model was trained.",
             )
 
 
 def cutoff(settings: Mapping[str, Any], buffer: float) -> float:
-    """Return the cutoff in Å, as a person wrote it.
+    """Return the cutoff in Å with its original digits.
 
-    The array may hold the decimal number rounded to float32, 6.2 as 6.19999980926.
+    The array may contain the number rounded to float32, for example 6.19999980926 for 6.2.
 
     Raises
     ------
     UserError
-        If the settings give a number that does not round to that of the array.
+        If the settings have a different number.
     """
     if not 0 < buffer < np.inf:
         raise UserError(f"The cutoff {buffer} is not a positive length.", "density.cutoff")
     single = np.float32(buffer)
-    given = settings.get("cutoff")
-    if given is None:
+    setting = settings.get("cutoff")
+    if setting is None:
         return float(str(single)) if float(single) == buffer else buffer
-    if isinstance(given, int | float) and (given == buffer or np.float32(given) == buffer):
-        return float(given)
+    if isinstance(setting, int | float) and (setting == buffer or np.float32(setting) == buffer):
+        return float(setting)
     raise UserError(
-        f"The settings say cutoff = {given!r}, the arrays {float(str(single))}.",
+        f"cutoff is {setting!r} in the settings, but {float(str(single))} in the arrays.",
         "cutoff",
-        "Give the settings with which this model was trained.",
+        "Use the settings with which this model was trained.",
     )

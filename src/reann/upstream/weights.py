@@ -1,11 +1,11 @@
-"""From the arrays of the original's state dict to a `Potential`.
+"""Conversion of the arrays of an original state dict to a `Potential`.
 
-The two packages write the same function differently. The original has E_i = NN_Z(rho_i) + E0 with
-a bias in the last layer, here E_i = e_Z + NN_Z(rho_i) - NN_Z(0) without one, so that
+The two packages use different forms of the same function. The original has E_i = NN_Z(rho_i) + E0
+with a bias in the last layer, here E_i = e_Z + NN_Z(rho_i) - NN_Z(0) without a bias, so that
 e_Z = E0 + NN_Z(0), computed in float64. Its Gaussian is exp(+inta (r - rs)^2), ours
 exp(-alpha (r - rs)^2); its angular functions are all 3^l products of raw components, ours the
-distinct ones with multinomial weights. The networks of other quantities than the energy are the
-same here as there.
+distinct ones with multinomial weights. The networks of quantities other than the energy are the
+same in both packages.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from reann.upstream.arrays import WRONG_MODEL, Arrays, Layout, modules
 from reann.upstream.purpose import Purpose, purpose_of, size_of_unit
 
 RECORDED = ("activate", "oc_activate", "start_table", "unit", "dipole_definition")
-"""Settings that the converted file keeps, those that its arrays do not tell."""
+"""Settings that are recorded in the converted file, as they do not follow from its arrays."""
 
 
 def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potential:
-    """Return the potential that an original model is.
+    """Return the potential of an original model.
 
     Parameters
     ----------
@@ -39,24 +39,23 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
         Arrays or tensors under the names of the original's state dict; a leading ``module.`` is
         ignored. Their precision, float32 or float64, is that of the potential.
     settings
-        Values under the original's input names. `atomtype` is needed, `activate` and
-        `oc_activate` are Relu_like if absent; `start_table` is that of energies if absent; all
-        others are known from the arrays and only compared. What no file of the original says:
-        `unit` of a (transition) dipole, such as Debye, or of a polarizability, such as Bohr^3, and
+        Values under the input names of the original. `atomtype` is required; `activate` and
+        `oc_activate` are Relu_like by default, `start_table` is that of energies; all others follow
+        from the arrays and are only compared. Not in any file of the original: `unit` of a
+        (transition) dipole, such as Debye, or of a polarizability, such as Bohr^3, and
         `dipole_definition`, center or neighbors.
 
     Raises
     ------
     UserError
-        For arrays that are missing, left over, not finite or of shapes that do not fit, for
-        settings that contradict the arrays, for other properties than those of `start_table` 0 to
-        4, and where `unit` or `dipole_definition` is needed and not given.
+        If arrays are missing, unused, not finite or have wrong shapes, settings contradict the
+        arrays, `start_table` is not 0 to 4, or a required `unit` or `dipole_definition` is missing.
     """
     arrays = Arrays(weights)
     purpose = purpose_of(settings)
     if "nnmod1" not in purpose.networks and any(n.startswith("nnmod1.") for n in arrays.names):
         raise UserError(
-            "These are the arrays of a model of polarizabilities; the settings say start_table ="
+            "These are the arrays of a model of polarizabilities, but start_table is"
             f" {settings.get('start_table', 0)!r}.",
             fix=WRONG_MODEL,
         )
@@ -77,7 +76,7 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
         host.density.contraction.copy_(hyper.reshape(host.density.contraction.shape))
         for t, network in enumerate(update.networks):
             prefix = f"density.ocmod.memssage_{t}"
-            arrays.drop(f"{prefix}.initpot")  # there in the original, but never added
+            arrays.drop(f"{prefix}.initpot")  # present in the original, but not used
             for row, symbol in enumerate(symbols):
                 name = f"{prefix}.elemental_nets.{symbol}"
                 bias = _fill(network, row, arrays, name, layouts["oc_"])
@@ -95,14 +94,14 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
 
 
 def _fill_energy(model: Reann, symbols: list[str], arrays: Arrays, layout: Layout) -> None:
-    """Copy the networks of the energy, and the energies of free atoms that follow from them."""
+    """Copy the networks of the energy, and compute the energies of free atoms."""
     readout: Any = model.readout
-    # Older models add their energy per atom, newer ones have it in the last biases.
+    # Older models add an energy per atom; newer ones include it in the last biases.
     zero = arrays.take("nnmod.initpot", (1,)) if "nnmod.initpot" in arrays.names else 0.0
     for row, symbol in enumerate(symbols):
         bias = _fill(readout, row, arrays, f"nnmod.elemental_nets.{symbol}", layout)
-        nothing = bias.new_zeros(1, layout.n_in)
-        e_z = readout.of_element(row, nothing)[0] + bias + zero
+        no_density = bias.new_zeros(1, layout.n_in)
+        e_z = readout.of_element(row, no_density)[0] + bias + zero
         model.reference_energies[row] = e_z.squeeze(0)
 
 
@@ -113,14 +112,14 @@ def _fill_output(
     for network, prefix in zip(head.networks, purpose.networks, strict=True):
         name = f"{prefix}.initpot"
         if name in arrays.names and arrays.take(name, (1,)).any():
-            raise UserError("The energy zero of a model without energy is not zero.", name)
+            raise UserError("`initpot` of a model without energy is not zero.", name)
         for row, symbol in enumerate(symbols):
             name = f"{prefix}.elemental_nets.{symbol}"
             network.last.bias[row] = _fill(network, row, arrays, name, layout)
 
 
 def _fill(network: Any, row: int, arrays: Arrays, name: str, layout: Layout) -> Tensor:
-    """Copy the arrays of one element's network; return the bias of its last layer."""
+    """Copy the arrays of the network of an element; return the bias of its last layer."""
     outer, blocks = modules(arrays, name)
 
     def linear(target: Any, source: str) -> None:
@@ -140,13 +139,17 @@ def _fill(network: Any, row: int, arrays: Arrays, name: str, layout: Layout) -> 
             values[row] = arrays.take(f"{source}.{leaf}", (values.shape[1],))
 
     linear(network.first, f"{name}.{outer[0]}")
-    for own, block, index in zip(network.blocks, blocks, outer[1:-2], strict=True):
+    for target_block, block, index in zip(network.blocks, blocks, outer[1:-2], strict=True):
         copy = {"A": activation, "N": normalization, "L": linear}
-        lists = {"A": own.activations, "N": own.normalizations, "L": own.linears}
+        lists = {
+            "A": target_block.activations,
+            "N": target_block.normalizations,
+            "L": target_block.linears,
+        }
         for kind, targets in lists.items():
-            places = [i for i, k in block if k == kind]
-            for target, place in zip(targets, places, strict=bool(places)):
-                copy[kind](target, f"{name}.{index}.resblock.{place}")
+            positions = [i for i, k in block if k == kind]
+            for target, position in zip(targets, positions, strict=bool(positions)):
+                copy[kind](target, f"{name}.{index}.resblock.{position}")
     activation(network.activation, f"{name}.{outer[-2]}")
     linear(network.last, f"{name}.{outer[-1]}")
     return arrays.take(f"{name}.{outer[-1]}.bias", (layout.n_out,))

@@ -1,8 +1,8 @@
-"""Pickles of TorchScript, read by an interpreter that imports nothing and calls nothing.
+"""A safe interpreter for pickles of TorchScript that imports and calls nothing.
 
-A pickle is a program: it may call whatever it names. Of its instructions only those are followed
-that TorchScript writes, and all that they can make here is numbers, text, lists, dicts and the
-inert records below. Work and memory stay in proportion to the length of the pickle.
+A pickle is a program that may call anything. Only the instructions written by TorchScript are
+followed, and they can create only numbers, text, lists, dicts and the records below. Time and
+memory are proportional to the length of the pickle.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ TENSOR = "torch._utils._rebuild_tensor_v2"
 LISTS = {f"torch.jit._pickle.build_{kind}list" for kind in ("int", "double", "bool", "tensor")}
 TAGGED, HOOKS = "torch.jit._pickle.restore_type_tag", "collections.OrderedDict"
 KNOWN = {*STORAGES, *LISTS, TENSOR, TAGGED, HOOKS}
-"""The names that such pickles use besides those of the program's own classes."""
+"""Names in such pickles, besides those of the classes of the program."""
 
 MOST_DIMENSIONS = 8
 
-CHECKPOINT_INSTEAD = "Convert the checkpoint REANN.pth of the training, with para/ beside it."
+CHECKPOINT_INSTEAD = "Convert the checkpoint REANN.pth of the training, with para/ next to it."
 DAMAGED = "Copy or export it again, or c" + CHECKPOINT_INSTEAD[1:]
 
 
@@ -63,7 +63,7 @@ class Storage(NamedTuple):
 
 
 class Array(NamedTuple):
-    """A tensor that was not made yet; offset and stride count numbers."""
+    """A tensor that has not been created; offset and stride are numbers of elements."""
 
     storage: Storage
     offset: int
@@ -80,14 +80,14 @@ class Module:
 
 
 def unpickle(data: bytes) -> Any:
-    """Follow the instructions of a pickle as TorchScript writes it.
+    """Interpret a pickle written by TorchScript.
 
     Raises
     ------
     UserError
-        For an instruction or a name that no such pickle has.
+        If it has an instruction or a name that TorchScript does not write.
     Exception
-        Of any kind, for a damaged pickle.
+        Any exception, for a damaged pickle.
     """
     machine = Machine()
     for opcode, argument, _ in pickletools.genops(data):
@@ -109,7 +109,7 @@ def unpickle(data: bytes) -> Any:
 
 
 class Machine:
-    """The stack and the memory of a pickle, and its instructions by name."""
+    """The stack and the memory of the interpreter, and its instructions by name."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -161,36 +161,36 @@ class Machine:
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
     def name(self, argument: str) -> None:
-        """Push a name of the few that there may be; it is never imported."""
+        """Push one of the allowed names; it is never imported."""
         full = argument.replace(" ", ".")
         if full not in KNOWN and not re.fullmatch(r"__torch__\.[\w.]{1,200}", full):
             raise UserError(
-                f"The file wants to import {full[:100]!r}, which no exported model needs; "
-                "it was not run.",
+                f"The file would import {full[:100]!r}, which no exported model needs; "
+                "it was not executed.",
                 "data.pkl",
                 CHECKPOINT_INSTEAD,
             )
         self.stack.append(Name(full))
 
     def storage(self, _: None) -> None:
-        """Push the bytes that the last item identifies."""
+        """Push the storage identified by the last item."""
         tag, kind, key, _device, size = self.stack.pop()
         if tag != "storage" or type(size) is not int or not re.fullmatch("[0-9]{1,9}", key):
             raise TypeError("a tensor has no storage")
         self.stack.append(Storage(STORAGES[kind.full], key, size))
 
     def make(self, _: None) -> None:
-        """Push the record for what would be a call of the name with the arguments before."""
+        """Push the record that represents a call of the name with its arguments."""
         arguments, name = self.stack.pop(), self.stack.pop()
         self.stack.append(_made(name.full, arguments))
 
     def build(self, _: None) -> None:
-        """Give attributes to the module before them."""
+        """Set the attributes of a module."""
         attributes, module = self.stack.pop(), self.stack[-1]
         if not isinstance(module, Module) or not isinstance(attributes, dict):
             raise TypeError("attributes do not belong to a module")
         module.attributes = dict(attributes)
-        attributes.clear()  # so that no dict is copied many times
+        attributes.clear()  # so that a dict cannot be copied many times
 
     STEPS: ClassVar[dict[str, Callable[[Machine, Any], None]]] = {
         "BINPUT": put,
@@ -214,7 +214,7 @@ class Machine:
 
 
 def _made(kind: str, arguments: tuple[Any, ...]) -> Any:
-    """Return the inert record that stands for a call of `kind`."""
+    """Return the record that represents a call of `kind`."""
     if kind.startswith("__torch__."):
         return Module(kind)
     if kind == TENSOR:

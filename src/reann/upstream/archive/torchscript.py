@@ -1,10 +1,9 @@
-"""Exported models of the original (TorchScript, such as REANN_PES_DOUBLE.pt), never run.
+"""Exported models of the original (TorchScript, such as REANN_PES_DOUBLE.pt), never executed.
 
-Such an archive is a zip file with a program in ``code/``, which is not even opened, the attributes
-of its modules as the pickle ``data.pkl``, and the numbers of each tensor as the bytes of one entry
-``data/<key>``. All sizes are compared with the bytes that are there before anything is allocated.
-What is no array, the element order, the activations and whether it is an energy, is known from the
-names of the modules and of their classes.
+Such an archive is a zip file with a program in ``code/``, which is not opened, the attributes of
+its modules in the pickle ``data.pkl``, and the values of each tensor in an entry ``data/<key>``.
+All sizes are checked before memory is allocated. The order of the elements, the activations and the
+property follow from the names of the modules and their classes.
 """
 
 from __future__ import annotations
@@ -26,26 +25,26 @@ from reann.upstream.archive.inert import CHECKPOINT_INSTEAD, DAMAGED, Array, Mod
 from reann.upstream.settings import ACTIVATIONS
 
 START_TABLES = {"pes": 1, "lammps": 1, "lammps_REANN": 1, "dm": 2, "tdm": 3, "pol": 4, "dos": 5}
-"""What a model is of (see `purpose.PURPOSES`), by the original's folder of its program."""
+"""Property of a model (see `purpose.PURPOSES`), by the folder of its program in the original."""
 
 LARGEST_PICKLE = 16 * 2**20
 """Bytes; a model of 10 elements with 3 recursions has 0.1 MB."""
 
 LARGEST_CUTOFF = 1000
-"""Å; what is called a cutoff and is larger is something else."""
+"""Å; a larger value is not a cutoff."""
 
 DEEPEST = 16
-"""Of modules in modules; the original has 7 levels."""
+"""Maximum nesting of modules; the original has 7 levels."""
 
 
 class Exported(NamedTuple):
-    """What an exported model holds."""
+    """Content of an exported model."""
 
     weights: dict[str, Tensor]
-    """Under the names of the state dict, in its order."""
+    """Arrays under the names of the state dict, in its order."""
     settings: dict[str, Any]
-    """Under the original's input names: `atomtype`, and as far as the archive tells them
-    `activate`, `oc_activate`, `cutoff` and `start_table`."""
+    """Settings under the input names of the original: `atomtype`, and if known `activate`,
+    `oc_activate`, `cutoff` and `start_table`."""
 
 
 def is_exported(path: Path) -> bool:
@@ -63,8 +62,8 @@ def read_exported(path: Path) -> Exported:
     Raises
     ------
     UserError
-        For frozen models, whose arrays have no names, for files that are damaged, name anything
-        that such a model does not need, or are no models of the original.
+        If the model is frozen, so that its arrays have no names, or if the file is damaged, has
+        unexpected names, or is not a model of the original.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -84,7 +83,7 @@ class Entries:
         self.archive = archive
         self.root = archive.namelist()[0].split("/", 1)[0]
         self.left = file_size
-        """Bytes that tensors may still have: together they cannot be larger than the file."""
+        """Remaining bytes for tensors, which cannot be larger than the file in total."""
 
     def size(self, name: str) -> int | None:
         """Return the size of an entry in bytes, or None if there is none."""
@@ -94,22 +93,22 @@ class Entries:
 
     def read(self, name: str, size: int | None) -> bytes:
         """Return an entry of `size` bytes; torch stores these uncompressed."""
-        found = self.size(name)
-        if found is None or found != size:
-            raise UserError(f"The entry has {found or 'no'} bytes, not {size}.", name, DAMAGED)
+        actual = self.size(name)
+        if actual is None or actual != size:
+            raise UserError(f"The entry has {actual or 'no'} bytes, not {size}.", name, DAMAGED)
         entry = self.archive.getinfo(f"{self.root}/{name}")
-        self.left -= found
+        self.left -= actual
         if entry.compress_type != zipfile.ZIP_STORED or self.left < 0:
-            raise UserError("What it unpacks to is larger than the file.", name, DAMAGED)
+            raise UserError("The unpacked entry is larger than the file.", name, DAMAGED)
         return self.archive.read(entry)
 
     def tensor(self, array: Array, name: str) -> Tensor:
-        """Return a tensor after comparing what the pickle says of it with the bytes there."""
+        """Return a tensor after checking its description in the pickle against the data."""
         (dtype, key, size), offset, shape, stride = array
         end = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
         if min(offset, *shape, *stride) < 0 or end >= size or not 0 < math.prod(shape) <= size:
             raise UserError(
-                f"Shape {shape} with stride {stride} from {offset} does not fit {size} numbers.",
+                f"Shape {shape} with stride {stride} from {offset} exceeds the {size} values.",
                 name,
                 DAMAGED,
             )
@@ -127,13 +126,13 @@ def _read(entries: Entries) -> Exported:
         raise UserError("There is no such entry, or it is too large.", "data.pkl", DAMAGED)
     model = unpickle(entries.read("data.pkl", size))
     if not isinstance(model, Module):
-        raise UserError("The archive holds no module.", "data.pkl", CHECKPOINT_INSTEAD)
-    found = dict(_flat(model, "", {id(model)}))
-    nets = found.get("nnmod.elemental_nets")
-    if not isinstance(nets, Module) or not isinstance(found.get("density"), Module):
-        frozen = not any(isinstance(value, Module | Array) for value in found.values())
+        raise UserError("The archive contains no module.", "data.pkl", CHECKPOINT_INSTEAD)
+    by_name = dict(_flat(model, "", {id(model)}))
+    nets = by_name.get("nnmod.elemental_nets")
+    if not isinstance(nets, Module) or not isinstance(by_name.get("density"), Module):
+        frozen = not any(isinstance(value, Module | Array) for value in by_name.values())
         raise UserError(
-            "The model is frozen or optimized for inference: its arrays have lost their names."
+            "The model is frozen or optimized for inference, so its arrays have no names."
             if frozen
             else f"{model.kind} is not a model of the original: it has no `density` or `nnmod`.",
             "",
@@ -141,20 +140,20 @@ def _read(entries: Entries) -> Exported:
         )
     weights = {
         name: entries.tensor(value, name)
-        for name, value in found.items()
+        for name, value in by_name.items()
         if isinstance(value, Array) and name.startswith(("density.", "nnmod"))
     }
     settings: dict[str, Any] = {"atomtype": _modules(nets)}
     for part in model.kind.split("."):
         if part in START_TABLES:
             settings["start_table"] = START_TABLES[part]
-    cutoff = found.get("cutoff")  # as a person wrote it, before rounding to float32
+    cutoff = by_name.get("cutoff")  # the original number, before rounding to float32
     if isinstance(cutoff, int | float) and 0 < cutoff < LARGEST_CUTOFF:
         settings["cutoff"] = cutoff
     for setting, start in (("activate", "nnmod."), ("oc_activate", "density.ocmod.")):
         kinds = {
             value.kind.split(".")[-1]
-            for name, value in found.items()
+            for name, value in by_name.items()
             if isinstance(value, Module) and name.startswith(start) and "alpha" in value.attributes
         }
         if len(kinds) == 1 and kinds <= set(ACTIVATIONS):
@@ -170,10 +169,10 @@ def _flat(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, An
     """Yield the dotted names and values of all attributes; a module may occur only once."""
     for name, value in module.attributes.items():
         if not re.fullmatch(r"\w{1,64}", name) or prefix.count(".") >= DEEPEST:
-            raise UserError("A name is too long, or modules are nested too deeply.", fix=DAMAGED)
+            raise UserError("A name is too long or modules are nested too deeply.", fix=DAMAGED)
         yield prefix + name, value
         if isinstance(value, Module):
             if id(value) in seen:
-                raise UserError("A module is in two places.", prefix + name, CHECKPOINT_INSTEAD)
+                raise UserError("A module occurs twice.", prefix + name, CHECKPOINT_INSTEAD)
             seen.add(id(value))
             yield from _flat(value, f"{prefix}{name}.", seen)
