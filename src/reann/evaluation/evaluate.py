@@ -26,6 +26,7 @@ from reann.evaluation.compare import compare, predict_unlabeled
 from reann.evaluation.comparison import Evaluation
 from reann.evaluation.label_keys import conventions, described, position_unit
 from reann.evaluation.progress import progress_bar
+from reann.evaluation.quality import quality_of
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
 from reann.quantities import SOUGHT
@@ -87,12 +88,16 @@ def evaluate(
         for line in lines:
             console.say(line)
         tables.show(evaluation, console)
+        quality = quality_of(evaluation)
+        for line in quality.lines():
+            console.say(line)
         if output is not None:
             predictions.write(output, evaluation, structures)
             console.say(f"Predictions: {output}")
     if json_path is not None:
         about = {"model": str(model), "files": names}
-        atomic_file.write_text(Path(json_path), _as_json(about | evaluation.as_json()))
+        verdict = {"verdict": quality.as_json()} if quality.sentences else {}
+        atomic_file.write_text(Path(json_path), _as_json(about | evaluation.as_json() | verdict))
     return evaluation
 
 

@@ -24,8 +24,9 @@ BIAS = 0.5
 SIGNIFICANT = 4.0
 """Standard errors, beyond which a mean is no accident."""
 CRITERION = (
-    f"The error of the forces relative to their spread: up to {GOOD:g} % passes (99 % of the"
-    f" variance is explained), beyond {POOR:g} % it fails."
+    f"The error of each label (of the energy only where it is the only one) relative to its spread:"
+    f" up to {GOOD:g} % passes, for 99 % of the variance is explained; beyond {POOR:g} % it fails. A"
+    " bias of the energy and a large gap to the errors of the training are to be looked at."
 )
 
 
@@ -37,6 +38,16 @@ class Quality:
     sentences: tuple[str, ...]
     criterion: str = CRITERION
     numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Return the verdict for a terminal; nothing without labels."""
+        if not self.sentences:
+            return []
+        return [f"Verdict: {self.verdict.value}. {' '.join(self.sentences)}"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain numbers and words."""
+        return {"is": self.verdict.value, "sentences": list(self.sentences), **self.numbers}
 
 
 def quality_of(evaluation: Evaluation, train_rmse: float | None = None) -> Quality:

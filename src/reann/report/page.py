@@ -22,12 +22,14 @@ from reann.config.presets import describe_preset
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation, Outlier
 from reann.evaluation.metrics import key, unit_of
+from reann.evaluation.quality import quality_of
 from reann.evaluation.tables import columns, number
 from reann.quantities import label_names, named
 from reann.report import plots
 from reann.report.scene import scene
 from reann.report.template import rendered, resource
 from reann.report.uncertainty import section_of
+from reann.verdicts import Verdict
 
 PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 N_WORST = 6
@@ -80,6 +82,7 @@ def write_report(
         name=config.run.folder.name if config.run.folder else "REANN run",
         facts=_facts(config, evaluations),
         warnings=warnings,
+        verdict=_verdict(evaluations[first], history) if first else None,
         cards=_cards(first, evaluations[first], baseline) if first else [],
         curves=[curve for curve in curves if curve],
         parts=[_part(part, evaluations[part]) for part in parts],
@@ -92,6 +95,33 @@ def write_report(
         viewer=resource("viewer.js"),
     )
     atomic_file.write_text(Path(path), page)
+
+
+def _verdict(evaluation: Evaluation, history: Sequence[Mapping[str, Any]]) -> Values | None:
+    """Return whether the errors are small, in words, or nothing without labels."""
+    quality = quality_of(evaluation, train_error(history))
+    if not quality.sentences:
+        return None
+    style = {Verdict.passes: "passes", Verdict.look: "look", Verdict.fails: "fails"}
+    return {
+        "word": quality.verdict.value,
+        "style": style[quality.verdict],
+        "sentences": quality.sentences,
+        "criterion": quality.criterion,
+    }
+
+
+def train_error(history: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the training RMSE of the forces, meV/Å, of the epoch with the best validation."""
+    known: list[tuple[float, float]] = []
+    for row in history:
+        try:
+            pair = (float(row[f"{part}_{key('forces', 'rmse')}"]) for part in ("valid", "train"))
+            known.append(tuple(pair))  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError):
+            continue
+    finite = [pair for pair in known if np.isfinite(pair).all()]
+    return min(finite)[1] if finite else None
 
 
 def _facts(config: Config, evaluations: Mapping[str, Evaluation]) -> str:
