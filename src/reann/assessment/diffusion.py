@@ -16,6 +16,8 @@ from reann.assessment.liquid import Sample, sampled
 from reann.assessment.outcome import Outcome, Verdict, exploded
 from reann.assessment.rdf import mean_and_error
 
+SHORTEST = 2.0
+"""ps, of the trajectory."""
 LAGS = (0.4, 0.9)
 """Part of a block in which the mean square displacement is fitted by a line."""
 STRAIGHT = (0.8, 1.2)
@@ -32,6 +34,12 @@ def run(case: Case) -> Outcome:
         sample = sampled(case)
     except ExplosionError as error:
         return exploded(error, f"Dynamics at {case.settings.temperature:g} K")
+    if sample.time < SHORTEST:
+        return Outcome(
+            Verdict.look,
+            f"The trajectory of {sample.time:.2g} ps is too short for diffusion.",
+            f"At least {SHORTEST:g} ps are needed: allow more with --limit or --time.",
+        )
     symbols = np.array(sample.like.get_chemical_symbols())
     found = {str(s): diffusion(sample, symbols == s) for s in np.unique(symbols)}
     heavy = max(found, key=lambda s: sample.like.get_masses()[symbols == s][0])

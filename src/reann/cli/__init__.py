@@ -18,7 +18,7 @@ from reann.cli.group import Commands
 from reann.terminal import replace_unknown_characters
 
 PANELS = {
-    "Train": (train.demo, train.new, train.train, train.resume, train.learn),
+    "Train": (train.demo, train.new, train.train, train.resume, train.curve, train.learn),
     "Use a potential": (
         use.evaluate,
         assess.assess,

@@ -73,6 +73,36 @@ def train(
     train(settings, warm_start=from_model, overwrite=overwrite)
 
 
+def curve(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Fields that replace those of the file."),
+    ] = None,
+    parts: Annotated[
+        str, typer.Option(metavar="FRACTIONS", help="Of the training structures.")
+    ] = "0.125,0.25,0.5,1",
+) -> None:
+    """Train on parts of the data, and say whether more data would help.
+
+    Each training takes as many steps as one on all data, or `training.time`. The runs, `curve.html`
+    and `curve.json` are in the folder of the run with `-curve` added; the same command goes on
+    with a curve that was stopped.
+
+    Example: reann curve water.yaml training.time=10min
+    """
+    from reann.config.file import load_config
+
+    settings = load_config(config, overrides or [])
+    try:
+        fractions = [float(part) for part in parts.split(",")]
+    except ValueError:
+        fractions = []
+    from reann.training.learning_curve import learning_curve
+
+    learning_curve(settings, fractions)
+
+
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     overrides: Annotated[

@@ -142,6 +142,9 @@ class DataConfig(Section):
     `{groups: ...}`."""
     test: Part | None = None
     """Test set, given like `valid`; evaluated once, after training."""
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Train on this fraction of the training structures, drawn by hash, so that smaller fractions
+    are parts of larger ones; the rest is not used. `reann curve` varies it."""
     keys: Keys = Keys()
     """Names of the labels; detected if unambiguous."""
     units: Units = Units()

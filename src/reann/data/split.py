@@ -16,6 +16,7 @@ from reann.atomic_file import write_text
 from reann.config import DataConfig, GroupSplit, IndexSplit, Part
 from reann.data.dataset import Dataset, Subset
 from reann.data.draw import Drawing, group_names
+from reann.data.fingerprint import draws
 from reann.errors import UserError, counted, did_you_mean, listed
 
 SPLIT_VERSION = 1
@@ -34,7 +35,8 @@ def split(
 
     Parts given by files, indices or names of groups are taken first. Then fractions of the groups
     are drawn from the remaining groups, and fractions of the structures from the remaining
-    structures. All other structures are the training set.
+    structures. All other structures, or `data.train_fraction` of them, are
+    the training set.
 
     A structure (or group) is drawn if the hash of its geometry (or name) and the seed, as a number
     between 0 and 1, is below the fraction. Therefore it remains in its part when structures are
@@ -74,9 +76,23 @@ def split(
     rest = np.flatnonzero(free)
     if len(rest) == 0:
         raise _no_training_set(train, requested)
+    rest = _thinned(train, rest, data.train_fraction, seed)
     parts = {"train": Subset(train, rest), **{name: parts[name] for name in requested}}
     _check_elements(parts)
     return parts
+
+
+def _thinned(
+    train: Dataset, rest: NDArray[np.int64], fraction: float, seed: int
+) -> NDArray[np.int64]:
+    """Return a fraction of structures; a smaller fraction is part of a larger one."""
+    if fraction == 1.0:
+        return rest
+    prints = train.fingerprints[rest].astype("<u8")
+    # Other hashes than those of the split, which have put the structures here.
+    numbers = draws((b"train" + each.tobytes() for each in prints), seed)
+    n_kept = max(1, round(fraction * len(rest)))
+    return np.sort(rest[np.argsort(numbers, kind="stable")[:n_kept]])
 
 
 def _no_training_set(train: Dataset, names: Iterable[str]) -> UserError:

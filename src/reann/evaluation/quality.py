@@ -24,9 +24,9 @@ BIAS = 0.5
 SIGNIFICANT = 4.0
 """Standard errors, beyond which a mean is no accident."""
 CRITERION = (
-    f"The error of each label (of the energy only where it is the only one) relative to its spread:"
-    f" up to {GOOD:g} % passes, for 99 % of the variance is explained; beyond {POOR:g} % it fails. A"
-    " bias of the energy and a large gap to the errors of the training are to be looked at."
+    "The error of each label (of the energy only where it is the only one) relative to its spread:"
+    f" up to {GOOD:g} % passes, for 99 % of the variance is explained; beyond {POOR:g} % it fails."
+    " A bias of the energy and a large gap to the errors of the training are to be looked at."
 )
 
 

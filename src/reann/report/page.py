@@ -113,15 +113,10 @@ def _verdict(evaluation: Evaluation, history: Sequence[Mapping[str, Any]]) -> Va
 
 def train_error(history: Sequence[Mapping[str, Any]]) -> float | None:
     """Return the training RMSE of the forces, meV/Å, of the epoch with the best validation."""
-    known: list[tuple[float, float]] = []
-    for row in history:
-        try:
-            pair = (float(row[f"{part}_{key('forces', 'rmse')}"]) for part in ("valid", "train"))
-            known.append(tuple(pair))  # type: ignore[arg-type]
-        except (KeyError, TypeError, ValueError):
-            continue
-    finite = [pair for pair in known if np.isfinite(pair).all()]
-    return min(finite)[1] if finite else None
+    names = [f"{part}_{key('forces', 'rmse')}" for part in ("valid", "train")]
+    rows = np.array([[row.get(name, np.nan) for name in names] for row in history], dtype=float)
+    known = rows[np.isfinite(rows).all(1)] if len(rows) else rows
+    return float(known[known[:, 0].argmin(), 1]) if len(known) else None
 
 
 def _facts(config: Config, evaluations: Mapping[str, Evaluation]) -> str:
