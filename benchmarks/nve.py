@@ -26,8 +26,8 @@ import ase
 import numpy as np
 import torch
 from ase import units
-from ase.md.verlet import VelocityVerlet
 
+from reann.assessment.dynamics import constant_energy, with_calculator
 from reann.data.read import iter_atoms
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
@@ -148,26 +148,17 @@ def nve(
     start: ase.Atoms, calculator: Calculator, timestep: float, picoseconds: float, label: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return total energy (eV) and temperature (K) of every step, from the same velocities."""
-    atoms = start.copy()
-    atoms.calc = calculator
-    freedom = 3 * len(atoms) - 3
     n_steps = round(1e3 * picoseconds / timestep)
-    energy, temperature = [], []
     begun = time.perf_counter()
-    dynamics = VelocityVerlet(atoms, timestep * units.fs)
-    for _ in dynamics.irun(n_steps):
-        kinetic = atoms.get_kinetic_energy()
-        energy.append(atoms.get_potential_energy() + kinetic)
-        temperature.append(2 * kinetic / (freedom * units.kB))
-        step = dynamics.nsteps
+
+    def look(step: int) -> bool:
         if step and step % max(1, n_steps // 10) == 0:
-            per_step = (time.perf_counter() - begun) / step
-            change = 1e3 * (energy[-1] - energy[0]) / len(atoms)
-            say(
-                f"{label} {timestep:g} fs  {step * timestep * 1e-3:6.3f} ps  "
-                f"{temperature[-1]:5.0f} K  {change:+.4f} meV/atom  {1e3 * per_step:.1f} ms/step"
-            )
-    return np.array(energy), np.array(temperature)
+            each = 1e3 * (time.perf_counter() - begun) / step
+            say(f"{label} {timestep:g} fs  {step * timestep * 1e-3:6.3f} ps  {each:.1f} ms/step")
+        return False
+
+    course, _ = constant_energy(with_calculator(start, calculator), timestep, n_steps, look)
+    return course.energy, course.temperature
 
 
 def nearest_density(data: str) -> tuple[ase.Atoms, str, float]:

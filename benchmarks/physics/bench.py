@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,9 +69,3 @@ def rounded(values: ArrayLike, digits: int = 4) -> list[Any]:
 def rms(values: ArrayLike) -> float:
     """Return the root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
-
-
-def mean_and_error(blocks: Sequence[float] | NDArray[np.float64]) -> tuple[Any, Any]:
-    """Return mean and standard error of blocks (first axis) that are taken for independent."""
-    values = np.asarray(blocks)
-    return values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))

@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import ase
 import numpy as np
-from ase import units
-from ase.optimize import BFGS
 from bench import rms
 from numpy.typing import NDArray
 
-STRAIN = 0.005
-"""Of the central differences."""
+from reann.assessment.elastic import slope
+
 LARGEST = 0.025
 """Largest strain component of the cells with labels that are fitted."""
-FMAX = 1e-4
-"""eV/Å, end of the relaxations of internal positions."""
-
-Voigt = NDArray[np.float64]
-"""xx, yy, zz, yz, xz, xy."""
-
-
-def strained(crystal: ase.Atoms, component: int, strain: float) -> ase.Atoms:
-    """Return the crystal under one component (Voigt) of a small symmetric strain, with calculator.
-
-    `strain` of a shear is the tensor component, half of the engineering strain.
-    """
-    i, j = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))[component]
-    deformation = np.eye(3)
-    deformation[i, j] += strain
-    deformation[j, i] = deformation[i, j]
-    atoms = crystal.copy()
-    atoms.set_cell(crystal.cell.array @ deformation, scale_atoms=True)
-    atoms.calc = crystal.calc
-    return atoms
-
-
-def stress(atoms: ase.Atoms) -> Voigt:
-    """Return the stress in GPa, positive under tension."""
-    return atoms.get_stress() / units.GPa
 
 
 def constants(crystal: ase.Atoms) -> dict[str, float]:
     """Return C11, C12, C44 with relaxed and with clamped ions, GPa, at the given cell."""
-    along = _difference([stress(strained(crystal, 0, sign * STRAIN)) for sign in (1, -1)])
-    clamped, relaxed = [], []
-    for sign in (1, -1):
-        atoms = strained(crystal, 3, sign * STRAIN)
-        clamped.append(stress(atoms))
-        BFGS(atoms, logfile=None).run(fmax=FMAX, steps=500)
-        relaxed.append(stress(atoms))
+    along = slope(crystal, 0, clamped=True)
     return {
         "C11": float(along[0]),
         "C12": float(along[1:3].mean()),
-        "C44": float(_difference(relaxed)[3] / 2),
-        "C44 clamped": float(_difference(clamped)[3] / 2),
+        "C44": float(slope(crystal, 3)[3] / 2),
+        "C44 clamped": float(slope(crystal, 3, clamped=True)[3] / 2),
     }
-
-
-def _difference(pair: Sequence[Voigt]) -> Voigt:
-    return (pair[0] - pair[1]) / (2 * STRAIN)
 
 
 def reference_frame(frames: list[ase.Atoms]) -> ase.Atoms:

@@ -12,13 +12,13 @@ from typing import Any
 
 import ase
 import numpy as np
-from ase import units
 from ase.build import bulk
-from ase.eos import EquationOfState
 from bench import Bench, rms, rounded
-from elastic import constants, fit, reference_frame, small_strains, stable, stress
+from elastic import constants, fit, reference_frame, small_strains, stable
 from numpy.typing import NDArray
 
+from reann.assessment.elastic import stress
+from reann.assessment.eos import birch_murnaghan
 from reann.interfaces.ase import Calculator
 
 SCALES = np.linspace(0.97, 1.03, 13)
@@ -89,12 +89,11 @@ def equation_of_state(
     """
     cells = [bulk(about.symbol, about.lattice, a=s * near, cubic=True) for s in SCALES]
     energies = [_with(cell, calculator).get_potential_energy() for cell in cells]
-    found = EquationOfState([cell.get_volume() for cell in cells], energies, "birchmurnaghan")
-    volume, lowest, modulus = found.fit()
-    derivative = float(found.eos_parameters[2])
-    constants = {"a": float(volume ** (1 / 3)), "B": float(modulus / units.GPa), "B'": derivative}
-    per_atom = 1e3 * (np.array(energies) - lowest) / about.n_atoms
-    return np.array([c.get_volume() for c in cells]) / about.n_atoms, per_atom, constants
+    volumes = np.array([cell.get_volume() for cell in cells])
+    found = birch_murnaghan(volumes, np.array(energies))
+    constants = {"a": found["volume"] ** (1 / 3), "B": found["B"], "B'": found["B′"]}
+    per_atom = 1e3 * (np.array(energies) - found["energy"]) / about.n_atoms
+    return volumes / about.n_atoms, per_atom, constants
 
 
 def lattice_constant(labeled: list[ase.Atoms], modulus: float, about: Crystal) -> float:

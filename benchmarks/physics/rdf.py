@@ -12,22 +12,20 @@ from typing import Any
 
 import ase
 import numpy as np
-from ase import units
-from ase.md.bussi import Bussi
-from bench import Bench, extrapolating, mean_and_error, rounded
+from bench import Bench, extrapolating, rounded
 from numpy.typing import NDArray
 
-from reann.simulate.md import degrees_of_freedom, run_md
-from reann.simulate.trail import Trail
-from reann.simulate.watch import Watch
+from reann.assessment.diffusion import mean_square
+from reann.assessment.dynamics import constant_temperature
+from reann.assessment.rdf import distribution, mean_and_error
+from reann.motion.dynamics import degrees_of_freedom, temperature_of
+from reann.simulate.md import run_md
 
 TEMPERATURE = 300.0
 STEP = 0.5
 """fs."""
 EQUILIBRATION, TIME, BLOCKS = 2000.0, 20000.0, 4
 """fs, fs, number."""
-RELAXATION = 500.0
-"""fs, of the thermostat."""
 SAMPLE = 20
 """Steps between the structures that are kept."""
 LOOK = 2000
@@ -52,9 +50,9 @@ def check(bench: Bench) -> dict[str, Any]:
     blocks = np.split(positions, BLOCKS)
     r, functions = (np.arange(int(cell[0, 0] / 2 / WIDTH)) + 0.5) * WIDTH, {}
     for pair in PAIRS:
-        of_blocks = [distribution(block, start, pair) for block in blocks]
+        of_blocks = [distribution(block, start, pair, WIDTH) for block in blocks]
         mean, error = mean_and_error(of_blocks)
-        training = distribution(stack(frames, start), start, pair)
+        training = distribution(stack(frames, start), start, pair, WIDTH)
         functions["-".join(pair)] = {
             "potential": rounded(mean),
             "error": rounded(error),
@@ -81,25 +79,16 @@ def dynamics(bench: Bench, start: ase.Atoms) -> tuple[dict[str, Any], Positions]
     velocities, masses = atoms.get_velocities(), atoms.get_masses()
     atoms.set_velocities(velocities - masses @ velocities / masses.sum())
     freedom = degrees_of_freedom(atoms, "nve")  # the center of mass stays at rest
-    thermostat = Bussi(
-        atoms,
-        STEP * units.fs,
-        # ASE counts the degrees of freedom of the center of mass, which hold no energy here.
-        temperature_K=TEMPERATURE * freedom / (3 * len(atoms)),
-        taut=RELAXATION * units.fs,
-        rng=np.random.default_rng(1),
-    )
-    watch = Watch(atoms, warm.atoms.calc, freedom, STEP, TEMPERATURE)
-    positions, outside = [], []
-    n_steps = round(TIME / STEP)
-    for _ in watch.steps(thermostat, n_steps, Trail(None)):
-        step = thermostat.nsteps
+    positions, outside, temperatures = [], [], []
+    rng = np.random.default_rng(1)
+    for step in constant_temperature(atoms, TEMPERATURE, STEP, round(TIME / STEP), rng):
+        temperatures.append(temperature_of(atoms, freedom))
         if step and step % SAMPLE == 0:
             positions.append(atoms.get_positions())
         if step % LOOK == 0:
             outside.append(float(extrapolating(potential, atoms).mean()))
-    temperatures = np.array(watch.temperature)[1:].reshape(BLOCKS, -1).mean(1)
-    mean, error = mean_and_error(temperatures)
+    of_blocks = np.array(temperatures)[1:].reshape(BLOCKS, -1).mean(1)
+    mean, error = mean_and_error(of_blocks)
     found = {
         "time_ps": TIME * 1e-3,
         "temperature_K": rounded([mean, error], 2),
@@ -116,28 +105,6 @@ def stack(frames: Iterable[ase.Atoms], like: ase.Atoms) -> Positions:
             raise ValueError("The structures differ in their cells or atoms.")
         found.append(frame.positions)
     return np.array(found)
-
-
-def distribution(
-    positions: Positions, like: ase.Atoms, pair: tuple[str, str]
-) -> NDArray[np.float64]:
-    """Return g(r) of samples in a cubic cell, up to half of it, each pair counted once."""
-    length = float(like.cell.lengths()[0])
-    symbols = np.array(like.get_chemical_symbols())
-    first, second = (np.flatnonzero(symbols == symbol) for symbol in pair)
-    edges = np.arange(int(length / 2 / WIDTH) + 1) * WIDTH
-    counts = np.zeros(len(edges) - 1)
-    same = pair[0] == pair[1]
-    for sample in positions:
-        between = sample[first, None] - sample[second]
-        between -= length * np.round(between / length)
-        distances = np.sqrt(np.einsum("ijx,ijx->ij", between, between))
-        if same:
-            distances = distances[np.triu_indices(len(first), 1)]
-        counts += np.histogram(distances, edges)[0]
-    n_pairs = len(first) * (len(first) - 1) / 2 if same else len(first) * len(second)
-    shells = 4 / 3 * np.pi * np.diff(edges**3)
-    return counts / len(positions) / (n_pairs * shells / length**3)
 
 
 def peaks(
@@ -180,8 +147,3 @@ def diffusion(blocks: list[Positions], like: ase.Atoms) -> dict[str, Any]:
         "time_ps": rounded(times),
         "mean_square_A2": rounded(np.mean(curves, 0)),
     }
-
-
-def mean_square(positions: Positions, lags: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean square displacement after each lag, over atoms and origins of time."""
-    return np.array([np.square(positions[lag:] - positions[:-lag]).sum(2).mean() for lag in lags])

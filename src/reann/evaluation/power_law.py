@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from reann.quantities import named
 
@@ -27,7 +27,7 @@ class PowerLaw:
     """Standard error of the exponent; NaN for two points."""
     amplitude: float
 
-    def at(self, n: ArrayLike) -> Any:
+    def at(self, n: NDArray[np.float64] | float) -> Any:
         """Return the error with n structures."""
         return self.amplitude * np.asarray(n, dtype=np.float64) ** -self.exponent
 
@@ -51,8 +51,9 @@ class PowerLaw:
             f" number of structures, {self.errors[-1]:.3g} {unit} with {largest}. "
         )
         if self.more_data_help:
+            twice = float(self.at(2.0 * largest))
             return start + (
-                f"Twice as many would give about {float(self.at(2.0 * largest)):.3g} {unit}, less by"
+                f"Twice as many would give about {twice:.3g} {unit}, less by"
                 f" {100 * self.saved_by_twice:.0f} %: more data help."
             )
         return start + (
