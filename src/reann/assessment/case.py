@@ -65,7 +65,7 @@ class Case:
     shared: dict[str, Any] = field(default_factory=dict)
     """What checks have computed and others use, by name."""
     advance: Callable[[float], None] = lambda _: None
-    """Told which part of the present check is done, from 0 to 1."""
+    """Called with the fraction of the current check that is done, from 0 to 1."""
     begun: float = field(default_factory=time.monotonic)
 
     @property

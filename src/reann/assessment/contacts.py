@@ -79,13 +79,13 @@ def closest_pairs(atoms: ase.Atoms) -> list[tuple[int, int, NDArray[np.float64]]
     vectors = atoms.positions[j] - atoms.positions[i] + shift @ lattice
     lengths = np.linalg.norm(vectors, axis=1)
     lengths[i == j] = np.inf  # an image of the atom itself cannot be pushed alone
-    found = []
+    result = []
     for pair in combinations_with_replacement(sorted(set(atoms.numbers.tolist())), 2):
         own = (atoms.numbers[i] == pair[0]) & (atoms.numbers[j] == pair[1]) & np.isfinite(lengths)
         if own.any():
             best = int(np.flatnonzero(own)[np.argmin(lengths[own])])
-            found.append((int(i[best]), int(j[best]), vectors[best]))
-    return found
+            result.append((int(i[best]), int(j[best]), vectors[best]))
+    return result
 
 
 def pushed(

@@ -41,14 +41,14 @@ def run(case: Case) -> Outcome:
             f"At least {SHORTEST:g} ps are needed: allow more with --limit or --time.",
         )
     symbols = np.array(sample.like.get_chemical_symbols())
-    found = {str(s): diffusion(sample, symbols == s) for s in np.unique(symbols)}
-    heavy = max(found, key=lambda s: sample.like.get_masses()[symbols == s][0])
-    own = found[heavy]
+    result = {str(s): diffusion(sample, symbols == s) for s in np.unique(symbols)}
+    heavy = max(result, key=lambda s: sample.like.get_masses()[symbols == s][0])
+    own = result[heavy]
     straight = STRAIGHT[0] <= own["power"] <= STRAIGHT[1]
     precise = own["error_A2_per_ps"] <= UNCERTAIN * abs(own["D_A2_per_ps"])
     moves = own["D_A2_per_ps"] > FROZEN
     parts = "; ".join(
-        f"{s} {x['D_A2_per_ps']:.3f} ± {x['error_A2_per_ps']:.3f}" for s, x in found.items()
+        f"{s} {x['D_A2_per_ps']:.3f} ± {x['error_A2_per_ps']:.3f}" for s, x in result.items()
     )
     cut = "" if sample.complete else " (stopped by the time limit)"
     return Outcome(
@@ -62,13 +62,13 @@ def run(case: Case) -> Outcome:
         " compare with experiment.",
         (
             curves(
-                {s: (np.array(x["time_ps"]), np.array(x["msd_A2"])) for s, x in found.items()},
+                {s: (np.array(x["time_ps"]), np.array(x["msd_A2"])) for s, x in result.items()},
                 xlabel="time, ps",
                 ylabel="mean square displacement, Å²",
                 caption="Mean square displacement; its slope is 6 D",
             ),
         ),
-        found,
+        result,
     )
 
 

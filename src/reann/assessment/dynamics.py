@@ -25,7 +25,7 @@ RELAXATION = 500.0
 HOTTEST = 10.0
 """Times the wanted temperature: an explosion."""
 
-Look = Callable[[int], bool]
+OnStep = Callable[[int], bool]
 """Called with the number of each step; dynamics ends where it returns True."""
 
 
@@ -60,7 +60,7 @@ def thermalized(
     timestep: float,
     rng: np.random.Generator,
     *,
-    look: Look = never,
+    on_step: OnStep = never,
     moves: Callable[[ase.Atoms], None] = lambda _: None,
 ) -> ase.Atoms:
     """Return a structure after Langevin dynamics of `time` in fs, its center of mass at rest.
@@ -83,7 +83,7 @@ def thermalized(
     dynamics = make_dynamics(atoms, settings, rng)
     freedom = degrees_of_freedom(atoms, "langevin")
     for step in _steps(dynamics, atoms, round(time / timestep), freedom, temperature):
-        if look(step):
+        if on_step(step):
             break
     if not atoms.constraints:
         velocities, masses = atoms.get_velocities(), atoms.get_masses()
@@ -92,7 +92,7 @@ def thermalized(
 
 
 def constant_energy(
-    start: ase.Atoms, timestep: float, n_steps: int, look: Look = never
+    start: ase.Atoms, timestep: float, n_steps: int, on_step: OnStep = never
 ) -> tuple[Course, ase.Atoms]:
     """Run velocity Verlet from the velocities of the start; return its course and its end.
 
@@ -111,7 +111,7 @@ def constant_energy(
         kinetic = atoms.get_kinetic_energy()
         energy.append(atoms.get_potential_energy() + kinetic)
         temperature.append(2.0 * kinetic / (freedom * units.kB))
-        if look(step):
+        if on_step(step):
             break
     return Course(np.array(energy), np.array(temperature), timestep), atoms
 

@@ -20,27 +20,27 @@ def run(case: Case) -> Outcome:
     if case.model is None:
         raise CannotRunError("Errors against labels need a .reann file.")
     quiet = Terminal(quiet=True)
-    found = evaluate(
+    result = evaluate(
         Path(case.model), case.settings.data, engine=case.settings.engine, console=quiet
     )
-    names = plots.labels_of(found)
+    names = plots.labels_of(result)
     if not names:
         raise CannotRunError(f"{', '.join(case.settings.data)}: there are no labels.")
-    quality = quality_of(found)
-    summary = found.summary()
+    quality = quality_of(result)
+    summary = result.summary()
     rows = [("label", "RMSE", "MAE", "unit")]
     rows += [
         (name, f"{summary[key(name, 'rmse')]:.3g}", f"{summary[key(name, 'mae')]:.3g}",
          named(name).error_unit.shown)
         for name in names
     ]  # fmt: skip
-    figures = tuple(Figure(plots.parity(found, name), f"Parity of the {name}") for name in names)
+    figures = tuple(Figure(plots.parity(result, name), f"Parity of the {name}") for name in names)
     return Outcome(
         quality.verdict,
-        f"{found.n_structures} structures. " + " ".join(quality.sentences),
+        f"{result.n_structures} structures. " + " ".join(quality.sentences),
         quality.criterion,
         figures,
-        {**quality.numbers, **found.as_json()},
+        {**quality.numbers, **result.as_json()},
         tuple(rows),
     )
 

@@ -17,7 +17,7 @@ from reann.model.reann import MARGIN
 TIMES = (1.0, 1.5, 2.0, 3.0)
 """Temperatures in units of the wanted one."""
 LENGTH, BETWEEN = 1000.0, 50
-"""fs of dynamics at each temperature; steps between looks."""
+"""fs of MD at each temperature; steps between tests for extrapolation."""
 FEW, MANY = 0.01, 0.1
 """Fraction of the atoms."""
 
@@ -29,13 +29,13 @@ def run(case: Case) -> Outcome:
     for number, factor in enumerate(TIMES):
         temperature = factor * case.settings.temperature
         try:
-            found, elements = along(case, temperature, number)
+            result, elements = along(case, temperature, number)
         except ExplosionError as error:
             if number == 0:
                 return exploded(error, f"Dynamics at {temperature:g} K")
             break
         temperatures.append(temperature)
-        fractions.append(found)
+        fractions.append(result)
         if number == 0:
             worst_element = elements
         if case.is_late():
@@ -43,11 +43,15 @@ def run(case: Case) -> Outcome:
     shown = ", ".join(
         f"{100 * f:.2g} % at {t:g} K" for t, f in zip(temperatures, fractions, strict=True)
     )
-    lost = "" if len(fractions) == len(TIMES) else " Beyond, the dynamics ended early."
+    lost = (
+        ""
+        if len(fractions) == len(TIMES)
+        else " At higher temperatures the dynamics stopped early."
+    )
     whose = ", ".join(f"{s} {100 * x:.1f} %" for s, x in worst_element.items() if x > 0) or "none"
     return Outcome(
         graded(max(fractions[0], at_start), FEW, MANY),
-        f"Of the atoms extrapolate: {100 * at_start:.2g} % in the structure, {shown} on average."
+        f"Extrapolating atoms: {100 * at_start:.2g} % in the structure, on average {shown}."
         f"{lost} By element at {temperatures[0]:g} K: {whose}.",
         f"At most {100 * FEW:g} % in the structure and at {temperatures[0]:g} K; beyond"
         f" {100 * MANY:g} % the potential is used for what it was not trained for, and its errors"
@@ -91,17 +95,19 @@ def along(case: Case, temperature: float, number: int) -> tuple[float, dict[str,
     start = case.start(case.calculator)
     rng = case.rng(f"extrapolation {number}")
     n_steps = round(LENGTH / case.timestep)
-    found = []
+    result = []
     moving: list[ase.Atoms] = []
 
-    def look(step: int) -> bool:
+    def on_step(step: int) -> bool:
         if step % BETWEEN == 0 and step:
-            found.append(extrapolating(case, moving[0]))
+            result.append(extrapolating(case, moving[0]))
             case.advance((number + step / n_steps) / len(TIMES))
-        return case.is_late() and len(found) > 1
+        return case.is_late() and len(result) > 1
 
-    thermalized(start, temperature, LENGTH, case.timestep, rng, look=look, moves=moving.append)
-    of_atoms = np.mean(found, axis=0)
+    thermalized(
+        start, temperature, LENGTH, case.timestep, rng, on_step=on_step, moves=moving.append
+    )
+    of_atoms = np.mean(result, axis=0)
     symbols = np.array(start.get_chemical_symbols())
     elements = {str(s): float(of_atoms[symbols == s].mean()) for s in np.unique(symbols)}
     return float(of_atoms.mean()), elements

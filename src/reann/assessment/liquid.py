@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reann.assessment.case import Case
 from reann.assessment.dynamics import constant_temperature, thermalized
-from reann.assessment.nve import looks
+from reann.assessment.nve import until_limit
 
 EQUILIBRATION = 2000.0
 """fs of Langevin dynamics before."""
@@ -76,15 +76,15 @@ def _run(case: Case) -> Sample:
     atoms = thermalized(
         case.start(case.calculator),
         *(temperature, EQUILIBRATION, dt, rng),
-        look=looks(case, before, 0.0, share),
+        on_step=until_limit(case, before, 0.0, share),
     )
-    look = looks(case, total, share, 1.0)
+    on_step = until_limit(case, total, share, 1.0)
     positions, temperatures, complete = [], [], True
     for step in constant_temperature(atoms, temperature, dt, total, rng):
         if step and step % SAMPLE == 0:
             positions.append(atoms.get_positions())
             temperatures.append(atoms.get_temperature())
-        if look(step) and len(positions) >= 2 * N_BLOCKS:
+        if on_step(step) and len(positions) >= 2 * N_BLOCKS:
             complete = step >= total
             break
     return Sample(atoms, np.array(positions), SAMPLE * dt, float(np.mean(temperatures)), complete)

@@ -10,7 +10,7 @@ from reann.assessment.check import Check
 from reann.assessment.dynamics import (
     Course,
     ExplosionError,
-    Look,
+    OnStep,
     constant_energy,
     drift,
     thermalized,
@@ -49,7 +49,7 @@ def run(case: Case) -> Outcome:
     try:
         warm = warmed(case, WARM_UP, 0.1)
         ratio, rms = ratio_of_fluctuations(warm, case, dt)
-        course, _ = constant_energy(warm, dt, total, looks(case, total, 0.3, 1.0))
+        course, _ = constant_energy(warm, dt, total, until_limit(case, total, 0.3, 1.0))
     except ExplosionError as error:
         return exploded(error, f"NVE dynamics at {temperature:g} K and {dt:g} fs")
     slope, error = drift(course, len(warm))
@@ -88,19 +88,19 @@ def warmed(case: Case, time: float, part: float) -> ase.Atoms:
         time,
         case.timestep,
         case.rng("velocities"),
-        look=looks(case, total, 0.0, part),
+        on_step=until_limit(case, total, 0.0, part),
     )
 
 
-def looks(case: Case, total: int, first: float, last: float) -> Look:
+def until_limit(case: Case, total: int, first: float, last: float) -> OnStep:
     """Return what shows the progress between two parts of a check, and stops at the limit."""
 
-    def look(step: int) -> bool:
+    def on_step(step: int) -> bool:
         if step % 20 == 0:
             case.advance(first + (last - first) * step / max(total, 1))
         return step % 20 == 0 and case.is_late()
 
-    return look
+    return on_step
 
 
 def ratio_of_fluctuations(warm: ase.Atoms, case: Case, dt: float) -> tuple[float, list[float]]:
@@ -113,7 +113,9 @@ def ratio_of_fluctuations(warm: ase.Atoms, case: Case, dt: float) -> tuple[float
         total = round(SHORT / step)
         first = 0.1 + 0.1 * number
         exact = with_calculator(warm, case.exact)
-        course, _ = constant_energy(exact, step, total, looks(case, total, first, first + 0.1))
+        course, _ = constant_energy(
+            exact, step, total, until_limit(case, total, first, first + 0.1)
+        )
         if len(course.energy) <= total:
             return float("nan"), rms
         rms.append(float(1e3 * course.energy.std() / len(warm)))

@@ -49,29 +49,29 @@ class Bands:
 
 def run(case: Case) -> Outcome:
     """Displace atoms of a supercell of the relaxed crystal, and diagonalize on path and mesh."""
-    found = bands(case.relaxed.atoms, case.exact, case.cutoff, case.advance)
-    lowest = float(min(found.path.min(), found.mesh.min()))
-    highest = float(found.mesh.max())
-    share = 100.0 * float((found.mesh < -IMAGINARY).mean())
+    result = bands(case.relaxed.atoms, case.exact, case.cutoff, case.advance)
+    lowest = float(min(result.path.min(), result.mesh.min()))
+    highest = float(result.mesh.max())
+    share = 100.0 * float((result.mesh < -IMAGINARY).mean())
     modes = f"{share:.1f} % of the modes are imaginary" if share else "No mode is imaginary"
     return Outcome(
         graded(-lowest, IMAGINARY, UNSTABLE),
         f"{modes}; wavenumbers reach from {lowest:.1f} (imaginary ones are negative) to"
-        f" {highest:.0f} cm⁻¹. Primitive cell of {found.n_primitive} atoms, supercell of"
-        f" {found.n_supercell}, {found.n_displacements} displacements of {DISPLACEMENT:g} Å.",
+        f" {highest:.0f} cm⁻¹. Primitive cell of {result.n_primitive} atoms, supercell of"
+        f" {result.n_supercell}, {result.n_displacements} displacements of {DISPLACEMENT:g} Å.",
         f"No wavenumber below −{IMAGINARY:g} cm⁻¹, which interpolation leaves near Γ; from"
         f" −{UNSTABLE:g} cm⁻¹ on the crystal is unstable: in the potential it would transform. If"
         " the method of the labels has the soft mode too, it is right.",
-        (_figure(found),),
+        (_figure(result),),
         {
             "lowest_per_cm": lowest,
             "highest_per_cm": highest,
             "imaginary_percent": share,
-            "atoms_of_primitive_cell": found.n_primitive,
-            "atoms_of_supercell": found.n_supercell,
-            "special_points": found.labels,
-            "path": np.round(found.along, 5).tolist(),
-            "bands_per_cm": np.round(found.path, 2).tolist(),
+            "atoms_of_primitive_cell": result.n_primitive,
+            "atoms_of_supercell": result.n_supercell,
+            "special_points": result.labels,
+            "path": np.round(result.along, 5).tolist(),
+            "bands_per_cm": np.round(result.path, 2).tolist(),
         },
     )
 
@@ -134,10 +134,10 @@ def primitive(crystal: ase.Atoms) -> ase.Atoms:
     import spglib
 
     cell: Any = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
-    found: Any = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMMETRY)
-    if found is None:
+    result: Any = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMMETRY)
+    if result is None:
         return ase.Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
-    lattice, scaled, numbers = found
+    lattice, scaled, numbers = result
     return ase.Atoms(numbers, scaled_positions=scaled, cell=lattice, pbc=True)
 
 
@@ -157,12 +157,12 @@ def _frequencies(phonons: Any, points: NDArray[np.float64]) -> NDArray[np.float6
     return PER_CM_OF_THZ * np.asarray(phonons.qpoints.frequencies)
 
 
-def _figure(found: Bands) -> Figure:
-    low, high = float(found.path.min()), float(found.path.max())
+def _figure(result: Bands) -> Figure:
+    low, high = float(result.path.min()), float(result.path.max())
     margin = 0.05 * (high - low)
     caption = "Phonon bands; imaginary wavenumbers are drawn as negative"
     axes = Axes(
-        (float(found.along[0]), float(found.along[-1])),
+        (float(result.along[0]), float(result.along[-1])),
         (min(low, 0.0) - margin, high + margin),
         "wave vector",
         "wavenumber, cm⁻¹",
@@ -170,11 +170,11 @@ def _figure(found: Bands) -> Figure:
         caption,
         width=760,
         height=340,
-        xnames=found.labels,
+        xnames=result.labels,
     )
     axes.line(list(axes.x), [0.0, 0.0], "diagonal")
-    for branch in found.path.T:
-        axes.line(found.along, branch, "thin")
+    for branch in result.path.T:
+        axes.line(result.along, branch, "thin")
     return Figure(axes.render(), caption, wide=True)
 
 

@@ -47,11 +47,11 @@ def run(case: Case) -> Outcome:
     figures, numbers = [], {}
     verdicts = [Verdict.passes]
     for pair in pairs_of(sample.like):
-        figure, found = _pair(sample, pair, reference)
+        figure, result = _pair(sample, pair, reference)
         figures.append(figure)
-        numbers["-".join(pair)] = found
-        if found["differs"] is not None:
-            verdicts.append(graded(found["differs"], DIFFERENT, OTHER))
+        numbers["-".join(pair)] = result
+        if result["differs"] is not None:
+            verdicts.append(graded(result["differs"], DIFFERENT, OTHER))
     last = sample.like.copy()
     last.positions = sample.positions[-1]
     changed = changed_bonds(case.atoms, last)
@@ -126,20 +126,20 @@ def mean_and_error(blocks: Any) -> tuple[Any, Any]:
 
 
 def closest_contact(sample: Sample) -> tuple[float, str]:
-    """Return the smallest distance of two atoms over the sum of their radii, and who they are."""
+    """Return the smallest distance of two atoms over the sum of their radii, and their elements."""
     like = sample.like
     radii = covalent_radii[like.numbers]
     lattice, inverse = like.cell.array, np.linalg.inv(like.cell.array)
     i, j = np.triu_indices(len(like), 1)
-    best, who = np.inf, (0, 0)
+    smallest, pair = np.inf, (0, 0)
     for positions in sample.positions[:: 4 * EVERY]:
         between = positions[i] - positions[j]
         between = between - np.round(between @ inverse) @ lattice
         relative = np.linalg.norm(between, axis=1) / (radii[i] + radii[j])
         k = int(relative.argmin())
-        if relative[k] < best:
-            best, who = float(relative[k]), (int(like.numbers[i[k]]), int(like.numbers[j[k]]))
-    return best, "-".join(chemical_symbols[z] for z in who)
+        if relative[k] < smallest:
+            smallest, pair = float(relative[k]), (int(like.numbers[i[k]]), int(like.numbers[j[k]]))
+    return smallest, "-".join(chemical_symbols[z] for z in pair)
 
 
 def frames_like(case: Case) -> list[ase.Atoms]:
@@ -149,15 +149,15 @@ def frames_like(case: Case) -> list[ase.Atoms]:
     wanted = case.atoms
     share = np.bincount(wanted.numbers, minlength=120) / len(wanted)
     density = len(wanted) / wanted.get_volume()
-    found = []
+    result = []
     for atoms, _ in iter_atoms(list(case.settings.data), report_skipped=ignore):
         if not atoms.pbc.all() or half_height(atoms) < 3.0:
             continue
         own = np.bincount(atoms.numbers, minlength=120) / len(atoms)
         close = abs(len(atoms) / atoms.get_volume() / density - 1.0) < SIZE
         if close and np.allclose(own, share):
-            found.append(atoms)
-    return found if len(found) >= FEWEST_FRAMES else []
+            result.append(atoms)
+    return result if len(result) >= FEWEST_FRAMES else []
 
 
 def _pair(
@@ -182,14 +182,14 @@ def _pair(
         band=(mean - error, mean + error),
         caption=f"Pair distribution of {pair[0]} and {pair[1]}",
     )
-    found = {
+    result = {
         "distance_A": np.round(r, 4).tolist(),
         "g": np.round(mean, 4).tolist(),
         "error": np.round(error, 4).tolist(),
         "g_of_data": None if known is None else np.round(known, 4).tolist(),
         "differs": differs,
     }
-    return figure, found
+    return figure, result
 
 
 def _shown_height(g: NDArray[np.float64], r: NDArray[np.float64]) -> float:

@@ -23,25 +23,25 @@ SWELLS = 0.05
 
 def run(case: Case) -> Outcome:
     """Relax the structure tightly, and compare bonds, places and volume before and after."""
-    found = case.relaxed
+    result = case.relaxed
     case.advance(1.0)
-    before, after = case.atoms, found.atoms
+    before, after = case.atoms, result.atoms
     changed = changed_bonds(before, after)
     moved = float(displacements(before, after).max())
-    gained = float(found.energies[0] - found.energies[-1]) / len(before)
+    gained = float(result.energies[0] - result.energies[-1]) / len(before)
     is_crystal = case.kind is Kind.crystal
     swelling = after.get_volume() / before.get_volume() - 1.0 if is_crystal else 0.0
     verdict = Verdict.passes
     if changed or moved > MOVED or abs(swelling) > SWELLS:
         verdict = Verdict.look
-    if not found.converged:
+    if not result.converged:
         verdict = Verdict.fails
-    state = "ended" if found.converged else "did not end"
+    state = "ended" if result.converged else "did not end"
     cell = f"; the volume changes by {100 * swelling:+.2f} %" if is_crystal else ""
     return Outcome(
         verdict,
-        f"The relaxation {state} after {found.steps} steps at a largest force of"
-        f" {1e3 * found.fmax:.2f} meV/Å. It gains {1e3 * gained:.1f} meV/atom, moves an atom by at"
+        f"The relaxation {state} after {result.steps} steps at a largest force of"
+        f" {1e3 * result.fmax:.2f} meV/Å. It gains {1e3 * gained:.1f} meV/atom, moves an atom by at"
         f" most {moved:.2f} Å and changes {changed} bonds{cell}.",
         "It must end (largest force below 1 meV/Å). A bond that forms or breaks, an atom that moves"
         f" by more than {MOVED:g} Å, or a volume that changes by more than {100 * SWELLS:g} % is to"
@@ -51,8 +51,10 @@ def run(case: Case) -> Outcome:
             curves(
                 {
                     "energy": (
-                        np.arange(len(found.energies)),
-                        np.maximum(1e3 * (found.energies - found.energies[-1]) / len(before), 1e-6),
+                        np.arange(len(result.energies)),
+                        np.maximum(
+                            1e3 * (result.energies - result.energies[-1]) / len(before), 1e-6
+                        ),
                     )
                 },
                 xlabel="step of the relaxation",
@@ -62,9 +64,9 @@ def run(case: Case) -> Outcome:
             ),
         ),
         {
-            "converged": found.converged,
-            "steps": found.steps,
-            "fmax_eV_per_A": found.fmax,
+            "converged": result.converged,
+            "steps": result.steps,
+            "fmax_eV_per_A": result.fmax,
             "energy_gained_eV_per_atom": gained,
             "largest_displacement_A": moved,
             "changed_bonds": changed,
@@ -80,11 +82,11 @@ def bond_lengths(atoms: ase.Atoms, times: float, plus: float) -> dict[tuple[int,
     i, j, shift = neighbor_list(atoms.positions, atoms.cell.array, atoms.pbc, reach)
     lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
     length = np.linalg.norm(atoms.positions[j] - atoms.positions[i] + shift @ lattice, axis=1)
-    found: dict[tuple[int, int], float] = {}
+    result: dict[tuple[int, int], float] = {}
     for a, b, r in zip(i.tolist(), j.tolist(), length.tolist(), strict=True):
         if a <= b and r < times * (radii[a] + radii[b]) + plus:
-            found[a, b] = min(r, found.get((a, b), np.inf))
-    return found
+            result[a, b] = min(r, result.get((a, b), np.inf))
+    return result
 
 
 def changed_bonds(before: ase.Atoms, after: ase.Atoms) -> int:

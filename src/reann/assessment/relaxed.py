@@ -47,9 +47,9 @@ def relaxed(
     """
     best: Relaxed | None = None
     for optimizer in (LBFGS, FIRE):
-        found = _searched(atoms, optimizer, fmax, is_late, cell=cell)
-        if best is None or found.fmax < best.fmax or not np.isfinite(best.fmax):
-            best = found
+        result = _searched(atoms, optimizer, fmax, is_late, cell=cell)
+        if best is None or result.fmax < best.fmax or not np.isfinite(best.fmax):
+            best = result
         if best.converged or is_late():
             break
     assert best is not None

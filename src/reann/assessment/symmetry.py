@@ -78,7 +78,7 @@ def transformations(
     shift = rng.uniform(-3.0, 3.0, 3)
     moved = start.copy()
     moved.positions += shift
-    found = {
+    result = {
         "rotation": (turned(start, turn), lambda f: f @ turn.T),
         "inversion": (turned(start, mirror), lambda f: -f),
         "translation": (moved, lambda f: f),
@@ -87,14 +87,14 @@ def transformations(
     if start.pbc.any():
         wrapped = start.copy()
         wrapped.positions += rng.integers(-2, 3, (len(start), 3)) * start.pbc @ start.cell.array
-        found["periodic images"] = (wrapped, lambda f: f)
+        result["periodic images"] = (wrapped, lambda f: f)
         repeats = [2 if periodic else 1 for periodic in start.pbc]
         if np.prod(repeats) * len(start) <= MOST_ATOMS_OF_SUPERCELL:
             n = int(np.prod(repeats))
-            found["supercell"] = (start.repeat(repeats), lambda f: np.tile(f, (n, 1)))
-    for atoms, _ in found.values():
+            result["supercell"] = (start.repeat(repeats), lambda f: np.tile(f, (n, 1)))
+    for atoms, _ in result.values():
         atoms.set_constraint()
-    return found
+    return result
 
 
 def turned(start: ase.Atoms, matrix: Matrix) -> ase.Atoms:

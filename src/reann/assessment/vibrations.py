@@ -30,27 +30,27 @@ def run(case: Case) -> Outcome:
     """Relax the molecule and diagonalize its Hessian."""
     relaxed = case.relaxed
     atoms = relaxed.atoms
-    found = harmonic_of(forces_of(case, 6 * len(atoms)), atoms)
-    lowest, highest = float(found.wavenumbers[0]), float(found.wavenumbers[-1])
+    result = harmonic_of(forces_of(case, 6 * len(atoms)), atoms)
+    lowest, highest = float(result.wavenumbers[0]), float(result.wavenumbers[-1])
     verdicts = [graded(-lowest, IMAGINARY, UNSTABLE)]
-    if highest > HIGHEST or found.asymmetry > ASYMMETRY or not relaxed.converged:
+    if highest > HIGHEST or result.asymmetry > ASYMMETRY or not relaxed.converged:
         verdicts.append(Verdict.look)
-    shown = ", ".join(f"{x:.0f}" for x in found.wavenumbers[:40])
-    n_imaginary = int((found.wavenumbers < -IMAGINARY).sum())
+    shown = ", ".join(f"{x:.0f}" for x in result.wavenumbers[:40])
+    n_imaginary = int((result.wavenumbers < -IMAGINARY).sum())
     modes = f"{n_imaginary} imaginary" if n_imaginary else "none imaginary"
     return Outcome(
         worst(verdicts),
-        f"{len(found.wavenumbers)} vibrations, {modes}, from {lowest:.1f} to {highest:.0f} cm⁻¹"
+        f"{len(result.wavenumbers)} vibrations, {modes}, from {lowest:.1f} to {highest:.0f} cm⁻¹"
         f" (harmonic, at the minimum of the potential): {shown}.",
         f"None below −{IMAGINARY:g} cm⁻¹ (imaginary ones are negative; from −{UNSTABLE:g} on the"
         f" relaxed structure is no minimum), none above {HIGHEST:g} cm⁻¹, and a Hessian symmetric"
-        f" within {ASYMMETRY:g}; it is within {short(found.asymmetry)}. Compare with wavenumbers of"
+        f" within {ASYMMETRY:g}; it is within {short(result.asymmetry)}. Compare with those of"
         " the method of the labels: a good potential agrees within 10 cm⁻¹.",
-        (_figure(found.wavenumbers),),
+        (_figure(result.wavenumbers),),
         {
-            "wavenumbers_per_cm": np.round(found.wavenumbers, 2).tolist(),
-            "asymmetry": found.asymmetry,
-            "largest_force_eV_per_A": found.largest_force,
+            "wavenumbers_per_cm": np.round(result.wavenumbers, 2).tolist(),
+            "asymmetry": result.asymmetry,
+            "largest_force_eV_per_A": result.largest_force,
         },
     )
 

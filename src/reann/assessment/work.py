@@ -36,10 +36,10 @@ def jumps(along: Along, s: Values, energy: Values, slope: Values) -> Values:
     Intervals whose residual is no rounding are halved, so that a steep energy is not taken for
     one with a jump.
     """
-    found = work_residuals(s, energy, slope)
-    for k in np.flatnonzero(~(found <= ROUNDING)):
-        found[k] = _narrowed(along, s[2 * k : 2 * k + 3], found[k])
-    return found
+    result = work_residuals(s, energy, slope)
+    for k in np.flatnonzero(~(result <= ROUNDING)):
+        result[k] = _narrowed(along, s[2 * k : 2 * k + 3], result[k])
+    return result
 
 
 def _narrowed(along: Along, place: Values, residual: float) -> float:

@@ -79,10 +79,10 @@ def quality_of(evaluation: Evaluation, train_rmse: float | None = None) -> Quali
         verdicts.append(graded(numbers["energy_relative_percent"], GOOD, POOR))
     for check in (_bias(residuals), _gap(residuals, train_rmse)):
         if check is not None:
-            sentence, verdict, found = check
+            sentence, verdict, result = check
             sentences.append(sentence)
             verdicts.append(verdict)
-            numbers |= found
+            numbers |= result
     return Quality(worst(verdicts), tuple(sentences), numbers=numbers)
 
 
