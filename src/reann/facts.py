@@ -60,6 +60,8 @@ RadialWidth = Literal["softplus", "free"]
 
 # Files of earlier versions lack these fields and are read with these values, which must stay.
 DEFAULT_HOST: Final = "density"
+FIELD_DENSITY: Final = "field_density"
+"""The host that has an electric field."""
 DEFAULT_MESSAGES: Final[Messages] = "scalar"
 DEFAULT_HEAD: Final = "energy"
 DEFAULT_BASIS: Final[RadialBasis] = "bessel"

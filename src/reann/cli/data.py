@@ -97,8 +97,17 @@ def convert(
             help="For a model of dipoles: center for REANN before 18 April 2022, else neighbors.",
         ),
     ] = None,
+    fireann_version: Annotated[
+        str | None,
+        typer.Option(
+            "--fireann-version",
+            metavar="2022-01|2023-09|2024-01|2024-04",
+            help="Of a model in an electric field: the last of these before the FIREANN that"
+            " trained it.",
+        ),
+    ] = None,
 ) -> None:
-    """Convert data and models of the original REANN package.
+    """Convert data and models of the original REANN package, and of FIREANN.
 
     A model is either REANN.pth with its folder para/ or an exported file such as
     REANN_PES_DOUBLE.pt or PES.pt; it is converted to .reann. Data in a file named configuration
@@ -108,7 +117,13 @@ def convert(
     """
     from reann.upstream import convert
 
-    convert(source, output, unit=unit, dipole_definition=dipole_definition)
+    convert(
+        source,
+        output,
+        unit=unit,
+        dipole_definition=dipole_definition,
+        fireann_version=fireann_version,
+    )
 
 
 def info(

@@ -19,6 +19,7 @@ from reann.facts import (
     DEFAULT_HOST,
     DEFAULT_MESSAGES,
     EQUIVARIANT_L_MAX,
+    FIELD_DENSITY,
     HIGHEST_L_MAX,
     LEAST_LIMIT,
     MOST_BASIS,
@@ -279,7 +280,7 @@ class ModelConfig(Section):
     def _fits_the_messages(self) -> ModelConfig:
         of_states = [name for name in self._needing if named(name).reads_states]
         if self.messages != "equivariant":
-            if self.field:
+            if self.field and self.host != FIELD_DENSITY:
                 raise ValueError(
                     f"an electric field needs equivariant messages, not {self.messages} messages"
                 )

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from reann.config import ModelConfig
 from reann.errors import UserError
 from reann.model.hosts.angular import components
+from reann.model.hosts.field_density import FieldDensity
 from reann.model.hosts.host import Host, MomentHost
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
@@ -159,6 +160,56 @@ class Directional(ScalarMessages):
         return NodeState(state.scalars + g, self.moments[t](gates, moments))
 
 
+class OrbitalMessages(ScalarMessages):
+    """Weights, and orbitals that neighbors pass on: the messages of FIREANN since 2024.
+
+        P_j^(0) = 0,      P_j^(t+1) = P_j^(t) + s_j^(t)
+        s_i^(t) = sum_j w_j^(t) [R(r_ij) Y(r_ij) + f_c(r_ij) P_j^(t)] + what a field adds
+
+    One tensor of a state has the components of all l, that of l = 0, too.
+    """
+
+    NEEDS_MOMENTS: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        host: FieldDensity,
+        n_elements: int,
+        *,
+        mean_neighbors: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        given = {"mean_neighbors": mean_neighbors, "generator": generator}
+        super().__init__(config, host, n_elements, **given)
+        self.layout = tuple(Channels(l, host.n_weights) for l in range(host.l_max + 1))
+
+    def read_moments(
+        self,
+        seen: Any,
+        state: NodeState,
+        t: int,  # noqa: ARG002 - the same in every step
+    ) -> Float[Tensor, "atoms components weights"] | None:
+        """Return sum_j w_j f_c(r_ij) P_j."""
+        if not state.tensors:
+            return None
+        P, w = (seen.atoms.of_neighbors(x) for x in (state.tensors[0], state.scalars))
+        return torch.einsum("ij,ijk,ijak->iak", seen.cutoff, w, P)
+
+    def step(
+        self,
+        t: int,
+        state: NodeState,
+        x: Float[Tensor, "atoms features"],
+        moments: Float[Tensor, "atoms components weights"] | None,
+        atoms: Neighborhood,
+    ) -> NodeState:
+        """Return w + g(x), and P + s."""
+        scalars = super().step(t, state, x, moments, atoms).scalars
+        assert moments is not None
+        return NodeState(scalars, (sum(state.tensors, start=moments),))
+
+
 class Mixing(nn.Module):
     """The moments that atoms pass on in one step.
 
@@ -204,6 +255,8 @@ def update_of(
 
 def kind_of_update(config: ModelConfig, host: Host) -> type[ScalarMessages]:
     """Return the class of the update that a configuration names."""
+    if isinstance(host, FieldDensity) and host.passes_orbitals:
+        return OrbitalMessages
     if config.messages == "scalar":
         return ScalarMessages
     require_moments(host)

@@ -12,6 +12,7 @@ from reann.config import ModelConfig
 from reann.errors import UserError
 from reann.upstream import settings as inputs
 from reann.upstream.arrays import WRONG_MODEL, Arrays, Layout, layout_of
+from reann.upstream.fireann import OPTION, form_of, is_fireann
 from reann.upstream.purpose import Purpose, definition_of
 
 LARGEST_L = 4
@@ -73,13 +74,26 @@ def architecture(
             "l_max": l_max,
             "n_radial": n_radial,
             "n_recursions": n_recursions,
-            "n_orbitals": n_orbitals,
-            "orbitals_per_recursion": len(shape) == 4,
+            **_density(arrays, settings, n_orbitals),
             **networks,
             **_outputs(settings, purpose),
         }
     )
     return config, layouts
+
+
+def _density(arrays: Arrays, settings: Mapping[str, Any], n_orbitals: int) -> dict[str, Any]:
+    """Return the fields that name the density, with a field or without."""
+    if is_fireann(arrays):
+        return form_of(arrays, settings, n_orbitals)
+    if settings.get(OPTION) is not None:
+        raise UserError(
+            f"{OPTION} = {settings[OPTION]!r} has no meaning for a model without a field.",
+            OPTION,
+            "Leave it out.",
+        )
+    per_recursion = arrays.get("density.hyper").dim() == 4
+    return {"n_orbitals": n_orbitals, "orbitals_per_recursion": per_recursion}
 
 
 def _outputs(settings: Mapping[str, Any], purpose: Purpose) -> dict[str, Any]:

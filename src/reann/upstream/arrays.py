@@ -13,8 +13,16 @@ from reann.errors import UserError, listed
 
 WRONG_MODEL = "Use the arrays of one model (`reannparam` in REANN.pth) and its settings."
 
+AVERAGED = "n_averaged"
+"""In checkpoints of averaged weights: of how many."""
+
 LEAF = re.compile(r"(\d+)\.(?:resblock\.(\d+)\.)?(weight|bias|alpha|beta)")
 """Outer index, index in a block, and name of an array of one element's network."""
+
+
+def without_prefix(name: str) -> str:
+    """Return the name of an array without the prefixes of distributed training and averages."""
+    return re.sub(r"^(module\.)+", "", name)
 
 
 class Arrays:
@@ -30,8 +38,9 @@ class Arrays:
 
     def __init__(self, weights: Mapping[str, Any]) -> None:
         self.tensors = {
-            str(name).removeprefix("module."): torch.as_tensor(weights[name]).detach().cpu()
+            without_prefix(str(name)): torch.as_tensor(weights[name]).detach().cpu()
             for name in weights
+            if name != AVERAGED
         }
         self.names = set(self.tensors)
         self.unused = set(self.tensors)

@@ -2,12 +2,22 @@
 
 A structure is a title, three rows of the cell in Å, ``pbc 1 1 1``, a line
 ``element mass x y z [fx fy fz]`` for each atom, and ``abprop: value ...``: the energy in eV, or a
+<<<<<<< HEAD
 dipole (3 numbers) or polarizability (9) in a unit that is not in the file. Coordinates are
 Cartesian, or fractional if `table_coor` is 1 in `input_nn`, which is not in the file either.
+=======
+dipole (3 numbers) or polarizability (9) in a unit that the file does not say. Coordinates are
+Cartesian, or fractional where `table_coor` is 1 in `input_nn`; the file itself does not say it.
+
+Files of FIREANN have one line of labels behind pbc, ``Energy='..' Dipole='.. .. ..' POL='..'``,
+and end with ``External_field: Fx Fy Fz``, V/Å. There Dipole is +dE/dF in e Å and POL +d2E/dF2 in
+e Å^2/V: they are turned into the physical dipole and polarizability.
+>>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -17,6 +27,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from reann.errors import UserError, did_you_mean
+from reann.units import COULOMB
 from reann.upstream.purpose import TRANSITION, size_of_unit
 
 KEYS = {1: "energy", 3: "dipole", 9: "polarizability"}
@@ -29,6 +40,14 @@ FARTHEST_FRACTION = 2.5
 """Fractional coordinates are rarely larger."""
 
 LAYOUT = "Lines are: title, 3 of the cell, pbc, element mass x y z [fx fy fz], ..., abprop: value."
+ENDS = ("abprop:", "External_field:")
+"""First words of the last line of a structure: of the original, of FIREANN."""
+IN_FIELD = {
+    "Energy": ("energy", 1.0),
+    "Dipole": ("dipole", -1.0),
+    "POL": ("polarizability", -COULOMB),
+}
+"""Labels of FIREANN, and what makes e Å and Å^3 of them, with the physical sign."""
 
 
 class Structure(NamedTuple):
@@ -41,8 +60,11 @@ class Structure(NamedTuple):
     columns: NDArray[np.float64]
     """(atoms, 4 or 7): mass, coordinates and forces in eV/Å."""
     label: list[float]
+    """What stands behind abprop; none in files of FIREANN."""
     where: str
     """File and line of the title."""
+    in_field: dict[str, list[float]] | None = None
+    """Labels of FIREANN in eV, e Å and Å^3, and the field in V/Å."""
 
 
 def read_configuration(path: Path, fractional: bool | None = None) -> Iterator[Structure]:
@@ -89,23 +111,27 @@ def write_extxyz(structures: Iterable[Structure], file: TextIO, settings: Mappin
     count = 0
     for structure in structures:
         count += 1
-        name, values = _label(structure, settings)
+        labels = structure.in_field or dict([_label(structure, settings)])
         columns = "species:S:1:pos:R:3:masses:R:1"
         if structure.columns.shape[1] == 7:
             columns += ":forces:R:3"
         cell = " ".join(repr(float(x)) for x in structure.cell.flat)
-        label = " ".join(repr(x) for x in values)
-        quoted = f'"{label}"' if len(values) > 1 else label
+        written = " ".join(f"{name}={_quoted(values)}" for name, values in labels.items())
         pbc = " ".join("T" if periodic else "F" for periodic in structure.pbc)
         print(len(structure.symbols), file=file)
         print(
-            f'Lattice="{cell}" Properties={columns} {name}={quoted} pbc="{pbc}"',
+            f'Lattice="{cell}" Properties={columns} {written} pbc="{pbc}"',
             file=file,
         )
         for symbol, row in zip(structure.symbols, structure.columns.tolist(), strict=True):
             mass, *position = row[:4]
             print(symbol, *map(repr, [*position, mass, *row[4:]]), file=file)
     return count
+
+
+def _quoted(values: list[float]) -> str:
+    text = " ".join(repr(x) for x in values)
+    return f'"{text}"' if len(values) > 1 else text
 
 
 def _label(structure: Structure, settings: Mapping[str, Any]) -> tuple[str, list[float]]:
@@ -136,9 +162,12 @@ def _structures(file: TextIO, path: Path) -> Iterator[Structure]:
         if words[:1] != ["pbc"]:
             raise _error("'pbc' and three numbers were expected", at, path)
         pbc = [x != 0 for x in _numbers((at, words[1:]), path, [3])]
-        symbols, rows = [], []
-        while (line := _next(lines, path))[1][:1] != ["abprop:"]:
+        symbols, rows, in_field = [], [], None
+        while (line := _next(lines, path))[1][:1] not in ([end] for end in ENDS):
             at, words = line
+            if not rows and in_field is None and "=" in " ".join(words):
+                in_field = _in_field(line, path)
+                continue
             if not words or words[0] not in chemical_symbols[1:]:
                 hint = did_you_mean(words[0], chemical_symbols[1:]) if words else ""
                 raise _error(f"an element or 'abprop:' was expected.{hint}".rstrip("."), at, path)
@@ -146,8 +175,30 @@ def _structures(file: TextIO, path: Path) -> Iterator[Structure]:
             rows.append(_numbers((at, words[1:]), path, [len(rows[0])] if rows else [4, 7]))
         if not rows:
             raise _error("the structure has no atoms", line[0], path)
-        label = _numbers((line[0], line[1][1:]), path, list(KEYS))
-        yield Structure(cell, pbc, symbols, np.array(rows), label, where)
+        end, *words = line[1]
+        if (end == ENDS[1]) != (in_field is not None):
+            raise _error("labels of FIREANN and an external field belong together", line[0], path)
+        counts = [3] if in_field is not None else list(KEYS)
+        label = _numbers((line[0], words), path, counts)
+        if in_field is not None:
+            in_field["field"], label = label, []
+        yield Structure(cell, pbc, symbols, np.array(rows), label, where, in_field)
+
+
+def _in_field(line: tuple[int, list[str]], path: Path) -> dict[str, list[float]]:
+    """Return the labels of FIREANN in eV, e Å and Å^3, the dipole as -dE/dF."""
+    at, text = line[0], " ".join(line[1])
+    found: dict[str, list[float]] = {}
+    for name, quoted in re.findall(r"(\w+)\s*=\s*'([^']*)'", text):
+        if name not in IN_FIELD:
+            known = ", ".join(IN_FIELD)
+            raise _error(f"'{name}' is not a label of FIREANN, which are {known}", at, path)
+        label, factor = IN_FIELD[name]
+        count = {"energy": 1, "dipole": 3, "polarizability": 9}[label]
+        found[label] = [factor * x for x in _numbers((at, quoted.split()), path, [count])]
+    if re.sub(r"(\w+)\s*=\s*'([^']*)'", "", text).strip() or not found:
+        raise _error("labels such as Energy='..' Dipole='.. .. ..' were expected", at, path)
+    return found
 
 
 def _next(lines: Iterator[tuple[int, str]], path: Path) -> tuple[int, list[str]]:

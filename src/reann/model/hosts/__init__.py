@@ -13,8 +13,10 @@ import torch
 
 from reann.config import ModelConfig
 from reann.errors import UserError, did_you_mean
+from reann.facts import FIELD_DENSITY
 from reann.model.hosts.deep_pot import DeepPot
 from reann.model.hosts.embedded_density import EmbeddedDensity
+from reann.model.hosts.field_density import FieldDensity
 from reann.model.hosts.host import Host, MomentHost
 from reann.model.hosts.power_spectrum import PowerSpectrum
 from reann.model.hosts.symmetry_functions import SymmetryFunctions
@@ -27,6 +29,8 @@ HOSTS: dict[str, type[Host]] = {
     "deep_pot": DeepPot,
     "power_spectrum": PowerSpectrum,
 }
+CONVERTED: dict[str, type[Host]] = {FIELD_DENSITY: FieldDensity}
+"""Hosts of models that are converted. Their features of an atom alone are not zero."""
 GROUP = "reann.hosts"
 
 
@@ -60,8 +64,8 @@ def host_of(config: ModelConfig, n_elements: int, generator: torch.Generator | N
 
 def kind_of(name: str) -> type[Host]:
     """Return the class of a host; `UserError` if there is none of this name."""
-    if name in HOSTS:
-        return HOSTS[name]
+    if name in HOSTS or name in CONVERTED:
+        return (HOSTS | CONVERTED)[name]
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
         every = [*HOSTS, *found]

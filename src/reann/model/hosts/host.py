@@ -60,6 +60,8 @@ class Seen(NamedTuple):
     radial: Float[Tensor, "atoms slots weights"]
     """That of each channel."""
     angular: Float[Tensor, "atoms components slots"]
+    cutoff: Float[Tensor, "atoms slots"] | None = None
+    """The cutoff function, of hosts whose messages need it."""
 
 
 class MomentHost(Host):
