@@ -151,3 +151,18 @@ def test_an_ensemble_says_how_far_its_members_lie_apart(tmp_path):
     expected = ensemble.predict(atoms, ["energy", "forces"])
     assert forces * HARTREE / ANGSTROM == pytest.approx(expected["forces"], abs=1e-6)
     assert json.loads(extras)["forces_std"] == pytest.approx(np.abs(expected["forces_std"]).max())
+
+
+@pytest.mark.parametrize("form", [{"outputs": ["dipole"]}, {"field": True}], ids=["head", "field"])
+def test_a_dipole_is_among_the_extras_in_atomic_units(tmp_path, form):
+    from reann.interfaces.ipi.driver import ANGSTROM, Driver
+
+    potential = Potential(random_model([1, 8], messages="equivariant", n_recursions=1, **form))
+    potential.save(tmp_path / "a.reann")
+    atoms = ase.build.molecule("H2O")
+    ase.io.write(tmp_path / "a.xyz", atoms)
+    driver = Driver(str(tmp_path / "a.reann"), str(tmp_path / "a.xyz"))
+    *_, extras = driver(np.eye(3), atoms.positions / ANGSTROM)
+    expected = potential.predict(atoms, ["dipole"])["dipole"]
+    np.testing.assert_allclose(json.loads(extras)["dipole"], expected / 0.5291772, rtol=1e-6)
+    assert np.abs(expected).max() > 1e-6

@@ -319,8 +319,8 @@ def test_an_array_of_another_shape_is_refused(name):
 
 def test_arrays_left_over_and_arrays_not_finite_are_refused():
     weights = state_dict()
-    with pytest.raises(UserError, match=r"density\.ef_para"):
-        upstream.potential(weights | {"density.ef_para": torch.ones(2)}, SETTINGS)
+    with pytest.raises(UserError, match=r"density\.other"):
+        upstream.potential(weights | {"density.other": torch.ones(2)}, SETTINGS)
     with pytest.raises(UserError, match="polarizabilities"):
         upstream.potential(weights | {"nnmod1.initpot": torch.ones(1)}, SETTINGS)
     weights["density.rs"][0, 0] = torch.nan

@@ -27,12 +27,16 @@ ANGSTROM = unit_to_user("length", "angstrom", 1.0)
 EV = unit_to_internal("energy", "electronvolt", 1.0)
 """Hartree per eV."""
 NAMES = ("energy", "forces", "virial")
+DIPOLE = "dipole"
 Answer = tuple[float, NDArray[np.float64], NDArray[np.float64], str]
 """Energy, forces, virial and more as JSON, in the units of i-PI."""
 
 
 class Driver(Dummy_driver):
     """Energy, forces and virial of a `.reann` file; `start` has the elements, and what is periodic.
+
+    The extras hold the dipole of a potential that has one, under the name and in the unit that i-PI
+    reads it, e Bohr.
 
     With an ensemble the extras hold `energy_std` in eV and `forces_std` in eV/Å, the largest. Of a
     calibrated potential, `Potential.with_uncertainty` is such an ensemble.
@@ -43,6 +47,8 @@ class Driver(Dummy_driver):
         atoms = ase.io.read(start, 0)
         assert isinstance(atoms, ase.Atoms)
         self.atoms = atoms
+        dipole = [DIPOLE] if DIPOLE in self.potential.model.output_names else []
+        self.names = [*NAMES, *dipole]
         super().__init__(*args, **more)
 
     def compute(self, cell: Any, pos: Any) -> Any:
@@ -51,7 +57,7 @@ class Driver(Dummy_driver):
         cells, positions = (cell, pos) if several else ([cell], [pos])
         structures = [self._structure(c, p) for c, p in zip(cells, positions, strict=True)]
         found = self.potential.predict(
-            structures, ["energy", "forces", "virial"], spread=len(self.potential.members) > 1
+            structures, self.names, spread=len(self.potential.members) > 1
         )
         assert isinstance(found, list)
         answers = [self._answer(one) for one in found]
@@ -64,9 +70,11 @@ class Driver(Dummy_driver):
         return atoms
 
     def _answer(self, found: dict[str, Any]) -> Answer:
-        extras = {}
+        extras: dict[str, Any] = {}
+        if DIPOLE in found:
+            extras[DIPOLE] = (np.asarray(found[DIPOLE], np.float64) / ANGSTROM).tolist()
         if "forces_std" in found:
-            extras = {
+            extras |= {
                 "energy_std": float(found["energy_std"]),
                 "forces_std": float(np.abs(found["forces_std"]).max()),
             }
