@@ -141,15 +141,20 @@ class Reann(nn.Module):
             atoms = self.neighborhood(graph, vectors)
             values = {k: x.index_select(0, atoms.rank) for k, x in self.outputs(atoms).items()}
         own = {n: head.of_edges(values[n], graph, vectors) for n, head in heads.items()}
-        return self.placed(values | own, graph, self.element_index[graph.atomic_numbers])
+        return self.placed(values | own, graph)
 
     def placed(
-        self, values: Mapping[str, Tensor], graph: Graph, element: Int[Tensor, " atoms"]
+        self,
+        values: Mapping[str, Tensor],
+        graph: Graph,
+        element: Int[Tensor, " atoms"] | None = None,
     ) -> Outputs:
         """Return what values of the output heads become where the atoms are, others as they are.
 
-        `element` is the index of the element of each atom.
+        `element` is the index of the element of each atom, if it is known.
         """
+        if element is None:
+            element = self.element_index.index_select(0, graph.atomic_numbers)
         found = dict(values)
         for name, head in self._heads_of_outputs().items():
             found[name] = head.placed(values[name], graph, element, found)
