@@ -20,6 +20,7 @@ from reann.backends.triton.recursions import unsupported
 from reann.graph import Graph
 from reann.model import Reann
 from reann.properties import NAMES, AtomicEnergies
+from reann.quantities import BORN
 
 
 class Triton(Backend):
@@ -60,6 +61,7 @@ class Triton(Backend):
                 map(is_changed, modules_of(model))
             ),
             "it has no gradients of positions and cells": moved,
+            "it has no Born effective charges": BORN in request.names,
             "it has no forward mode and no function transforms": forward or transformed,
         }
         others = (why for why, there in obstacles.items() if there)
