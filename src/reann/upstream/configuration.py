@@ -2,17 +2,12 @@
 
 A structure is a title, three rows of the cell in Å, ``pbc 1 1 1``, a line
 ``element mass x y z [fx fy fz]`` for each atom, and ``abprop: value ...``: the energy in eV, or a
-<<<<<<< HEAD
 dipole (3 numbers) or polarizability (9) in a unit that is not in the file. Coordinates are
 Cartesian, or fractional if `table_coor` is 1 in `input_nn`, which is not in the file either.
-=======
-dipole (3 numbers) or polarizability (9) in a unit that the file does not say. Coordinates are
-Cartesian, or fractional where `table_coor` is 1 in `input_nn`; the file itself does not say it.
 
 Files of FIREANN have one line of labels behind pbc, ``Energy='..' Dipole='.. .. ..' POL='..'``,
 and end with ``External_field: Fx Fy Fz``, V/Å. There Dipole is +dE/dF in e Å and POL +d2E/dF2 in
 e Å^2/V: they are turned into the physical dipole and polarizability.
->>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
 """
 
 from __future__ import annotations

@@ -54,13 +54,9 @@ def convert(
     unit
         Unit of the labels if they are (transition) dipoles or polarizabilities.
     dipole_definition
-<<<<<<< HEAD
         For a model of dipoles: center or neighbors.
-=======
-        Of a model of dipoles: center or neighbors.
     fireann_version
-        Of a model in an electric field: 2022-01, 2023-09, 2024-01 or 2024-04.
->>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
+        For a model in an electric field: 2022-01, 2023-09, 2024-01 or 2024-04.
 
     Raises
     ------
@@ -87,13 +83,8 @@ def convert(
     para = _para(src)
     settings = [] if para is None else sorted(para.iterdir())
     check_outputs({"--output": dst}, [src, *settings])
-<<<<<<< HEAD
-    options = {"unit": unit, "dipole_definition": dipole_definition}
+    options = {"unit": unit, "dipole_definition": dipole_definition, OPTION: fireann_version}
     extra_settings = {name: x for name, x in options.items() if x is not None}
-=======
-    about = {"unit": unit, "dipole_definition": dipole_definition, OPTION: fireann_version}
-    given = {name: x for name, x in about.items() if x is not None}
->>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
     if to_model:
         convert_model(src, dst, extra_settings)
     else:
@@ -165,30 +156,16 @@ def convert_data(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> Non
             f"Convert {CHECKPOINT} to a .reann file; its settings in para/ are read with it.",
         )
     para = _para(src)
-<<<<<<< HEAD
     settings = {**(inputs.read_settings(para / inputs.PARA[0]) if para else {}), **extra_settings}
     table_coor = settings.get("table_coor")
     if table_coor not in (None, 0, 1):
         raise UserError(f"table_coor = {table_coor!r} is neither 0 nor 1.", str(para))
-    if "dipole_definition" in settings:
-        raise UserError(
-            f"dipole_definition = {settings['dipole_definition']!r} has no meaning for data.",
-            "dipole_definition",
-            "Remove it.",
-        )
-    fractional = None if table_coor is None else bool(table_coor)
-=======
-    settings = {**(inputs.read_settings(para / inputs.PARA[0]) if para else {}), **given}
-    told = settings.get("table_coor")
-    if told not in (None, 0, 1):
-        raise UserError(f"table_coor = {told!r} is neither 0 nor 1.", str(para))
     for name in ("dipole_definition", OPTION):
         if name in settings:
             raise UserError(
-                f"{name} = {settings[name]!r} has no meaning for data.", name, "Leave it out."
+                f"{name} = {settings[name]!r} has no meaning for data.", name, "Remove it."
             )
-    fractional = None if told is None else bool(told)
->>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
+    fractional = None if table_coor is None else bool(table_coor)
     with replacing(dst) as temporary, temporary.open("w", encoding="utf-8") as file:
         if write_extxyz(read_configuration(src, fractional), file, settings) == 0:
             raise UserError("The file is empty.", str(src))
@@ -287,13 +264,8 @@ def _check_purpose(settings: Mapping[str, Any], from_names: Mapping[str, Any], p
 
 
 def _check_order(weights: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:
-<<<<<<< HEAD
     """Compare `atomtype` with the order of the networks, which the original derives from it."""
-    names = [name.removeprefix("module.").split(".") for name in weights]
-=======
-    """Compare `atomtype` with the order of the networks, which the original makes from it."""
     names = [without_prefix(name).split(".") for name in weights]
->>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
     order = list(dict.fromkeys(n[2] for n in names if n[:2] == ["nnmod", "elemental_nets"]))
     if order != inputs.elements(settings):
         raise UserError(

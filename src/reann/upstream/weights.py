@@ -27,13 +27,8 @@ from reann.upstream.arrays import WRONG_MODEL, Arrays, Layout, modules
 from reann.upstream.fireann import FIELD_ARRAY, OPTION
 from reann.upstream.purpose import Purpose, purpose_of, size_of_unit
 
-<<<<<<< HEAD
-RECORDED = ("activate", "oc_activate", "start_table", "unit", "dipole_definition")
-"""Settings that are recorded in the converted file, as they do not follow from its arrays."""
-=======
 RECORDED = ("activate", "oc_activate", "start_table", "unit", "dipole_definition", OPTION)
-"""Settings that the converted file keeps, those that its arrays do not tell."""
->>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
+"""Settings that are recorded in the converted file, as they do not follow from its arrays."""
 
 
 def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potential:
@@ -45,20 +40,12 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
         Arrays or tensors under the names of the original's state dict; a leading ``module.`` is
         ignored. Their precision, float32 or float64, is that of the potential.
     settings
-<<<<<<< HEAD
         Values under the input names of the original. `atomtype` is required; `activate` and
         `oc_activate` are Relu_like by default, `start_table` is that of energies; all others follow
         from the arrays and are only compared. Not in any file of the original: `unit` of a
         (transition) dipole, such as Debye, or of a polarizability, such as Bohr^3, and
-        `dipole_definition`, center or neighbors.
-=======
-        Values under the original's input names. `atomtype` is needed, `activate` and
-        `oc_activate` are Relu_like if absent; `start_table` is that of energies if absent; all
-        others are known from the arrays and only compared. What no file of the original says:
-        `unit` of a (transition) dipole, such as Debye, or of a polarizability, such as Bohr^3, and
-        `dipole_definition`, center or neighbors; `fireann_version` of a model with an electric
-        field.
->>>>>>> cb5feec (Models and data of FIREANN are converted, with physical signs of dipoles and polarizabilities)
+        `dipole_definition`, center or neighbors; `fireann_version` of a model with an
+        electric field.
 
     Raises
     ------
