@@ -63,6 +63,7 @@ class Bench:
     small: bool
     model: Path | None
     seconds: float
+    folder: Path = RESULTS
     results: dict[str, Any] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
@@ -122,9 +123,9 @@ class Bench:
 
     def write(self) -> None:
         """Write what is known."""
-        RESULTS.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         name = "interpreter" if self.small else self.results["system"]["device"]
-        path = RESULTS / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.json"
+        path = self.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.json"
         path.write_text(json.dumps(self.results, indent=1) + "\n", encoding="utf-8")
 
 
@@ -383,13 +384,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the Triton engine on a GPU.")
     parser.add_argument("--model", type=Path, help="A trained potential for H, C or O.")
     parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="Folder to write to.")
     parser.add_argument("--small", action="store_true", help="Tiny sizes, for the interpreter.")
     parser.add_argument("--warm", help=argparse.SUPPRESS)
     given = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and not (given.small and os.environ.get("TRITON_INTERPRET") == "1"):
         sys.exit("There is no GPU. Try `TRITON_INTERPRET=1 ... --small` without one.")
-    bench = Bench(device, given.small, given.model, given.seconds)
+    bench = Bench(device, given.small, given.model, given.seconds, given.results)
     if given.warm:
         warm(bench, given.warm)
         return
