@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,19 @@ def test_the_page_shows_errors_early_ends_and_failures(tmp_path: Path) -> None:
     assert "after 0.2 ps: a bond broke" in page
     assert "&lt;b&gt;no&lt;/b&gt;" in page
     assert "<script" not in page
+
+
+def test_the_file_of_the_tutorial_is_complete(tmp_path: Path, monkeypatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tutorial-loop.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(python|yaml)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for language, text in blocks:
+        if language == "python":
+            exec(text, {})  # noqa: S102 - the page is our own
+        else:
+            Path("ethanol.yaml").write_text(text)
+    settings = load_loop("ethanol.yaml")
+    iteration = Iteration(tmp_path / "iteration-000")
+    write_first(iteration, settings)
+    assert len(read_frames(iteration.chosen)) == 20
+    assert settings.run.folder == Path("loops/ethanol")

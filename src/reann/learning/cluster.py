@@ -20,6 +20,8 @@ SHORT = 0.5
 """s, to wait for the first worker."""
 FETCH = 60.0
 """s, for the result of a task to come from its worker."""
+CONNECT = 10.0
+"""s, to reach a scheduler that is running."""
 INSTALL = "pip install 'reann[learn]'"
 
 
@@ -155,7 +157,7 @@ class Workers:
             try:
                 by_file = os.path.exists(settings.scheduler)  # noqa: PTH110 - an address is no path
                 place = {"scheduler_file" if by_file else "address": settings.scheduler}
-                return distributed.Client(**place, timeout=30)
+                return distributed.Client(**place, timeout=CONNECT)
             except (OSError, ValueError) as error:
                 raise UserError(
                     f"There is no Dask scheduler at '{settings.scheduler}'.",

@@ -11,7 +11,6 @@ from reann.errors import UserError
 
 PLACES = {
     "dftd4": "dftd4.ase:DFTD4",
-    "fairchem": "fairchem.core:FAIRChemCalculator",
     "gpaw": "gpaw:GPAW",
     "mace": "mace.calculators:MACECalculator",
     "tblite": "tblite.ase:TBLite",
