@@ -111,6 +111,7 @@ def labeled(folder: Path, numbers: list[int], retries: int) -> tuple[dict[int, s
     return failures, [round(atoms.positions[0, 0]) for atoms in read_frames(iteration.labels)]
 
 
+@pytest.mark.slow
 def test_what_fails_is_recorded_and_repeated_and_never_becomes_a_label(tmp_path: Path) -> None:
     failures, kept = labeled(tmp_path, [0, 1, 2, 5, 6, 7], retries=1)
     reasons = {
@@ -125,6 +126,7 @@ def test_what_fails_is_recorded_and_repeated_and_never_becomes_a_label(tmp_path:
     assert kept == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_calculation_that_crashes_or_does_not_end_fails_alone(tmp_path: Path) -> None:
     failures, kept = labeled(tmp_path, [3, 4, 0], retries=1)
     assert failures.keys() == {3, 4}

@@ -67,6 +67,7 @@ def kill_when(process: subprocess.Popen[str], folder: Path, pattern: str) -> Non
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_loop_survives_kills_of_workers_and_of_its_own_process(tmp_path: Path, cluster) -> None:
     """A worker dies in a calculation, the process in each phase; the result is the same."""
     whole = write_loop(tmp_path / "whole")
