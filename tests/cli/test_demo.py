@@ -66,7 +66,7 @@ def test_the_demo_does_not_write_into_a_folder_of_other_things(tmp_path):
 def test_files_that_were_edited_since_an_earlier_demo_are_not_replaced(tmp_path, name):
     copy_data(tmp_path)
     (tmp_path / name).write_bytes(b"mine")
-    with pytest.raises(UserError, match=f"'{name}' is not was edited"):
+    with pytest.raises(UserError, match=f"'{name}' was edited"):
         demo(tmp_path, execute)
     assert (tmp_path / name).read_bytes() == b"mine"
 
