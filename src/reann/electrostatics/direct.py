@@ -36,12 +36,7 @@ def pairs_of(
     sizes = graph.atoms_per_system
     start = sizes.cumsum(0) - sizes
     size = sizes[graph.system] * wanted
-    i = torch.arange(graph.n_atoms, device=q_device(graph)).repeat_interleave(size)
+    i = torch.arange(graph.n_atoms, device=graph.positions.device).repeat_interleave(size)
     before = size.cumsum(0) - size
     j = torch.arange(len(i), device=i.device) - before[i] + start[graph.system[i]]
     return i[i != j], j[i != j]
-
-
-def q_device(graph: Graph) -> torch.device:
-    """Return where the arrays of a graph are."""
-    return graph.positions.device
