@@ -7,9 +7,9 @@
 `dimers`: DATA is `train.xyz.gz` of the dimers of charged (C), polar (P) and apolar (A) molecules of
 Huguenin-Dumittan et al., J. Phys. Chem. Lett. 14, 9612 (2023), CC BY-NC 4.0, HSE06 in periodic
 boxes of 30 Å. Each class is one dimer at ten distances: those below 8.5 Å train, up to 9.5 Å they
-choose the weights, beyond they test. `states`: DATA is a folder with `ag3_train.xyz.gz` and
-`carbon_chain_train.xyz.gz` of Ko et al., Nat. Commun. 12, 398 (2021). The box is put back, because
-the forces between the ions are those of a box: at 12 Å they are 20 % below Coulomb's law.
+choose the weights, beyond they test. The box is put back, because the labels are those of a box: at
+12 Å the force between the ions is 13 % below Coulomb's law. `states`: DATA is a folder with
+`ag3_train.xyz.gz` and `carbon_chain_train.xyz.gz` of Ko et al., Nat. Commun. 12, 398 (2021).
 
 Results go to `results/long_range.json`.
 """
