@@ -198,8 +198,12 @@ class Ensemble:
     @property
     def calibration(self) -> Calibration | None:
         """Factors of its standard deviations; None if it is not calibrated with these members."""
-        found = Calibration.of(self.metadata, "ensemble")
-        return found if found is not None and found.number == len(self.members) else None
+        calibration = Calibration.of(self.metadata, "ensemble")
+        return (
+            calibration
+            if calibration is not None and calibration.number == len(self.members)
+            else None
+        )
 
     @property
     def elements(self) -> list[str]:

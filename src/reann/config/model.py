@@ -258,8 +258,8 @@ class ModelConfig(Section):
             "long_range": self.long_range,
             "dispersion": self.dispersion,
         }
-        if given := [name for name, value in of_energy.items() if value]:
-            raise ValueError(f"heads is [], so there is no energy: remove {', '.join(given)}")
+        if outputs_set := [name for name, value in of_energy.items() if value]:
+            raise ValueError(f"heads is [], so there is no energy: remove {', '.join(outputs_set)}")
         return self
 
     @model_validator(mode="after")

@@ -30,8 +30,8 @@ def xyz_frame(atoms: ase.Atoms) -> str:
     formats, cells = [], []
     for name, values in columns.items():
         table = values.reshape(len(frame), -1)
-        one = "%.17g" if name in EXACT else NUMBER_FORMATS.get(values.dtype.kind, "%-2s")
-        formats += [one] * table.shape[1]
+        number_format = "%.17g" if name in EXACT else NUMBER_FORMATS.get(values.dtype.kind, "%-2s")
+        formats += [number_format] * table.shape[1]
         cells += table.T.tolist()
     line = " ".join(formats) + "\n"
     rows = "".join(line % row for row in zip(*cells, strict=True))

@@ -51,17 +51,17 @@ def figure(law: PowerLaw) -> str:
     """Return the errors over the number of structures, both logarithmic, and the fit to twice."""
     n, unit = np.asarray(law.n_train, float), named(law.label).error_unit.shown
     beyond = np.geomspace(n[0], 2 * n[-1], 50)
-    every = np.concatenate([law.errors, law.at(beyond)])
-    places = [*n, 2 * n[-1]]
+    errors = np.concatenate([law.errors, law.at(beyond)])
+    ticks = [*n, 2 * n[-1]]
     axes = Axes(
         (float(np.log2(n[0])) - 0.2, float(np.log2(2 * n[-1])) + 0.2),
-        (float(every.min()) / 1.15, float(every.max()) * 1.15),
+        (float(errors.min()) / 1.15, float(errors.max()) * 1.15),
         "training structures",
         f"{law.label} RMSE, {unit}",
         "Learning curve",
         law.sentence(),
         ylog=True,
-        xnames=[(float(np.log2(x)), f"{x:.0f}") for x in places],
+        xnames=[(float(np.log2(x)), f"{x:.0f}") for x in ticks],
         width=760,
         height=340,
     )

@@ -67,8 +67,8 @@ def reliability(evaluation: Evaluation, name: str) -> str:
         [np.quantile(error[part], float(LEVEL) / 100) for part in np.array_split(order, n_bins)]
     )
     unit, kind = named(name).unit, "length of the force error" if name == "forces" else "error"
-    every = np.concatenate([x, y])
-    limits = (0.0, 1.1 * float(every.max()))
+    both = np.concatenate([x, y])
+    limits = (0.0, 1.1 * float(both.max()))
     axes = Axes(
         x=limits,
         y=limits,

@@ -231,10 +231,10 @@ def _ran(
     """Run the dynamics until its time is over, and say what it has given."""
     time, timestep = settings.time, settings.timestep
     n_steps = max(0, round((time - watch.first_time) / timestep))
-    every = settings.interval or max(1, round(time / timestep) // N_FRAMES)
+    interval = settings.interval or max(1, round(time / timestep) // N_FRAMES)
     with trail, table:
         begun = clock.perf_counter()
-        plan = _Plan(n_steps, every, settings.max_extrapolating, settings.write)
+        plan = _Plan(n_steps, interval, settings.max_extrapolating, settings.write)
         most = _run(dynamics, watch, plan, trail, table)
         took = clock.perf_counter() - begun
     done = _trajectory(watch, most, n_steps / took)

@@ -133,16 +133,16 @@ class _Plan:
 def _search(atoms: ase.Atoms, plan: _Plan, trail: Trail, table: GrowingTable) -> tuple[int, float]:
     """Relax the atoms; return the number of steps and the largest force at the end, eV/Å."""
     moving = FrechetCellFilter(atoms) if plan.cell else atoms
-    every, largest = max(1, plan.max_steps // 200), np.inf
+    interval, largest = max(1, plan.max_steps // 200), np.inf
     with OPTIMIZERS[plan.optimizer](moving, logfile=None) as search:
         for _ in search.irun(fmax=plan.fmax, steps=plan.max_steps):
             largest = _largest_force(moving, search.nsteps)
             trail.write(atoms, {"step": search.nsteps})
             if search.nsteps > 0:
                 trail.confirm()
-            if search.nsteps % every == 0 or largest < plan.fmax:
+            if search.nsteps % interval == 0 or largest < plan.fmax:
                 table.add(_row(atoms, search.nsteps, largest, cell=plan.cell))
-        if largest >= plan.fmax and search.nsteps % every:
+        if largest >= plan.fmax and search.nsteps % interval:
             table.add(_row(atoms, search.nsteps, largest, cell=plan.cell))
         return search.nsteps, largest
 

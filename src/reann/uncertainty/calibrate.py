@@ -134,10 +134,10 @@ def calibrated(
     std: dict[str, NDArray[np.float64]], calibration: Calibration, numbers: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the standard deviations of an evaluation times the factors of a calibration."""
-    found = {name: calibration.factor(name) * x for name, x in std.items()}
-    if "forces" in found:
-        found["forces"] = calibration.factors(numbers) * found["forces"]
-    return found
+    scaled = {name: calibration.factor(name) * x for name, x in std.items()}
+    if "forces" in scaled:
+        scaled["forces"] = calibration.factors(numbers) * scaled["forces"]
+    return scaled
 
 
 def _check(potential: Potential | Ensemble, training: Subset | None, validation: Subset) -> None:

@@ -12,7 +12,7 @@ from reann.calibration import LEVEL, LEVELS, Scale
 from reann.evaluation.comparison import Evaluation
 
 FEWEST = 30
-"""Atoms of an element that get a factor of their own."""
+"""Atoms of an element that get their own factor."""
 
 
 def quantile(ratios: NDArray[np.float64], percent: str) -> float:
@@ -45,12 +45,12 @@ def scale(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> Scale | 
 def _coverage(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> dict[str, float]:
     """Return the percentage of errors within bounds that come from other structures."""
     first = np.unique(structure, return_inverse=True)[1] % 2 == 0
-    found = {}
+    percentages = {}
     for level in LEVELS:
         bound = np.where(first, quantile(ratios[~first], level), quantile(ratios[first], level))
         if np.isfinite(bound).all():
-            found[level] = round(100.0 * float(np.mean(ratios <= bound)), 1)
-    return found
+            percentages[level] = round(100.0 * float(np.mean(ratios <= bound)), 1)
+    return percentages
 
 
 def ratios_of(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray, NDArray]:
@@ -73,18 +73,18 @@ def ratios_of(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray, NDAr
 
 def scales_of(evaluation: Evaluation) -> dict[str, Scale]:
     """Return the scales of energy and stress, and of the forces of each element and of all."""
-    found = {}
+    scales = {}
     for name in ("energy", "stress"):
-        found[name] = scale(*ratios_of(evaluation, name)[:2])
+        scales[name] = scale(*ratios_of(evaluation, name)[:2])
     ratios, structure, rows = ratios_of(evaluation, "forces")
     if len(rows):
         numbers = evaluation.numbers[rows]
-        found["all"] = scale(ratios, structure)
+        scales["all"] = scale(ratios, structure)
         for z in np.unique(numbers):
-            own = numbers == z
-            if own.sum() >= FEWEST:
-                found[chemical_symbols[z]] = scale(ratios[own], structure[own])
-    return {name: x for name, x in found.items() if x is not None}
+            of_element = numbers == z
+            if of_element.sum() >= FEWEST:
+                scales[chemical_symbols[z]] = scale(ratios[of_element], structure[of_element])
+    return {name: x for name, x in scales.items() if x is not None}
 
 
 def _lengths(values: NDArray) -> NDArray:

@@ -28,12 +28,12 @@ def stated_inputs(
     info: Mapping[str, Any], names: Iterable[str]
 ) -> tuple[tuple[str, tuple[float, ...]], ...]:
     """Return the values of inputs that a structure states under one key each."""
-    found = []
+    inputs = []
     for name in names:
         keys = names_of(name, info)
         if len(keys) == 1 and np.asarray(info[keys[0]]).dtype.kind in "fiu":
-            found.append((name, tuple(np.ravel(info[keys[0]]).astype(float).tolist())))
-    return tuple(found)
+            inputs.append((name, tuple(np.ravel(info[keys[0]]).astype(float).tolist())))
+    return tuple(inputs)
 
 
 def unknown_inputs(keys: Iterable[str], known: Collection[str] | None) -> list[Finding]:

@@ -291,10 +291,10 @@ def measure_distances(
 def _keys(atoms: Atoms) -> tuple[tuple[Key, ...], tuple[str, ...]]:
     """Return all keys with their shapes, and the names of values that are not finite."""
     results = atoms.calc.results if atoms.calc is not None else {}
-    places = {"info": atoms.info, "arrays": atoms.arrays, "results": results}
+    sources = {"info": atoms.info, "arrays": atoms.arrays, "results": results}
     keys: list[Key] = []
     bad: list[str] = []
-    for place, values in places.items():
+    for place, values in sources.items():
         for name, value in values.items():
             array = np.asarray(value)
             if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -1,0 +1,116 @@
+"""Names and sentences are those of the field: private words and odd phrases do not come back."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/reann"
+
+WORDS = frozenset(
+    [
+        "found",
+        "told",
+        "one",
+        "every",
+        "own",
+        "nothing",
+        "hood",
+        "Seen",
+        "places",
+        "Say",
+        "room",
+        "asked",
+        "given",
+        "stated",
+        "unclaimed",
+        "missed",
+        "remark",
+        "remarks",
+        "Remark",
+        "Remarks",
+        "said",
+        "wanted",
+        "mine",
+        "lacking",
+    ]
+)
+"""Names that do not say what they are; write `settings`, `line`, `unassigned_keys`, ..."""
+PHRASES = (
+    "beyond the frame",
+    "is not as the",
+    "is there already",
+    "is there twice",
+    "it was not touched",
+    "never was one",
+    "not one of reann",
+    "Not a finite number",
+    "stands beside",
+    "The forces is",
+    "what it buys",
+    "wherever they sit",
+    "would be what",
+)
+"""Parts of sentences that are not idiomatic, or were about one thing under several names."""
+UNFINISHED = {
+    "assessment",
+    "backends",
+    "calibration.py",
+    "electrostatics",
+    "interfaces",
+    "learning",
+    "model",
+    "prediction.py",
+    "properties.py",
+    "quantities.py",
+    "selection",
+    "spectra",
+}
+"""Parts of the package that still have such names. Shorten the list; do not extend it."""
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """Return the names that a module defines or assigns."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                names.add(name)
+            case _:
+                pass
+    return names
+
+
+def private_words(part: Path) -> list[str]:
+    """Return the private words in a module, or in the modules of a package."""
+    modules = sorted(part.rglob("*.py")) if part.is_dir() else [part]
+    return [
+        f"{module.relative_to(SOURCE)}: {word}"
+        for module in modules
+        for word in sorted((names_in(ast.parse(module.read_text())) | {module.stem}) & WORDS)
+    ]
+
+
+PARTS = sorted(path for path in SOURCE.iterdir() if path.suffix == ".py" or path.is_dir())
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda path: path.name)
+def test_names_say_what_they_are(part):
+    words = private_words(part)
+    if part.name in UNFINISHED:
+        assert words, f"'{part.name}' is finished: remove it from UNFINISHED"
+    else:
+        assert not words
+
+
+def test_unfinished_parts_exist():
+    assert {path.name for path in PARTS} >= UNFINISHED
+
+
+def test_sentences_are_idiomatic():
+    files = [*SOURCE.rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in files}
+    assert not [f"{file}: {x}" for file, text in texts.items() for x in PHRASES if x in text]
