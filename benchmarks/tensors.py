@@ -7,7 +7,7 @@ DATA is a folder with the sets that `tensors/sets.py` names. `train` gives each 
 processor time on one core and records errors of validation structures; a training that was
 interrupted goes on when the command is run again, a finished one is not repeated. `judge` records
 the errors of test structures, which neither choose an epoch nor a setting. Results go to
-`results/tensors/`; `table` prints them for the documentation.
+`results/tensors/`.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def judge(name: str, arguments: argparse.Namespace) -> None:
                 train=str(file),
                 units=SETS[name].units,
                 keys=dict.fromkeys(potential.model.inputs, "auto")
-                | {"polarizability": "polarizability"},
+                | {name: name for name in ("dipole", "polarizability")},
                 missing="allow",
             )
             every = open_dataset([str(file)], data, potential.cutoff, arguments.runs / "cache")
