@@ -86,7 +86,7 @@ def test_fields_are_not_read_for_a_model_that_does_not_ask(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (np.zeros(2), r"has the shape \(2,\); expected \(3,\)"),
+        (np.zeros(2), r"is \(2,\); expected \(3,\)"),
         (np.array([0.0, np.nan, 0.0]), "The field is nan"),
         ("strong", "is not numeric"),
     ],

@@ -220,7 +220,7 @@ def test_heads_and_data_that_do_not_fit_are_named(labeled: Path, tmp_path: Path)
 
     assert "do not name the head" in refusal(keys={})
     assert "names the head 'ccsd'; the model has pbe, cc." in refusal(heads=["pbe", "cc"])
-    assert "no key 'head'" in refusal(keys={"head": "head"})
+    assert "has the key 'head'" in refusal(keys={"head": "head"})
     given = dict.fromkeys("HCO", -1.0)
     assert "only one set of reference energies" in refusal(reference_energies=given)
 

@@ -236,7 +236,7 @@ def unknown_output(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (wrong_key, "no key 'tild' for the lean"),
+        (wrong_key, "has the key 'tild' for the lean"),
         (no_labels, "No structure of the training set has the label 'lean'"),
         (unknown_output, "the model has no output 'dipol'"),
     ],

@@ -332,7 +332,7 @@ def test_resume_takes_more_epochs_or_a_time(tmp_path, monkeypatch):
     train(small(tmp_path / "run", epochs=1))
     done = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "training.epochs=2"])
     assert done.exit_code == 0
-    assert "extend    epochs 2 to 2, with a new schedule" in done.stdout
+    assert "extend    epochs 2 to 2 with a new schedule" in done.stdout
     monkeypatch.setattr(budget, "epochs_within", lambda *args: 2)
     done = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "training.time=5min"])
     assert done.exit_code == 0

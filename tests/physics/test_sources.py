@@ -97,7 +97,8 @@ def test_the_short_form_has_the_numbers_that_it_had_before_there_were_sources(tm
         json.loads((tmp_path / "run/split.json").read_text())["parts"]["valid"]["indices"] == valid
     )
     found = [row["valid_loss"] for row in log_without_time(tmp_path / "run")]
-    assert found == pytest.approx(losses, rel=1e-9)
+    # Instruction sets round the networks, in float32, differently.
+    assert found == pytest.approx(losses, rel=1e-7)
 
 
 def test_sources_without_fields_of_their_own_are_the_short_form(files, tmp_path):
@@ -186,7 +187,7 @@ def test_each_source_teaches_its_head_with_its_reference_energies(files, tmp_pat
         (
             {"keys": {"energy": "E"}},
             {},
-            r"no key 'E' for the energy.*\n.*b.xyz\n.*Correct data\.sources\.1\.keys\.energy",
+            r"has the key 'E' for the energy.*\n.*b.xyz\n.*Correct data\.sources\.1\.keys\.energy",
         ),
         ({"units": {"energy": "eVV"}}, {}, "eVV"),
         (

@@ -284,7 +284,7 @@ def test_they_are_trained_without_energies(tmp_path: Path) -> None:
     for name in BOTH:
         assert errors[f"{name}_rrmse_percent"] < 10.0, name
     report = (tmp_path / "run" / "report.html").read_text()
-    assert f"{number(errors['dipole_rrmse_percent'])} % of the spread" in report
+    assert f"{number(errors['dipole_rrmse_percent'])} % of the standard deviation" in report
     assert "RRMSE" in report
 
 
@@ -366,5 +366,5 @@ def test_a_model_without_these_outputs_does_not_read_their_labels(tmp_path: Path
     with pytest.raises(UserError, match="'dipole'\\) is missing in 3 of 6 structures"):
         train(Config.model_validate({"data": data, "model": model, **shared}), overwrite=True)
     data["keys"]["dipole"] = "mu"
-    with pytest.raises(UserError, match="no key 'mu'"):
+    with pytest.raises(UserError, match="has the key 'mu'"):
         train(Config.model_validate({"data": data, "model": model, **shared}), overwrite=True)

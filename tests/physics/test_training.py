@@ -510,7 +510,7 @@ def test_a_loss_that_is_not_a_number_rolls_back_to_the_best_weights(tmp_path, mo
     monkeypatch.setattr(Loss, "__call__", sometimes)
     run = train(small(tmp_path / "run", epochs=8, learning_rate=1e-3))
     assert seen == [(0.5, True)]
-    assert "half the rate: the gradient is not finite" in capsys.readouterr().out
+    assert "half the learning rate: the gradient is not finite" in capsys.readouterr().out
     rows = log(run)
     assert rows[-1]["epoch"] == 8
     assert rows[-1]["train_forces_rmse_meV_per_A"] < rows[1]["train_forces_rmse_meV_per_A"]

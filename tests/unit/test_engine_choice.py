@@ -119,7 +119,8 @@ def test_auto_warns_when_it_has_to_take_the_slower_engine(graph, everywhere):
         choice.evaluate(extended(), graph, NAMES, engine="native")
 
 
-def test_a_gpu_is_no_reason_to_warn(everywhere):
+def test_a_gpu_is_no_reason_to_warn(everywhere, monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert choice.chosen("auto", [random_model().to("meta")]) is choice.REFERENCE
     with pytest.raises(UserError, match="CPUs only"):
         choice.chosen("native", [random_model().to("meta")])

@@ -14,7 +14,10 @@ import pytest
 tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
 ROOT = Path(__file__).parents[2]
 METATOMIC = {"metatensor", "metatomic", "metatomic_ase"}
-OPTIONAL = {"ipi", "openmm", "torch_sim", "triton", "wandb", "tensorboard"} | METATOMIC
+LEARN = {"dask", "dask_jobqueue", "distributed", "psutil", "tblite"}
+CRYSTALS = {"phonopy", "spglib"}
+PROGRAMS = {"dftd3", "ipi", "openmm", "torch_sim", "triton", "wandb", "tensorboard"}
+OPTIONAL = PROGRAMS | LEARN | CRYSTALS | METATOMIC
 
 
 def imported() -> set[str]:

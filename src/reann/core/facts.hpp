@@ -31,6 +31,7 @@ constexpr const char *radial_basis_names[] = {"bessel", "gaussian"};
 enum class RadialWidth { softplus, free };
 constexpr const char *radial_width_names[] = {"softplus", "free"};
 constexpr const char *default_host = "density";
+constexpr const char *field_density = "field_density";
 constexpr const char *default_messages = "scalar";
 constexpr const char *default_head = "energy";
 constexpr const char *default_basis = "bessel";

@@ -55,7 +55,6 @@ class Triton(Backend):
         obstacles = {
             "it runs on GPUs only": not (on_gpu or interpreted()),
             "it computes energies, and the model has none": not len(model.heads),
-            "it does not know total charge and spin": bool(model.config.inputs),
             "it computes no energies of whole structures": bool(model.structure_terms),
             "it computes no hooks and no parametrizations of modules": any(
                 map(is_changed, modules_of(model))

@@ -74,7 +74,9 @@ def _computed(file: Path, atoms: ase.Atoms, where: str) -> tuple[float, NDArray[
             check_consistency=True,
             uncertainty_threshold=None,  # pyright: ignore[reportArgumentType]
         )
-        return atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
+        # The calculator divides by the volume, which is zero for molecules.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
     except (RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         fix = "Please report this, with the potential and the structure."
