@@ -88,8 +88,8 @@ def _check_size(path: Path, content: bytes) -> None:
     header = struct.unpack("<Q", content[:8])[0]
     if len(content) > LARGEST_FILE or header > LARGEST_HEADER:
         raise UserError(
-            f"{path.name} is too large to be read again: {len(content) / 1e6:.0f} MB, including a"
-            f" header of {header / 1e6:.0f} MB.",
+            f"{path.name} is not written: it is too large to be read again,"
+            f" {len(content) / 1e6:.0f} MB, including a header of {header / 1e6:.0f} MB.",
             str(path),
             f"The limits are {LARGEST_FILE / 1e6:.0f} MB and {LARGEST_HEADER / 1e6:.0f} MB for the"
             " header: train with fewer structures, fewer members or a smaller network.",

@@ -110,11 +110,11 @@ def _special(folder: Path, kind: str) -> str:
 @pytest.mark.parametrize(
     ("kind", "what", "fix"),
     [
-        ("pipe", "is a pipe or a device", "into a file first"),
-        ("device", "is a pipe or a device", "into a file first"),
+        ("pipe", "is a pipe or a device", "to a file first"),
+        ("device", "is a pipe or a device", "to a file first"),
         ("broken link", "is a link to 'gone.xyz', which does not exist", "repair the link"),
         ("link to itself", "is a link to 'a.xyz', which does not exist", "repair the link"),
-        ("folder", "is a folder, not a file", "as 'a.xyz/OUTCAR'"),
+        ("folder", "is a folder, not a file", "for example 'a.xyz/OUTCAR'"),
         ("long name", "is too long", "Give a file"),
         ("absent", "'a.xyz' does not exist", ""),
     ],

@@ -197,8 +197,8 @@ def test_a_cutoff_rounded_to_float32_is_the_decimal_number(declared):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"cutoff": 4.5}, "cutoff = 4.5, the arrays 4.2"),
-        ({"nl": [4]}, r"nl = \[4\], the arrays \[4, 4\]"),
+        ({"cutoff": 4.5}, "cutoff is 4.5 in the settings, but 4.2 in the arrays"),
+        ({"nl": [4]}, r"nl is \[4\] in the settings, but \[4, 4\] in the arrays"),
         ({"table_norm": False}, "table_norm"),
         ({"oc_loop": 2}, "oc_loop"),
         ({"nwave": 7}, "nwave"),
@@ -283,7 +283,7 @@ def test_a_model_without_energy_says_so():
 
 
 def test_an_energy_zero_of_a_model_without_energy_is_refused():
-    with pytest.raises(UserError, match="energy zero"):
+    with pytest.raises(UserError, match="`initpot` of a model without energy is not zero"):
         dipole({"dipole_definition": "center", "unit": "Debye"}, molecule("H2O"), state_dict())
 
 
@@ -524,7 +524,7 @@ def test_structures_without_forces_and_tensor_labels_are_read(tmp_path):
     assert np.ravel(atoms.info["polarizability"]).tolist() == list(range(1, 10))
     with pytest.raises(UserError, match="has no meaning for data"):
         read(path, tmp_path, unit="e*Å", dipole_definition="center")
-    with pytest.raises(UserError, match="is an energy"):
+    with pytest.raises(UserError, match="has no meaning for the energy of a structure"):
         read(configuration(tmp_path / "energy", text.replace("0.2 0.3", "")), tmp_path, unit="Å^3")
 
 
@@ -563,9 +563,9 @@ def test_what_cannot_be_converted_is_said(tmp_path):
     path = training(tmp_path / "run")
     with pytest.raises(UserError, match="no suffix of a model"):
         upstream.convert(path, tmp_path / "x.pt")
-    with pytest.raises(UserError, match="holds no structures"):
+    with pytest.raises(UserError, match="contains no structures"):
         upstream.convert(path, tmp_path / "x.xyz")
-    with pytest.raises(UserError, match="holds no structures"):
+    with pytest.raises(UserError, match="contains no structures"):
         upstream.convert(tmp_path / "run" / "para" / "input_nn", tmp_path / "x.xyz")
     with pytest.raises(UserError, match="no file"):
         upstream.convert(tmp_path / "nowhere", tmp_path / "x.xyz")

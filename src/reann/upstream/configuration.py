@@ -183,17 +183,17 @@ def _structures(file: TextIO, path: Path) -> Iterator[Structure]:
 def _in_field(line: tuple[int, list[str]], path: Path) -> dict[str, list[float]]:
     """Return the labels of FIREANN in eV, e Å and Å^3, the dipole as -dE/dF."""
     at, text = line[0], " ".join(line[1])
-    found: dict[str, list[float]] = {}
+    labels: dict[str, list[float]] = {}
     for name, quoted in re.findall(r"(\w+)\s*=\s*'([^']*)'", text):
         if name not in IN_FIELD:
             known = ", ".join(IN_FIELD)
             raise _error(f"'{name}' is not a label of FIREANN, which are {known}", at, path)
         label, factor = IN_FIELD[name]
         count = {"energy": 1, "dipole": 3, "polarizability": 9}[label]
-        found[label] = [factor * x for x in _numbers((at, quoted.split()), path, [count])]
-    if re.sub(r"(\w+)\s*=\s*'([^']*)'", "", text).strip() or not found:
+        labels[label] = [factor * x for x in _numbers((at, quoted.split()), path, [count])]
+    if re.sub(r"(\w+)\s*=\s*'([^']*)'", "", text).strip() or not labels:
         raise _error("labels such as Energy='..' Dipole='.. .. ..' were expected", at, path)
-    return found
+    return labels
 
 
 def _next(lines: Iterator[tuple[int, str]], path: Path) -> tuple[int, list[str]]:

@@ -39,16 +39,16 @@ def form_of(arrays: Arrays, settings: Mapping[str, Any], n_orbitals: int) -> dic
     UserError
         If the version is not given, unknown, or contradicts the arrays.
     """
-    given = settings.get(OPTION)
+    version = settings.get(OPTION)
     is_first = arrays.get("density.hyper").dim() == 4
-    if given is None and is_first:
-        given = FIRST
-    if given not in VERSIONS or (given == FIRST) != is_first:
+    if version is None and is_first:
+        version = FIRST
+    if version not in VERSIONS or (version == FIRST) != is_first:
         wrong = ""
-        if given is not None:
-            known = given in VERSIONS
-            wrong = f"The arrays are not those of version {given}. " if known else ""
-            wrong = wrong or f"'{given}' is not a version of FIREANN. "
+        if version is not None:
+            known = version in VERSIONS
+            wrong = f"The arrays are not those of version {version}. " if known else ""
+            wrong = wrong or f"'{version}' is not a version of FIREANN. "
         raise UserError(
             f"{wrong}Several forms of FIREANN have the same arrays.",
             OPTION,
@@ -56,5 +56,5 @@ def form_of(arrays: Arrays, settings: Mapping[str, Any], n_orbitals: int) -> dic
             " trained the model: 2022-01 (a contraction for each recursion), 2023-09 (until 10"
             " January 2024), 2024-01 (until 2 April 2024) or 2024-04 (since then).",
         )
-    options = {"n_orbitals": n_orbitals, **VERSIONS[given]}
+    options = {"n_orbitals": n_orbitals, **VERSIONS[version]}
     return {"host": FIELD_DENSITY, "host_options": options, "field": True}
