@@ -117,7 +117,7 @@ def test_what_it_leaves_to_others(engine):
     field = random_model(**EQUIVARIANT | {"l_max": 1}, field=True)
     assert "electric fields" in engine.supports(field, request)
     charged = random_model(**EQUIVARIANT | {"l_max": 1}, long_range={})
-    assert "whole structures" in engine.supports(charged, request)
+    assert "beyond the cutoff" in engine.supports(charged, request)
     pairs = random_model(**FORMS["fast"], radial="pair")
     assert "pairs of elements" in engine.supports(pairs, request)
     host = random_model(host="deep_pot")

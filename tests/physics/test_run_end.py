@@ -336,7 +336,7 @@ def test_resume_takes_more_epochs_or_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "epochs_within", lambda *args: 2)
     done = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "training.time=5min"])
     assert done.exit_code == 0
-    assert "extend    epochs 3 to 4, a new schedule" in done.stdout
+    assert "extend    epochs 3 to 4 with a new schedule" in done.stdout
     assert load_config(tmp_path / "run" / "config.yaml").training.epochs == 4
 
 
