@@ -127,12 +127,12 @@ def test_files_of_other_kinds_are_told_apart(library, tmp_path):
 
 
 @pytest.mark.parametrize("use", ["open", "size"])
-@pytest.mark.parametrize("case", ["another format", "not written by reann", "its size is 1024 GiB"])
+@pytest.mark.parametrize("case", ["another format", "not one of reann", "it has 1024 GiB"])
 def test_huge_files_are_refused_without_reading_them(library, tmp_path, use, case):
     path, content = tmp_path / "huge.reann", GOLDEN[0].read_bytes()
     if case == "another format":
         content = b"9\nLattice=\n"
-    elif case == "not written by reann":
+    elif case == "not one of reann":
         text = b'{"x": {"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}}'
         content = len(text).to_bytes(8, "little") + text
     path.write_bytes(content)
