@@ -92,12 +92,11 @@ def evaluate(
     by_field = wanted.intersection(_responses_of(model))
     derivatives = bool(wanted & DERIVATIVES or by_field)
     of_head = BORN in wanted - by_field
-    moved = create_graph and graph.edge_vectors().requires_grad
-    if of_head and not moved:
-        graph = replace(graph, positions=graph.positions.detach().requires_grad_())
-    with torch.set_grad_enabled(of_head or torch.is_grad_enabled()):
-        r = graph.edge_vectors()
-    if not (of_head or moved):
+    r = graph.edge_vectors()
+    moved = create_graph and r.requires_grad
+    if of_head:
+        graph, r = _with_variable_positions(graph, are_variable=moved)
+    elif not moved:
         r = r.detach().requires_grad_(derivatives)
     terms = _terms_of(model, wanted)
     strains = bool(wanted & {"stress", "virial"})
@@ -134,6 +133,14 @@ def evaluate(
         found = with_charges(graph, found)
     kept = {name: found[name] for name in (*PROPERTIES, *others) if name in wanted}
     return kept if create_graph else {name: value.detach() for name, value in kept.items()}
+
+
+def _with_variable_positions(graph: Graph, *, are_variable: bool) -> tuple[Graph, Tensor]:
+    """Return a graph whose edge vectors can be differentiated by its positions, and these."""
+    if not are_variable:
+        graph = replace(graph, positions=graph.positions.detach().requires_grad_())
+    with torch.enable_grad():
+        return graph, graph.edge_vectors()
 
 
 def _responses_of(model: object) -> tuple[str, ...]:

@@ -32,21 +32,18 @@ def shift_references(model: Reann, train: Subset, seed: int) -> None:
         if not head.reference_energies.requires_grad or not of_head.dataset.has("energy"):
             continue
         chosen = Subset(of_head.dataset, drawn(of_head.indices, STRUCTURES, seed))
-        counts, residuals = [], []
+        if not len(chosen):
+            continue
+        residuals = []
         for batch in pieces(chosen.indices, chosen.dataset.n_edges, TENSOR_EDGES):
             graph = chosen.dataset.graph(batch).to(model.element_index.device)
             energy = properties.evaluate(model, graph, ["energy"])["energy"]
-            element = model.element_index[graph.atomic_numbers]
-            composition = energy.new_zeros(graph.n_systems, len(model.elements))
-            index = graph.system, element
-            composition.index_put_(index, energy.new_ones(len(element)), accumulate=True)
-            counts.append(composition)
             residuals.append(graph.labels["energy"] - energy)
-        if not counts:
-            continue
-        a, b = torch.cat(counts), torch.cat(residuals)
+        b = torch.cat(residuals).cpu()
+        a = torch.from_numpy(chosen.dataset.composition()[chosen.indices]).to(b.dtype)
         known = torch.isfinite(b)
-        a, b = a[known].cpu(), b[known].cpu()
+        a, b = a[known], b[known]
         shift = torch.linalg.lstsq(a, b, driver="gelsd").solution
         if (b - a @ shift).norm() < WORTHWHILE * b.norm():
-            head.reference_energies += shift.to(head.reference_energies.device)
+            rows = [model.elements.index(z) for z in chosen.dataset.elements]
+            head.reference_energies[rows] += shift.to(head.reference_energies.device)
