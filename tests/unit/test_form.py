@@ -43,6 +43,19 @@ def test_accurate_is_default_with_more_channels():
     assert accurate.model_dump(exclude=same) == default.model_dump(exclude=same)
 
 
+@pytest.mark.parametrize("preset", ["default", "accurate"])
+def test_close_pairs_repel_each_other_with_the_equivariant_presets(preset: str) -> None:
+    assert ModelConfig(preset=preset).repulsion
+    assert not ModelConfig(preset=preset, repulsion=False).repulsion
+    assert not ModelConfig(preset="density").repulsion
+
+
+def test_a_model_without_an_energy_has_no_repulsion() -> None:
+    assert not ModelConfig(heads=[], outputs=["dipole"]).repulsion
+    with pytest.raises(ValueError, match="there is no energy: remove repulsion"):
+        ModelConfig(heads=[], outputs=["dipole"], repulsion=True)
+
+
 @pytest.mark.parametrize("messages", ["scalar", "directional"])
 def test_other_messages_without_a_preset_are_those_of_the_density(messages):
     model = ModelConfig(messages=messages)

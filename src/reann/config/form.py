@@ -7,7 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from reann.config.presets import OF_OTHER_MESSAGES, OF_THE_DENSITY, PRESETS, choices_of
+from reann.config.presets import (
+    OF_OTHER_MESSAGES,
+    OF_THE_DENSITY,
+    OF_THE_ENERGY,
+    PRESETS,
+    choices_of,
+)
 from reann.facts import DEFAULT_HOST, DEFAULT_MESSAGES
 
 IN_EVERY_RECORD = (*OF_THE_DENSITY, "l_max", "n_radial", "n_recursions", "readout", "update")
@@ -39,6 +45,7 @@ def with_preset(values: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[st
             "use `preset: density` or remove messages"
         )
     without = OF_OTHER_MESSAGES if messages == "equivariant" else ()
+    without += OF_THE_ENERGY if values.get("heads") == [] else ()
     chosen = {n: x for n, x in choices.items() if n not in without}
     return _merged(chosen, {"preset": name, **values})
 
@@ -102,7 +109,12 @@ def _as_recorded(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if any(name not in values for name in IN_EVERY_RECORD):
         return values
-    of_old = {"messages": DEFAULT_MESSAGES, "preset": "default", "moment_limit": None}
+    of_old = {
+        "messages": DEFAULT_MESSAGES,
+        "preset": "default",
+        "moment_limit": None,
+        "repulsion": False,
+    }
     recorded = {**of_old, **values}
     if recorded["messages"] != "equivariant" and recorded["preset"] in ("default", "accurate"):
         of_density = recorded.get("host", DEFAULT_HOST) == DEFAULT_HOST

@@ -24,6 +24,7 @@ _EQUIVARIANT = {
     "n_recursions": 1,
     "update": {"hidden": [64]},
     "moment_limit": 2.0,
+    "repulsion": True,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -57,6 +58,9 @@ OF_THE_DENSITY = (
 
 OF_OTHER_MESSAGES = (*OF_THE_DENSITY, "host_options", "standardize", "coefficient_scale")
 """Fields that have no meaning with equivariant messages."""
+
+OF_THE_ENERGY = ("repulsion",)
+"""Fields that have no meaning without an energy (`heads: []`)."""
 
 BESIDE = ("preset", "host", "host_options", "cutoff")
 """Fields that no preset sets."""
