@@ -47,7 +47,7 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     potential = load(arguments.model)
     start, where, density = nearest_density(arguments.data)
-    say(f"start       {where}: {len(start)} atoms, {density:.4f} g/cm^3")
+    print_line(f"start       {where}: {len(start)} atoms, {density:.4f} g/cm^3")
 
     relaxed = relax(potential, start, fmax=arguments.fmax, max_steps=arguments.relax_steps)
     warm = run_md(
@@ -70,7 +70,7 @@ def main() -> int:
             try:
                 calculator = Calculator(potential, engine=engine, precision=precision)
             except UserError as error:
-                say(f"{engine} {precision}: left out. {error.what}")
+                print_line(f"{engine} {precision}: left out. {error.what}")
                 continue
             results.append(measure(at_300, calculator, engine, precision, arguments))
     report(results)
@@ -95,7 +95,7 @@ def main() -> int:
             "results": results,
         }
         arguments.json.write_text(json.dumps(written, indent=1) + "\n")
-        say(f"written     {arguments.json}")
+        print_line(f"written     {arguments.json}")
     return 0 if results and all(r["passed"] for r in results) else 1
 
 
@@ -154,7 +154,9 @@ def nve(
     def look(step: int) -> bool:
         if step and step % max(1, n_steps // 10) == 0:
             each = 1e3 * (time.perf_counter() - begun) / step
-            say(f"{label} {timestep:g} fs  {step * timestep * 1e-3:6.3f} ps  {each:.1f} ms/step")
+            print_line(
+                f"{label} {timestep:g} fs  {step * timestep * 1e-3:6.3f} ps  {each:.1f} ms/step"
+            )
         return False
 
     course, _ = constant_energy(with_calculator(start, calculator), timestep, n_steps, look)
@@ -176,9 +178,11 @@ def nearest_density(data: str) -> tuple[ase.Atoms, str, float]:
 
 
 def report(results: list[dict]) -> None:
-    say("engine   precision  drift meV/atom/ps   T mean (min-max) K   RMS 0.5 / 0.25 fs meV/atom")
+    print_line(
+        "engine   precision  drift meV/atom/ps   T mean (min-max) K   RMS 0.5 / 0.25 fs meV/atom"
+    )
     for r in results:
-        say(
+        print_line(
             f"{r['engine']:7}  {r['precision']:9}  {r['drift_meV_per_atom_per_ps']:+17.4f}"
             f"   {r['temperature_mean_K']:6.1f} ({r['temperature_min_K']:.0f}-"
             f"{r['temperature_max_K']:.0f})"
@@ -188,7 +192,7 @@ def report(results: list[dict]) -> None:
         )
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     print(text, flush=True)
 
 

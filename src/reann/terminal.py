@@ -54,9 +54,9 @@ def plain_table(title: str, **options: Any) -> Table:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, **options)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a text on standard output."""
-    Terminal().say(text)
+    Terminal().write(text)
 
 
 class Terminal(Console):
@@ -72,7 +72,7 @@ class Terminal(Console):
         # No emoji: `:O:` in a file name is not an emoji.
         super().__init__(**{"highlight": False, "emoji": False, **options})
 
-    def say(self, text: str, style: str = "") -> None:
+    def write(self, text: str, style: str = "") -> None:
         """Print a text without markup; on a terminal, lines are wrapped between words."""
         if self.is_terminal:
             text = "\n".join(_wrapped(line, self.width) for line in printable(text).split("\n"))

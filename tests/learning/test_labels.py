@@ -103,7 +103,7 @@ def labeled(folder: Path, numbers: list[int], retries: int) -> tuple[dict[int, s
     write_frames(iteration.chosen, frames)
     values = {"calculator": {"name": "failing:Failing"}, "timeout": "5s", "retries": retries}
     label = LabelConfig.model_validate(values)
-    with Workers(WorkersConfig(number=2), retries, say=print) as workers:
+    with Workers(WorkersConfig(number=2), retries, write=print) as workers:
         compute_labels(iteration, label, folder, workers)
     records = Records(iteration)
     assert not records.missing(len(frames))

@@ -240,7 +240,7 @@ def test_as_many_epochs_as_fit_and_at_least_one(tmp_path, monkeypatch, time, exp
 
 
 def test_the_remaining_time_is_shown_where_it_fits(tmp_path, capsys):
-    journal = Journal(tmp_path, speaks=True)
+    journal = Journal(tmp_path, writes=True)
     row = {"epoch": 1.0, "learning_rate": 1e-3, "valid_forces_rmse_meV_per_A": 1.0, "seconds": 5.0}
     for remaining, said in ((40.0, "40 s left"), (600.0, "10 min left"), (9000.0, "2.5 h left")):
         journal.remaining = remaining
@@ -248,8 +248,8 @@ def test_the_remaining_time_is_shown_where_it_fits(tmp_path, capsys):
         assert said in capsys.readouterr().out
     wide = row | {f"{part}_stress_rmse_meV_per_A3": 1.0 for part in ("train", "valid")}
     wide |= {f"{part}_energy_rmse_meV_per_atom": 1.0 for part in ("train", "valid")}
-    crowded = Journal(tmp_path / "other", speaks=False)
-    crowded.speaks, crowded.remaining = True, 40.0
+    crowded = Journal(tmp_path / "other", writes=False)
+    crowded.writes, crowded.remaining = True, 40.0
     crowded.path = tmp_path / "wide.csv"
     crowded.add(wide | {"train_forces_rmse_meV_per_A": 1.0})
     assert "left" not in capsys.readouterr().out

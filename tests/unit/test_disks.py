@@ -79,7 +79,7 @@ def fill_cache(folder: Path, values: list[np.ndarray]) -> None:
 
 
 def journal(folder: Path) -> None:
-    writer = Journal(folder, speaks=True)
+    writer = Journal(folder, writes=True)
     writer.add(row(0))
 
 
@@ -122,7 +122,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing_half_written(kind, tmp_pa
 
 
 def test_a_row_of_the_log_that_does_not_fit_leaves_the_earlier_ones(tmp_path):
-    log = Journal(tmp_path, speaks=True)
+    log = Journal(tmp_path, writes=True)
     for epoch in range(3):
         log.add(row(epoch))
     before = (tmp_path / "log.csv").read_bytes()
@@ -230,7 +230,7 @@ def test_no_link_is_followed_when_a_file_is_made(name, tmp_path):
     else:
         (folder / "log.csv").symlink_to(victim)
         with pytest.raises(UserError, match=r"log\.csv could not be written"):
-            Journal(folder, speaks=True).add(row(0))
+            Journal(folder, writes=True).add(row(0))
     assert victim.read_text() == "precious"
 
 
@@ -242,6 +242,6 @@ def test_names_that_are_no_text_can_be_written_and_read_back(tmp_path):
 
 def test_logs_and_locks_have_the_permissions_of_other_files(tmp_path, shared_umask):
     with locked(tmp_path, World()):
-        Journal(tmp_path, speaks=True).add(row(0))
+        Journal(tmp_path, writes=True).add(row(0))
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
     assert modes == {".lock": 0o644, "log.csv": 0o644}

@@ -31,7 +31,7 @@ def row(epoch: int, **more: float) -> dict[str, float]:
 
 
 def write(folder: Path, epochs: int) -> list[dict[str, float]]:
-    journal = Journal(folder, speaks=True)
+    journal = Journal(folder, writes=True)
     journal.open(-1)
     rows = [row(epoch) for epoch in range(epochs)]
     for one in rows:
@@ -55,7 +55,7 @@ def test_a_new_run_does_not_go_on_with_an_old_log(tmp_path: Path) -> None:
 
 def test_rows_after_the_checkpoint_are_cut(tmp_path: Path) -> None:
     rows = write(tmp_path, 6)
-    journal = Journal(tmp_path, speaks=True)
+    journal = Journal(tmp_path, writes=True)
     journal.open(3)
     assert [r["epoch"] for r in journal.rows] == [0, 1, 2, 3]
     assert [r["epoch"] for r in read_log(tmp_path / "log.csv")] == [0, 1, 2, 3]
@@ -83,7 +83,7 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
             assert found == whole[:-1]
     # A resumed run continues it on a line of its own.
     path.write_bytes(content[: last_line + 9])
-    journal = Journal(tmp_path, speaks=True)
+    journal = Journal(tmp_path, writes=True)
     journal.open(1)
     journal.add(row(2))
     journal.close()
@@ -98,9 +98,9 @@ def test_a_log_without_rows_is_an_empty_one(tmp_path: Path, content: str) -> Non
 
 
 def test_a_process_that_does_not_lead_is_silent(tmp_path: Path, capsys) -> None:
-    journal = Journal(tmp_path, speaks=False)
+    journal = Journal(tmp_path, writes=False)
     journal.open(-1)
-    journal.say("hello")
+    journal.write("hello")
     journal.add(row(0))
     journal.close()
     assert capsys.readouterr().out == ""
@@ -123,12 +123,12 @@ def test_plain_lines_have_one_header_and_a_column_per_label(tmp_path: Path, caps
 
 def test_text_is_printed_as_it_is(tmp_path: Path, capsys) -> None:
     """Square brackets of a file name are no markup."""
-    Journal(tmp_path, speaks=True).say("data [bold]x[/bold] " + "y" * 200)
+    Journal(tmp_path, writes=True).write("data [bold]x[/bold] " + "y" * 200)
     assert capsys.readouterr().out == "data [bold]x[/bold] " + "y" * 200 + "\n"
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, speaks=True)
+    journal = Journal(tmp_path, writes=True)
     journal.open(-1)
     (tmp_path / "log.csv").mkdir()
     with pytest.raises(UserError, match=r"log\.csv could not be written") as error:
@@ -154,7 +154,7 @@ def test_a_tracker_hears_every_new_row_once(tmp_path: Path) -> None:
     rows = write(tmp_path, 2)
     listener = Listener()
     assert isinstance(listener, Tracker)
-    journal = Journal(tmp_path, speaks=True, tracker=listener)
+    journal = Journal(tmp_path, writes=True, tracker=listener)
     journal.open(1)
     journal.add(row(2))
     journal.close()
@@ -211,9 +211,9 @@ def test_a_run_goes_on_when_its_output_is_gone(gone: str, tmp_path: Path) -> Non
     read, write = os.openpty() if gone == "a terminal" else os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as output:
-        journal = Journal(tmp_path, speaks=True)
+        journal = Journal(tmp_path, writes=True)
         journal.console = Display(file=output, force_terminal=True)
-        journal.say("data      24 structures")
+        journal.write("data      24 structures")
         journal.open(-1)
         journal.add(row(0))
         journal.tick(1, 7, 36)
@@ -222,7 +222,7 @@ def test_a_run_goes_on_when_its_output_is_gone(gone: str, tmp_path: Path) -> Non
 
 
 def test_a_terminal_shows_rows_and_how_far_the_epoch_is(tmp_path):
-    journal, screen = Journal(tmp_path, speaks=True), io.StringIO()
+    journal, screen = Journal(tmp_path, writes=True), io.StringIO()
     journal.console = Console(file=screen, force_terminal=True, width=120)
     journal.open(-1)
     journal.add(

@@ -52,7 +52,7 @@ def write_hostile(path: Path, text: str) -> None:
 def test_no_text_commands_the_terminal(text):
     screen = io.StringIO()
     terminal = Terminal(file=screen, force_terminal=True, color_system=None, width=60)
-    terminal.say(f"before{text}after")
+    terminal.write(f"before{text}after")
     terminal.print(f"before{text}after", markup=False)
     table = Table(f"before{text}after", title=f"before{text}after")
     table.add_row(f"before{text}after")
@@ -67,7 +67,7 @@ def test_no_text_commands_the_terminal(text):
 def test_ordinary_text_is_printed_as_it_is(capsys):
     text = "e\u0301 Å³ 水 [bold]x[/bold] :O: \\x1b\nnext"
     assert printable(text) == text
-    Terminal().say(text)
+    Terminal().write(text)
     assert capsys.readouterr().out == text + "\n"
 
 
@@ -76,7 +76,7 @@ def test_characters_that_an_encoding_lacks_are_replaced(encoding, monkeypatch):
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding)
     monkeypatch.setattr(sys, "stdout", stream)
-    Terminal().say("5 eV/Å → ok")
+    Terminal().write("5 eV/Å → ok")
     table = Table("水")
     table.add_row("·")
     Terminal().print(table)
@@ -150,7 +150,7 @@ def test_everything_is_printed_by_the_module_that_makes_text_safe():
 
 
 def lines_of(tmp_path: Path, names: list[str], values: float, seconds: float, screen: io.StringIO):
-    journal = Journal(tmp_path, speaks=True)
+    journal = Journal(tmp_path, writes=True)
     journal.console = Terminal(file=screen, width=80)
     journal.open(-1)
     errors = dict.fromkeys(names, values)
@@ -225,8 +225,8 @@ def test_the_tables_of_check_fit_80_columns(tmp_path, monkeypatch, capsys):
 def test_a_terminal_breaks_lines_between_words_and_below_what_they_begin_with():
     screen = io.StringIO()
     terminal = Terminal(file=screen, force_terminal=True, color_system=None, width=30)
-    terminal.say("model     cutoff 4.5 Å · 45809 parameters · 34 neighbors/atom")
-    terminal.say(str(UserError("Wrong.", "a/very-long-name/without-any-blank/in-it.xyz", "x")))
+    terminal.write("model     cutoff 4.5 Å · 45809 parameters · 34 neighbors/atom")
+    terminal.write(str(UserError("Wrong.", "a/very-long-name/without-any-blank/in-it.xyz", "x")))
     assert screen.getvalue().splitlines() == [
         "model     cutoff 4.5 Å · 45809",
         "          parameters · 34",

@@ -85,8 +85,8 @@ def could_not_run(entries: Sequence[Entry]) -> list[str]:
 
 def _say(entry: Entry, console: Terminal) -> None:
     if entry.outcome is None:
-        console.say(f"{entry.check.name:14}{entry.state}: {entry.reason}", style="yellow")
+        console.write(f"{entry.check.name:14}{entry.state}: {entry.reason}", style="yellow")
         return
     verdict = entry.outcome.verdict.value
-    console.say(f"{entry.check.name:14}{verdict:14}{entry.seconds:.0f} s", style=STYLES[verdict])
+    console.write(f"{entry.check.name:14}{verdict:14}{entry.seconds:.0f} s", style=STYLES[verdict])
     console.print(Padding(Text(entry.outcome.sentence), (0, 0, 0, 14), expand=False))

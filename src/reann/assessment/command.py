@@ -75,11 +75,11 @@ def run_test(
     with at_start(origin):
         case.start().get_potential_energy()
     about = About(name, atoms, origin, decision, facts_of(case), provenance_of(case, model))
-    console.say(f"{origin}: {atoms.get_chemical_formula()}, tested as a {decision.kind.value}:")
-    console.say(f"{decision.reason}. Dynamics at {settings.temperature:g} K ends after"
+    console.write(f"{origin}: {atoms.get_chemical_formula()}, tested as a {decision.kind.value}:")
+    console.write(f"{decision.reason}. Dynamics at {settings.temperature:g} K ends after"
                 f" {settings.limit:g} s per check.")  # fmt: skip
     entries = assess(case, about, folder, only, console)
-    console.say(f"{summary(entries)[1]} Page: {folder / HTML}")
+    console.write(f"{summary(entries)[1]} Page: {folder / HTML}")
     return entries
 
 

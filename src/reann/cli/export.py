@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from reann.errors import UserError
-from reann.terminal import say
+from reann.terminal import print_line
 
 
 class Target(str, Enum):
@@ -52,9 +52,9 @@ def export(
         from reann.interfaces.ipi.export import export as for_ipi
 
         dropped = for_ipi(model, start, folder, overwrite=overwrite)
-        say(f"{folder}/input.xml")
+        print_line(f"{folder}/input.xml")
         _say_dropped(dropped)
-        say(f"Run it with: cd {folder} && i-pi input.xml")
+        print_line(f"Run it with: cd {folder} && i-pi input.xml")
         return
     if to is Target.metatomic:
         try:
@@ -65,23 +65,23 @@ def export(
             raise UserError(what, "--to metatomic", fix) from error
 
         file, difference = for_metatomic(model, start, folder, overwrite=overwrite)
-        say(f"{file}\nmetatomic agrees with Python: {difference}.")
+        print_line(f"{file}\nmetatomic agrees with Python: {difference}.")
         return
     from reann.interfaces.lammps.export import export as for_lammps
 
     exported = for_lammps(model, start, folder, overwrite=overwrite)
-    say(f"{folder}/in.lammps")
+    print_line(f"{folder}/in.lammps")
     if exported.difference is None:
-        say("Not checked: LAMMPS is not installed in this environment.")
+        print_line("Not checked: LAMMPS is not installed in this environment.")
     else:
-        say(f"LAMMPS agrees with Python: {exported.difference}.")
+        print_line(f"LAMMPS agrees with Python: {exported.difference}.")
     if exported.all_fixed:
-        say("All atoms are fixed, so the input computes energy and forces once.")
+        print_line("All atoms are fixed, so the input computes energy and forces once.")
     _say_dropped(exported.dropped)
-    say(f"Run it with: cd {folder} && {exported.command}")
+    print_line(f"Run it with: cd {folder} && {exported.command}")
 
 
 def _say_dropped(names: list[str]) -> None:
     """Print the properties of the structure that are not exported."""
     for name in names:
-        say(f"Not exported: {name}.")
+        print_line(f"Not exported: {name}.")

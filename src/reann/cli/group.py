@@ -87,7 +87,7 @@ def complain(message: str, style: str = "red") -> None:
 
     terminal = Terminal(stderr=True)
     try:
-        terminal.say(message, style=style)
+        terminal.write(message, style=style)
     except OSError as error:
         if not is_gone(error):
             raise

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from reann.terminal import say
+from reann.terminal import print_line
 
 
 class Task(str, Enum):
@@ -48,11 +48,11 @@ def lammps(
 
         lines, works = doctor()
         for name, value in lines:
-            say(f"{name:<18}{value}")
+            print_line(f"{name:<18}{value}")
         raise typer.Exit(0 if works else 1)
     from reann.interfaces.lammps.install import install
 
     plugin = install(headers, mpi, bigbig=bigbig)
-    say(f"{plugin}")
+    print_line(f"{plugin}")
     if headers is not None:
-        say(f"Load it in LAMMPS with: plugin load {plugin}")
+        print_line(f"Load it in LAMMPS with: plugin load {plugin}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reann.terminal import say
+from reann.terminal import print_line
 
 
 def demo(
@@ -44,7 +44,7 @@ def new(
     """
     from reann.config.new import new_config
 
-    say(new_config(file, from_files, host))
+    print_line(new_config(file, from_files, host))
 
 
 def train(
@@ -83,7 +83,7 @@ def curve(
         str, typer.Option(metavar="FRACTIONS", help="Of the training structures.")
     ] = "0.125,0.25,0.5,1",
 ) -> None:
-    """Train on parts of the data, and say whether more data would help.
+    """Train on parts of the data, and report whether more data would help.
 
     Each training takes as many steps as one on all data, or `training.time`. The runs, `curve.html`
     and `curve.json` are in the folder of the run with `-curve` added; the same command goes on
@@ -135,7 +135,7 @@ def learn(
     try:
         learn(loop)
     except WaitingError as waiting:
-        say(str(waiting))
+        print_line(str(waiting))
         raise typer.Exit(3) from None
     except KeyboardInterrupt:
         complain(f"Stopped. Go on with: reann learn {loop}")

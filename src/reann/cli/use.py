@@ -20,7 +20,7 @@ from reann.cli.arguments import (
 from reann.cli.group import complain
 from reann.errors import UserError
 from reann.model_file import model_file
-from reann.terminal import say
+from reann.terminal import print_line
 
 
 class Ensemble(str, Enum):
@@ -254,7 +254,7 @@ def relax(
         device=device,
     )
     if output is None:
-        say("The structure was not written: give a file with -o relaxed.xyz.")
+        print_line("The structure was not written: give a file with -o relaxed.xyz.")
     if not done.converged:
         raise typer.Exit(1)
 

@@ -52,11 +52,11 @@ def demo(folder: str | Path, execute: Execute) -> None:
         _check_unchanged(folder)
     copy_data(folder)
     console = Terminal()
-    console.say("Trains a potential for ethanol on 300 structures (rMD17, PBE), in 1-2 minutes.")
+    console.write("Trains a potential for ethanol on 300 structures (rMD17, PBE), in 1-2 minutes.")
     perform(commands(folder), console, execute)
     report = folder / RUN / "report.html"
-    console.say(f"\nThe potential is {folder / RUN / 'model.reann'}; open {report}.")
-    console.say(f"For your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
+    console.write(f"\nThe potential is {folder / RUN / 'model.reann'}; open {report}.")
+    console.write(f"For your own data: reann new mine.yaml --from FILE; reann info {folder / RUN}")
 
 
 def copy_data(folder: str | Path, names: Sequence[str] = DATA) -> None:
@@ -105,7 +105,7 @@ def commands(folder: Path) -> list[list[str]]:
 def perform(steps: Sequence[Sequence[str]], console: Terminal, execute: Execute) -> None:
     """Print and execute commands; raises `typer.Exit` after the first failure."""
     for words in steps:
-        console.say(f"\n$ reann {shlex.join(words)}", style="bold green")
+        console.write(f"\n$ reann {shlex.join(words)}", style="bold green")
         code = execute(list(words))
         if code:
             raise typer.Exit(code)

@@ -86,14 +86,14 @@ def evaluate(
             predicted = _without_labels(potential, names, data, engine)
         lines, evaluation, structures = predicted
         for line in lines:
-            console.say(line)
+            console.write(line)
         tables.show(evaluation, console)
         quality = quality_of(evaluation)
         for line in quality.lines():
-            console.say(line)
+            console.write(line)
         if output is not None:
             predictions.write(output, evaluation, structures)
-            console.say(f"Predictions: {output}")
+            console.write(f"Predictions: {output}")
     if json_path is not None:
         about = {"model": str(model), "files": names}
         verdict = {"verdict": quality.as_json()} if quality.sentences else {}

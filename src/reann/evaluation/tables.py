@@ -47,7 +47,7 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
     counts = counted(evaluation.n_structures, "structure")
     counts += f", {counted(int(evaluation.n_atoms.sum()), 'atom')}"
     if not columns({"all": summary}):
-        console.say(f"{counts}: no labels, only predictions.")
+        console.write(f"{counts}: no labels, only predictions.")
     else:
         shown = tables(f"Errors of {counts}", "", {"all": summary}, "n_structures")
         if len(evaluation.by_element()) > 1:
@@ -58,10 +58,10 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
             console.print(table)
     if evaluation.extrapolating is not None and evaluation.extrapolating.any():
         fraction = 100 * evaluation.extrapolating.mean()
-        console.say(f"{fraction:.2g} % of the atoms are outside the range of the training set.")
+        console.write(f"{fraction:.2g} % of the atoms are outside the range of the training set.")
     if "forces" in evaluation.std:
         spread = 1e3 * np.sqrt(np.mean(evaluation.std["forces"] ** 2))
-        console.say(f"Disagreement of the ensemble members: {number(spread)} meV/Å (rms).")
+        console.write(f"Disagreement of the ensemble members: {number(spread)} meV/Å (rms).")
 
 
 def tables(

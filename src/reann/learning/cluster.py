@@ -48,12 +48,12 @@ class Workers:
     ----------
     losses
         How often the worker of a task may be lost before the task counts as lost.
-    say
+    write
         Prints a line.
     """
 
-    def __init__(self, settings: WorkersConfig, losses: int, say: Callable[[str], None]) -> None:
-        self.settings, self.losses, self.say = settings, losses, say
+    def __init__(self, settings: WorkersConfig, losses: int, write: Callable[[str], None]) -> None:
+        self.settings, self.losses, self.write = settings, losses, write
         self._stack = ExitStack()
         self._client: Any = None
         self._cluster: Any = None
@@ -148,7 +148,7 @@ class Workers:
             self._check_threads()
             self._seen = time.monotonic()
             if self.settings.dashboard:
-                self.say(f"dashboard {self._client.dashboard_link}")
+                self.write(f"dashboard {self._client.dashboard_link}")
         return self._client
 
     def _connect(self, distributed: Any) -> Any:

@@ -33,7 +33,7 @@ from reann.learning.summary import (
 from reann.learning.train import train_on
 from reann.model_file import MODEL
 from reann.potential import load
-from reann.terminal import say
+from reann.terminal import print_line
 from reann.training.distributed import World
 from reann.training.folder import locked
 
@@ -69,7 +69,7 @@ def learn(file: str | Path) -> Learned:
     folder = folder_of(settings)
     with locked(folder, World()):
         _begin(folder, settings)
-        with Workers(settings.workers, settings.label.retries, say) as workers:
+        with Workers(settings.workers, settings.label.retries, print_line) as workers:
             return _Loop(folder, home, settings, workers).run()
 
 
@@ -103,10 +103,10 @@ class _Loop:
         model = self._model()
         with replacing(self.folder / MODEL) as temporary:
             shutil.copyfile(model, temporary)
-        say(f"\nend       {reason}")
-        say(f"labels    {sum(s['labels'] for s in self.summaries)}")
-        say(f"potential {self.folder / MODEL}")
-        say(f"report    {self.folder / PAGE}")
+        print_line(f"\nend       {reason}")
+        print_line(f"labels    {sum(s['labels'] for s in self.summaries)}")
+        print_line(f"potential {self.folder / MODEL}")
+        print_line(f"report    {self.folder / PAGE}")
         return Learned(self.folder, self.folder / MODEL, reason, self.summaries)
 
     def _iteration(self, number: int) -> Summary:
@@ -117,12 +117,12 @@ class _Loop:
             summary = read_json(now.summary)
             if "validation" in summary or is_good(summary, self.settings.stop):
                 return summary
-        say(f"\n--- iteration {number}")
+        print_line(f"\n--- iteration {number}")
         if number == 0:
             self._step(now.chosen, lambda: write_first(now, settings))
         else:
             self._explore(now, settings)
-        say(f"label     {counted(len(read_frames(now.chosen)), 'structure')}")
+        print_line(f"label     {counted(len(read_frames(now.chosen)), 'structure')}")
         self._step(now.labels, lambda: self._label(now, settings))
         if number:
             last = self._model()
@@ -190,15 +190,19 @@ class _Loop:
 def _tell_explorations(now: Iteration) -> None:
     every = explorations(now)
     early = {name: about for name, about in every.items() if about["ended"]}
-    say(f"explore   {len(every) - len(early)} of {len(every)} explorations reached their end")
+    print_line(
+        f"explore   {len(every) - len(early)} of {len(every)} explorations reached their end"
+    )
     for name, about in list(early.items())[:SHOWN]:
-        say(f"          {name}: {about['time_ps']:g} ps, {about['ended']}")
+        print_line(f"          {name}: {about['time_ps']:g} ps, {about['ended']}")
 
 
 def _tell_labels(summary: Summary) -> None:
     for number, reason in list(summary["failures"].items())[:SHOWN]:
-        say(f"failed    calculation {number}: {reason}")
-    say(f"labeled   {counted(summary['labels'], 'structure')} of {summary['chosen']}")
+        print_line(f"failed    calculation {number}: {reason}")
+    print_line(f"labeled   {counted(summary['labels'], 'structure')} of {summary['chosen']}")
     for name, errors in summary["errors"].items():
         rmse, p95 = errors["forces_rmse_meV_per_A"], errors["forces_p95_meV_per_A"]
-        say(f"test      {name}: forces RMSE {rmse:.1f} meV/Å, 95th percentile {p95:.1f} meV/Å")
+        print_line(
+            f"test      {name}: forces RMSE {rmse:.1f} meV/Å, 95th percentile {p95:.1f} meV/Å"
+        )

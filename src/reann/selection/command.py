@@ -81,11 +81,11 @@ def select_files(
         write_xyz(temporary, found.atoms)
     print_reasons(found, [origins[i] for i in found.indices], len(structures), console)
     if len(found.indices) < n:
-        console.say(f"Fewer than {n}: no more structures of the pool can be chosen.")
-    console.say(f"Chosen structures: {output}")
+        console.write(f"Fewer than {n}: no more structures of the pool can be chosen.")
+    console.write(f"Chosen structures: {output}")
     if show is not None:
         write_map(show, found, origins, structures)
-        console.say(f"Map of the pool: {show}")
+        console.write(f"Map of the pool: {show}")
     return found
 
 
@@ -112,10 +112,10 @@ def print_reasons(found: Selection, origins: Sequence[str], n_pool: int, console
         )
     console.print(table)
     if len(origins) > SHOWN:
-        console.say(f"… and {len(origins) - SHOWN} more, with the same numbers in the file.")
-    console.say(
+        console.write(f"… and {len(origins) - SHOWN} more, with the same numbers in the file.")
+    console.write(
         "Spread: the largest uncertainty of a force. Distance: from the nearest structure of the"
         " training or chosen before; 1 is usual among training structures."
     )
     for kind, number in found.rejections().items():
-        console.say(f"Not chosen, {kind}: {counted(number, 'structure')}")
+        console.write(f"Not chosen, {kind}: {counted(number, 'structure')}")

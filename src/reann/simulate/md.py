@@ -186,9 +186,9 @@ def run_md(
     dynamics.nsteps = first.step
     members = len(calculator.potential.members) > 1
     table = GrowingTable(md_table.headings(ensemble, members=members), quiet=quiet)
-    table.say(md_table.about_start(first, watch, drawn=drawn))
+    table.write(md_table.about_start(first, watch, drawn=drawn))
     for change in md_table.changes(first, watch):
-        table.say(change)
+        table.write(change)
     return _ran(dynamics, watch, settings, trail, table)
 
 
@@ -239,11 +239,11 @@ def _ran(
         took = clock.perf_counter() - begun
     done = _trajectory(watch, most, n_steps / took)
     slope = f" Drift {done.drift:.4f} meV/atom/ps." if settings.ensemble == "nve" else ""
-    table.say(f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s.{slope}")
-    table.say(md_table.averages(watch))
+    table.write(f"{n_steps * timestep * 1e-3:g} ps in {took:.1f} s.{slope}")
+    table.write(md_table.averages(watch))
     if n_steps == 0:
-        table.say(f"All {1e-3 * time:g} ps were run before; --time allows no more.")
-    table.say(md_table.about_output(trail.path, trail.n_written))
+        table.write(f"All {1e-3 * time:g} ps were run before; --time allows no more.")
+    table.write(md_table.about_output(trail.path, trail.n_written))
     return done
 
 

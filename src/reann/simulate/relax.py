@@ -97,9 +97,9 @@ def relax(
     with trail, table:
         steps, largest = _search(atoms, plan, trail, table)
     done = largest < fmax
-    table.say(_verdict(done, steps, largest, fmax))
+    table.write(_verdict(done, steps, largest, fmax))
     if (deviations := atoms.calc.results.get("forces_std")) is not None:
-        table.say(_spread(atoms, deviations))
+        table.write(_spread(atoms, deviations))
     return Relaxation(atoms, done, steps, atoms.get_potential_energy(), largest)
 
 

@@ -37,9 +37,9 @@ class GrowingTable:
             Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
         )
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Print a line outside the table."""
-        self.console.say(text)
+        self.console.write(text)
 
     def add(self, row: Sequence[str]) -> None:
         """Show one more row."""
@@ -52,14 +52,14 @@ class GrowingTable:
                 table.add_row(*shown)
             self.live.update(table, refresh=True)
         else:
-            self.say(self._line(row))
+            self.write(self._line(row))
 
     def __enter__(self) -> GrowingTable:
         if self.live:
             self.live.start()
         else:
             for line in zip(*(heading.split("\n") for heading in self.headings), strict=True):
-                self.say(self._line(line))
+                self.write(self._line(line))
         return self
 
     def __exit__(

@@ -62,7 +62,7 @@ def spectrum(
         )
     _write(result, {"model": str(model), "file": start}, output, json_path, figure_path)
     if not any(outputs.values()):
-        console.say(
+        console.write(
             "Nothing was written: name files with -o spectrum.csv, --json spectrum.json or"
             " --figure spectrum.svg."
         )

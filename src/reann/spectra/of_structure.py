@@ -76,7 +76,7 @@ def spectrum_of_structure(
         )
     console.print(tables.modes(spectrum))
     for line in tables.remarks(spectrum, ALLOWED_FORCE * fmax):
-        console.say(line)
+        console.write(line)
     return _result(spectrum, atoms, width, displacement)
 
 

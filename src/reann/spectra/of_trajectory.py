@@ -95,7 +95,7 @@ def spectrum_of_trajectory(
     }
     source = "of the velocities" if settings.temperature is None else "as stated"
     for line in _facts(content, source, recorded.has_hydrogen):
-        console.say(line)
+        console.write(line)
     for curve in (spectrum.infrared, spectrum.raman):
         if curve is not None:
             console.print(tables.peaks(spectrum.wavenumbers, curve))

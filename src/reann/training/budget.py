@@ -44,9 +44,9 @@ def with_epochs(
     if path.exists():
         done = Progress.read(read_header(path)["progress"]).epoch
     copied = Start(copy.deepcopy(start.model), start.energies)
-    trainer = trainer_for(first, common, copied, Journal(folder_of(first), speaks=False))
+    trainer = trainer_for(first, common, copied, Journal(folder_of(first), writes=False))
     epochs = epochs_within(trainer, seconds(duration) / config.run.seeds)
-    journal.say(f"time      {duration}: {epochs} epochs at the measured speed")
+    journal.write(f"time      {duration}: {epochs} epochs at the measured speed")
     changed = {"epochs": done + epochs, "time": None}
     training = config.training.model_copy(update=changed)
     record = {"training.time": f"{duration}, which is {epochs} epochs at the measured speed"}

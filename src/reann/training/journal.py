@@ -48,9 +48,9 @@ class Display(Terminal):
 class Journal:
     """Terminal and `log.csv` of a run."""
 
-    def __init__(self, folder: Path, *, speaks: bool, tracker: Tracker | None = None) -> None:
-        self.path, self.speaks, self.tracker = folder / "log.csv", speaks, tracker
-        self.console = Display(quiet=not speaks)
+    def __init__(self, folder: Path, *, writes: bool, tracker: Tracker | None = None) -> None:
+        self.path, self.writes, self.tracker = folder / "log.csv", writes, tracker
+        self.console = Display(quiet=not writes)
         self.rows: list[Row] = []
         self.live: Live | None = None
         self.names: list[str] = []
@@ -58,13 +58,13 @@ class Journal:
         self.remaining: float | None = None
         """Seconds until the last epoch, if known."""
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Print a line."""
-        self._display(lambda: self.console.say(text))
+        self._display(lambda: self.console.write(text))
 
     def open(self, last_epoch: int) -> None:
         """Continue `log.csv` after an epoch; later rows are removed."""
-        if self.speaks and self.path.exists():
+        if self.writes and self.path.exists():
             self.rows = [row for row in read_log(self.path) if row["epoch"] <= last_epoch]
             with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
                 writer = csv.writer(file)
@@ -78,7 +78,7 @@ class Journal:
     def add(self, row: Row) -> None:
         """Write and print the row of an epoch."""
         self.rows.append(row)
-        if not self.speaks:
+        if not self.writes:
             return
         self._append(row)
         if self.tracker:
@@ -89,9 +89,9 @@ class Journal:
         else:
             if self.rows[0] is row or not self.names:
                 self.names = _errors_in([row])
-                self.say(f"{_caption(self.names)}\n{_headings(self.names)}")
+                self.write(f"{_caption(self.names)}\n{_headings(self.names)}")
             line, left = _line(_cells(row, self.names)), self._left()
-            self.say(line + left if len(line + left) <= WIDTH else line)
+            self.write(line + left if len(line + left) <= WIDTH else line)
 
     def tick(self, epoch: int, step: int, steps: int) -> None:
         """Show the progress of an epoch on a live terminal, a few times per second."""
@@ -113,7 +113,7 @@ class Journal:
             send()
         except Exception as error:  # noqa: BLE001 - any error of a network or an account
             self.tracker = None
-            self.say(f"warning   The tracker failed and is not used any more: {error}")
+            self.write(f"warning   The tracker failed and is not used any more: {error}")
 
     def _show_live(self, note: str = "") -> None:
         rows = self.rows[-SHOWN_ROWS:]

@@ -57,13 +57,13 @@ def learning_curve(
     folder = folder_of(config).with_name(f"{folder_of(config).name}-curve")
     points: list[Point] = []
     for number, fraction in enumerate(parts):
-        console.say(f"\ncurve     {number + 1} of {len(parts)}: {fraction:g} of the data")
+        console.write(f"\ncurve     {number + 1} of {len(parts)}: {fraction:g} of the data")
         run = _trained(part_of(config, fraction, folder), folder / f"part-{fraction:g}")
         points.append(_point(run, fraction))
         if len(points) >= 2:
             _write(folder, points, run)
     law = law_of(points)
-    console.say(f"\n{law.sentence()}\nPage: {folder / HTML}")
+    console.write(f"\n{law.sentence()}\nPage: {folder / HTML}")
     return points, law
 
 

@@ -258,7 +258,7 @@ class Trainer:
             )
         self.state.roll_back()
         text = f"rolled back to epoch {progress.best_epoch} with half the learning rate: {why}"
-        self.journal.say(text)
+        self.journal.write(text)
 
     # --- saving -------------------------------------------------------------------------------
 

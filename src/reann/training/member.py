@@ -88,12 +88,12 @@ def train_member(config: Config, common: Common, start: Start) -> Member:
         remove_leftovers(folder)
     processes.share(model.state_dict().values())
     watcher = tracker(config.run.tracker, folder) if processes.leads else None
-    journal = Journal(folder, speaks=processes.leads, tracker=watcher)
+    journal = Journal(folder, writes=processes.leads, tracker=watcher)
     for line in describe(config, common.parts, model):
-        journal.say(line)
+        journal.write(line)
     trainer = trainer_for(config, common, start, journal)
     shown = trainer.backend.identity()
-    journal.say(f"engine    {shown} · {common.device} · threads {config.run.threads}")
+    journal.write(f"engine    {shown} · {common.device} · threads {config.run.threads}")
     if (folder / FILE).exists():
         _load_checkpoint(trainer, config)
     with compared_with_labels(model):
@@ -146,23 +146,23 @@ def _load_checkpoint(trainer: Trainer, config: Config) -> None:
     state, journal, folder = trainer.state, trainer.journal, trainer.folder
     recorded = state.load(folder)
     for difference in compare(recorded, trainer.identity, folder):
-        journal.say(f"note      {difference}")
+        journal.write(f"note      {difference}")
     progress = state.progress
     if changes_of_schedule(recorded["settings"], config):
         trainer.new_schedule = True
-        journal.say(
+        journal.write(
             f"extend    epochs {progress.epoch + 1} to {config.training.epochs} with a new schedule"
             f" from the weights of epoch {progress.best_epoch}"
         )
     elif is_over(config.training, progress):
-        journal.say("complete")
+        journal.write("complete")
     else:
-        journal.say(f"continue  after epoch {progress.epoch}, step {progress.step}")
+        journal.write(f"continue  after epoch {progress.epoch}, step {progress.step}")
     logged = {row["epoch"] for row in read_log(folder / LOG)}
     absent = [epoch for epoch in range(progress.epoch + 1) if epoch not in logged]
     if absent:
         epochs = counted(len(absent), "epoch")
-        journal.say(
+        journal.write(
             f"note      log.csv lacks {epochs} (from epoch {absent[0]}): the training is not "
             "affected, but learning curves are incomplete"
         )

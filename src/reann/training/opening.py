@@ -57,7 +57,7 @@ def configuration_of(folder: Path, overrides: Sequence[str]) -> Config:
 def settle_earlier(folder: Path, journal: Journal) -> None:
     """Restore or remove the files of an earlier run after a process was killed."""
     if settle(folder):
-        journal.say(f"note      the earlier run in {folder} has been restored")
+        journal.write(f"note      the earlier run in {folder} has been restored")
 
 
 def restore_earlier(folder: Path) -> None:
@@ -69,7 +69,7 @@ def restore_earlier(folder: Path) -> None:
             f"Restore it with a single process, without torchrun: `reann resume {folder}`.",
         )
     with locked(folder, World()):
-        settle_earlier(folder, Journal(folder, speaks=True))
+        settle_earlier(folder, Journal(folder, writes=True))
 
 
 @contextmanager
@@ -83,6 +83,6 @@ def saved_or_restored(folder: Path, processes: World, journal: Journal) -> Itera
             raise
         if isinstance(error, KeyboardInterrupt) and has_checkpoint(folder):
             saved = "saved" if isinstance(error, Interrupted) else "stopped"
-            journal.say(f"\n{saved}; continue with: reann resume {shlex.quote(str(folder))}")
+            journal.write(f"\n{saved}; continue with: reann resume {shlex.quote(str(folder))}")
             raise Interrupted from error
         raise

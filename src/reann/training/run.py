@@ -99,19 +99,21 @@ def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bo
     config = with_rate(config, warm_start=file is not None)
     folder = folder_of(config)
     with place_of(config) as (processes, device):
-        journal = Journal(folder, speaks=processes.leads)
+        journal = Journal(folder, writes=processes.leads)
         if processes.leads:
             settle_earlier(folder, journal)
             refuse_foreign_files(folder)
             if not overwrite:
                 refuse_another_run(folder)
-        parts = open_parts(config, folder, processes, journal.say, as_split=False, warm_start=file)
+        parts = open_parts(
+            config, folder, processes, journal.write, as_split=False, warm_start=file
+        )
         if processes.leads:
             check_at_start(
                 parts.datasets(),
                 config.model.cutoff,
                 config.data.accept,
-                journal.say,
+                journal.write,
                 config.model.inputs,
             )
         config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
@@ -151,9 +153,9 @@ def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
     refuse_changes(members_of(config), folder, overrides)
     with place_of(config) as (processes, device):
         processes.wait()  # until all have read the checkpoint, before the next one is written
-        journal = Journal(folder, speaks=processes.leads)
+        journal = Journal(folder, writes=processes.leads)
         warm = folder / START if (folder / START).exists() else None
-        parts = open_parts(config, folder, processes, journal.say, as_split=True, warm_start=warm)
+        parts = open_parts(config, folder, processes, journal.write, as_split=True, warm_start=warm)
         config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
         with cpu_threads(config.run.threads or 1), saved_or_restored(folder, processes, journal):
             common = _common(config, parts, processes, device, warm_start=warm is not None)
@@ -194,7 +196,7 @@ def _train_members(config: Config, common: Common, start: Start, journal: Journa
     members = []
     for i, member in enumerate(members_of(config)):
         if folder_of(member) != folder:
-            journal.say(f"\nmember    seed {member.run.seed} → {folder_of(member)}")
+            journal.write(f"\nmember    seed {member.run.seed} → {folder_of(member)}")
         members.append(
             train_member(member, common, start if i == 0 else _start(member, common, file))
         )
@@ -207,7 +209,7 @@ def _train_members(config: Config, common: Common, start: Start, journal: Journa
 def _finish(config: Config, common: Common, members: list[Member]) -> Run:
     """Evaluate the potential on the validation and test sets and write the report."""
     folder, processes, parts = folder_of(config), common.processes, common.parts
-    journal = Journal(folder, speaks=processes.leads)
+    journal = Journal(folder, writes=processes.leads)
     potentials = [member.potential for member in members]
     potential = potentials[0] if len(members) == 1 else Ensemble(potentials)
     evaluations: dict[str, Evaluation] = {}
@@ -216,14 +218,14 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
             potential.save(folder / MODEL)
         warnings = [member.warning for member in members if member.warning is not None]
         for warning in warnings:
-            journal.say(paragraph("warning", warning))
-        journal.say(f"potential {folder / MODEL}")
+            journal.write(paragraph("warning", warning))
+        journal.write(f"potential {folder / MODEL}")
         held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
         potential.to(common.device)
         for name, part in held_out.items():
             evaluations[name] = compare(potential, part, engine=config.run.engine)
             errors = sentence(evaluations[name].summary())
-            journal.say(f"{name:9} {errors} (RMSE of {_weights(members, bool(warnings))})")
+            journal.write(f"{name:9} {errors} (RMSE of {_weights(members, bool(warnings))})")
         calibrated = with_uncertainty(config, parts, potential, journal)
         if calibrated is not None:
             potential = calibrated.potential
@@ -265,6 +267,6 @@ def _report(
         )
     except Exception as error:  # noqa: BLE001 - the training itself has succeeded
         reason = f"The report was not written: {type(error).__name__}: {error}"
-        journal.say(paragraph("warning", reason))
+        journal.write(paragraph("warning", reason))
     else:
-        journal.say(f"report    {folder / REPORT}")
+        journal.write(f"report    {folder / REPORT}")

@@ -99,7 +99,7 @@ def open_parts(
     config: Config,
     folder: Path,
     world: World,
-    say: ReportLine,
+    report_line: ReportLine,
     *,
     as_split: bool,
     warm_start: Path | None = None,
@@ -129,7 +129,7 @@ def open_parts(
 
     def progress(done: int, note: str) -> None:
         if world.leads and done and done % 10_000 == 0:
-            say(f"  {done} structures {note}")
+            report_line(f"  {done} structures {note}")
 
     data = opened(config.data.all_sources())
     learned = learned_by(parent) if parent else NOTHING

@@ -38,9 +38,9 @@ def with_uncertainty(
             )
     except (UserError, RuntimeError) as error:  # such as a matrix that is not positive definite
         reason = f"The potential was not calibrated: {type(error).__name__}: {error}"
-        journal.say(paragraph("warning", reason))
+        journal.write(paragraph("warning", reason))
         return None
-    journal.say(f"spread    {sentence(done)}")
+    journal.write(f"spread    {sentence(done)}")
     return done
 
 

@@ -78,7 +78,7 @@ def calibrate_file(
         )
     done.potential.save(output or model)
     show(done.calibration, console)
-    console.say(f"Calibrated: {output or model}")
+    console.write(f"Calibrated: {output or model}")
     return done.calibration
 
 
@@ -103,7 +103,7 @@ def show(calibration: Calibration, console: Terminal) -> None:
         covered = [_share(scale, level) for level in LEVELS]
         table.add_row(name, str(scale.n), f"{scale.factor:.3g}", *covered)
     console.print(table)
-    console.say(
+    console.write(
         f"A standard deviation is the spread times the factor: {LEVEL} % of the errors are below."
         " Columns: percentage of the errors below the bound that promises the one at the top,"
         " errors and bounds from different halves of the structures."

@@ -27,16 +27,16 @@ def show(result: Survey, console: Terminal) -> None:
     """Print the files, their keys and the findings."""
     if result.files:
         console.print(_files(result.files))
-        console.say(FILES_CAPTION, style="dim")
+        console.write(FILES_CAPTION, style="dim")
         console.print(_keys(result.files))
-        console.say("\n".join([_labels(result.files), *result.notes]) + "\n", style="dim")
+        console.write("\n".join([_labels(result.files), *result.notes]) + "\n", style="dim")
     if result.findings:
         console.print(_findings(result))
     counts = {s: sum(f.severity == s for f in result.findings) for s in STYLE}
     total, n_files = sum(f.structures for f in result.files), len(result.files)
     summary = ", ".join(counted(n, s) for s, n in counts.items() if n)
     scope = f"{counted(total, 'structure')} in {counted(n_files, 'file')}"
-    console.say(f"{scope}: {summary or 'nothing to report'}.")
+    console.write(f"{scope}: {summary or 'nothing to report'}.")
 
 
 def as_json(result: Survey) -> dict[str, Any]:
