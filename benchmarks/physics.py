@@ -1,10 +1,11 @@
 """Does it behave: physical checks of potentials that were trained by `accuracy.py`.
 
-    python benchmarks/physics.py DATA MODELS [--only eos rdf] [--again]
+    python benchmarks/physics.py DATA MODELS [--preset accurate] [--only eos rdf] [--again]
 
 DATA is a folder with the data sets, MODELS one with run folders such as `si-density-seed1`, which
-hold `model.reann`. Every check writes `results/physics/NAME.json`; one whose file is there is done,
-and one whose potentials are missing waits. `physics/page.py` makes tables and figures of them.
+hold `model.reann`. Every check writes `results/physics/PRESET/NAME.json`; one whose file is there
+is done, and one whose potentials are missing waits. `physics/page.py` makes tables and figures of
+them.
 """
 
 from __future__ import annotations
@@ -43,11 +44,12 @@ def main() -> None:
     """Run what is asked for and not done yet."""
     arguments = parse()
     torch.set_num_threads(1)
-    bench = Bench(arguments.data.resolve(), arguments.models.resolve())
-    arguments.results.mkdir(parents=True, exist_ok=True)
+    bench = Bench(arguments.data.resolve(), arguments.models.resolve(), arguments.preset)
+    results = arguments.results / arguments.preset
+    results.mkdir(parents=True, exist_ok=True)
     for name in arguments.only:
         check, sets = CHECKS[name]
-        file = arguments.results / f"{name}.json"
+        file = results / f"{name}.json"
         if file.exists() and not arguments.again:
             print(f"{name}: done, {file}")
             continue
@@ -73,6 +75,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("models", type=Path)
+    parser.add_argument("--preset", default="density", help="of the potentials")
     parser.add_argument("--only", nargs="+", choices=list(CHECKS), default=list(CHECKS))
     parser.add_argument("--again", action="store_true", help="also what is done already")
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -27,10 +27,11 @@ FILES = {
 
 @dataclass(frozen=True)
 class Bench:
-    """The folder of the data sets and that of the trained potentials."""
+    """The folder of the data sets and that of the trained potentials, of one preset."""
 
     data: Path
     models: Path
+    preset: str
 
     def frames(self, file: str) -> list[ase.Atoms]:
         """Return all structures of a file below the data folder, with their labels."""
@@ -42,7 +43,7 @@ class Bench:
 
     def model(self, name: str) -> Path:
         """Return the file of the potential of a set."""
-        return self.models / f"{name}-density-seed1" / "model.reann"
+        return self.models / f"{name}-{self.preset}-seed1" / "model.reann"
 
     def potential(self, name: str) -> Potential | Ensemble:
         """Return the potential of a set."""

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import plots
+from compare import compare
 
 BENCHMARKS = Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results" / "physics"
 FIGURES = BENCHMARKS.parent / "docs" / "explanation"
+WITH_FIGURES = "density"
+"""Preset whose figures are drawn; its column of the comparison is the first."""
 NAMES = {"si": "Si", "mo": "Mo"}
 Found = dict[str, Any]
 
@@ -199,18 +202,31 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--figures", type=Path, default=FIGURES)
     arguments = parser.parse_args()
+    folders = sorted(path for path in arguments.results.iterdir() if path.is_dir())
+    presets = {folder.name: write_tables(folder) for folder in sorted(folders, key=_order)}
+    for name, about in presets[WITH_FIGURES].items():
+        plots.PLOTS[name](about, arguments.figures / f"physics-{name}.svg")
+    (arguments.results / "compare.md").write_text(compare(presets) + "\n", encoding="utf-8")
+
+
+def write_tables(folder: Path) -> dict[str, Found]:
+    """Write the tables of one preset and return the results they come from."""
     every = {}
     for name, makers in PARTS.items():
-        file = arguments.results / f"{name}.json"
+        file = folder / f"{name}.json"
         if not file.exists():
-            print(f"{name}: not there yet")
+            print(f"{folder.name}: {name} was not run")
             continue
         every[name] = json.loads(file.read_text(encoding="utf-8"))
         for maker in makers:
             text = maker(every[name]) + "\n"
-            (arguments.results / f"{maker.__name__}.md").write_text(text, encoding="utf-8")
-        plots.PLOTS[name](every[name], arguments.figures / f"physics-{name}.svg")
-    (arguments.results / "models.md").write_text(models(every) + "\n", encoding="utf-8")
+            (folder / f"{maker.__name__}.md").write_text(text, encoding="utf-8")
+    (folder / "models.md").write_text(models(every) + "\n", encoding="utf-8")
+    return every
+
+
+def _order(folder: Path) -> tuple[bool, str]:
+    return folder.name != WITH_FIGURES, folder.name
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""One table of the physical tests: DFT beside the potentials of several presets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Found = Mapping[str, Any]
+Row = tuple[str, str, Callable[[Found], str], Callable[[Found], str] | None]
+"""Quantity, check, its value of a potential, and its value of DFT if there is one."""
+
+
+def _mode(name: str) -> list[Row]:
+    title = f"Ethanol, mode at {name} cm⁻¹"
+
+    def curvature(of: str) -> Callable[[Found], str]:
+        return lambda found: f"{found['scans'][name]['curvature_per_cm'][of]:.0f}"
+
+    def error(found: Found) -> str:
+        return f"{found['scans'][name]['rmse_meV']['in the range of energies of the training']:.1f}"
+
+    return [
+        (f"{title}: curvature, cm⁻¹", "modes", curvature("potential"), curvature("dft")),
+        (f"{title}: RMSE within the training energies, meV", "modes", error, None),
+    ]
+
+
+def _overturned(found: Found) -> str:
+    pairs = {
+        pair: curve["turns_over_A"]
+        for pair, curve in found["pairs"].items()
+        if curve["turns_over_A"] is not None
+    }
+    return ", ".join(f"{pair} below {r:.2f} Å" for pair, r in pairs.items()) or "none"
+
+
+def _crystal(name: str, symbol: str) -> list[Row]:
+    def value(key: str, of: str, digits: int) -> Callable[[Found], str]:
+        return lambda found: f"{found[name][of][key]:.{digits}f}"
+
+    quantities = [("a", "Å", 4), ("B", "GPa", 1)]
+    moduli = [("C11", "GPa", 1), ("C12", "GPa", 1), ("C44 clamped", "GPa", 1)]
+    return [
+        (
+            f"{symbol}: {key}, {unit}",
+            "eos",
+            value(key, "potential", digits),
+            value(key, "dft", digits),
+        )
+        for key, unit, digits in [*quantities, *moduli]
+    ]
+
+
+def _drift(found: Found) -> str:
+    largest = max(abs(t["drift_meV_per_atom_per_ps"]) for t in found["trajectories"])
+    return f"{largest:.4f}"
+
+
+ROWS: tuple[Row, ...] = (
+    *_mode("874"),
+    *_mode("3005"),
+    ("Isolated pairs that attract each other at short distance", "dimers", _overturned, None),
+    *_crystal("si", "Si"),
+    *_crystal("mo", "Mo"),
+    ("CO₂ on Ni(100): largest drift, meV/atom/ps", "surface", _drift, None),
+)
+
+
+def compare(presets: Mapping[str, Mapping[str, Found]]) -> str:
+    """Return the table; a dash where a check was not run."""
+    lines = [
+        f"| | DFT | {' | '.join(f'`{preset}`' for preset in presets)} |",
+        "| --- | --: |" + " --: |" * len(presets),
+    ]
+    for quantity, check, of_potential, of_dft in ROWS:
+        known = {name: checks[check] for name, checks in presets.items() if check in checks}
+        values = [of_potential(known[name]) if name in known else "–" for name in presets]
+        dft = of_dft(next(iter(known.values()))) if of_dft and known else "–"
+        lines.append(f"| {quantity} | {dft} | {' | '.join(values)} |")
+    return "\n".join(lines)
