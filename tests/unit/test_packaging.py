@@ -10,6 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 
 tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,15 @@ def test_every_import_is_a_declared_dependency_and_the_other_way_round():
         distributions.get(name, [name])[0].lower() for name in imported() if name not in OPTIONAL
     }
     assert needed == declared
+
+
+def test_the_version_is_that_of_the_changelog_and_of_the_citation():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    newest = re.search(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert newest
+    assert newest[1] == project["version"] == citation["version"]
+    assert newest[2] == str(citation["date-released"])
 
 
 def test_a_public_name_stays_what_it_is_after_its_first_use():
