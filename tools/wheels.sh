@@ -4,9 +4,9 @@
 #   tools/wheels.sh python3.10 python3.11 python3.12
 #
 # The compiler is that of this machine, but the linker sees only the symbols of glibc 2.28: stubs of
-# that version come with ziglang. Symbols of a newer glibc are thus errors of the linker, or have
-# an old version. libstdc++ is linked statically, since its old versions lack symbols, too. OpenMP
-# is not linked statically: PyTorch brings libgomp.so.1, and a process must have one pool of threads.
+# that version come with ziglang. Symbols that it lacks remain without a version, which
+# tools/check_symbols.sh refuses. libstdc++ is linked statically, since its old versions lack symbols,
+# too. OpenMP is not: PyTorch brings libgomp.so.1, and a process must have one pool of threads.
 # The objects of the engine are compiled once; only the extension depends on Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -34,9 +34,13 @@ for name in m pthread dl rt; do
 done
 echo "GROUP ( $work/glibc/libc.so.6 $work/glibc/libpthread.so.0 $nonshared )" >"$work/glibc/libc.so"
 
+# What libstdc++.a takes from newer versions of glibc: whether there is one thread. 0 is always safe.
+echo '__attribute__((visibility("hidden"))) char __libc_single_threaded = 0;' >"$work/newer.c"
+cc -c -fPIC "$work/newer.c" -o "$work/newer.o"
+
 # --- one wheel for each Python ---------------------------------------------------------------
 
-export LDFLAGS="-L$work/glibc -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL"
+flags="-L$work/glibc $work/newer.o -static-libstdc++ -Wl,--exclude-libs,ALL"
 export REANN_REQUIRE_NATIVE=1
 for python in "$@"; do
     venv="$work/$("$python" -c 'import sys; print(f"python{sys.version_info[0]}.{sys.version_info[1]}")')"
@@ -44,7 +48,10 @@ for python in "$@"; do
     "$venv/bin/pip" install --quiet -c constraints.txt cmake nanobind ninja scikit-build-core
     rm -rf "$work/built"
     PATH="$venv/bin:$PATH" "$venv/bin/pip" wheel --no-deps --no-build-isolation \
-        --config-settings "build-dir=$work/cmake" --wheel-dir "$work/built" .
-    "$work/tools/bin/auditwheel" repair --plat "manylinux_${oldest/./_}_x86_64" \
+        --config-settings "build-dir=$work/cmake" --wheel-dir "$work/built" \
+        --config-settings "cmake.define.CMAKE_MODULE_LINKER_FLAGS=$flags" \
+        --config-settings "cmake.define.CMAKE_SHARED_LINKER_FLAGS=$flags" .
+    tools/check_symbols.sh "$work/built"/*.whl
+    PATH="$work/tools/bin:$PATH" auditwheel repair --plat "manylinux_${oldest/./_}_x86_64" \
         --exclude libgomp.so.1 --wheel-dir dist "$work/built"/*.whl
 done

@@ -5,7 +5,7 @@ import pickle
 import zipfile
 from pathlib import Path
 
-import ase.io
+import ase
 import numpy as np
 import pytest
 import torch
@@ -38,15 +38,6 @@ SETTINGS = {
     "oc_loop": 1,
     "activate": "Tanh_like",
 }
-WATER = """point= 1
-10.0 0.0 0.0
-0.0 10.0 0.0
-1.0 0.0 10.0
-pbc 1 1 0
-O 15.999 {o}  0.1 -0.2 0.30000000001
-H 1.008 {h}  0.0 0.0 1e-3
-abprop: -156.25
-"""
 
 
 def state_dict(
@@ -328,6 +319,66 @@ def test_arrays_left_over_and_arrays_not_finite_are_refused():
         upstream.potential(weights, SETTINGS)
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_checkpoint_of_eann_has_other_names_of_file_and_arrays(tmp_path, folder):
+    path = training(tmp_path / "run")
+    upstream.convert(path, tmp_path / "new.reann")
+    content = torch.load(path, weights_only=True)
+    torch.save({"eannparam": content["reannparam"]}, path.with_name("EANN.pth"))
+    path.unlink()
+    source = tmp_path / "run" if folder else path.with_name("EANN.pth")
+    lines = upstream.convert(source, tmp_path / "old.reann")
+    assert (tmp_path / "old.reann").read_bytes() == (tmp_path / "new.reann").read_bytes()
+    assert lines[0] == "Predicts energy, forces, stress of H, O; cutoff 4.2 Å."
+    assert "nn.err" in lines[1]
+
+
+def test_a_network_of_deuterium_is_one_of_hydrogen():
+    heavy = {n.replace("nets.H", "nets.D"): x for n, x in state_dict(dtype=torch.float64).items()}
+    light = state_dict(dtype=torch.float64)
+    assert energy(heavy, SETTINGS | {"atomtype": ["O", "D"]}) == energy(light)
+    with pytest.raises(UserError, match="isotopes of one element"):
+        upstream.potential(light, SETTINGS | {"atomtype": ["H", "D"]})
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "message"),
+    [
+        ("input_density", "cutoff = 4.5", "cutoff is 4.5 in the settings"),
+        ("input_density", "nwave = 7", "nwave"),
+        ("input_density", "atomtype = ['O', 'Hx']", "'Hx' in atomtype"),
+        ("input_nn", "nl = [4]", "nl is"),
+        ("input_nn", "activate = 'relu'", "not an activation"),
+        ("input_nn", "start_table = 5", "start_table = 5"),
+    ],
+)
+def test_a_contradiction_is_named_with_its_file_and_line(tmp_path, file, line, message):
+    texts = {"input_nn": INPUT_NN, "input_density": INPUT_DENSITY}
+    path = training(tmp_path / "run", **{file: f"{texts[file]}{line}\n"})
+    where = f"{tmp_path}/run/para/{file}, line {texts[file].count(chr(10)) + 1}"
+    with pytest.raises(UserError, match=message) as caught:
+        upstream.convert(path, tmp_path / "x.reann")
+    assert caught.value.where == where
+
+
+def test_an_array_that_is_wrong_is_named_with_its_file(tmp_path):
+    path = training(tmp_path / "run")
+    content = torch.load(path, weights_only=True)
+    content["reannparam"]["module.density.rs"][0, 0] = torch.nan
+    torch.save(content, path)
+    with pytest.raises(UserError, match="not finite") as caught:
+        upstream.convert(path, tmp_path / "x.reann")
+    assert caught.value.where == f"{path}, density.rs"
+
+
+def test_a_cutoff_that_differs_by_less_than_float32_shows_is_another_one():
+    weights = state_dict(dtype=torch.float64)
+    weights["density.cutoff"] = torch.tensor([4.2000000001], dtype=torch.float64)
+    with pytest.raises(UserError, match=r"4\.2 in the settings, but 4\.2000000001 in the arrays"):
+        upstream.potential(weights, SETTINGS)
+    assert upstream.potential(weights, SETTINGS | {"cutoff": None}).cutoff == 4.2000000001
+
+
 def test_atomtype_in_another_order_than_the_networks_of_a_checkpoint_is_refused(tmp_path):
     density = INPUT_DENSITY.replace("['O', 'H']", "['H', 'O']")
     path = training(tmp_path / "run", input_density=density)
@@ -451,112 +502,6 @@ def test_literals_comments_and_blank_lines_are_read(tmp_path):
     path.write_text("\n#c\n  end_lr =1e-5   # rate\nnl=[64,64]\nnorbit = None\nre=-0.5\nnl=[32]\n")
     expected = {"end_lr": 1e-5, "nl": [32], "norbit": None, "re": -0.5}
     assert read_settings(path) == expected
-
-
-# --- data -------------------------------------------------------------------------------------
-
-
-def configuration(folder: Path, text: str, table_coor: int | None = None) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "configuration").write_text(text)
-    if table_coor is not None:
-        (folder / "para").mkdir()
-        (folder / "para" / "input_nn").write_text(f"table_coor = {table_coor}\n")
-    return folder / "configuration"
-
-
-CARTESIAN = WATER.format(o="1.5 2.5 3.25", h="1.5 3.5 3.123456789012")
-FRACTIONAL = WATER.format(o="0.15 0.25 0.3", h="0.15 0.35 0.3")
-
-
-def read(path: Path, tmp_path: Path, **given: str) -> list[ase.Atoms]:
-    upstream.convert(path, tmp_path / "data.xyz", **given)
-    return ase.io.read(tmp_path / "data.xyz", ":")
-
-
-def test_cell_mass_coordinates_forces_and_energy_are_kept_to_the_last_digit(tmp_path):
-    atoms, _ = read(configuration(tmp_path / "d", CARTESIAN + CARTESIAN + "\n"), tmp_path)
-    assert atoms.get_chemical_symbols() == ["O", "H"]
-    assert atoms.cell.tolist() == [[10, 0, 0], [0, 10, 0], [1, 0, 10]]
-    assert atoms.pbc.tolist() == [True, True, False]
-    assert atoms.get_masses().tolist() == [15.999, 1.008]
-    assert atoms.positions.tolist() == [[1.5, 2.5, 3.25], [1.5, 3.5, 3.123456789012]]
-    assert atoms.get_potential_energy() == -156.25
-    assert atoms.get_forces().tolist() == [[0.1, -0.2, 0.30000000001], [0.0, 0.0, 1e-3]]
-
-
-@pytest.mark.parametrize("told", [1, None])
-def test_fractional_coordinates_become_cartesian(tmp_path, told):
-    (atoms,) = read(configuration(tmp_path / "d", FRACTIONAL, told), tmp_path)
-    assert np.allclose(atoms.positions, [[1.8, 2.5, 3.0], [1.8, 3.5, 3.0]], rtol=0, atol=1e-15)
-
-
-def test_coordinates_that_cannot_be_what_they_are_said_to_be_are_refused(tmp_path):
-    with pytest.raises(UserError, match="closer than"):
-        read(configuration(tmp_path / "d", FRACTIONAL, table_coor=0), tmp_path)
-
-
-def test_coordinates_that_may_be_both_need_to_be_told(tmp_path):
-    text = FRACTIONAL.replace("0.35", "0.95")
-    with pytest.raises(UserError, match="could be Cartesian"):
-        read(configuration(tmp_path / "unknown", text), tmp_path)
-    (atoms,) = read(configuration(tmp_path / "told", text, table_coor=0), tmp_path)
-    assert atoms.positions[1].tolist() == [0.15, 0.95, 0.3]
-
-
-def test_structures_without_forces_and_tensor_labels_are_read(tmp_path):
-    text = "t\n10 0 0\n0 10 0\n0 0 10\npbc 0 0 0\nO 16 5 5 5\nabprop: 0.1 0.2 0.3\n"
-    path = configuration(tmp_path / "dipole", text)
-    with pytest.raises(UserError, match="do not contain the unit of the dipole"):
-        read(path, tmp_path)
-    (atoms,) = read(path, tmp_path, unit="e*Å")
-    assert atoms.get_dipole_moment().tolist() == [0.1, 0.2, 0.3]
-    (atoms,) = read(path, tmp_path, unit="Debye")
-    np.testing.assert_allclose(
-        atoms.get_dipole_moment(), [0.02081943, 0.04163887, 0.0624583], rtol=1e-6
-    )
-    (path.parent / "para").mkdir()
-    (path.parent / "para" / "input_nn").write_text("start_table = 3\ntable_coor = 0\n")
-    (atoms,) = read(path, tmp_path, unit="e*Å")
-    assert atoms.info["transition_dipole"].tolist() == [0.1, 0.2, 0.3]
-    tensor = text.replace("0.1 0.2 0.3", "1 2 3 4 5 6 7 8 9")
-    (atoms,) = read(configuration(tmp_path / "tensor", tensor), tmp_path, unit="Å^3")
-    assert np.ravel(atoms.info["polarizability"]).tolist() == list(range(1, 10))
-    with pytest.raises(UserError, match="has no meaning for data"):
-        read(path, tmp_path, unit="e*Å", dipole_definition="center")
-    with pytest.raises(UserError, match="has no meaning for the energy of a structure"):
-        read(configuration(tmp_path / "energy", text.replace("0.2 0.3", "")), tmp_path, unit="Å^3")
-
-
-@pytest.mark.parametrize(
-    ("change", "line"),
-    [
-        (("pbc 1 1 0", "1 1 0"), 5),
-        (("H 1.008", "Hx 1.008"), 7),
-        (("H 1.008", "H"), 7),
-        (("abprop: -156.25", "abprop: -156.25 3"), 8),
-        (("abprop: -156.25", "abprop: nan"), 8),
-        (("0.0 10.0 0.0", "0.0 10.0"), 3),
-        (("-0.2 0.30000000001", ""), 6),
-    ],
-)
-def test_a_line_that_does_not_fit_is_named(tmp_path, change, line):
-    path = configuration(tmp_path / "d", CARTESIAN.replace(*change, 1))
-    with pytest.raises(UserError, match=f"line {line}"):
-        upstream.convert(path, tmp_path / "data.xyz")
-    assert not (tmp_path / "data.xyz").exists()
-
-
-def test_a_truncated_file_is_refused(tmp_path):
-    path = configuration(tmp_path / "d", CARTESIAN.split("abprop")[0])
-    with pytest.raises(UserError, match="ends within"):
-        upstream.convert(path, tmp_path / "data.xyz")
-
-
-def test_an_empty_file_writes_nothing(tmp_path):
-    with pytest.raises(UserError, match="empty"):
-        upstream.convert(configuration(tmp_path / "d", "\n"), tmp_path / "data.xyz")
-    assert not (tmp_path / "data.xyz").exists()
 
 
 def test_what_cannot_be_converted_is_said(tmp_path):

@@ -230,6 +230,48 @@ def test_an_exported_model_of_dipoles_is_none_of_energies(tmp_path):
     refused(path, "start_table is 1, but the exported model predicts the dipole")
 
 
+def test_two_cutoffs_in_one_export_are_refused(tmp_path):
+    model = module(SMALL)
+    model.cutoff = 5.5
+    refused(export(tmp_path / "PES.pt", model), "two cutoffs: 5.5 Å for neighbors and")
+
+
+class Swish(torch.nn.Module):
+    """No activation of the original."""
+
+
+def test_an_activation_that_is_not_of_the_original_is_refused_whatever_the_settings_say(tmp_path):
+    model = module(SMALL)
+    for network in model.nnmod.elemental_nets.children():
+        for name, child in list(network.named_modules()):
+            if isinstance(child, Relu_like | Tanh_like):
+                other = Swish()
+                for leaf, array in child.named_parameters():
+                    other.register_parameter(leaf, array)
+                network.get_submodule(name.rpartition(".")[0]).add_module(
+                    name.rpartition(".")[2], other
+                )
+    path = export(tmp_path / "PES.pt", model)
+    refused(path, "the activation Swish; Relu_like, Tanh_like can be converted")
+    para(tmp_path, settings_of(SMALL))
+    refused(path, "the activation Swish")
+
+
+@pytest.mark.filterwarnings("ignore::reann.backends.choice.ReferenceWarning")
+def test_an_exported_model_of_fireann_is_recognized_by_its_arrays(tmp_path):
+    case, target = "fireann_nma_t2", tmp_path / "field.reann"
+    path = export(tmp_path / "PES.pt", module(case, Exported))
+    refused(path, "Several forms of FIREANN")
+    upstream.convert(path, target, fireann_version="2024-04")
+    with np.load(GOLDEN / f"{case}_weights.npz") as weights:
+        expected = upstream.potential(
+            dict(weights), settings_of(case) | {"fireann_version": "2024-04"}
+        )
+    atoms = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.2]], info={"field": [0.0, 0.1, 0.2]})
+    found = reann.load(target).predict(atoms, ["energy"])["energy"]
+    assert found == expected.predict(atoms, ["energy"])["energy"]
+
+
 def test_a_frozen_model_is_refused_with_what_to_give_instead(tmp_path):
     path = export(tmp_path / "PES.pt", module(SMALL), frozen=True)
     refused(path, r"(?s)arrays have no names.*REANN\.pth")

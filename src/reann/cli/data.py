@@ -16,6 +16,7 @@ from reann.cli.arguments import (
     model_section,
     suggesting_options,
 )
+from reann.terminal import say
 
 
 def check(
@@ -82,6 +83,7 @@ def convert(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File to write.")],
+    *,
     unit: Annotated[
         str | None,
         typer.Option(
@@ -106,6 +108,14 @@ def convert(
             " trained it.",
         ),
     ] = None,
+    coordinates: Annotated[
+        str | None,
+        typer.Option(
+            "--coordinates",
+            metavar="cartesian|fractional",
+            help="Of a file configuration, if no para/input_nn says it with table_coor.",
+        ),
+    ] = None,
 ) -> None:
     """Convert data and models of the original REANN package, and of FIREANN.
 
@@ -117,13 +127,15 @@ def convert(
     """
     from reann.upstream import convert
 
-    convert(
+    for line in convert(
         source,
         output,
         unit=unit,
         dipole_definition=dipole_definition,
         fireann_version=fireann_version,
-    )
+        coordinates=coordinates,
+    ):
+        say(line)
 
 
 def info(

@@ -1,111 +1,133 @@
 """Conversion of data files `configuration` of the original to extended XYZ.
 
-A structure is a title, three rows of the cell in Å, ``pbc 1 1 1``, a line
-``element mass x y z [fx fy fz]`` for each atom, and ``abprop: value ...``: the energy in eV, or a
-dipole (3 numbers) or polarizability (9) in a unit that is not in the file. Coordinates are
-Cartesian, or fractional if `table_coor` is 1 in `input_nn`, which is not in the file either.
-
-Files of FIREANN have one line of labels behind pbc, ``Energy='..' Dipole='.. .. ..' POL='..'``,
-and end with ``External_field: Fx Fy Fz``, V/Å. There Dipole is +dE/dF in e Å and POL +d2E/dF2 in
-e Å^2/V: they are turned into the physical dipole and polarizability.
+Coordinates are Cartesian, or fractional if `table_coor` in `input_nn` is 1.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 import numpy as np
-from ase.data import chemical_symbols
-from numpy.typing import NDArray
 
-from reann.errors import UserError, did_you_mean
-from reann.units import COULOMB
+from reann.errors import UserError
+from reann.upstream.coordinates import (
+    FARTHEST_FRACTION,
+    TOO_CLOSE,
+    Image,
+    collide,
+    image_of_original,
+)
 from reann.upstream.purpose import TRANSITION, size_of_unit
-
-KEYS = {1: "energy", 3: "dipole", 9: "polarizability"}
-"""Name of the label by its number of values; three may also be a transition dipole."""
-
-TOO_CLOSE = 0.3
-"""Å; atoms of real structures are never closer."""
-
-FARTHEST_FRACTION = 2.5
-"""Fractional coordinates are rarely larger."""
-
-LAYOUT = "Lines are: title, 3 of the cell, pbc, element mass x y z [fx fy fz], ..., abprop: value."
-ENDS = ("abprop:", "External_field:")
-"""First words of the last line of a structure: of the original, of FIREANN."""
-IN_FIELD = {
-    "Energy": ("energy", 1.0),
-    "Dipole": ("dipole", -1.0),
-    "POL": ("polarizability", -COULOMB),
-}
-"""Labels of FIREANN, and what makes e Å and Å^3 of them, with the physical sign."""
+from reann.upstream.structures import KEYS, Structure, structures
 
 
-class Structure(NamedTuple):
-    """A structure as in the file."""
-
-    cell: NDArray[np.float64]
-    """(3, 3), Å, rows are lattice vectors."""
-    pbc: list[bool]
-    symbols: list[str]
-    columns: NDArray[np.float64]
-    """(atoms, 4 or 7): mass, coordinates and forces in eV/Å."""
-    label: list[float]
-    """What stands behind abprop; none in files of FIREANN."""
-    where: str
-    """File and line of the title."""
-    in_field: dict[str, list[float]] | None = None
-    """Labels of FIREANN in eV, e Å and Å^3, and the field in V/Å."""
-
-
-def read_configuration(path: Path, fractional: bool | None = None) -> Iterator[Structure]:
-    """Yield the structures of a file with Cartesian coordinates.
+class Configuration:
+    """The structures of a file with Cartesian coordinates; iterate over it once.
 
     Parameters
     ----------
     fractional
-        Value of `table_coor`; if None, it is determined from the first structure.
+        Whether coordinates are fractional; if None, it is determined from the first structure.
+    n_numbers
+        How many numbers behind `abprop` are the label; if None, all.
+    source
+        What `fractional` follows from, for error messages.
 
-    Raises
-    ------
-    UserError
-        If lines do not have the expected layout, elements are unknown, or atoms are too close
-        because the kind of coordinates is wrong.
+    Attributes
+    ----------
+    count
+        How many structures have been read.
+    images
+        For how many of them each kind of `Image` was taken.
+    shortened
+        In how many of them numbers behind `abprop` were left out.
     """
-    is_set = fractional is not None
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for structure in _structures(file, path):
-            if fractional is None:
-                fractional = _decide(structure)
-            if fractional:
-                structure.columns[:, 1:4] = structure.columns[:, 1:4] @ structure.cell
-            if _collide(structure.columns[:, 1:4]):
-                kind = "fractional" if fractional else "Cartesian"
-                source = "para/input_nn" if is_set else "the first structure"
-                raise UserError(
-                    f"Atoms are closer than {TOO_CLOSE} Å if coordinates are {kind}, according to"
-                    f" {source}.",
-                    structure.where,
-                    "Set `table_coor` to 0 for Cartesian and 1 for fractional coordinates.",
-                )
-            yield structure
+
+    def __init__(
+        self,
+        path: Path,
+        fractional: bool | None = None,
+        n_numbers: int | None = None,
+        source: str = "the first structure",
+    ) -> None:
+        self.path, self.fractional, self.n_numbers = path, fractional, n_numbers
+        self.source = source
+        self.count = self.shortened = 0
+        self.images: Counter[Image] = Counter()
+
+    def __iter__(self) -> Iterator[Structure]:
+        """Yield the structures.
+
+        Raises
+        ------
+        UserError
+            If lines do not have the expected layout, elements are unknown, or atoms are too close
+            because the kind of coordinates is wrong.
+        """
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            for structure in structures(file, self.path, self.n_numbers):
+                if self.fractional is None:
+                    self.fractional = _decide(structure)
+                self._place(structure)
+                self.count += 1
+                self.shortened += structure.shortened
+                yield structure
+
+    def _place(self, structure: Structure) -> None:
+        """Replace the coordinates by Cartesian ones of one image."""
+        columns = structure.columns
+        if self.fractional:
+            columns[:, 1:4] = columns[:, 1:4] @ structure.cell
+        if collide(columns[:, 1:4]):
+            kind = "fractional" if self.fractional else "Cartesian"
+            raise UserError(
+                f"Atoms are closer than {TOO_CLOSE} Å if coordinates are {kind}, according to"
+                f" {self.source}.",
+                structure.where,
+                "Give --coordinates cartesian or fractional, or correct `table_coor` in"
+                " para/input_nn: 0 for Cartesian, 1 for fractional.",
+            )
+        columns[:, 1:4], image = image_of_original(columns[:, 1:4], structure.cell, structure.pbc)
+        self.images[image] += 1
+
+    def summary(self) -> list[str]:
+        """Return sentences about the structures that have been read."""
+        kind = "fractional" if self.fractional else "Cartesian"
+        structures = "1 structure" if self.count == 1 else f"{self.count} structures"
+        lines = [f"{structures}; coordinates are {kind}, according to {self.source}."]
+        if n := self.images[Image.MOVED]:
+            lines.append(
+                f"In {n} of them the cell cuts a slab along a direction that is not periodic; its"
+                " atoms were joined by lattice vectors, as in the original."
+            )
+        if n := self.images[Image.KEPT]:
+            lines.append(
+                f"In {n} of them atoms are farther than half the cell from the first one along a"
+                " direction that is not periodic. They were kept; the original moves them by a"
+                " lattice vector."
+            )
+        if self.shortened:
+            lines.append(
+                f"In {self.shortened} of them abprop has more than {self.n_numbers} numbers; the"
+                " others are not used, as in the original."
+            )
+        return lines
 
 
-def write_extxyz(structures: Iterable[Structure], file: TextIO, settings: Mapping[str, Any]) -> int:
-    """Write structures with all digits and return their number.
+def write_extxyz(
+    structures: Iterable[Structure], file: TextIO, settings: Mapping[str, Any]
+) -> None:
+    """Write structures with all digits.
 
     Raises
     ------
     UserError
         If the settings lack the `unit` of dipoles and polarizabilities, or have one for energies.
     """
-    count = 0
     for structure in structures:
-        count += 1
         labels = structure.in_field or dict([_label(structure, settings)])
         columns = "species:S:1:pos:R:3:masses:R:1"
         if structure.columns.shape[1] == 7:
@@ -121,7 +143,6 @@ def write_extxyz(structures: Iterable[Structure], file: TextIO, settings: Mappin
         for symbol, row in zip(structure.symbols, structure.columns.tolist(), strict=True):
             mass, *position = row[:4]
             print(symbol, *map(repr, [*position, mass, *row[4:]]), file=file)
-    return count
 
 
 def _quoted(values: list[float]) -> str:
@@ -146,96 +167,16 @@ def _label(structure: Structure, settings: Mapping[str, Any]) -> tuple[str, list
     return name, structure.label
 
 
-def _structures(file: TextIO, path: Path) -> Iterator[Structure]:
-    lines = enumerate(file, start=1)
-    for number, title in lines:
-        if not title.strip():
-            continue
-        where = f"{path}, line {number}"
-        cell = np.array([_numbers(_next(lines, path), path, [3]) for _ in range(3)])
-        at, words = _next(lines, path)
-        if words[:1] != ["pbc"]:
-            raise _error("'pbc' and three numbers were expected", at, path)
-        pbc = [x != 0 for x in _numbers((at, words[1:]), path, [3])]
-        symbols, rows, in_field = [], [], None
-        while (line := _next(lines, path))[1][:1] not in ([end] for end in ENDS):
-            at, words = line
-            if not rows and in_field is None and "=" in " ".join(words):
-                in_field = _in_field(line, path)
-                continue
-            if not words or words[0] not in chemical_symbols[1:]:
-                hint = did_you_mean(words[0], chemical_symbols[1:]) if words else ""
-                raise _error(f"an element or 'abprop:' was expected.{hint}".rstrip("."), at, path)
-            symbols.append(words[0])
-            rows.append(_numbers((at, words[1:]), path, [len(rows[0])] if rows else [4, 7]))
-        if not rows:
-            raise _error("the structure has no atoms", line[0], path)
-        end, *words = line[1]
-        if (end == ENDS[1]) != (in_field is not None):
-            raise _error("labels of FIREANN and an external field belong together", line[0], path)
-        counts = [3] if in_field is not None else list(KEYS)
-        label = _numbers((line[0], words), path, counts)
-        if in_field is not None:
-            in_field["field"], label = label, []
-        yield Structure(cell, pbc, symbols, np.array(rows), label, where, in_field)
-
-
-def _in_field(line: tuple[int, list[str]], path: Path) -> dict[str, list[float]]:
-    """Return the labels of FIREANN in eV, e Å and Å^3, the dipole as -dE/dF."""
-    at, text = line[0], " ".join(line[1])
-    labels: dict[str, list[float]] = {}
-    for name, quoted in re.findall(r"(\w+)\s*=\s*'([^']*)'", text):
-        if name not in IN_FIELD:
-            known = ", ".join(IN_FIELD)
-            raise _error(f"'{name}' is not a label of FIREANN, which are {known}", at, path)
-        label, factor = IN_FIELD[name]
-        count = {"energy": 1, "dipole": 3, "polarizability": 9}[label]
-        labels[label] = [factor * x for x in _numbers((at, quoted.split()), path, [count])]
-    if re.sub(r"(\w+)\s*=\s*'([^']*)'", "", text).strip() or not labels:
-        raise _error("labels such as Energy='..' Dipole='.. .. ..' were expected", at, path)
-    return labels
-
-
-def _next(lines: Iterator[tuple[int, str]], path: Path) -> tuple[int, list[str]]:
-    line = next(lines, None)
-    if line is None:
-        raise UserError("The file ends within a structure.", str(path), LAYOUT)
-    return line[0], line[1].split()
-
-
-def _numbers(line: tuple[int, list[str]], path: Path, counts: list[int]) -> list[float]:
-    at, words = line
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        values = []
-    if len(values) not in counts or not np.isfinite(values).all():
-        raise _error(f"{' or '.join(map(str, counts))} numbers were expected", at, path)
-    return values
-
-
-def _error(what: str, line: int, path: Path) -> UserError:
-    what = f"This is not a file `configuration`: {what}."
-    return UserError(what, f"{path}, line {line}", LAYOUT)
-
-
-def _collide(positions: NDArray[np.float64]) -> bool:
-    """Return whether two of the first atoms are too close, ignoring periodic images."""
-    first_atoms = positions[:200]
-    distances = np.linalg.norm(first_atoms[:, None] - first_atoms[None], axis=-1)
-    return bool(distances[np.triu_indices(len(first_atoms), 1)].min(initial=np.inf) < TOO_CLOSE)
-
-
 def _decide(structure: Structure) -> bool:
     """Return whether the coordinates are fractional; raises `UserError` if it is ambiguous."""
     coordinates = structure.columns[:, 1:4]
-    if np.abs(coordinates).max() > FARTHEST_FRACTION or _collide(coordinates @ structure.cell):
+    if np.abs(coordinates).max() > FARTHEST_FRACTION or collide(coordinates @ structure.cell):
         return False
-    if _collide(coordinates):
+    if collide(coordinates):
         return True
     raise UserError(
         "The coordinates could be Cartesian or fractional.",
         structure.where,
-        "Put para/input_nn of the training next to the file, with `table_coor = 0` for Cartesian or"
-        " 1 for fractional coordinates.",
+        "Give --coordinates cartesian or fractional, in Python `coordinates`, or put para/input_nn"
+        " of the training next to the file, with `table_coor` 0 (Cartesian) or 1 (fractional).",
     )

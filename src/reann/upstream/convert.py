@@ -7,13 +7,10 @@ an exported model `REANN_PES_*.pt`, which needs no `para/`. Neither is executed.
 from __future__ import annotations
 
 import re
-import warnings
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from reann.atomic_file import replacing
 from reann.errors import UserError, listed
@@ -21,17 +18,23 @@ from reann.output_files import check_outputs
 from reann.upstream import settings as inputs
 from reann.upstream.archive.torchscript import is_exported, read_exported
 from reann.upstream.arrays import without_prefix
-from reann.upstream.configuration import read_configuration, write_extxyz
-from reann.upstream.fireann import OPTION
-from reann.upstream.purpose import purpose_of
+from reann.upstream.checkpoint import CHECKPOINT, CHECKPOINTS, is_archive, read_weights
+from reann.upstream.configuration import Configuration, write_extxyz
+from reann.upstream.fireann import FIELD_ARRAY, OPTION
+from reann.upstream.purpose import NUMBERS, purpose_of
 from reann.upstream.weights import potential
 
-CHECKPOINT, DATA = "REANN.pth", "configuration"
+DATA = "configuration"
+COORDINATES = {"cartesian": False, "fractional": True}
 FROM_NAMES = ("activate", "oc_activate", "cutoff")
 """Settings that follow from the names in an exported model, besides the order of its elements."""
 DATA_SUFFIXES = (".xyz", ".extxyz")
-LARGEST_CHECKPOINT = 2**30
-"""Bytes; a checkpoint of 10 elements with 3 recursions has 3 MB, including the optimizer."""
+BRANCHES = (
+    "Branches of the original may differ in what the arrays do not show: compare the errors of"
+    " `reann evaluate` on the training data with those in nn.err."
+)
+NEEDED = {"atomtype": "input_density", "activate": "input_nn", "oc_activate": "input_nn"}
+"""Files of settings that may be absent from them."""
 
 
 def convert(
@@ -41,14 +44,15 @@ def convert(
     unit: str | None = None,
     dipole_definition: str | None = None,
     fireann_version: str | None = None,
-) -> None:
-    """Convert a model to `.reann`, or a data file to `.xyz`.
+    coordinates: str | None = None,
+) -> list[str]:
+    """Convert a model to `.reann`, or a data file to `.xyz`; return sentences about the result.
 
     Parameters
     ----------
     src
-        `REANN.pth` with the folder `para` next to or above it, an exported model, a file
-        `configuration`, or a folder with `REANN.pth` or `configuration`.
+        `REANN.pth`, `EANN.pth` or `SWA_REANN.pth` with the folder `para` next to or above it, an
+        exported model, a file `configuration`, or a folder with one of these.
     dst
         File to write; its suffix determines what is converted.
     unit
@@ -57,6 +61,8 @@ def convert(
         For a model of dipoles: center or neighbors.
     fireann_version
         For a model in an electric field: 2022-01, 2023-09, 2024-01 or 2024-04.
+    coordinates
+        Of data: cartesian or fractional; otherwise `table_coor` in `para/input_nn` says it.
 
     Raises
     ------
@@ -73,7 +79,10 @@ def convert(
             "Write model.reann for REANN.pth, or data.xyz for a configuration.",
         )
     if src.is_dir():
-        src = src / (CHECKPOINT if to_model else DATA)
+        names = CHECKPOINTS if to_model else (DATA,)
+        src = next(
+            (src / name for name in names if (src / name).is_file()), src / next(iter(names))
+        )
     if not src.is_file():
         raise UserError(
             f"There is no file {src.name}.",
@@ -85,21 +94,55 @@ def convert(
     check_outputs({"--output": dst}, [src, *settings])
     options = {"unit": unit, "dipole_definition": dipole_definition, OPTION: fireann_version}
     extra_settings = {name: x for name, x in options.items() if x is not None}
-    if to_model:
-        convert_model(src, dst, extra_settings)
-    else:
-        convert_data(src, dst, extra_settings)
+    if coordinates is not None and (to_model or coordinates not in COORDINATES):
+        raise UserError(
+            f"coordinates = {coordinates!r} has no meaning{' for a model' if to_model else ''}.",
+            "--coordinates",
+            "Give cartesian or fractional for data, and nothing for a model.",
+        )
+    with _named_files(src, para):
+        if to_model:
+            return convert_model(src, dst, extra_settings)
+        fractional = None if coordinates is None else COORDINATES[coordinates]
+        return convert_data(src, dst, extra_settings, fractional)
 
 
-def convert_model(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> None:
-    """Convert a checkpoint `REANN.pth` and its settings, or an exported model.
+@contextmanager
+def _named_files(src: Path, para: Path | None) -> Iterator[None]:
+    """Complete an error that names a setting or an array with the file that has it."""
+    try:
+        yield
+    except UserError as error:
+        where = error.where
+        settings = {} if para is None else inputs.lines_of(para)
+        if where in settings:
+            where = settings[where]
+        elif para is not None and where in (*inputs.PARA, *NEEDED):
+            where = str(para / NEEDED.get(where, where))
+        elif re.match(r"density\.|nnmod", where):
+            where = f"{src}, {where}"
+        elif not where:
+            where = str(src)
+        raise UserError(error.what, where, error.fix) from error
+
+
+def convert_model(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> list[str]:
+    """Convert a checkpoint and its settings, or an exported model.
 
     `extra_settings` are those that no file of the original has.
     """
-    if is_exported(src):
-        weights, settings = exported(src)
-        potential(weights, {**settings, **extra_settings}).save(dst)
-        return
+    weights, settings = exported(src) if is_exported(src) else _checkpoint(src)
+    converted = potential(weights, {**settings, **extra_settings})
+    converted.save(dst)
+    elements = listed(sorted(converted.elements))
+    return [
+        f"Predicts {listed(converted.labels)} of {elements}; cutoff {converted.cutoff:g} Å.",
+        BRANCHES,
+    ]
+
+
+def _checkpoint(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return arrays and settings of a checkpoint, which must agree."""
     weights = read_weights(src)
     para = _para(src)
     if para is None:
@@ -110,7 +153,7 @@ def convert_model(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> No
         )
     settings = inputs.read_para(para)
     _check_order(weights, settings, src)
-    potential(weights, {**settings, **extra_settings}).save(dst)
+    return weights, settings
 
 
 def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -123,6 +166,9 @@ def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         is unknown and there is no `para`.
     """
     weights, from_names = read_exported(src)
+    if FIELD_ARRAY in weights:  # FIREANN trains energies only, in folders of other names
+        from_names.setdefault("start_table", 1)
+    _check_cutoffs(weights, from_names, src)
     para = _para(src)
     if para is not None:
         settings = inputs.read_para(para)
@@ -144,12 +190,15 @@ def exported(src: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return weights, from_names
 
 
-def convert_data(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> None:
-    """Convert a file `configuration`; its settings define the kind of coordinates and labels.
+def convert_data(
+    src: Path, dst: Path, extra_settings: Mapping[str, str], fractional: bool | None = None
+) -> list[str]:
+    """Convert a file `configuration`; return sentences about its structures.
 
-    `extra_settings` are those that no file of the original has.
+    `extra_settings` are those that no file of the original has. Unless `fractional` is given, the
+    settings define the kind of coordinates.
     """
-    if src.name in inputs.PARA or _is_archive(src):
+    if src.name in inputs.PARA or is_archive(src):
         raise UserError(
             f"{src.name} contains no structures.",
             str(src),
@@ -157,99 +206,26 @@ def convert_data(src: Path, dst: Path, extra_settings: Mapping[str, str]) -> Non
         )
     para = _para(src)
     settings = {**(inputs.read_settings(para / inputs.PARA[0]) if para else {}), **extra_settings}
-    table_coor = settings.get("table_coor")
-    if table_coor not in (None, 0, 1):
-        raise UserError(f"table_coor = {table_coor!r} is neither 0 nor 1.", str(para))
     for name in ("dipole_definition", OPTION):
         if name in settings:
             raise UserError(
                 f"{name} = {settings[name]!r} has no meaning for data.", name, "Remove it."
             )
-    fractional = None if table_coor is None else bool(table_coor)
+    table_coor = settings.get("table_coor")
+    if table_coor not in (None, 0, 1):
+        raise UserError(f"table_coor = {table_coor!r} is neither 0 nor 1.", "table_coor")
+    source = "the first structure"
+    if fractional is not None:
+        source = "--coordinates"
+    elif table_coor is not None:
+        fractional, source = bool(table_coor), "para/input_nn"
+    numbers = NUMBERS.get(settings.get("start_table", -1))
+    data = Configuration(src, fractional, numbers, source)
     with replacing(dst) as temporary, temporary.open("w", encoding="utf-8") as file:
-        if write_extxyz(read_configuration(src, fractional), file, settings) == 0:
+        write_extxyz(data, file, settings)
+        if data.count == 0:
             raise UserError("The file is empty.", str(src))
-
-
-def read_weights(path: Path) -> dict[str, Any]:
-    """Return the state dict of a checkpoint; nothing in the file is executed.
-
-    Raises
-    ------
-    UserError
-        If the file is damaged, or a pickle of more than arrays.
-    """
-    _check_size(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickles that were not written by torch
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle raises anything
-        raise UserError(
-            _unreadable(path, error),
-            str(path),
-            f"Give the {CHECKPOINT} that the training wrote; code in it is never executed.",
-        ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("reannparam"), Mapping):
-        content = content["reannparam"]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(value, torch.Tensor) for value in content.values()
-    ):
-        raise UserError(
-            "The file is not a checkpoint of REANN: it has no `reannparam`.",
-            str(path),
-            f"Give the {CHECKPOINT} that the training wrote.",
-        )
-    for name, array in content.items():
-        _check_stored(str(name), array, path)
-    return dict(content)
-
-
-def _check_size(path: Path) -> None:
-    """Raise `UserError` for a file that is too large, or larger once unpacked."""
-    size = path.stat().st_size
-    if size > LARGEST_CHECKPOINT:
-        raise UserError(
-            f"The size of the file is {size / 2**30:.1f} GiB; checkpoints of REANN have less than"
-            " 1 GiB.",
-            str(path),
-            f"Give the {CHECKPOINT} that the training wrote.",
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except Exception:  # noqa: BLE001 - not an archive, or a damaged one, which PyTorch refuses
-        return
-    # PyTorch stores its entries uncompressed.
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if packed or sum(entry.file_size for entry in entries) > size:
-        raise UserError(
-            "The unpacked archive is larger than the file.",
-            str(path),
-            f"Give the {CHECKPOINT} that the training wrote; PyTorch does not compress it.",
-        )
-
-
-def _check_stored(name: str, array: torch.Tensor, path: Path) -> None:
-    """Raise `UserError` for an array with more values than stored, for example by a stride of 0."""
-    dense = array.layout == torch.strided
-    if not dense or array.numel() * array.element_size() > array.untyped_storage().nbytes():
-        raise UserError(
-            f"The array '{name}' of shape {tuple(array.shape)} is larger than its stored data.",
-            str(path),
-            f"Give the {CHECKPOINT} that the training wrote.",
-        )
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    """Describe the error, without the advice of torch to trust the file."""
-    if isinstance(error, PermissionError):
-        return f"The file cannot be read: {error.strerror}."
-    if not _is_archive(path):
-        return "The file is not a checkpoint of PyTorch, or it is damaged."
-    name = re.search(r"GLOBAL (\S+)", str(error))
-    why = f": it would import {name[1]}" if name else ""
-    return f"The file is damaged or contains more than arrays{why}."
+    return data.summary()
 
 
 def _check_purpose(settings: Mapping[str, Any], from_names: Mapping[str, Any], path: Path) -> None:
@@ -260,6 +236,20 @@ def _check_purpose(settings: Mapping[str, Any], from_names: Mapping[str, Any], p
             f" the {purpose_of(from_names).output or 'energy'}.",
             str(path),
             "Use the settings with which this model was trained.",
+        )
+
+
+def _check_cutoffs(weights: Mapping[str, Any], from_names: Mapping[str, Any], path: Path) -> None:
+    """Compare the cutoff of the neighbors with that of the density in an exported model."""
+    array, attribute = weights.get("density.cutoff"), from_names.get("cutoff")
+    if array is None or attribute is None or array.numel() != 1:
+        return
+    if float(array) not in inputs.rounded(float(attribute)):
+        raise UserError(
+            f"The exported model has two cutoffs: {attribute:g} Å for neighbors and"
+            f" {float(array):g} Å in density.cutoff.",
+            str(path),
+            f"Convert {CHECKPOINT} of the training, with its own para/.",
         )
 
 
@@ -282,8 +272,3 @@ def _para(path: Path) -> Path | None:
         if (folder / inputs.PARA[0]).is_file():
             return folder
     return None
-
-
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2).startswith((b"PK", b"\x80"))

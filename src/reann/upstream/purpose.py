@@ -30,6 +30,9 @@ class Purpose(NamedTuple):
 TRANSITION = 3
 """The original's `start_table` of transition dipoles."""
 
+NUMBERS = {0: 1, 1: 1, 2: 3, TRANSITION: 3, 4: 9}
+"""How many numbers of a label the original reads, by `start_table`."""
+
 PURPOSES = {
     0: Purpose(None),
     1: Purpose(None),
@@ -52,7 +55,7 @@ def purpose_of(settings: Mapping[str, Any]) -> Purpose:
     if table not in list(PURPOSES):
         raise UserError(
             f"start_table = {table!r} is not a property that can be converted.",
-            "input_nn",
+            "start_table",
             "Models of energy (0, 1), dipole (2), transition dipole (3) and polarizability (4) are"
             " converted.",
         )

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 
 from reann.errors import UserError, did_you_mean, listed
 
 PARA = ("input_nn", "input_density")
 """Names of the input files, in the order in which they are read."""
+
+ISOTOPES = {"D": "H", "T": "H"}
+"""Names of isotopes in files of the original; here they are elements with another mass."""
 
 ACTIVATIONS = {"Relu_like": "relu_like", "Tanh_like": "tanh_like"}
 
@@ -38,6 +41,17 @@ def read_para(folder: Path) -> dict[str, Any]:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Read the lines ``name = literal`` of one file; nothing in it is executed."""
+    return {name: value for name, (value, _) in _assignments(path).items()}
+
+
+def lines_of(folder: Path) -> dict[str, str]:
+    """Return file and line of each setting in the input files of a folder that exist."""
+    files = [folder / name for name in PARA if (folder / name).is_file()]
+    return {name: where for file in files for name, (_, where) in _assignments(file).items()}
+
+
+def _assignments(path: Path) -> dict[str, tuple[Any, str]]:
+    """Return value and place of each setting of one file."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
@@ -46,12 +60,13 @@ def read_settings(path: Path) -> dict[str, Any]:
             str(path),
             "Put the folder para/ of the training, with input_nn and input_density, next to it.",
         ) from error
-    settings: dict[str, Any] = {}
-    for number, line in enumerate(lines, start=1):
+    settings: dict[str, tuple[Any, str]] = {}
+    for at, line in enumerate(lines, start=1):
         text = line.split("#")[0].strip()  # like the original, even inside quotes
         if text:
-            name, value = _assignment(text, f"{path}, line {number}")
-            settings[name] = value
+            where = f"{path}, line {at}"
+            name, value = _assignment(text, where)
+            settings[name] = value, where
     return settings
 
 
@@ -70,7 +85,7 @@ def _assignment(text: str, where: str) -> tuple[str, Any]:
 
 
 def elements(settings: Mapping[str, Any]) -> list[str]:
-    """Return `atomtype`, the order of the elements in the arrays.
+    """Return `atomtype`, the order of the elements in the arrays, with D and T as they are.
 
     Raises
     ------
@@ -88,18 +103,31 @@ def elements(settings: Mapping[str, Any]) -> list[str]:
     if not symbols or len({str(symbol) for symbol in symbols}) < len(symbols):
         raise UserError(
             f"atomtype = {atomtype!r} is not a list of different elements.",
-            "input_density",
+            "atomtype",
             "Use the list of the training, such as `atomtype = ['O', 'H']`.",
         )
-    for symbol in symbols:
+    plain = [ISOTOPES.get(str(symbol), symbol) for symbol in symbols]
+    for symbol in plain:
         if symbol not in chemical_symbols[1:]:
             raise UserError(
                 f"'{symbol}' in atomtype is not an element."
                 + did_you_mean(str(symbol), chemical_symbols[1:]),
-                "input_density",
-                "Use chemical symbols; deuterium is H with another mass.",
+                "atomtype",
+                "Use chemical symbols.",
             )
+    if len(set(plain)) < len(plain):
+        raise UserError(
+            f"atomtype = {symbols!r} has networks for isotopes of one element.",
+            "atomtype",
+            "A converted potential has one network for each element: isotopes differ in their mass"
+            " only. Train again without the isotopes in atomtype.",
+        )
     return symbols
+
+
+def number(symbol: str) -> int:
+    """Return the atomic number of an element or isotope in `atomtype`."""
+    return atomic_numbers[ISOTOPES.get(symbol, symbol)]
 
 
 def activation(settings: Mapping[str, Any], name: str) -> str:
@@ -108,7 +136,7 @@ def activation(settings: Mapping[str, Any], name: str) -> str:
     if word not in ACTIVATIONS:
         raise UserError(
             f"{name} = {word!r} is not an activation of the original.",
-            "input_nn",
+            name,
             f"Use {listed(ACTIVATIONS)}; the original interprets any other word as Relu_like.",
         )
     return ACTIVATIONS[word]
@@ -129,6 +157,11 @@ def check(settings: Mapping[str, Any], from_arrays: Mapping[str, Any]) -> None:
             )
 
 
+def rounded(cutoff: float) -> tuple[float, float]:
+    """Return a cutoff, and its value in an array of a model that was trained in float32."""
+    return cutoff, float(np.float32(cutoff))
+
+
 def cutoff(settings: Mapping[str, Any], buffer: float) -> float:
     """Return the cutoff in Å with its original digits.
 
@@ -141,14 +174,17 @@ def cutoff(settings: Mapping[str, Any], buffer: float) -> float:
     """
     if not 0 < buffer < np.inf:
         raise UserError(f"The cutoff {buffer} is not a positive length.", "density.cutoff")
-    single = np.float32(buffer)
     setting = settings.get("cutoff")
-    if setting is None:
-        return float(str(single)) if float(single) == buffer else buffer
-    if isinstance(setting, int | float) and (setting == buffer or np.float32(setting) == buffer):
-        return float(setting)
+    with np.errstate(over="ignore", under="ignore"):
+        single = np.float32(buffer)
+        digits = float(str(single)) if float(single) == buffer else buffer
+        if setting is None:
+            return digits
+        # As floats: numpy would round the other number to float32, too.
+        if isinstance(setting, float | int) and buffer in rounded(float(setting)):
+            return float(setting)
     raise UserError(
-        f"cutoff is {setting!r} in the settings, but {float(str(single))} in the arrays.",
+        f"cutoff is {setting!r} in the settings, but {digits!r} in the arrays.",
         "cutoff",
         "Use the settings with which this model was trained.",
     )

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ase.data import atomic_numbers
 from torch import Tensor
 
 from reann.errors import UserError
@@ -64,9 +63,9 @@ def potential(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> Potent
     atomtype = inputs.elements(settings)
     config, layouts = architecture(arrays, settings, atomtype, purpose)
 
-    symbols = sorted(atomtype, key=lambda symbol: atomic_numbers[symbol])
+    symbols = sorted(atomtype, key=inputs.number)
     rows = [atomtype.index(symbol) for symbol in symbols]
-    model = build(config, [atomic_numbers[s] for s in symbols], dtype=torch.float64)
+    model = build(config, [inputs.number(s) for s in symbols], dtype=torch.float64)
     with torch.no_grad():
         shape = (len(atomtype), config.n_radial)
         host: Any = model.recursion.host

@@ -12,7 +12,7 @@ import math
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reann.errors import UserError
+from reann.errors import UserError, listed
 from reann.upstream.archive.inert import CHECKPOINT_INSTEAD, DAMAGED, Array, Module, unpickle
 from reann.upstream.settings import ACTIVATIONS
 
@@ -150,15 +150,28 @@ def _read(entries: Entries) -> Exported:
     cutoff = by_name.get("cutoff")  # the original number, before rounding to float32
     if isinstance(cutoff, int | float) and 0 < cutoff < LARGEST_CUTOFF:
         settings["cutoff"] = cutoff
+    return Exported(weights, settings | _activations(by_name))
+
+
+def _activations(by_name: Mapping[str, Any]) -> dict[str, str]:
+    """Return `activate` and `oc_activate`, if all activations of a kind of network are equal."""
+    settings: dict[str, str] = {}
     for setting, start in (("activate", "nnmod."), ("oc_activate", "density.ocmod.")):
         kinds = {
             value.kind.split(".")[-1]
             for name, value in by_name.items()
             if isinstance(value, Module) and name.startswith(start) and "alpha" in value.attributes
         }
-        if len(kinds) == 1 and kinds <= set(ACTIVATIONS):
+        if unknown := kinds - set(ACTIVATIONS):
+            raise UserError(
+                f"The model has the activation {min(unknown)}; {listed(ACTIVATIONS)} can be"
+                " converted.",
+                start.rstrip("."),
+                "Models with other activations have to be trained again.",
+            )
+        if len(kinds) == 1:
             settings[setting] = kinds.pop()
-    return Exported(weights, settings)
+    return settings
 
 
 def _modules(parent: Module) -> list[str]:
