@@ -12,10 +12,12 @@ The flow of the data is the tree of the folders::
 
 Start here::
 
-    potential = reann.load("water.reann")
-    potential.predict(atoms, ["energy", "forces"])      # eV and eV/Å, as ASE has them
+    run = reann.train("water.yaml", **{"training.epochs": 50})
+    potential = reann.load("runs/water")
+    potential.predict(atoms, ["energy", "forces"])      # eV and eV/Å, as in ASE
     atoms.calc = reann.Calculator(potential)
-    reann.train(reann.Config(data={"train": "water.xyz"}))
+    reann.evaluate(potential, "test.xyz").table()
+    reann.run_md(potential, atoms, temperature=300.0, time=1000.0).plot()
 
 Importing `reann` imports nothing heavy: each name below is loaded when it is first used.
 """
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from reann.graph import Graph
     from reann.interfaces.ase import Calculator
     from reann.potential import Ensemble, Potential, load
-    from reann.training.run import train
+    from reann.simulate.md import run_md
+    from reann.simulate.relax import relax
+    from reann.training.run import resume, train
 
     __version__: str
 
@@ -49,6 +53,9 @@ __all__ = [
     "evaluate",
     "heat_flux",
     "load",
+    "relax",
+    "resume",
+    "run_md",
     "train",
     "upstream",
 ]
@@ -63,6 +70,9 @@ _HOME = {
     "evaluate": "reann.evaluation.evaluate",
     "heat_flux": "reann.flux",
     "load": "reann.potential",
+    "relax": "reann.simulate.relax",
+    "resume": "reann.training.run",
+    "run_md": "reann.simulate.md",
     "train": "reann.training.run",
 }
 

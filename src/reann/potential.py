@@ -15,26 +15,25 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from torch import Tensor
 
-from reann import checkpoint
 from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.calibration import Calibration
 from reann.device import memory_advice
+from reann.display import Displayed, Summary
 from reann.elements import check_elements
-from reann.errors import UserError, listed
+from reann.errors import UserError, counted
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.last_layer import last_layer, set_last_layer
-from reann.model.restore import check_finite, description, restore
 from reann.model_file import model_file
-from reann.prediction import DEFAULT_PROPERTIES, Prediction, calibrate, predict
-from reann.quantities import labels, named
+from reann.potential_file import read_members, write_members
+from reann.potential_summary import rows_of
+from reann.prediction import DEFAULT_PROPERTIES, Prediction, calibrate, labels_of, predict
+from reann.quantities import named
 from reann.torch_state import differentiable
 
-KIND = "potential"
 
-
-class Potential:
+class Potential(Displayed):
     """A trained model with its metadata.
 
     Attributes
@@ -165,7 +164,10 @@ class Potential:
 
     def save(self, path: str | Path) -> None:
         """Write a `.reann` file, which `reann.load` reads."""
-        save(Path(path), self)
+        write_members(path, [(member.model, member.metadata) for member in self.members])
+
+    def _summary(self) -> Summary:
+        return Summary(f"Potential of {', '.join(self.elements)}", rows_of(self))
 
 
 def _form(model: Reann) -> tuple[list[int], dict[str, Any], torch.dtype]:
@@ -174,7 +176,7 @@ def _form(model: Reann) -> tuple[list[int], dict[str, Any], torch.dtype]:
     return model.elements, settings, model.dtype
 
 
-class Ensemble:
+class Ensemble(Displayed):
     """Several potentials for the same elements: mean and standard deviation of predictions.
 
     If a member is an ensemble, its members are used.
@@ -269,28 +271,11 @@ class Ensemble:
 
     def save(self, path: str | Path) -> None:
         """Write all members to one `.reann` file."""
-        save(Path(path), self)
+        write_members(path, [(member.model, member.metadata) for member in self.members])
 
-
-def labels_of(model: Reann) -> list[str]:
-    """Return the labels predicted by a model: energy and derivatives, and other outputs."""
-    has_energy = len(model.heads) > 0
-    predicted = (
-        q for q in labels() if (q.from_energy and has_energy) or q.name in model.output_names
-    )
-    return [q.name for q in predicted]
-
-
-def save(path: Path, potential: Potential | Ensemble) -> None:
-    """Write one file for a potential or an ensemble."""
-    members = potential.members
-    header = description(members[0].model) | {"members": [member.metadata for member in members]}
-    tensors = {
-        f"{i}.{name}": tensor
-        for i, member in enumerate(members)
-        for name, tensor in member.model.state_dict().items()
-    }
-    checkpoint.write(path, KIND, header, tensors)
+    def _summary(self) -> Summary:
+        size = counted(len(self.members), "potential")
+        return Summary(f"Ensemble of {size} of {', '.join(self.elements)}", rows_of(self))
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | Ensemble:
@@ -302,34 +287,6 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Potential | En
         If the file does not exist, is damaged, of another kind, or newer than this program, if the
         header does not agree with the tensors, or if these are not finite.
     """
-    path = model_file(path)
-    header, tensors = checkpoint.read(path, KIND)
-    check_finite(tensors, str(path))
-    try:
-        members = _members(header, tensors)
-    except ValueError as error:
-        raise UserError(
-            f"The header does not agree with the content of the file: {error}.",
-            str(path),
-            checkpoint.REPAIR,
-        ) from error
+    members = [Potential(model, about) for model, about in read_members(model_file(path))]
     potential = members[0] if len(members) == 1 else Ensemble(members)
     return potential.to(device)
-
-
-def _members(header: dict[str, Any], tensors: dict[str, Tensor]) -> list[Potential]:
-    """Return the potentials in a file, whose tensors are named `0.heads...`, `1.heads...`."""
-    metadata = header.get("members")
-    if not isinstance(metadata, list) or not all(isinstance(about, dict) for about in metadata):
-        raise ValueError("it has no members")
-    by_member: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        member, _, rest = name.partition(".")
-        by_member.setdefault(member, {})[rest] = tensor
-    if sorted(by_member) != sorted(str(i) for i in range(len(metadata))):
-        raise ValueError(
-            f"it has {len(metadata)} members, the tensors are of {listed(sorted(by_member))}"
-        )
-    return [
-        Potential(restore(header, by_member[str(i)]), about) for i, about in enumerate(metadata)
-    ]

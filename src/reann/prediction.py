@@ -15,7 +15,8 @@ from reann.data.neighbors import graph_from_atoms
 from reann.elements import check_elements
 from reann.errors import UserError
 from reann.graph import Graph
-from reann.quantities import is_per_atom, named
+from reann.model import Reann
+from reann.quantities import is_per_atom, labels, named
 
 if TYPE_CHECKING:
     from reann.potential import Ensemble, Potential
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 DEFAULT_PROPERTIES = ("energy", "forces")
 
 Prediction = dict[str, Any]
+
+
+def labels_of(model: Reann) -> list[str]:
+    """Return the labels predicted by a model: energy and derivatives, and other outputs."""
+    has_energy = len(model.heads) > 0
+    predicted = (
+        q for q in labels() if (q.from_energy and has_energy) or q.name in model.output_names
+    )
+    return [q.name for q in predicted]
 
 
 def calibrate(found: dict[str, Tensor], calibration: Calibration, graph: Graph) -> None:

@@ -25,7 +25,8 @@ from models import random_model
 from reann import checkpoint
 from reann.backends import choice
 from reann.cli import app
-from reann.potential import KIND, Potential, load
+from reann.potential import Potential, load
+from reann.potential_file import KIND
 from runs import DATA, SMALL
 
 SETTINGS = [f"{name}={value}" for name, value in SMALL.items() if name != "data.train"]

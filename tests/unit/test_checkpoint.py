@@ -21,7 +21,8 @@ from reann import atomic_file, checkpoint, native
 from reann.config import TrainingConfig
 from reann.errors import UserError
 from reann.model import build, restore
-from reann.potential import KIND, Ensemble, Potential, load
+from reann.potential import Ensemble, Potential, load
+from reann.potential_file import KIND
 from reann.training import state as training_state
 from reann.training.optim import Average, optimizer_for
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from reann.cli.use import ModelFile
 from reann.errors import UserError
 from reann.terminal import print_line
 
@@ -21,7 +22,7 @@ class Target(str, Enum):
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .reann file.")],
+    model: ModelFile,
     start: Annotated[
         Path, typer.Argument(metavar="START", help="Start structure; the last frame of a file.")
     ],

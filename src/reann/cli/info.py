@@ -15,14 +15,13 @@ from reann.calibration import RECORD as UNCERTAINTY
 from reann.calibration import Calibration
 from reann.checkpoint import read_header
 from reann.config import Config
-from reann.config.presets import describe_preset
+from reann.config.presets import describe_host, describe_preset
 from reann.config.section import flat
 from reann.errors import UserError, counted
 from reann.model_file import restore_advice
 from reann.potential import Ensemble, Potential, load
 from reann.quantities import named
 from reann.terminal import Terminal
-from reann.training.describe import describe_host
 from reann.training.folder import REPORT, run_files
 from reann.training.journal import Row, read_log
 from reann.training.state import FILE

@@ -55,7 +55,11 @@ def train(
     ] = None,
     from_model: Annotated[
         Path | None,
-        typer.Option("--from", metavar="MODEL", help="Start from the weights of this potential."),
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from the weights of this potential: a .reann file or a run folder.",
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Overwrite the run in the folder, if there is one.")

@@ -22,7 +22,9 @@ from reann.config.model import (
 )
 from reann.config.run import RunConfig
 from reann.config.section import Section
+from reann.config.summary import rows_of
 from reann.config.training import CosineSchedule, LossConfig, PlateauSchedule, TrainingConfig
+from reann.display import Displayed, Summary
 from reann.quantities import RESPONSES, SOUGHT, inputs, labels, named, needed_inputs, readable
 
 __all__ = [
@@ -49,7 +51,7 @@ __all__ = [
 ]
 
 
-class Config(Section):
+class Config(Displayed, Section):
     """Complete settings of a training."""
 
     data: DataConfig
@@ -60,6 +62,9 @@ class Config(Section):
     """The optimization."""
     run: RunConfig = RunConfig()
     """Folder, device and seeds of the run."""
+
+    def _summary(self) -> Summary:
+        return Summary("Configuration of a training", rows_of(self))
 
     @model_validator(mode="before")
     @classmethod

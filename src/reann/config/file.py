@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from reann.config import Config, DataConfig, IndexSplit, Section, Source
 from reann.config.errors import Mistake, control_characters, misplaced_booleans, mistakes
 from reann.config.fields import FieldPath, annotation, sections_in
-from reann.config.overrides import apply
+from reann.config.overrides import apply, apply_values
 from reann.config.yaml import Dumper, Lines, read_yaml
 from reann.errors import UserError, did_you_mean, shortened
 from reann.input_files import located
@@ -30,7 +30,9 @@ DATA_SUFFIXES = {".xyz", ".extxyz", ".gz", ".xz", ".db", ".traj", ".npz", ".h5",
 Root = TypeVar("Root", bound=Section)
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
+) -> Config:
     """Read a configuration file.
 
     Parameters
@@ -39,6 +41,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         YAML file.
     overrides
         For example ``training.epochs=20``; the value is read as YAML and overrides the file.
+    values
+        Values that override the file, by the dotted names of their fields.
 
     Returns
     -------
@@ -52,14 +56,19 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         error, with their lines.
     """
     path = Path(path)
-    config = anchored(read_settings(path, Config, overrides), path.parent)
+    config = anchored(read_settings(path, Config, overrides, values), path.parent)
     if "folder" in config.run.model_fields_set:
         return config
     run = config.run.model_copy(update={"folder": Path("runs") / path.stem})
     return config.model_copy(update={"run": run})
 
 
-def read_settings(path: Path, root: type[Root], overrides: Sequence[str] = ()) -> Root:
+def read_settings(
+    path: Path,
+    root: type[Root],
+    overrides: Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+) -> Root:
     """Read a YAML file as the sections of `root`; overrides are for a `Config` alone.
 
     Raises
@@ -68,10 +77,21 @@ def read_settings(path: Path, root: type[Root], overrides: Sequence[str] = ()) -
         As of `load_config`.
     """
     values, lines = _parse(_read(path), path, root)
-    overridden = apply(values, overrides)
+    overridden = apply(values, overrides) | apply_values(values, changes or {})
+    return validated(values, root, lines, overridden, str(path))
+
+
+def validated(
+    values: dict[str, Any],
+    root: type[Root],
+    lines: Mapping[FieldPath, int],
+    overridden: Mapping[FieldPath, str],
+    source: str,
+) -> Root:
+    """Return values as sections; `UserError` with all mistakes and their places in `source`."""
     errors = list(control_characters(values))
     if errors:
-        raise _report(errors, path, lines, overridden)
+        raise report(errors, source, lines, overridden)
     errors = list(misplaced_booleans(values, root, root=root))
     try:
         settings = root.model_validate(values)
@@ -80,7 +100,7 @@ def read_settings(path: Path, root: type[Root], overrides: Sequence[str] = ()) -
     else:
         if not errors:
             return settings
-    raise _report(errors, path, lines, overridden)
+    raise report(errors, source, lines, overridden)
 
 
 def save_config(config: Config, path: str | Path, versions: Mapping[str, str]) -> None:
@@ -234,28 +254,30 @@ def _parse(text: str, path: Path, root: type[Section]) -> tuple[dict[str, Any], 
 # --- reporting --------------------------------------------------------------------------------
 
 
-def _report(
+def report(
     errors: list[Mistake],
-    path: Path,
+    source: str,
     lines: Mapping[FieldPath, int],
     overridden: Mapping[FieldPath, str],
 ) -> UserError:
     """Return one error that lists all mistakes, in the order of the file."""
 
-    def place(mistake: Mistake) -> tuple[int, str]:
+    def place(mistake: Mistake) -> tuple[int, str, str]:
+        """Return the line, the place in a list, and the place alone."""
         for known, override in overridden.items():
             if known[: len(mistake.path)] == mistake.path or mistake.path[: len(known)] == known:
-                return 0, f"command line: {override}"
+                return 0, override, override
         for depth in range(len(mistake.path), 0, -1):
             if mistake.path[:depth] in lines:
-                return lines[mistake.path[:depth]], f"line {lines[mistake.path[:depth]]}"
-        return 0, "the whole file"
+                line = lines[mistake.path[:depth]]
+                return line, f"line {line}", f"{source}, line {line}"
+        if not lines:  # not from a file
+            return 0, ".".join(mistake.path) or source, source
+        return 0, "the whole file", f"{source}, the whole file"
 
     unique = {mistake.path: mistake for mistake in reversed(errors)}
     ordered = sorted(unique.values(), key=place)
     if len(ordered) == 1:
-        place_of = place(ordered[0])[1]
-        where = place_of if place_of.startswith("command line") else f"{path}, {place_of}"
-        return UserError(ordered[0].what, where, ordered[0].fix)
+        return UserError(ordered[0].what, place(ordered[0])[2], ordered[0].fix)
     text = "\n".join(f"  {place(m)[1]}: {m.what}\n      {m.fix}" for m in ordered)
-    return UserError(f"The configuration has {len(ordered)} mistakes:\n{text}", str(path))
+    return UserError(f"The configuration has {len(ordered)} mistakes:\n{text}", source)

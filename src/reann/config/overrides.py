@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -31,6 +31,9 @@ EXCLUSIVE: list[set[FieldPath]] = [
 ]
 """Mutually exclusive fields: an override of one removes the other from the file's values."""
 
+Change = tuple[FieldPath, Any, str]
+"""Path, value, and where the value was set."""
+
 
 def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, str]:
     """Apply overrides to the values of a file; return the path and text of each override.
@@ -41,45 +44,63 @@ def apply(values: dict[str, Any], overrides: Sequence[str]) -> dict[FieldPath, s
         For malformed overrides, unknown fields, and a preset that fields of the file would
         override.
     """
-    in_file = copy.deepcopy(values.get("model"))
-    overridden: dict[FieldPath, str] = {}
+    changes: list[Change] = []
     for override in overrides:
         name, equals, text = override.partition("=")
         path = tuple(name.strip().split("."))
         if not equals or not all(path):
             fix = "Write section.field=value, for example training.epochs=20."
             raise UserError(f"'{override}' is not an override.", "command line", fix)
-        _known(path, override)
-        value = _value(text, override)
+        place = f"command line: {override}"
+        _known(path, place)
+        changes.append((path, _value(text, override), place))
+    return _changed(values, changes)
+
+
+def apply_values(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[FieldPath, str]:
+    """Apply values by the dotted names of their fields, as `apply` does."""
+    changes: list[Change] = []
+    for name, value in overrides.items():
+        path, place = tuple(name.split(".")), f"argument {name}={value!r}"
+        _known(path, place)
+        changes.append((path, value, place))
+    return _changed(values, changes)
+
+
+def _changed(values: dict[str, Any], changes: Iterable[Change]) -> dict[FieldPath, str]:
+    """Set fields of `values`; return where each of them was set."""
+    in_file = copy.deepcopy(values.get("model"))
+    overridden: dict[FieldPath, str] = {}
+    for path, value, place in changes:
         inside: Any = values
         for depth, part in enumerate(path[:-1], start=1):
-            inside = _section_at(inside, part, ".".join(path[:depth]), override)
+            inside = _section_at(inside, part, ".".join(path[:depth]), place)
         if not isinstance(inside, dict):
-            raise _no_item(".".join(path), override, inside)
+            raise _no_item(".".join(path), place, inside)
         inside[path[-1]] = value
-        overridden[path] = override
+        overridden[path] = place
     if ("model", "preset") in overridden and isinstance(in_file, dict):
         _check_preset(in_file, values["model"], overridden)
     _drop_replaced(values, overridden)
     return overridden
 
 
-def _section_at(inside: Any, part: str, name: str, override: str) -> Any:
+def _section_at(inside: Any, part: str, name: str, place: str) -> Any:
     """Return a section of the values of a file; a missing section is created empty."""
     if isinstance(inside, list):  # for example the sources of data
         if not part.isdigit() or int(part) >= len(inside):
-            raise _no_item(name, override, inside)
+            raise _no_item(name, place, inside)
         return inside[int(part)]
     if not isinstance(inside.get(part), dict | list):
         inside[part] = {}
     return inside[part]
 
 
-def _no_item(name: str, override: str, items: Any) -> UserError:
+def _no_item(name: str, place: str, items: Any) -> UserError:
     above = name.rpartition(".")[0]
     return UserError(
         f"There is no '{name}' to set.",
-        f"command line: {override}",
+        place,
         f"Write {above}.0.field=value for a field of the first of {len(items)} items."
         if isinstance(items, list)
         else f"Write {above}=value.",
@@ -167,12 +188,12 @@ def _check_preset(
         repeat = " ".join(f"'model.{field}={shown(new)}'" for field, (_, new) in kept.items())
         raise UserError(
             f"The preset {name} would not take full effect: the file sets {listed}.",
-            f"command line: {overridden['model', 'preset']}",
+            overridden["model", "preset"],
             f"Remove these fields from the section model of the file, or add {repeat}.",
         )
 
 
-def _known(path: FieldPath, override: str) -> None:
+def _known(path: FieldPath, place: str) -> None:
     """Raise `UserError` unless a configuration can have a field at the path."""
     for depth in range(1, len(path) + 1):
         if field_at(path[:depth]) is not None:
@@ -185,4 +206,4 @@ def _known(path: FieldPath, override: str) -> None:
         mistake = unknown_field(path[:depth], sections[0])
         close = did_you_mean(".".join(path), paths) if depth == 1 and len(path) > 1 else ""
         what = mistake.what if "Did you mean" in mistake.what else mistake.what + close
-        raise UserError(what, f"command line: {override}", mistake.fix)
+        raise UserError(what, place, mistake.fix)

@@ -6,13 +6,17 @@ Their accuracy and cost are measured in docs/explanation/accuracy.md.
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from reann import strict_json
 from reann.config.section import flat
+from reann.errors import counted
 from reann.facts import DEFAULT_HOST, DEFAULT_MESSAGES
+
+if TYPE_CHECKING:
+    from reann.config import ModelConfig
 
 _ORIGINAL = {"hidden": [64, 64, 64], "activation": "relu_like", "layer_norm": True}
 
@@ -134,6 +138,17 @@ def describe_preset(model: BaseModel) -> str:
     changed = [f"{name}={shown(value)}" for name, value in changes(model).items()]
     name = str(model.model_dump()["preset"])
     return f"{name}, changed: {', '.join(changed)}" if changed else name
+
+
+def describe_host(model: ModelConfig) -> list[str]:
+    """Describe the descriptor of a model."""
+    if model.messages == "equivariant":
+        basis = f"{model.n_radial} {model.radial_basis}"
+        return [f"l ≤ {model.l_max}", basis, counted(model.channels, "channel")]
+    if model.host == "density":
+        return [f"l ≤ {model.l_max}", f"{model.n_radial} radial"]
+    options = [f"{name} {value}" for name, value in model.host_options.items()]
+    return [" ".join([model.host, *options]), f"{model.n_radial} radial"]
 
 
 def shown(value: Any) -> str:

@@ -16,7 +16,22 @@ Width = Annotated[int, Field(ge=1, le=10_000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Section(BaseModel):
+class _Validated(type(BaseModel)):
+    """Makes mistakes in the arguments of sections errors of the user."""
+
+    def __call__(cls, **values: Any) -> Any:
+        """Return a section; `UserError` with field, value, and the values that are allowed."""
+        try:
+            return super().__call__(**values)
+        except ValidationError as error:
+            from reann.config.errors import mistakes
+            from reann.config.file import report
+
+            name = f"reann.config.{cls.__name__}"
+            raise report(mistakes(error, values, cls), name, {}, {}) from None
+
+
+class Section(BaseModel, metaclass=_Validated):
     """Base of all sections: immutable; unknown fields and non-finite numbers are errors."""
 
     model_config = ConfigDict(

@@ -6,7 +6,7 @@ Units of errors are in their names, as in `reann.evaluation.metrics`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,13 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from reann import quantities
-from reann.evaluation.metrics import Errors, key, relative_rmse
+from reann.display import Displayed, Summary
+from reann.errors import counted
+from reann.evaluation.metrics import Errors, key, relative_rmse, sentence, unit_of
+from reann.table import Table
+
+if TYPE_CHECKING:
+    from reann.report.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ class Outlier:
     """Norm of this error, meV/Å."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Displayed):
     """Reference and predicted labels of structures, in eV and Å; NaN if missing."""
 
     origins: list[str]
@@ -157,6 +163,57 @@ class Evaluation:
                 )
             )
         return outliers
+
+    def table(self) -> Table:
+        """Return RMSE and MAE of each label: in total, per element and per group."""
+        everything = {**self.summary(), "n_atoms": int(self.n_atoms.sum())}
+        parts = [("all", everything)]
+        parts += [(f"element {name}", errors) for name, errors in self.by_element().items()]
+        parts += [(f"group {name or '(none)'}", x) for name, x in self.by_group().items()]
+        rows = [
+            (
+                part,
+                name,
+                errors[key(name, "rmse")],
+                errors[key(name, "mae")],
+                unit_of(name, "rmse").shown,
+                errors.get("n_structures"),
+                errors.get("n_atoms"),
+            )
+            for part, errors in parts
+            for name in self.residuals()
+            if key(name, "rmse") in errors
+        ]
+        return Table(("part", "label", "RMSE", "MAE", "unit", "structures", "atoms"), rows)
+
+    def plot(self) -> Figure:
+        """Return predictions over references, and histograms of errors, for each label.
+
+        Raises
+        ------
+        UserError
+            If there are no labels.
+        """
+        from reann.report.figure import figure_of
+        from reann.report.plots import histogram, parity
+
+        plots = [draw(self, name) for name in self.residuals() for draw in (parity, histogram)]
+        return figure_of("Predictions and errors", plots)
+
+    def _summary(self) -> Summary:
+        n_atoms = counted(int(self.n_atoms.sum()), "atom")
+        rows = [("structures", f"{self.n_structures} with {n_atoms}")]
+        errors = self.summary()
+        rows += [
+            (name, f"RMSE {text.removeprefix(name).strip()}")
+            for name in self.residuals()
+            if (text := sentence({k: x for k, x in errors.items() if k.startswith(f"{name}_r")}))
+        ]
+        if len(rows) == 1:
+            rows.append(("labels", "none, only predictions"))
+        if self.extrapolating is not None and len(self.numbers):
+            rows.append(("extrapolating", f"{100 * self.extrapolating.mean():.2g} % of the atoms"))
+        return Summary("Evaluation", rows)
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the tables as plain numbers, with units in the names."""

@@ -31,6 +31,17 @@ def unit_of(name: str, measure: str) -> ErrorUnit:
     return PERCENT if measure == "rrmse" else quantities.named(name).error_unit
 
 
+def sentence(errors: Mapping[str, float]) -> str:
+    """Return the RMSE of each label with its unit, and relative to the standard deviation."""
+    parts = []
+    for quantity in quantities.labels():
+        x, percent = (errors.get(key(quantity.name, measure)) for measure in ("rmse", "rrmse"))
+        if x is not None:
+            relative = "" if percent is None else f" ({percent:.2g} % of the standard deviation)"
+            parts.append(f"{quantity.name} {x:.2f} {quantity.error_unit.shown}{relative}")
+    return " · ".join(parts)
+
+
 def with_better_sign(quantity: Quantity, predicted: Tensor, label: Tensor) -> Tensor:
     """Return predictions with the sign closer to the label if the sign is arbitrary.
 

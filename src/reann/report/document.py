@@ -13,8 +13,8 @@ def plot_style() -> str:
     return (resources.files("reann.report") / "plots.css").read_text(encoding="utf-8")
 
 
-def document(figures: Sequence[str], width: int, height: int) -> str:
-    """Return an SVG file with figures stacked vertically.
+def document(figures: Sequence[str], width: int, height: int, columns: int = 1) -> str:
+    """Return an SVG file with figures in rows of `columns`.
 
     Parameters
     ----------
@@ -23,13 +23,14 @@ def document(figures: Sequence[str], width: int, height: int) -> str:
     width, height
         Size of each figure in pixels.
     """
-    whole = height * len(figures)
-    size = f'width="{width}" height="{whole}"'
+    across, down = width * columns, height * -(-len(figures) // columns)
+    size = f'width="{across}" height="{down}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width} {whole}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {across} {down}">',
         f"<style>{plot_style()}{FONT}</style>",
         f'<rect class="card" {size}/>',
     ]
     for i, figure in enumerate(figures):
-        parts.append(f'<svg y="{i * height}" width="{width}" height="{height}">{figure}</svg>')
+        place = f'x="{i % columns * width}" y="{i // columns * height}"'
+        parts.append(f'<svg {place} width="{width}" height="{height}">{figure}</svg>')
     return "\n".join([*parts, "</svg>\n"])

@@ -12,12 +12,12 @@ import torch
 from ase.data import chemical_symbols
 
 from reann.config import Config, ModelConfig
-from reann.config.presets import describe_preset
+from reann.config.presets import describe_host, describe_preset
 from reann.data.dataset import Dataset
 from reann.data.sources import source_numbers
 from reann.data.statistics import ReferenceEnergies
 from reann.errors import counted
-from reann.evaluation.metrics import key
+from reann.evaluation.metrics import sentence
 from reann.model import Reann
 from reann.quantities import labels
 from reann.training.setup import Parts
@@ -89,28 +89,6 @@ def notes_of_outputs(config: ModelConfig, data: Dataset) -> list[str]:
                 " zz yz xz xy"
             )
     return notes
-
-
-def describe_host(config: ModelConfig) -> list[str]:
-    """Describe the descriptor of a model."""
-    if config.messages == "equivariant":
-        basis = f"{config.n_radial} {config.radial_basis}"
-        return [f"l ≤ {config.l_max}", basis, counted(config.channels, "channel")]
-    if config.host == "density":
-        return [f"l ≤ {config.l_max}", f"{config.n_radial} radial"]
-    options = [f"{name} {value}" for name, value in config.host_options.items()]
-    return [" ".join([config.host, *options]), f"{config.n_radial} radial"]
-
-
-def sentence(errors: dict[str, float]) -> str:
-    """Return the RMSE of each label with its unit, and relative to the standard deviation."""
-    parts = []
-    for quantity in labels():
-        x, percent = (errors.get(key(quantity.name, measure)) for measure in ("rmse", "rrmse"))
-        if x is not None:
-            relative = "" if percent is None else f" ({percent:.2g} % of the standard deviation)"
-            parts.append(f"{quantity.name} {x:.2f} {quantity.error_unit.shown}{relative}")
-    return " · ".join(parts)
 
 
 def paragraph(title: str, text: str) -> str:

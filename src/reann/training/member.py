@@ -17,7 +17,8 @@ from reann.data.loader import Loader
 from reann.errors import counted
 from reann.model import Reann
 from reann.model.dispersion import compared_with_labels
-from reann.potential import Potential, labels_of, load
+from reann.potential import Potential, load
+from reann.prediction import labels_of
 from reann.training.contacts import keep_repulsive
 from reann.training.describe import describe, metadata
 from reann.training.distributed import World
