@@ -32,7 +32,8 @@ from reann.data.read import iter_atoms
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
 from reann.potential import load
-from reann.simulate.md import drift, run_md
+from reann.simulate.md import run_md
+from reann.simulate.md_result import drift
 from reann.simulate.relax import relax
 
 MAX_DRIFT = 0.02  # meV/atom/ps

@@ -16,9 +16,9 @@ from reann.interfaces.ase import Calculator
 from reann.motion.dynamics import degrees_of_freedom, draw_velocities, make_dynamics
 from reann.motion.settings import Dynamics
 from reann.potential import Ensemble, Potential
-from reann.simulate.md import drift
-from reann.simulate.trail import Trail
-from reann.simulate.watch import ExplosionError, Watch
+from reann.simulate.md_result import drift
+from reann.simulate.monitor import ExplosionError, Monitor
+from reann.simulate.trajectory_file import TrajectoryWriter
 
 FRAMES = (0, 20, 40, 60)
 """Of the file that the training never saw."""
@@ -57,11 +57,11 @@ def trajectory(potential: Potential | Ensemble, start: ase.Atoms, seed: int) -> 
     draw_velocities(atoms, TEMPERATURE, rng)
     settings = Dynamics("nve", TEMPERATURE, TIME, STEP, 0.0, 0.0, None, seed, 1.0, None)
     dynamics = make_dynamics(atoms, settings, rng)
-    watch = Watch(atoms, calculator, degrees_of_freedom(atoms, "nve"), STEP, TEMPERATURE)
+    watch = Monitor(atoms, calculator, degrees_of_freedom(atoms, "nve"), STEP, TEMPERATURE)
     outside: list[tuple[float, list[str]]] = []
     exploded = None
     try:
-        for _ in watch.steps(dynamics, round(TIME / STEP), Trail(None)):
+        for _ in watch.steps(dynamics, round(TIME / STEP), TrajectoryWriter(None)):
             if dynamics.nsteps % LOOK == 0:
                 who = extrapolating(potential, atoms)
                 symbols = [str(symbol) for symbol in atoms.symbols[who]]

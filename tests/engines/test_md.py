@@ -11,9 +11,11 @@ from ase.constraints import FixAtoms
 
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
-from reann.simulate.md import degrees_of_freedom, draw_velocities, drift, run_md
+from reann.motion.dynamics import degrees_of_freedom, draw_velocities
+from reann.simulate.md import run_md
+from reann.simulate.md_result import drift
+from reann.simulate.monitor import ExplosionError
 from reann.simulate.relax import relax
-from reann.simulate.watch import ExplosionError
 
 
 def nve(potential, box, timestep, time=10.0, **settings):

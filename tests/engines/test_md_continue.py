@@ -13,8 +13,8 @@ from reann.cli import app
 from reann.errors import UserError
 from reann.motion.dynamics import draw_velocities, temperature_of
 from reann.simulate.md import run_md
+from reann.simulate.monitor import ExplosionError
 from reann.simulate.relax import relax
-from reann.simulate.watch import ExplosionError
 
 
 def run(potential, start, time, **settings):

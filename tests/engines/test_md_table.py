@@ -14,8 +14,8 @@ from reann.errors import UserError
 from reann.potential import Ensemble
 from reann.simulate import md_table
 from reann.simulate.md import run_md
+from reann.simulate.monitor import ExplosionError
 from reann.simulate.relax import relax
-from reann.simulate.watch import ExplosionError
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_table_fits_80_columns(ensemble, box, kind, capsys):
 
 def test_the_speeds_follow_from_clock_and_time_step(potential, box, monkeypatch, capsys):
     ticks = itertools.count()
-    monkeypatch.setattr("reann.simulate.md.clock.perf_counter", lambda: 0.02 * next(ticks))
+    monkeypatch.setattr("reann.simulate.md_loop.clock.perf_counter", lambda: 0.02 * next(ticks))
     # A tick of 20 ms passes between two rows, which are 2 steps apart: 100 steps per second.
     run_md(potential, box, temperature=300.0, time=20.0, timestep=0.5, ensemble="nve")
     columns = table(capsys.readouterr().out)

@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixCartesian
 
 from reann.errors import UserError
-from reann.simulate.trail import Trail, last_structure, xyz_frame
+from reann.simulate.trajectory_file import TrajectoryWriter, last_structure, xyz_frame
 
 KINDS = ["md.xyz", "md.extxyz", "md.traj"]
 
@@ -45,7 +45,7 @@ def structure(seed: int = 0, n_atoms: int = 6) -> ase.Atoms:
 def test_a_structure_is_read_as_it_was_written(tmp_path, name, constraint):
     atoms = structure()
     atoms.set_constraint(constraint)
-    with Trail(tmp_path / name) as trail:
+    with TrajectoryWriter(tmp_path / name) as trail:
         trail.write(atoms, {"step": 7, "time_fs": 3.5})
     for found in (ase.io.read(tmp_path / name), last_structure(tmp_path / name)):
         for array in ("numbers", "positions", "momenta", "masses"):
@@ -67,18 +67,18 @@ def test_a_structure_is_read_as_it_was_written(tmp_path, name, constraint):
 def test_an_old_trajectory_lives_until_the_first_step(tmp_path, name):
     ase.io.write(tmp_path / name, [structure(1), structure(2)])
     before = (tmp_path / name).read_bytes()
-    with contextlib.suppress(ZeroDivisionError), Trail(tmp_path / name) as trail:
+    with contextlib.suppress(ZeroDivisionError), TrajectoryWriter(tmp_path / name) as trail:
         trail.write(structure(3))
         raise ZeroDivisionError
     assert (tmp_path / name).read_bytes() == before
-    with Trail(tmp_path / name) as trail:
+    with TrajectoryWriter(tmp_path / name) as trail:
         trail.write(structure(3))
         trail.confirm()
         trail.write(structure(4))
     assert len(ase.io.read(tmp_path / name, ":")) == trail.n_written == 2
 
 
-def fill(trail: Trail, frame: ase.Atoms) -> None:
+def fill(trail: TrajectoryWriter, frame: ase.Atoms) -> None:
     with trail:
         for _ in range(20):
             trail.write(frame)
@@ -88,7 +88,7 @@ def fill(trail: Trail, frame: ase.Atoms) -> None:
 def test_a_full_disk_leaves_whole_structures(tmp_path, name):
     """A limit on the size of files does what a full disk does."""
     frame = structure(n_atoms=2000)
-    trail = Trail(tmp_path / name)
+    trail = TrajectoryWriter(tmp_path / name)
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, usual[1]))
     try:
@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_whole_structures(tmp_path, name):
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("cut", [1, 30, 150])
 def test_a_trajectory_continues_after_its_last_whole_structure(tmp_path, name, cut):
-    with Trail(tmp_path / name) as trail:
+    with TrajectoryWriter(tmp_path / name) as trail:
         for seed in range(3):
             trail.write(structure(seed))
     content = (tmp_path / name).read_bytes()
@@ -116,7 +116,7 @@ def test_a_trajectory_continues_after_its_last_whole_structure(tmp_path, name, c
         (tmp_path / name).write_bytes(content[:-cut])
         whole = 2
     assert np.array_equal(last_structure(tmp_path / name).positions, structure(whole - 1).positions)
-    with Trail(tmp_path / name, append=True) as trail:
+    with TrajectoryWriter(tmp_path / name, append=True) as trail:
         trail.write(structure(7))
     found = ase.io.read(tmp_path / name, ":")
     seeds = [*range(whole), 7]
@@ -152,7 +152,7 @@ def test_a_link_at_the_path_is_replaced_and_its_target_kept(tmp_path, name, kind
     if kind != "dangling":
         target.write_text("precious")
     link.hardlink_to(target) if kind == "hard" else link.symlink_to(target)
-    with Trail(link) as trail:
+    with TrajectoryWriter(link) as trail:
         trail.write(structure())
         trail.confirm()
     assert not link.is_symlink()
@@ -164,11 +164,11 @@ def test_a_link_at_the_path_is_replaced_and_its_target_kept(tmp_path, name, kind
 @pytest.mark.parametrize("name", KINDS)
 def test_a_link_is_not_continued(tmp_path, name):
     target, link = tmp_path / f"far-{name}", tmp_path / name
-    with Trail(target) as trail:
+    with TrajectoryWriter(target) as trail:
         trail.write(structure())
     before = target.read_bytes()
     link.symlink_to(target)
     with pytest.raises(UserError, match="is a link") as error:
-        Trail(link, append=True)
+        TrajectoryWriter(link, append=True)
     assert str(target) in error.value.fix
     assert target.read_bytes() == before

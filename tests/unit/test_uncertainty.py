@@ -22,7 +22,7 @@ from reann.interfaces.ase import Calculator
 from reann.model.last_layer import last_layer, set_last_layer
 from reann.potential import Ensemble, Potential, load
 from reann.simulate.md import run_md
-from reann.simulate.watch import ExplosionError
+from reann.simulate.monitor import ExplosionError
 from reann.training.run import train
 from reann.uncertainty.posterior import Rows, draws
 from reann.uncertainty.scales import quantile, scale

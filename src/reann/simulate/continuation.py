@@ -1,4 +1,4 @@
-"""Where a run of molecular dynamics begins: at a structure, or where an earlier run ended."""
+"""The start of molecular dynamics: a structure, or the end of an earlier run."""
 
 from __future__ import annotations
 
@@ -11,62 +11,60 @@ import numpy as np
 from reann.errors import UserError
 from reann.motion.dynamics import has_velocities
 from reann.motion.start import read_start
-from reann.simulate.trail import last_structure
+from reann.simulate.trajectory_file import last_structure
 
 
 @dataclass(frozen=True)
-class Beginning:
+class Start:
     """The first structure of a run."""
 
     atoms: ase.Atoms
     origin: str
-    """Where the structure comes from, for messages."""
+    """Source of the structure, for messages."""
     step: int = 0
     time: float = 0.0
     """fs."""
     continued: bool = False
     """Whether the structure is the last one of an earlier run."""
     dynamics: str = ""
-    """What the earlier run records about its dynamics, or nothing."""
+    """Description of the dynamics in the earlier run; empty if it is not recorded."""
     energy: float | None = None
-    """What the earlier run records as the energy of the structure, eV."""
+    """Energy of the structure in the earlier run, eV."""
 
 
-def beginning(
-    start: ase.Atoms | str | Path, output: str | Path | None, *, append: bool
-) -> Beginning:
-    """Return the start, or with `append` the last structure of `output` where that exists.
+def start_of(start: ase.Atoms | str | Path, output: str | Path | None, *, append: bool) -> Start:
+    """Return the start, or with `append` the last structure of `output` if the file exists.
 
     Raises
     ------
     UserError
-        For files that cannot be read, and an `output` that no run can continue.
+        If a file cannot be read, or the run cannot be continued.
     """
     if not append:
-        return Beginning(*read_start(start))
+        return Start(*read_start(start))
     if output is None:
         raise UserError(
-            "No trajectory is named that the run could continue.",
+            "The trajectory to continue is not given.",
             "--continue",
-            "Name the trajectory of the earlier run with -o.",
+            "Give the trajectory of the earlier run with -o.",
         )
     output = Path(output)
     if not output.exists():
-        return Beginning(*read_start(start))
+        return Start(*read_start(start))
     return _after(output, start)
 
 
-def _after(output: Path, start: ase.Atoms | str | Path) -> Beginning:
+def _after(output: Path, start: ase.Atoms | str | Path) -> Start:
     last = last_structure(output)
     if isinstance(start, str | Path) and Path(start).exists() and output.samefile(start):
-        atoms = last.copy()  # the end of the file may be half a structure
+        atoms = last.copy()  # the end of the file may be incomplete
     else:
         atoms, origin = read_start(start)
         if not np.array_equal(atoms.numbers, last.numbers) or (atoms.pbc != last.pbc).any():
             raise UserError(
                 "The structure and the trajectory to continue differ in atoms or periodicity.",
                 f"{origin} and {output}",
-                "Give the structure that the earlier run started from.",
+                "Give the start of the earlier run.",
             )
         atoms.set_cell(last.cell)
         atoms.positions[:] = last.positions
@@ -75,10 +73,10 @@ def _after(output: Path, start: ase.Atoms | str | Path) -> Beginning:
         raise UserError(
             "The last structure of the trajectory lacks velocities, step or time.",
             str(output),
-            "Take the trajectory as the structure to start from, and write another one.",
+            "Use the trajectory as the start, and write another one.",
         )
     step, time = int(last.info["step"]), float(last.info["time_fs"])
-    return Beginning(
+    return Start(
         atoms,
         f"{output}, step {step}",
         step,

@@ -12,7 +12,7 @@ from reann.model import Reann
 
 
 def numbers_of(text: str) -> tuple[float, ...]:
-    """Return the numbers of a text such as ``0,0,0.1``; `UserError` for another text."""
+    """Return the numbers in a text such as ``0,0,0.1``; `UserError` for any other text."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -21,17 +21,17 @@ def numbers_of(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def put_into_field(atoms: ase.Atoms, field: Sequence[float], model: Reann) -> None:
-    """Set the field (V/Å) in which a model computes a structure: `atoms.info["field"]`.
+def set_field(atoms: ase.Atoms, field: Sequence[float], model: Reann) -> None:
+    """Set the external field of a structure in V/Å: `atoms.info["field"]`.
 
     Raises
     ------
     UserError
-        If the model does not know electric fields, or these are not three finite numbers.
+        If the model does not depend on electric fields, or the field is not three finite numbers.
     """
     if "field" not in model.inputs:
         raise UserError(
-            "The model does not know electric fields.",
+            "The energy of this model does not depend on electric fields.",
             "--field",
             "Train it on structures in fields, with `model.field: true`.",
         )

@@ -1,4 +1,4 @@
-"""Watches molecular dynamics: what every step gives, and when the dynamics has to stop."""
+"""Monitor of molecular dynamics: temperature and energy of each step, and reasons to stop."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ase.md.md import MolecularDynamics
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
 from reann.motion.dynamics import temperature_of
-from reann.simulate.trail import Trail
+from reann.simulate.trajectory_file import TrajectoryWriter
 
 HOTTEST = 10.0
-"""A temperature above this many times the highest of the wanted one, that of the start and 300 K is
-an explosion."""
+"""Factor: a temperature above so many times the highest of target temperature, temperature of the
+start and 300 K is an explosion."""
 LARGEST_CHANGE = 100.0
-"""A volume that is so many times that of the start, or a part of it, is an explosion."""
+"""Factor: a volume that has increased or decreased by more is an explosion."""
 LONGEST_STEP = 0.3
-"""Å; an atom that moves farther within one step has exploded."""
+"""Å; a larger displacement of an atom in one step is an explosion."""
 
 
 class ExplosionError(UserError):
-    """The dynamics left the range where forces and time step make sense."""
+    """The dynamics has left the range in which forces and time step are meaningful."""
 
 
-class Watch:
-    """Temperature, total energy and more of every step, and the alarm.
+class Monitor:
+    """Temperature, total energy and more of each step, with checks.
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ class Watch:
     timestep
         fs.
     temperature
-        K, the wanted one.
+        Target temperature, K.
     first_step, first_time
-        Where an earlier run ended, which this one continues; time in fs.
+        Last step and time (fs) of an earlier run that is continued.
     pressures
         Whether pressure and volume are recorded; the structure is periodic in three dimensions.
     max_spread
-        eV/Å; the run stops when the members of an ensemble disagree more on the force on an atom.
+        eV/Å; the run stops if the standard deviation of the force on an atom is larger.
     dynamics
-        Ensemble, time step and the like in words, which the trajectory records.
+        Description of ensemble and time step, which the trajectory records.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Watch:
         self.pressure: list[float] = []
         self.volume: list[float] = []
         self.spread = float("nan")
-        """Largest disagreement of the members about the force on an atom, eV/Å, of this step."""
+        """Largest standard deviation of the force on an atom in the last step, eV/Å."""
 
-    def look(self, step: int) -> None:
-        """Record a step; raise `ExplosionError` where it makes no sense."""
+    def record(self, step: int) -> None:
+        """Record a step; raise `ExplosionError` if it is not meaningful."""
         potential_energy = self.atoms.get_potential_energy()
         kinetic = self.atoms.get_kinetic_energy()
         temperature = 2.0 * kinetic / (self.freedom * units.kB)
@@ -102,26 +102,28 @@ class Watch:
             raise self.explosion(
                 step, f"an atom moves {speed.max() * self.timestep:.2f} Å in one step"
             )
-        self._compare_members(step)
+        self._check_spread(step)
 
-    def steps(self, dynamics: MolecularDynamics, n_steps: int, trail: Trail) -> Iterator[None]:
-        """Run the dynamics; the structure at which it stops is the last one written."""
+    def steps(
+        self, dynamics: MolecularDynamics, n_steps: int, writer: TrajectoryWriter
+    ) -> Iterator[None]:
+        """Run the dynamics; the structure at which it stops is written last."""
         run = dynamics.irun(n_steps)
         while True:
             try:
                 next(run)
-                self.look(dynamics.nsteps)
+                self.record(dynamics.nsteps)
                 if dynamics.nsteps > self.first_step:
-                    trail.confirm()
+                    writer.confirm()
             except StopIteration:
                 return
             except ExplosionError:
-                trail.write(self.atoms, self.about(dynamics.nsteps))
+                writer.write(self.atoms, self.about(dynamics.nsteps))
                 raise
-            except UserError as error:  # of a structure that no start would have
+            except UserError as error:  # the structure has become invalid
                 if isinstance(error.__cause__, torch.cuda.OutOfMemoryError):
                     raise
-                trail.write(self.atoms, self.about(dynamics.nsteps + 1))
+                writer.write(self.atoms, self.about(dynamics.nsteps + 1))
                 raise self.explosion(dynamics.nsteps + 1, error.what) from error
             yield
 
@@ -130,35 +132,35 @@ class Watch:
         return self.first_time + (step - self.first_step) * self.timestep
 
     def about(self, step: int) -> dict[str, int | float | str]:
-        """Return what the trajectory says about a structure, so that a run can continue from it."""
+        """Return the record of a structure in the trajectory, for a run that continues from it."""
         return {"step": step, "time_fs": self.time(step), "dynamics": self.dynamics}
 
-    def explosion(self, step: int, what: str) -> ExplosionError:
-        """Return the error: what happened, when, which atom is the fastest, what to do."""
+    def explosion(self, step: int, event: str) -> ExplosionError:
+        """Return the error with the event, the step, the fastest atom, and advice."""
         speed = np.linalg.norm(self.atoms.get_velocities(), axis=1) * units.fs
         atom = int(np.nanargmax(speed)) if np.isfinite(speed).any() else 0
         try:
             outside = self.calculator.fraction_extrapolating()
         except UserError:  # coincident atoms, or positions that are not finite
             outside = float("nan")
-        known = "" if np.isnan(outside) else f"; {outside:.0%} of all atoms extrapolate"
+        extrapolating = "" if np.isnan(outside) else f"; {outside:.0%} of all atoms extrapolate"
         return ExplosionError(
-            f"The dynamics exploded: {what.removesuffix('.')}.",
+            f"The dynamics exploded: {event.removesuffix('.')}.",
             f"{self._place(step)}; the fastest atom is {atom}"
-            f" ({self.atoms.symbols[atom]}), {speed[atom]:.3f} Å/fs{known}",
-            "Relax the start first, take a shorter time step, or train on structures like the"
-            " last ones of the trajectory.",
+            f" ({self.atoms.symbols[atom]}), {speed[atom]:.3f} Å/fs{extrapolating}",
+            "Relax the start first, use a shorter time step, or train on structures like the last"
+            " ones of the trajectory.",
         )
 
-    def stop(self, step: int, what: str) -> ExplosionError:
-        """Return the error of a run that leaves what the potential knows."""
+    def stop(self, step: int, reason: str) -> ExplosionError:
+        """Return the error of a run that leaves the range of the training."""
         return ExplosionError(
-            f"The dynamics stopped: {what}.",
+            f"The dynamics stopped: {reason}.",
             self._place(step),
-            "Train on structures like the last one of the trajectory, or allow more.",
+            "Train on structures like the last one of the trajectory, or increase the limit.",
         )
 
-    def _compare_members(self, step: int) -> None:
+    def _check_spread(self, step: int) -> None:
         deviations = self.calculator.results.get("forces_std")
         if deviations is None:
             return
@@ -168,8 +170,8 @@ class Watch:
         if not self.spread <= self.max_spread:
             raise self.stop(
                 step,
-                f"the members of the ensemble disagree by {self.spread:.3f} eV/Å on the force on"
-                f" atom {atom} ({self.atoms.symbols[atom]})",
+                f"the standard deviation of the force on atom {atom}"
+                f" ({self.atoms.symbols[atom]}) is {self.spread:.3f} eV/Å",
             )
 
     def _place(self, step: int) -> str:

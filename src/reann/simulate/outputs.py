@@ -1,4 +1,4 @@
-"""Outputs of the model, such as dipoles, that structures of a trajectory also have."""
+"""Outputs of the model, such as dipoles, in the structures of a trajectory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reann.quantities import is_per_atom
 def check_outputs_of_model(
     calculator: Calculator, names: Sequence[str], output: str | Path | None
 ) -> None:
-    """Raise `UserError` for outputs that the model does not have, or that no file would hold."""
+    """Raise `UserError` for outputs that the model does not have, or without a trajectory."""
     for name in names:
         if name not in calculator.others:
             has = ", ".join(sorted(calculator.others)) or "none"
@@ -27,19 +27,19 @@ def check_outputs_of_model(
             )
     if names and output is None:
         raise UserError(
-            f"No trajectory is named that {names[0]} could be written to.",
+            f"There is no trajectory to write {names[0]} to.",
             "--write",
-            "Name a trajectory: -o md.xyz.",
+            "Give a trajectory: -o md.xyz.",
         )
 
 
 def computed_outputs(
     calculator: Calculator, names: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Compute outputs of the structure that the calculator has computed last.
+    """Compute outputs of the last structure of the calculator.
 
-    They become results of the calculator, which trajectories hold where ASE knows them. Returned
-    are the others: those of the structure, and those of its atoms.
+    They become results of the calculator. Those that ASE does not write to trajectories are
+    returned: outputs of the structure, and outputs of its atoms.
     """
     values = {name: calculator.get_property(name) for name in names}
     others = {name: value for name, value in values.items() if name not in all_properties}

@@ -18,27 +18,13 @@ from reann.motion.settings import check_number
 from reann.motion.start import at_start, read_start
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
+from reann.simulate.relaxation import Relaxation
 from reann.simulate.table import GrowingTable
-from reann.simulate.trail import Trail
+from reann.simulate.trajectory_file import TrajectoryWriter
 
 HEADINGS = ("step\n", "      energy\n          eV", "max force\neV/Å", "    volume\n        Å³")
 OF_CELL = ("pressure\nGPa", "  pressure\n     eV/Å³")
 OPTIMIZERS = {"lbfgs": LBFGS, "fire": FIRE}
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """Where a relaxation ended."""
-
-    atoms: ase.Atoms
-    """The relaxed structure, with its calculator."""
-    converged: bool
-    """Whether the largest force fell below the limit."""
-    steps: int
-    energy: float
-    """eV."""
-    fmax: float
-    """Largest force on an atom at the end, eV/Å; with a cell also its generalized force."""
 
 
 def relax(
@@ -54,38 +40,47 @@ def relax(
     device: str | None = None,
     quiet: bool = False,
 ) -> Relaxation:
-    """Relax a structure; constraints hold, and the given structure stays as it is.
+    """Relax a structure with its constraints; the given structure is not changed.
 
     The relaxed structure has no velocities.
 
     Parameters
     ----------
+    model
+        A potential, a `.reann` file or a run folder.
     start
-        A structure, or a file whose last structure is taken.
+        A structure, or a file, of which the last structure is used.
     fmax
-        Largest force at the end, eV/Å; with a cell also the largest virial per atom, eV.
+        Limit of the largest force, eV/Å; with `cell` also of the largest virial per atom, eV.
     cell
-        Relax the cell, too; it must be periodic in three dimensions.
+        Also relax the cell, which must be periodic in three dimensions.
     output
         File of all steps: `.xyz`, `.extxyz` or `.traj`. The last one is the relaxed structure. An
         existing file is replaced after the first step.
     max_steps
-        Give up after so many steps.
+        Maximum number of steps.
     optimizer
         `lbfgs`, or the slower and more robust `fire`.
     engine, device
         As for `Calculator`.
+    quiet
+        Print nothing.
+
+    Returns
+    -------
+    Relaxation
+        The relaxed structure, energies and forces, with `.table()` and `.plot()`.
 
     Raises
     ------
     UserError
-        For files, structures, elements and settings that cannot be used, for outputs that cannot
-        be written or would replace an input, and when energy or forces become infinite.
+        If an input cannot be used, an output cannot be written or would replace an input, or energy
+        or forces are not finite.
     """
     plan = _Plan(fmax, max_steps, optimizer, cell)
     plan.check()
     check_outputs({"--output": output}, [model, start])
-    trail = Trail(output)
+    writer = TrajectoryWriter(output)
     atoms, origin = read_start(start)
     atoms.arrays.pop("momenta", None)
     plan.check_cell(atoms)
@@ -94,18 +89,18 @@ def relax(
     with at_start(origin):
         atoms.get_forces()
     table = GrowingTable([*HEADINGS, *(OF_CELL if cell else ())], quiet=quiet)
-    with trail, table:
-        steps, largest = _search(atoms, plan, trail, table)
-    done = largest < fmax
-    table.write(_verdict(done, steps, largest, fmax))
+    with writer, table:
+        energies, forces = _search(atoms, plan, writer, table)
+    result = Relaxation(atoms, forces[-1] < fmax, np.array(energies), np.array(forces))
+    table.write(_verdict(result, fmax))
     if (deviations := atoms.calc.results.get("forces_std")) is not None:
         table.write(_spread(atoms, deviations))
-    return Relaxation(atoms, done, steps, atoms.get_potential_energy(), largest)
+    return result
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """How to search, and how long."""
+    """Settings of a relaxation."""
 
     fmax: float
     max_steps: int
@@ -124,34 +119,38 @@ class _Plan:
     def check_cell(self, atoms: ase.Atoms) -> None:
         if self.cell and not atoms.pbc.all():
             raise UserError(
-                "The cell can be relaxed where it is periodic in three dimensions.",
+                "Only a cell that is periodic in three dimensions can be relaxed.",
                 f"pbc is {atoms.pbc.tolist()}",
                 "Relax the positions only, or set pbc.",
             )
 
 
-def _search(atoms: ase.Atoms, plan: _Plan, trail: Trail, table: GrowingTable) -> tuple[int, float]:
-    """Relax the atoms; return the number of steps and the largest force at the end, eV/Å."""
+def _search(
+    atoms: ase.Atoms, plan: _Plan, writer: TrajectoryWriter, table: GrowingTable
+) -> tuple[list[float], list[float]]:
+    """Relax the atoms; return the energy (eV) and the largest force (eV/Å) of each step."""
     moving = FrechetCellFilter(atoms) if plan.cell else atoms
-    interval, largest = max(1, plan.max_steps // 200), np.inf
+    interval, energies, forces = max(1, plan.max_steps // 200), [], []
     with OPTIMIZERS[plan.optimizer](moving, logfile=None) as search:
         for _ in search.irun(fmax=plan.fmax, steps=plan.max_steps):
             largest = _largest_force(moving, search.nsteps)
-            trail.write(atoms, {"step": search.nsteps})
+            energies.append(float(atoms.get_potential_energy()))
+            forces.append(largest)
+            writer.write(atoms, {"step": search.nsteps})
             if search.nsteps > 0:
-                trail.confirm()
+                writer.confirm()
             if search.nsteps % interval == 0 or largest < plan.fmax:
                 table.add(_row(atoms, search.nsteps, largest, cell=plan.cell))
-        if largest >= plan.fmax and search.nsteps % interval:
-            table.add(_row(atoms, search.nsteps, largest, cell=plan.cell))
-        return search.nsteps, largest
+        if forces[-1] >= plan.fmax and search.nsteps % interval:
+            table.add(_row(atoms, search.nsteps, forces[-1], cell=plan.cell))
+    return energies, forces
 
 
 def _largest_force(moving: ase.Atoms | FrechetCellFilter, step: int) -> float:
     largest = float(np.linalg.norm(moving.get_forces(), axis=1).max())
     if not np.isfinite(largest):
         raise UserError(
-            "The forces are not finite any more.",
+            "The forces are not finite.",
             f"step {step} of the relaxation",
             "Start from a structure closer to the training data, or use --optimizer fire.",
         )
@@ -171,16 +170,16 @@ def _spread(atoms: ase.Atoms, deviations: NDArray[np.float64]) -> str:
     lengths = np.linalg.norm(deviations, axis=1)
     atom = int(lengths.argmax())
     return (
-        f"The members of the ensemble disagree most on the force on atom {atom}"
-        f" ({atoms.symbols[atom]}): by {lengths[atom]:.3f} eV/Å."
+        f"Largest standard deviation of a force: {lengths[atom]:.3f} eV/Å, on atom {atom}"
+        f" ({atoms.symbols[atom]})."
     )
 
 
-def _verdict(done: bool, steps: int, largest: float, fmax: float) -> str:
-    if done:
-        return f"Relaxed in {counted(steps, 'step')}: largest force {largest:.4f} eV/Å."
+def _verdict(result: Relaxation, fmax: float) -> str:
+    steps = counted(result.steps, "step")
+    if result.converged:
+        return f"Relaxed in {steps}: largest force {result.fmax:.4f} eV/Å."
     return (
-        f"Not relaxed after {counted(steps, 'step')}: largest force {largest:.4f} eV/Å,"
-        f" wanted {fmax:g}.\n"
-        "Give `reann relax` more --max-steps, --optimizer fire, or a larger --fmax."
+        f"Not relaxed after {steps}: largest force {result.fmax:.4f} eV/Å, limit {fmax:g}.\n"
+        "Increase --max-steps or --fmax, or use --optimizer fire."
     )

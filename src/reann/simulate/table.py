@@ -1,4 +1,4 @@
-"""A table that grows while something runs: live on a terminal, plain lines elsewhere."""
+"""A table that grows during a run: live on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import final
 
-from rich.live import Live
 from rich.table import Table
 
+from reann.live import area_of
 from reann.terminal import Terminal
 
 SHOWN_ROWS = 20
@@ -33,9 +33,7 @@ class GrowingTable:
         self.headings = list(headings)
         self.rows: list[list[str]] = []
         self.console = Terminal(quiet=quiet)
-        self.live = (
-            Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
-        )
+        self.live = area_of(self.console)
 
     def write(self, text: str) -> None:
         """Print a line outside the table."""
@@ -50,7 +48,7 @@ class GrowingTable:
                 column.justify = "right"
             for shown in self.rows[-SHOWN_ROWS:]:
                 table.add_row(*shown)
-            self.live.update(table, refresh=True)
+            self.live.show(table)
         else:
             self.write(self._line(row))
 

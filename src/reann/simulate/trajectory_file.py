@@ -1,7 +1,7 @@
-"""The trajectory that a run writes: extended XYZ with every digit, or ASE's trajectory.
+"""Trajectories: extended XYZ with all digits, or ASE's format.
 
-A run continues from its last whole structure, so structures carry momenta, and in `info` the `step`
-and the `time_fs` of the run.
+A run can be continued from the last complete structure: structures have momenta, and `info` has the
+`step` and the `time_fs`.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ class _File(Protocol):
 
 
 @final
-class Trail:
-    """Writes structures with energies, forces and momenta, one after the other.
+class TrajectoryWriter:
+    """Writes structures with energies, forces and momenta.
 
-    Without path nothing is written. An existing file is replaced, or continued, only after
-    `confirm`: until then structures are kept in memory, and an error leaves the file as it was.
-    What was written stays readable when the run is stopped, also by a full disk. A link at the path
-    is replaced, and what it leads to stays as it is, as for all files that a verb writes.
+    Without a path, no file is written. An existing file is replaced or continued only after
+    `confirm`; before, structures are kept in memory, so that an error does not change the file.
+    The file remains readable if the run is stopped, even by a full disk. A link at the path is
+    replaced, and its target is not changed, as for all output files.
 
     Parameters
     ----------
     append
-        Continue an existing file after its last whole structure.
+        Continue an existing file after its last complete structure.
 
     Raises
     ------
     UserError
-        For a path that is no kind of trajectory, and a link that should be continued.
+        If the suffix of the path is unknown, or the file to continue is a link.
     """
 
     def __init__(self, path: str | Path | None, *, append: bool = False) -> None:
@@ -65,7 +65,7 @@ class Trail:
                 raise UserError(
                     "The trajectory to continue is a link.",
                     str(self.path),
-                    f"Name the file that it leads to: -o {self.path.resolve()}.",
+                    f"Use its target: -o {self.path.resolve()}.",
                 )
             self._confirmed = not self.path.exists()
 
@@ -75,7 +75,7 @@ class Trail:
         info: Mapping[str, Any] | None = None,
         arrays: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
-        """Add a structure, and what its `info` and its `arrays` say besides.
+        """Add a structure, with further entries of `info` and `arrays`.
 
         Raises
         ------
@@ -92,12 +92,12 @@ class Trail:
             self._flush()
 
     def confirm(self) -> None:
-        """Replace an existing file: the run has made its first step."""
+        """Replace an existing file, after the first step of the run."""
         if self.path is not None and not self._confirmed:
             self._confirmed = True
             self._flush()
 
-    def __enter__(self) -> Trail:
+    def __enter__(self) -> TrajectoryWriter:
         return self
 
     def __exit__(
@@ -111,7 +111,7 @@ class Trail:
         if self._file is not None:
             try:
                 self._file.close()
-            except OSError as failure:  # of a full disk: told already, unless it is the first
+            except OSError as failure:  # of a full disk, reported before unless it is the first
                 if error is None:
                     raise self._failed(failure) from failure
 
@@ -135,22 +135,22 @@ class Trail:
         return UserError(
             f"The trajectory cannot be written: {error.strerror or error}.",
             str(self.path),
-            f"Free some space, or choose another place; {self.n_written} structures were written.",
+            f"Free some space, or use another folder; {self.n_written} structures were written.",
         )
 
 
 def check_suffix(path: Path) -> None:
-    """Raise `UserError` for a file name that does not stand for a trajectory."""
+    """Raise `UserError` for a file name without the suffix of a trajectory."""
     if path.suffix not in SUFFIXES:
         raise UserError(
-            f"'{path.suffix}' is not a kind of trajectory.",
+            f"'{path.suffix}' is not a format of trajectories.",
             str(path),
-            f"End the name in one of {', '.join(SUFFIXES)}.",
+            f"Use one of the suffixes {', '.join(SUFFIXES)}.",
         )
 
 
 def last_structure(path: Path) -> ase.Atoms:
-    """Return the last whole structure of a trajectory.
+    """Return the last complete structure of a trajectory.
 
     Raises
     ------
@@ -174,13 +174,13 @@ def last_structure(path: Path) -> ase.Atoms:
         ) from error
     if not isinstance(atoms, ase.Atoms):
         raise UserError(
-            "The trajectory holds no whole structure.", str(path), "Remove it, and start again."
+            "The trajectory has no complete structure.", str(path), "Remove it, and start again."
         )
     return atoms
 
 
 class _XyzFile:
-    """Extended XYZ; a structure is added in one piece, or the file is as before."""
+    """Extended XYZ; a structure is written completely or not at all."""
 
     def __init__(self, path: Path, *, append: bool) -> None:
         self.size = _last_frame(path)[1] if append and path.exists() else 0
@@ -204,26 +204,26 @@ class _XyzFile:
 
 
 class _TrajFile:
-    """ASE's trajectory, which counts a structure when all of it is there."""
+    """ASE's format, which counts a structure after it has been written."""
 
     def __init__(self, path: Path, *, append: bool) -> None:
         self.writer: Any = Trajectory(str(path), "a" if append and path.exists() else "w")
-        self.whole = True
+        self.complete = True
 
     def write(self, atoms: ase.Atoms) -> None:
-        self.whole = False
+        self.complete = False
         self.writer.write(atoms)
-        self.whole = True
+        self.complete = True
 
     def close(self) -> None:
-        if self.whole:
+        if self.complete:
             self.writer.close()
-        else:  # closing the writer would count the half structure
+        else:  # closing the writer would count the incomplete structure
             self.writer.backend.fd.close()
 
 
 def _last_frame(path: Path) -> tuple[int, int]:
-    """Return where the last whole structure of an extended XYZ file begins and ends, in bytes."""
+    """Return the first and the last byte of the last complete structure of an extended XYZ file."""
     last = (0, 0)
     with path.open("rb") as file:
         while header := file.readline():
@@ -242,9 +242,9 @@ def _last_frame(path: Path) -> tuple[int, int]:
 
 
 def _frozen(atoms: ase.Atoms) -> ase.Atoms:
-    """Return a copy with the results of the calculator that trajectories hold."""
+    """Return a copy with those results of the calculator that trajectories can contain."""
     frame = atoms.copy()
     if atoms.calc is not None:
-        known = {k: v for k, v in atoms.calc.results.items() if k in all_properties}
-        frame.calc = SinglePointCalculator(frame, **known)
+        results = {k: v for k, v in atoms.calc.results.items() if k in all_properties}
+        frame.calc = SinglePointCalculator(frame, **results)
     return frame

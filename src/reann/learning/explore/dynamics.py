@@ -18,8 +18,8 @@ from reann.learning.explore.trajectory import Trajectory, is_possible
 from reann.motion.dynamics import degrees_of_freedom, draw_velocities, make_dynamics
 from reann.motion.settings import Dynamics
 from reann.motion.start import read_start, time_step
-from reann.simulate.trail import Trail
-from reann.simulate.watch import ExplosionError, Watch
+from reann.simulate.monitor import ExplosionError, Monitor
+from reann.simulate.trajectory_file import TrajectoryWriter
 
 FRICTION = 0.01
 """1/fs."""
@@ -90,7 +90,7 @@ def _run(
     atoms.calc = calculator
     draw_velocities(atoms, conditions.temperature, rng)
     atoms.set_momenta(atoms.get_momenta())  # what is fixed does not move
-    watch = Watch(
+    watch = Monitor(
         atoms,
         calculator,
         degrees_of_freedom(atoms, settings.ensemble),
@@ -106,7 +106,7 @@ def _run(
     last: deque[ase.Atoms] = deque(maxlen=LAST)
     ended = ""
     try:
-        for _ in watch.steps(dynamics, n_steps, Trail(None)):
+        for _ in watch.steps(dynamics, n_steps, TrajectoryWriter(None)):
             step = dynamics.nsteps
             if step and step % every == 0:
                 frames.append(_bare(atoms, watch.time(step)))
