@@ -69,8 +69,10 @@ class Terminal(Console):
     """
 
     def __init__(self, **options: Any) -> None:
-        # No emoji: `:O:` in a file name is not an emoji.
-        super().__init__(**{"highlight": False, "emoji": False, **options})
+        # No emoji: `:O:` in a file name is not an emoji. Plain lines in a notebook, in which rich
+        # would make an output of each line.
+        usual = {"highlight": False, "emoji": False, "force_jupyter": False}
+        super().__init__(**{**usual, **options})
 
     def write(self, text: str, style: str = "") -> None:
         """Print a text without markup; on a terminal, lines are wrapped between words."""

@@ -233,6 +233,6 @@ def test_a_terminal_shows_rows_and_how_far_the_epoch_is(tmp_path):
     journal.close()
     shown = screen.getvalue()
     assert "01:01" in shown
-    assert "epoch 1: step 7 of 36" in shown
+    assert "epoch 1, step 7 of 36" in shown
     # Not at every step.
     assert "step 8" not in shown

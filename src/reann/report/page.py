@@ -13,6 +13,7 @@ from typing import Any
 import ase
 import numpy as np
 import yaml
+from ase import units
 from ase.data import chemical_symbols
 
 from reann import atomic_file, strict_json
@@ -33,6 +34,8 @@ from reann.verdicts import Verdict
 
 PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 N_WORST = 6
+GPA = 1e-3 / units.GPa
+"""Of one meV/Å³."""
 AtomsOf = Callable[[str, int], ase.Atoms]
 Values = dict[str, Any]
 """Values of the template by name."""
@@ -141,6 +144,8 @@ def _cards(part: str, evaluation: Evaluation, baseline: Mapping[str, float]) -> 
         more = f"MAE {number(summary[key(name, 'mae')])}"
         if key(name, "rrmse") in summary:
             more += f" · {number(summary[key(name, 'rrmse')])} % of the standard deviation"
+        if name == "stress":
+            more += f" · RMSE {number(summary[key(name, 'rmse')] * GPA)} GPa"
         if key(name, "rmse") in baseline:
             on = "" if part == "valid" else ", validation set:"
             more += f" · without a network{on} {number(baseline[key(name, 'rmse')])}"
@@ -209,7 +214,8 @@ def _worst(part: str, evaluation: Evaluation, atoms_of: AtomsOf) -> Values | Non
     ]
     about = (
         f"Structures of the {PARTS[part].lower()} set with the largest error of a force. Drag to "
-        "rotate, double-click to reset; or use the arrow keys, + and -."
+        "rotate, double-click to reset; or use the arrow keys, + and -. Ctrl and the mouse wheel "
+        "zoom in on the circled atom. Wide arrows are reference forces, narrow ones predictions."
     )
     has_reference = bool(evaluation.reference)
     values = {"about": about, "structures": structures, "has_reference": has_reference}

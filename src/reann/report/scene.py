@@ -11,24 +11,14 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from numpy.typing import NDArray
 
-from reann.data.neighbors import neighbor_list
 from reann.evaluation.comparison import Evaluation, Outlier
+from reann.report.molecules import NO_METALS, Bonds, unbroken
 
-BOND = 1.2
-"""Atoms closer than this times the sum of their covalent radii are drawn with a bond."""
-NO_METALS = tuple(
-    chemical_symbols.index(symbol)
-    for symbol in (
-        *("H", "He", "B", "C", "N", "O", "F", "Ne", "Si", "P", "S", "Cl"),
-        *("Ar", "Ge", "As", "Se", "Br", "Kr", "Te", "I", "Xe", "At", "Rn"),
-    )
-)
-"""Elements with bonds; bonds between two metals are not drawn, as they would hide the crystal."""
 ATOM, METAL = 0.42, 0.75
 """Radius of a sphere over the covalent radius."""
 NO_COLOR = [128, 128, 128]
-MOST_ATOMS = 1500
-"""In larger structures, only the atoms nearest to the worst one are shown."""
+MOST_ATOMS = 300
+"""In larger structures, only the atoms nearest to the marked one are shown, without the cell."""
 
 
 def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[str, Any]:
@@ -43,6 +33,8 @@ def scene_of(
     atoms: ase.Atoms, marked: int | None, forces: Mapping[str, NDArray] | None = None
 ) -> dict[str, Any]:
     """Return what the viewer draws, in Å and eV/Å: a structure, a marked atom, forces by name."""
+    is_cut = len(atoms) > MOST_ATOMS
+    atoms, bonds = unbroken(atoms, around=(marked or 0) if is_cut else None)
     shown = _nearest(atoms, marked or 0)
     positions = atoms.positions[shown]
     center = 0.5 * (positions.max(0) + positions.min(0))
@@ -58,13 +50,13 @@ def scene_of(
         ],
         "kind": kind.tolist(),
         "positions": _rounded(positions - center),
-        "bonds": _half_bonds(atoms, shown, center),
+        "bonds": _half_bonds(bonds, atoms.positions, shown, center),
         "view": _rounded(_view(atoms, positions)),
         "cell": None,
         "worst": None,
         "forces": {},
     }
-    if atoms.pbc.any() and np.abs(atoms.cell.array[atoms.pbc]).sum() > 0:
+    if not is_cut and atoms.pbc.any() and np.abs(atoms.cell.array[atoms.pbc]).sum() > 0:
         lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
         result["cell"] = {"origin": _rounded(-center), "vectors": _rounded(lattice)}
     if marked is not None:
@@ -88,19 +80,13 @@ def _nearest(atoms: ase.Atoms, center: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(distances, kind="stable")[:MOST_ATOMS])
 
 
-def _half_bonds(atoms: ase.Atoms, shown: NDArray, center: NDArray) -> list[list[Any]]:
+def _half_bonds(
+    bonds: Bonds, positions: NDArray, shown: NDArray, center: NDArray
+) -> list[list[Any]]:
     """Return [atom, x, y, z of the center of the bond] for each direction of each bond."""
-    radii = covalent_radii[atoms.numbers]
-    i, j, shift = neighbor_list(
-        atoms.positions, atoms.cell.array, atoms.pbc, 2 * BOND * float(radii.max())
-    )
-    lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-    vectors = atoms.positions[j] - atoms.positions[i] + shift @ lattice
-    bonded = np.linalg.norm(vectors, axis=1) < BOND * (radii[i] + radii[j])
-    metal = ~np.isin(atoms.numbers, NO_METALS)
-    bonded &= np.isin(i, shown) & ~(metal[i] & metal[j])
-    row = np.searchsorted(shown, i[bonded])
-    middles = atoms.positions[i[bonded]] + 0.5 * vectors[bonded] - center
+    visible = np.isin(bonds.first, shown)
+    row = np.searchsorted(shown, bonds.first[visible])
+    middles = positions[bonds.first[visible]] + 0.5 * bonds.vectors[visible] - center
     return [[int(a), *m] for a, m in zip(row, _rounded(middles), strict=True)]
 
 

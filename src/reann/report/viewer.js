@@ -2,7 +2,7 @@
 // A structure on a canvas: shaded spheres, half bonds, cell and force arrows, sorted by depth.
 function Viewer(canvas, scene) {
   const context = canvas.getContext("2d");
-  let view = scene.view, zoom = 1;
+  let view = scene.view, zoom = 1, focus = [0, 0, 0];
   const arrows = Object.entries(scene.forces);
   const longest = Math.max(1e-9, ...arrows.flatMap(([, f]) => f.map((v) => Math.hypot(...v))));
   const perForce = 1.9 / longest;
@@ -24,7 +24,7 @@ function Viewer(canvas, scene) {
     (p) => Math.hypot(p[0] - middle[0], p[1] - middle[1], p[2] - middle[2]))) + 0.9;
 
   function rotate(p) {
-    const q = [p[0] - middle[0], p[1] - middle[1], p[2] - middle[2]];
+    const q = p.map((x, k) => x - focus[k]);
     return view.map((row) => row[0] * q[0] + row[1] * q[1] + row[2] * q[2]);
   }
 
@@ -49,6 +49,10 @@ function Viewer(canvas, scene) {
     const scale = (zoom * Math.min(width, height)) / (2 * reach);
     const screen = (q) => [width / 2 + scale * q[0], height / 2 - scale * q[1]];
     const things = [];
+    // Zooming in moves the marked atom to the center.
+    const share = scene.worst === null ? 0 : Math.max(0, 1 - 1 / zoom);
+    const target = scene.positions[scene.worst] || middle;
+    focus = middle.map((x, k) => x + share * (target[k] - x));
 
     const points = scene.positions.map(rotate);
     points.forEach((q, n) => {

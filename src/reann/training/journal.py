@@ -15,12 +15,12 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from rich.live import Live
 from rich.text import Text
 
 from reann.atomic_file import open_no_link, replacing
-from reann.errors import UserError
+from reann.errors import UserError, counted
 from reann.evaluation.metrics import key
+from reann.live import Area, area_of
 from reann.quantities import Quantity, labels
 from reann.terminal import Terminal, is_gone
 from reann.training.trackers import Tracker
@@ -52,11 +52,13 @@ class Journal:
         self.path, self.writes, self.tracker = folder / "log.csv", writes, tracker
         self.console = Display(quiet=not writes)
         self.rows: list[Row] = []
-        self.live: Live | None = None
+        self.live: Area | None = None
         self.names: list[str] = []
         self.ticked = 0.0
         self.remaining: float | None = None
         """Seconds until the last epoch, if known."""
+        self.epochs: int | None = None
+        """Number of epochs, if known."""
 
     def write(self, text: str) -> None:
         """Print a line."""
@@ -71,8 +73,8 @@ class Journal:
                 if self.rows:
                     writer.writerow(self.rows[0])
                 writer.writerows(row.values() for row in self.rows)
-        if self.console.is_terminal:
-            self.live = Live(console=self.console, auto_refresh=False)
+        self.live = area_of(self.console)
+        if self.live:
             self._display(self.live.start)
 
     def add(self, row: Row) -> None:
@@ -85,11 +87,12 @@ class Journal:
             watcher = self.tracker
             self._send(lambda: watcher.log(row, int(row["epoch"])))
         if self.live:
-            self._show_live()
+            self._show_live(int(row["epoch"]))
         else:
             if self.rows[0] is row or not self.names:
                 self.names = _errors_in([row])
-                self.write(f"{_caption(self.names)}\n{_headings(self.names)}")
+                number = f" · {counted(self.epochs, 'epoch')}" if self.epochs else ""
+                self.write(f"{_caption(self.names)}{number}\n{_headings(self.names)}")
             line, left = _line(_cells(row, self.names)), self._left()
             self.write(line + left if len(line + left) <= WIDTH else line)
 
@@ -97,7 +100,7 @@ class Journal:
         """Show the progress of an epoch on a live terminal, a few times per second."""
         if self.live and time.monotonic() - self.ticked >= TICK:
             self.ticked = time.monotonic()
-            self._show_live(f"epoch {epoch}: step {step} of {steps}{self._left()}")
+            self._show_live(epoch, f", step {step} of {steps}")
 
     def close(self) -> None:
         """Close the live table and the tracker."""
@@ -115,14 +118,16 @@ class Journal:
             self.tracker = None
             self.write(f"warning   The tracker failed and is not used any more: {error}")
 
-    def _show_live(self, note: str = "") -> None:
+    def _show_live(self, epoch: int, step: str = "") -> None:
+        """Show epoch and remaining time, and the last rows under their headings."""
         rows = self.rows[-SHOWN_ROWS:]
         names = _errors_in(rows)
-        lines = [_headings(names), *(_line(_cells(row, names)) for row in rows)]
-        text = "\n".join([*lines, f"{_caption(names)}   {note}".rstrip()])
+        number = f" of {self.epochs}" if self.epochs else ""
+        lines = [f"epoch {epoch}{number}{step}{self._left()}", _caption(names), _headings(names)]
+        text = "\n".join([*lines, *(_line(_cells(row, names)) for row in rows)])
         assert self.live is not None
         live, table = self.live, Text(text, no_wrap=True, overflow="crop")
-        self._display(lambda: live.update(table, refresh=True))
+        self._display(lambda: live.show(table))
 
     def _display(self, show: Callable[[], None]) -> None:
         """Show something; the run continues if its terminal or the reader of a pipe is gone."""

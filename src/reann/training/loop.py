@@ -81,6 +81,7 @@ class Trainer:
         self.saved = time.monotonic()
         self.started = self.saved - self.state.progress.seconds
         self.saved_best = self.state.progress.best_epoch
+        self.journal.epochs = self.config.epochs
         self.journal.open(self.state.progress.epoch)
         try:
             with stop_requests() as self.stop:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,18 +12,21 @@ from reann.atomic_file import replacing
 from reann.backends import choice
 from reann.config import Config
 from reann.config.file import anchored, save_config
+from reann.config.from_values import AnyConfig, configuration
 from reann.config.unused import refuse_unused
 from reann.data.check.quick import check_at_start
 from reann.data.split import save_split
 from reann.device import cpu_threads
 from reann.evaluation.compare import compare
 from reann.evaluation.comparison import Evaluation
+from reann.evaluation.metrics import sentence
 from reann.model_file import MODEL, model_file
-from reann.potential import Ensemble, Potential
+from reann.potential import Ensemble
 from reann.report import write_report
+from reann.training.advice import advice_of
 from reann.training.aside import is_set_aside, set_aside, settle
 from reann.training.budget import with_epochs
-from reann.training.describe import paragraph, provenance, sentence
+from reann.training.describe import paragraph, provenance
 from reann.training.distributed import World
 from reann.training.extend import refuse_changes
 from reann.training.folder import (
@@ -37,7 +40,7 @@ from reann.training.folder import (
     refuse_foreign_files,
     with_run,
 )
-from reann.training.journal import Journal, read_log
+from reann.training.journal import Journal, Row, read_log
 from reann.training.loss import label_counts
 from reann.training.member import Common, Member, Start, request_of, train_member
 from reann.training.opening import (
@@ -48,6 +51,7 @@ from reann.training.opening import (
     settle_earlier,
 )
 from reann.training.optim import with_rate
+from reann.training.result import Run
 from reann.training.setup import (
     SPLIT,
     Parts,
@@ -61,33 +65,35 @@ from reann.training.warm_start import with_model_of
 from reann.uncertainty import Calibrated
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run."""
-
-    folder: Path
-    potential: Potential | Ensemble
-    evaluations: dict[str, Evaluation]
-    """Evaluations of the validation and test sets; only in the leading process."""
-
-
-def train(config: Config, warm_start: str | Path | None = None, *, overwrite: bool = False) -> Run:
+def train(
+    config: AnyConfig,
+    warm_start: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    **changes: Any,
+) -> Run:
     """Train a potential, or an ensemble of `run.seeds`, in a new run folder.
 
     Parameters
     ----------
+    config
+        A `Config`, a YAML file, or a dictionary such as ``{"data": {"train": "water.xyz"}}``.
     warm_start
         A `.reann` file or run folder with the initial weights.
     overwrite
         Overwrite an earlier run in the folder as soon as the new run has a checkpoint.
+    changes
+        Fields that override the configuration: ``train("water.yaml", **{"training.epochs": 50})``.
 
     Raises
     ------
     UserError
-        If the folder already contains a run, the data cannot be used, or the training diverges.
+        If the configuration has mistakes, the folder already contains a run, the data cannot be
+        used, or the training diverges.
     Interrupted
         After Ctrl-C or a signal in `signals.REQUESTS`, when everything has been saved.
     """
+    config = configuration(config, changes)
     refuse_unused(config.model)
     config = anchored(config)
     config = with_run(config, folder=folder_of(config))
@@ -226,11 +232,24 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
             evaluations[name] = compare(potential, part, engine=config.run.engine)
             errors = sentence(evaluations[name].summary())
             journal.write(f"{name:9} {errors} (RMSE of {_weights(members, bool(warnings))})")
+        first = members_of(config)[0]
+        history = read_log(folder_of(first) / LOG)
+        advice = advice_of(config, history, evaluations["valid"], folder)
+        if advice is not None and not warnings:
+            journal.write(paragraph("advice", advice))
         calibrated = with_uncertainty(config, parts, potential, journal)
         if calibrated is not None:
             potential = calibrated.potential
             potential.save(folder / MODEL)
-        _report(config, parts, evaluations, journal, warnings=warnings, calibrated=calibrated)
+        _report(
+            config,
+            parts,
+            evaluations,
+            journal,
+            history=history,
+            calibrated=calibrated,
+            warnings=warnings,
+        )
     processes.wait()
     return Run(folder, potential, evaluations)
 
@@ -247,17 +266,17 @@ def _report(
     evaluations: dict[str, Evaluation],
     journal: Journal,
     *,
-    warnings: list[str],
+    history: list[Row],
     calibrated: Calibrated | None,
+    warnings: list[str],
 ) -> None:
     """Write the report; if this fails, the run has succeeded nevertheless."""
     folder, held_out = folder_of(config), parts.by_name()
-    first = folder if config.run.seeds == 1 else folder / f"seed-{config.run.seed}"
     try:
         write_report(
             folder / REPORT,
             config=config,
-            history=read_log(first / LOG),
+            history=history,
             evaluations=evaluations,
             baseline=parts.baseline,
             provenance=provenance(config),

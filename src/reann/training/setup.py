@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from reann.data.statistics import (
     baseline_errors,
     force_scale,
     mean_neighbors,
-    reference_energies,
 )
 from reann.errors import UserError
 from reann.model import Reann, build
@@ -35,6 +34,7 @@ from reann.training.loss import Loss
 from reann.training.offsets import shift_references
 from reann.training.optim import freeze_body
 from reann.training.output_start import set_output_heads
+from reann.training.references import fitted, reference_settings, references
 from reann.training.standardize import set_standardization
 from reann.training.warm_start import (
     NOTHING,
@@ -52,8 +52,6 @@ EDGES_PER_THREAD = 10_000
 """Neighbor pairs of a step per thread; with fewer, another thread brings no speedup."""
 SPLIT = "split.json"
 ReportLine = Callable[[str], None]
-Reference = Literal["auto", "fit", "isolated"] | dict[str, float]
-"""The setting `reference_energies`."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Parts:
     references: tuple[ReferenceEnergies, ...]
     """Reference energies of each head."""
     baseline: dict[str, float]
-    """Errors on `valid` without a network."""
+    """Errors on `valid` without a network, with fitted reference energies."""
     scale: float
     """s, eV/Å."""
     mean_neighbors: float
@@ -153,7 +151,7 @@ def open_parts(
         valid=valid,
         test=parts.get("test"),
         references=tuple(of_heads),
-        baseline=baseline_errors(valid, *of_heads),
+        baseline=baseline_errors(valid, *fitted(train, of_heads)),
         scale=force_scale(train),
         mean_neighbors=mean_neighbors(train),
         parents=lineage(warm_start) if warm_start else [],
@@ -184,63 +182,6 @@ def _without_validation(config: Config, valid: Subset) -> list[str]:
         " affect the choice of the best weights"
     )
     return [note] if heads else []
-
-
-def references(config: Config, train: Subset) -> list[ReferenceEnergies]:
-    """Return the reference energies of each head.
-
-    Raises
-    ------
-    UserError
-        If `data` sets them but there are several heads, if sources of one head differ, or if a
-        head has no structures.
-    """
-    settings = reference_settings(config)
-    for head, name in enumerate(config.model.heads):
-        if not len(train.of_head(head)):
-            raise UserError(
-                f"No structure of the training set belongs to the head '{name}', so it cannot be"
-                " trained.",
-                "model.heads",
-                "Add structures of this head to data.train, or remove the head.",
-            )
-    return [reference_energies(train, setting, head) for head, setting in enumerate(settings)]
-
-
-def reference_settings(config: Config) -> list[Reference]:
-    """Return `reference_energies` of each head, from its sources or `data`; see `references`."""
-    heads, general = config.model.heads, config.data.reference_energies
-    by_head: dict[str, dict[str, Reference]] = {head: {} for head in heads}
-    for number, source in enumerate(config.data.all_sources()):
-        if source.reference_energies is not None:
-            place = f"data.sources.{number}.reference_energies"
-            if len(heads) > 1 and source.keys.head is not None:
-                raise UserError(
-                    "Reference energies belong to one head, but the structures of this source may"
-                    " belong to different heads (keys.head).",
-                    place,
-                    "Divide the files into sources with one head each, or remove"
-                    " reference_energies.",
-                )
-            by_head[source.head or heads[0]][place] = source.reference_energies
-    settings = []
-    for head, of_sources in by_head.items():
-        if any(setting != next(iter(of_sources.values())) for setting in of_sources.values()):
-            raise UserError(
-                f"Sources of the head {head} have different reference energies.",
-                ", ".join(of_sources),
-                "Set them in only one of these sources.",
-            )
-        settings.append(next(iter(of_sources.values()), general))
-        if len(heads) > 1 and not of_sources and isinstance(general, Mapping):
-            raise UserError(
-                "There is only one set of reference energies, but the model has the heads"
-                f" {', '.join(heads)}.",
-                "data.reference_energies",
-                "Set them in the sources of each head (data.sources), add isolated atoms to the"
-                " data of each head, or use `fit`.",
-            )
-    return settings
 
 
 def require_labels(

@@ -1,0 +1,85 @@
+"""Every line of the commands fits a terminal of 80 columns."""
+
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[1] / "data" / "ethanol.xyz"
+SMALL = [
+    *("data.valid=0.3", "model.preset=fast", "model.cutoff=3", "model.n_radial=3"),
+    *("model.l_max=1", "training.epochs=2", "training.batch_size=4"),
+]
+COMMANDS = {
+    "new": ["new", "a.yaml", "--from", str(DATA)],
+    "check": ["check", str(DATA)],
+    "train": ["train", "a.yaml", *SMALL, "run.folder=run"],
+    "info": ["info", "run"],
+    "evaluate": ["evaluate", "run", str(DATA)],
+    "relax": ["relax", "run", str(DATA), "--max-steps", "2", "--fmax", "0.001"],
+    "md": ["md", "run", str(DATA), "--temperature", "300", "--time", "10fs"],
+    "npt": ["md", "run", str(DATA), "--temperature", "300", "--time", "10fs", "--ensemble", "npt"],
+    "select": ["select", "run", str(DATA), "-n", "2", "-o", "chosen.xyz"],
+    "doctor": ["doctor"],
+    "mistake": ["train", "a.yaml", "model.l_max=99"],
+}
+ALL = f"""
+import sys
+from reann.cli import app
+for name, words in {COMMANDS!r}.items():
+    print(f"=== {{name}} ===", flush=True)
+    try:
+        app(words, prog_name="reann", standalone_mode=False)
+    except SystemExit:
+        pass
+    except Exception as error:
+        print(type(error).__name__, flush=True)
+"""
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def terminal_output(folder: Path) -> str:
+    """Return what all commands print on a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    child = subprocess.Popen(
+        [sys.executable, "-c", ALL],
+        cwd=folder,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    )
+    os.close(follower)
+    parts = []
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # the child has closed the terminal
+            break
+        if not part:
+            break
+        parts.append(part)
+    child.wait(60)
+    os.close(leader)
+    return b"".join(parts).decode()
+
+
+@pytest.mark.slow
+def test_every_line_fits_80_columns(tmp_path):
+    shown = terminal_output(tmp_path)
+    plain = ESCAPE.sub("", shown)
+    for name in COMMANDS:
+        assert f"=== {name} ===" in plain
+    for word in ("epoch 2 of 2", "advice", "Verdict", "Relaxed in", "T\n", "model.l_max"):
+        assert word in plain.replace("\r", ""), word
+    lines = [part for line in plain.split("\n") for part in line.split("\r")]
+    too_long = [line for line in lines if len(line) > 80 and str(tmp_path) not in line]
+    assert too_long == []
