@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from reann.cli import assess, choose, data, export, lammps, spectrum, train, use
+from reann.cli import assess, choose, data, doctor, export, lammps, spectrum, train, use
 from reann.cli.group import Commands
 from reann.terminal import replace_unknown_characters
 
@@ -30,6 +30,7 @@ PANELS = {
     ),
     "Uncertainty": (choose.calibrate, choose.select),
     "Data and files": (data.check, data.convert, data.info),
+    "Installation": (doctor.doctor,),
 }
 """The commands below each heading of the help."""
 NAMES = {"assess": "test"}
