@@ -7,7 +7,7 @@ import sys
 from html import escape
 from typing import Any, Protocol, runtime_checkable
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from reann.terminal import Terminal
@@ -36,7 +36,7 @@ class Area(Protocol):
 class TerminalArea:
     """The last lines of a terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.live = Live(console=console, auto_refresh=False)
 
     def start(self) -> None:
@@ -75,7 +75,7 @@ class NotebookArea:
         """Leave the content."""
 
 
-def area_of(console: Console) -> Area | None:
+def area_of(console: Terminal) -> Area | None:
     """Return the area for a console; None if the output is a file or a pipe, or quiet."""
     if console.quiet:
         return None

@@ -254,7 +254,7 @@ def test_plain_lines_show_the_table(potential, molecule, capsys):
     assert lines[2].split()[:3] == ["ps", "K", "meV/atom"]
     assert len(lines) == 1 + 2 + 11 + 3
     assert lines[-3].startswith("0.005 ps in ")
-    assert "No trajectory was kept: name a file with -o" in lines[-1]
+    assert "No trajectory was written; -o md.xyz writes one." in lines[-1]
 
 
 def test_wrong_settings_say_what_is_right(potential, molecule, tmp_path):

@@ -130,7 +130,7 @@ def test_a_trajectory_continues_after_its_last_whole_structure(tmp_path, name, c
 )
 def test_a_file_without_a_whole_structure_is_no_trajectory(tmp_path, content):
     (tmp_path / "md.xyz").write_text(content)
-    with pytest.raises(UserError, match="no whole structure"):
+    with pytest.raises(UserError, match="no complete structure"):
         last_structure(tmp_path / "md.xyz")
     (tmp_path / "md.traj").write_text(content)
     with pytest.raises(UserError, match="cannot be read"):

@@ -191,5 +191,5 @@ def test_an_impossible_field_on_the_command_line(
 
 def test_a_model_without_fields_refuses_one() -> None:
     potential = Potential(random_model())
-    with pytest.raises(UserError, match="does not know electric fields"):
+    with pytest.raises(UserError, match="does not depend on electric fields"):
         run_md(potential, molecule("H2O"), temperature=1.0, time=1.0, field=(0.0, 0.0, 1.0))

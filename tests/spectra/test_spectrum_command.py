@@ -212,7 +212,7 @@ def test_dynamics_writes_the_outputs_that_are_asked_for(folder, tmp_path):
     assert "has no output 'dipol'. Did you mean 'dipole'?" in wrong.output
     nowhere = run(*words[:5], "--time", "3fs", "--write", "dipole")
     assert nowhere.exit_code == 1
-    assert "No trajectory is named" in nowhere.output
+    assert "There is no trajectory to write dipole to" in nowhere.output
 
 
 def test_outputs_of_atoms_are_columns_of_the_trajectory(tmp_path):

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from reann.errors import UserError
+from reann.terminal import Terminal
 from reann.training.journal import Display, Journal, read_log
 from reann.training.trackers import Tracker, tracker
 
@@ -223,7 +223,7 @@ def test_a_run_goes_on_when_its_output_is_gone(gone: str, tmp_path: Path) -> Non
 
 def test_a_terminal_shows_rows_and_how_far_the_epoch_is(tmp_path):
     journal, screen = Journal(tmp_path, writes=True), io.StringIO()
-    journal.console = Console(file=screen, force_terminal=True, width=120)
+    journal.console = Terminal(file=screen, force_terminal=True, width=120)
     journal.open(-1)
     journal.add(
         {"epoch": 0.0, "learning_rate": 1e-3, "valid_loss": 1.0, "best": 1.0, "seconds": 61}

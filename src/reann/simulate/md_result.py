@@ -56,9 +56,9 @@ class Trajectory(Displayed):
 
     def table(self, rows: int = N_ROWS) -> Table:
         """Return about as many rows at equal times."""
-        every = max(1, (len(self.temperature) - 1) // max(rows, 1))
+        interval = max(1, (len(self.temperature) - 1) // max(rows, 1))
         columns = list(self._columns())
-        cells = zip(*(values[::every].tolist() for _, values, _ in columns), strict=True)
+        cells = zip(*(values[::interval].tolist() for _, values, _ in columns), strict=True)
         names, formats = [name for name, _, _ in columns], [form for _, _, form in columns]
         return Table(names, list(cells), formats)
 

@@ -99,14 +99,12 @@ def changes(first: Start, monitor: Monitor) -> list[str]:
         return []
     lines = []
     if not first.dynamics:
-        lines.append(
-            "The trajectory does not record time step and ensemble; they are not compared."
-        )
+        lines.append("Time step and ensemble are not compared: the trajectory lacks them.")
     elif first.dynamics != monitor.dynamics:
         lines.append(f"The settings differ: {monitor.dynamics}; before: {first.dynamics}.")
     energy = float(monitor.atoms.get_potential_energy())
     if first.energy is None:
-        lines.append("The trajectory does not record energies; the potential is not compared.")
+        lines.append("The potential is not compared: the trajectory lacks energies.")
     elif abs(energy - first.energy) > SAME_ENERGY * len(monitor.atoms):
         lines.append(
             f"The potential differs: the energy of the first structure is {energy:.4f} eV, in the "
