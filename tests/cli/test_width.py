@@ -10,6 +10,8 @@ import termios
 from fcntl import ioctl
 from pathlib import Path
 
+import ase.io
+import numpy as np
 import pytest
 
 DATA = Path(__file__).parents[1] / "data" / "ethanol.xyz"
@@ -17,6 +19,7 @@ SMALL = [
     *("data.valid=0.3", "model.preset=fast", "model.cutoff=3", "model.n_radial=3"),
     *("model.l_max=1", "training.epochs=2", "training.batch_size=4"),
 ]
+SHORT, CHOSEN = ["--time", "10fs"], ["-o", "chosen.xyz"]
 COMMANDS = {
     "new": ["new", "a.yaml", "--from", str(DATA)],
     "check": ["check", str(DATA)],
@@ -24,10 +27,11 @@ COMMANDS = {
     "info": ["info", "run"],
     "evaluate": ["evaluate", "run", str(DATA)],
     "relax": ["relax", "run", str(DATA), "--max-steps", "2", "--fmax", "0.001"],
-    "md": ["md", "run", str(DATA), "--temperature", "300", "--time", "10fs"],
-    "npt": ["md", "run", str(DATA), "--temperature", "300", "--time", "10fs", "--ensemble", "npt"],
-    "select": ["select", "run", str(DATA), "-n", "2", "-o", "chosen.xyz"],
+    "md": ["md", "run", str(DATA), "--temperature", "300", *SHORT, "-o", "md.xyz"],
+    "npt": [*("md", "run", "box.xyz", "--temperature", "300", "--ensemble", "npt"), *SHORT],
+    "select": [*("select", "md.xyz", "--from", "run", "--data", str(DATA), "-n", "2"), *CHOSEN],
     "doctor": ["doctor"],
+    **{f"help of {name}": [name, "--help"] for name in ("test", "spectrum", "learn", "md")},
     "mistake": ["train", "a.yaml", "model.l_max=99"],
 }
 ALL = f"""
@@ -74,11 +78,24 @@ def terminal_output(folder: Path) -> str:
 
 @pytest.mark.slow
 def test_every_line_fits_80_columns(tmp_path):
+    box = ase.io.read(DATA)
+    box.set_cell(8.0 * np.eye(3))
+    box.pbc = True
+    ase.io.write(tmp_path / "box.xyz", box)
     shown = terminal_output(tmp_path)
     plain = ESCAPE.sub("", shown)
     for name in COMMANDS:
         assert f"=== {name} ===" in plain
-    for word in ("epoch 2 of 2", "advice", "Verdict", "elaxed ", "md.xyz", "model.l_max"):
+    for word in (
+        "epoch 2 of 2",
+        "advice",
+        "Verdict",
+        "elaxed ",
+        "Trajectory: md.xyz",
+        "bar",
+        "chosen.xyz",
+        "model.l_max",
+    ):
         assert word in plain.replace("\r", ""), word
     lines = [part for line in plain.split("\n") for part in line.split("\r")]
     too_long = [line for line in lines if len(line) > 80 and str(tmp_path) not in line]
