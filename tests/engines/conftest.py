@@ -1,11 +1,16 @@
 """Potentials with random weights that are smooth and far from trivial, and structures for them."""
 
+import os
+from pathlib import Path
+
 import ase
 import numpy as np
 import pytest
 import torch
 
+from c_interface import needs_lammps
 from reann.config import ModelConfig
+from reann.interfaces.lammps.install import install
 from reann.model import build
 from reann.model.reann import in_precision
 from reann.potential import Potential
@@ -71,3 +76,12 @@ def box():
 @pytest.fixture
 def molecule():
     return ase.Atoms("OH2", [[0.0, 0.0, 0.0], [0.96, 0.05, 0.0], [-0.24, 0.93, 0.1]])
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory) -> Path:
+    """Compile the pair style of LAMMPS once, into a folder that this LAMMPS finds."""
+    needs_lammps()
+    shared = tmp_path_factory.getbasetemp().parent / "lammps-cache"
+    os.environ["XDG_CACHE_HOME"] = str(shared)
+    return install()

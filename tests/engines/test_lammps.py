@@ -21,7 +21,7 @@ from ase import units
 from ase.io.lammpsdata import write_lammps_data
 
 import reann
-from c_interface import needs_lammps
+from lammps_runs import SETUP, SPECIES, attempt, lammps, prepare, water
 from models import random_model, set_range
 from reann.cli import app
 from reann.config import ModelConfig
@@ -33,17 +33,9 @@ from reann.interfaces.lammps.install import install
 from reann.model import Reann, build
 from reann.potential import Ensemble, Potential
 
+pytestmark = pytest.mark.usefixtures("plugin")
 BAR = units.bar
 PS = 1000.0 * units.fs
-SPECIES = ["H", "C", "O", "Ni"]
-SETUP = """units metal
-atom_modify map array
-{before}
-boundary {boundary}
-read_data a.data
-pair_style reann
-pair_coeff * * a.reann H C O Ni
-"""
 ASK = """compute sum all reduce sum c_atomic
 compute stress all stress/atom NULL
 compute centroid all centroid/stress/atom NULL virial
@@ -58,55 +50,6 @@ run 0
 
 def some_model(**choices: Any) -> Reann:
     return random_model([1, 6, 8, 28], **choices)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def plugin(tmp_path_factory) -> Path:
-    """Compile the pair style once, into a folder that this LAMMPS finds."""
-    needs_lammps()
-    shared = tmp_path_factory.getbasetemp().parent / "lammps-cache"
-    os.environ["XDG_CACHE_HOME"] = str(shared)
-    return install()
-
-
-def lammps(folder: Path, script: str, ranks: int = 1) -> str:
-    """Run an input and return what it prints; fail with the error of LAMMPS."""
-    done = attempt(folder, script, ranks)
-    said = done.stdout[-3000:] + done.stderr[-3000:]
-    assert done.returncode == 0, said
-    return done.stdout
-
-
-def attempt(folder: Path, script: str, ranks: int = 1) -> subprocess.CompletedProcess[str]:
-    (folder / "in.lammps").write_text(script)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop("LD_LIBRARY_PATH", None)
-    here = Path(sys.executable).parent
-    command = [str(here / "mpirun"), "-n", str(ranks)] if ranks > 1 else []
-    command += [sys.executable, str(here / "lmp"), "-in", "in.lammps"]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def prepare(
-    folder: Path, potential: Potential | Ensemble, atoms: ase.Atoms, before: str = ""
-) -> str:
-    """Write potential and structure, and return the beginning of an input."""
-    potential.save(folder / "a.reann")
-    with (folder / "a.data").open("w") as file:
-        moving = atoms.has("momenta")
-        write_lammps_data(
-            file, atoms, specorder=SPECIES, masses=True, atom_style="atomic", velocities=moving
-        )
-    boundary = " ".join("p" if periodic else "f" for periodic in atoms.pbc)
-    return SETUP.format(before=before, boundary=boundary)
 
 
 def asked(folder: Path, setup: str, ranks: int = 1) -> dict[str, Any]:
@@ -125,13 +68,6 @@ def asked(folder: Path, setup: str, ranks: int = 1) -> dict[str, Any]:
         "forces": rows[:, 1:4],
         "centroid": rows[:, 4:13],
     }
-
-
-def water(n: int = 3) -> ase.Atoms:
-    """Return molecules on a disordered lattice."""
-    atoms = ase.build.molecule("H2O", vacuum=0.9, pbc=True).repeat(n)
-    atoms.rattle(0.15, seed=1)
-    return atoms
 
 
 def carbon_dioxide_on_a_slab() -> ase.Atoms:

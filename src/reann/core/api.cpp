@@ -49,6 +49,13 @@ void check_member(const reann_model *model, int32_t member) {
         throw reann::Error("The model has no member " + std::to_string(member) + ".");
 }
 
+const reann::FoldedHead *head_of(const reann_model *model, int32_t member, const char *name) {
+    const std::string full = "output_heads." + std::string(name);
+    for (const reann::FoldedHead &head : model->model.folded(member).heads)
+        if (head.name == full) return &head;
+    return nullptr;
+}
+
 } // namespace
 
 int32_t reann_interface(void) { return REANN_INTERFACE; }
@@ -94,6 +101,29 @@ int reann_update(reann_model *model, const reann_array *arrays, int32_t n_arrays
 }
 
 int32_t reann_n_outputs(const reann_model *model) { return model->model.folded(0).outputs_width; }
+
+int32_t reann_head_width(const reann_model *model, const char *name) {
+    const reann::FoldedHead *head = head_of(model, 0, name);
+    return head ? head->width : 0;
+}
+
+int reann_head_values(const reann_model *model, int32_t member, const char *name, int64_t n,
+                      const int32_t *element, const double *outputs, double *values, reann_error *error) {
+    return guarded(error, 0, [&] {
+        check_member(model, member);
+        const reann::FoldedHead *head = head_of(model, member, name);
+        if (!head) throw reann::Error("The model has no output '" + std::string(name) + "'.");
+        const int64_t width = reann_n_outputs(model);
+        for (int64_t i = 0; i < n; ++i) {
+            if (element[i] < 0 || element[i] >= reann_n_elements(model))
+                throw reann::Error("The model does not know the element of atom " + std::to_string(i) + ".");
+            head->value(element[i], outputs + i * width, values + i * head->width);
+        }
+        return 1;
+    });
+}
+
+int32_t reann_knows_field(const reann_model *model) { return model->model.settings().field; }
 
 void reann_close(reann_model *model) { delete model; }
 
@@ -172,6 +202,16 @@ int reann_dipole_rate(const reann_model *model, int32_t member, reann_workspace 
         check_member(model, member);
         reann::dipole_rate(model->model, member, workspace->workspace, *system, velocity, field_rate, dipole,
                            rate);
+        return 1;
+    });
+}
+
+int reann_responses(const reann_model *model, int32_t member, reann_workspace *workspace,
+                    const reann_system *system, double *dipole, double *polarizability, double *born,
+                    reann_error *error) {
+    return guarded(error, 0, [&] {
+        check_member(model, member);
+        reann::responses(model->model, member, workspace->workspace, *system, dipole, polarizability, born);
         return 1;
     });
 }

@@ -150,7 +150,7 @@ template <class Real> void add_flux(Run<Real> run, double *flux) {
 }
 
 // Dipoles of systems and, with tangents, their rates.
-template <class Real> void give_rates(Run<Real> run, double *dipole, double *rate) {
+template <class Real> void give_rates(Run<Real> &run, double *dipole, double *rate) {
     reann_result result = {};
     result.dipole = dipole;
     make_sums(run, result);
@@ -158,6 +158,24 @@ template <class Real> void give_rates(Run<Real> run, double *dipole, double *rat
     for (int64_t s = 0; s < run.system.n_systems; ++s) {
         run.add_up(dipole + 3 * s, 3, &Chunk<Real>::dipole, 6 * s);
         run.add_up(rate + 3 * s, 3, &Chunk<Real>::dipole, 6 * s + 3);
+    }
+}
+
+// One walk for each component b of the field: dmu/dF_b, and dF_i/dF_b of the forces, which is dmu_b/dr_i.
+template <class Real>
+void give_responses(const Model &model, int member, Workspace &workspace, const reann_system &system,
+                    double *dipole, double *polarizability, double *born) {
+    std::vector<double> rate(3 * system.n_systems);
+    for (int b = 0; b < 3; ++b) {
+        std::vector<double> along(3 * system.n_systems, 0.0); // minus the direction
+        for (int64_t s = 0; s < system.n_systems; ++s) along[3 * s + b] = -1.0;
+        reann_loss loss = {};
+        loss.dipole = along.data();
+        Run<Real> run(model, member, workspace, system, true, &loss, born != nullptr);
+        give_rates(run, dipole, rate.data());
+        for (size_t k = 0; k < rate.size(); ++k) polarizability[3 * k + b] = rate[k];
+        for (int64_t i = 0; born && i < system.n_atoms; ++i)
+            run.add_up(born + 9 * run.work.atoms.caller[i] + 3 * b, 3, &Chunk<Real>::forces, 3 * i);
     }
 }
 
@@ -262,10 +280,24 @@ void dipole_rate(const Model &model, int member, Workspace &workspace, const rea
     reann_loss along = {};
     along.forces = minus(velocity, 3 * system.n_atoms, moved);
     along.dipole = minus(field_rate, 3 * system.n_systems, changed);
+    if (model.settings().float64) {
+        Run<double> run(model, member, workspace, system, true, &along);
+        give_rates(run, dipole, rate);
+    } else {
+        Run<float> run(model, member, workspace, system, true, &along);
+        give_rates(run, dipole, rate);
+    }
+}
+
+void responses(const Model &model, int member, Workspace &workspace, const reann_system &system,
+               double *dipole, double *polarizability, double *born) {
+    check(model, system);
+    check_exchange(model, system);
+    check_dipole(model, dipole);
     if (model.settings().float64)
-        give_rates(Run<double>(model, member, workspace, system, true, &along), dipole, rate);
+        give_responses<double>(model, member, workspace, system, dipole, polarizability, born);
     else
-        give_rates(Run<float>(model, member, workspace, system, true, &along), dipole, rate);
+        give_responses<float>(model, member, workspace, system, dipole, polarizability, born);
 }
 
 } // namespace reann

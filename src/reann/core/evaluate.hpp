@@ -18,6 +18,9 @@ void gradient(const Model &model, int member, Workspace &workspace, const reann_
               const reann_loss &loss, double *const *gradients);
 void heat_flux(const Model &model, int member, Workspace &workspace, const reann_system &system,
                const double *velocity, double *energies, double *flux);
+// `born` may be NULL.
+void responses(const Model &model, int member, Workspace &workspace, const reann_system &system,
+               double *dipole, double *polarizability, double *born);
 void dipole_rate(const Model &model, int member, Workspace &workspace, const reann_system &system,
                  const double *velocity, const double *field_rate, double *dipole, double *rate);
 

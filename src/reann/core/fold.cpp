@@ -155,6 +155,11 @@ const Folded::Raw &Folded::raw(const std::string &name, std::vector<int64_t> sha
     throw Error("The array " + prefix_ + name + " is missing.");
 }
 
+bool Folded::has(const std::string &name) const {
+    return std::any_of(arrays_.begin(), arrays_.end(),
+                       [&](const Array &array) { return array.name == prefix_ + name; });
+}
+
 // Numbers of pairs of elements, (elements, elements); they stay where they are.
 const double *Folded::of_pairs(const std::string &name) {
     const int64_t n_elements = settings_.elements.size();

@@ -52,6 +52,16 @@ struct FoldedOutput {
     Place weights; // (layers, elements) rows of channels
 };
 
+// A head whose values are linear in its outputs; see fold_outputs.cpp.
+struct FoldedHead {
+    std::string name;
+    int first = 0, width = 0; // of its outputs; of a value: 1, 3 or 9
+    const double *scale = nullptr, *of_elements = nullptr; // (1), (elements) or NULL
+
+    // The value of an atom of an element, from all outputs of the atom.
+    void value(int element, const double *outputs, double *to) const;
+};
+
 // The range of the features in the training, for an atom of each element: (elements, features). A
 // feature lies outside by max(low - x, x - high) * per_width, as far as this is positive.
 struct FoldedRange {
@@ -79,6 +89,7 @@ class Folded {
     std::vector<FoldedEquivariant> layers;       // of the equivariant recursion, else none
     std::vector<FoldedOutput> outputs;           // likewise
     int outputs_width = 0;                       // numbers of an atom
+    std::vector<FoldedHead> heads;               // that are made of outputs in a known way
     double basis_scale = 1.0;                    // of its radial basis
     double field_scale = 0.0;                    // Å/V, of its electric field
     std::vector<double> reference;               // e_Z in eV
@@ -131,12 +142,14 @@ class Folded {
     void density();
     void equivariant();
     void read_outputs();
+    void read_heads();
     FoldedEquivariant equivariant_layer(int t);
     void fold_equivariant();
     void unfold_equivariant(const std::vector<double> &bar, double *const *gradients) const;
     void copy_into(const Place &place, const Raw &from, int64_t at, const Raw *scale = nullptr,
                    int scale_at = 0, double times = 1.0);
     const Raw &raw(const std::string &name, std::vector<int64_t> shape);
+    bool has(const std::string &name) const;
     const double *of_pairs(const std::string &name);
     void read(Raw &raw) const;
     Place place(int rows, int columns);

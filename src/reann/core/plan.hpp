@@ -156,8 +156,10 @@ template <class Real> struct Edges {
     Real *distance = nullptr; // between the atoms
     Real *fc = nullptr;
     Real *radial = nullptr;   // R_k, (edges, planes, stride); or the basis, (edges, planes, basis_stride)
-    Real *radial_slope = nullptr; // dB_n/dr of the basis, (edges, basis_stride), without tangents
-    Real *gradient = nullptr; // dE/d(direction) and dE/dr at fixed direction, (edges, 4)
+    Real *radial_slope = nullptr; // dB_n/dr of the basis, (edges, basis_stride), where `gradient` is
+    // dE/d(direction) and dE/dr at fixed direction, (edges, 4); with tangents their rates, of atoms at
+    // rest; NULL: not wanted
+    Real *gradient = nullptr;
     Real *power = nullptr;    // dE/dc_ij . dc_j of the tangents, summed over t > 0; NULL: not wanted
 };
 

@@ -83,6 +83,20 @@ int32_t reann_element(const reann_model *model, int32_t atomic_number); /* -1: u
  * without such heads, and in files that do not name them. */
 int32_t reann_n_outputs(const reann_model *model);
 
+/* How many numbers an atom has of the head of a quantity, such as "charges", "dipole" or "polarizability": 1 of
+ * a scalar, 3 of a vector, 9 of a matrix. 0 if the model has no such head, or one of another form. */
+int32_t reann_head_width(const reann_model *model, const char *name);
+
+/* What this head makes of the outputs (n, reann_n_outputs) of n atoms of the given elements: values (n, width),
+ * b_Z + s, v, or (b_Z + s) 1 + M. A dipole of a structure also has the charges at their positions; charges
+ * here do not yet add up to the total charge, each atom takes an equal part of the difference. Returns 1, or 0
+ * and says why. */
+int reann_head_values(const reann_model *model, int32_t member, const char *name, int64_t n,
+                      const int32_t *element, const double *outputs, double *values, reann_error *error);
+
+/* Whether the energy depends on an electric field. */
+int32_t reann_knows_field(const reann_model *model);
+
 /* --- evaluation ------------------------------------------------------------------------------- */
 
 /* Exchange of `width` numbers per atom, more with directional messages and for the heat flux, the
@@ -172,6 +186,14 @@ int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *w
 int reann_dipole_rate(const reann_model *model, int32_t member, reann_workspace *workspace,
                       const reann_system *system, const double *velocity, const double *field_rate,
                       double *dipole, double *rate, reann_error *error);
+
+/* Dipole (n_systems, 3) in e Å, polarizability (n_systems, 3, 3) in e Å^2/V, whose last index is the field's, and
+ * if `born` is not NULL Born effective charges (n_atoms, 3, 3) in e, rows are dipoles: those of a ghost are its
+ * share, to be added to its owner. Of a model that knows electric fields; takes the time of three steps of
+ * training. The values of this rank, which adds those of the others. */
+int reann_responses(const reann_model *model, int32_t member, reann_workspace *workspace,
+                    const reann_system *system, double *dipole, double *polarizability, double *born,
+                    reann_error *error);
 
 /* --- training --------------------------------------------------------------------------------- */
 

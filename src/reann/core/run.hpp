@@ -18,7 +18,7 @@ namespace {
 
 template <class Real> struct Run {
     Run(const Model &model, int member, Workspace &workspace, const reann_system &system,
-        bool derivatives, const reann_loss *loss)
+        bool derivatives, const reann_loss *loss, bool force_rates = false)
         : weights(model.packed<Real>(member).weights()), kernels(kernels_of<Real>(level())),
           workspace(workspace), system(system), loss(loss), planes(loss ? 2 : 1),
           passes((loss ? kernels.form(weights).tangents : kernels.form(weights).plain)[weights.l_max]),
@@ -29,7 +29,7 @@ template <class Real> struct Run {
         work.derivatives = work.adjoint = derivatives;
         work.atoms = ordered(system, weights.n_elements, loss, workspace);
         work.edges.capacity = deal(system, work.atoms, weights.n_rows, chunks);
-        make_room();
+        make_room(derivatives && (!loss || force_rates));
     }
 
     void add_up(double *to, int64_t n, double *Chunk<Real>::*part, int64_t from) const {
@@ -40,7 +40,7 @@ template <class Real> struct Run {
         }
     }
 
-    void make_room() {
+    void make_room(bool of_edges) {
         const int64_t n = system.n_atoms, local = system.n_local;
         Edges<Real> &edges = work.edges;
         const int64_t capacity = edges.capacity;
@@ -52,10 +52,10 @@ template <class Real> struct Run {
         edges.distance = work.repulsion ? workspace.take<Real>(capacity) : edges.r;
         edges.slope = workspace.take<Real>(capacity);
         edges.fc = workspace.take<Real>(capacity);
-        if (planes == 1 && work.derivatives) edges.gradient = workspace.take<Real>(4 * capacity);
+        if (of_edges) edges.gradient = workspace.take<Real>(4 * capacity);
         const int64_t radial_row = weights.layers ? int64_t(planes) * weights.basis_stride : row_size;
         edges.radial = workspace.take<Real>(capacity * radial_row + line);
-        if (weights.layers && planes == 1 && work.derivatives)
+        if (weights.layers && of_edges)
             edges.radial_slope = workspace.take<Real>(capacity * weights.basis_stride + line);
         work.energies = workspace.take<double>(local);
         if (system.forward || system.reverse) values.resize(n * weights.n_rows * planes * weights.n_channels);

@@ -48,6 +48,25 @@ def evaluate(
     field: Array | None = None,  # (structures, 3) V/Å, float64; not a result
 ) -> None: ...
 
+# Dipoles and their derivatives with respect to field and positions.
+def responses(
+    model: Model,
+    member: int,
+    workspace: Workspace,
+    element: Array,
+    position: Array,
+    first: Array,
+    neighbor: Array,
+    shift: Array | None,
+    system: Array | None,
+    n_systems: int,
+    n_threads: int,
+    field: Array | None,  # (structures, 3) V/Å
+    dipole: Array,  # results: (structures, 3)
+    polarizability: Array,  # (structures, 3, 3) e Å^2/V
+    born: Array | None,  # (atoms, 3, 3) e
+) -> None: ...
+
 # Dipoles, and their rates as atoms move and the field changes.
 def dipole_rate(
     model: Model,

@@ -59,7 +59,6 @@ class Native(Backend):
             return f"it knows Reann itself, not {type(model).__name__}"
         assert isinstance(model, Reann)
         others = request.names.difference(NAMES)
-        by_field = others.intersection(model.responses)
         why = _unknown_recursion(model.recursion) or _several_heads(model)
         if (why := why or _unknown_outputs(model, request)) is not None:
             return why
@@ -82,8 +81,7 @@ class Native(Backend):
             and bool(model.structure_terms),
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
             "it has no gradients of polarizabilities in a field": kept
-            and "polarizability" in by_field,
-            "it has no Born effective charges in a field": BORN in by_field,
+            and "polarizability" in others.intersection(model.responses),
             "it has no gradients of Born effective charges": kept and BORN in others,
             "it has no forward mode and no function transforms": forward or transformed,
         }

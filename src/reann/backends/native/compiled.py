@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reann.backends.native.function import Computed, Differentiable, compute, polarizability
+from reann.backends.native.function import Computed, Differentiable, compute
 from reann.backends.native.outputs import born_charges, quantities, values_of
 from reann.backends.native.weights import Values, arrays_of, new_model, snapshot
 from reann.backends.native.whole import compute_whole, with_constants
@@ -62,7 +62,7 @@ class Compiled:
         wanted = {name for name in ("forces", "virials", "extrapolation") if name in names}
         wanted |= {"strain"} if names & {"stress", "virial"} else set()
         wanted |= {"outputs"} if names.intersection(self.source.output_heads) else set()
-        wanted |= {"dipole"} if "dipole" in by_field else set()
+        wanted |= by_field
         knows_field = bool(self.source.responses) and graph.field is not None
         field = graph.fields().detach().numpy().copy() if knows_field else None
         try:
@@ -78,21 +78,16 @@ class Compiled:
                 of_atoms = compute_whole(self.model, self.source, graph, system, wanted)
             else:
                 of_atoms = compute(self.model, system, wanted, field)
-            alpha = None
-            if "polarizability" in by_field:
-                alpha = polarizability(self.model, system, field)
         except (ValueError, RuntimeError) as error:
             raise refused(error) from error
         energies = of_atoms.energies
         energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
         found = {"energy": energy} | of_atoms._asdict()
-        if alpha is not None:
-            found["polarizability"] = alpha
         if of_atoms.strain is not None:
             found |= of_strain(graph, of_atoms.strain)
         if of_atoms.outputs is not None:
             found |= self._quantities(graph, system.element, of_atoms.outputs, request)
-        if BORN in names:
+        if BORN in names - by_field:
             found[BORN] = born_charges(self.source, graph, self.model)
         if self.source.responses:
             found = with_charges(graph, found)

@@ -42,6 +42,14 @@ class Computed(NamedTuple):
     """What heads read off the states of atoms."""
     dipole: Float[Tensor, "structures 3"] | None = None
     """-dE/d(field), e Å."""
+    polarizability: Float[Tensor, "structures 3 3"] | None = None
+    """Its derivative with respect to the field, Å^3."""
+    born_effective_charges: Float[Tensor, "atoms 3 3"] | None = None
+    """Its derivative with respect to positions, e."""
+
+
+SECOND = frozenset({"polarizability", "born_effective_charges"})
+"""Fields of `Computed` that are second derivatives of the energy."""
 
 
 Field = NDArray[np.float64] | None
@@ -76,28 +84,32 @@ def compute(
         *(arrays[name].numpy() if name in arrays else None for name in shapes),
         field=field,
     )
-    return Computed(**arrays)
+    found = Computed(**arrays)
+    if SECOND.isdisjoint(wanted):
+        return found
+    return _with_responses(found, model, system, wanted, field)
 
 
-def polarizability(model: Any, system: Arguments, field: Field) -> Float[Tensor, "structures 3 3"]:
-    """Return the rates of the dipoles as each component of the field grows, in Å^3."""
-    n, rows = system.n_structures, []
-    dipole, rate = np.empty((n, 3)), np.empty((n, 3))
-    for direction in np.eye(3):
-        native.core().dipole_rate(
-            model,
-            0,
-            workspace(),
-            *system,
-            torch.get_num_threads(),
-            field,
-            None,
-            np.tile(direction, (n, 1)),
-            dipole,
-            rate,
-        )
-        rows.append(COULOMB * torch.from_numpy(rate.copy()))
-    return torch.stack(rows, dim=1)
+def _with_responses(
+    found: Computed, model: Any, system: Arguments, wanted: Collection[str], field: Field
+) -> Computed:
+    """Return results with the rates of dipoles and of forces as a field grows."""
+    n = system.n_structures
+    alpha = torch.empty(n, 3, 3, dtype=torch.float64)
+    of_atoms = torch.empty(system.n_atoms, 3, 3, dtype=torch.float64)
+    born = of_atoms if "born_effective_charges" in wanted else None
+    native.core().responses(
+        model,
+        0,
+        workspace(),
+        *system,
+        torch.get_num_threads(),
+        field,
+        np.empty((n, 3)),
+        alpha.numpy(),
+        None if born is None else born.numpy(),
+    )
+    return found._replace(polarizability=COULOMB * alpha, born_effective_charges=born)
 
 
 class Differentiable(torch.autograd.Function):

@@ -41,7 +41,8 @@ REANN_INLINE void gaussians(const Weights<Real> &w, Vector<Real> r, Vector<Real>
     }
 }
 
-// Rows of the basis for all edges of a chunk: (planes, basis_stride), and the slopes without tangents.
+// Rows of the basis for all edges of a chunk: (planes, basis_stride), and the slopes where edges get
+// derivatives.
 template <class F>
 void fill_basis(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk) {
     using Real = typename F::Real;
@@ -68,7 +69,7 @@ void fill_basis(const Work<typename F::Real> &work, const Chunk<typename F::Real
                 Real *row = edges.radial + (e + lane) * F::planes * stride + n;
                 row[0] = B[lane];
                 if constexpr (F::planes == 2) row[stride] = D[lane] * edges.r[edges.capacity + e + lane];
-                else if (edges.radial_slope) edges.radial_slope[(e + lane) * stride + n] = D[lane];
+                if (edges.radial_slope) edges.radial_slope[(e + lane) * stride + n] = D[lane];
             }
         }
     }

@@ -74,9 +74,10 @@ void sum_of_elements(const Work<typename F::Real> &work, int64_t i, typename F::
     }
 }
 
-// bar: the adjoint of `sums`; adds to edges.gradient
-template <class Real, int l_max>
-void adjoint_of_elements(const Work<Real> &work, int64_t i, const Real *bar) {
+// bar: the adjoint of `sums`, or its tangents, one plane; adds to edges.gradient
+template <class F, int l_max>
+void adjoint_of_elements(const Work<typename F::Real> &work, int64_t i, const typename F::Real *bar) {
+    using Real = typename F::Real;
     constexpr int n = n_components(l_max), W = lanes<Real>;
     const Weights<Real> &w = *work.weights;
     const Edges<Real> &edges = work.edges;
@@ -90,7 +91,7 @@ void adjoint_of_elements(const Work<Real> &work, int64_t i, const Real *bar) {
             const auto of = [own, k, stride](int a)
                                 REANN_LAMBDA { return load_vector(own + a * stride + k); };
             const Vector<Real> P = polynomial_and_slope<Real, l_max>(of, u, G);
-            const Vector<Real> B = load_vector(edges.radial + e * stride + k);
+            const Vector<Real> B = load_vector(edges.radial + e * F::planes * stride + k);
             gx += B * G[0];
             gy += B * G[1];
             gz += B * G[2];
@@ -191,9 +192,29 @@ void sum_of_states(const Work<typename F::Real> &work, int64_t i, int t,
     }
 }
 
+// P and its derivatives G along the direction of an edge, which has no tangents.
+template <class F, int l_max, class Get>
+REANN_INLINE typename F::Lanes along_direction(const Get &of, const typename F::Number (&u)[3],
+                                               typename F::Lanes (&G)[3]) {
+    using Real = typename F::Real;
+    if constexpr (F::planes == 1) {
+        return polynomial_and_slope<Real, l_max>(of, u, G);
+    } else {
+        const Real fixed[3] = {u[0].value, u[1].value, u[2].value};
+        Vector<Real> slope[2][3] = {};
+        const Vector<Real> value = polynomial_and_slope<Real, l_max>(
+            [&](int a) REANN_LAMBDA { return of(a).value; }, fixed, slope[0]);
+        const Vector<Real> tangent = polynomial_and_slope<Real, l_max>(
+            [&](int a) REANN_LAMBDA { return of(a).tangent; }, fixed, slope[1]);
+        for (int x = 0; x < 3; ++x) G[x] = {slope[0][x], slope[1][x]};
+        return {value, tangent};
+    }
+}
+
 // bar: the adjoint of `sums`. Adds to the adjoint of the neighbors' states; without tangents to
-// edges.gradient, with tangents to the gradient of the mixing of radial functions.
-template <class F, int l_max>
+// edges.gradient, with tangents to the gradient of the mixing of radial functions. With tangents and `slopes`
+// it adds to edges.gradient the rates of what is added to it without tangents.
+template <class F, int l_max, bool slopes>
 void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t i,
                        int t, const EdgeScratch<typename F::Real> &tile, const typename F::Real *bar) {
     using Real = typename F::Real;
@@ -205,7 +226,7 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
     const Edges<Real> &edges = work.edges;
     const int stride = w.stride, row = F::planes * stride, paths = radial.n_out;
     for (int64_t first = edges.begin[i]; first < edges.end[i]; first += edge_tile) {
-        const int n_edges = radial_of_tile<F>(work, radial, i, first, F::planes == 1, tile);
+        const int n_edges = radial_of_tile<F>(work, radial, i, first, slopes, tile);
         for (int e = 0; e < n_edges; ++e) {
             typename F::Number u[3];
             direction<F>(edges, first + e, u);
@@ -220,8 +241,8 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
                 [[maybe_unused]] Lanes R_2, R_A;
                 const Lanes R_v = load<F>(R + (S::highest + 1) * stride, paths);
                 Lanes P;
-                [[maybe_unused]] Vector<Real> G[3] = {};
-                if constexpr (F::planes == 1) P = polynomial_and_slope<Real, l_max>(of, u, G);
+                [[maybe_unused]] Lanes G[3] = {};
+                if constexpr (slopes) P = along_direction<F, l_max>(of, u, G);
                 else P = polynomial<F, l_max>(of, u);
                 Lanes R_bar[S::paths], h_bar[S::rows];
                 R_bar[0] = P * along.h0;
@@ -258,20 +279,21 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
                     store(target + a.value * row, stride,
                           load<F>(target + a.value * row, stride) + h_bar[a.value]);
                 });
-                if constexpr (F::planes == 1) {
+                if constexpr (slopes) {
                     Lanes weight = R_0 * along.h0 + R_1 * along.vector;
                     if constexpr (S::highest == 2) weight = weight + R_2 * along.matrix;
-                    Vector<Real> slope[3] = {turn * along.h[1], turn * along.h[2], turn * along.h[3]};
+                    Lanes slope[3] = {turn * along.h[1], turn * along.h[2], turn * along.h[3]};
                     if constexpr (S::highest == 2)
-                        for (int x = 0; x < 3; ++x) slope[x] += R_2 * P * along.slope[x];
-                    gx += weight * G[0] + slope[0];
-                    gy += weight * G[1] + slope[1];
-                    gz += weight * G[2] + slope[2];
+                        for (int x = 0; x < 3; ++x) slope[x] = slope[x] + R_2 * P * along.slope[x];
+                    gx += last_plane<F>(weight * G[0] + slope[0]);
+                    gy += last_plane<F>(weight * G[1] + slope[1]);
+                    gz += last_plane<F>(weight * G[2] + slope[2]);
                     const Real *R_slope = tile.R_slope + int64_t(e) * paths + k;
                     unrolled<0, S::paths>([&](auto p) REANN_LAMBDA {
-                        gr += load_vector(R_slope + p.value * stride) * R_bar[p.value];
+                        gr += load_vector(R_slope + p.value * stride) * last_plane<F>(R_bar[p.value]);
                     });
-                } else {
+                }
+                if constexpr (F::planes == 2) {
                     Real *to = tile.R_bar + int64_t(e) * 2 * paths + k;
                     unrolled<0, S::paths>([&](auto p) REANN_LAMBDA {
                         store(to + p.value * stride, paths, R_bar[p.value]);
@@ -282,9 +304,9 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
                         });
                 }
             }
-            if constexpr (F::planes == 1)
+            if constexpr (slopes)
                 add_sums<Real>(edges.gradient + 4 * (first + e), gx, gy, gz, gr);
-            else if (edges.power) edges.power[first + e] += sum<Real>(power);
+            if (F::planes == 2 && edges.power) edges.power[first + e] += sum<Real>(power);
         }
         if constexpr (F::planes == 2)
             add_gradient(edges.radial + first * 2 * w.basis_stride, w.basis_stride, radial.rows,

@@ -75,18 +75,21 @@ void begin_sums(const Work<typename F::Real> &work, const Chunk<typename F::Real
     const int64_t end = chunk.edges + chunk.n_edges;
     if constexpr (F::planes == 1) {
         for (int64_t i = chunk.begin; i < chunk.end; ++i) work.energies[i] = free_energy(work, i);
-        if (work.derivatives)
-            for (int64_t k = 4 * chunk.edges; k < 4 * end; ++k) edges.gradient[k] = 0;
     } else if (edges.power) {
         for (int64_t e = chunk.edges; e < end; ++e) edges.power[e] = 0;
     }
+    if (edges.gradient)
+        for (int64_t k = 4 * chunk.edges; k < 4 * end; ++k) edges.gradient[k] = 0;
 }
 
 // With the distance R(r) that the network sees, R = r of all but close pairs,
 // dE/dr_ij = R' b u + (G - u (u . G)) / r for unit vectors u, for raw ones
 // R' (b + u . G) u + (G - u (u . G)) R / r, and what follows:
-// F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij.
-template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk, int64_t i) {
+// F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij. With tangents of atoms at rest the same holds
+// for the rates of G, b and F, and the repulsion of nuclei has none.
+template <class F>
+void add_forces(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t i) {
+    using Real = typename F::Real;
     const Edges<Real> &edges = work.edges;
     const Atoms &atoms = work.atoms;
     const bool unit = work.weights->unit_vectors;
@@ -101,7 +104,7 @@ template <class Real> void add_forces(const Work<Real> &work, Chunk<Real> &chunk
         const int z_i = atoms.element[i], z_j = atoms.element[edges.neighbor[e]];
         if (work.repulsion && are_close(*work.repulsion, z_i, z_j, r)) {
             slope = softened(*work.repulsion, z_i, z_j, r).slope;
-            of_repulsion = seed * repulsion(*work.repulsion, z_i, z_j, r).slope;
+            if (F::planes == 1) of_repulsion = seed * repulsion(*work.repulsion, z_i, z_j, r).slope;
         }
         const double across = (unit ? 0.0 : slope) - scale; // none for raw vectors with R = r
         const double along =
@@ -166,7 +169,7 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
         if (w.directional && t > 0) adjoint(Constant<true>{});
         else adjoint(Constant<false>{});
         if constexpr (F::planes == 1)
-            if (t == 0) add_forces<Real>(work, chunk, atom);
+            if (t == 0) add_forces<F>(work, chunk, atom);
     }
 }
 

@@ -235,8 +235,7 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     for (int i = 0; i < n; ++i) {
         adjoint_of_inputs<F, l_max>(work, chunk, block.first + i, t, scratch, i);
         adjoint_of_field_inputs<F, l_max>(work, chunk, block.first + i, layer, scratch.in_bar, i);
-        if constexpr (F::planes == 1)
-            if (t == 0) add_forces<Real>(work, chunk, block.first + i);
+        if (t == 0 && work.edges.gradient) add_forces<F>(work, chunk, block.first + i);
     }
 }
 

@@ -78,6 +78,12 @@ template <class R> struct Field<R, true> {
     static constexpr int planes = 2;
 };
 
+// The derivative that is carried last: the tangent, or without tangents the number itself.
+template <class F> REANN_INLINE Vector<typename F::Real> last_plane(const typename F::Lanes &v) {
+    if constexpr (F::planes == 2) return v.tangent;
+    else return v;
+}
+
 // --- memory -----------------------------------------------------------------------------------
 
 template <class Real> REANN_INLINE Vector<Real> load_vector(const Real *p) {

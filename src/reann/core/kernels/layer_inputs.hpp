@@ -127,16 +127,14 @@ void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Rea
     const Inputs<F, l_max> inputs(layer, scratch.in_bar, i);
     Real *rows[l_max + 1];
     if (t == 0) { // parameters get their gradients by the mixing
-        if constexpr (F::planes == 1) {
-            const int64_t row = w.basis_stride;
-            for (int64_t k = 0; k < w.n_elements * n * row; ++k) scratch.sums_bar[k] = 0;
-            for (int z = 0; z < w.n_elements; ++z) {
-                inputs.part(layer, 0, z * w.n_radial, rows);
-                from_rows<Real, l_max>(scratch.sums_bar + z * n * row, row, w.n_radial, rows,
-                                       inputs.row);
-            }
-            adjoint_of_elements<Real, l_max>(work, atom, scratch.sums_bar);
+        if (!work.edges.gradient) return;
+        const int64_t row = w.basis_stride;
+        for (int64_t k = 0; k < w.n_elements * n * row; ++k) scratch.sums_bar[k] = 0;
+        for (int z = 0; z < w.n_elements; ++z) { // with tangents those of the adjoint
+            inputs.part(layer, F::planes - 1, z * w.n_radial, rows);
+            from_rows<Real, l_max>(scratch.sums_bar + z * n * row, row, w.n_radial, rows, inputs.row);
         }
+        adjoint_of_elements<F, l_max>(work, atom, scratch.sums_bar);
         return;
     }
     const int64_t row = F::planes * w.stride;
@@ -148,7 +146,12 @@ void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Rea
             for (int a = 0; a < shell_size(l); ++a, q += row)
                 for (int k = 0; k < w.stride; ++k) q[k] = rows[l][a * inputs.row[l] + w.stride + k];
     }
-    adjoint_of_states<F, l_max>(work, chunk, atom, t, scratch.edges, scratch.sums_bar);
+    const auto adjoint = [&](auto slopes) REANN_LAMBDA {
+        adjoint_of_states<F, l_max, slopes.value>(work, chunk, atom, t, scratch.edges, scratch.sums_bar);
+    };
+    if constexpr (F::planes == 1) adjoint(Constant<true>{});
+    else if (work.edges.gradient) adjoint(Constant<true>{});
+    else adjoint(Constant<false>{});
 }
 
 } // namespace

@@ -67,7 +67,7 @@ template <class Real> struct LayerScratch {
         take(sums, most);
         take(sums_bar, most);
         take(edges.R, edge_tile * planes * paths);
-        take(edges.R_slope, planes == 1 ? edge_tile * paths : 0);
+        take(edges.R_slope, edge_tile * paths);
         take(edges.R_bar, planes == 2 ? edge_tile * planes * paths : 0);
     }
 };

@@ -110,6 +110,8 @@ void PairReann::init_style() {
     if (!model_) error->all(FLERR, "pair_style reann has no potential: name one in pair_coeff");
     check_bonds();
     check_neighbors();
+    // In a field there are torques: the virial is symmetric only when it is made so, pair by pair.
+    if (is_in_field()) no_virial_fdotr_compute = force->pair->no_virial_fdotr_compute = 1;
     neighbor->add_request(this, full_list);
 }
 
@@ -131,12 +133,27 @@ void PairReann::compute(int eflag, int vflag) {
     const bool virials = global || vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
     if (spread) of_members_.assign(3 * n_rows * members, 0.0);
     if (extrapolation_flag_) std::fill(extrapolation_.begin(), extrapolation_.end(), 0.0);
+    take_field();
+    energy_ = 0.0;
+    const bool polarized = is_polarization_due();
+    polarized_ = -1;
+    if (polarized) begin_polarization();
     const double share = unit_ / members;
+    reann_result result = {};
+    result.energies = energies_.data();
+    result.forces = forces_.data();
+    if (virials) virials_.resize(9 * n_rows + 1);
+    result.virials = virials ? virials_.data() : nullptr;
+    if (extrapolation_flag_) of_member_.resize(n_local_ + 1);
+    result.extrapolation = extrapolation_flag_ ? of_member_.data() : nullptr;
+    if (polarized) ask_for_polarization(result);
     for (int m = 0; m < members; ++m) {
-        evaluate(m, virials);
+        evaluate(m, result);
+        if (polarized) add_polarization(m);
         if (spread) std::copy_n(forces_.begin(), 3 * n_rows, of_members_.begin() + 3 * n_rows * m);
         if (extrapolation_flag_) take_extrapolation();
-        for (int64_t r = 0; r < n_local_ && eflag_either; ++r) {
+        for (int64_t r = 0; r < n_local_; ++r) {
+            energy_ += share * energies_[r];
             if (eflag_global) eng_vdwl += share * energies_[r];
             if (eflag_atom) eatom[atom_[r]] += share * energies_[r];
         }
@@ -169,15 +186,9 @@ void PairReann::compute(int eflag, int vflag) {
     if (vflag_fdotr) virial_fdotr_compute();
 }
 
-void PairReann::evaluate(int member, bool virials) {
-    const reann_system system = rows();
-    reann_result result = {};
-    result.energies = energies_.data();
-    result.forces = forces_.data();
-    if (virials) virials_.resize(9 * atom_.size() + 1);
-    result.virials = virials ? virials_.data() : nullptr;
-    if (extrapolation_flag_) of_member_.resize(n_local_ + 1);
-    result.extrapolation = extrapolation_flag_ ? of_member_.data() : nullptr;
+void PairReann::evaluate(int member, const reann_result &result, bool with_field) {
+    reann_system system = rows();
+    if (!with_field) system.field = nullptr;
     reann_error why;
     if (!reann_evaluate(model_, member, workspace_, &system, &result, &why))
         error->one(FLERR, "pair_style reann: {}", why.message);
@@ -185,11 +196,7 @@ void PairReann::evaluate(int member, bool virials) {
 
 // The energies of atoms flow between them, and move with them.
 void PairReann::heat_flux(double *flux) {
-    int mine = current(), all = 0;
-    MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, world);
-    if (!all)
-        error->all(FLERR, "pair_style reann has not computed these atoms at step {}: ask for the flux "
-                          "during a run, or after `run 0`", update->ntimestep);
+    require_current("the flux");
     const reann_system system = rows();
     const int members = reann_n_members(model_);
     std::vector<double> velocity(3 * atom_.size() + 1);

@@ -12,6 +12,14 @@
 
 namespace LAMMPS_NS {
 
+// What a dipole is made of, summed over atoms: those of a rank, which are added to those of the others.
+struct Polarization {
+    double charge, atoms, charges_at[3], at[3]; // charges q, numbers of atoms, q r and r
+    double dipole[3];                           // e Å, of atoms
+    double polarizability[6];                   // Å^3: xx yy zz xy xz yz
+    static constexpr int size = 17;
+};
+
 class PairReann : public Pair {
   public:
     explicit PairReann(LAMMPS *lmp);
@@ -34,6 +42,12 @@ class PairReann : public Pair {
     // Of the atoms of this rank: Jx Jy Jz, and what of it atoms carry along.
     void heat_flux(double *flux);
 
+    // Electric fields and dipoles (polarization.cpp).
+    bool knows_field() const;
+    bool has(const char *name) const;
+    Polarization polarization(bool polarizability);
+    double energy_of_field();
+
   private:
     static constexpr int at_once = 16; // doubles per atom in one message
 
@@ -45,9 +59,16 @@ class PairReann : public Pair {
     bool of_style(int i) const;
     bool fits() const;
     bool current() const;
+    void require_current(const char *what) const;
     void lay_out();
     reann_system rows();
-    void evaluate(int member, bool virials);
+    void evaluate(int member, const reann_result &result, bool with_field = true);
+    bool is_in_field() const;
+    void take_field();
+    bool is_polarization_due() const;
+    void begin_polarization();
+    void ask_for_polarization(reann_result &result);
+    void add_polarization(int member);
     void add_spread();
     void take_extrapolation();
     void exchange(double *values, int width, bool forward);
@@ -77,6 +98,16 @@ class PairReann : public Pair {
     // Ensembles: the forces of every member, and how far they lie apart for each atom.
     std::vector<double> of_members_, spread_;
     int spread_flag_ = 0;
+
+    // Of the last computation: the electric field, V/Å, empty without one, and the energy of this rank.
+    std::vector<double> field_;
+    double energy_ = 0.0;
+
+    // The dipole as of step `polarized_`; outputs of atoms and -dE/dF of one member.
+    Polarization polarization_ = {};
+    bigint polarized_ = -1;
+    std::vector<double> outputs_;
+    double dipole_[3] = {};
 
     // How far a row lies outside the range of the training, of one member; and each atom, of all.
     std::vector<double> of_member_, extrapolation_;

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "compute_dipole.h"
 #include "compute_flux.h"
+#include "fix_field.h"
 #include "library.h"
 #include "pair_reann.h"
 
@@ -13,7 +15,7 @@ namespace {
 // As in lammpsplugin.h, which is not among the installed headers.
 struct Plugin {
     const char *version, *style, *name, *info, *author;
-    void *creator; // of pairs called with lmp, of computes also with the words of their command
+    void *creator; // of pairs called with lmp, of computes and fixes also with the words of their command
     void *handle;
 };
 using Register = void (*)(Plugin *, void *lmp);
@@ -22,8 +24,8 @@ void *pair(void *lmp) {
     return new LAMMPS_NS::PairReann(static_cast<LAMMPS_NS::LAMMPS *>(lmp));
 }
 
-void *flux(void *lmp, int narg, char **arg) {
-    return new LAMMPS_NS::ComputeReannFlux(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
+template <class Style> void *style(void *lmp, int narg, char **arg) {
+    return new Style(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
 } // namespace
@@ -47,7 +49,11 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
         {"", "pair", "reann", "Recursively embedded atom neural networks", authors,
          reinterpret_cast<void *>(pair), handle},
         {"", "compute", "reann/flux", "Exact heat flux of pair_style reann", authors,
-         reinterpret_cast<void *>(flux), handle},
+         reinterpret_cast<void *>(style<LAMMPS_NS::ComputeReannFlux>), handle},
+        {"", "compute", "reann/dipole", "Dipole and polarizability of pair_style reann", authors,
+         reinterpret_cast<void *>(style<LAMMPS_NS::ComputeReannDipole>), handle},
+        {"", "fix", "reann/field", "Electric field for pair_style reann", authors,
+         reinterpret_cast<void *>(style<LAMMPS_NS::FixReannField>), handle},
     };
     for (Plugin &plugin : plugins) reinterpret_cast<Register>(registers)(&plugin, lmp);
 }

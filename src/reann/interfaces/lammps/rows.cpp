@@ -5,6 +5,7 @@
 
 #include "atom.h"
 #include "comm.h"
+#include "error.h"
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "pair_reann.h"
@@ -38,6 +39,14 @@ bool PairReann::current() const {
     for (size_t r = 0; same && r < atom_.size(); ++r)
         same = std::equal(&position_[3 * r], &position_[3 * r] + 3, atom->x[atom_[r]]);
     return same;
+}
+
+void PairReann::require_current(const char *what) const {
+    int mine = current(), all = 0;
+    MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, world);
+    if (!all)
+        error->all(FLERR, "pair_style reann has not computed these atoms at step {}: ask for {} during a "
+                          "run, or after `run 0`", update->ntimestep, what);
 }
 
 // Rows and neighbors, after every change of the neighbor list.
@@ -85,6 +94,7 @@ reann_system PairReann::rows() {
     system.first = first_.data();
     system.neighbor = neighbor_.data();
     system.n_systems = 1;
+    system.field = field_.empty() ? nullptr : field_.data();
     system.n_threads = 1;
     system.forward = forward;
     system.reverse = reverse;

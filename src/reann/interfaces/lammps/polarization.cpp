@@ -1,0 +1,141 @@
+// Dipoles and polarizabilities: of output heads, or derivatives of the energy with respect to the electric
+// field. They are computed together with the forces in steps in which a compute will ask for them.
+
+#include <algorithm>
+#include <cstring>
+
+#include "atom.h"
+#include "compute.h"
+#include "domain.h"
+#include "error.h"
+#include "fix_field.h"
+#include "modify.h"
+#include "pair_reann.h"
+#include "update.h"
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+constexpr double coulomb = 14.399645478425668; // 1 / (4 pi epsilon_0) in V Å / e: Å^3 of e Å^2/V
+
+// xx yy zz xy xz yz
+void add_six(const double *matrix, double times, double *six) {
+    constexpr int rows[6] = {0, 1, 2, 0, 0, 1}, columns[6] = {0, 1, 2, 1, 2, 2};
+    for (int k = 0; k < 6; ++k)
+        six[k] += 0.5 * times * (matrix[3 * rows[k] + columns[k]] + matrix[3 * columns[k] + rows[k]]);
+}
+
+} // namespace
+
+bool PairReann::is_in_field() const { return !modify->get_fix_by_style("^reann/field$").empty(); }
+
+// The electric field of fix reann/field; none is left without one.
+void PairReann::take_field() {
+    field_.clear();
+    for (const Fix *fix : modify->get_fix_by_style("^reann/field$")) {
+        const double *field = static_cast<const FixReannField *>(fix)->field();
+        field_.assign(field, field + 3);
+    }
+}
+
+bool PairReann::knows_field() const { return model_ && reann_knows_field(model_); }
+
+// Whether it can compute a dipole or a polarizability.
+bool PairReann::has(const char *name) const {
+    if (!model_ || knows_field()) return model_ != nullptr;
+    if (!std::strcmp(name, "dipole"))
+        return reann_head_width(model_, name) == 3 && reann_head_width(model_, "charges") == 1;
+    return reann_head_width(model_, name) == 9;
+}
+
+// Whether a compute will ask for the dipole at this step.
+bool PairReann::is_polarization_due() const {
+    for (Compute *compute : modify->get_compute_by_style("^reann/dipole$"))
+        if (compute->matchstep(update->ntimestep)) return true;
+    return false;
+}
+
+void PairReann::begin_polarization() {
+    polarization_ = {};
+    polarized_ = update->ntimestep;
+    outputs_.resize(n_local_ * reann_n_outputs(model_) + 1);
+}
+
+// Where an evaluation leaves what the dipole is made of.
+void PairReann::ask_for_polarization(reann_result &result) {
+    if (knows_field()) result.dipole = dipole_;
+    else result.outputs = outputs_.data();
+}
+
+// Adds what a member gave, as its share of the mean.
+void PairReann::add_polarization(int member) {
+    const double share = 1.0 / reann_n_members(model_);
+    if (knows_field()) {
+        for (int a = 0; a < 3; ++a) polarization_.dipole[a] += share * dipole_[a];
+        return;
+    }
+    const auto values = [&](const char *name, int width) {
+        std::vector<double> found(width * n_local_ + 1);
+        reann_error why;
+        if (!reann_head_values(model_, member, name, n_local_, element_.data(), outputs_.data(), found.data(),
+                               &why))
+            error->one(FLERR, "compute reann/dipole: {}", why.message);
+        return found;
+    };
+    const std::vector<double> charges = values("charges", 1), dipoles = values("dipole", 3);
+    double center[3]; // any origin will do: charges add up to zero
+    for (int a = 0; a < 3; ++a) center[a] = 0.5 * (domain->boxlo[a] + domain->boxhi[a]);
+    for (int64_t r = 0; r < n_local_; ++r) {
+        polarization_.charge += share * charges[r];
+        polarization_.atoms += share;
+        for (int a = 0; a < 3; ++a) {
+            const double x = position_[3 * r + a] - center[a];
+            polarization_.charges_at[a] += share * charges[r] * x;
+            polarization_.at[a] += share * x;
+            polarization_.dipole[a] += share * dipoles[3 * r + a];
+        }
+    }
+    if (!has("polarizability")) return;
+    const std::vector<double> each = values("polarizability", 9);
+    for (int64_t r = 0; r < n_local_; ++r) add_six(&each[9 * r], share, polarization_.polarizability);
+}
+
+// Of this rank, with the polarizability if it is wanted; in a field that takes evaluations of its own.
+Polarization PairReann::polarization(bool polarizability) {
+    require_current("the dipole");
+    if (polarized_ != update->ntimestep) {
+        begin_polarization();
+        for (int m = 0; m < reann_n_members(model_); ++m) {
+            reann_result result = {};
+            result.energies = energies_.data();
+            ask_for_polarization(result);
+            evaluate(m, result);
+            add_polarization(m);
+        }
+    }
+    Polarization found = polarization_;
+    if (!polarizability || !knows_field()) return found;
+    const reann_system system = rows();
+    for (int m = 0; m < reann_n_members(model_); ++m) {
+        double dipole[3], alpha[9];
+        reann_error why;
+        if (!reann_responses(model_, m, workspace_, &system, dipole, alpha, nullptr, &why))
+            error->one(FLERR, "compute reann/dipole: {}", why.message);
+        add_six(alpha, coulomb / reann_n_members(model_), found.polarizability);
+    }
+    return found;
+}
+
+// E(F) - E(0) of this rank.
+double PairReann::energy_of_field() {
+    require_current("the energy of the field");
+    double without = 0.0;
+    for (int m = 0; m < reann_n_members(model_); ++m) {
+        reann_result result = {};
+        result.energies = energies_.data();
+        evaluate(m, result, false);
+        for (int64_t r = 0; r < n_local_; ++r) without += energies_[r];
+    }
+    return energy_ - unit_ / reann_n_members(model_) * without;
+}
