@@ -7,9 +7,13 @@ import itertools
 import ase
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from reann.data import cell_list as module
+from reann.data.cell_list import Grid, cell_list
 from reann.data.neighbors import (
     SMALL_MOLECULE,
     graph_from_atoms,
@@ -35,6 +39,18 @@ def brute_force(positions, cell, pbc, cutoff):
             if i != j or shift.any():
                 found.add((i, j, *shift.tolist()))
     return found
+
+
+def by_torch(positions, cell, pbc, cutoff):
+    """Return the list of `cell_list` as the other ones return it."""
+    grid = Grid.of(cell, pbc, cutoff)
+    system = torch.zeros(len(positions), dtype=torch.int64)
+    first, neighbor, shift = (x.numpy() for x in cell_list(torch.tensor(positions), system, grid))
+    center = np.repeat(np.arange(len(positions)), np.diff(first))
+    return center, neighbor.astype(np.int64), shift
+
+
+LISTS = (neighbor_list, library_list, by_torch)
 
 
 def as_set(edges):
@@ -73,7 +89,7 @@ def test_neighbors_are_those_of_brute_force(
     replaced = {"as given": 1.0, "zero": 0.0, "tiny": 1e-3, "huge": 1e3}[dummy]
     cell = np.where(np.array(pbc)[:, None], cell, cell * replaced)
     expected = brute_force(positions, cell, pbc, cutoff)
-    for find in (neighbor_list, library_list):
+    for find in LISTS:
         edges = find(positions, cell, np.array(pbc), cutoff)
         assert (np.diff(edges[0]) >= 0).all()
         assert [array.dtype for array in edges] == [np.int64, np.int64, np.int32]
@@ -85,7 +101,7 @@ def test_atoms_on_the_faces_of_the_cell_have_each_neighbor_once():
     positions = np.array([[0, 0, 0], [4, 0, 0], [2, 4, 4], [-8, 2, 2]], dtype=float)
     positions[1] += [0, 1, 0]
     for pbc in itertools.product([False, True], repeat=3):
-        for find in (neighbor_list, library_list):
+        for find in LISTS:
             edges = find(positions, cell, np.array(pbc), 3.3)
             assert as_set(edges) == brute_force(positions, cell, pbc, 3.3)
 
@@ -93,7 +109,7 @@ def test_atoms_on_the_faces_of_the_cell_have_each_neighbor_once():
 @pytest.mark.parametrize("n_atoms", [SMALL_MOLECULE, SMALL_MOLECULE + 1])
 def test_molecules_of_any_size_have_the_neighbors_of_brute_force(n_atoms):
     positions = np.random.default_rng(2).uniform(0, 8, size=(n_atoms, 3))
-    for find in (neighbor_list, library_list):
+    for find in LISTS:
         edges = find(positions, np.zeros((3, 3)), np.zeros(3, dtype=bool), 2.5)
         assert as_set(edges) == brute_force(positions, np.zeros((3, 3)), [False] * 3, 2.5)
 
@@ -117,10 +133,67 @@ def test_an_atom_that_flew_away_changes_nothing_for_the_others(far):
     near = np.random.default_rng(3).uniform(0, 5, size=(70, 3))
     for pbc in ([False] * 3, [False, True, True], [True] * 3):
         flown = np.vstack([near, [[far, 0.3, 0.2]]])
-        with_it = neighbor_list(flown, 6.0 * np.eye(3), np.array(pbc), 3.0)
-        inside = (with_it[0] < 70) & (with_it[1] < 70)
-        without = neighbor_list(near, 6.0 * np.eye(3), np.array(pbc), 3.0)
-        assert as_set(tuple(a[inside] for a in with_it)) == as_set(without)
+        for find in (neighbor_list, by_torch):
+            with_it = find(flown, 6.0 * np.eye(3), np.array(pbc), 3.0)
+            inside = (with_it[0] < 70) & (with_it[1] < 70)
+            without = find(near, 6.0 * np.eye(3), np.array(pbc), 3.0)
+            assert as_set(tuple(a[inside] for a in with_it)) == as_set(without)
+
+
+def in_box(random, n_atoms, n_systems):
+    """Return positions in cells of different shapes and periodicities, and the systems."""
+    cells = 6.0 * np.eye(3) + random.uniform(-1.0, 1.0, (n_systems, 3, 3))
+    system = np.sort(random.integers(0, n_systems, n_atoms))
+    fractions = random.uniform(-1.0, 2.0, (n_atoms, 3))
+    positions = np.einsum("al,alx->ax", fractions, cells[system])
+    return positions, system, cells, random.integers(0, 2, (n_systems, 3)).astype(bool)
+
+
+@pytest.mark.parametrize("part", [module.PART, 1])
+def test_several_systems_have_their_own_neighbors(part, monkeypatch):
+    """Also a system without atoms, and in parts of few pairs."""
+    monkeypatch.setattr(module, "PART", part)
+    monkeypatch.setattr(module, "BLOCK", 7)
+    positions, system, cells, pbc = in_box(np.random.default_rng(1), 40, 6)
+    system[system == 2] = 3
+    system.sort()
+    found = cell_list(torch.tensor(positions), torch.tensor(system), Grid.of(cells, pbc, 3.1))
+    first = found.first.numpy()
+    assert (first[0], first[-1]) == (0, len(found.neighbor))
+    center = np.repeat(np.arange(len(positions)), np.diff(first))
+    for s, (cell, periodic) in enumerate(zip(cells, pbc, strict=True)):
+        atoms = np.flatnonzero(system == s)
+        own = system[center] == s
+        if not len(atoms):
+            continue
+        start = atoms[0]
+        edges = center[own] - start, found.neighbor.numpy()[own] - start, found.shift.numpy()[own]
+        assert as_set(edges) == brute_force(positions[atoms], cell, periodic, 3.1)
+
+
+class Questions(TorchDispatchMode):
+    """Counts what makes a program wait for a GPU."""
+
+    WAITING = ("nonzero", "_local_scalar_dense", "unique", "masked_select")
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Compute, and count."""
+        name = function.name().partition("::")[2].partition(".")[0]
+        self.asked += [name] * any(name.startswith(x) for x in self.WAITING)
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_device_is_asked_for_the_number_of_neighbors_once():
+    """And for the number of compared pairs, by `tolist`, which dispatches nothing."""
+    positions, system, cells, pbc = in_box(np.random.default_rng(1), 40, 6)
+    grid = Grid.of(cells, pbc, 3.1)
+    with Questions() as questions:
+        cell_list(torch.tensor(positions), torch.tensor(system), grid)
+    assert questions.asked == ["nonzero"]
 
 
 def test_edge_vectors_use_the_positions_and_the_cell_as_they_are():

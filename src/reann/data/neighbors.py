@@ -219,12 +219,15 @@ def _all_pairs(positions: NDArray, cutoff: float) -> Edges:
     return center, neighbor, np.zeros((len(center), 3), dtype=np.int32)
 
 
-def _full_cell(
-    positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float
-) -> tuple[NDArray, NDArray]:
-    """Return a full-rank cell and the positions, packed along non-periodic directions.
+def free_directions(cell: NDArray, pbc: NDArray) -> NDArray[np.float64]:
+    """Return unit vectors, as rows, perpendicular to the lattice and to each other.
 
-    Gaps wider than the cutoff are shortened, so that distant atoms cost nothing.
+    There is one for each direction that is not periodic.
+
+    Raises
+    ------
+    UserError
+        If a periodic lattice vector is zero or the periodic vectors are linearly dependent.
     """
     periodic = cell[pbc]
     lengths = np.linalg.norm(periodic, axis=1)
@@ -243,8 +246,18 @@ def _full_cell(
             "The periodic lattice vectors are linearly dependent: the cell is flat.",
             fix="Give linearly independent lattice vectors, or set pbc to F along one of them.",
         )
+    return directions[len(axes) :]
+
+
+def _full_cell(
+    positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float
+) -> tuple[NDArray, NDArray]:
+    """Return a full-rank cell and the positions, packed along non-periodic directions.
+
+    Gaps wider than the cutoff are shortened, so that distant atoms cost nothing.
+    """
     box, packed = cell.copy(), positions.copy()
-    for axis, direction in zip(np.flatnonzero(~pbc), directions[len(axes) :], strict=True):
+    for axis, direction in zip(np.flatnonzero(~pbc), free_directions(cell, pbc), strict=True):
         along = positions @ direction
         order = np.argsort(along)
         gaps = np.diff(along[order], prepend=along[order[0]])

@@ -12,14 +12,14 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import ase
-import numpy as np
 import torch
 from torch import Tensor
 from torch_sim.models.interface import ModelInterface
 
-from reann.data.neighbors import graph_from_atoms
+from reann.data.cell_list import Grid, cell_list
 from reann.device import device_named
+from reann.errors import UserError
+from reann.facts import SHORTEST_DISTANCE
 from reann.graph import Graph
 from reann.interfaces.beyond import require_neighbors_alone
 from reann.potential import Ensemble, Potential, load
@@ -66,23 +66,45 @@ class Model(ModelInterface):
 
             ones = torch.ones_like(state["positions"][:, 0])
             state = SimState(**{"masses": ones, **state})
-        graph = Graph.batch([graph_from_atoms(a, self.potential.cutoff) for a in _systems(state)])
+        graph = self._graph(state)
         periodic = bool(graph.pbc.all())
         names = ["energy", "forces", *(["stress"] if self._compute_stress and periodic else [])]
-        found = self.potential.evaluate(graph.to(self._device), names)
+        found = self.potential.evaluate(graph, names)
         if self._compute_stress and not periodic:
             found["stress"] = torch.zeros(graph.n_systems, 3, 3, device=self._device)
         return {name: x.detach().to(self._dtype) for name, x in found.items()}
 
+    def _graph(self, state: Any) -> Graph:
+        """Return the systems of a state, with neighbor lists made on the device."""
+        system = state.system_idx.to(self._device, torch.int64)
+        # The cells of a state have their vectors as columns; pbc is one for all, or three.
+        cells = state.row_vector_cell.detach().to("cpu", torch.float64)
+        pbc = torch.as_tensor(state.pbc).cpu().expand(len(cells), 3)
+        grid = Grid.of(cells.numpy(), pbc.numpy(), self.potential.cutoff, self._device)
+        positions = state.positions.detach().to(self._device, torch.float64)
+        pairs = cell_list(positions, system, grid)
+        graph = Graph(
+            positions=positions,
+            atomic_numbers=state.atomic_numbers.to(self._device, torch.int64),
+            system=system,
+            cell=cells.to(self._device),
+            pbc=pbc.to(self._device),
+            first=pairs.first,
+            neighbor=pairs.neighbor,
+            edge_shift=pairs.shift,
+        )
+        check_distances(graph)
+        return graph
 
-def _systems(state: Any) -> list[ase.Atoms]:
-    """Return the structures of a state, whose cells have their vectors as columns."""
-    cells = state.row_vector_cell.detach().cpu().double().numpy()
-    system = state.system_idx.cpu()
-    positions = state.positions.detach().cpu().double()
-    numbers = state.atomic_numbers.cpu()
-    pbc = np.broadcast_to(torch.as_tensor(state.pbc).cpu().numpy(), 3)  # one for all, or three
-    return [
-        ase.Atoms(numbers[system == s].numpy(), positions[system == s].numpy(), cell=cell, pbc=pbc)
-        for s, cell in enumerate(cells)
-    ]
+
+def check_distances(graph: Graph) -> None:
+    """Raise `UserError` for positions that are not finite, and for atoms that coincide."""
+    if bool(graph.positions.isfinite().all()):
+        squared = graph.edge_vectors().square().sum(1)
+        if not len(squared) or float(squared.amin()) >= SHORTEST_DISTANCE**2:
+            return
+    raise UserError(
+        "Atoms coincide, or a position is not finite.",
+        "state of torch-sim",
+        "Relax the start first, or take a shorter time step.",
+    )

@@ -1,0 +1,263 @@
+"""Neighbor lists in PyTorch operations: on any device, for several systems at once.
+
+Space is divided into bins that are at least as wide as the cutoff. The pairs of an atom are sought
+in the bins around its own; where a cell is thinner than the cutoff, in several images of it. Along
+directions without a lattice vector positions are packed first, as in `reann.data.neighbors`, so
+that distant atoms cost nothing. Distances are those of the positions as they are.
+
+A device is asked for sizes only, which decide how much memory is taken: once for the pairs that are
+compared, and once for the neighbors of each part of `PART` of these pairs.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reann.data.neighbors import free_directions
+
+SLACK = 1.0 + 1e-6
+"""Bins are wider by this than the cutoff, for the rounding of fractions."""
+PART = 2**24
+"""Pairs that are compared at once, of about 200 bytes each."""
+BLOCK = 4096
+"""Atoms whose numbers of pairs are asked for together."""
+
+
+class Grid(NamedTuple):
+    """The bins of systems with given cells."""
+
+    lattice: Float[Tensor, "systems 3 3"]
+    """Å; rows, zero along directions without a lattice vector."""
+    inverse: Float[Tensor, "systems 3 3"]
+    """Positions times it are fractions of lattice vectors, and Å along other directions."""
+    periodic: Bool[Tensor, "systems 3"]
+    n_bins: Int[Tensor, "systems 3"]
+    """Bins of a lattice vector; one along other directions, which have as many as they need."""
+    offsets: Int[Tensor, "offsets 3"]
+    """Bins around one in which its neighbors may be."""
+    cutoff: float
+    """Å."""
+    packs: list[int]
+    """Directions that are not periodic in all systems."""
+
+    @classmethod
+    def of(
+        cls, cells: NDArray, pbc: NDArray, cutoff: float, device: torch.device | str = "cpu"
+    ) -> Grid:
+        """Return the bins of systems.
+
+        Parameters
+        ----------
+        cells, pbc
+            (systems, 3, 3) in Å, and (systems, 3).
+        cutoff
+            Å.
+
+        Raises
+        ------
+        UserError
+            If a periodic lattice vector is zero or the periodic vectors are linearly dependent.
+        """
+        boxes = np.array(cells, dtype=np.float64).reshape(-1, 3, 3)
+        periodic = np.array(pbc, dtype=bool).reshape(-1, 3)
+        lattice = np.where(periodic[:, :, None], boxes, 0.0)
+        for box, axes in zip(boxes, periodic, strict=True):
+            box[~axes] = free_directions(box, axes)
+        inverse = np.linalg.inv(boxes)
+        heights = 1.0 / np.linalg.norm(inverse, axis=1)
+        n_bins = np.where(periodic, np.maximum(np.floor(heights / (SLACK * cutoff)), 1.0), 1.0)
+        images = np.where(periodic, np.ceil(SLACK * cutoff * n_bins / heights), 1.0)
+        reach = images.max(axis=0).astype(int)
+        offsets = list(product(*(range(-n, n + 1) for n in reach)))
+
+        def there(array: NDArray) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        return cls(
+            there(lattice),
+            there(inverse),
+            there(periodic),
+            there(n_bins.astype(np.int64)),
+            there(np.array(offsets)),
+            cutoff,
+            np.flatnonzero(~periodic.all(axis=0)).tolist(),
+        )
+
+
+class Pairs(NamedTuple):
+    """Neighbors of all atoms, as `reann.graph.Graph` has them."""
+
+    first: Int[Tensor, " atoms_and_end"]
+    neighbor: Int[Tensor, " edges"]
+    shift: Int[Tensor, "edges 3"]
+    """Cells crossed."""
+
+
+class Places(NamedTuple):
+    """Bins of atoms.
+
+    Attributes
+    ----------
+    system
+        Index of the system of each atom.
+    """
+
+    system: Int[Tensor, " atoms"]
+    bins: Int[Tensor, "atoms 3"]
+    crossed: Int[Tensor, "atoms 3"]
+    """Cells by which atoms lie outside of their own."""
+    size: Int[Tensor, "3"]
+    """Number of bins along each direction, the largest of all systems."""
+
+    def keys(self, bins: Int[Tensor, "... 3"], system: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+        """Return one number for each bin of each system."""
+        x, y, z = bins.unbind(-1)
+        _, n_y, n_z = self.size.unbind()
+        return ((system * self.size[0] + x) * n_y + y) * n_z + z
+
+
+def cell_list(
+    positions: Float[Tensor, "atoms 3"], system: Int[Tensor, " atoms"], grid: Grid
+) -> Pairs:
+    """Return all pairs closer than the cutoff, in both directions.
+
+    Parameters
+    ----------
+    positions
+        Å, float64; atoms may lie outside of their cells.
+    system
+        Index of the system of each atom, ascending.
+    """
+    n_atoms = len(positions)
+    if n_atoms == 0:
+        empty = system.new_zeros(0, dtype=torch.int32)
+        return Pairs(system.new_zeros(1), empty, empty.new_zeros(0, 3))
+    places = placed(positions, system, grid)
+    keys, order = torch.sort(places.keys(places.bins, system), stable=True)
+    blocks = [slice(i, min(i + BLOCK, n_atoms)) for i in range(0, n_atoms, BLOCK)]
+    found = [candidates(places, grid, keys, block) for block in blocks]
+    totals = torch.stack([n.sum() for _, n, _ in found]).tolist()
+    parts = [
+        kept(positions, grid, places, order, (of_part, total))
+        for of_part, total in joined(blocks, found, totals)
+    ]
+    counts, neighbor, shift = (torch.cat(x) for x in zip(*parts, strict=True))
+    first = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Pairs(first, neighbor, shift)
+
+
+def placed(positions: Tensor, system: Tensor, grid: Grid) -> Places:
+    """Return the bins of all atoms."""
+    along = torch.einsum("ax,axf->af", positions, grid.inverse[system])
+    periodic, n_bins = grid.periodic[system], grid.n_bins[system]
+    crossed = torch.where(periodic, along.floor(), 0.0)
+    inside = torch.minimum(((along - crossed) * n_bins).floor().to(torch.int64), n_bins - 1)
+    width = SLACK * grid.cutoff
+    free = [
+        (packed(along[:, x], system, width) / width).floor().to(torch.int64)
+        if x in grid.packs
+        else inside[:, x]
+        for x in range(3)
+    ]
+    bins = torch.where(periodic, inside, torch.stack(free, dim=1))
+    size = torch.maximum(bins.amax(0) + 1, grid.n_bins.amax(0))
+    return Places(system, bins, crossed.to(torch.int64), size)
+
+
+def packed(along: Tensor, system: Tensor, width: float) -> Float[Tensor, " atoms"]:
+    """Return coordinates from the lowest of each system, wide gaps between atoms shortened."""
+    order = torch.argsort(along)
+    order = order[torch.argsort(system[order], stable=True)]
+    gaps = torch.zeros_like(along)
+    gaps[1:] = along[order].diff().clamp(0.0, 1.1 * width)
+    ordered = gaps.cumsum(0)
+    start = ordered[torch.searchsorted(system, system)]
+    return torch.empty_like(along).index_copy_(0, order, ordered - start)
+
+
+def candidates(
+    places: Places, grid: Grid, keys: Tensor, block: slice
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what may be neighbors of a block of atoms.
+
+    Returns
+    -------
+    low, number, image
+        (atoms, offsets): the first one in the order of the keys and how many; and the cells crossed
+        to each bin, (atoms, offsets, 3).
+    """
+    system = places.system[block]
+    periodic, n_bins = grid.periodic[system, None], grid.n_bins[system, None]
+    target = places.bins[block, None] + grid.offsets
+    image = torch.where(periodic, torch.div(target, n_bins, rounding_mode="floor"), 0)
+    target = target - image * n_bins
+    key = places.keys(target, system[:, None])
+    low = torch.searchsorted(keys, key)
+    high = torch.searchsorted(keys, key, right=True)
+    is_bin = ((target >= 0) & (target < places.size)).all(-1)
+    return low, torch.where(is_bin, high - low, 0), image.to(torch.int32)
+
+
+class Part(NamedTuple):
+    """Atoms that are computed together, with their candidates."""
+
+    atoms: slice
+    low: Tensor
+    number: Tensor
+    image: Tensor
+
+
+def joined(
+    blocks: list[slice], found: list[tuple[Tensor, Tensor, Tensor]], totals: list[int]
+) -> list[tuple[Part, int]]:
+    """Return blocks, joined to parts of at most `PART` pairs, and their numbers of pairs."""
+    groups: list[list[int]] = []
+    size = 0
+    for i, total in enumerate(totals):
+        if not groups or size + total > PART:
+            groups.append([])
+            size = 0
+        groups[-1].append(i)
+        size += total
+    parts = []
+    for group in groups:
+        tensors = (torch.cat(x) for x in zip(*(found[i] for i in group), strict=True))
+        atoms = slice(blocks[group[0]].start, blocks[group[-1]].stop)
+        parts.append((Part(atoms, *tensors), sum(totals[i] for i in group)))
+    return parts
+
+
+def kept(
+    positions: Tensor, grid: Grid, places: Places, order: Tensor, compared: tuple[Part, int]
+) -> tuple[Int[Tensor, " atoms"], Int[Tensor, " edges"], Int[Tensor, "edges 3"]]:
+    """Return how many neighbors the atoms of a part have, and which.
+
+    `order` has the atoms in the order of their keys; `compared` also says how many pairs there are.
+    """
+    part, total = compared
+    n_offsets = len(grid.offsets)
+    number = part.number.flatten()
+    place = torch.arange(len(number), device=number.device)
+    place = place.repeat_interleave(number, output_size=total)
+    before = (number.cumsum(0) - number)[place]
+    at = torch.arange(total, device=number.device) - before
+    j = order[part.low.flatten()[place] + at]
+    of_part = place // n_offsets
+    i = of_part + part.atoms.start
+    image = part.image.flatten(0, 1)[place]
+    shift = image + (places.crossed[i] - places.crossed[j]).to(torch.int32)
+    crossed = torch.einsum("es,esx->ex", shift.to(positions.dtype), grid.lattice[places.system[i]])
+    squared = (positions[j] - positions[i] + crossed).square().sum(1)
+    is_itself = (i == j) & (image == 0).all(1)
+    near = torch.nonzero((squared < grid.cutoff**2) & ~is_itself)[:, 0]
+    n_atoms = part.low.shape[0]
+    counts = torch.zeros(n_atoms, dtype=torch.int64, device=number.device)
+    counts.index_add_(0, of_part[near], torch.ones_like(near))
+    return counts, j[near].to(torch.int32), shift[near]
