@@ -86,16 +86,8 @@ def test_every_line_fits_80_columns(tmp_path):
     plain = ESCAPE.sub("", shown)
     for name in COMMANDS:
         assert f"=== {name} ===" in plain
-    for word in (
-        "epoch 2 of 2",
-        "advice",
-        "Verdict",
-        "elaxed ",
-        "Trajectory: md.xyz",
-        "bar",
-        "chosen.xyz",
-        "model.l_max",
-    ):
+    words = ["epoch 2 of 2", "advice", "Verdict", "elaxed ", "Trajectory: md.xyz", "bar"]
+    for word in [*words, "chosen.xyz", "model.l_max"]:
         assert word in plain.replace("\r", ""), word
     lines = [part for line in plain.split("\n") for part in line.split("\r")]
     too_long = [line for line in lines if len(line) > 80 and str(tmp_path) not in line]

@@ -16,7 +16,7 @@ from reann.cli.arguments import (
     model_section,
     suggesting_options,
 )
-from reann.terminal import say
+from reann.terminal import print_line
 
 
 def check(
@@ -135,7 +135,7 @@ def convert(
         fireann_version=fireann_version,
         coordinates=coordinates,
     ):
-        say(line)
+        print_line(line)
 
 
 def info(
