@@ -29,10 +29,10 @@ Start = Annotated[
 ]
 As = Annotated[
     KindOfSystem | None,
-    typer.Option("--as", help="What the structure is; by default decided from it."),
+    typer.Option("--as", help="Kind of system; by default recognized from the structure."),
 ]
 Only = Annotated[
-    str | None, typer.Option(metavar="CHECKS", help="Some checks alone, as nve,dimers.")
+    str | None, typer.Option(metavar="CHECKS", help="Run only these checks, such as nve,dimers.")
 ]
 Data = Annotated[
     list[str] | None,
@@ -40,15 +40,17 @@ Data = Annotated[
 ]
 Folder = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FOLDER", help="Where to write; by default NAME-test."),
+    typer.Option(
+        "--output", "-o", metavar="FOLDER", help="Folder of the results; by default NAME-test."
+    ),
 ]
 Duration = Annotated[
     str | None,
-    typer.Option(help="Such as 20ps, of dynamics; by default 5 to 10 ps by the number of atoms."),
+    typer.Option(
+        help="Simulated time, such as 20ps; by default 1 to 10 ps, shorter for more atoms."
+    ),
 ]
-Limit = Annotated[
-    float, typer.Option(min=1, help="s; dynamics of a check ends, and says how far it came.")
-]
+Limit = Annotated[float, typer.Option(min=1, help="Time limit of the MD in one check, s.")]
 
 
 def assess(
@@ -58,11 +60,11 @@ def assess(
     data: Data = None,
     only: Only = None,
     kind: As = None,
-    temperature: Annotated[float, typer.Option(min=1, help="K, of dynamics.")] = 300.0,
+    temperature: Annotated[float, typer.Option(min=1, help="Temperature of the MD, K.")] = 300.0,
     time: Duration = None,
     limit: Limit = 300.0,
     output: Folder = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of velocities and directions.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of velocities and directions.")] = 1,
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:

@@ -41,10 +41,14 @@ def calibrate(
     training: Training = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="By default MODEL itself."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Output file; by default MODEL is overwritten."
+        ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=2, help="Of the last layer of one potential.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 1,
+    draws: Annotated[
+        int, typer.Option(min=2, help="Number of draws of the last layer of a single potential.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 1,
     key: Keys = None,
     unit: Units = None,
     config: ConfigFile = None,
@@ -89,19 +93,23 @@ def select(
     ],
     data: Annotated[
         list[str],
-        typer.Option("--data", metavar="TRAIN", help="Structures that it was trained on."),
+        typer.Option("--data", metavar="TRAIN", help="Structures that MODEL was trained on."),
     ],
-    n: Annotated[int, typer.Option("-n", min=1, help="Structures to choose.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of structures to choose.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Chosen structures, as .xyz.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="File of the chosen structures, .xyz."),
     ],
     by: Annotated[
-        By, typer.Option(help="Uncertain and diverse, or only one of it, or any.")
+        By,
+        typer.Option(
+            help="Prefer uncertain and diverse structures, only one of both, or random ones."
+        ),
     ] = By.both,
     show: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a map of the pool, as .html.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of random choices and draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random choices and draws.")] = 0,
     device: Device = "auto",
 ) -> None:
     """Choose structures to label: uncertain and diverse, neither known nor broken.
