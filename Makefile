@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := CMakeLists.txt $(shell find src/reann -name '*.[ch]pp' -o -name '*.h')
 
-.PHONY: help install demo test facts products sanitize docs benchmark clean
+.PHONY: help install demo check test tests facts products sanitize docs benchmark clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -17,11 +17,16 @@ install: $(STAMP) ## make the environment in $(VENV), with everything for develo
 demo: $(STAMP) ## train a small potential on real data and run molecular dynamics with it
 	$(BIN)/reann demo
 
-test: $(STAMP) docs ## everything that must pass before a commit
+check: $(STAMP) ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+test: check docs tests ## everything that must pass before a commit
+
+# worksteal: tests of a file share their fixtures, and no process waits for another at the end.
+tests: $(STAMP) ## the tests alone
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 facts: $(STAMP) ## write core/facts.hpp from reann/facts.py
 	$(BIN)/python tools/write_facts.py

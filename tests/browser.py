@@ -13,6 +13,44 @@ from pathlib import Path
 
 import pytest
 
+WIDE, NARROW = 1440, 360
+"""Widths of a window, in pixels."""
+CHOSEN = {"light": "default", "dark": "slate"}
+"""Names of the schemes in the documentation, which remembers the choice of a reader."""
+
+BROKEN = r"""
+const found = [...document.querySelectorAll('.katex-error')].map((e) => e.textContent);
+for (const e of document.querySelectorAll('.arithmatex')) {
+  if (!e.querySelector('.katex')) found.push(e.textContent);
+}
+for (const e of document.images) if (!e.naturalWidth) found.push('no picture: ' + e.src);
+if (document.documentElement.scrollWidth > window.innerWidth) found.push('wider than the window');
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const text = texts.currentNode;
+  if (text.parentElement.closest('code, pre, script, style, textarea, .katex')) continue;
+  if (/\\[([]|\\[a-z]{3,}\b|\$\$/.test(text.textContent)) found.push('TeX: ' + text.textContent);
+}
+for (const e of document.querySelectorAll('svg.plot text')) {
+  const [box, plot] = [e, e.ownerSVGElement].map((x) => x.getBoundingClientRect());
+  if (box.width && (box.left < plot.left - 1 || box.right > plot.right + 1)) {
+    found.push('label outside its plot: ' + e.textContent);
+  }
+}
+for (const e of document.querySelectorAll('img[src$="#only-light"]')) {
+  const other = e.getAttribute('src').replace(/light/g, 'dark');
+  if (!document.querySelector(`img[src="${other}"]`)) found.push('no dark variant: ' + e.src);
+}
+return found;
+"""
+
+CUT_OFF = """
+const wide = (selector) => [...document.querySelectorAll(selector)]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.innerText.slice(0, 60));
+return wide('.md-typeset__scrollwrap, .md-typeset pre > code, div.arithmatex, main .scroll');
+"""
+"""Boxes that scroll, which a reader with a wide window should not need."""
+
 
 class Browser:
     """Headless Chromium through chromedriver's plain HTTP interface."""
@@ -88,3 +126,27 @@ class Browser:
         finally:
             self.process.terminate()
             self.process.wait(30)
+
+    def problems(self, address: str) -> list[str]:
+        """Return what is wrong with a page in wide and narrow windows, in light and dark."""
+        self._show(WIDE, "light")
+        self.ask("POST", "/url", {"url": address})
+        found: list[str] = []
+        for width, scheme in ((WIDE, "light"), (WIDE, "dark"), (NARROW, "dark"), (NARROW, "light")):
+            self._show(width, scheme)
+            for _ in range(10):  # scripts may take up to five seconds
+                wrong = self.run(BROKEN) + (self.run(CUT_OFF) if width == WIDE else [])
+                if not wrong:
+                    break
+                time.sleep(0.5)
+            found += [f"{width} px, {scheme}: {text}" for text in wrong]
+        return found + self.complaints()
+
+    def _show(self, width: int, scheme: str) -> None:
+        """Set the width of the window, and the scheme that the reader prefers."""
+        medium = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.devtools("Emulation.setEmulatedMedia", features=medium)
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.devtools("Emulation.setDeviceMetricsOverride", **size)
+        choice = "document.querySelector(`input[data-md-color-scheme=${arguments[0]}]`)?.click()"
+        self.run(choice, CHOSEN[scheme])

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+
+from browser import Browser
 
 # Shapes and types are checked under pytest only. Must stand before the first import of reann.
 install_import_hook("reann", "beartype.beartype")
@@ -31,3 +34,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("CI"):
             pytest.fail(f"{message}, and CI is set", pytrace=False)
         pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Return one Chromium for all tests of a process."""
+    session = Browser(tmp_path_factory.mktemp("profile"))
+    yield session
+    session.close()

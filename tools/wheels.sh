@@ -32,7 +32,8 @@ cp "$stubs"/lib*.so.* "$work/glibc"
 for name in m pthread dl rt; do
     ln -sf "$(basename "$work/glibc/lib$name".so.*)" "$work/glibc/lib$name.so"
 done
-echo "GROUP ( $work/glibc/libc.so.6 $work/glibc/libpthread.so.0 $nonshared )" >"$work/glibc/libc.so"
+echo "GROUP ( $work/glibc/libc.so.6 $work/glibc/libpthread.so.0 $nonshared AS_NEEDED ( $work/glibc/libld.so.2 ) )" \
+    >"$work/glibc/libc.so"
 
 # What libstdc++.a takes from newer versions of glibc: whether there is one thread. 0 is always safe.
 echo '__attribute__((visibility("hidden"))) char __libc_single_threaded = 0;' >"$work/newer.c"
@@ -40,7 +41,7 @@ cc -c -fPIC "$work/newer.c" -o "$work/newer.o"
 
 # --- one wheel for each Python ---------------------------------------------------------------
 
-flags="-L$work/glibc $work/newer.o -static-libstdc++ -Wl,--exclude-libs,ALL"
+flags="-L$work/glibc $work/newer.o -static-libstdc++ -Wl,--exclude-libs,ALL -Wl,--gc-sections"
 export REANN_REQUIRE_NATIVE=1
 for python in "$@"; do
     venv="$work/$("$python" -c 'import sys; print(f"python{sys.version_info[0]}.{sys.version_info[1]}")')"
@@ -52,6 +53,6 @@ for python in "$@"; do
         --config-settings "cmake.define.CMAKE_MODULE_LINKER_FLAGS=$flags" \
         --config-settings "cmake.define.CMAKE_SHARED_LINKER_FLAGS=$flags" .
     tools/check_symbols.sh "$work/built"/*.whl
-    PATH="$work/tools/bin:$PATH" auditwheel repair --plat "manylinux_${oldest/./_}_x86_64" \
+    PATH="$work/tools/bin:$PATH" auditwheel repair --only-plat --plat "manylinux_${oldest/./_}_x86_64" \
         --exclude libgomp.so.1 --wheel-dir dist "$work/built"/*.whl
 done

@@ -142,15 +142,20 @@ def test_the_farthest_points_are_the_farthest():
         every = np.vstack([every, x[row]])
 
 
-def test_the_command_writes_structures_reasons_and_a_map(training, single, tmp_path):
+@pytest.fixture
+def command(training, single, tmp_path):
+    """Return the words of a command that selects from seven structures."""
     single.save(tmp_path / "model.reann")
     pool = [displaced(0.1) for _ in range(6)] + [training[0]]
     for name, structures in (("pool", pool), ("train", training)):
         ase.io.write(tmp_path / f"{name}.xyz", structures, format="extxyz")
     words = ["select", str(tmp_path / "pool.xyz"), "--from", str(tmp_path / "model.reann")]
-    words += ["--data", str(tmp_path / "train.xyz"), "-n", "9"]
+    return [*words, "--data", str(tmp_path / "train.xyz"), "-n", "9"]
+
+
+def test_the_command_writes_structures_reasons_and_a_map(command, tmp_path):
     output, page = tmp_path / "chosen.xyz", tmp_path / "map.html"
-    result = CliRunner().invoke(app, [*words, "-o", str(output), "--show", str(page)])
+    result = CliRunner().invoke(app, [*command, "-o", str(output), "--show", str(page)])
     assert result.exit_code == 0, result.output
     assert "6 structures chosen from 7" in result.output
     assert "is in the training data: 1 structure" in result.output
@@ -161,5 +166,13 @@ def test_the_command_writes_structures_reasons_and_a_map(training, single, tmp_p
     text = page.read_text()
     assert text.count("<canvas") == text.count('class="chosen"') == 6
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
-    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "train.xyz")])
+    result = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "train.xyz")])
     assert result.exit_code == 1
+
+
+@pytest.mark.chromium
+def test_the_map_is_readable_in_any_window_and_scheme(browser, command, tmp_path):
+    page = tmp_path / "map.html"
+    words = [*command, "-o", str(tmp_path / "chosen.xyz"), "--show", str(page)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert browser.problems(page.as_uri()) == []
