@@ -129,9 +129,10 @@ class Potential(Displayed):
             virial and virials (eV), extrapolation: distances of the atoms' densities from the
             range of the training, in its widths, and outputs of the model such as dipole (e Å).
             Models that depend on them take the total charge and the electric field from
-            `atoms.info`: `charge` in e, `field` in V/Å.
+            `atoms.info`: `charge` in e, `spin` as multiplicity 2 S + 1, `field` in V/Å.
         engine
-            `native`, `torch`, `auto` (native if possible), or a backend; see `reann.backends`.
+            `native`, `triton`, `torch`, `auto` (native on CPUs, triton on GPUs, else torch), or
+            a backend; see `reann.backends`.
         spread
             Whether a calibrated potential gives standard deviations: each draw of the last layer
             takes as long as the prediction itself.

@@ -86,7 +86,7 @@ class ZBLConfig(Section):
 
 
 class LongRangeConfig(Section):
-    """The energy of charges that the network gives the atoms."""
+    """Coulomb energy of charges that the network predicts."""
 
     kind: Literal["charges"] = "charges"
     """Latent charges."""
@@ -100,9 +100,9 @@ class DispersionConfig(Section):
     functional: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$", max_length=40)]
     """Functional of the labels, as dftd3 names it: pbe, pbe0, b3lyp, revpbe, r2scan and so on."""
     labels: Literal["contain", "lack"]
-    """Whether energies, forces and stresses of the data contain dispersion. The potential does in
-    both cases: from labels that contain it, it is subtracted for the network; with labels that lack
-    it, the network alone is compared."""
+    """Whether the labels contain dispersion. `contain`: D3 is subtracted before training;
+    `lack`: the network is trained on the labels as they are. Predictions include D3 in both
+    cases."""
     three_body: bool = False
     """Whether the three-body term is part of it."""
 
