@@ -22,6 +22,7 @@ from reann.data.statistics import (
     reference_sum,
 )
 from reann.errors import UserError
+from reann.training.references import fitted
 
 HYDROGEN, OXYGEN = -13.6, -2041.8
 
@@ -228,3 +229,19 @@ def test_without_any_label_the_scale_of_forces_is_one(tmp_path, labels):
     made = [molecule("H2", seed, **labels) for seed in range(2)]
     made[0].calc.results["energy"] = np.nan
     assert force_scale(subset_of(tmp_path, made, missing="allow")) == 1.0
+
+
+def test_the_baseline_does_not_count_binding_energies(tmp_path):
+    """Compared with the energies of isolated atoms, any model of bound structures is good."""
+    binding = {"H2": -4.5, "OH2": -9.5, "O2": -5.1, "O2H2": -11.0}
+    atoms = [molecule("H", energy=HYDROGEN), molecule("O", energy=OXYGEN)]
+    bound = [molecule(formula, energy=energy_of(formula) + e) for formula, e in binding.items()]
+    train = subset_of(tmp_path, [*atoms, *bound])
+    valid = Subset(train.dataset, np.arange(2, len(train.dataset)))
+    isolated = reference_energies(train, "auto")
+    assert isolated.source == "isolated"
+    (fit,) = fitted(train, [isolated])
+    assert fit.source == "fit"
+    name = "energy_rmse_meV_per_atom"
+    assert baseline_errors(valid, fit)[name] < 0.5 * baseline_errors(valid, isolated)[name]
+    assert fitted(train, [fit]) == [fit]
