@@ -23,9 +23,9 @@ LAYOUT = """\
 //     v = sum_p vector_weights_p b1_p        A = sum_p matrix_weights_p b2_p
 //
 // m[l]: rows of the components of moment l, each (planes, stride). b: the products b0 that are
-// scalars, (products, stride), those of the tangents `width` numbers further on. v, A: rows of the
-// components; without `tensors` left out.
-// The weights, (products, stride), have no tangents.
+// scalars, (products, stride), those of each order of derivatives `width` numbers further on. v, A: rows
+// of the components; without `tensors` left out.
+// The weights, (products, stride), have no derivatives.
 #pragma once
 
 #include "lanes.hpp"
@@ -47,13 +47,16 @@ void products(const typename F::Real *const *m, int stride, int64_t width,
     }
 }
 
-template <class Real> REANN_INLINE void add_tangent(Real *, Vector<Real>) {}
-template <class Real> REANN_INLINE void add_tangent(Real *sum, const Dual<Vector<Real>> &x) {
+template <class Real> REANN_INLINE void add_last_plane(Real *, Vector<Real>) {}
+template <class Real> REANN_INLINE void add_last_plane(Real *sum, const Dual<Vector<Real>> &x) {
     store_vector(sum, load_vector(sum) + x.tangent);
 }
+template <class Real> REANN_INLINE void add_last_plane(Real *sum, const Jet<Vector<Real>> &x) {
+    store_vector(sum, load_vector(sum) + x.second);
+}
 
-// Overwrites m_bar, laid out as m. With tangents it also adds to the gradients of the weights the
-// tangents of v_bar b1_p and A_bar b2_p, each summed over components.
+// Overwrites m_bar, laid out as m. With derivatives it also adds to the gradients of the weights the
+// highest ones of v_bar b1_p and A_bar b2_p, each summed over components.
 template <class F, int l_max, bool tensors>
 void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t width,
                          const typename F::Real *vector_weights,
@@ -161,7 +164,7 @@ def adjoint(l_max: int, tensors: bool) -> list[str]:
     for kind, weights in zip(WEIGHTS, trace.weights, strict=False):
         for p, weight in enumerate(weights):
             text = code.text(bars[weight.node])
-            code.lines.append(f"add_tangent({kind}s_bar + {p} * stride + k, {text});")
+            code.lines.append(f"add_last_plane({kind}s_bar + {p} * stride + k, {text});")
     return code.lines
 
 

@@ -100,7 +100,7 @@ void walk_halfway(const Model &model, int member, Workspace &workspace, const re
     workspace.kept = std::move(halfway);
 }
 
-// Walks with tangents, and leaves the gradient with respect to the folded weights in the chunks.
+// Walks with derivatives, and leaves the gradient with respect to the folded weights in the chunks.
 template <class Real> void walk_with_tangents(Run<Real> &run) {
     for (Chunk<Real> &chunk : run.chunks) {
         chunk.parameters = run.workspace.template take<double>(run.weights.n_parameters);
@@ -130,6 +130,23 @@ std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_ba
         if (count[z] > 0.0)
             run.kernels.form(weights).gradient_of_nothing(weights, z, run.chunks[0].scratch, count[z],
                                             reference_bar[z], bar.data());
+    return bar;
+}
+
+// The same of sum_s weights[s] d^2E_s/dt^2 along a field: twice the second coefficient of the Taylor series.
+template <class Real>
+std::vector<double> curvature_gradient_of(const Model &model, int member, Workspace &workspace,
+                                          const reann_system &system, const double *directions,
+                                          const double *weights) {
+    reann_loss along = {};
+    along.dipole = directions;
+    std::vector<double> seeds(system.n_local + 1);
+    for (int64_t i = 0; i < system.n_local; ++i) seeds[i] = 2.0 * weights[system.system ? system.system[i] : 0];
+    Run<Real> run(model, member, workspace, system, true, &along, false, 2);
+    run.work.seeds = seeds.data();
+    walk_with_tangents(run);
+    std::vector<double> bar(run.weights.n_parameters);
+    run.add_up(bar.data(), run.weights.n_parameters, &Chunk<Real>::parameters, 0);
     return bar;
 }
 
@@ -236,6 +253,15 @@ void gradient(const Model &model, int member, Workspace &workspace, const reann_
     folded.unfold(bar, gradients);
     if (double *to = gradients[folded.reference_array])
         for (size_t z = 0; z < reference_bar.size(); ++z) to[z] += reference_bar[z];
+}
+
+void curvature_gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
+                        const double *directions, const double *weights, double *const *gradients) {
+    check(model, system);
+    check_dipole(model, directions);
+    if (system.n_atoms != system.n_local) throw Error("The gradient is of systems without ghosts.");
+    const auto bar = model.settings().float64 ? curvature_gradient_of<double> : curvature_gradient_of<float>;
+    model.folded(member).unfold(bar(model, member, workspace, system, directions, weights), gradients);
 }
 
 // What virials at the neighbors and their velocities give, and what flows through the recursion.

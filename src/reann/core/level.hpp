@@ -19,7 +19,9 @@ template <class Real> struct Form {
     double (*nothing)(const Weights<Real> &, int element, Real *scratch);
     void (*gradient_of_nothing)(const Weights<Real> &, int element, Real *scratch, double count,
                                 double sum, double *parameters);
-    Passes<Real> plain[highest_l_max + 1], tangents[highest_l_max + 1]; // for each l_max
+    // For each order of the derivatives that are carried along, and each l_max; of second order those of the
+    // equivariant recursion alone.
+    Passes<Real> passes[3][highest_l_max + 1];
 };
 
 template <class Real> struct Kernels {

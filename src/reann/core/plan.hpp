@@ -1,8 +1,9 @@
 // Plain data that the driver prepares and the kernels work on: weights, atoms, edges, scratch.
 //
 // Every row of numbers (moments, features, layers) is padded with zeros to a multiple of the lanes
-// of a vector. Where tangents are carried along, for the gradient of the parameters, a row is
-// followed by the row of its tangents: `planes` is 1 or 2, and a matrix product needs not know.
+// of a vector. Where derivatives are carried along, for the gradient of the parameters, a row is
+// followed by that of its tangents, or those of the first and second coefficient of its Taylor series:
+// `planes` is 1, 2 or 3, and a matrix product needs not know.
 #pragma once
 
 #include <cstdint>
@@ -87,7 +88,7 @@ template <class Real> struct Output {
 // Numbers that the passes of a layer keep for the way back, per atom and plane.
 struct KeptSizes {
     int64_t moments = 0, features = 0, tape = 0, changes = 0;
-    int64_t sums = 0; // with tangents only
+    int64_t sums = 0; // with derivatives only
 };
 
 template <class Real> struct Weights {

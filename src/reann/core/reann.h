@@ -212,6 +212,14 @@ int reann_gradient(const reann_model *model, int32_t member, reann_workspace *wo
                    const reann_system *system, const reann_loss *loss, double *const *gradients,
                    reann_error *error);
 
+/* The same for the loss sum_s weights[s] d^2E_s/dt^2, of energies in the fields F_s + t directions[s]: with
+ * weights (n_systems) and directions (n_systems, 3), (V/Å)^-2 and V/Å. So one gets the gradient of a loss of
+ * polarizabilities alpha = -d^2E/dF^2: from each eigenvector of dL/dalpha, with minus its eigenvalue. Of a model
+ * that knows electric fields. */
+int reann_curvature_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
+                             const reann_system *system, const double *directions, const double *weights,
+                             double *const *gradients, reann_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -18,10 +18,10 @@ namespace {
 
 template <class Real> struct Run {
     Run(const Model &model, int member, Workspace &workspace, const reann_system &system,
-        bool derivatives, const reann_loss *loss, bool force_rates = false)
+        bool derivatives, const reann_loss *loss, bool force_rates = false, int order = 1)
         : weights(model.packed<Real>(member).weights()), kernels(kernels_of<Real>(level())),
-          workspace(workspace), system(system), loss(loss), planes(loss ? 2 : 1),
-          passes((loss ? kernels.form(weights).tangents : kernels.form(weights).plain)[weights.l_max]),
+          workspace(workspace), system(system), loss(loss), planes(loss ? 1 + order : 1),
+          passes(kernels.form(weights).passes[planes - 1][weights.l_max]),
           row_size(int64_t(planes) * weights.stride), rows_size(weights.n_rows * row_size) {
         workspace.begin();
         work.weights = &weights;
@@ -69,7 +69,7 @@ template <class Real> struct Run {
         const int64_t n_chunks = chunks.size();
         for (int t = 0; t < T; ++t) {
             const KeptSizes &kept = weights.kept[t];
-            const int64_t changed = kept.changes + (planes == 2 ? kept.sums : 0);
+            const int64_t changed = kept.changes + (planes > 1 ? kept.sums : 0);
             moments[t] = workspace.take<Real>(local * planes * kept.moments + n_chunks * line);
             tape[t] = workspace.take<Real>(local * planes * kept.tape);
             changes[t] = changed ? workspace.take<Real>(local * planes * changed + line) : nullptr;

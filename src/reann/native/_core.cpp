@@ -265,6 +265,27 @@ void responses(const Model &model, int32_t member, Workspace &workspace, nb::han
     });
 }
 
+// Where gradients of some of the arrays that a model was built from are added.
+struct Gradients {
+    std::vector<WriteArray> arrays; // keep the numbers alive
+    std::vector<double *> pointers; // of all arrays; NULL: not wanted
+
+    Gradients(const Model &model, const nb::dict &gradients) : pointers(model.names.size(), nullptr) {
+        for (size_t a = 0; a < model.names.size(); ++a) {
+            const nb::str name(model.names[a].c_str());
+            if (!gradients.contains(name)) continue;
+            arrays.push_back(take<WriteArray>(model.names[a], gradients[name]));
+            const WriteArray &array = arrays.back();
+            if (array.dtype() != nb::dtype<double>() || int64_t(array.size()) != model.sizes[a])
+                refuse(model.names[a] + ": expected " + std::to_string(model.sizes[a]) +
+                       " numbers of type float64");
+            pointers[a] = static_cast<double *>(array.data());
+        }
+        if (arrays.size() != gradients.size())
+            refuse("gradients: names that are not those of the arrays the model was built from");
+    }
+};
+
 void gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
@@ -278,23 +299,22 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
     const auto mu = view_or_none<const double>("dipole", dipole, {s.n_systems, 3});
     const reann_loss loss = {e.data(), f.data(), w.data(), y.data(), mu.data()};
 
-    std::vector<WriteArray> results; // keep the numbers alive
-    std::vector<double *> pointers(model.names.size(), nullptr);
-    for (size_t a = 0; a < model.names.size(); ++a) {
-        const nb::str name(model.names[a].c_str());
-        if (!gradients.contains(name)) continue;
-        results.push_back(take<WriteArray>(model.names[a], gradients[name]));
-        const WriteArray &result = results.back();
-        if (result.dtype() != nb::dtype<double>() || int64_t(result.size()) != model.sizes[a])
-            refuse(model.names[a] + ": expected " + std::to_string(model.sizes[a]) +
-                   " numbers of type float64");
-        pointers[a] = static_cast<double *>(result.data());
-    }
-    if (results.size() != gradients.size())
-        refuse("gradients: names that are not those of the arrays the model was built from");
-
+    const Gradients of(model, gradients);
     compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
-        return reann_gradient(model.model.get(), member, memory, &s.c, &loss, pointers.data(), error);
+        return reann_gradient(model.model.get(), member, memory, &s.c, &loss, of.pointers.data(), error);
+    });
+}
+
+void curvature_gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
+                        nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
+                        nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle field,
+                        nb::handle directions, nb::handle weights, const nb::dict &gradients) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads, field);
+    const View<const double> n("directions", directions, {s.n_systems, 3}), w("weights", weights, {s.n_systems});
+    const Gradients of(model, gradients);
+    compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
+        return reann_curvature_gradient(model.model.get(), member, memory, &s.c, n.data(), w.data(),
+                                        of.pointers.data(), error);
     });
 }
 
@@ -353,6 +373,9 @@ NB_MODULE(_core, m) {
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a,
           "outputs"_a.none() = nb::none(), "dipole"_a.none() = nb::none(),
           "field"_a.none() = nb::none());
+    m.def("curvature_gradient", &curvature_gradient, "model"_a, "member"_a, "workspace"_a, "element"_a,
+          "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
+          "n_threads"_a, "field"_a.none(), "directions"_a, "weights"_a, "gradients"_a);
     m.def("dipole_rate", &dipole_rate, "model"_a, "member"_a, "workspace"_a, "element"_a,
           "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "field"_a.none(), "velocity"_a.none(), "field_rate"_a.none(), "dipole"_a,

@@ -48,6 +48,25 @@ def evaluate(
     field: Array | None = None,  # (structures, 3) V/Å, float64; not a result
 ) -> None: ...
 
+# Adds to gradients as `gradient` does, for the sum of weights times d^2E/dt^2 in fields F + t n.
+def curvature_gradient(
+    model: Model,
+    member: int,
+    workspace: Workspace,
+    element: Array,
+    position: Array,
+    first: Array,
+    neighbor: Array,
+    shift: Array | None,
+    system: Array | None,
+    n_systems: int,
+    n_threads: int,
+    field: Array | None,  # (structures, 3) V/Å
+    directions: Array,  # (structures, 3)
+    weights: Array,  # (structures,)
+    gradients: dict[str, Any],
+) -> None: ...
+
 # Dipoles and their derivatives with respect to field and positions.
 def responses(
     model: Model,

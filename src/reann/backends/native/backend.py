@@ -80,8 +80,6 @@ class Native(Backend):
             in request.names
             and bool(model.structure_terms),
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
-            "it has no gradients of polarizabilities in a field": kept
-            and "polarizability" in others.intersection(model.responses),
             "it has no gradients of Born effective charges": kept and BORN in others,
             "it has no forward mode and no function transforms": forward or transformed,
         }

@@ -161,6 +161,10 @@ class Differentiable(torch.autograd.Function):
         }
         system, field = ctx.given
         of = Computed(*losses)  # pyright: ignore[reportArgumentType]
+        if of.polarizability is not None:
+            _add_gradients_of_polarizability(
+                ctx.compiled.model, system, field, of.polarizability, gradients
+            )
         seeds = [
             None if x is None else x.contiguous().numpy()
             for x in (of.energies, of.forces, of.strain, of.outputs, of.dipole)
@@ -182,3 +186,31 @@ class Differentiable(torch.autograd.Function):
             for name, (_, dtype), needed in zip(ctx.names, ctx.kinds, asked, strict=True)
         )
         return (None, None, None, None, *found)
+
+
+def _add_gradients_of_polarizability(
+    model: Any,
+    system: Arguments,
+    field: Field,
+    loss: Float[Tensor, "structures 3 3"],
+    gradients: dict[str, NDArray],
+) -> None:
+    """Add the gradients of the parameters from that of the polarizabilities.
+
+    With dL/dalpha = sum_k w_k n_k n_k^T they are those of -sum_k w_k d^2E/dt^2, in the fields
+    F + t n_k.
+    """
+    weights, directions = torch.linalg.eigh(-0.5 * COULOMB * (loss + loss.mT))
+    for weight, direction in zip(weights.unbind(1), directions.unbind(2), strict=True):
+        if weight.any():
+            native.core().curvature_gradient(
+                model,
+                0,
+                workspace(),
+                *system,
+                torch.get_num_threads(),
+                field,
+                direction.contiguous().numpy(),
+                weight.contiguous().numpy(),
+                gradients,
+            )

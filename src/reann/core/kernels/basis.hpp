@@ -69,6 +69,7 @@ void fill_basis(const Work<typename F::Real> &work, const Chunk<typename F::Real
                 Real *row = edges.radial + (e + lane) * F::planes * stride + n;
                 row[0] = B[lane];
                 if constexpr (F::planes == 2) row[stride] = D[lane] * edges.r[edges.capacity + e + lane];
+                if constexpr (F::planes == 3) row[stride] = row[2 * stride] = 0; // atoms are at rest
                 if (edges.radial_slope) edges.radial_slope[(e + lane) * stride + n] = D[lane];
             }
         }

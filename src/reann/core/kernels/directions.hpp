@@ -293,24 +293,25 @@ void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Rea
                         gr += load_vector(R_slope + p.value * stride) * last_plane<F>(R_bar[p.value]);
                     });
                 }
-                if constexpr (F::planes == 2) {
-                    Real *to = tile.R_bar + int64_t(e) * 2 * paths + k;
+                if constexpr (F::planes > 1) {
+                    Real *to = tile.R_bar + int64_t(e) * F::planes * paths + k;
                     unrolled<0, S::paths>([&](auto p) REANN_LAMBDA {
                         store(to + p.value * stride, paths, R_bar[p.value]);
                     });
-                    if (edges.power)
-                        unrolled<0, S::rows>([&](auto a) REANN_LAMBDA {
-                            power += h_bar[a.value].value * along.h[a.value].tangent;
-                        });
+                    if constexpr (F::planes == 2)
+                        if (edges.power)
+                            unrolled<0, S::rows>([&](auto a) REANN_LAMBDA {
+                                power += h_bar[a.value].value * along.h[a.value].tangent;
+                            });
                 }
             }
             if constexpr (slopes)
                 add_sums<Real>(edges.gradient + 4 * (first + e), gx, gy, gz, gr);
             if (F::planes == 2 && edges.power) edges.power[first + e] += sum<Real>(power);
         }
-        if constexpr (F::planes == 2)
-            add_gradient(edges.radial + first * 2 * w.basis_stride, w.basis_stride, radial.rows,
-                         tile.R_bar, paths, 2 * n_edges, chunk.parameters + radial.weight_at, paths);
+        if constexpr (F::planes > 1)
+            add_gradient<F::planes>(edges.radial + first * F::planes * w.basis_stride, w.basis_stride,
+                                    radial.rows, tile.R_bar, paths, F::planes * n_edges, chunk.parameters + radial.weight_at, paths);
     }
 }
 

@@ -46,7 +46,7 @@ KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work,
     const bool last = t == w.n_recursions;
     KeptRows<Real> kept;
     Real *m = last ? work.last_moments : work.moments[t], *tape = last ? work.last_tape : work.tape[t];
-    Real *in = last ? nullptr : work.changes[t]; // with tangents only
+    Real *in = last ? nullptr : work.changes[t]; // with derivatives only
     if (m) m += block.first * n_moments(l_max) * row + chunk.gap;
     if (tape) tape += block.first * w.kept[t].tape * F::planes;
     if (in) in += block.first * w.kept[t].sums * F::planes;
@@ -166,8 +166,8 @@ void set_layer_seeds(const Work<typename F::Real> &work, const Block &block, typ
     for (int i = 0; i < block.n; ++i, seeds += F::planes) {
         const int64_t at = work.atoms.caller[block.first + i];
         seeds[0] = work.seeds ? static_cast<Real>(work.seeds[at]) : Real(1);
-        if constexpr (F::planes == 2)
-            seeds[1] = work.atoms.energy_bar ? static_cast<Real>(work.atoms.energy_bar[at]) : Real(0);
+        for (int plane = 1; plane < F::planes; ++plane) seeds[plane] = Real(0);
+        if (F::planes == 2 && work.atoms.energy_bar) seeds[1] = static_cast<Real>(work.atoms.energy_bar[at]);
     }
 }
 
@@ -209,11 +209,11 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     const int stride = w.stride, row = F::planes * stride, n = block.n, z = block.element;
     const bool last = t == w.n_recursions, has_states = !last || work.output_bar;
     const KeptRows<Real> kept = kept_rows<F, l_max>(work, chunk, block, t, scratch);
-    Real seeds[2 * most_block];
+    Real seeds[3 * most_block];
     set_layer_seeds<F>(work, block, seeds);
     adjoint_of_read_out<F>(layer, z, n, stride, kept.x, seeds, scratch, chunk.parameters);
     Real *const *m = limited_moments<F, l_max>(w, n, kept, scratch);
-    if (F::planes == 2 && !last) products_of<F, l_max>(work, block, t, true, scratch, m);
+    if (F::planes > 1 && !last) products_of<F, l_max>(work, block, t, true, scratch, m);
     if (has_states) adjoint_of_layer_states<F, l_max>(work, chunk, block, t, kept, scratch);
     adjoint_of_linear<F>(layer.scalars[z], scratch.b, scratch.x_bar, n, scratch.b_bar, chunk.parameters);
     if (t > 0) { // own scalars

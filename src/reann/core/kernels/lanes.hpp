@@ -63,24 +63,58 @@ template <class A, class B> REANN_INLINE auto operator-(const Dual<A> &a, const 
     return Dual<decltype(a.value - b)>{a.value - b, a.tangent};
 }
 
-// What kernels are written in: `Number` and `Lanes` are plain, or carry tangents.
-template <class R, bool tangents> struct Field;
-template <class R> struct Field<R, false> {
+// The first coefficients of a Taylor series, value + first e + second e^2.
+template <class T> struct Jet {
+    T value, first, second;
+};
+
+template <class A, class B> REANN_INLINE auto operator+(const Jet<A> &a, const Jet<B> &b) {
+    return Jet<decltype(a.value + b.value)>{a.value + b.value, a.first + b.first, a.second + b.second};
+}
+template <class A, class B> REANN_INLINE auto operator-(const Jet<A> &a, const Jet<B> &b) {
+    return Jet<decltype(a.value - b.value)>{a.value - b.value, a.first - b.first, a.second - b.second};
+}
+template <class A, class B> REANN_INLINE auto operator*(const Jet<A> &a, const Jet<B> &b) {
+    return Jet<decltype(a.value * b.value)>{
+        a.value * b.value, a.value * b.first + a.first * b.value,
+        a.value * b.second + a.first * b.first + a.second * b.value};
+}
+// with constants
+template <class A, class B> REANN_INLINE auto operator*(const Jet<A> &a, const B &b) {
+    return Jet<decltype(a.value * b)>{a.value * b, a.first * b, a.second * b};
+}
+template <class A, class B> REANN_INLINE auto operator+(const Jet<A> &a, const B &b) {
+    return Jet<decltype(a.value + b)>{a.value + b, a.first, a.second};
+}
+template <class A, class B> REANN_INLINE auto operator-(const Jet<A> &a, const B &b) {
+    return Jet<decltype(a.value - b)>{a.value - b, a.first, a.second};
+}
+
+// What kernels are written in: `Number` and `Lanes` are plain, or carry derivatives up to an order.
+template <class R, int order> struct Field;
+template <class R> struct Field<R, 0> {
     using Real = R;
     using Number = R;
     using Lanes = Vector<R>;
     static constexpr int planes = 1;
 };
-template <class R> struct Field<R, true> {
+template <class R> struct Field<R, 1> {
     using Real = R;
     using Number = Dual<R>;
     using Lanes = Dual<Vector<R>>;
     static constexpr int planes = 2;
 };
+template <class R> struct Field<R, 2> {
+    using Real = R;
+    using Number = Jet<R>;
+    using Lanes = Jet<Vector<R>>;
+    static constexpr int planes = 3;
+};
 
-// The derivative that is carried last: the tangent, or without tangents the number itself.
+// The derivative that is carried last, or without any the number itself.
 template <class F> REANN_INLINE Vector<typename F::Real> last_plane(const typename F::Lanes &v) {
-    if constexpr (F::planes == 2) return v.tangent;
+    if constexpr (F::planes == 3) return v.second;
+    else if constexpr (F::planes == 2) return v.tangent;
     else return v;
 }
 
@@ -95,9 +129,11 @@ template <class Real> REANN_INLINE void store_vector(Real *p, Vector<Real> v) {
     __builtin_memcpy(p, &v, sizeof v);
 }
 
-// Rows of numbers, followed by the row of their tangents `stride` further on.
+// Rows of numbers, followed by the rows of their derivatives, each `stride` further on.
 template <class F> REANN_INLINE typename F::Lanes load(const typename F::Real *p, int stride) {
-    if constexpr (F::planes == 2) return {load_vector(p), load_vector(p + stride)};
+    if constexpr (F::planes == 3)
+        return {load_vector(p), load_vector(p + stride), load_vector(p + 2 * int64_t(stride))};
+    else if constexpr (F::planes == 2) return {load_vector(p), load_vector(p + stride)};
     else return load_vector(p);
 }
 template <class Real> REANN_INLINE void store(Real *p, int, Vector<Real> v) { store_vector(p, v); }
@@ -105,17 +141,23 @@ template <class Real> REANN_INLINE void store(Real *p, int stride, const Dual<Ve
     store_vector(p, v.value);
     store_vector(p + stride, v.tangent);
 }
+template <class Real> REANN_INLINE void store(Real *p, int stride, const Jet<Vector<Real>> &v) {
+    store_vector(p, v.value);
+    store_vector(p + stride, v.first);
+    store_vector(p + 2 * int64_t(stride), v.second);
+}
 template <class F>
 REANN_INLINE typename F::Number number(const typename F::Real *p, int64_t stride = 1) {
-    if constexpr (F::planes == 2) return {p[0], p[stride]};
+    if constexpr (F::planes == 3) return {p[0], p[stride], p[2 * stride]};
+    else if constexpr (F::planes == 2) return {p[0], p[stride]};
     else return p[0];
 }
 template <class F> REANN_INLINE typename F::Lanes zero() {
-    if constexpr (F::planes == 2) return {Vector<typename F::Real>{}, Vector<typename F::Real>{}};
-    else return Vector<typename F::Real>{};
+    return typename F::Lanes{};
 }
 template <class F> REANN_INLINE typename F::Number one() {
-    if constexpr (F::planes == 2) return {1, 0};
+    if constexpr (F::planes == 3) return {1, 0, 0};
+    else if constexpr (F::planes == 2) return {1, 0};
     else return 1;
 }
 template <class Real> REANN_INLINE Vector<Real> splat(Real x) {
@@ -173,6 +215,10 @@ template <class Real> REANN_INLINE Real sum(Vector<Real> v) {
 }
 template <class Real> REANN_INLINE Dual<Real> sum(const Dual<Vector<Real>> &v) {
     return {sum<Real>(v.value), sum<Real>(v.tangent)};
+}
+
+template <class Real> REANN_INLINE Jet<Real> sum(const Jet<Vector<Real>> &v) {
+    return {sum<Real>(v.value), sum<Real>(v.first), sum<Real>(v.second)};
 }
 
 // --- functions --------------------------------------------------------------------------------
@@ -256,12 +302,21 @@ template <class Real> REANN_INLINE Dual<Vector<Real>> logistic(const Dual<Vector
     const Vector<Real> f = logistic<Real>(x.value);
     return {f, f * (Real(1) - f) * x.tangent};
 }
+template <class Real> REANN_INLINE Jet<Vector<Real>> logistic(const Jet<Vector<Real>> &x) {
+    const Vector<Real> f = logistic<Real>(x.value), slope = f * (Real(1) - f);
+    return {f, slope * x.first,
+            slope * (x.second + x.first * x.first * (Real(0.5) - f))};
+}
 template <class Real> REANN_INLINE Vector<Real> inverse_root(Vector<Real> x) {
     return Real(1) / square_root<Real>(x);
 }
 template <class Real> REANN_INLINE Dual<Vector<Real>> inverse_root(const Dual<Vector<Real>> &x) {
     const Vector<Real> f = inverse_root<Real>(x.value);
     return {f, f * f * f * x.tangent * Real(-0.5)};
+}
+template <class Real> REANN_INLINE Jet<Vector<Real>> inverse_root(const Jet<Vector<Real>> &x) {
+    const Vector<Real> f = inverse_root<Real>(x.value), slope = f * f * f * Real(-0.5);
+    return {f, slope * x.first, slope * (x.second - x.first * x.first * f * f * Real(0.75))};
 }
 template <class Real> REANN_INLINE Real inverse_root_of(Real x) {
     if constexpr (sizeof(Real) == 4) return 1 / __builtin_sqrtf(x);
@@ -270,6 +325,11 @@ template <class Real> REANN_INLINE Real inverse_root_of(Real x) {
 template <class Real> REANN_INLINE Dual<Real> inverse_root_of(const Dual<Real> &x) {
     const Real f = inverse_root_of(x.value);
     return {f, f * f * f * x.tangent * Real(-0.5)};
+}
+
+template <class Real> REANN_INLINE Jet<Real> inverse_root_of(const Jet<Real> &x) {
+    const Real f = inverse_root_of(x.value), slope = f * f * f * Real(-0.5);
+    return {f, slope * x.first, slope * (x.second - x.first * x.first * f * f * Real(0.75))};
 }
 
 // --- loops over constants ---------------------------------------------------------------------

@@ -10,10 +10,10 @@
 namespace reann {
 namespace {
 
-// The field at an atom and its tangent, in units of F_0.
+// The field at an atom and its tangent, in units of F_0; it is linear in what derivatives are taken of.
 template <class F> struct ElectricField {
     using Real = typename F::Real;
-    Real of[2][3] = {}; // by plane
+    Real of[3][3] = {}; // by plane
 
     ElectricField(const Work<Real> &work, int64_t atom) {
         const Atoms &atoms = work.atoms;
@@ -21,7 +21,7 @@ template <class F> struct ElectricField {
         for (int a = 0; a < 3; ++a) {
             const double scale = work.weights->field_scale;
             if (atoms.field) of[0][a] = static_cast<Real>(scale * atoms.field[at + a]);
-            if (F::planes == 2 && atoms.dipole_bar)
+            if (F::planes > 1 && atoms.dipole_bar)
                 of[1][a] = static_cast<Real>(-scale * atoms.dipole_bar[at + a]);
         }
     }
@@ -66,7 +66,7 @@ void field_inputs(const Work<typename F::Real> &work, int64_t atom,
     const ElectricField<F> f(work, atom);
     for (int plane = 0; plane < F::planes; ++plane) {
         Real Y[9], six[6]; // f.f, f, five components
-        squares(plane == 0 ? Real(1) : Real(2), f.of[0], f.of[plane], Y, six);
+        squares(plane == 1 ? Real(2) : Real(1), f.of[plane / 2], f.of[(plane + 1) / 2], Y, six);
         for (int a = 0; a < 3; ++a) Y[1 + a] = f.of[plane][a];
         const Real *from[6] = {six, six + 1, six + 2, six + 3, six + 4, six + 5};
         Real *to[5] = {Y + 4, Y + 5, Y + 6, Y + 7, Y + 8};
@@ -80,9 +80,9 @@ void adjoint_of_field_inputs(const Work<typename F::Real> &work, Chunk<typename 
                              int64_t atom, const EquivariantLayer<typename F::Real> &layer,
                              typename F::Real *const *in_bar, int i) {
     using Real = typename F::Real;
-    if (!chunk.dipole) return;
+    if (F::planes == 3 || !chunk.dipole) return;
     const ElectricField<F> f(work, atom);
-    Real f_bar[2][3] = {};
+    Real f_bar[3][3] = {};
     for (int plane = 0; plane < F::planes; ++plane) {
         Real Y_bar[9] = {}, six[6];
         each_field_input<F, l_max>(layer, in_bar, i, plane, [&](Real &bar, int at) { Y_bar[at] = bar; });

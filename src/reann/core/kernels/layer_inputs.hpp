@@ -150,6 +150,7 @@ void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Rea
         adjoint_of_states<F, l_max, slopes.value>(work, chunk, atom, t, scratch.edges, scratch.sums_bar);
     };
     if constexpr (F::planes == 1) adjoint(Constant<true>{});
+    else if constexpr (F::planes == 3) adjoint(Constant<false>{});
     else if (work.edges.gradient) adjoint(Constant<true>{});
     else adjoint(Constant<false>{});
 }

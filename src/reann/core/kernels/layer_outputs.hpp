@@ -62,16 +62,12 @@ void adjoint_of_read_out(const EquivariantLayer<typename F::Real> &layer, int el
         const int64_t at = int64_t(i) * F::planes * stride;
         for (int k = 0; k < stride; k += W) {
             Real *to = scratch.x_bar + at + k;
-            typename F::Lanes add;
-            if constexpr (F::planes == 2) {
-                add = {load_vector(a + k) * seed.value, load_vector(a + k) * seed.tangent};
-                const auto a_bar = load<F>(x + at + k, stride) * seed;
+            if constexpr (F::planes > 1) {
+                const Vector<Real> a_bar = last_plane<F>(load<F>(x + at + k, stride) * seed);
                 for (int lane = 0; lane < W; ++lane)
-                    parameters[layer.linear_at + element * stride + k + lane] += a_bar.tangent[lane];
-            } else {
-                add = load_vector(a + k) * seed;
+                    parameters[layer.linear_at + element * stride + k + lane] += a_bar[lane];
             }
-            store(to, stride, load<F>(to, stride) + add);
+            store(to, stride, load<F>(to, stride) + seed * load_vector(a + k));
         }
     }
 }

@@ -42,7 +42,7 @@ void adjoint_of_block_products(const EquivariantLayer<typename F::Real> &layer, 
     using Counts = ProductCounts<l_max>;
     constexpr int counts[2] = {Counts::vectors, Counts::matrices};
     const int64_t row = F::planes * stride, width = layer.scalars[element].n_in;
-    if constexpr (F::planes == 2 && tensors)
+    if constexpr (F::planes > 1 && tensors)
         for (int l = 0; l < 2; ++l)
             for (int k = 0; k < counts[l] * stride; ++k) scratch.weights_bar[l][k] = 0;
     const TensorWeights<Real, l_max, tensors> weights(layer, element, stride);
@@ -58,7 +58,7 @@ void adjoint_of_block_products(const EquivariantLayer<typename F::Real> &layer, 
             scratch.v_bar + i * 3 * row, scratch.A_bar + i * 5 * row, own_bar, scratch.weights_bar[0],
             scratch.weights_bar[1]);
     }
-    if constexpr (F::planes == 2 && tensors)
+    if constexpr (F::planes > 1 && tensors)
         for (int l = 0; l < States<l_max>::highest; ++l) {
             double *to = parameters + layer.tensor_weights_at[l] + int64_t(element) * counts[l] * stride;
             for (int k = 0; k < counts[l] * stride; ++k) to[k] += scratch.weights_bar[l][k];

@@ -59,7 +59,7 @@ template <class Real> struct LayerScratch {
         take(out, n * planes * lanes<Real>);
         take(layers, 4 * n * planes * widest);
         take(tape, n * planes * tape_width);
-        for (Real *&part : weights_bar) take(part, planes == 2 ? 16 * w.stride : 0);
+        for (Real *&part : weights_bar) take(part, planes > 1 ? 16 * w.stride : 0);
         const int64_t components = (w.l_max + 1) * (w.l_max + 2) * (w.l_max + 3) / 6;
         const int64_t of_elements = w.n_elements * components * planes * w.basis_stride;
         const int64_t of_states = (components + 8) * row;
@@ -68,7 +68,7 @@ template <class Real> struct LayerScratch {
         take(sums_bar, most);
         take(edges.R, edge_tile * planes * paths);
         take(edges.R_slope, edge_tile * paths);
-        take(edges.R_bar, planes == 2 ? edge_tile * planes * paths : 0);
+        take(edges.R_bar, planes > 1 ? edge_tile * planes * paths : 0);
     }
 };
 

@@ -7,8 +7,8 @@
 namespace reann {
 namespace {
 
-template <class Real, bool tangents, int l_max> constexpr Passes<Real> passes() {
-    using F = Field<Real, tangents>;
+template <class Real, int order, int l_max> constexpr Passes<Real> passes() {
+    using F = Field<Real, order>;
     return {prepare<F>, forward<F, l_max>, middle<F, l_max>, backward<F, l_max>};
 }
 
@@ -18,13 +18,13 @@ template <class Real> int64_t scratch_size(const Weights<Real> &w, int planes) {
 
 template <class Real>
 double energy_of_nothing(const Weights<Real> &w, int element, Real *scratch) {
-    return nothing<Field<Real, false>>(w, element, scratch, 0.0, 0.0, nullptr);
+    return nothing<Field<Real, 0>>(w, element, scratch, 0.0, 0.0, nullptr);
 }
 
 template <class Real>
 void gradient_of_nothing(const Weights<Real> &w, int element, Real *scratch, double count, double sum,
                          double *parameters) {
-    nothing<Field<Real, true>>(w, element, scratch, count, sum, parameters);
+    nothing<Field<Real, 1>>(w, element, scratch, count, sum, parameters);
 }
 
 template <class Real> constexpr Form<Real> density_form() {
@@ -32,10 +32,11 @@ template <class Real> constexpr Form<Real> density_form() {
     return {scratch_size<Real>,
             energy_of_nothing<Real>,
             gradient_of_nothing<Real>,
-            {passes<Real, false, 0>(), passes<Real, false, 1>(), passes<Real, false, 2>(),
-             passes<Real, false, 3>(), passes<Real, false, 4>()},
-            {passes<Real, true, 0>(), passes<Real, true, 1>(), passes<Real, true, 2>(),
-             passes<Real, true, 3>(), passes<Real, true, 4>()}};
+            {{passes<Real, 0, 0>(), passes<Real, 0, 1>(), passes<Real, 0, 2>(), passes<Real, 0, 3>(),
+              passes<Real, 0, 4>()},
+             {passes<Real, 1, 0>(), passes<Real, 1, 1>(), passes<Real, 1, 2>(), passes<Real, 1, 3>(),
+              passes<Real, 1, 4>()},
+             {}}};
 }
 
 template <class Real> constexpr Kernels<Real> kernels(const Form<Real> &equivariant) {

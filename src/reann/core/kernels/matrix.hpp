@@ -2,7 +2,7 @@
 //
 // Weights are packed in panels of a few vectors, one panel row after the other, so that the inner
 // loop reads them in order; a tile of rows times a panel stays in registers. Rows of x are numbers
-// and, with planes = 2, every second one their tangents: a linear map treats both alike.
+// and, with planes > 1, between them their derivatives: a linear map treats all alike.
 #pragma once
 
 #include "../plan.hpp"
@@ -64,6 +64,10 @@ void multiply_panel(const Real *x, int64_t x_row, int rows, int depth, const Rea
     for (; i + tile_rows <= rows; i += tile_rows)
         multiply_tile<Real, tile_rows, n>(x + i * x_row, x_row, depth, panel, y + i * y_row, y_row,
                                           bias, planes);
+    if (planes == 3 && i < rows) { // a tile begins with values, which have the bias
+        multiply_tile<Real, 3, n>(x + i * x_row, x_row, depth, panel, y + i * y_row, y_row, bias, planes);
+        i += 3;
+    }
     for (; i + 2 <= rows; i += 2)
         multiply_tile<Real, 2, n>(x + i * x_row, x_row, depth, panel, y + i * y_row, y_row, bias, planes);
     if (i < rows)
@@ -88,13 +92,14 @@ void multiply(const Real *x, int64_t x_row, int rows, int depth, const Real *pac
     }
 }
 
-// W_bar[k .. k + m)[0 .. n vectors) += sum over rows of x_i,k d_i', i' the other row of a pair
-template <class Real, int m, int n>
+// W_bar[k .. k + m)[0 .. n vectors) += sum over rows of x_i,k d_i', i' the row of the same number whose
+// order adds up to the highest with that of i
+template <int planes, class Real, int m, int n>
 REANN_INLINE void gradient_tile(const Real *x, int64_t x_row, const Real *d, int64_t d_row, int rows,
                                 double *W_bar, int64_t stride) {
     Vector<Real> sum[m][n] = {};
     for (int i = 0; i < rows; ++i) {
-        const Real *x_i = x + i * x_row, *d_i = d + (i ^ 1) * d_row;
+        const Real *x_i = x + i * x_row, *d_i = d + (i + planes - 1 - i % planes * 2) * d_row;
         Vector<Real> d_ij[n];
 #pragma GCC unroll 8
         for (int j = 0; j < n; ++j) d_ij[j] = load_vector(d_i + j * lanes<Real>);
@@ -109,25 +114,26 @@ REANN_INLINE void gradient_tile(const Real *x, int64_t x_row, const Real *d, int
                 W_bar[k * stride + j * lanes<Real> + lane] += sum[k][j][lane];
 }
 
-template <class Real, int n>
+template <int planes, class Real, int n>
 void gradient_panel(const Real *x, int64_t x_row, int depth, const Real *d, int64_t d_row, int rows,
                     double *W_bar, int64_t stride) {
     int k = 0;
     for (; k + tile_rows <= depth; k += tile_rows)
-        gradient_tile<Real, tile_rows, n>(x + k, x_row, d, d_row, rows, W_bar + k * stride, stride);
+        gradient_tile<planes, Real, tile_rows, n>(x + k, x_row, d, d_row, rows, W_bar + k * stride, stride);
     for (; k < depth; ++k)
-        gradient_tile<Real, 1, n>(x + k, x_row, d, d_row, rows, W_bar + k * stride, stride);
+        gradient_tile<planes, Real, 1, n>(x + k, x_row, d, d_row, rows, W_bar + k * stride, stride);
 }
 
-// W_bar (depth, stride) += d/de [x^T d] for rows of values and tangents, in double precision
-template <class Real>
+// W_bar (depth, stride) += the highest coefficient of x^T d for rows of values and derivatives, in double
+// precision
+template <int planes, class Real>
 void add_gradient(const Real *x, int64_t x_row, int depth, const Real *d, int64_t d_row, int rows,
                   double *W_bar, int stride) {
     int first = 0;
     for (; first + 2 * lanes<Real> <= stride; first += 2 * lanes<Real>)
-        gradient_panel<Real, 2>(x, x_row, depth, d + first, d_row, rows, W_bar + first, stride);
+        gradient_panel<planes, Real, 2>(x, x_row, depth, d + first, d_row, rows, W_bar + first, stride);
     if (first < stride)
-        gradient_panel<Real, 1>(x, x_row, depth, d + first, d_row, rows, W_bar + first, stride);
+        gradient_panel<planes, Real, 1>(x, x_row, depth, d + first, d_row, rows, W_bar + first, stride);
 }
 
 } // namespace

@@ -187,7 +187,7 @@ void add_power(const Edges<Real> edges, int64_t begin, int64_t end, const Real *
         for (int k = 0; k < stride; k += W) {
             const auto S_of = [S, k](int a) REANN_LAMBDA { return load_vector(S + (k * n + a * W) * 2); };
             Vector<Real> gained =
-                polynomial<Field<Real, false>, l_max>(S_of, u) * load_vector(tangents + k);
+                polynomial<Field<Real, 0>, l_max>(S_of, u) * load_vector(tangents + k);
             if constexpr (directed)
                 for (int a = 1; a < n; ++a) gained += S_of(a) * load_vector(tangents + a * row + k);
             power += load_vector(R + k) * gained;

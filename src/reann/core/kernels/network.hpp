@@ -42,20 +42,20 @@ void adjoint_of_neurons(const Neurons<typename F::Real> &f, const typename F::Re
             if (f.tanh_like) {
                 const Lanes q = inverse_root<Real>(u * u + Real(1)), q3 = q * q * q;
                 store(d + at, f.width, d_k * q3 * a);
-                if constexpr (F::planes == 2) {
-                    a_bar += (d_k * x_k * q).tangent;
-                    b_bar -= (d_k * x_k * x_k * u * q3 * a).tangent;
+                if constexpr (F::planes > 1) {
+                    a_bar += last_plane<F>(d_k * x_k * q);
+                    b_bar -= last_plane<F>(d_k * x_k * x_k * u * q3 * a);
                 }
             } else {
                 const Lanes s = logistic<Real>(u), slope = s + u * s * (s * Real(-1) + Real(1));
                 store(d + at, f.width, d_k * slope * (a * b));
-                if constexpr (F::planes == 2) {
-                    a_bar += (d_k * u * s).tangent;
-                    b_bar += (d_k * slope * x_k * a).tangent;
+                if constexpr (F::planes > 1) {
+                    a_bar += last_plane<F>(d_k * u * s);
+                    b_bar += last_plane<F>(d_k * slope * x_k * a);
                 }
             }
         }
-        if constexpr (F::planes == 2)
+        if constexpr (F::planes > 1)
             if (f.a_at >= 0)
                 for (int lane = 0; lane < lanes<Real>; ++lane) {
                     parameters[f.a_at + k + lane] += a_bar[lane];
@@ -110,10 +110,10 @@ void adjoint_of_norm(const Norm<typename F::Real> &f, const typename F::Real *y,
             const Lanes d_k = load<F>(d + k, f.width), g = d_k * load_vector(f.weight + k);
             total = total + g;
             along = along + g * n;
-            if constexpr (F::planes == 2)
+            if constexpr (F::planes > 1)
                 for (int lane = 0; lane < lanes<Real>; ++lane) {
-                    parameters[f.weight_at + k + lane] += (d_k * n).tangent[lane];
-                    parameters[f.bias_at + k + lane] += d_k.tangent[lane];
+                    parameters[f.weight_at + k + lane] += last_plane<F>(d_k * n)[lane];
+                    parameters[f.bias_at + k + lane] += last_plane<F>(d_k)[lane];
                 }
         }
         const typename F::Number mean = sum<Real>(total) * per, slope = sum<Real>(along) * per;
@@ -141,10 +141,10 @@ void adjoint_of_linear(const Linear<typename F::Real> &f, const typename F::Real
                        double *parameters) {
     using Real = typename F::Real;
     const int rows = n_atoms * F::planes;
-    if constexpr (F::planes == 2) {
-        add_gradient(x, f.n_in, f.rows, d, f.n_out, rows, parameters + f.weight_at, f.n_out);
+    if constexpr (F::planes > 1) {
+        add_gradient<F::planes>(x, f.n_in, f.rows, d, f.n_out, rows, parameters + f.weight_at, f.n_out);
         if (f.bias_at >= 0)
-            for (int i = 1; i < rows; i += 2)
+            for (int i = F::planes - 1; i < rows; i += F::planes)
                 for (int k = 0; k < f.n_out; ++k) parameters[f.bias_at + k] += d[i * f.n_out + k];
     }
     if (x_bar)
@@ -202,7 +202,7 @@ void adjoint_of_network(const Network<typename F::Real> &net, const typename F::
     Real *y = scratch, *d = y + size, *next = d + size, *after_block = next + size;
     const Layer<Real> *layer = net.layers + net.n_blocks * net.n_layers;
     tape += rows * (net.tape - net.neurons.width);
-    if constexpr (F::planes == 2) neurons<F>(net.neurons, tape, n_atoms, y);
+    if constexpr (F::planes > 1) neurons<F>(net.neurons, tape, n_atoms, y);
     adjoint_of_linear<F>(net.last, y, out_bar, n_atoms, d, parameters);
     adjoint_of_neurons<F>(net.neurons, tape, n_atoms, d, parameters);
     for (int block = 0; block < net.n_blocks; ++block) {
@@ -212,7 +212,7 @@ void adjoint_of_network(const Network<typename F::Real> &net, const typename F::
             --layer;
             tape -= rows * layer->neurons.width;
             const bool normalized = layer->norm.weight != nullptr;
-            if constexpr (F::planes == 2) {
+            if constexpr (F::planes > 1) {
                 neurons<F>(layer->neurons, tape, n_atoms, y);
                 if (normalized) norm<F>(layer->norm, n_atoms, y);
             }

@@ -7,7 +7,9 @@
 //     backward   t = T-1 .. 0: adjoints of g_t, density and moments
 //
 // With tangents, the same passes differentiate sum_i (1 + e eps) E_i along the displacement of the
-// edges: the tangents of the adjoints are the gradient of a loss of energies, forces and virials.
+// edges: the tangents of the adjoints are the gradient of a loss of energies, forces and virials. With
+// derivatives up to second order along an electric field, the highest are the gradient of a loss of
+// polarizabilities.
 #pragma once
 
 #include "embedding.hpp"

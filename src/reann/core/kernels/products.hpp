@@ -4,9 +4,9 @@
 //     v = sum_p vector_weights_p b1_p        A = sum_p matrix_weights_p b2_p
 //
 // m[l]: rows of the components of moment l, each (planes, stride). b: the products b0 that are
-// scalars, (products, stride), those of the tangents `width` numbers further on. v, A: rows of the
-// components; without `tensors` left out.
-// The weights, (products, stride), have no tangents.
+// scalars, (products, stride), those of each order of derivatives `width` numbers further on. v, A: rows
+// of the components; without `tensors` left out.
+// The weights, (products, stride), have no derivatives.
 #pragma once
 
 #include "lanes.hpp"
@@ -476,13 +476,16 @@ void products(const typename F::Real *const *m, int stride, int64_t width,
     }
 }
 
-template <class Real> REANN_INLINE void add_tangent(Real *, Vector<Real>) {}
-template <class Real> REANN_INLINE void add_tangent(Real *sum, const Dual<Vector<Real>> &x) {
+template <class Real> REANN_INLINE void add_last_plane(Real *, Vector<Real>) {}
+template <class Real> REANN_INLINE void add_last_plane(Real *sum, const Dual<Vector<Real>> &x) {
     store_vector(sum, load_vector(sum) + x.tangent);
 }
+template <class Real> REANN_INLINE void add_last_plane(Real *sum, const Jet<Vector<Real>> &x) {
+    store_vector(sum, load_vector(sum) + x.second);
+}
 
-// Overwrites m_bar, laid out as m. With tangents it also adds to the gradients of the weights the
-// tangents of v_bar b1_p and A_bar b2_p, each summed over components.
+// Overwrites m_bar, laid out as m. With derivatives it also adds to the gradients of the weights the
+// highest ones of v_bar b1_p and A_bar b2_p, each summed over components.
 template <class F, int l_max, bool tensors>
 void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t width,
                          const typename F::Real *vector_weights,
@@ -526,13 +529,13 @@ void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t w
             store(m_bar[1] + 1 * row + k, stride, t24);
             const auto t25 = t20 * v_bar_2 + v_2 * t22 * Real(0.6666666666666666);
             store(m_bar[1] + 2 * row + k, stride, t25);
-            add_tangent(vector_weights_bar + 0 * stride + k, t7);
+            add_last_plane(vector_weights_bar + 0 * stride + k, t7);
             const auto t26 = s_0 * t7;
-            add_tangent(vector_weights_bar + 1 * stride + k, t26);
+            add_last_plane(vector_weights_bar + 1 * stride + k, t26);
             const auto t27 = t12 * t7;
-            add_tangent(vector_weights_bar + 2 * stride + k, t27);
+            add_last_plane(vector_weights_bar + 2 * stride + k, t27);
             const auto t28 = t9 * t7;
-            add_tangent(vector_weights_bar + 3 * stride + k, t28 * Real(0.3333333333333333));
+            add_last_plane(vector_weights_bar + 3 * stride + k, t28 * Real(0.3333333333333333));
         } else if constexpr (l_max == 1 && !tensors) {
             const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto v_0 = load<F>(m[1] + 0 * row + k, stride);
@@ -738,34 +741,34 @@ void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t w
             store(m_bar[2] + 3 * row + k, stride, t131 * Real(0.5));
             const auto t132 = t128 - t130;
             store(m_bar[2] + 4 * row + k, stride, t132 * Real(0.28867513459481287));
-            add_tangent(vector_weights_bar + 0 * stride + k, t51);
+            add_last_plane(vector_weights_bar + 0 * stride + k, t51);
             const auto t133 = s_0 * t51;
-            add_tangent(vector_weights_bar + 1 * stride + k, t133);
-            add_tangent(vector_weights_bar + 2 * stride + k, t49 * Real(0.7071067811865476));
+            add_last_plane(vector_weights_bar + 1 * stride + k, t133);
+            add_last_plane(vector_weights_bar + 2 * stride + k, t49 * Real(0.7071067811865476));
             const auto t134 = t58 * t51;
-            add_tangent(vector_weights_bar + 3 * stride + k, t134);
+            add_last_plane(vector_weights_bar + 3 * stride + k, t134);
             const auto t135 = t55 * t51;
-            add_tangent(vector_weights_bar + 4 * stride + k, t135 * Real(0.3333333333333333));
+            add_last_plane(vector_weights_bar + 4 * stride + k, t135 * Real(0.3333333333333333));
             const auto t136 = t53 * t51;
-            add_tangent(vector_weights_bar + 5 * stride + k, t136 * Real(0.1));
+            add_last_plane(vector_weights_bar + 5 * stride + k, t136 * Real(0.1));
             const auto t137 = s_0 * t49;
-            add_tangent(vector_weights_bar + 6 * stride + k, t137 * Real(0.7071067811865476));
+            add_last_plane(vector_weights_bar + 6 * stride + k, t137 * Real(0.7071067811865476));
             const auto t138 = A_1 * t47 + A_2 * t45 - t9 * t43;
             const auto t139 = A_0 * t47 + A_2 * t43 - t8 * t45;
             const auto t140 = A_0 * t45 + A_1 * t43 + t7 * t47;
             const auto t141 = t138 * v_bar_2 + t139 * v_bar_1 + t140 * v_bar_0;
-            add_tangent(vector_weights_bar + 7 * stride + k, t141 * Real(0.5));
-            add_tangent(matrix_weights_bar + 0 * stride + k, t41);
+            add_last_plane(vector_weights_bar + 7 * stride + k, t141 * Real(0.5));
+            add_last_plane(matrix_weights_bar + 0 * stride + k, t41);
             const auto t142 = s_0 * t41;
-            add_tangent(matrix_weights_bar + 1 * stride + k, t142);
-            add_tangent(matrix_weights_bar + 2 * stride + k, t39 * Real(1.4142135623730951));
-            add_tangent(matrix_weights_bar + 3 * stride + k, t28 * Real(0.7071067811865476));
+            add_last_plane(matrix_weights_bar + 1 * stride + k, t142);
+            add_last_plane(matrix_weights_bar + 2 * stride + k, t39 * Real(1.4142135623730951));
+            add_last_plane(matrix_weights_bar + 3 * stride + k, t28 * Real(0.7071067811865476));
             const auto t143 = t58 * t41;
-            add_tangent(matrix_weights_bar + 4 * stride + k, t143);
+            add_last_plane(matrix_weights_bar + 4 * stride + k, t143);
             const auto t144 = s_0 * t39;
-            add_tangent(matrix_weights_bar + 5 * stride + k, t144 * Real(1.4142135623730951));
+            add_last_plane(matrix_weights_bar + 5 * stride + k, t144 * Real(1.4142135623730951));
             const auto t145 = s_0 * t28;
-            add_tangent(matrix_weights_bar + 6 * stride + k, t145 * Real(0.7071067811865476));
+            add_last_plane(matrix_weights_bar + 6 * stride + k, t145 * Real(0.7071067811865476));
             const auto t146 = v_2 * t43;
             const auto t147 = v_1 * t43 + v_2 * t45;
             const auto t148 = v_1 * t45;
@@ -774,9 +777,9 @@ void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t w
             const auto t151 = v_0 * t47;
             const auto t152 = t146 * A_bar_4 * Real(1.1547005383792515) + t147 * A_bar_2 + t149 *
                 A_bar_1 + t150 * A_bar_0 + t151 * t27 - t148 * t20;
-            add_tangent(matrix_weights_bar + 7 * stride + k, t152 * Real(0.5));
+            add_last_plane(matrix_weights_bar + 7 * stride + k, t152 * Real(0.5));
             const auto t153 = t103 * t41;
-            add_tangent(matrix_weights_bar + 8 * stride + k, t153 * Real(0.3333333333333333));
+            add_last_plane(matrix_weights_bar + 8 * stride + k, t153 * Real(0.3333333333333333));
         } else if constexpr (l_max == 2 && !tensors) {
             const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);
@@ -1142,37 +1145,37 @@ void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t w
             const auto t181 = Q_9 * b_bar_10 + v_2 * t101 * Real(2.857738033247041) - t37 * t141 *
                 Real(2.4748737341529163);
             store(m_bar[3] + 9 * row + k, stride, t181 * Real(0.2857142857142857));
-            add_tangent(vector_weights_bar + 0 * stride + k, t74);
+            add_last_plane(vector_weights_bar + 0 * stride + k, t74);
             const auto t182 = s_0 * t74;
-            add_tangent(vector_weights_bar + 1 * stride + k, t182);
-            add_tangent(vector_weights_bar + 2 * stride + k, t72 * Real(0.7071067811865476));
+            add_last_plane(vector_weights_bar + 1 * stride + k, t182);
+            add_last_plane(vector_weights_bar + 2 * stride + k, t72 * Real(0.7071067811865476));
             const auto t183 = t81 * t74;
-            add_tangent(vector_weights_bar + 3 * stride + k, t183);
+            add_last_plane(vector_weights_bar + 3 * stride + k, t183);
             const auto t184 = t78 * t74;
-            add_tangent(vector_weights_bar + 4 * stride + k, t184 * Real(0.3333333333333333));
+            add_last_plane(vector_weights_bar + 4 * stride + k, t184 * Real(0.3333333333333333));
             const auto t185 = t76 * t74;
-            add_tangent(vector_weights_bar + 5 * stride + k, t185 * Real(0.1));
+            add_last_plane(vector_weights_bar + 5 * stride + k, t185 * Real(0.1));
             const auto t186 = s_0 * t72;
-            add_tangent(vector_weights_bar + 6 * stride + k, t186 * Real(0.7071067811865476));
+            add_last_plane(vector_weights_bar + 6 * stride + k, t186 * Real(0.7071067811865476));
             const auto t187 = A_1 * t71 + A_2 * t70 - t37 * t69;
             const auto t188 = A_0 * t71 + A_2 * t69 - t36 * t70;
             const auto t189 = A_0 * t70 + A_1 * t69 + t35 * t71;
             const auto t190 = t187 * v_bar_2 + t188 * v_bar_1 + t189 * v_bar_0;
-            add_tangent(vector_weights_bar + 7 * stride + k, t190 * Real(0.5));
-            add_tangent(vector_weights_bar + 8 * stride + k, t67 * Real(0.7071067811865476));
+            add_last_plane(vector_weights_bar + 7 * stride + k, t190 * Real(0.5));
+            add_last_plane(vector_weights_bar + 8 * stride + k, t67 * Real(0.7071067811865476));
             const auto t191 = s_0 * t67;
-            add_tangent(vector_weights_bar + 9 * stride + k, t191 * Real(0.7071067811865476));
-            add_tangent(matrix_weights_bar + 0 * stride + k, t59);
+            add_last_plane(vector_weights_bar + 9 * stride + k, t191 * Real(0.7071067811865476));
+            add_last_plane(matrix_weights_bar + 0 * stride + k, t59);
             const auto t192 = s_0 * t59;
-            add_tangent(matrix_weights_bar + 1 * stride + k, t192);
-            add_tangent(matrix_weights_bar + 2 * stride + k, t57 * Real(1.4142135623730951));
-            add_tangent(matrix_weights_bar + 3 * stride + k, t49 * Real(0.7071067811865476));
+            add_last_plane(matrix_weights_bar + 1 * stride + k, t192);
+            add_last_plane(matrix_weights_bar + 2 * stride + k, t57 * Real(1.4142135623730951));
+            add_last_plane(matrix_weights_bar + 3 * stride + k, t49 * Real(0.7071067811865476));
             const auto t193 = t81 * t59;
-            add_tangent(matrix_weights_bar + 4 * stride + k, t193);
+            add_last_plane(matrix_weights_bar + 4 * stride + k, t193);
             const auto t194 = s_0 * t57;
-            add_tangent(matrix_weights_bar + 5 * stride + k, t194 * Real(1.4142135623730951));
+            add_last_plane(matrix_weights_bar + 5 * stride + k, t194 * Real(1.4142135623730951));
             const auto t195 = s_0 * t49;
-            add_tangent(matrix_weights_bar + 6 * stride + k, t195 * Real(0.7071067811865476));
+            add_last_plane(matrix_weights_bar + 6 * stride + k, t195 * Real(0.7071067811865476));
             const auto t196 = v_2 * t69;
             const auto t197 = v_1 * t69 + v_2 * t70;
             const auto t198 = v_1 * t70;
@@ -1181,12 +1184,12 @@ void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t w
             const auto t201 = v_0 * t71;
             const auto t202 = t196 * A_bar_4 * Real(1.1547005383792515) + t197 * A_bar_2 + t199 *
                 A_bar_1 + t200 * A_bar_0 + t201 * t26 - t198 * t17;
-            add_tangent(matrix_weights_bar + 7 * stride + k, t202 * Real(0.5));
+            add_last_plane(matrix_weights_bar + 7 * stride + k, t202 * Real(0.5));
             const auto t203 = t136 * t59;
-            add_tangent(matrix_weights_bar + 8 * stride + k, t203 * Real(0.3333333333333333));
-            add_tangent(matrix_weights_bar + 9 * stride + k, t27 * Real(1.4142135623730951));
+            add_last_plane(matrix_weights_bar + 8 * stride + k, t203 * Real(0.3333333333333333));
+            add_last_plane(matrix_weights_bar + 9 * stride + k, t27 * Real(1.4142135623730951));
             const auto t204 = s_0 * t27;
-            add_tangent(matrix_weights_bar + 10 * stride + k, t204 * Real(1.4142135623730951));
+            add_last_plane(matrix_weights_bar + 10 * stride + k, t204 * Real(1.4142135623730951));
         } else if constexpr (l_max == 3 && !tensors) {
             const auto b_bar_0 = load<F>(b_bar + 0 * stride + k, width);
             const auto A_3 = load<F>(m[2] + 3 * row + k, stride);

@@ -75,6 +75,10 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
             edges.z[e] = static_cast<Real>(z * scale);
             edges.r[e] = static_cast<Real>(seen.r);
             edges.fc[e] = static_cast<Real>(cutoff - seen.r);
+            for (int plane = 1; F::planes == 3 && plane < 3; ++plane) { // atoms are at rest
+                const int64_t at = plane * more + e;
+                edges.x[at] = edges.y[at] = edges.z[at] = edges.r[at] = 0;
+            }
             if constexpr (F::planes == 2) {
                 // u_ij = v_i - v_j + r_ij . w: along it the energy changes as the loss does
                 double u[3] = {0.0, 0.0, 0.0};
