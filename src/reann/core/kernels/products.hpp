@@ -4,8 +4,8 @@
 //     v = sum_p vector_weights_p b1_p        A = sum_p matrix_weights_p b2_p
 //
 // m[l]: rows of the components of moment l, each (planes, stride). b: the products b0 that are
-// scalars, (products, stride), those of each order of derivatives `width` numbers further on. v, A: rows
-// of the components; without `tensors` left out.
+// scalars, (products, stride), those of each order of derivatives `width` numbers further on. v, A:
+// rows of the components; without `tensors` left out.
 // The weights, (products, stride), have no derivatives.
 #pragma once
 
@@ -484,8 +484,8 @@ template <class Real> REANN_INLINE void add_last_plane(Real *sum, const Jet<Vect
     store_vector(sum, load_vector(sum) + x.second);
 }
 
-// Overwrites m_bar, laid out as m. With derivatives it also adds to the gradients of the weights the
-// highest ones of v_bar b1_p and A_bar b2_p, each summed over components.
+// Overwrites m_bar, laid out as m. With derivatives it also adds the highest ones of v_bar b1_p and
+// A_bar b2_p, each summed over components, to the gradients of the weights.
 template <class F, int l_max, bool tensors>
 void adjoint_of_products(const typename F::Real *const *m, int stride, int64_t width,
                          const typename F::Real *vector_weights,
