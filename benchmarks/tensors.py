@@ -6,13 +6,15 @@
 DATA is a folder with the sets that `tensors/sets.py` names. `train` gives each of them its
 processor time on one core and records errors of validation structures; a training that was
 interrupted goes on when the command is run again, a finished one is not repeated. `judge` records
-the errors of test structures, which neither choose an epoch nor a setting. Results go to
-`results/tensors/`.
+the errors of test structures, which neither choose an epoch nor a setting, and of models in fields
+how exactly dipoles are the slopes of energies. Results go to `results/tensors/`.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import gzip
 import json
 import resource
 import sys
@@ -24,14 +26,17 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "tensors"), str(HERE / "speed")]
 
+import ase.io  # noqa: E402
 import machine  # noqa: E402
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
 from sets import PARTS, SETS, DataSet, split, write  # noqa: E402
 
-from reann import load  # noqa: E402
+from reann import Potential, load  # noqa: E402
 from reann.config import Config, DataConfig  # noqa: E402
 from reann.data.dataset import Subset, open_dataset  # noqa: E402
 from reann.evaluation.compare import compare  # noqa: E402
+from reann.model.reann import in_precision  # noqa: E402
 from reann.training.journal import read_log  # noqa: E402
 from reann.training.run import resume  # noqa: E402
 from reann.training.run import train as run  # noqa: E402
@@ -122,7 +127,36 @@ def judge(name: str, arguments: argparse.Namespace) -> None:
             every = open_dataset([str(file)], data, potential.cutoff, arguments.runs / "cache")
             subset = Subset(every, np.arange(len(every)))
             content["tests"][part] = compare(potential, subset).summary()
+            if potential.model.responses:
+                content["tests"][part] |= {"slope_me_A": slope_error(potential, file)}
     result.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def slope_error(potential: Potential, file: Path, n: int = 3, step: float = 1e-3) -> float:
+    """Return by how much dipoles differ from -dE/dF at most, by finite differences, in 10^-3 e Å.
+
+    Parameters
+    ----------
+    n
+        Number of structures, the first of the file.
+    step
+        Of the field in V/Å.
+    """
+    with gzip.open(file, "rt", encoding="utf-8") as stream:
+        frames = ase.io.read(stream, f":{n}", format="extxyz")
+    exact = Potential(in_precision(copy.deepcopy(potential.model), torch.float64))
+    worst = 0.0
+    for atoms in frames:
+        field = np.array(atoms.info.pop("external_field", np.zeros(3)), dtype=float)
+        energies = []
+        for change in step * np.concatenate([np.eye(3), -np.eye(3)]):
+            atoms.info["field"] = field + change
+            energies.append(float(exact.predict(atoms, ["energy"])["energy"]))
+        atoms.info["field"] = field
+        dipole = exact.predict(atoms, ["dipole"])["dipole"]
+        slopes = (np.array(energies[:3]) - energies[3:]) / (2.0 * step)
+        worst = max(worst, 1e3 * float(np.abs(slopes + dipole).max()))
+    return worst
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ class DataSet:
 
 TENSORS: dict[str, Any] = {"heads": [], "outputs": ["dipole", "polarizability"]}
 IN_FIELDS: dict[str, Any] = {"field": True, "outputs": ["dipole"], "cutoff": 4.5}
-"""Polarizabilities are derivatives of the dipoles, and not trained on."""
+"""Polarizabilities are derivatives of the dipoles; only liquid water trains on their labels."""
 _WATER = "dilkins/TENSOAP 7ee93d0"
 _FIREANN = "zhangylch/FIREANN 06d2977"
 FIELD_UNITS = {"polarizability": "e*Ang^2/V"}
@@ -105,7 +105,7 @@ SETS: dict[str, DataSet] = {
         "Liquid water in fields",
         "zhangylch/FIREANN b078dc9",
         ("water-field/train.xyz.gz",),
-        IN_FIELDS,
+        IN_FIELDS | {"outputs": ["dipole", "polarizability"]},
         minutes=12.0,
         units=FIELD_UNITS,
         other_fields="water-field/field_sweep_one_geometry.xyz.gz",

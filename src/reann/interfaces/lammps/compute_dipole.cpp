@@ -35,8 +35,9 @@ void ComputeReannDipole::init() {
                           : polarizability_ && !from->has("polarizability") ? "polarizability"
                                                                             : nullptr;
     if (missing)
-        error->all(FLERR, "compute {} reann/dipole: the potential has no output '{}' that is read off states: train one with "
-                          "`model.outputs: [dipole, polarizability]`, or with `model.field: true`",
+        error->all(FLERR, "compute {} reann/dipole: the potential has no output '{}' that is read off states: "
+                          "train one with `model.outputs: [dipole, polarizability]`, or with "
+                          "`model.field: true`",
                    id, missing);
 }
 
