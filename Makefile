@@ -26,7 +26,7 @@ test: check docs tests ## everything that must pass before a commit
 
 # worksteal: tests of a file share their fixtures, and no process waits for another at the end.
 tests: $(STAMP) ## the tests alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 25
 
 facts: $(STAMP) ## write core/facts.hpp from reann/facts.py
 	$(BIN)/python tools/write_facts.py

@@ -3,10 +3,11 @@
 #
 #   tools/wheels.sh python3.10 python3.11 python3.12
 #
-# The compiler is that of this machine, but the linker sees only the symbols of glibc 2.28: stubs of
-# that version come with ziglang. Symbols that it lacks remain without a version, which
-# tools/check_symbols.sh refuses. libstdc++ is linked statically, since its old versions lack symbols,
-# too. OpenMP is not: PyTorch brings libgomp.so.1, and a process must have one pool of threads.
+# The compiler is that of this machine (Debian 12: g++ 12, glibc 2.36; not 2.38 or later), but the
+# linker sees only the symbols of glibc 2.28: stubs of that version come with ziglang. Symbols that
+# it lacks remain without a version, which tools/check_symbols.sh refuses. libstdc++ is linked
+# statically, since its old versions lack symbols, too. OpenMP is not: PyTorch brings libgomp.so.1,
+# and a process must have one pool of threads.
 # The objects of the engine are compiled once; only the extension depends on Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
