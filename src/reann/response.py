@@ -79,6 +79,17 @@ def responses(
     }
 
 
+def polarizability(
+    mu: Float[Tensor, "systems 3"], field: Float[Tensor, "systems 3"]
+) -> Float[Tensor, "systems 3 3"]:
+    """Return alpha = dmu/dF in Å^3, which carries no gradients."""
+    rows = [
+        torch.autograd.grad(x.sum(), field, retain_graph=True, materialize_grads=True)[0]
+        for x in mu.unbind(1)
+    ]
+    return COULOMB * torch.stack(rows, dim=1)
+
+
 def born_charges(
     mu: Float[Tensor, "systems 3"],
     graph: Graph,

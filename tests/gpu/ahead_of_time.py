@@ -1,14 +1,20 @@
 """Compile every kernel for GPUs that are not there: a program, for it cannot have the interpreter.
 
-Prints the target, the name and the shared memory in bytes of each.
+Prints the target, the name, the shared memory in bytes, the registers of a thread, and the bytes
+that a thread keeps in memory instead, of each.
 """
 
 import itertools
+import re
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import torch
 import triton
 from triton.backends.compiler import GPUTarget
+from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
 
 from models import random_model
@@ -86,7 +92,32 @@ def compile_all(target, messages, precision, l_max, channels):
     for kernel, real in kernels(messages, dtype, int(l_max), int(channels)):
         source = ASTSource(fn=kernel, signature=signature(kernel, SHORT[real]))
         made = triton.compile(source, target=TARGETS[target])
-        print(target, messages, kernel.__name__, made.metadata.shared, flush=True)  # noqa: T201
+        shared, (registers, spilled) = made.metadata.shared, registers_of(made, TARGETS[target])
+        print(target, messages, kernel.__name__, shared, registers, spilled, flush=True)  # noqa: T201
+
+
+def registers_of(made, target):
+    """Return the registers of a thread, and the bytes that it keeps in memory instead."""
+    if target.backend == "hip":
+        text = made.asm["amdgcn"]
+        spilled = int(re.search(r"\.vgpr_spill_count: +(\d+)", text)[1])
+        return int(re.search(r"\.vgpr_count: +(\d+)", text)[1]), 4 * spilled
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
+        source.write_text(made.asm["ptx"])
+        # What the text is for: sm_90a is not sm_90.
+        made_for = re.search(r"\.target +(\w+)", made.asm["ptx"])[1]
+        command = [
+            get_ptxas(target.arch).path,
+            "-v",
+            f"--gpu-name={made_for}",
+            source,
+            "-o",
+            out,
+        ]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    stored = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", said)
+    return int(re.search(r"Used (\d+) registers", said)[1]), int(stored[1]) + int(stored[2])
 
 
 if __name__ == "__main__":

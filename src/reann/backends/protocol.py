@@ -153,6 +153,10 @@ class Backend(Protocol):
         """Return the name of the device where to compute, if this one was asked for."""
         return name
 
+    def most_edges(self, model: Reann, request: Request, edges_per_atom: float) -> int | None:
+        """Return for how many neighbor pairs at once there is memory; None: no limit is known."""
+        del model, request, edges_per_atom
+
     def identity(self) -> str:
         """Return what has to be the same for bitwise equal results."""
         return self.name

@@ -8,7 +8,7 @@ with equivariant messages have heads of their own, in `reann.model.state_heads`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -140,6 +140,8 @@ class Polarizability(FeatureHead):
 
     NETWORKS = 3
     DIFFERENTIATES = True
+    DIFFERENTIATED: ClassVar[tuple[int, ...]] = (0, 1)
+    """Networks whose sums are differentiated with respect to the positions."""
 
     def __init__(
         self,
@@ -155,7 +157,13 @@ class Polarizability(FeatureHead):
         self, values: Tensor, graph: Graph, vectors: Float[Tensor, "edges 3"]
     ) -> Float[Tensor, "atoms 7"]:
         """Return the parts of S_2 of the atoms, and D_0 and D_1."""
-        slopes = [by_positions(values, n, graph, vectors) for n in (0, 1)]
+        slopes = [by_positions(values, n, graph, vectors) for n in self.DIFFERENTIATED]
+        return self.with_slopes(values, slopes)
+
+    def with_slopes(
+        self, values: Float[Tensor, "atoms 3"], slopes: Sequence[Float[Tensor, "atoms 3"]]
+    ) -> Float[Tensor, "atoms 7"]:
+        """Return the same from the derivatives of the sums of `DIFFERENTIATED` by positions."""
         return torch.cat([values[:, 2:], *slopes], dim=1)
 
     def placed(

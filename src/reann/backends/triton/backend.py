@@ -13,14 +13,28 @@ from torch.autograd import forward_ad
 
 from reann.backends.flows import flows
 from reann.backends.native.backend import is_changed, modules_of
-from reann.backends.native.outputs import unknown_heads
 from reann.backends.protocol import Backend, Request
+from reann.backends.triton import toolchain
 from reann.backends.triton.compiled import Compiled
+from reann.backends.triton.memory import free_bytes
 from reann.backends.triton.recursions import unsupported
 from reann.graph import Graph
 from reann.model import Reann
-from reann.properties import NAMES, AtomicEnergies
+from reann.model.dipoles import ChargesHead, DipoleHead, TransitionDipoleHead
+from reann.model.feature_heads import (
+    ChargeDipole,
+    NeighborDipole,
+    Polarizability,
+    TransitionDipole,
+)
+from reann.model.state_heads import TensorHead
+from reann.properties import NAMES, PROPERTIES, AtomicEnergies
 from reann.quantities import BORN
+
+OF_STATES = (ChargesHead, DipoleHead, TransitionDipoleHead, TensorHead)
+OF_FEATURES = (ChargeDipole, NeighborDipole, TransitionDipole, Polarizability)
+HEADS = frozenset(OF_STATES + OF_FEATURES)
+"""Heads that are computed: those of this package."""
 
 
 class Triton(Backend):
@@ -35,9 +49,7 @@ class Triton(Backend):
         """Return why this machine has no such engine, None if it has one."""
         if importlib.util.find_spec("triton") is None:
             return "the package triton is not installed, which comes with PyTorch for GPUs"
-        if interpreted() or torch.cuda.is_available():
-            return None
-        return "there is no usable GPU"
+        return None if interpreted() else toolchain.missing()
 
     def supports(
         self, model: AtomicEnergies, request: Request, graph: Graph | None = None
@@ -54,8 +66,13 @@ class Triton(Backend):
         on_gpu = model.element_index.device.type == "cuda"
         obstacles = {
             "it runs on GPUs only": not (on_gpu or interpreted()),
-            "it computes energies, and the model has none": not len(model.heads),
-            "it computes no energies of whole structures": bool(model.structure_terms),
+            "it computes energies, and the model has none": not len(model.heads)
+            and bool(request.names.intersection(PROPERTIES)),
+            "single atoms have no virials where energies depend on whole structures": "virials"
+            in request.names
+            and bool(model.structure_terms),
+            "it has no gradients of polarizabilities in a field": request.create_graph
+            and "polarizability" in request.names.intersection(model.responses),
             "it computes no hooks and no parametrizations of modules": any(
                 map(is_changed, modules_of(model))
             ),
@@ -82,6 +99,14 @@ class Triton(Backend):
         """Return what the reference computes of energies and their flow: there is no kernel."""
         return flows(model, graph, velocities)
 
+    def most_edges(self, model: Reann, request: Request, edges_per_atom: float) -> int | None:
+        """Return for how many neighbor pairs at once the GPU of a model has memory."""
+        device, compiled = model.element_index.device, Compiled(model)
+        if device.type != "cuda" or not compiled.has_known_needs:
+            return None
+        needed = compiled.needs(request)
+        return int(edges_per_atom * needed.most_atoms(free_bytes(device), edges_per_atom))
+
     def device(self, name: str) -> str:
         """Return the name of a device; `auto` is the GPU."""
         return "cuda" if name == "auto" and not interpreted() else name
@@ -91,8 +116,8 @@ def _lacking(model: Reann, request: Request) -> str | None:
     """Return which outputs there are not."""
     if lacking := sorted(request.names.difference(NAMES, model.output_names)):
         return f"the model has no output {', '.join(lacking)}"
-    if unknown := unknown_heads(model):
-        return f"it knows outputs that are read off states, not {', '.join(unknown)}"
+    if unknown := [n for n, head in model.output_heads.items() if type(head) not in HEADS]:
+        return f"it knows the heads of this package, not those of {', '.join(unknown)}"
     return None
 
 

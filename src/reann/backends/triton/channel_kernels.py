@@ -110,10 +110,10 @@ def values(make: Recipe, channels: int, real: str, *, moving: bool) -> Any:
     """Return the kernel of the results, or of their rates."""
     channel = Channel(make(), channels)
     function, body = channel.function, channel.head()
-    found, n_scalars = channel.results(moving=moving), len(channel.function.scalars)
-    for p, value in enumerate(found[:n_scalars]):
+    results, n_scalars = channel.results(moving=moving), len(channel.function.scalars)
+    for p, value in enumerate(results[:n_scalars]):
         body += channel.stored(channel.product("scalars", p), value)
-    for i, value in enumerate(found[n_scalars:]):
+    for i, value in enumerate(results[n_scalars:]):
         body += channel.stored(channel.row("tensors", i), value)
     names = [*(["rates"] if moving else []), "scalars", *(["tensors"] if function.tensors else [])]
     return kernel("product_rates" if moving else "products", channel.arguments(*names), body, real)
@@ -131,12 +131,12 @@ def slopes(
     """Return the kernel of derivatives of results, or of rates, by moments and by weights."""
     channel = Channel(make(), channels)
     function, body = channel.function, channel.head()
-    found = channel.adjoints(moving=moving)
+    derivatives = channel.adjoints(moving=moving)
     for i, m in enumerate(function.moments):
-        body += channel.stored(channel.row("of_moments", i), found.get(m.number))
+        body += channel.stored(channel.row("of_moments", i), derivatives.get(m.number))
     weights: Sequence[Value] = function.weights if of_weights else ()
     for p, w in enumerate(weights):
-        body += channel.stored(channel.row("of_weights", p), found.get(w.number))
+        body += channel.stored(channel.row("of_weights", p), derivatives.get(w.number))
     bars = ["bars", *(["tensor_bars"] if function.tensors else [])]
     names = [
         *(["rates"] if moving else []),

@@ -111,8 +111,8 @@ class ProductSlopes(torch.autograd.Function):
         rates = rates.contiguous()
         of_bars = _values(ctx.given, moments, weights, rates)
         wanted = weights is not None and ctx.needs_input_grad[2]
-        found = _slopes(ctx.given, moments, weights, rates, bars, of_weights=wanted)
-        return (None, *found, *of_bars)
+        slopes = _slopes(ctx.given, moments, weights, rates, bars, of_weights=wanted)
+        return (None, *slopes, *of_bars)
 
 
 def _values(

@@ -15,11 +15,14 @@ from reann.backends.triton.neighbor_sums import Place, neighbor_sums
 from reann.backends.triton.pair_terms import pair_summand, tables_of
 from reann.backends.triton.recursions import EquivariantForm, form_of
 from reann.backends.triton.rows import Rows
+from reann.backends.triton.slopes import Variables, differentiated, energy_slopes, systems_sum
 from reann.graph import Graph
 from reann.model import Reann
+from reann.model.feature_heads import NeighborDipole, Polarizability
 from reann.model.inputs import numbers_of
 from reann.model.representation import Features
-from reann.properties import DERIVATIVES, NAMES, added_up, of_strain
+from reann.properties import NAMES, added_up
+from reann.response import with_charges
 
 
 class Compiled:
@@ -39,6 +42,8 @@ class Compiled:
         self.source = model
         self.form = form_of(model)
         self.pairs = pair_summand(model)
+        heads = model.output_heads.items()
+        self.differentiating = {n: head for n, head in heads if isinstance(head, Polarizability)}
         self._frozen: Compiled | None = None
         self._needs: dict[Request, Needs] = {}
 
@@ -50,12 +55,18 @@ class Compiled:
         UserError
             For a graph that does not fit into the memory of the GPU.
         """
-        if graph.n_atoms >= LARGE and graph.positions.device.type == "cuda":
+        on_gpu = graph.positions.device.type == "cuda"
+        if graph.n_atoms >= LARGE and on_gpu and self.has_known_needs:
             check(self.needs(request), graph)
         trained = any(p.requires_grad for p in self.source.parameters())
         if trained and not request.create_graph:
             return self.without_gradients().computed(graph, request)
         return self.computed(graph, request)
+
+    @property
+    def has_known_needs(self) -> bool:
+        """Whether its memory is known before: not where it depends on the numbers themselves."""
+        return not self.source.structure_terms and not self.source.config.inputs
 
     def needs(self, request: Request) -> Needs:
         """Return how much memory a request needs."""
@@ -73,25 +84,50 @@ class Compiled:
 
     def computed(self, graph: Graph, request: Request) -> dict[str, Tensor]:
         """Return properties of a graph that fits."""
-        names, model = request.names, self.source
-        place = self._place(graph)
-        derivatives = bool(names & DERIVATIVES)
-        place.positions.requires_grad_(derivatives)
-        place.strains.requires_grad_(derivatives)
-        with torch.set_grad_enabled(derivatives or request.create_graph):
-            pairs = tables_of(model)
-            found, x = self._of_rows(place, pairs)
-            energies = found["energies"]
-            own = {name: found[name].index_select(0, place.rows.rank) for name in found}
-            of_atoms = own | model.placed(own, graph, model.element_index[graph.atomic_numbers])
-            found = added_up(graph, of_atoms) | {"energy": of_systems(graph, own["energies"])}
-        if derivatives:
-            found |= self._slopes(place, energies, names, create_graph=request.create_graph)
+        names, model, kept = request.names, self.source, request.create_graph
+        variables = Variables.of(model, graph, names)
+        graph, place = variables.graph, self._place(variables.graph)
+        differentiates = variables.derivatives or bool(self.differentiating)
+        place.positions.requires_grad_(differentiates)
+        place.strains.requires_grad_(variables.derivatives)
+        with torch.set_grad_enabled(differentiates or kept):
+            of_rows, x = self._of_rows(place, tables_of(model))
+            of_atoms = self._of_graph(of_rows, place, graph, create_graph=kept)
+            if (beyond := variables.beyond(model, of_atoms)) is not None:
+                of_atoms["energies"] = of_atoms["energies"] + beyond
+            values = added_up(graph, of_atoms)
+            if "energies" in values:
+                values["energy"] = systems_sum(graph, values["energies"])
+        if variables.derivatives:
+            energies = values["energies"]
+            values |= energy_slopes(variables, place, energies, names, create_graph=kept)
+        if model.responses:
+            values = with_charges(graph, values)
         if "extrapolation" in names:
             distance = model.outside(x.detach(), place.rows.element)
-            found["extrapolation"] = distance[place.rows.rank]
-        kept = {n: found[n] for n in (*NAMES, *model.output_names) if n in names}
-        return kept if request.create_graph else {n: x.detach() for n, x in kept.items()}
+            values["extrapolation"] = distance[place.rows.rank]
+        every = {n: values[n] for n in (*NAMES, *model.output_names) if n in names}
+        return every if kept else {n: x.detach() for n, x in every.items()}
+
+    def _of_graph(
+        self, of_rows: dict[str, Tensor], place: Place, graph: Graph, *, create_graph: bool
+    ) -> dict[str, Tensor]:
+        """Return the outputs of the atoms in the order of the graph, where the atoms are."""
+        model = self.source
+        values = {name: x.index_select(0, place.rows.rank) for name, x in of_rows.items()}
+        for name, head in self.differentiating.items():
+            slopes = [
+                differentiated(
+                    place.wanted, values[name][:, n], [place.positions], create_graph=create_graph
+                )[0]
+                for n in head.DIFFERENTIATED
+            ]
+            values[name] = head.with_slopes(values[name], slopes)
+        place.wanted.geometry, place.wanted.parameters = bool(self.differentiating), True
+        for name, head in model.output_heads.items():
+            if isinstance(head, NeighborDipole):
+                values[name] = head.of_edges(values[name], graph, graph.edge_vectors())
+        return dict(model.placed(values, graph, model.element_index[graph.atomic_numbers]))
 
     def _place(self, graph: Graph) -> Place:
         model = self.source
@@ -99,7 +135,9 @@ class Compiled:
         counts = [composition.get(number, 0) for number in model.elements]
         head, names = model.heads.of(graph), model.config.inputs
         inputs = numbers_of(graph, names)[graph.system] if names else None
-        rows = Rows.of(graph, element, counts, head=head, inputs=inputs)
+        field = graph.field if model.config.field else None
+        field = None if field is None else field.index_select(0, graph.system)
+        rows = Rows.of(graph, element, counts, head=head, inputs=inputs, field=field)
         positions = graph.positions.detach().clone()
         return Place(rows, positions, positions.new_zeros(len(positions), 3, 3))
 
@@ -109,8 +147,8 @@ class Compiled:
         """Return the outputs of the atoms in the order of the elements, and their features."""
         model, rows, atoms = self.source, place.rows, place.rows.as_atoms
         with torch.set_grad_enabled(pairs is not None and torch.is_grad_enabled()):
-            nothing = place.positions.new_empty(0, rows.n_atoms, 1)
-            of_pairs = neighbor_sums(self.pairs, place, nothing, None, pairs)
+            no_states = place.positions.new_empty(0, rows.n_atoms, 1)
+            of_pairs = neighbor_sums(self.pairs, place, no_states, None, pairs)
         n_neighbors, pair_energies = of_pairs[:, :, 0]
         x, states = self.form(place, None if model.repulsion is None else pairs)
         if isinstance(self.form, EquivariantForm) and rows.inputs is None:
@@ -120,29 +158,13 @@ class Compiled:
             features = model.recursion.features(x, atoms)
         if rows.inputs is not None:
             features = features._replace(is_embedded=n_neighbors > 0, states=states)
-        found = {name: head(features, atoms) for name, head in model.output_heads.items()}
+        if rows.field is not None and isinstance(self.form, EquivariantForm):
+            # A field polarizes free atoms, too.
+            features = features._replace(is_embedded=torch.ones_like(features.is_embedded))
+        values = {name: head(features, atoms) for name, head in model.output_heads.items()}
         if len(model.heads):
-            found["energies"] = model.heads(features, atoms) + pair_energies
-        return found, x
-
-    def _slopes(
-        self, place: Place, energies: Tensor, names: frozenset[str], *, create_graph: bool
-    ) -> dict[str, Tensor]:
-        """Return forces, and what follows from derivatives with respect to the strain."""
-        wanted, graph = place.wanted, place.rows.graph
-        wanted.parameters = False
-        by_positions, by_strains = torch.autograd.grad(
-            energies.sum(),
-            (place.positions, place.strains),
-            create_graph=create_graph,
-            materialize_grads=True,
-        )
-        # What a loss differentiates later are the parameters alone.
-        wanted.geometry, wanted.parameters = False, True
-        found = {"forces": -by_positions, "virials": -by_strains}
-        if names & {"stress", "virial"}:
-            found |= of_strain(graph, of_systems(graph, by_strains))
-        return found
+            values["energies"] = model.heads(features, atoms) + pair_energies
+        return values, x
 
 
 def _evaluated(model: Reann, graph: Graph, request: Request) -> dict[str, Tensor]:
@@ -155,12 +177,3 @@ def frozen(model: Reann) -> Reann:
         id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()
     }
     return copy.deepcopy(model, memo | {id(b): b for b in model.buffers()})
-
-
-def of_systems(graph: Graph, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "systems ..."]:
-    """Return the sums over the atoms of each system, always in the same order."""
-    ends = torch.arange(graph.n_systems + 1, device=values.device)
-    sizes = torch.searchsorted(graph.system, ends).diff()
-    flat = values.flatten(1) if values.dim() > 1 else values[:, None]
-    sums = torch.segment_reduce(flat, "sum", lengths=sizes, axis=0, unsafe=True, initial=0.0)
-    return sums.view(graph.n_systems, *values.shape[1:])

@@ -107,15 +107,15 @@ def adjoints(bars: Sequence[tuple[Value, Value]]) -> dict[int, Value]:
     parts: dict[int, list[Value]] = defaultdict(list)
     for result, bar in bars:
         parts[result.number].append(bar)
-    found: dict[int, Value] = {}
+    derivatives: dict[int, Value] = {}
     for number in range(max(parts), -1, -1):
         if number not in parts:
             continue
         value = Value(formulas, number)
-        bar = found[number] = _collected(value, parts[number])
+        bar = derivatives[number] = _collected(value, parts[number])
         for operand, part in _passed_on(value, bar):
             parts[operand].append(part)
-    return found
+    return derivatives
 
 
 def _collected(value: Value, parts: Sequence[Value]) -> Value:
@@ -132,8 +132,8 @@ def _passed_on(value: Value, bar: Value) -> list[tuple[int, Value]]:
         return []
     if node.kind == "where":
         condition, a, b = node.operands
-        inside, nothing = Value(value.formulas, condition), value.formulas.constant(0.0, bar)
-        return [(a, bar.where(inside, nothing)), (b, nothing.where(inside, bar))]
+        inside, zero = Value(value.formulas, condition), value.formulas.constant(0.0, bar)
+        return [(a, bar.where(inside, zero)), (b, zero.where(inside, bar))]
     if node.kind == "cast":
         operand = node.operands[0]
         return [(operand, bar.to_double(Value(value.formulas, operand).is_double))]

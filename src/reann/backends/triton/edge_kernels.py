@@ -48,13 +48,13 @@ def sums(make: Recipe, shape: Shape, *, moving: bool) -> Any:
 def slopes(make: Recipe, shape: Shape, *, of_geometry: bool, of_states: bool) -> Any:
     """Return the kernel of derivatives with respect to positions and strains, and to states."""
     row = Row(make(), shape)
-    found = row.adjoints(moving=False)
+    derivatives = row.adjoints(moving=False)
     own = row.statements("t", center="row", neighbor="rj", turned=False)
     turned = row.statements("u", center="rj", neighbor="row", turned=True)
     added, names, start, end = [], ["bars"], [], []
     if of_geometry:
         axes = [row.function.formulas.input(x, channels=False, double=True) for x in AXES]
-        g, back = ([code.name(found[x.number]) for x in axes] for code in (own, turned))
+        g, back = ([code.name(derivatives[x.number]) for x in axes] for code in (own, turned))
         # An empty place adds nothing, and what it multiplies may not be finite.
         added += [f"f{a} += tl.where(here, {back[a]} - {g[a]}, 0.0)" for a in range(3)]
         added += [
@@ -68,7 +68,7 @@ def slopes(make: Recipe, shape: Shape, *, of_geometry: bool, of_states: bool) ->
         end += [f"tl.store(of_strains + 9 * atom + {a}, tl.sum(w{a}))" for a in range(9)]
         names += ["of_positions", "of_strains"]
     if of_states:
-        added += row.added_to_states(turned, found)
+        added += row.added_to_states(turned, derivatives)
         start += row.zero_states()
         end += row.stored_states()
         names.append("of_states")
@@ -87,9 +87,9 @@ def slopes(make: Recipe, shape: Shape, *, of_geometry: bool, of_states: bool) ->
 def slopes_of_rates(make: Recipe, shape: Shape) -> Any:
     """Return the kernel of derivatives of rates with respect to the states."""
     row = Row(make(), shape)
-    found = row.adjoints(moving=True)
+    derivatives = row.adjoints(moving=True)
     code = row.statements("u", center="rj", neighbor="row", turned=True)
-    added = row.added_to_states(code, found)
+    added = row.added_to_states(code, derivatives)
     body = [
         *row.lanes(),
         *row.start("tl.program_id(0).to(tl.int64)"),
@@ -109,12 +109,12 @@ def gradient(make: Recipe, shape: Shape, path: int, *, moving: bool) -> Any:
     Each program writes the sum over its atoms.
     """
     row = Row(make(), shape)
-    found = row.adjoints(moving=moving)
+    derivatives = row.adjoints(moving=moving)
     code = row.statements("t", center="row", neighbor="rj", turned=False)
     n_radial = len(row.function.bases[0])
     terms: list[list[str]] = [[] for _ in range(n_radial)]
     for order, basis in enumerate(row.function.bases):
-        bar = found.get(row.function.radial(path, order).number)
+        bar = derivatives.get(row.function.radial(path, order).number)
         if bar is None:
             continue
         name = code.name(bar)

@@ -186,10 +186,10 @@ class Row:
         names = [f"b{i}" for i in range(len(self.function.states))]
         return zeros(names, f"{self.shape.edges}, {self.shape.width}")
 
-    def added_to_states(self, code: Statements, found: dict[int, Value]) -> list[str]:
+    def added_to_states(self, code: Statements, derivatives: dict[int, Value]) -> list[str]:
         """Return the statements that add the derivatives."""
         numbers = [state.number for state in self.function.states]
-        each = [(i, code.name(found[x])) for i, x in enumerate(numbers) if x in found]
+        each = [(i, code.name(derivatives[x])) for i, x in enumerate(numbers) if x in derivatives]
         return [f"b{i} += {name}" for i, name in each]
 
     def stored_states(self) -> list[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from reann.backends.triton.derivatives import tangents
 from reann.backends.triton.edge_function import EdgeFunction, radial
-from reann.backends.triton.geometry import BASES, CUTOFFS, Vector, angular, seen
+from reann.backends.triton.geometry import BASES, CUTOFFS, Vector, angular, network_vector
 from reann.backends.triton.symbols import Formulas, Value, total
 from reann.model.equivariant.basis import COMPONENTS
 
@@ -30,9 +30,9 @@ def radial_bases(vector: Vector, basis: Basis) -> list[list[Value]]:
     r = vector.r
     inside = CUTOFFS[basis.cutoff_function](r, basis.cutoff)
     functions = [b * inside for b in BASES[basis.name](r, basis.cutoff, basis.n_radial)]
-    orders, one = [functions], r.formulas.constant(1.0, r)
+    orders, unity = [functions], r.formulas.constant(1.0, r)
     for _ in range(2):
-        slopes = tangents(orders[-1], {r.number: one})
+        slopes = tangents(orders[-1], {r.number: unity})
         orders.append([x for x in slopes if x is not None])
     return orders
 
@@ -40,7 +40,7 @@ def radial_bases(vector: Vector, basis: Basis) -> list[list[Value]]:
 def sums(basis: Basis, l_max: int, n_states: int, *, soft: bool) -> EdgeFunction:
     """Return w_ij Y_l(u) by l, and R_{L+l} h_j^l by l >= 1, for states with l < n_states."""
     formulas, L = Formulas(), n_states - 1
-    vector = seen(formulas, soft=soft)
+    vector = network_vector(formulas, soft=soft)
     n_paths = 1 + 2 * L
     R = [radial(vector.r, path) for path in range(n_paths)]
     rows = [f"h_{i}" for i in range(sum(COMPONENTS[:n_states]))]

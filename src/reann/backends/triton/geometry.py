@@ -43,15 +43,15 @@ def softened(formulas: Formulas, vector: list[Value]) -> list[Value]:
     """Return the vector that the network sees of a close pair: `Repulsion.softened`."""
     start = formulas.input(START, channels=False, double=True)
     r, width = length(vector), start * REPULSION_WIDTH
-    one = formulas.constant(1.0, r)
+    unity = formulas.constant(1.0, r)
     u = (start - r) / width
-    u = u.where(u.less(one), one)
-    seen = start - width * u * (1.0 - u * u * u * (2.5 - u * (3.0 - u)))
-    factor = (seen / r).where(r.less(start), one)
+    u = u.where(u.less(unity), unity)
+    network_r = start - width * u * (1.0 - u * u * u * (2.5 - u * (3.0 - u)))
+    factor = (network_r / r).where(r.less(start), unity)
     return [x * factor for x in vector]
 
 
-def seen(formulas: Formulas, *, soft: bool) -> Vector:
+def network_vector(formulas: Formulas, *, soft: bool) -> Vector:
     """Return the vector of an edge as a network sees it."""
     vector = vector_of(formulas)
     if soft:
@@ -76,8 +76,8 @@ def squared_cosine(r: Value, cutoff: float) -> Value:
 def polynomial(r: Value, cutoff: float) -> Value:
     """Return 1 - 28 x^6 + 48 x^7 - 21 x^8, x = r / rc, zero beyond."""
     x = r * (1.0 / cutoff)
-    one = r.formulas.constant(1.0, r)
-    x = x.where(x.less(one), one)
+    unity = r.formulas.constant(1.0, r)
+    x = x.where(x.less(unity), unity)
     cube = x * x * x
     return 1.0 - cube * cube * (28.0 - x * (48.0 - x * 21.0))
 

@@ -44,13 +44,13 @@ class Needs(NamedTuple):
 
 @dataclass
 class Peak(TorchDispatchMode):
-    """The largest sum of the sizes of all tensors that are made and still there, in bytes."""
+    """The largest sum of the sizes of all tensors at one moment, in bytes."""
 
     now: int = 0
     most: int = 0
 
     def __post_init__(self) -> None:
-        """Begin with nothing."""
+        """Start at zero."""
         super().__init__()
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -88,9 +88,9 @@ def needs(
     for n in (1, 2):
         graph = _atoms(model, n * ATOMS)
         with Peak() as peak:
-            found = evaluate(there, graph, request)
+            results = evaluate(there, graph, request)
             if request.create_graph:
-                torch.stack([x.sum() for x in found.values()]).sum().backward()
+                torch.stack([x.sum() for x in results.values()]).sum().backward()
         peaks.append(peak.most)
         there.zero_grad()
     n_atoms = ATOMS * len(model.elements)
@@ -130,10 +130,15 @@ def _atoms(model: Reann, of_each: int) -> Graph:
     return graph
 
 
+def free_bytes(device: torch.device) -> float:
+    """Return the bytes of a GPU that are free, with those that PyTorch keeps for later."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return float(torch.cuda.mem_get_info(device)[0] + kept)
+
+
 def check(known: Needs, graph: Graph) -> None:
     """Raise `UserError` where a large graph does not fit into the memory of its GPU."""
-    free = float(torch.cuda.mem_get_info(graph.positions.device)[0])
-    free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    free = free_bytes(graph.positions.device)
     needed = known.of(graph.n_atoms, graph.n_edges)
     if needed <= RESERVE * free:
         return

@@ -23,7 +23,7 @@ from reann.backends.triton.source import launch
 
 @dataclass(eq=False)
 class Wanted:
-    """Which derivatives are computed at the moment: PyTorch does not tell."""
+    """Which derivatives a backward pass computes: PyTorch does not say which of them it needs."""
 
     geometry: bool = True
     parameters: bool = True
@@ -114,8 +114,8 @@ class Sums(torch.autograd.Function):
             of_weights = _gradient(summand, arrays, bar, weights, moving=False)
         of_states = ctx.needs_input_grad[3] and (summand.depends or wanted.parameters)
         asked = (wanted.geometry, of_states)
-        found = Slopes.apply(ctx.given, asked, positions, strains, states, weights, bar)
-        return (None, *found, of_weights)
+        slopes = Slopes.apply(ctx.given, asked, positions, strains, states, weights, bar)
+        return (None, *slopes, of_weights)
 
 
 class Slopes(torch.autograd.Function):
@@ -142,16 +142,16 @@ class Slopes(torch.autograd.Function):
         geometry, of_states = asked
         if not any(asked):
             return None, None, None
-        found = []
+        outputs = []
         if geometry:
-            found += [torch.empty_like(positions), positions.new_empty(len(positions), 3, 3)]
+            outputs += [torch.empty_like(positions), positions.new_empty(len(positions), 3, 3)]
         if of_states:
-            found.append(torch.empty_like(states))
+            outputs.append(torch.empty_like(states))
         run = kernels.slopes(summand.make, summand.shape, of_geometry=geometry, of_states=of_states)
         n = place.rows.n_atoms
-        launch(run, n, *_tensors(given, positions, states, weights), bar, *found, n)
-        by_positions, by_strains = found[:2] if geometry else (None, None)
-        return by_positions, by_strains, found[-1] if of_states else None
+        launch(run, n, *_tensors(given, positions, states, weights), bar, *outputs, n)
+        by_positions, by_strains = outputs[:2] if geometry else (None, None)
+        return by_positions, by_strains, outputs[-1] if of_states else None
 
     @staticmethod
     @once_differentiable

@@ -46,10 +46,10 @@ def pair_terms(names: tuple[str, ...], cutoff: float) -> EdgeFunction:
     """Return the rows of an edge."""
     formulas = Formulas()
     r = length(vector_of(formulas))
-    one, nothing = formulas.constant(1.0, r), formulas.constant(0.0, r)
-    inside = one.where(r.less(formulas.constant(cutoff, r)), nothing)
+    unity, zero = formulas.constant(1.0, r), formulas.constant(0.0, r)
+    inside = unity.where(r.less(formulas.constant(cutoff, r)), zero)
     given = {name: formulas.input(name, channels=False, double=True) for name in names}
-    energies = [nothing]
+    energies = [zero]
     if START in given:
         energies.append(_repulsion(r, *(given[name] for name in REPULSION)))
     if "inner" in given:
@@ -60,8 +60,8 @@ def pair_terms(names: tuple[str, ...], cutoff: float) -> EdgeFunction:
 
 def _repulsion(r: Value, start: Value, decay: Value, amplitude: Value) -> Value:
     closer = start - r
-    nothing = r.formulas.constant(0.0, r)
-    y = decay * closer.where(nothing.less(closer), nothing)
+    zero = r.formulas.constant(0.0, r)
+    y = decay * closer.where(zero.less(closer), zero)
     rest = y.apply("exp") - 1.0 - y - y * y * 0.5 - y * y * y * (1.0 / 6.0)
     return amplitude * rest * 0.5
 
@@ -70,10 +70,10 @@ def _zbl(r: Value, inner: Value, width: Value, charge: Value, scale: Value) -> V
     x = r * scale
     terms = zip(ZBL_AMPLITUDES, ZBL_DECAYS, strict=True)
     screening = total((x * -d).apply("exp") * a for a, d in terms)
-    one, nothing = r.formulas.constant(1.0, r), r.formulas.constant(0.0, r)
+    unity, zero = r.formulas.constant(1.0, r), r.formulas.constant(0.0, r)
     u = (r - inner) / width
-    u = u.where(nothing.less(u), nothing)
-    u = u.where(u.less(one), one)
+    u = u.where(zero.less(u), zero)
+    u = u.where(u.less(unity), unity)
     switch = 1.0 - u * u * u * (10.0 - u * (15.0 - u * 6.0))
     return charge / r * screening * switch
 

@@ -26,7 +26,8 @@ from reann.model.equivariant.basis import COMPONENTS
 from reann.model.equivariant.layer import Layer
 from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.hosts.embedded_density import EmbeddedDensity
-from reann.model.messages import Directional, ScalarMessages
+from reann.model.hosts.field_density import FieldDensity
+from reann.model.messages import Directional, OrbitalMessages, ScalarMessages
 from reann.model.nodes import NodeState
 from reann.model.products import counts as product_counts
 from reann.model.recursion import Recursion
@@ -98,6 +99,7 @@ class EquivariantForm:
         recursion = self.model.recursion
         assert isinstance(recursion, EquivariantRecursion)
         rows = place.rows
+        of_field = recursion.field_moments(rows.as_atoms)
         h = spread(recursion.embedding, rows.counts)[None]
         if rows.inputs is not None:
             h = h + recursion.shift(rows.inputs, rows.element)
@@ -106,7 +108,7 @@ class EquivariantForm:
             weights = recursion.radial_scale * layer.radial
             sums = neighbor_sums(form.summand, place, h, weights, pairs)
             given = Given(form.multiplied, rows.element, rows.counts, place.wanted)
-            x, h = of_moments(layer, given, mixed(layer, sums), h[0])
+            x, h = of_moments(layer, given, mixed(layer, sums, of_field), h[0])
             every_x.append(x)
             every_h.append([part.permute(1, 0, 2) for part in by_l(h)])
         return torch.cat(every_x, dim=1), every_h
@@ -119,8 +121,8 @@ class EquivariantForm:
         element, counts = torch.arange(h.shape[1], device=h.device), [1] * h.shape[1]
         for layer, form in zip(recursion.each_layer(), self.forms, strict=True):
             given = Given(form.multiplied, element, counts, place.wanted)
-            nothing = h.new_zeros(sum(COMPONENTS[: layer.l_max + 1]), *h.shape[1:])
-            x, h = of_moments(layer, given, nothing, h[0])
+            no_moments = h.new_zeros(sum(COMPONENTS[: layer.l_max + 1]), *h.shape[1:])
+            x, h = of_moments(layer, given, no_moments, h[0])
             every_x.append(x)
         return torch.cat(every_x, dim=1)
 
@@ -132,9 +134,12 @@ def by_l(h: Float[Tensor, "components atoms channels"]) -> list[Tensor]:
 
 
 def mixed(
-    layer: Layer, sums: Float[Tensor, "results atoms channels"]
+    layer: Layer, sums: Float[Tensor, "results atoms channels"], of_field: Sequence[Tensor] = ()
 ) -> Float[Tensor, "components atoms channels"]:
-    """Return the moments m before the limit, which is one with the products."""
+    """Return the moments m before the limit, which is one with the products.
+
+    `of_field` has Y_l of the electric field by l, (atoms, components); nothing without a field.
+    """
     n, K = sums.shape[1:]
     sizes = list(COMPONENTS[: layer.l_max + 1])
     n_moments = sum(sizes)
@@ -150,7 +155,10 @@ def mixed(
         if 1 <= l <= len(passed):
             other = layer.passed_scale[l - 1] * M[K:]
             m_l = torch.addmm(m_l, passed[l - 1].reshape(-1, K), other)
-        m.append(m_l.view(sizes[l], n, K))
+        m_l = m_l.view(sizes[l], n, K)
+        if l < len(of_field):
+            m_l = m_l + of_field[l].T[:, :, None] * layer.field[l]
+        m.append(m_l)
     return torch.cat(m)
 
 
@@ -182,32 +190,37 @@ def of_moments(
     return x, torch.cat(h)
 
 
-# --- scalar and directional messages ----------------------------------------------------------
+# --- scalar, directional and orbital messages -------------------------------------------------
+
+MESSAGES = {ScalarMessages: "weights", Directional: "moments", OrbitalMessages: "orbitals"}
+"""What each update lets neighbors read: out of `density_sums.PASSED_ON`."""
 
 
 class DensityForm:
-    """The recursion of the embedded density of a model."""
+    """The recursion of the embedded density of a model, also that in an electric field."""
 
     def __init__(self, model: Reann) -> None:
         self.model, config = model, model.config
         assert isinstance(model.recursion, Recursion)
         self.host, self.update = model.recursion.host, model.recursion.update
-        assert isinstance(self.host, EmbeddedDensity)
-        n = sum((l + 1) * (l + 2) // 2 for l in range(config.l_max + 1))
-        shape = shape_of(model, config.n_radial)
+        assert isinstance(self.host, EmbeddedDensity | FieldDensity)
+        n = sum((l + 1) * (l + 2) // 2 for l in range(self.host.l_max + 1))
+        shape = shape_of(model, self.host.n_weights)
+        messages = MESSAGES[type(self.update)]
         self.summands = {}
-        for directional in (False, True):
+        for passed_on in dict.fromkeys(("weights", messages)):
             make = recipe(
                 density_sums.sums,
                 cutoff_function=config.cutoff_function,
                 cutoff=config.cutoff,
-                l_max=config.l_max,
-                unit=config.angular == "unit",
-                directional=directional,
+                l_max=self.host.l_max,
+                unit=self.host.unit,
+                passed_on=passed_on,
                 soft=model.repulsion is not None,
             )
+            with_tensors = passed_on != "weights"
             for t in (0, 1):
-                self.summands[directional, t] = Summand(make, shape, n, 0, 0, depends=t > 0)
+                self.summands[with_tensors, t] = Summand(make, shape, n, 0, 0, depends=t > 0)
 
     def __call__(
         self, place: Place, pairs: Tensor | None
@@ -216,8 +229,10 @@ class DensityForm:
         recursion, rows = self.model.recursion, place.rows
         assert isinstance(recursion, Recursion)
         assert isinstance(self.update, ScalarMessages)
-        assert isinstance(self.host, EmbeddedDensity)
-        radial = self.host.radial
+        assert isinstance(self.host, EmbeddedDensity | FieldDensity)
+        radial, of_field = self.host.radial, None
+        if isinstance(self.host, FieldDensity):
+            of_field = self.host.of_field(rows.as_atoms)
         alpha = radial.width if radial.free else functional.softplus(radial.width)
         gaussians = torch.stack([spread(x, rows.counts) for x in (alpha, radial.center)])
         h = NodeState(spread(self.update.weights, rows.counts))
@@ -227,6 +242,7 @@ class DensityForm:
             )
             summand = self.summands[bool(h.tensors), min(t, 1)]
             s = neighbor_sums(summand, place, states, None, pairs).permute(1, 0, 2)
+            s = s if of_field is None else s + of_field
             D = self.host.invariants(s, t)
             if t < self.update.n_recursions:
                 x = recursion.standardize(D, rows.counts)
@@ -244,17 +260,15 @@ def form_of(model: Reann) -> EquivariantForm | DensityForm:
 def unsupported(model: Reann) -> str | None:
     """Return why no kernels compute the recursion of a model, None if they do."""
     recursion = model.recursion
-    if model.structure_terms:
-        return "it has no energies beyond the cutoff"
     if type(recursion) is EquivariantRecursion:
-        return "it has no electric fields" if model.config.field else None
+        return None
     if not isinstance(recursion, Recursion):
         return f"it does not know {recursion.messages} messages"
     host, update = type(recursion.host), type(recursion.update)
     obstacles = {
-        f"it knows the host EmbeddedDensity, not {host.__name__}": host is not EmbeddedDensity,
-        f"it knows scalar and directional messages, not {update.__name__}": update
-        not in (ScalarMessages, Directional),
+        f"it knows the host EmbeddedDensity, not {host.__name__}": host
+        not in (EmbeddedDensity, FieldDensity),
+        f"it knows scalar and directional messages, not {update.__name__}": update not in MESSAGES,
         "it has no radial functions of pairs of elements": model.config.radial == "pair",
     }
     return next((why for why, there in obstacles.items() if there), None)

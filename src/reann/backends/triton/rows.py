@@ -28,6 +28,8 @@ class Rows:
         Index of the head of each row; None: the first one.
     inputs
         Numbers of charge and spin of each row; None: the model has no such inputs.
+    field
+        Electric field of each row, V/Å; None: no field.
     """
 
     graph: Graph
@@ -37,6 +39,7 @@ class Rows:
     rank: Int[Tensor, " atoms"]
     head: Int[Tensor, " atoms"] | None = None
     inputs: Float[Tensor, "atoms numbers"] | None = None
+    field: Float[Tensor, "atoms 3"] | None = None
 
     @classmethod
     def of(
@@ -47,6 +50,7 @@ class Rows:
         *,
         head: Int[Tensor, " atoms"] | None = None,
         inputs: Float[Tensor, "atoms numbers"] | None = None,
+        field: Float[Tensor, "atoms 3"] | None = None,
     ) -> Rows:
         """Lay out a graph whose atoms have elements of these indices, in its own order."""
         order = torch.argsort(element, stable=True)
@@ -60,6 +64,7 @@ class Rows:
             rank,
             None if head is None else head[order],
             None if inputs is None else inputs[order],
+            None if field is None else field.index_select(0, order),
         )
 
     @property
@@ -73,6 +78,7 @@ class Rows:
             self.rank.new_empty(n, 0),
             self.graph.positions.new_empty(n, 0, 3),
             self.head,
+            field=self.field,
             inputs=self.inputs,
         )
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 HEADER = "import triton\nimport triton.language as tl\n\nREAL = tl.constexpr(tl.{real})\n\n\n"
 
 
-def launch(made: Any, programs: int, *arguments: Any) -> None:
-    """Start the programs of a kernel, none for tensors without numbers or for no atoms."""
-    if programs and not any(isinstance(x, Tensor) and x.is_meta for x in arguments[:1]):
-        made[(programs,)](*arguments)
+def launch(made: Any, programs: int, first: Tensor, *arguments: Any) -> None:
+    """Start the programs of a kernel on the device of its first argument.
+
+    None are started for no atoms, and for tensors without numbers.
+    """
+    if not programs or first.is_meta or isinstance(first, FakeTensor):
+        return
+    # Triton starts kernels on the current GPU, wherever the tensors are.
+    elsewhere = first.is_cuda and first.get_device() != torch.cuda.current_device()
+    with torch.cuda.device(first.device) if elsewhere else nullcontext():
+        made[(programs,)](first, *arguments)
 
 
 def kernel(name: str, arguments: Sequence[str], body: Sequence[str], real: str) -> Any:

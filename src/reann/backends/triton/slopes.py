@@ -1,0 +1,136 @@
+"""Derivatives of the energy that kernels compute: by positions, strains and the electric field.
+
+Energies beyond the cutoff are functions of whole structures: PyTorch differentiates them with
+respect to positions and strains of their own, and through the charges that kernels have computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reann.backends.triton.neighbor_sums import Place, Wanted
+from reann.graph import Graph
+from reann.model import Reann
+from reann.model.strained import Strained
+from reann.properties import DERIVATIVES, PROPERTIES, of_strain
+from reann.response import polarizability
+
+
+class Variables(NamedTuple):
+    """What an evaluation differentiates with respect to.
+
+    Attributes
+    ----------
+    graph
+        That of the caller; with responses to a field, its field is a variable.
+    derivatives
+        Whether anything is differentiated.
+    strained
+        Positions and cells of energies beyond the cutoff; None without such energies.
+    by_field
+        Responses to the electric field that are asked for.
+    """
+
+    graph: Graph
+    derivatives: bool
+    strained: Strained | None
+    by_field: frozenset[str]
+
+    @classmethod
+    def of(cls, model: Reann, graph: Graph, names: frozenset[str]) -> Variables:
+        """Return the variables of some quantities of a model."""
+        by_field = names.intersection(model.responses)
+        derivatives = bool(names & DERIVATIVES or by_field)
+        if by_field:
+            graph = replace_field(graph)
+        strained = None
+        if model.structure_terms and (names & set(PROPERTIES) or by_field):
+            strain = bool(names & {"stress", "virial"})
+            strained = Strained.of(graph, derivatives=derivatives, strain=strain, is_variable=False)
+        return cls(graph, derivatives, strained, by_field)
+
+    def beyond(self, model: Reann, of_atoms: Mapping[str, Tensor]) -> Tensor | None:
+        """Return the energies beyond the cutoff, in the order of the graph; None without them."""
+        if self.strained is None:
+            return None
+        _, _, positions, cell = self.strained
+        terms = model.structure_terms
+        return sum(
+            (term.of_structures(self.graph, positions, cell, of_atoms) for term in terms[1:]),
+            start=terms[0].of_structures(self.graph, positions, cell, of_atoms),
+        )
+
+
+def replace_field(graph: Graph) -> Graph:
+    """Return a graph whose electric field is a variable, and zero where it has none."""
+    changed = replace(graph, field=graph.fields().detach().requires_grad_())
+    changed.__dict__["sizes"] = graph.sizes
+    return changed
+
+
+def energy_slopes(
+    variables: Variables,
+    place: Place,
+    energies: Float[Tensor, " atoms"],
+    names: frozenset[str],
+    *,
+    create_graph: bool,
+) -> dict[str, Tensor]:
+    """Return forces, what follows from derivatives by the strain, and responses to a field.
+
+    `energies` are in any order.
+    """
+    wanted, graph, strained = place.wanted, variables.graph, variables.strained
+    again = create_graph or "polarizability" in variables.by_field
+    every: list[Tensor] = [place.positions, place.strains]
+    if strained is not None:
+        every += [x for x in (strained.moved, strained.strain) if x.requires_grad]
+    if variables.by_field:
+        every.append(graph.fields())
+    slopes = differentiated(wanted, energies, every, create_graph=again)
+    by_positions, by_strains, *others = slopes
+    results = {"forces": -by_positions, "virials": -by_strains}
+    by_strain = systems_sum(graph, by_strains)
+    if strained is not None:
+        results["forces"] = results["forces"] - others[0]
+        if strained.strain.requires_grad:
+            by_strain = by_strain + others[1]
+    if names & {"stress", "virial"}:
+        results |= of_strain(graph, by_strain)
+    if variables.by_field:
+        results["dipole"] = -others[-1]
+    if "polarizability" in variables.by_field:
+        wanted.geometry = wanted.parameters = False
+        results["polarizability"] = polarizability(results["dipole"], graph.fields())
+    # What a loss differentiates later are the parameters alone.
+    wanted.geometry, wanted.parameters = False, True
+    return results
+
+
+def differentiated(
+    wanted: Wanted, values: Tensor, variables: list[Tensor], *, create_graph: bool
+) -> tuple[Tensor, ...]:
+    """Return the derivatives of a sum of values, for which kernels skip those by parameters."""
+    wanted.geometry, wanted.parameters = True, False
+    return torch.autograd.grad(
+        values.sum(),
+        variables,
+        create_graph=create_graph,
+        retain_graph=True,
+        materialize_grads=True,
+    )
+
+
+def systems_sum(graph: Graph, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "systems ..."]:
+    """Return the sums over the atoms of each system, always in the same order."""
+    ends = torch.arange(graph.n_systems + 1, device=values.device)
+    sizes = torch.searchsorted(graph.system, ends).diff()
+    flat = values.flatten(1) if values.dim() > 1 else values[:, None]
+    sums = torch.segment_reduce(flat, "sum", lengths=sizes, axis=0, unsafe=True, initial=0.0)
+    return sums.view(graph.n_systems, *values.shape[1:])
