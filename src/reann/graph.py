@@ -142,10 +142,19 @@ class Graph:
         )
 
     def to(self, device: torch.device | str) -> Graph:
-        """Return the same graph on another device."""
-        if self.positions.device.type == "cpu" and torch.device(device).type != "cpu":
+        """Return the same graph on another device.
+
+        From the CPU to a GPU the copy of pinned memory goes on while the program does.
+        """
+        leaves = self.positions.device.type == "cpu" and torch.device(device).type != "cpu"
+        if leaves:
             _ = self.sizes
-        return self.each(lambda tensor: tensor.to(device))
+        return self.each(lambda tensor: tensor.to(device, non_blocking=leaves))
+
+    def pinned(self) -> Graph:
+        """Return the graph in memory that a GPU reads by itself, with its sizes known."""
+        _ = self.sizes
+        return self.each(Tensor.pin_memory)
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Graph:
         """Return the graph with a function applied to all tensors, which keeps their values."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import CUTOFF
+from models import CUTOFF, random_model
+from reann.backends.protocol import Request
+from reann.backends.reference import Reference
 from reann.config import DataConfig
 from reann.data.dataset import Subset, open_dataset
 from reann.data.loader import Loader, automatic_batch_size, deal
+from reann.errors import UserError
+from reann.training.memory import edges_at_once
 from runs import DATA
 
 pairs = st.lists(st.integers(0, 500), min_size=1, max_size=30)
@@ -26,6 +32,19 @@ class AnySubset(Subset):
         indices = np.arange(len(edges)) if chosen is None else np.array(chosen)
         object.__setattr__(self, "dataset", SimpleNamespace(n_edges=np.array(edges)))
         object.__setattr__(self, "indices", indices)
+
+
+def test_batches_are_split_to_the_memory_of_a_gpu(monkeypatch):
+    """A structure that does not fit is an error before the training."""
+    subset, backend, model = AnySubset([300, 500]), Reference(), random_model()
+    subset.dataset.n_atoms = np.array([10, 20])
+    request = Request.of(["energy", "forces"], create_graph=True)
+    assert edges_at_once(backend, model, request, subset) is None
+    monkeypatch.setattr(Reference, "most_edges", lambda *_: 600)
+    assert edges_at_once(backend, model, request, subset) == 600
+    monkeypatch.setattr(Reference, "most_edges", lambda *_: 400)
+    with pytest.raises(UserError, match="structure of 20 atoms with 500 neighbor pairs"):
+        edges_at_once(backend, model, request, subset)
 
 
 def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
@@ -132,6 +151,17 @@ def ethanol(tmp_path):
     data = DataConfig(train=str(DATA))
     dataset = open_dataset(str(DATA), data, CUTOFF, tmp_path / "cache")
     return Subset(dataset, np.arange(len(dataset)))
+
+
+def test_batches_for_a_gpu_are_pinned_by_the_thread_that_makes_them(ethanol, monkeypatch):
+    monkeypatch.setattr("torch.Tensor.pin_memory", torch.Tensor.clone)
+    loader = Loader(ethanol, 6)
+    batch = loader.batches(1, 1)[:1]
+    ((_, (plain,)),) = loader.graphs(batch)
+    ((_, (pinned,)),) = replace(loader, pins=True).graphs(batch)
+    assert "sizes" in vars(pinned)
+    assert "sizes" not in vars(plain)
+    assert (pinned.positions == plain.positions).all()
 
 
 def test_graphs_hold_the_structures_of_their_parts(ethanol):

@@ -27,6 +27,8 @@ class Loader:
     max_edges: int | None = None
     rank: int = 0
     size: int = 1
+    pins: bool = False
+    """Whether the thread that prepares batches puts them where a GPU reads them by itself."""
 
     def __len__(self) -> int:
         """Return the number of steps of an epoch."""
@@ -52,7 +54,8 @@ class Loader:
         """Yield each batch and its graphs while a thread prepares the next."""
 
         def load(batch: np.ndarray) -> list[Graph]:
-            return [self.subset.dataset.graph(part) for part in self.parts(batch)]
+            graphs = [self.subset.dataset.graph(part) for part in self.parts(batch)]
+            return [graph.pinned() for graph in graphs] if self.pins else graphs
 
         with ThreadPoolExecutor(1, "reann-loader") as ahead:
             upcoming = ahead.submit(load, batches[0]) if batches else None

@@ -29,6 +29,7 @@ from reann.training.journal import Journal, read_log
 from reann.training.label_scales import label_scales
 from reann.training.loop import Trainer
 from reann.training.loss import Loss
+from reann.training.memory import edges_at_once
 from reann.training.optim import Average, optimizer_for
 from reann.training.readout import fit_last_layer
 from reann.training.setup import Parts, batch_size
@@ -106,12 +107,15 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
     """Return the trainer of a model before any step."""
     folder, training, processes = folder_of(config), config.training, common.processes
     model, parts = start.model, common.parts
-    backend = choice.chosen(config.run.engine, [model], "run.engine", request_of(model))
+    request = request_of(model)
+    backend = choice.chosen(config.run.engine, [model], "run.engine", request)
     scales = label_scales(parts.train, config.model.outputs)
     ranks = processes.rank, processes.size
     batch = batch_size(config, parts.train)
-    loader = Loader(parts.train, batch, training.max_edges, *ranks)
-    valid_edges = training.max_edges or VALID_EDGES
+    most = training.max_edges or edges_at_once(backend, model, request, parts.train)
+    on_gpu = common.device.type == "cuda"
+    loader = Loader(parts.train, batch, most, *ranks, pins=on_gpu)
+    valid_edges = training.max_edges or min(VALID_EDGES, most or VALID_EDGES)
     average = Average(model, Average.decay_for(training.ema, len(loader) * training.epochs))
 
     def begin() -> None:
@@ -133,7 +137,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
         state=TrainingState(model, optimizer_for(model, training), average, {}, Progress()),
         loss=Loss(training.loss, model.energy_scale.item() if config.model.heads else 1.0, scales),
         train=loader,
-        valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks),
+        valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks, pins=on_gpu),
         counts=common.counts,
         journal=journal,
         identity=identity(config, parts, processes, backend),
