@@ -4,6 +4,9 @@ The device is `meta`, whose tensors have shapes and no numbers: what would ask a
 the middle of a step is an error here. PyTorch without CUDA has no more than that.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -12,13 +15,15 @@ from torch.utils._pytree import tree_leaves
 from models import random_atoms, random_model
 from reann.backends.protocol import Request
 from reann.backends.reference import Reference
-from reann.backends.triton import channel_kernels, edge_kernels
+from reann.backends.triton import channel_kernels, edge_kernels, memory, toolchain
 from reann.backends.triton.backend import Triton
 from reann.backends.triton.compiled import Compiled
 from reann.backends.triton.memory import GIB, Needs, check
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.graph import Graph
+from reann.motion.lists import SkinPairs
+from reann.motion.resident import Integrator, Resident
 
 SMALL = {"readout": {"hidden": [4, 4]}, "update": {"hidden": [4, 4]}, "n_recursions": 1}
 EVERYTHING = {"repulsion": True, "zbl": {}}
@@ -104,6 +109,35 @@ def test_a_step_stays_on_its_device_and_asks_for_no_number(compiled, form):
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.parametrize("compiled", ["triton"], indirect=True)
+def test_a_step_of_dynamics_asks_for_no_number(compiled):
+    """So that it can be captured as a CUDA graph: only a new list and the end of a block ask."""
+    model = random_model(**FORMS["scalar"])
+    graph = the_graph(model)
+    engine = compiled(elsewhere(model))
+    pairs = object.__new__(SkinPairs)
+    pairs.graph, pairs.positions, pairs.skin = graph, graph.positions, 0.6
+    pairs.made_at, pairs.farthest = graph.positions.clone(), graph.positions.new_zeros(())
+    own, n = object.__new__(Resident), graph.n_atoms
+    own.pairs, own.positions = pairs, graph.positions
+    own.integrator = Integrator(0.05, friction=0.2, temperature=0.03)
+    own.velocities, own.forces = (graph.positions.new_zeros(n, 3) for _ in range(2))
+    own.masses = graph.positions.new_ones(n, 1)
+    own.records, own.noise = graph.positions.new_zeros(8, 3), graph.positions.new_zeros(8, 2, n, 3)
+    own.step_of_block = graph.system.new_zeros(1)
+    own._run_step = own.step
+
+    def forces():
+        values = engine.evaluate(pairs.graph, Request.of(["energy", "forces"]))
+        return values["energy"].sum(), values["forces"]
+
+    own.compute = forces
+    with OneDevice():
+        own.steps(0, 2)
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        own._ended_well(2)
+
+
 def test_mixed_devices_are_noticed():
     x = torch.ones(3, device="meta")
     with OneDevice(), pytest.raises(AssertionError, match="mul of tensors on cpu, meta"):
@@ -125,9 +159,35 @@ def test_memory_is_known_before():
 
 
 def test_a_graph_without_room_is_an_error(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * GIB, 80 * GIB))
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 10.0 * GIB)
     model = random_model(**FORMS["scalar"])
     known = Needs(1.0 * GIB, 0.0)
     check(known, graph_from_atoms(random_atoms(1, 4), model.cutoff))
     with pytest.raises(UserError, match="no memory for 12 atoms at once: they need 12"):
         check(known, graph_from_atoms(random_atoms(1, 12), model.cutoff))
+
+
+def test_on_the_cpu_no_limit_of_memory_is_known():
+    request = Request.of(["energy", "forces"], create_graph=True)
+    assert Triton().most_edges(random_model(**FORMS["scalar"]), request, 20.0) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ({"is_available": False}, "PyTorch .* is built for CPUs alone"),
+        ({"headers": Path("/nowhere")}, "headers of Python"),
+        ({"_is_writable": False}, "cannot be written; set TRITON_CACHE_DIR"),
+        ({}, None),
+    ],
+)
+def test_what_triton_lacks_is_a_reason(monkeypatch, tmp_path, found, reason):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "kernels"))
+    monkeypatch.setenv("CC", "cc")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found.get("is_available", True))
+    monkeypatch.setattr(toolchain, "headers", lambda: found.get("headers", tmp_path))
+    monkeypatch.setattr(toolchain, "_is_writable", lambda _: found.get("_is_writable", True))
+    why = toolchain.missing()
+    assert why is None if reason is None else re.search(reason, why)

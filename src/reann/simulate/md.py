@@ -15,7 +15,6 @@ from reann.motion.dynamics import (
     degrees_of_freedom,
     draw_velocities,
     has_velocities,
-    make_dynamics,
 )
 from reann.motion.settings import Dynamics
 from reann.motion.start import at_start, time_step
@@ -29,6 +28,7 @@ from reann.simulate.md_result import Trajectory
 from reann.simulate.monitor import Monitor
 from reann.simulate.outputs import check_outputs_of_model
 from reann.simulate.relax import relax
+from reann.simulate.resident_run import steps_of
 from reann.simulate.table import GrowingTable
 from reann.simulate.trajectory_file import TrajectoryWriter
 
@@ -161,14 +161,13 @@ def run_md(
     rng = np.random.default_rng([seed, first.step])
     drawn = not first.continued and (new_velocities or not has_velocities(atoms))
     monitor = _prepared(atoms, calculator, first, settings, rng if drawn else None)
-    dynamics = make_dynamics(atoms, settings, rng)
-    dynamics.nsteps = first.step
+    steps = steps_of(monitor, settings, rng)
     members = len(calculator.potential.members) > 1
     table = GrowingTable(md_table.headings(ensemble, members=members), quiet=quiet)
     table.write(md_table.about_start(first, monitor, drawn=drawn))
     for change in md_table.changes(first, monitor):
         table.write(change)
-    return propagate(dynamics, monitor, settings, writer, table)
+    return propagate(steps, monitor, settings, writer, table)
 
 
 def _prepared(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time as clock
 
 import numpy as np
-from ase.md.md import MolecularDynamics
 
 from reann.motion.settings import Dynamics
 from reann.simulate import md_table
-from reann.simulate.md_result import N_ROWS, Trajectory
+from reann.simulate.md_result import Trajectory
 from reann.simulate.monitor import Monitor
 from reann.simulate.outputs import computed_outputs
+from reann.simulate.resident_run import Steps
+from reann.simulate.schedule import Schedule
 from reann.simulate.table import GrowingTable
 from reann.simulate.trajectory_file import TrajectoryWriter
 
@@ -19,18 +20,21 @@ N_FRAMES = 500
 
 
 def propagate(
-    dynamics: MolecularDynamics,
+    steps: Steps,
     monitor: Monitor,
     settings: Dynamics,
     writer: TrajectoryWriter,
     table: GrowingTable,
 ) -> Trajectory:
-    """Run the dynamics for the remaining time, with the table, and print averages."""
+    """Run the steps for the remaining time, with the table, and print averages."""
     time, timestep = settings.time, settings.timestep
     n_steps = max(0, round((time - monitor.first_time) / timestep))
     with writer, table:
         start = clock.perf_counter()
-        extrapolating = _steps(dynamics, monitor, settings, writer, table, n_steps=n_steps)
+        in_all = max(1, round(time / timestep))
+        interval = settings.interval or max(1, in_all // N_FRAMES)
+        schedule = Schedule(monitor.first_step, n_steps, interval)
+        extrapolating = _write(steps, monitor, settings, writer, table, schedule=schedule)
         seconds = clock.perf_counter() - start
     result = Trajectory(
         monitor.atoms,
@@ -53,35 +57,30 @@ def propagate(
     return result
 
 
-def _steps(
-    dynamics: MolecularDynamics,
+def _write(
+    steps: Steps,
     monitor: Monitor,
     settings: Dynamics,
     writer: TrajectoryWriter,
     table: GrowingTable,
     *,
-    n_steps: int,
+    schedule: Schedule,
 ) -> float:
     """Run all steps; return the largest fraction of extrapolating atoms in the rows."""
-    first, last = monitor.first_step, monitor.first_step + n_steps
-    in_all = max(1, round(settings.time / settings.timestep))
-    interval = settings.interval or max(1, in_all // N_FRAMES)
-    row_every = max(1, n_steps // N_ROWS)
+    first = schedule.first
     largest, row_step, row_time = float("nan"), first, clock.perf_counter()
-    for _ in monitor.steps(dynamics, n_steps, writer):
-        step = dynamics.nsteps
-        # The first structure of a continued run is already in the trajectory.
-        if step % interval == 0 and (step > first or first == 0):
+    for step in steps(schedule, writer):
+        if schedule.has_frame(step):
             info, arrays = computed_outputs(monitor.calculator, settings.write)
             writer.write(monitor.atoms, monitor.about(step) | info, arrays)
-        if (step - first) % row_every == 0 or step == last:
+        if schedule.has_row(step):
             outside, now = monitor.calculator.fraction_extrapolating(), clock.perf_counter()
             largest = float(np.fmax(largest, outside))
             speed = (step - row_step) / (now - row_time) if step > first else float("nan")
             table.add(md_table.row(monitor, step, outside, speed))
             row_step, row_time = step, now
             if outside > settings.max_extrapolating:
-                if step % interval:
+                if step % schedule.interval:
                     writer.write(monitor.atoms, monitor.about(step))
                 raise monitor.stop(step, f"{outside:.0%} of the atoms extrapolate")
     return largest

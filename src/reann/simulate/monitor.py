@@ -80,16 +80,26 @@ class Monitor:
         """Record a step; raise `ExplosionError` if it is not meaningful."""
         potential_energy = self.atoms.get_potential_energy()
         kinetic = self.atoms.get_kinetic_energy()
-        temperature = 2.0 * kinetic / (self.freedom * units.kB)
-        energy = potential_energy + kinetic
-        self.temperature.append(temperature)
-        self.total_energy.append(energy)
         if self.pressures:
             volume = self.atoms.get_volume()
             virial = -volume * float(self.calculator.results["stress"][:3].sum())
             self.volume.append(volume)
             self.pressure.append((virial + 2.0 * kinetic) / (3.0 * volume) / units.bar)
-        speed = np.linalg.norm(self.atoms.get_velocities(), axis=1) * units.fs
+        largest_speed = np.linalg.norm(self.atoms.get_velocities(), axis=1).max()
+        self.record_energies(step, potential_energy, kinetic, float(largest_speed))
+        self._check_spread(step)
+
+    def record_energies(
+        self, step: int, potential_energy: float, kinetic: float, largest_speed: float
+    ) -> None:
+        """Record energies in eV; raise `ExplosionError` if the step is not meaningful.
+
+        `largest_speed` is that of the fastest atom in ASE's units.
+        """
+        temperature = 2.0 * kinetic / (self.freedom * units.kB)
+        energy = potential_energy + kinetic
+        self.temperature.append(temperature)
+        self.total_energy.append(energy)
         if not np.isfinite(energy):
             raise self.explosion(step, "the energy is not finite")
         if not temperature <= self.limit:
@@ -98,16 +108,17 @@ class Monitor:
             change = self.volume[-1] / self.volume[0]
             if not 1.0 / LARGEST_CHANGE <= change <= LARGEST_CHANGE:
                 raise self.explosion(step, f"the volume is {change:.3g} times that of the start")
-        if not speed.max() * self.timestep <= LONGEST_STEP:
-            raise self.explosion(
-                step, f"an atom moves {speed.max() * self.timestep:.2f} Å in one step"
-            )
-        self._check_spread(step)
+        distance = largest_speed * units.fs * self.timestep
+        if not distance <= LONGEST_STEP:
+            raise self.explosion(step, f"an atom moves {distance:.2f} Å in one step")
 
     def steps(
         self, dynamics: MolecularDynamics, n_steps: int, writer: TrajectoryWriter
-    ) -> Iterator[None]:
-        """Run the dynamics; the structure at which it stops is written last."""
+    ) -> Iterator[int]:
+        """Run the dynamics and yield the number of each step, the first one included.
+
+        The structure at which it stops is written last.
+        """
         run = dynamics.irun(n_steps)
         while True:
             try:
@@ -125,7 +136,7 @@ class Monitor:
                     raise
                 writer.write(self.atoms, self.about(dynamics.nsteps + 1))
                 raise self.explosion(dynamics.nsteps + 1, error.what) from error
-            yield
+            yield dynamics.nsteps
 
     def time(self, step: int) -> float:
         """Return the time of a step in fs."""

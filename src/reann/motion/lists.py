@@ -1,0 +1,89 @@
+"""A neighbor list with a skin on a device, and how far atoms have moved since it was made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from reann.data.cell_list import Grid, Pairs, cell_list
+from reann.graph import Graph
+
+SPARE = 1.1
+"""Room for so many times the neighbors that the first list has, where the room is fixed."""
+
+
+class SkinPairs:
+    """Pairs up to cutoff plus skin of structures that move.
+
+    Attributes
+    ----------
+    positions
+        Those of the atoms; who moves them changes this tensor in place.
+    graph
+        With these positions; its pairs are those of the last list.
+    farthest
+        Square of the largest distance that an atom has moved since, Å^2, (): the largest of all
+        calls of `look`.
+    n_builds
+        How often a list was made.
+    """
+
+    def __init__(self, graph: Graph, cutoff: float, skin: float, *, fixed: bool = False) -> None:
+        """Take a graph, whose pairs are not used.
+
+        Parameters
+        ----------
+        cutoff, skin
+            Å.
+        fixed
+            Whether lists stay in the same place of the memory, with room for more neighbors: for
+            the Triton engine, which reads no more pairs than the atoms have, and does not ask for
+            the largest number of neighbors.
+        """
+        self.skin, self.fixed, self.n_builds = skin, fixed, 0
+        device = graph.positions.device
+        self.grid = Grid.of(
+            graph.cell.cpu().numpy(), graph.pbc.cpu().numpy(), cutoff + skin, device
+        )
+        self.positions = graph.positions.clone()
+        self.made_at = torch.empty_like(self.positions)
+        self.farthest = self.positions.new_zeros(())
+        self.sizes, self.graph = graph.sizes, replace(graph, positions=self.positions)
+        self.moved_in_memory = False
+        self.build()
+
+    def build(self) -> None:
+        """Make the list for the positions of the moment, which asks the device for its sizes."""
+        pairs = cell_list(self.positions, self.graph.system, self.grid)
+        if self.fixed:
+            pairs = self._in_place(pairs)
+        self.graph = replace(
+            self.graph, first=pairs.first, neighbor=pairs.neighbor, edge_shift=pairs.shift
+        )
+        most = self.sizes.most_neighbors if self.fixed else int(pairs.first.diff().amax())
+        self.graph.__dict__["sizes"] = self.sizes._replace(most_neighbors=most)
+        self.made_at.copy_(self.positions)
+        self.farthest.zero_()
+        self.n_builds += 1
+
+    def look(self) -> None:
+        """Note how far atoms have moved, without asking the device."""
+        moved = (self.positions - self.made_at).square().sum(1).amax()
+        torch.maximum(self.farthest, moved, out=self.farthest)
+
+    def _in_place(self, pairs: Pairs) -> Pairs:
+        """Return the pairs in the memory of the list before, or in more of it."""
+        n_edges, graph = len(pairs.neighbor), self.graph
+        self.moved_in_memory = self.n_builds == 0 or len(graph.neighbor) < n_edges
+        if self.moved_in_memory:
+            room = int(SPARE * n_edges) + 64
+            neighbor = pairs.neighbor.new_zeros(room)
+            shift = pairs.shift.new_zeros(room, 3)
+            first = pairs.first.clone()
+        else:
+            first, neighbor, shift = graph.first, graph.neighbor, graph.edge_shift
+            first.copy_(pairs.first)
+        neighbor[:n_edges].copy_(pairs.neighbor)
+        shift[:n_edges].copy_(pairs.shift)
+        return Pairs(first, neighbor, shift)
