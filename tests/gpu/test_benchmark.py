@@ -20,7 +20,7 @@ def test_every_part_of_the_benchmark_has_results(tmp_path):
     parity = results["parity"]["default"]
     assert max(parity[name] for name in ("energies", "forces", "virial")) < 1e-4
     assert parity["same_bits_twice"]
-    for part in ("sizes", "molecules", "training", "dynamics", "references"):
+    for part in ("kernel", "sizes", "molecules", "training", "dynamics", "references", "profile"):
         assert results[part]
         assert "error" not in json.dumps(results[part])
 
@@ -36,4 +36,12 @@ def test_it_says_that_there_is_no_gpu():
         text=True,
     )
     assert done.returncode == 1
-    assert "There is no GPU" in done.stderr
+    assert "No kernel can run: PyTorch" in done.stderr or "no usable GPU" in done.stderr
+
+
+def test_it_is_packed_for_a_machine_with_pytorch_alone(tmp_path):
+    command = [sys.executable, "-W", "ignore", PROGRAM, "--pack", tmp_path / "there"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.split()[1] == "MiB."
+    assert float(done.stdout.split()[0]) < 64
+    assert (tmp_path / "there" / "benchmarks" / "packages" / "ase" / "__init__.py").exists()
