@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,6 +44,12 @@ def _copy(name: str, packages: Path) -> None:
         raise RuntimeError(f"The package {name} is not installed.")
     source = Path(spec.origin)
     packages.mkdir(exist_ok=True)
+    # Packages ask for their versions.
+    for file in metadata.files(name.replace("_", "-")) or ():
+        if file.name == "METADATA":
+            about = Path(str(file.locate()))
+            (packages / about.parent.name).mkdir()
+            shutil.copy2(about, packages / about.parent.name)
     if source.name == "__init__.py":
         shutil.copytree(source.parent, packages / name, ignore=LEFT_OUT)
     else:

@@ -172,7 +172,7 @@ def training(bench: Bench) -> dict[str, Any]:
 def tiles(bench: Bench) -> dict[str, Any]:
     """Time per atom with other sizes of the tiles of edges and channels: which is the best?"""
     found: dict[str, Any] = {}
-    for tile in () if bench.small else (128, 256, 512, 1024):
+    for tile in () if bench.small else (128, 256, 512):
         if bench.left < 60:
             break
         edge_text.TILE, before = tile, edge_text.TILE

@@ -48,7 +48,7 @@ def of_edges(summand, *, trained=True):
     if trained and summand.n_paths:
         last = summand.n_paths - 1
         made += [edge_kernels.gradient(make, shape, last, moving=x) for x in (False, True)]
-    return [(kernel, shape.real) for kernel in made]
+    return [(kernel, shape.real, shape.warps) for kernel in made]
 
 
 def of_channels(multiplied):
@@ -59,7 +59,7 @@ def of_channels(multiplied):
         channel_kernels.slopes(make, channels, real, moving=x, of_weights=True)
         for x in (False, True)
     ]
-    return [(kernel, real) for kernel in made]
+    return [(kernel, real, 4) for kernel in made]
 
 
 def kernels(messages, dtype, l_max, channels):
@@ -89,9 +89,9 @@ def signature(kernel, real):
 def compile_all(target, messages, precision, l_max, channels):
     """Compile, and print what came out."""
     dtype = getattr(torch, precision)
-    for kernel, real in kernels(messages, dtype, int(l_max), int(channels)):
+    for kernel, real, warps in kernels(messages, dtype, int(l_max), int(channels)):
         source = ASTSource(fn=kernel, signature=signature(kernel, SHORT[real]))
-        made = triton.compile(source, target=TARGETS[target])
+        made = triton.compile(source, target=TARGETS[target], options={"num_warps": warps})
         shared, (registers, spilled) = made.metadata.shared, registers_of(made, TARGETS[target])
         print(target, messages, kernel.__name__, shared, registers, spilled, flush=True)  # noqa: T201
 

@@ -59,7 +59,7 @@ class NoKernel:
 
     def __getitem__(self, grid):
         assert all(n > 0 for n in grid)
-        return lambda *arguments: None
+        return lambda *arguments, num_warps: None
 
 
 def elsewhere(model):

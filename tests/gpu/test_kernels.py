@@ -124,5 +124,5 @@ def test_what_it_leaves_to_others(engine):
     assert "pairs of elements" in engine.supports(pairs, request)
     host = random_model(host="deep_pot")
     assert "DeepPot" in engine.supports(host, request)
-    no_energy = random_model(**FORMS["fast"], outputs=["dipole"], heads=[])
+    no_energy = random_model(**SMALL, preset="fast", outputs=["dipole"], heads=[])
     assert "the model has none" in engine.supports(no_energy, request)

@@ -139,14 +139,14 @@ def cell_list(
     if n_atoms == 0:
         empty = system.new_zeros(0, dtype=torch.int32)
         return Pairs(system.new_zeros(1), empty, empty.new_zeros(0, 3))
-    places = placed(positions, system, grid)
-    keys, order = torch.sort(places.keys(places.bins, system), stable=True)
+    assigned = placed(positions, system, grid)
+    keys, order = torch.sort(assigned.keys(assigned.bins, system), stable=True)
     blocks = [slice(i, min(i + BLOCK, n_atoms)) for i in range(0, n_atoms, BLOCK)]
-    found = [candidates(places, grid, keys, block) for block in blocks]
-    totals = torch.stack([n.sum() for _, n, _ in found]).tolist()
+    compared_of_blocks = [candidates(assigned, grid, keys, block) for block in blocks]
+    totals = torch.stack([n.sum() for _, n, _ in compared_of_blocks]).tolist()
     parts = [
-        kept(positions, grid, places, order, (of_part, total))
-        for of_part, total in joined(blocks, found, totals)
+        kept(positions, grid, assigned, order, (of_part, total))
+        for of_part, total in joined(blocks, compared_of_blocks, totals)
     ]
     counts, neighbor, shift = (torch.cat(x) for x in zip(*parts, strict=True))
     first = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
@@ -183,7 +183,7 @@ def packed(along: Tensor, system: Tensor, width: float) -> Float[Tensor, " atoms
 
 
 def candidates(
-    places: Places, grid: Grid, keys: Tensor, block: slice
+    assigned: Places, grid: Grid, keys: Tensor, block: slice
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return what may be neighbors of a block of atoms.
 
@@ -193,15 +193,15 @@ def candidates(
         (atoms, offsets): the first one in the order of the keys and how many; and the cells crossed
         to each bin, (atoms, offsets, 3).
     """
-    system = places.system[block]
+    system = assigned.system[block]
     periodic, n_bins = grid.periodic[system, None], grid.n_bins[system, None]
-    target = places.bins[block, None] + grid.offsets
+    target = assigned.bins[block, None] + grid.offsets
     image = torch.where(periodic, torch.div(target, n_bins, rounding_mode="floor"), 0)
     target = target - image * n_bins
-    key = places.keys(target, system[:, None])
+    key = assigned.keys(target, system[:, None])
     low = torch.searchsorted(keys, key)
     high = torch.searchsorted(keys, key, right=True)
-    is_bin = ((target >= 0) & (target < places.size)).all(-1)
+    is_bin = ((target >= 0) & (target < assigned.size)).all(-1)
     return low, torch.where(is_bin, high - low, 0), image.to(torch.int32)
 
 
@@ -215,7 +215,7 @@ class Part(NamedTuple):
 
 
 def joined(
-    blocks: list[slice], found: list[tuple[Tensor, Tensor, Tensor]], totals: list[int]
+    blocks: list[slice], compared_of_blocks: list[tuple[Tensor, Tensor, Tensor]], totals: list[int]
 ) -> list[tuple[Part, int]]:
     """Return blocks, joined to parts of at most `PART` pairs, and their numbers of pairs."""
     groups: list[list[int]] = []
@@ -228,14 +228,14 @@ def joined(
         size += total
     parts = []
     for group in groups:
-        tensors = (torch.cat(x) for x in zip(*(found[i] for i in group), strict=True))
+        tensors = (torch.cat(x) for x in zip(*(compared_of_blocks[i] for i in group), strict=True))
         atoms = slice(blocks[group[0]].start, blocks[group[-1]].stop)
         parts.append((Part(atoms, *tensors), sum(totals[i] for i in group)))
     return parts
 
 
 def kept(
-    positions: Tensor, grid: Grid, places: Places, order: Tensor, compared: tuple[Part, int]
+    positions: Tensor, grid: Grid, assigned: Places, order: Tensor, compared: tuple[Part, int]
 ) -> tuple[Int[Tensor, " atoms"], Int[Tensor, " edges"], Int[Tensor, "edges 3"]]:
     """Return how many neighbors the atoms of a part have, and which.
 
@@ -252,8 +252,10 @@ def kept(
     of_part = place // n_offsets
     i = of_part + part.atoms.start
     image = part.image.flatten(0, 1)[place]
-    shift = image + (places.crossed[i] - places.crossed[j]).to(torch.int32)
-    crossed = torch.einsum("es,esx->ex", shift.to(positions.dtype), grid.lattice[places.system[i]])
+    shift = image + (assigned.crossed[i] - assigned.crossed[j]).to(torch.int32)
+    crossed = torch.einsum(
+        "es,esx->ex", shift.to(positions.dtype), grid.lattice[assigned.system[i]]
+    )
     squared = (positions[j] - positions[i] + crossed).square().sum(1)
     is_itself = (i == j) & (image == 0).all(1)
     near = torch.nonzero((squared < grid.cutoff**2) & ~is_itself)[:, 0]

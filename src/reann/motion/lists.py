@@ -77,9 +77,9 @@ class SkinPairs:
         n_edges, graph = len(pairs.neighbor), self.graph
         self.moved_in_memory = self.n_builds == 0 or len(graph.neighbor) < n_edges
         if self.moved_in_memory:
-            room = int(SPARE * n_edges) + 64
-            neighbor = pairs.neighbor.new_zeros(room)
-            shift = pairs.shift.new_zeros(room, 3)
+            capacity = int(SPARE * n_edges) + 64
+            neighbor = pairs.neighbor.new_zeros(capacity)
+            shift = pairs.shift.new_zeros(capacity, 3)
             first = pairs.first.clone()
         else:
             first, neighbor, shift = graph.first, graph.neighbor, graph.edge_shift

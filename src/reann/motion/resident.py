@@ -130,11 +130,11 @@ class Resident:
 
     def step(self) -> None:
         """Take a step, without asking the device for anything."""
-        own, dt = self.integrator, self.integrator.timestep
+        integrator, dt = self.integrator, self.integrator.timestep
         n_v = n_x = None
-        if own.friction:
+        if integrator.friction:
             drawn = self.noise.index_select(0, self.step_of_block)[0]
-            n_v, n_x = own.noise(self.masses, drawn)
+            n_v, n_x = integrator.noise(self.masses, drawn)
         self._kick(n_v)
         self.positions.add_(self.velocities, alpha=dt)
         if n_x is not None:
@@ -197,10 +197,11 @@ class Resident:
 
         For forces that ask the device for nothing, and `SkinPairs` in a fixed place.
         """
-        before = [x.clone() for x in self._state]
+        before, records = [x.clone() for x in self._state], self.records.clone()
         self.step_of_block.zero_()
         self._run_step = captured(self.step)
         self._restore(before)
+        self.records.copy_(records)
         self._is_captured = True
 
     def rebuild(self) -> None:
@@ -219,10 +220,10 @@ class Resident:
             tensor.copy_(value)
 
     def _kick(self, n_v: Tensor | None) -> None:
-        own = self.integrator
-        change = own.of_forces * self.forces / self.masses
+        integrator = self.integrator
+        change = integrator.of_forces * self.forces / self.masses
         if n_v is not None:
-            change = change - own.of_velocities * self.velocities + n_v
+            change = change - integrator.of_velocities * self.velocities + n_v
         self.velocities.add_(change)
 
     def _fastest(self) -> Float[Tensor, ""]:

@@ -95,8 +95,8 @@ def forces_of(calculator: Calculator, pairs: SkinPairs) -> Forces:
     members = [calculator.backend.current(m.model) for m in calculator.potential.members]
 
     def compute() -> tuple[torch.Tensor, torch.Tensor]:
-        found = [member.evaluate(pairs.graph, REQUEST) for member in members]
-        energies, forces = ([x[name] for x in found] for name in ("energy", "forces"))
+        results = [member.evaluate(pairs.graph, REQUEST) for member in members]
+        energies, forces = ([x[name] for x in results] for name in ("energy", "forces"))
         return torch.stack(energies).mean(0)[0], torch.stack(forces).mean(0)
 
     return compute

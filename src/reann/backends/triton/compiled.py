@@ -87,11 +87,12 @@ class Compiled:
         names, model, kept = request.names, self.source, request.create_graph
         variables = Variables.of(model, graph, names)
         graph, place = variables.graph, self._place(variables.graph)
-        differentiates = variables.derivatives or bool(self.differentiating)
+        heads = bool(names.intersection(model.output_heads)) or variables.strained is not None
+        differentiates = variables.derivatives or (heads and bool(self.differentiating))
         place.positions.requires_grad_(differentiates)
         place.strains.requires_grad_(variables.derivatives)
         with torch.set_grad_enabled(differentiates or kept):
-            of_rows, x = self._of_rows(place, tables_of(model))
+            of_rows, x = self._of_rows(place, tables_of(model), heads=heads)
             of_atoms = self._of_graph(of_rows, place, graph, create_graph=kept)
             if (beyond := variables.beyond(model, of_atoms)) is not None:
                 of_atoms["energies"] = of_atoms["energies"] + beyond
@@ -115,6 +116,8 @@ class Compiled:
         """Return the outputs of the atoms in the order of the graph, where the atoms are."""
         model = self.source
         values = {name: x.index_select(0, place.rows.rank) for name, x in of_rows.items()}
+        if values.keys() <= {"energies"}:
+            return values
         for name, head in self.differentiating.items():
             slopes = [
                 differentiated(
@@ -142,9 +145,12 @@ class Compiled:
         return Place(rows, positions, positions.new_zeros(len(positions), 3, 3))
 
     def _of_rows(
-        self, place: Place, pairs: Tensor | None
+        self, place: Place, pairs: Tensor | None, *, heads: bool
     ) -> tuple[dict[str, Tensor], Float[Tensor, "atoms features"]]:
-        """Return the outputs of the atoms in the order of the elements, and their features."""
+        """Return the outputs of the atoms in the order of the elements, and their features.
+
+        `heads` says whether those of the output heads are among them.
+        """
         model, rows, atoms = self.source, place.rows, place.rows.as_atoms
         with torch.set_grad_enabled(pairs is not None and torch.is_grad_enabled()):
             no_states = place.positions.new_empty(0, rows.n_atoms, 1)
@@ -161,7 +167,8 @@ class Compiled:
         if rows.field is not None and isinstance(self.form, EquivariantForm):
             # A field polarizes free atoms, too.
             features = features._replace(is_embedded=torch.ones_like(features.is_embedded))
-        values = {name: head(features, atoms) for name, head in model.output_heads.items()}
+        every = model.output_heads.items() if heads else ()
+        values = {name: head(features, atoms) for name, head in every}
         if len(model.heads):
             values["energies"] = model.heads(features, atoms) + pair_energies
         return values, x

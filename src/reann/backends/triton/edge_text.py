@@ -16,8 +16,11 @@ from reann.backends.triton.symbols import Value
 
 LIST = ("positions", "first", "neighbor", "shift", "cell", "system", "order", "rank", "element")
 """Arguments of all kernels: the neighbor list."""
-TILE = 512
-"""Numbers of a tile, edges times channels: four for each thread."""
+TILE = 128
+"""Numbers of a tile, edges times channels: one for each thread. With two, the derivatives by
+positions of 32 channels with l <= 3 do not fit into the registers of a GPU."""
+LEAST_EDGES, MOST_EDGES = 4, 32
+THREADS_OF_WARP = 32
 
 
 class Shape(NamedTuple):
@@ -45,7 +48,12 @@ class Shape(NamedTuple):
     @property
     def edges(self) -> int:
         """Edges of a tile."""
-        return max(min(TILE // self.width, 32), 4)
+        return max(min(TILE // self.width, MOST_EDGES), LEAST_EDGES)
+
+    @property
+    def warps(self) -> int:
+        """Groups of threads of a program: a thread for each number of a tile, within limits."""
+        return min(max(self.edges * self.width // THREADS_OF_WARP, 4), 8)
 
 
 class Row:

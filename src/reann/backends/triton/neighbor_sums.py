@@ -99,7 +99,8 @@ class Sums(torch.autograd.Function):
         n, K = place.rows.n_atoms, summand.shape.channels
         out = states.new_empty(summand.n_results, n, K)
         run = kernels.sums(summand.make, summand.shape, moving=False)
-        launch(run, n, *_tensors(given, positions, states, weights), out, n)
+        arrays = _tensors(given, positions, states, weights)
+        launch(run, n, *arrays, out, n, warps=summand.shape.warps)
         return out
 
     @staticmethod
@@ -113,7 +114,7 @@ class Sums(torch.autograd.Function):
             arrays = _tensors(ctx.given, positions, states, weights)
             of_weights = _gradient(summand, arrays, bar, weights, moving=False)
         of_states = ctx.needs_input_grad[3] and (summand.depends or wanted.parameters)
-        asked = (wanted.geometry, of_states)
+        asked = (wanted.geometry and ctx.needs_input_grad[1], of_states)
         slopes = Slopes.apply(ctx.given, asked, positions, strains, states, weights, bar)
         return (None, *slopes, of_weights)
 
@@ -149,7 +150,8 @@ class Slopes(torch.autograd.Function):
             outputs.append(torch.empty_like(states))
         run = kernels.slopes(summand.make, summand.shape, of_geometry=geometry, of_states=of_states)
         n = place.rows.n_atoms
-        launch(run, n, *_tensors(given, positions, states, weights), bar, *outputs, n)
+        arrays = _tensors(given, positions, states, weights)
+        launch(run, n, *arrays, bar, *outputs, n, warps=summand.shape.warps)
         by_positions, by_strains = outputs[:2] if geometry else (None, None)
         return by_positions, by_strains, outputs[-1] if of_states else None
 
@@ -173,12 +175,12 @@ class Slopes(torch.autograd.Function):
         arrays = (*_tensors(ctx.given, positions, states, weights), *moved)
         out = torch.empty_like(bar)
         run = kernels.sums(summand.make, summand.shape, moving=True)
-        launch(run, n, *arrays, out, n)
+        launch(run, n, *arrays, out, n, warps=summand.shape.warps)
         of_states = of_weights = None
         if ctx.needs_input_grad[4]:
             of_states = torch.empty_like(states)
             run = kernels.slopes_of_rates(summand.make, summand.shape)
-            launch(run, n, *arrays, bar, of_states, n)
+            launch(run, n, *arrays, bar, of_states, n, warps=summand.shape.warps)
         if weights is not None and ctx.needs_input_grad[5]:
             of_weights = _gradient(summand, arrays, bar, weights, moving=True)
         return None, None, None, None, of_states, of_weights, out
@@ -207,6 +209,6 @@ def _gradient(
     for path in range(summand.n_paths):
         out = weights.new_empty(programs, *weights.shape[1:])
         run = kernels.gradient(summand.make, summand.shape, path, moving=moving)
-        launch(run, programs, *arrays, bar, out, n)
+        launch(run, programs, *arrays, bar, out, n, warps=summand.shape.warps)
         each.append(out.sum(0, dtype=torch.float64).to(weights.dtype))
     return torch.stack(each)

@@ -14,17 +14,18 @@ from torch._subclasses.fake_tensor import FakeTensor
 HEADER = "import triton\nimport triton.language as tl\n\nREAL = tl.constexpr(tl.{real})\n\n\n"
 
 
-def launch(made: Any, programs: int, first: Tensor, *arguments: Any) -> None:
+def launch(made: Any, programs: int, first: Tensor, *arguments: Any, warps: int = 4) -> None:
     """Start the programs of a kernel on the device of its first argument.
 
-    None are started for no atoms, and for tensors without numbers.
+    None are started for no atoms, and for tensors without numbers. `warps` is the number of groups
+    of 32 or 64 threads of a program.
     """
     if not programs or first.is_meta or isinstance(first, FakeTensor):
         return
     # Triton starts kernels on the current GPU, wherever the tensors are.
     elsewhere = first.is_cuda and first.get_device() != torch.cuda.current_device()
     with torch.cuda.device(first.device) if elsewhere else nullcontext():
-        made[(programs,)](first, *arguments)
+        made[(programs,)](first, *arguments, num_warps=warps)
 
 
 def kernel(name: str, arguments: Sequence[str], body: Sequence[str], real: str) -> Any:
