@@ -54,17 +54,14 @@ PHRASES = (
 )
 """Parts of sentences that are not idiomatic, or were about one thing under several names."""
 UNFINISHED = {
-    "assessment",
     "backends",
     "calibration.py",
     "electrostatics",
     "interfaces",
-    "learning",
     "model",
     "prediction.py",
     "properties.py",
     "quantities.py",
-    "selection",
     "spectra",
 }
 """Parts of the package that still have such names. Shorten the list; do not extend it."""

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reann.assessment import page
 from reann.assessment.case import Case
-from reann.assessment.catalogue import CHECKS, chosen, reason
+from reann.assessment.catalogue import CHECKS, checks_for, reason
 from reann.assessment.outcome import CannotRunError
 from reann.assessment.page import About, Entry
 from reann.errors import UserError
@@ -35,7 +35,7 @@ def assess(
     Parameters
     ----------
     only
-        Names of checks; by default all that make sense for the structure.
+        Names of checks; by default all that apply to the structure.
 
     Raises
     ------
@@ -43,12 +43,12 @@ def assess(
         For unknown checks, and files that cannot be written.
     """
     console = console or Terminal()
-    wanted = chosen(case, only)
-    entries = [Entry(check) for check in CHECKS if check in wanted or not only]
+    selected = checks_for(case, only)
+    entries = [Entry(check) for check in CHECKS if check in selected or not only]
     for entry in entries:
-        if entry.check not in wanted:
+        if entry.check not in selected:
             entry.state, entry.reason = "does not apply", reason(entry.check, case)
-    running = [entry for entry in entries if entry.check in wanted]
+    running = [entry for entry in entries if entry.check in selected]
     with _bars(console) as bars:
         for entry in running:
             task = bars.add_task(entry.check.name, total=1.0)
@@ -57,7 +57,7 @@ def assess(
             _run(entry, case)
             entry.seconds = time.perf_counter() - begun
             bars.remove_task(task)
-            _say(entry, console)
+            _print_result(entry, console)
             page.write(folder, about, entries)
     return entries
 
@@ -83,7 +83,7 @@ def could_not_run(entries: Sequence[Entry]) -> list[str]:
     return [entry.check.name for entry in entries if entry.state == "could not run"]
 
 
-def _say(entry: Entry, console: Terminal) -> None:
+def _print_result(entry: Entry, console: Terminal) -> None:
     if entry.outcome is None:
         console.write(f"{entry.check.name:14}{entry.state}: {entry.reason}", style="yellow")
         return

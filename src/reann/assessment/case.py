@@ -1,4 +1,4 @@
-"""One potential and one structure under test, and what several checks share."""
+"""The potential and the structure under test, and results that several checks share."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from reann.potential import Ensemble, Potential
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user can choose."""
+    """Options of the user."""
 
     temperature: float = 300.0
     """K, of all dynamics."""
     time: float | None = None
-    """fs, of the production part of dynamics; by default by the number of atoms."""
+    """fs of production dynamics; by default it follows from the number of atoms."""
     limit: float = 300.0
-    """s; dynamics ends after this time and says how far it came."""
+    """s; dynamics ends after this time and reports the length it reached."""
     seed: int = 1
     data: tuple[str, ...] = ()
     """Files with labels."""
@@ -44,13 +44,13 @@ class Case:
     atoms
         The structure, without calculator.
     calculator
-        Computes as users of the potential do.
+        The calculator as users run it, usually in mixed precision.
     exact
         The same in double precision, for finite differences.
     cutoff
         Å; beyond it, atoms do not interact directly.
     potential
-        Where the calculator is of this package: knows extrapolation and predicts many structures.
+        If the calculator is one of this package; for extrapolation and batched predictions.
     """
 
     atoms: ase.Atoms
@@ -63,7 +63,7 @@ class Case:
     model: str | None = None
     """File of the potential."""
     shared: dict[str, Any] = field(default_factory=dict)
-    """What checks have computed and others use, by name."""
+    """Results that several checks use, by name."""
     advance: Callable[[float], None] = lambda _: None
     """Called with the fraction of the current check that is done, from 0 to 1."""
     begun: float = field(default_factory=time.monotonic)
@@ -85,7 +85,7 @@ class Case:
         return atoms
 
     def rng(self, name: str) -> np.random.Generator:
-        """Return the random numbers of a check, which no other check changes."""
+        """Return the generator of a check, independent of the other checks."""
         return np.random.default_rng([self.settings.seed, zlib.crc32(name.encode())])
 
     def begin(self, advance: Callable[[float], None]) -> None:
@@ -93,7 +93,7 @@ class Case:
         self.advance, self.begun = advance, time.monotonic()
 
     def is_late(self) -> bool:
-        """Whether the present check has taken the time that it may take."""
+        """Return whether the current check has reached its time limit."""
         return time.monotonic() - self.begun > self.settings.limit
 
     @cached_property

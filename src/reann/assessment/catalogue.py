@@ -34,13 +34,13 @@ CHECKS = tuple(
 )
 
 
-def chosen(case: Case, only: Sequence[str]) -> list[Check]:
-    """Return the checks that make sense for a case, or those that are named.
+def checks_for(case: Case, only: Sequence[str]) -> list[Check]:
+    """Return the checks that apply to a case, or those that are named.
 
     Raises
     ------
     UserError
-        For unknown names, and for checks that make no sense for the case.
+        For unknown names, and for checks that do not apply to the case.
     """
     known = {check.name: check for check in CHECKS}
     for name in only:
@@ -52,9 +52,9 @@ def chosen(case: Case, only: Sequence[str]) -> list[Check]:
             )
         if not known[name].applies(case):
             raise UserError(
-                f"The check '{name}' makes no sense here: {reason(known[name], case)}.",
+                f"The check '{name}' does not apply: {reason(known[name], case)}.",
                 "--only",
-                "Leave it out, or say what the structure is with --as.",
+                "Leave it out, or give the kind of the structure with --as.",
             )
     return [check for check in CHECKS if check.applies(case) and (not only or check.name in only)]
 
@@ -63,8 +63,8 @@ def reason(check: Check, case: Case) -> str:
     """Return why a check does not apply."""
     if case.kind not in check.kinds:
         kinds = " or ".join(sorted(kind.value for kind in check.kinds))
-        return f"it is for a {kinds}, and the structure is a {case.kind.value}"
+        return f"it is for a {kinds}, but the structure is a {case.kind.value}"
     return {
         "errors": "no labels are given (--data)",
         "extrapolation": "the potential did not record the range of its training",
-    }.get(check.name, "the structure has one atom only")
+    }.get(check.name, "the structure has only one atom")

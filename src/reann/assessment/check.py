@@ -1,4 +1,4 @@
-"""What a check is."""
+"""The definition of a check."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Check:
     title
         Heading in the report.
     about
-        Why the question matters, in a sentence.
+        Why the question matters, one sentence.
     kinds
-        Kinds of systems that it makes sense for.
+        Kinds of systems that the check applies to.
     run
-        Answers it; `UserError` where it cannot be answered.
+        Runs the check; raises `UserError` if the input does not allow it.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Check:
     run: Callable[[Case], Outcome]
     kinds: frozenset[Kind] = EVERY
     needs: Callable[[Case], bool] = lambda _: True
-    """Whether there is what it needs, such as labels."""
+    """Whether a case has what the check needs, such as labels."""
 
     def applies(self, case: Case) -> bool:
-        """Whether the check makes sense for a case."""
+        """Return whether the check applies to a case."""
         return case.kind in self.kinds and self.needs(case)

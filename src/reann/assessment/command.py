@@ -1,4 +1,4 @@
-"""The verb `test`: reads potential and structure, chooses the checks, and runs them."""
+"""The command `test`: reads potential and structure, selects the checks and runs them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def run_test(
     Parameters
     ----------
     start
-        File whose last structure is taken; by default the first structure of the training files.
+        File of which the last structure is used; by default the first training structure.
     kind
-        What the structure is; by default decided from it.
+        Kind of system; by default derived from the structure.
     only
-        Names of checks; by default all that make sense.
+        Names of checks; by default all that apply.
     folder
-        Where to write; by default `NAME-test`, after the potential.
+        Output folder; by default `NAME-test` with the name of the potential.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def run_test(
     if folder.exists():
         outputs = {"--output": folder / HTML, "--json": folder / JSON}
         check_outputs(outputs, [model, start, *settings.data])
-    decision = kind_of(atoms) if kind is None else Decision(Kind(kind), "as the user says")
+    decision = kind_of(atoms) if kind is None else Decision(Kind(kind), "given with --as")
     case = case_of(model, atoms, decision, settings, device)
     with at_start(origin):
         case.start().get_potential_energy()
@@ -84,12 +84,12 @@ def run_test(
 
 
 def exit_code(entries: Sequence[Entry]) -> int:
-    """Return 1 if a check ended with an error; verdicts are no errors."""
+    """Return 1 if a check ended with an error; a bad verdict is not an error."""
     return 1 if could_not_run(entries) else 0
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise `UserError` for the first setting that is wrong."""
+    """Raise `UserError` for the first invalid setting."""
     check_number("temperature", settings.temperature, "K", above=0.0, most=1e5)
     check_number("time limit", settings.limit, "s", above=0.0)
     if settings.time is not None:
@@ -97,14 +97,14 @@ def check_settings(settings: Settings) -> None:
 
 
 def structure(model: Path, start: str | None) -> tuple[ase.Atoms, str]:
-    """Return the structure to test, and where it comes from."""
+    """Return the structure to test, and its origin."""
     if start is not None:
         return read_start(start)
     for file in training_files([model]):
         atoms, origin = next(iter_atoms(str(file)))
-        return read_start(atoms)[0], f"{origin}, of the training"
+        return read_start(atoms)[0], f"{origin}, from the training data"
     raise UserError(
-        "No structure is given, and the data of the training are not there any more.",
+        "No structure is given, and the training files no longer exist.",
         str(model),
         "Name a file: reann test model.reann start.xyz",
     )
@@ -113,7 +113,7 @@ def structure(model: Path, start: str | None) -> tuple[ase.Atoms, str]:
 def case_of(
     model: Path, atoms: ase.Atoms, decision: Decision, settings: Settings, device: str | None
 ) -> Case:
-    """Return the case of a potential in a file."""
+    """Return the case for a potential in a file."""
     calculator = Calculator(model, engine=settings.engine, device=device)
     calculator.potential.model.heads.require()
     exact = Calculator(calculator.potential, engine=settings.engine, precision="float64")
@@ -130,7 +130,7 @@ def case_of(
 
 
 def facts_of(case: Case) -> str:
-    """Return what the page says below its title."""
+    """Return the line below the title of the page."""
     potential = case.potential
     assert potential is not None
     parts = [
@@ -143,7 +143,7 @@ def facts_of(case: Case) -> str:
 
 
 def provenance_of(case: Case, model: Path) -> dict[str, str]:
-    """Return what a reader needs to repeat the test."""
+    """Return the data needed to repeat the test."""
     potential: Potential | Ensemble | None = case.potential
     precision = "" if potential is None else str(potential.model.dtype).removeprefix("torch.")
     settings = case.settings

@@ -1,4 +1,4 @@
-"""Neighbors in the structure pushed together: each pair of elements repels at short distances."""
+"""Neighbors pushed together: each pair of elements must repel at short distances."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CLOSEST = 0.5
 """Times the sum of the covalent radii: how close two atoms are pushed."""
 MOST_PAIRS = 10
 REACH = 6.0
-"""Å, in which a pair is looked for."""
+"""Å within which a pair is searched."""
 
 
 def run(case: Case) -> Outcome:
-    """Push the closest two atoms of each pair of elements together, all others at rest."""
+    """Push the closest two atoms of each pair of elements together; all others stay fixed."""
     atoms = case.start()
     pairs = closest_pairs(atoms)[:MOST_PAIRS]
     rows = [("pair", "distance in the structure, Å", "wall, eV", "attracts below, Å")]
@@ -63,7 +63,7 @@ def run(case: Case) -> Outcome:
     return Outcome(
         worst(verdicts),
         _sentence(numbers),
-        "Both atoms move by the same amount from where they are, the others rest. The energy must"
+        "Both atoms move by the same amount, the others stay fixed. The energy must"
         f" rise by at least {HIGH_WALL:g} eV before it ever falls (fails below {LOW_WALL:g} eV),"
         f" down to {CLOSEST:g} of the sum of the covalent radii.",
         tuple(figures),
@@ -73,17 +73,17 @@ def run(case: Case) -> Outcome:
 
 
 def closest_pairs(atoms: ase.Atoms) -> list[tuple[int, int, NDArray[np.float64]]]:
-    """Return the closest two atoms of each pair of elements and the vector between them, Å."""
+    """Return the closest two atoms of each pair of elements, and the vector between them in Å."""
     i, j, shift = neighbor_list(atoms.positions, atoms.cell.array, atoms.pbc, REACH)
     lattice = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
     vectors = atoms.positions[j] - atoms.positions[i] + shift @ lattice
     lengths = np.linalg.norm(vectors, axis=1)
-    lengths[i == j] = np.inf  # an image of the atom itself cannot be pushed alone
+    lengths[i == j] = np.inf  # an atom and its own image cannot move independently
     result = []
     for pair in combinations_with_replacement(sorted(set(atoms.numbers.tolist())), 2):
-        own = (atoms.numbers[i] == pair[0]) & (atoms.numbers[j] == pair[1]) & np.isfinite(lengths)
-        if own.any():
-            best = int(np.flatnonzero(own)[np.argmin(lengths[own])])
+        among = (atoms.numbers[i] == pair[0]) & (atoms.numbers[j] == pair[1]) & np.isfinite(lengths)
+        if among.any():
+            best = int(np.flatnonzero(among)[np.argmin(lengths[among])])
             result.append((int(i[best]), int(j[best]), vectors[best]))
     return result
 
@@ -91,7 +91,7 @@ def closest_pairs(atoms: ase.Atoms) -> list[tuple[int, int, NDArray[np.float64]]
 def pushed(
     atoms: ase.Atoms, i: int, j: int, vector: NDArray[np.float64], closest: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return distances up to that of the structure, and energies above that of the structure."""
+    """Return distances (Å) up to that in the structure, and energies (eV) relative to it."""
     length = float(np.linalg.norm(vector))
     n_points = max(3, round((length - closest) / STEP) + 1)
     r, energies = np.linspace(min(closest, 0.9 * length), length, n_points), []
@@ -120,8 +120,7 @@ def _sentence(numbers: dict[str, dict]) -> str:
 CHECK = Check(
     "contacts",
     "Neighbors pushed together",
-    "Collisions of a simulation happen between atoms that have neighbors; a hole behind a low wall"
-    " swallows them.",
+    "In a simulation, colliding atoms have other neighbors. A hole behind a low wall traps them.",
     run,
     needs=lambda case: len(case.atoms) > 1,
 )

@@ -17,15 +17,15 @@ from reann.assessment.outcome import Outcome, Verdict, exploded
 from reann.assessment.rdf import mean_and_error
 
 SHORTEST = 2.0
-"""ps, of the trajectory."""
+"""Shortest trajectory, ps."""
 LAGS = (0.4, 0.9)
-"""Part of a block in which the mean square displacement is fitted by a line."""
+"""Fractions of a block between which a line is fitted to the mean square displacement."""
 STRAIGHT = (0.8, 1.2)
-"""Power of the time; 1 for diffusion, less where atoms are caged."""
+"""Exponent of the time; 1 for diffusion, less if atoms are caged."""
 UNCERTAIN = 0.3
 """Relative standard error."""
 FROZEN = 0.005
-"""Å²/ps; below, atoms stay where they are."""
+"""Å²/ps; atoms with a smaller coefficient do not diffuse."""
 
 
 def run(case: Case) -> Outcome:
@@ -43,10 +43,10 @@ def run(case: Case) -> Outcome:
     symbols = np.array(sample.like.get_chemical_symbols())
     result = {str(s): diffusion(sample, symbols == s) for s in np.unique(symbols)}
     heavy = max(result, key=lambda s: sample.like.get_masses()[symbols == s][0])
-    own = result[heavy]
-    straight = STRAIGHT[0] <= own["power"] <= STRAIGHT[1]
-    precise = own["error_A2_per_ps"] <= UNCERTAIN * abs(own["D_A2_per_ps"])
-    moves = own["D_A2_per_ps"] > FROZEN
+    heaviest = result[heavy]
+    straight = STRAIGHT[0] <= heaviest["power"] <= STRAIGHT[1]
+    precise = heaviest["error_A2_per_ps"] <= UNCERTAIN * abs(heaviest["D_A2_per_ps"])
+    moves = heaviest["D_A2_per_ps"] > FROZEN
     parts = "; ".join(
         f"{s} {x['D_A2_per_ps']:.3f} ± {x['error_A2_per_ps']:.3f}" for s, x in result.items()
     )
@@ -54,8 +54,8 @@ def run(case: Case) -> Outcome:
     return Outcome(
         Verdict.passes if straight and precise and moves else Verdict.look,
         f"D in Å²/ps (10⁻⁴ cm²/s): {parts}, at {sample.temperature:.0f} K over {sample.time:.3g} ps"
-        f"{cut}; the mean square displacement of {heavy} grows with the power {own['power']:.2f} of"
-        " the time.",
+        f"{cut}; the mean square displacement of {heavy} grows with time to the power"
+        f" {heaviest['power']:.2f}.",
         f"A power between {STRAIGHT[0]:g} and {STRAIGHT[1]:g} (1 is diffusion), a standard error"
         f" below {100 * UNCERTAIN:.0f} % (else run longer: --time), and more than {FROZEN:g} Å²/ps."
         " No correction for the finite cell: add 2.837 kT/(6πηL) (Yeh and Hummer 2004) before you"
@@ -73,7 +73,7 @@ def run(case: Case) -> Outcome:
 
 
 def diffusion(sample: Sample, which: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return D of atoms with its error from blocks, and the mean square displacement."""
+    """Return D with its error from blocks, and the mean square displacement."""
     blocks = [block[:, which] for block in sample.blocks()]
     longest = max(3, int(LAGS[1] * len(blocks[0])))
     lags = np.arange(1, longest)
@@ -94,14 +94,14 @@ def diffusion(sample: Sample, which: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def mean_square(positions: NDArray[np.float64], lags: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean square displacement after each lag, over atoms and origins of time."""
+    """Return the mean square displacement after each lag, averaged over atoms and time origins."""
     return np.array([np.square(positions[lag:] - positions[:-lag]).sum(2).mean() for lag in lags])
 
 
 CHECK = Check(
     "diffusion",
     "Diffusion",
-    "Diffusion feels barriers and densities that a test set hardly shows.",
+    "Diffusion depends on barriers and densities that a test set hardly probes.",
     run,
     frozenset({Kind.liquid}),
 )

@@ -1,4 +1,4 @@
-"""Two atoms alone: they repel each other at short distances, and part without a jump."""
+"""Isolated pairs: atoms must repel at short distances and separate without a jump."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CLOSEST = 0.5
 STEP = 0.01
 """Å; distances between the points of the curve."""
 BEYOND = 0.3
-"""Å beyond the cutoff, where it ends."""
+"""Å beyond the cutoff, where the curve ends."""
 MOST_PAIRS = 15
 HIGHEST = 12.0
-"""eV, of what the figures show."""
+"""Highest energy in the figures, eV."""
 
 
 def run(case: Case) -> Outcome:
-    """Compute the energy of each pair of elements over their distance."""
+    """Compute the energy of each pair of elements against distance."""
     elements = sorted(set(case.atoms.numbers.tolist()))
     pairs = list(combinations_with_replacement(elements, 2))[:MOST_PAIRS]
     rows: list[tuple[str, ...]] = [
@@ -58,12 +58,11 @@ def run(case: Case) -> Outcome:
     return Outcome(
         worst(verdicts),
         _sentence(numbers),
-        f"Coming closer, down to {CLOSEST:g} of the sum of the covalent radii, the energy should"
-        f" rise by at least {HIGH_WALL:g} eV above its minimum before it ever falls again. A lower"
-        " wall is to be looked at, no failure: the training rarely has two atoms alone."
-        " `model.repulsion` or `model.zbl` repairs it. Along the whole curve, and where it ends at"
-        f" the cutoff, the energy may not jump by more than {short(JUMP)} eV (fails from"
-        f" {short(LARGE_JUMP)} eV on).",
+        f"Down to {CLOSEST:g} of the sum of the covalent radii, the energy should rise by at least"
+        f" {HIGH_WALL:g} eV above its minimum before it falls again. A lower wall is a warning, not"
+        " a failure: training data rarely contain isolated pairs of atoms. `model.repulsion` or"
+        " `model.zbl` repairs it. Along the whole curve and at the cutoff, the energy may not jump"
+        f" by more than {short(JUMP)} eV (fails from {short(LARGE_JUMP)} eV).",
         tuple(figures),
         numbers,
         tuple(rows),
@@ -71,7 +70,7 @@ def run(case: Case) -> Outcome:
 
 
 def pair_energy(calculator: Calculator, pair: tuple[int, int]) -> Along:
-    """Return energy and derivative of two atoms at a distance."""
+    """Return the function from the distance of two atoms to energy and derivative."""
 
     def along(distance: float) -> tuple[float, float]:
         atoms = ase.Atoms(list(pair), [[0.0, 0.0, 0.0], [0.0, 0.0, distance]])
@@ -82,7 +81,7 @@ def pair_energy(calculator: Calculator, pair: tuple[int, int]) -> Along:
 
 
 def distances(pair: tuple[int, int], cutoff: float) -> Values:
-    """Return the distances of a curve, Å: an odd number, from a half bond to beyond the cutoff."""
+    """Return the distances of a curve, Å: an odd number, from half a bond to beyond the cutoff."""
     contact = contact_of(pair)
     end = (cutoff if np.isfinite(cutoff) else 4 * contact) + BEYOND
     n_points = 2 * round((end - CLOSEST * contact) / STEP / 2) + 1
@@ -102,7 +101,7 @@ def _sentence(numbers: dict[str, dict]) -> str:
     about = (
         f"All {len(numbers)} pairs of elements repel each other at short distances"
         if not holes
-        else f"Attract each other at short distances: {', '.join(holes)}"
+        else f"Pairs that attract each other at short distances: {', '.join(holes)}"
     )
     return (
         f"{about}. The lowest wall is that of {lowest}, {numbers[lowest]['wall_eV']:.1f} eV. The"
@@ -130,13 +129,13 @@ def _figure(name: str, r: Values, energy: Values, wall: Wall, cutoff: float) -> 
         y=(low - margin, high + margin),
         zero=True,
         marks=[cutoff],
-        caption=f"{name}, two atoms alone{turn}",
+        caption=f"{name}, isolated pair{turn}",
     )
 
 
 CHECK = Check(
     "dimers",
-    "Two atoms alone",
-    "Where atoms attract each other at short distances, one hard collision ends a simulation.",
+    "Isolated pairs of atoms",
+    "If atoms attract each other at short distances, one hard collision ends a simulation.",
     run,
 )

@@ -19,23 +19,23 @@ from reann.motion.dynamics import degrees_of_freedom, draw_velocities, make_dyna
 from reann.motion.settings import Dynamics
 
 FRICTION = 0.01
-"""1/fs, of the thermalization."""
+"""Friction of the thermalization, 1/fs."""
 RELAXATION = 500.0
-"""fs, of the thermostat of production."""
+"""Relaxation time of the thermostat in production runs, fs."""
 HOTTEST = 10.0
-"""Times the wanted temperature: an explosion."""
+"""Temperature over the target temperature that counts as an explosion."""
 
 OnStep = Callable[[int], bool]
-"""Called with the number of each step; dynamics ends where it returns True."""
+"""Called with the number of each step; dynamics ends when it returns True."""
 
 
 class ExplosionError(Exception):
-    """Energies or velocities without bounds."""
+    """Energies or velocities diverged."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """Total energy (eV) and temperature (K) of every step, the start first."""
+    """Total energy (eV) and temperature (K) of each step, including the start."""
 
     energy: NDArray[np.float64]
     temperature: NDArray[np.float64]
@@ -49,7 +49,7 @@ class Course:
 
 
 def never(_: int) -> bool:
-    """Go on."""
+    """Return False: dynamics continues."""
     return False
 
 
@@ -68,12 +68,12 @@ def thermalized(
     Parameters
     ----------
     moves
-        Called with the atoms that will move, before they do.
+        Called with the atoms before they move.
 
     Raises
     ------
     ExplosionError
-        When the dynamics has no bounds.
+        If the dynamics explodes.
     """
     atoms = start.copy()
     atoms.calc = start.calc
@@ -94,12 +94,12 @@ def thermalized(
 def constant_energy(
     start: ase.Atoms, timestep: float, n_steps: int, on_step: OnStep = never
 ) -> tuple[Course, ase.Atoms]:
-    """Run velocity Verlet from the velocities of the start; return its course and its end.
+    """Run velocity Verlet from the given velocities; return the course and the final structure.
 
     Raises
     ------
     ExplosionError
-        When the dynamics has no bounds.
+        If the dynamics explodes.
     """
     atoms = start.copy()
     atoms.calc = start.calc
@@ -119,15 +119,15 @@ def constant_energy(
 def constant_temperature(
     atoms: ase.Atoms, temperature: float, timestep: float, n_steps: int, rng: np.random.Generator
 ) -> Iterator[int]:
-    """Yield the steps of dynamics whose thermostat rescales all velocities by one factor.
+    """Yield the steps of dynamics with a thermostat that rescales all velocities by one factor.
 
     It disturbs diffusion far less than the friction of Langevin dynamics: G. Bussi, D. Donadio,
-    M. Parrinello, J. Chem. Phys. 126, 014101 (2007). The atoms are moved; the center of mass rests.
+    M. Parrinello, J. Chem. Phys. 126, 014101 (2007). The atoms move; the center of mass is at rest.
 
     Raises
     ------
     ExplosionError
-        When the dynamics has no bounds.
+        If the dynamics explodes.
     """
     freedom = degrees_of_freedom(atoms, "nve")
     thermostat = Bussi(
@@ -151,7 +151,7 @@ def _steps(
             next(run)
         except StopIteration:
             return
-        except UserError as error:  # of a structure that no start would have
+        except UserError as error:  # raised for geometries that only an explosion produces
             raise ExplosionError(error.what.removesuffix(".")) from error
         hot = temperature_of(atoms, freedom)
         if not (np.isfinite(atoms.get_potential_energy()) and hot <= limit):
@@ -162,8 +162,8 @@ def _steps(
 def drift(course: Course, n_atoms: int) -> tuple[float, float]:
     """Return the slope of a linear fit of the total energy and its error, meV/atom/ps.
 
-    The error is the standard error of the slopes of the fit in five blocks that share the mean
-    time, so that the fluctuations of velocity Verlet are not taken for a drift.
+    The error is the standard error of the slope of a line through the means of five blocks,
+    so that the fluctuations of velocity Verlet are not taken for a drift.
     """
     slope = _slope(course.time, course.energy) / n_atoms
     parts = np.array_split(np.arange(len(course.energy)), N_BLOCKS)
@@ -171,8 +171,8 @@ def drift(course: Course, n_atoms: int) -> tuple[float, float]:
         return 1e3 * slope, np.inf
     means = np.array([course.energy[part].mean() for part in parts]) / n_atoms
     times = np.array([course.time[part].mean() for part in parts])
-    left = means - np.polyval(np.polyfit(times, means, 1), times)
-    scatter = np.sqrt((left**2).sum() / (N_BLOCKS - 2))
+    residuals = means - np.polyval(np.polyfit(times, means, 1), times)
+    scatter = np.sqrt((residuals**2).sum() / (N_BLOCKS - 2))
     error = scatter / np.sqrt(((times - times.mean()) ** 2).sum())
     return float(1e3 * slope), float(1e3 * error)
 
@@ -185,7 +185,7 @@ def _slope(time: NDArray[np.float64], energy: NDArray[np.float64]) -> float:
 
 
 def with_calculator(atoms: ase.Atoms, calculator: Calculator) -> ase.Atoms:
-    """Return a copy of a structure with another calculator; it has the same velocities."""
+    """Return a copy of a structure with another calculator and the same velocities."""
     copy = atoms.copy()
     copy.calc = calculator
     return copy

@@ -1,4 +1,4 @@
-"""Elastic constants of a crystal, and whether it resists every small strain."""
+"""Elastic constants of a crystal, and its stability against small strains."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from reann.assessment.kinds import Kind
 from reann.assessment.outcome import Figure, Outcome, Verdict
 
 STRAIN = 0.005
-"""Of the central differences."""
+"""Step of the central differences."""
 FMAX = 1e-4
-"""eV/Å, end of the relaxations of internal positions."""
+"""eV/Å, convergence of the relaxation of internal positions."""
 ASYMMETRY = 0.02
-"""Of the matrix, relative to its largest entry."""
+"""Asymmetry of the matrix, relative to its largest entry."""
 SOFT = 0.02
-"""An eigenvalue below this part of the largest one is nearly unstable."""
+"""An eigenvalue below this fraction of the largest one is nearly unstable."""
 LINE = np.linspace(-0.02, 0.02, 9)
 """Strains of the figure."""
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
@@ -33,7 +33,7 @@ Voigt = NDArray[np.float64]
 
 
 def run(case: Case) -> Outcome:
-    """Strain the relaxed crystal along six directions, ions relaxed, and take its stress."""
+    """Compute the stress under six strains of the relaxed crystal, with relaxed ions."""
     crystal = case.relaxed.atoms
     matrix = stiffness(crystal, lambda part: case.advance(0.9 * part))
     symmetric = 0.5 * (matrix + matrix.T)
@@ -45,17 +45,17 @@ def run(case: Case) -> Outcome:
     if not eigenvalues[0] > 0:
         verdict = Verdict.fails
     moduli = averages(symmetric)
-    stable = "resists" if eigenvalues[0] > 0 else "does not resist"
+    stable = "stable" if eigenvalues[0] > 0 else "not stable"
     return Outcome(
         verdict,
-        f"The crystal {stable} every small strain: eigenvalues of the stiffness from"
+        f"The crystal is {stable} against small strains: eigenvalues of the stiffness from"
         f" {eigenvalues[0]:.1f} to {eigenvalues[-1]:.1f} GPa. Bulk modulus {moduli['B']:.1f} GPa,"
         f" shear modulus {moduli['G']:.1f} GPa (Voigt-Reuss-Hill), C11 {symmetric[0, 0]:.1f}, C12"
         f" {symmetric[0, 1]:.1f}, C44 {symmetric[3, 3]:.1f} GPa along the axes of the cell.",
         "All eigenvalues positive (Born's criterion; else the crystal fails), the smallest at"
         f" least {100 * SOFT:g} % of the largest, and the matrix symmetric within"
         f" {100 * ASYMMETRY:g} %, as second derivatives of an energy are. Potentials usually agree"
-        " with the method of the labels within 10 %.",
+        " with the reference method within 10 %.",
         (_figure(crystal),),
         {
             "stiffness_GPa": np.round(symmetric, 3).tolist(),
@@ -74,7 +74,7 @@ def run(case: Case) -> Outcome:
 def strained(crystal: ase.Atoms, component: int, strain: float) -> ase.Atoms:
     """Return the crystal under one component (Voigt) of a small symmetric strain, with calculator.
 
-    `strain` of a shear is the tensor component, half of the engineering strain.
+    For shear, `strain` is the tensor component, half of the engineering strain.
     """
     i, j = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))[component]
     deformation = np.eye(3)
@@ -96,7 +96,7 @@ def stiffness(
 ) -> NDArray[np.float64]:
     """Return the stiffness with relaxed ions, GPa, Voigt order with engineering strains, (6, 6).
 
-    Columns are strains; the matrix is symmetric where the crystal is free of stress.
+    Columns are strains; the matrix is symmetric if the crystal is free of stress.
     """
     columns = []
     for component in range(6):
@@ -106,7 +106,7 @@ def stiffness(
 
 
 def slope(crystal: ase.Atoms, component: int, *, clamped: bool = False) -> Voigt:
-    """Return the derivative of the stress by one tensor component of the strain, GPa."""
+    """Return the derivative of the stress with respect to one component of the strain, GPa."""
     ends = []
     for sign in (1, -1):
         atoms = strained(crystal, component, sign * STRAIN)
@@ -117,7 +117,7 @@ def slope(crystal: ase.Atoms, component: int, *, clamped: bool = False) -> Voigt
 
 
 def averages(matrix: NDArray[np.float64]) -> dict[str, float]:
-    """Return bulk and shear modulus of a polycrystal, the mean of Voigt's and Reuss's, GPa.
+    """Return the Voigt-Reuss-Hill averages of bulk and shear modulus, GPa.
 
     R. Hill, Proc. Phys. Soc. A 65, 349 (1952).
     """
@@ -150,7 +150,7 @@ def _figure(crystal: ase.Atoms) -> Figure:
 CHECK = Check(
     "elastic",
     "Elastic constants",
-    "A crystal that does not resist a strain collapses in a simulation at constant pressure.",
+    "A crystal that is unstable against a strain collapses in simulations at constant pressure.",
     run,
     frozenset({Kind.crystal}),
 )

@@ -16,15 +16,15 @@ from reann.assessment.kinds import Kind
 from reann.assessment.outcome import Outcome, Verdict
 
 FITTED = np.linspace(0.97, 1.03, 13)
-"""Lengths of the cell that are fitted, relative to the relaxed one."""
+"""Lengths of the cell for the fit, relative to the relaxed cell."""
 WIDE = np.linspace(0.90, 1.10, 21)
-"""Lengths where the energy must still rise on both sides."""
+"""Lengths of the cell over which the energy must rise on both sides of the minimum."""
 RESIDUAL = 1.0
-"""meV/atom, of the fit."""
+"""Largest residual of the fit, meV/atom."""
 
 
 def run(case: Case) -> Outcome:
-    """Compress and stretch the relaxed crystal, ions in proportion, and fit Birch and Murnaghan."""
+    """Scale the relaxed crystal with its ions, and fit the Birch-Murnaghan equation of state."""
     cell = case.relaxed.atoms
     n = len(cell)
     volumes, energies = energies_of(cell, FITTED, case.exact)
@@ -32,25 +32,25 @@ def run(case: Case) -> Outcome:
     fit = birch_murnaghan(volumes, energies)
     curve = EquationOfState(volumes, energies, "birchmurnaghan")
     curve.fit()
-    left = float(1e3 * np.abs(fitted(curve, volumes) - energies).max() / n)
+    residual = float(1e3 * np.abs(fitted(curve, volumes) - energies).max() / n)
     wide, energies_wide = energies_of(cell, WIDE, case.exact)
     case.advance(1.0)
     rises = monotonic_sides(energies_wide)
     inside = bool(volumes[0] < fit["volume"] < volumes[-1]) and fit["B"] > 0
-    verdict = Verdict.passes if left <= RESIDUAL and rises else Verdict.look
+    verdict = Verdict.passes if residual <= RESIDUAL and rises else Verdict.look
     if not inside:
         verdict = Verdict.fails
     grid = np.linspace(volumes[0], volumes[-1], 101)
-    shape = "rises on both sides of it" if rises else "falls again further away"
+    shape = "rises on both sides of it" if rises else "falls again farther away"
     return Outcome(
         verdict,
         f"The energy is lowest at {fit['volume'] / n:.3f} Å³/atom, with a bulk modulus of"
-        f" {fit['B']:.1f} GPa (its derivative {fit['B′']:.2f}), and {shape}, from −10 to +10 % in"
-        f" length. The fit misses energies by at most {left:.2f} meV/atom.",
+        f" {fit['B']:.1f} GPa (derivative {fit['B′']:.2f}), and {shape}, from −10 to +10 % in"
+        f" length. The fit deviates from the energies by at most {residual:.2f} meV/atom.",
         "One minimum between −3 and +3 % of the relaxed length with a positive bulk modulus (else"
         f" it fails), residuals of the fit up to {RESIDUAL:g} meV/atom, and an energy that rises"
-        " on both sides up to 10 %. Compare the modulus with experiment or the method of the"
-        " labels: 5 % are usual deviations between methods.",
+        " on both sides up to 10 %. Compare the modulus with experiment or the reference method:"
+        " deviations of 5 % between methods are usual.",
         (
             curves(
                 {
@@ -73,7 +73,7 @@ def run(case: Case) -> Outcome:
             "volume_A3_per_atom": fit["volume"] / n,
             "bulk_modulus_GPa": fit["B"],
             "derivative_of_bulk_modulus": fit["B′"],
-            "largest_residual_meV_per_atom": left,
+            "largest_residual_meV_per_atom": residual,
             "volumes_A3_per_atom": (wide / n).tolist(),
             "energies_eV_per_atom": (energies_wide / n).tolist(),
         },
@@ -83,7 +83,7 @@ def run(case: Case) -> Outcome:
 def energies_of(
     cell: ase.Atoms, lengths: NDArray[np.float64], calculator: Calculator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return volumes (Å^3) and energies (eV) of a cell whose lengths are scaled, ions too."""
+    """Return volumes (Å^3) and energies (eV) of scaled cells; ions are scaled, too."""
     volumes, energies = [], []
     for factor in lengths:
         atoms = cell.copy()
@@ -97,7 +97,7 @@ def energies_of(
 def birch_murnaghan(
     volumes: NDArray[np.float64], energies: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Return volume (Å^3) and energy (eV) of the minimum, B in GPa and its derivative.
+    """Return volume (Å^3) and energy (eV) of the minimum, and B (GPa) and its pressure derivative.
 
     F. Birch, Phys. Rev. 71, 809 (1947).
     """
@@ -117,7 +117,7 @@ def fitted(curve: EquationOfState, volumes: NDArray[np.float64]) -> NDArray[np.f
 
 
 def monotonic_sides(energies: NDArray[np.float64]) -> bool:
-    """Whether energies rise on both sides of their minimum."""
+    """Return whether energies rise on both sides of their minimum."""
     lowest = int(np.argmin(energies))
     below, above = energies[: lowest + 1], energies[lowest:]
     return bool((np.diff(below) < 0).all() and (np.diff(above) > 0).all())
@@ -126,7 +126,7 @@ def monotonic_sides(energies: NDArray[np.float64]) -> bool:
 CHECK = Check(
     "eos",
     "Equation of state",
-    "Volume, bulk modulus and thermal expansion rest on how the energy changes with the volume.",
+    "Volume, bulk modulus and thermal expansion depend on the energy as a function of volume.",
     run,
     frozenset({Kind.crystal}),
 )

@@ -1,4 +1,4 @@
-"""Errors against labels, relative to what is to be learned."""
+"""Errors against labels, relative to the spread of the labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(case: Case) -> Outcome:
     )
     names = plots.labels_of(result)
     if not names:
-        raise CannotRunError(f"{', '.join(case.settings.data)}: there are no labels.")
+        raise CannotRunError(f"{', '.join(case.settings.data)} has no labels.")
     quality = quality_of(result)
     summary = result.summary()
     rows = [("label", "RMSE", "MAE", "unit")]
@@ -48,7 +48,7 @@ def run(case: Case) -> Outcome:
 CHECK = Check(
     "errors",
     "Errors against labels",
-    "An error means little without the spread of what is predicted: a constant has an error of"
+    "An error means little without the spread of the labels: predicting their mean has an error of"
     " 100 %.",
     run,
     needs=lambda case: bool(case.settings.data),

@@ -1,4 +1,4 @@
-"""Extrapolation: how many atoms leave the range of the training, at which temperature."""
+"""Extrapolation: the fraction of atoms outside the training range, over temperature."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from reann.assessment.outcome import Outcome, exploded, graded
 from reann.model.reann import MARGIN
 
 TIMES = (1.0, 1.5, 2.0, 3.0)
-"""Temperatures in units of the wanted one."""
+"""Temperatures in units of that of the settings."""
 LENGTH, BETWEEN = 1000.0, 50
-"""fs of MD at each temperature; steps between tests for extrapolation."""
+"""Length of the MD at each temperature, fs; steps between tests for extrapolation."""
 FEW, MANY = 0.01, 0.1
 """Fraction of the atoms."""
 
 
 def run(case: Case) -> Outcome:
-    """Run short dynamics at rising temperatures from the structure, and count the atoms."""
+    """Run short dynamics at rising temperatures, and count the atoms that extrapolate."""
     at_start = fraction(case, case.atoms)
     temperatures, fractions, worst_element = [], [], {}
     for number, factor in enumerate(TIMES):
@@ -46,17 +46,17 @@ def run(case: Case) -> Outcome:
     lost = (
         ""
         if len(fractions) == len(TIMES)
-        else " At higher temperatures the dynamics stopped early."
+        else " The dynamics at higher temperatures was not completed."
     )
     whose = ", ".join(f"{s} {100 * x:.1f} %" for s, x in worst_element.items() if x > 0) or "none"
     return Outcome(
         graded(max(fractions[0], at_start), FEW, MANY),
-        f"Extrapolating atoms: {100 * at_start:.2g} % in the structure, on average {shown}."
+        f"Extrapolating atoms: {100 * at_start:.2g} % in the structure; mean in dynamics {shown}."
         f"{lost} By element at {temperatures[0]:g} K: {whose}.",
-        f"At most {100 * FEW:g} % in the structure and at {temperatures[0]:g} K; beyond"
-        f" {100 * MANY:g} % the potential is used for what it was not trained for, and its errors"
-        " on a test set say nothing about it. An atom extrapolates where a feature of its density"
-        f" lies outside of the range of the training by {100 * MARGIN:g} % of its width.",
+        f"At most {100 * FEW:g} % in the structure and at {temperatures[0]:g} K. Beyond"
+        f" {100 * MANY:g} % the potential is used outside its training data, and its errors on a"
+        " test set do not apply. An atom extrapolates if a feature of its density is outside the"
+        f" training range by more than {100 * MARGIN:g} % of the width of the range.",
         (
             curves(
                 {"extrapolating": (np.array(temperatures), 100 * np.array(fractions))},
@@ -91,7 +91,7 @@ def fraction(case: Case, atoms: ase.Atoms) -> float:
 
 
 def along(case: Case, temperature: float, number: int) -> tuple[float, dict[str, float]]:
-    """Return the mean fraction along Langevin dynamics, and that of each element."""
+    """Return the mean fraction over Langevin dynamics, in total and per element."""
     start = case.start(case.calculator)
     rng = case.rng(f"extrapolation {number}")
     n_steps = round(LENGTH / case.timestep)
@@ -114,7 +114,7 @@ def along(case: Case, temperature: float, number: int) -> tuple[float, dict[str,
 
 
 def knows_range(case: Case) -> bool:
-    """Whether the potential recorded the range of its training."""
+    """Return whether the potential has recorded its training range."""
     potential = case.potential
     return potential is not None and all(m.model.has_range for m in potential.members)
 
@@ -122,7 +122,7 @@ def knows_range(case: Case) -> bool:
 CHECK = Check(
     "extrapolation",
     "Extrapolation",
-    "Errors are known only where there were data; outside, the potential guesses.",
+    "Errors are known only where there were data; outside, the potential extrapolates.",
     run,
     needs=knows_range,
 )

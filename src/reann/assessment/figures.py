@@ -31,7 +31,7 @@ def curves(
     band: Series | None = None,
     styles: Sequence[str] = STYLES,
 ) -> Figure:
-    """Return a plot of curves; a legend if there are several.
+    """Return a plot of curves, with a legend if there are several.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def curves(
     styles
         Of the lines.
     """
-    every_x = np.concatenate([np.asarray(a, float) for a, _ in series.values()])
-    every_y = np.concatenate([np.asarray(b, float) for _, b in series.values()])
+    all_x = np.concatenate([np.asarray(a, float) for a, _ in series.values()])
+    all_y = np.concatenate([np.asarray(b, float) for _, b in series.values()])
     axes = Axes(
-        x or _limits(every_x, 0.0),
-        y or _limits(every_y, 0.06, log=ylog),
+        x or _limits(all_x, 0.0),
+        y or _limits(all_y, 0.06, log=ylog),
         xlabel,
         ylabel,
         caption,
@@ -75,12 +75,12 @@ def curves(
 def log_bars(
     values: Mapping[str, float], limit: float, *, xlabel: str, caption: str, least: float
 ) -> Figure:
-    """Return horizontal bars of positive numbers, and a line where they stop passing.
+    """Return horizontal bars of positive numbers, and a line at the limit for passing.
 
     Parameters
     ----------
     least
-        Where bars begin; smaller values have none.
+        Value at which bars begin; smaller values have no bar.
     """
     low, high = np.log10(least), np.log10(max(*values.values(), 10.0 * limit))
     left, row = 170, 26

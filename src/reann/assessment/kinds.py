@@ -1,7 +1,7 @@
 """What kind of system a structure is: molecule, liquid, crystal or surface.
 
-The kind decides which checks make sense. It is decided from the structure alone, so that the same
-file always gets the same checks.
+The kind decides which checks are run. It follows from the structure alone, so that the same file
+always gets the same checks.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Kind(str, Enum):
 VACUUM = 5.0
 """Å; a wider layer without atoms is vacuum."""
 FEWEST_DISORDERED = 20
-"""A periodic structure with fewer atoms cannot be told from a crystal, and is one."""
+"""A periodic structure with fewer atoms counts as a crystal: disorder cannot be recognized."""
 LARGEST_WAVENUMBER = 5.0
-"""1/Å, of the Bragg peaks that are looked for."""
+"""Largest wavenumber of the Bragg peaks that are searched, 1/Å."""
 ORDERED = 0.5
-"""Part of the largest possible Bragg intensity. Thermal vibration at 300 K leaves more than 0.8 of
-a strong peak; liquids of some dozen atoms reach 0.3."""
+"""Fraction of the largest possible Bragg intensity. Thermal vibration at 300 K leaves more than 0.8
+of a strong peak; liquids of a few dozen atoms reach 0.3."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The kind of a structure, and the reason in words."""
+    """Kind of a structure, with the reason in words."""
 
     kind: Kind
     reason: str
@@ -46,9 +46,9 @@ class Decision:
 def kind_of(atoms: ase.Atoms) -> Decision:
     """Return the kind of a structure.
 
-    Without periodicity, and with vacuum along all axes, it is a molecule; with vacuum along some, a
-    surface. A structure that fills its cell is a crystal where the atoms of an element have a
-    strong Bragg peak, else a liquid; glasses count as liquids.
+    A structure that is not periodic, or has vacuum along all axes, is a molecule; with vacuum along
+    some axes it is a surface. A structure that fills its cell is a crystal if the atoms of an
+    element have a strong Bragg peak, else a liquid. Glasses count as liquids.
     """
     if not atoms.pbc.any():
         return Decision(Kind.molecule, "the structure is not periodic")
@@ -65,8 +65,8 @@ def kind_of(atoms: ase.Atoms) -> Decision:
         return Decision(Kind.crystal, "the structure is periodic and has few atoms")
     intensity, symbol = strongest_peak(atoms)
     about = (
-        f"the strongest Bragg peak of {symbol} has {intensity:.2f} of the intensity of perfect"
-        f" order, and {ORDERED:g} divides crystals from liquids"
+        f"the strongest Bragg peak of {symbol} has {intensity:.2f} of the intensity in perfect"
+        f" order; crystals have at least {ORDERED:g}"
     )
     return Decision(Kind.crystal if intensity >= ORDERED else Kind.liquid, about)
 
@@ -84,8 +84,8 @@ def vacuum(atoms: ase.Atoms, axis: int) -> float:
 def strongest_peak(atoms: ase.Atoms) -> tuple[float, str]:
     """Return the largest |sum exp(i k r)|^2 / N^2 over the elements and k, and the element.
 
-    k are reciprocal vectors of the cell up to `LARGEST_WAVENUMBER`; elements with few atoms, whose
-    sums are large by chance, count only where there is no other.
+    k are reciprocal vectors of the cell up to `LARGEST_WAVENUMBER`. Sums over few atoms are large
+    by chance, so elements with few atoms count only if there are no others.
     """
     vectors = reciprocal_vectors(atoms)
     numbers, counts = np.unique(atoms.numbers, return_counts=True)

@@ -1,4 +1,4 @@
-"""Dynamics of a liquid that several checks look at: positions at constant temperature."""
+"""Dynamics of a liquid at constant temperature, shared by several checks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from reann.assessment.dynamics import constant_temperature, thermalized
 from reann.assessment.nve import until_limit
 
 EQUILIBRATION = 2000.0
-"""fs of Langevin dynamics before."""
+"""Langevin dynamics before the run, fs."""
 SAMPLE = 20
 """Steps between the structures that are kept."""
 ATOM_STEPS, FEWEST_STEPS, MOST_STEPS = 4_000_000, 4000, 20_000
-"""By default a run has so many steps times atoms, within limits."""
+"""Steps times atoms of a run by default; its fewest and most steps."""
 N_BLOCKS = 4
 
 
@@ -26,7 +26,7 @@ class Sample:
     """Structures along a trajectory."""
 
     like: ase.Atoms
-    """The first one."""
+    """The first structure."""
     positions: NDArray[np.float64]
     """Not wrapped into the cell, (structures, atoms, 3), Å."""
     interval: float
@@ -34,7 +34,7 @@ class Sample:
     temperature: float
     """K, mean."""
     complete: bool
-    """False where the time limit ended the run."""
+    """False if the time limit ended the run."""
 
     @property
     def time(self) -> float:
@@ -48,12 +48,12 @@ class Sample:
 
 
 def sampled(case: Case) -> Sample:
-    """Return the trajectory of a case; it is run once.
+    """Return the trajectory of a case; the simulation runs once per case.
 
     Raises
     ------
     ExplosionError
-        When the dynamics has no bounds.
+        If the dynamics explodes.
     """
     if "liquid" not in case.shared:
         case.shared["liquid"] = _run(case)
@@ -61,7 +61,7 @@ def sampled(case: Case) -> Sample:
 
 
 def n_steps(case: Case) -> int:
-    """Return the number of steps: from the settings, or by the number of atoms."""
+    """Return the number of steps, from the settings or from the number of atoms."""
     if case.settings.time is not None:
         return max(round(case.settings.time / case.timestep), 4 * N_BLOCKS * SAMPLE)
     return int(np.clip(ATOM_STEPS // len(case.atoms), FEWEST_STEPS, MOST_STEPS))

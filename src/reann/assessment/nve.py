@@ -1,4 +1,4 @@
-"""Conservation of energy: drift of NVE dynamics, and the law of dt^2."""
+"""Conservation of energy: drift of NVE dynamics, and fluctuations that scale with dt^2."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from reann.assessment.outcome import Figure, Outcome, Verdict, exploded, graded,
 from reann.assessment.words import short
 
 WARM_UP = 1000.0
-"""fs of Langevin dynamics before."""
+"""Langevin dynamics before the run, fs."""
 ATOM_STEPS, FEWEST_STEPS, LONGEST = 2_000_000, 2000, 10_000.0
-"""By default a run has so many steps times atoms, at least so many steps, at most so many fs."""
+"""Steps times atoms of a run by default; its fewest steps; its largest time, fs."""
 SHORT = 500.0
-"""fs of the two runs that are compared."""
+"""Length of the two runs that are compared, fs."""
 DRIFT, LARGE_DRIFT = 0.026, 0.26
-"""meV/atom/ps: kT at 300 K within 1 ns, and within 100 ps."""
+"""meV/atom/ps; kT at 300 K in 1 ns and in 100 ps."""
 RATIO, WRONG_RATIO = (3.2, 4.8), (2.0, 8.0)
-"""Of the fluctuations at a time step and half of it; 4 in theory."""
+"""Ratio of the fluctuations at a time step and at half of it; 4 in theory."""
 SMOOTHED = 50
-"""Steps of the mean that the figure shows beside the energy itself."""
+"""Steps of the running mean in the figure."""
 
 
 def n_steps(case: Case) -> int:
-    """Return the length of the long run in steps: from the settings, or by the number of atoms."""
+    """Return the steps of the long run, from the settings or from the number of atoms."""
     if case.settings.time is not None:
         return round(case.settings.time / case.timestep)
     longest = round(LONGEST / case.timestep)
@@ -43,7 +43,7 @@ def n_steps(case: Case) -> int:
 
 
 def run(case: Case) -> Outcome:
-    """Thermalize, then run at constant energy: long, and short with two time steps."""
+    """Thermalize, then run at constant energy: a long run, and short ones with dt and dt / 2."""
     temperature, dt = case.settings.temperature, case.timestep
     total = n_steps(case)
     try:
@@ -55,16 +55,16 @@ def run(case: Case) -> Outcome:
     slope, error = drift(course, len(warm))
     cut = "" if len(course.energy) > total else ", stopped by the time limit"
     verdict = worst([graded(abs(slope), DRIFT, LARGE_DRIFT), verdict_of_ratio(ratio)])
-    times = f"{ratio:.2f} times smaller" if np.isfinite(ratio) else "not known"
+    times = f"{ratio:.2f} times smaller" if np.isfinite(ratio) else "unknown"
     return Outcome(
         verdict,
         f"The total energy drifts by {short(slope)} ± {short(error)} meV/atom/ps over"
         f" {course.time[-1]:.3g} ps at {course.temperature.mean():.0f} K and {dt:g} fs{cut}. Its"
-        f" fluctuation is {times} at half of the time step.",
+        f" fluctuation is {times} at half the time step.",
         f"A drift below {DRIFT:g} meV/atom/ps changes the energy of an atom by less than kT at"
-        f" 300 K in 1 ns (fails from {LARGE_DRIFT:g} on). The fluctuation of velocity Verlet falls"
-        " with the square of the time step where forces derive from a smooth energy: a ratio of 4,"
-        f" accepted from {RATIO[0]:g} to {RATIO[1]:g}.",
+        f" 300 K in 1 ns (fails from {LARGE_DRIFT:g}). With velocity Verlet and a smooth energy,"
+        " the fluctuation is proportional to the square of the time step: a ratio of 4, accepted"
+        f" from {RATIO[0]:g} to {RATIO[1]:g}.",
         (_figure(course, len(warm)),),
         {
             "drift_meV_per_atom_per_ps": slope,
@@ -93,7 +93,7 @@ def warmed(case: Case, time: float, part: float) -> ase.Atoms:
 
 
 def until_limit(case: Case, total: int, first: float, last: float) -> OnStep:
-    """Return what shows the progress between two parts of a check, and stops at the limit."""
+    """Return the callback that reports progress from `first` to `last` and stops at the limit."""
 
     def on_step(step: int) -> bool:
         if step % 20 == 0:
@@ -106,7 +106,7 @@ def until_limit(case: Case, total: int, first: float, last: float) -> OnStep:
 def ratio_of_fluctuations(warm: ase.Atoms, case: Case, dt: float) -> tuple[float, list[float]]:
     """Return the ratio of the RMS fluctuations at dt and dt / 2, and both, meV/atom.
 
-    NaN where the time limit does not allow both runs.
+    NaN if the time limit does not allow both runs.
     """
     rms = []
     for number, step in enumerate((dt, 0.5 * dt)):
@@ -123,7 +123,7 @@ def ratio_of_fluctuations(warm: ase.Atoms, case: Case, dt: float) -> tuple[float
 
 
 def verdict_of_ratio(ratio: float) -> Verdict:
-    """Return the verdict on the law of dt^2."""
+    """Return the verdict on the scaling with dt^2."""
     if RATIO[0] <= ratio <= RATIO[1]:
         return Verdict.passes
     if not np.isfinite(ratio):
@@ -156,7 +156,6 @@ def _figure(course: Course, n_atoms: int) -> Figure:
 CHECK = Check(
     "nve",
     "Conservation of energy",
-    "Without a thermostat the total energy must stay; a drift heats or cools whatever is"
-    " simulated.",
+    "Without a thermostat the total energy must stay constant; a drift heats or cools the system.",
     run,
 )

@@ -1,4 +1,4 @@
-"""What a check gives: a verdict in words, the numbers and the criterion it rests on, figures."""
+"""Result of a check: verdict, measured numbers, criterion, figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CannotRunError", "Figure", "Outcome", "Verdict", "exploded", "graded
 
 
 class CannotRunError(Exception):
-    """Something that a check needs is not there; the text says what, and how to get it."""
+    """A requirement of a check is missing; the text says which, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Figure:
     """As `reann.report.svg.Axes.render` returns it."""
     caption: str
     legend: Mapping[str, str] = field(default_factory=dict)
-    """Style of a line, and what it shows."""
+    """Meaning of each line, by its style."""
     wide: bool = False
 
 
@@ -35,20 +35,21 @@ class Outcome:
     sentence: str
     """What was measured, with units."""
     criterion: str
-    """Which numbers pass, and why these."""
+    """Limits for passing, and why these."""
     figures: tuple[Figure, ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    """For the JSON file; units stand in the names."""
+    """For the JSON file; units are in the names."""
     rows: tuple[tuple[str, ...], ...] = ()
-    """A table; its first row has the headings."""
+    """A table; its first row is the header."""
 
 
 def exploded(error: Exception, what: str) -> Outcome:
-    """Return the outcome of dynamics without bounds."""
+    """Return the outcome of a simulation that exploded."""
     return Outcome(
         Verdict.fails,
         f"{what} exploded: {error}.",
         "Dynamics from the given structure must stay bounded. If the structure is far from"
-        " equilibrium, relax it first (`reann relax`); else the training lacks such structures.",
+        " equilibrium, relax it first (`reann relax`); otherwise the training lacks such"
+        " structures.",
         numbers={"exploded": str(error)},
     )

@@ -23,17 +23,17 @@ HTML, JSON = "test.html", "test.json"
 
 @dataclass
 class Entry:
-    """A check with what has become of it."""
+    """A check and its outcome."""
 
     check: Check
     outcome: Outcome | None = None
     state: str = "not yet run"
-    """In words, where there is no outcome."""
+    """In words, if there is no outcome."""
     reason: str = ""
     seconds: float = 0.0
 
     def of_page(self) -> dict[str, Any]:
-        """Return what the template shows."""
+        """Return the fields that the template shows."""
         check = self.check
         return {
             "name": check.name,
@@ -58,7 +58,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class About:
-    """What the page says about the potential and the structure."""
+    """The potential and the structure, as shown on the page."""
 
     name: str
     """Of the potential."""
@@ -70,7 +70,7 @@ class About:
 
 
 def summary(entries: Sequence[Entry]) -> tuple[Verdict, str]:
-    """Return the worst verdict, and how many checks have which."""
+    """Return the worst verdict, and a sentence with the number of checks per verdict."""
     outcomes = [entry.outcome for entry in entries if entry.outcome is not None]
     counts = {v: sum(o.verdict is v for o in outcomes) for v in Verdict}
     parts = [

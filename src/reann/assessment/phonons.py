@@ -1,4 +1,4 @@
-"""Phonons of a crystal: no imaginary mode anywhere in the Brillouin zone."""
+"""Phonons of a crystal: there must be no imaginary modes in the Brillouin zone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PER_CM_OF_THZ = 33.35640951981521
 DISPLACEMENT = 0.01
 """Å."""
 SYMMETRY = 0.01
-"""Å, of the search for the primitive cell."""
+"""Å, tolerance of the search for the primitive cell."""
 NARROWEST, MOST_ATOMS = 10.0, 400
-"""Å, height of the supercell, at least twice the cutoff where the number of atoms allows it."""
+"""Å, smallest height of the supercell; it is at least twice the cutoff if `MOST_ATOMS` allows."""
 N_POINTS, MESH = 160, 10
 """Points of the path, and of the mesh along each axis."""
 IMAGINARY, UNSTABLE = 5.0, 25.0
-"""cm^-1: what interpolation and rounding leave near the center of the zone, and what is beyond."""
+"""cm^-1; interpolation and rounding cause up to the first near the center of the zone."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,25 @@ class Bands:
 
 
 def run(case: Case) -> Outcome:
-    """Displace atoms of a supercell of the relaxed crystal, and diagonalize on path and mesh."""
+    """Compute phonons from displacements in a supercell of the relaxed crystal."""
     result = bands(case.relaxed.atoms, case.exact, case.cutoff, case.advance)
     lowest = float(min(result.path.min(), result.mesh.min()))
     highest = float(result.mesh.max())
-    share = 100.0 * float((result.mesh < -IMAGINARY).mean())
-    modes = f"{share:.1f} % of the modes are imaginary" if share else "No mode is imaginary"
+    percent = 100.0 * float((result.mesh < -IMAGINARY).mean())
+    modes = f"{percent:.1f} % of the modes are imaginary" if percent else "No mode is imaginary"
     return Outcome(
         graded(-lowest, IMAGINARY, UNSTABLE),
-        f"{modes}; wavenumbers reach from {lowest:.1f} (imaginary ones are negative) to"
+        f"{modes}; wavenumbers range from {lowest:.1f} (imaginary ones are negative) to"
         f" {highest:.0f} cm⁻¹. Primitive cell of {result.n_primitive} atoms, supercell of"
         f" {result.n_supercell}, {result.n_displacements} displacements of {DISPLACEMENT:g} Å.",
         f"No wavenumber below −{IMAGINARY:g} cm⁻¹, which interpolation leaves near Γ; from"
-        f" −{UNSTABLE:g} cm⁻¹ on the crystal is unstable: in the potential it would transform. If"
-        " the method of the labels has the soft mode too, it is right.",
+        f" −{UNSTABLE:g} cm⁻¹ the crystal is unstable and would transform. If the reference method"
+        " has the soft mode, too, the potential is right.",
         (_figure(result),),
         {
             "lowest_per_cm": lowest,
             "highest_per_cm": highest,
-            "imaginary_percent": share,
+            "imaginary_percent": percent,
             "atoms_of_primitive_cell": result.n_primitive,
             "atoms_of_supercell": result.n_supercell,
             "special_points": result.labels,
@@ -109,8 +109,8 @@ def bands(
     phonons.produce_force_constants()
     phonons.symmetrize_force_constants()
     path = cell.cell.bandpath(npoints=N_POINTS, eps=SYMMETRY)
-    along, places, names = path.get_linear_kpoint_axis()
-    labels = [(float(x), str(n).replace("G", "Γ")) for x, n in zip(places, names, strict=True)]
+    along, positions, names = path.get_linear_kpoint_axis()
+    labels = [(float(x), str(n).replace("G", "Γ")) for x, n in zip(positions, names, strict=True)]
     on_path = _frequencies(phonons, path.kpts)
     grid = (np.stack(np.meshgrid(*3 * [np.arange(MESH)], indexing="ij"), -1) / MESH).reshape(-1, 3)
     on_mesh = _frequencies(phonons, grid)
@@ -118,7 +118,7 @@ def bands(
 
 
 def required_phonopy() -> Any:
-    """Return the package; `CannotRunError` where it is absent."""
+    """Return the package; `CannotRunError` if it is not installed."""
     try:
         import phonopy
         import phonopy.structure.atoms
@@ -130,7 +130,7 @@ def required_phonopy() -> Any:
 
 
 def primitive(crystal: ase.Atoms) -> ase.Atoms:
-    """Return the standardized primitive cell of a crystal; the crystal itself without symmetry."""
+    """Return the standardized primitive cell; the crystal itself if no symmetry is detected."""
     import spglib
 
     cell: Any = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
@@ -142,14 +142,14 @@ def primitive(crystal: ase.Atoms) -> ase.Atoms:
 
 
 def supercell_of(cell: ase.Atoms, cutoff: float) -> NDArray[np.int64]:
-    """Return how often a cell is repeated along each axis."""
-    wanted = max(NARROWEST, 2.0 * cutoff) if np.isfinite(cutoff) else NARROWEST
+    """Return the number of repeats of a cell along each axis."""
+    width = max(NARROWEST, 2.0 * cutoff) if np.isfinite(cutoff) else NARROWEST
     heights = 1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array), axis=0)
     while True:
-        repeats = np.maximum(1, np.ceil(wanted / heights - 1e-6)).astype(int)
+        repeats = np.maximum(1, np.ceil(width / heights - 1e-6)).astype(int)
         if len(cell) * repeats.prod() <= MOST_ATOMS or (repeats == 1).all():
             return repeats
-        wanted *= 0.95
+        width *= 0.95
 
 
 def _frequencies(phonons: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,7 +181,7 @@ def _figure(result: Bands) -> Figure:
 CHECK = Check(
     "phonons",
     "Phonons",
-    "An imaginary mode says that the crystal is no minimum: in the potential it is another phase.",
+    "An imaginary mode means that the crystal is not a minimum: it turns into another phase.",
     run,
     frozenset({Kind.crystal}),
 )

@@ -22,23 +22,23 @@ from reann.data.read import iter_atoms
 from reann.data.skipped import ignore
 
 WIDTH = 0.05
-"""Å, of the bins."""
-EVERY = 5
-"""Of the structures of the trajectory."""
+"""Width of the bins, Å."""
+STRIDE = 5
+"""Every fifth structure of the trajectory is used."""
 MOST_PAIRS = 6
 TOO_CLOSE = 0.55
-"""Times the sum of the covalent radii: no bond is so short."""
+"""Fraction of the sum of the covalent radii; no bond is so short."""
 FEW_BONDS = 0.02
-"""Changed bonds per atom, beyond which the liquid has reacted."""
+"""Changed bonds per atom; with more, the liquid has reacted."""
 DIFFERENT, OTHER = 0.08, 0.25
-"""Part of the area under g(r) that differs from that of the data."""
+"""Difference of g(r) from that of the data, as a fraction of the area under g(r)."""
 FEWEST_FRAMES = 5
 SIZE = 0.05
-"""Relative difference of densities at which data are compared."""
+"""Largest relative difference of densities for a comparison with data."""
 
 
 def run(case: Case) -> Outcome:
-    """Run dynamics at constant temperature, and count pairs over their distance."""
+    """Run dynamics at constant temperature, and compute g(r) of each pair of elements."""
     try:
         sample = sampled(case)
     except ExplosionError as error:
@@ -62,14 +62,14 @@ def run(case: Case) -> Outcome:
     compared = f" {_compared(numbers, len(reference))}" if reference else ""
     return Outcome(
         worst(verdicts),
-        f"{sample.time:.3g} ps at {sample.temperature:.0f} K{cut}: {changed} bonds have formed or"
-        f" broken; the shortest distance is {closest:.2f} of the sum of the covalent radii"
+        f"{sample.time:.3g} ps at {sample.temperature:.0f} K{cut}: {changed} bonds formed or"
+        f" broke; the shortest distance is {closest:.2f} of the sum of the covalent radii"
         f" ({pair}).{compared}",
         f"No bond may form or break unless the liquid reacts (fails beyond {100 * FEW_BONDS:g}"
-        f" per 100 atoms), and no two atoms come closer than {TOO_CLOSE:g} of the sum of their"
-        " covalent radii, a collapse. Against structures of the same composition and density"
-        f" (--data) at most {100 * DIFFERENT:g} % of the area under g(r) differ (fails from"
-        f" {100 * OTHER:g} % on). Bands are standard errors of four blocks.",
+        f" per 100 atoms), and no two atoms may come closer than {TOO_CLOSE:g} of the sum of their"
+        " covalent radii (a collapse). From structures of the same composition and density"
+        f" (--data), g(r) may differ by {100 * DIFFERENT:g} % of its area (fails from"
+        f" {100 * OTHER:g} %). Bands are standard errors of four blocks.",
         tuple(figures),
         {
             "time_ps": sample.time,
@@ -91,9 +91,9 @@ def pairs_of(atoms: ase.Atoms) -> list[tuple[str, str]]:
 def distribution(
     positions: NDArray[np.float64], like: ase.Atoms, pair: tuple[str, str], width: float = WIDTH
 ) -> NDArray[np.float64]:
-    """Return g(r) of samples (samples, atoms, 3) in one cell, each pair counted once.
+    """Return g(r) of positions (samples, atoms, 3) in one cell; each pair is counted once.
 
-    r goes up to half of the smallest height of the cell, where nearest images are all there is.
+    r is at most half the smallest height of the cell, where only nearest images contribute.
     """
     symbols = np.array(like.get_chemical_symbols())
     first, second = (np.flatnonzero(symbols == symbol) for symbol in pair)
@@ -115,24 +115,24 @@ def distribution(
 
 
 def half_height(atoms: ase.Atoms) -> float:
-    """Return half of the smallest distance of opposite faces of a cell, Å."""
+    """Return half the smallest distance between opposite faces of a cell, Å."""
     return float(0.5 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0).max())
 
 
 def mean_and_error(blocks: Any) -> tuple[Any, Any]:
-    """Return mean and standard error of blocks (first axis) that are taken for independent."""
+    """Return mean and standard error over blocks (first axis), assumed independent."""
     values = np.asarray(blocks)
     return values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
 
 
 def closest_contact(sample: Sample) -> tuple[float, str]:
-    """Return the smallest distance of two atoms over the sum of their radii, and their elements."""
+    """Return the smallest distance over the sum of covalent radii, and the two elements."""
     like = sample.like
     radii = covalent_radii[like.numbers]
     lattice, inverse = like.cell.array, np.linalg.inv(like.cell.array)
     i, j = np.triu_indices(len(like), 1)
     smallest, pair = np.inf, (0, 0)
-    for positions in sample.positions[:: 4 * EVERY]:
+    for positions in sample.positions[:: 4 * STRIDE]:
         between = positions[i] - positions[j]
         between = between - np.round(between @ inverse) @ lattice
         relative = np.linalg.norm(between, axis=1) / (radii[i] + radii[j])
@@ -143,19 +143,19 @@ def closest_contact(sample: Sample) -> tuple[float, str]:
 
 
 def frames_like(case: Case) -> list[ase.Atoms]:
-    """Return the labeled structures with the composition and density of the structure."""
+    """Return the labeled structures of the same composition and similar density."""
     if not case.settings.data:
         return []
-    wanted = case.atoms
-    share = np.bincount(wanted.numbers, minlength=120) / len(wanted)
-    density = len(wanted) / wanted.get_volume()
+    structure = case.atoms
+    share = np.bincount(structure.numbers, minlength=120) / len(structure)
+    density = len(structure) / structure.get_volume()
     result = []
     for atoms, _ in iter_atoms(list(case.settings.data), report_skipped=ignore):
         if not atoms.pbc.all() or half_height(atoms) < 3.0:
             continue
-        own = np.bincount(atoms.numbers, minlength=120) / len(atoms)
+        shares = np.bincount(atoms.numbers, minlength=120) / len(atoms)
         close = abs(len(atoms) / atoms.get_volume() / density - 1.0) < SIZE
-        if close and np.allclose(own, share):
+        if close and np.allclose(shares, share):
             result.append(atoms)
     return result if len(result) >= FEWEST_FRAMES else []
 
@@ -163,7 +163,7 @@ def frames_like(case: Case) -> list[ase.Atoms]:
 def _pair(
     sample: Sample, pair: tuple[str, str], reference: list[ase.Atoms]
 ) -> tuple[Figure, dict[str, Any]]:
-    of_blocks = [distribution(block[::EVERY], sample.like, pair) for block in sample.blocks()]
+    of_blocks = [distribution(block[::STRIDE], sample.like, pair) for block in sample.blocks()]
     mean, error = mean_and_error(of_blocks)
     r = (np.arange(len(mean), dtype=np.float64) + 0.5) * WIDTH
     series, differs, known = {"potential": (r, mean)}, None, None
@@ -193,20 +193,20 @@ def _pair(
 
 
 def _shown_height(g: NDArray[np.float64], r: NDArray[np.float64]) -> float:
-    """Return the height of a frame: peaks within molecules may leave it."""
+    """Return the upper limit of the y axis; intramolecular peaks may exceed it."""
     outer = float(g[r > 2.0].max(initial=1.0))
     return min(float(g.max(initial=1.0)) * 1.1, 4.0 * outer) + 0.1
 
 
 def _compared(numbers: dict[str, Any], n_frames: int) -> str:
     parts = ", ".join(f"{name} {100 * x['differs']:.1f} %" for name, x in numbers.items())
-    return f"From the g(r) of {n_frames} structures of the data differ: {parts} of the area."
+    return f"Difference from g(r) of {n_frames} structures of the data, of the area: {parts}."
 
 
 CHECK = Check(
     "rdf",
     "Structure of the liquid",
-    "Errors of forces say little about whether a liquid keeps its structure over time.",
+    "Small errors of forces do not guarantee that a liquid keeps its structure over time.",
     run,
     frozenset({Kind.liquid}),
 )

@@ -1,4 +1,4 @@
-"""Relaxation: does the structure stay what it is at the minimum of the potential."""
+"""Relaxation: does the structure keep its bonds at the minimum of the potential."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reann.assessment.outcome import Outcome, Verdict
 from reann.data.neighbors import neighbor_list
 
 BOND, TOLERANCE = 1.25, 0.25
-"""Times the sum of the covalent radii; Å that a bond may be longer still, or another shorter."""
+"""Length of a bond over the sum of the covalent radii; tolerance for changed bonds, Å."""
 MOVED = 1.0
-"""Å; an atom that moves farther has left its place."""
+"""Å; an atom that moves farther has left its site."""
 SWELLS = 0.05
 """Relative change of the volume of a crystal."""
 
 
 def run(case: Case) -> Outcome:
-    """Relax the structure tightly, and compare bonds, places and volume before and after."""
+    """Relax the structure, and compare bonds, positions and volume before and after."""
     result = case.relaxed
     case.advance(1.0)
     before, after = case.atoms, result.atoms
@@ -36,17 +36,17 @@ def run(case: Case) -> Outcome:
         verdict = Verdict.look
     if not result.converged:
         verdict = Verdict.fails
-    state = "ended" if result.converged else "did not end"
+    state = "converged" if result.converged else "did not converge"
     cell = f"; the volume changes by {100 * swelling:+.2f} %" if is_crystal else ""
     return Outcome(
         verdict,
-        f"The relaxation {state} after {result.steps} steps at a largest force of"
-        f" {1e3 * result.fmax:.2f} meV/Å. It gains {1e3 * gained:.1f} meV/atom, moves an atom by at"
-        f" most {moved:.2f} Å and changes {changed} bonds{cell}.",
-        "It must end (largest force below 1 meV/Å). A bond that forms or breaks, an atom that moves"
-        f" by more than {MOVED:g} Å, or a volume that changes by more than {100 * SWELLS:g} % is to"
-        " be looked at: the minimum of the potential is another structure, unless the start was hot"
-        " or strained.",
+        f"The relaxation {state} in {result.steps} steps; the largest force is"
+        f" {1e3 * result.fmax:.2f} meV/Å. The energy falls by {1e3 * gained:.1f} meV/atom, atoms"
+        f" move by at most {moved:.2f} Å and {changed} bonds change{cell}.",
+        "It must converge (largest force below 1 meV/Å). If a bond forms or breaks, an atom"
+        f" moves by more than {MOVED:g} Å or the volume changes by more than {100 * SWELLS:g} %,"
+        " look at the structure: the potential has its minimum elsewhere, unless the start was"
+        " hot or strained.",
         (
             curves(
                 {
@@ -76,7 +76,7 @@ def run(case: Case) -> Outcome:
 
 
 def bond_lengths(atoms: ase.Atoms, times: float, plus: float) -> dict[tuple[int, int], float]:
-    """Return the shortest distance, Å, of each two atoms that are closer than a bond would be."""
+    """Return the shortest distance in Å of each pair of atoms within the length of a bond."""
     radii = covalent_radii[atoms.numbers]
     reach = 2 * times * float(radii.max()) + plus
     i, j, shift = neighbor_list(atoms.positions, atoms.cell.array, atoms.pbc, reach)
@@ -90,14 +90,14 @@ def bond_lengths(atoms: ase.Atoms, times: float, plus: float) -> dict[tuple[int,
 
 
 def changed_bonds(before: ase.Atoms, after: ase.Atoms) -> int:
-    """Return the number of bonds that form or break; those close to the limit do not count."""
+    """Return the number of bonds that form or break; bonds close to the limit do not count."""
     old, new = (set(bond_lengths(atoms, BOND, 0.0)) for atoms in (before, after))
     loose_old, loose_new = (set(bond_lengths(atoms, BOND, TOLERANCE)) for atoms in (before, after))
     return len(old - loose_new) + len(new - loose_old)
 
 
 def displacements(before: ase.Atoms, after: ase.Atoms) -> np.ndarray:
-    """Return how far each atom moved, Å, without the motion of the whole and of the cell."""
+    """Return the displacement of each atom in Å, without that of the whole system and the cell."""
     if before.pbc.any():
         if before.pbc.all():
             moved = after.get_scaled_positions(wrap=False) - before.get_scaled_positions(wrap=False)
@@ -115,7 +115,7 @@ def displacements(before: ase.Atoms, after: ase.Atoms) -> np.ndarray:
 CHECK = Check(
     "relaxation",
     "Relaxation",
-    "A potential that holds a structure together has a minimum close to it.",
+    "A potential that describes a stable structure has a minimum close to it.",
     run,
     frozenset({Kind.molecule, Kind.crystal, Kind.surface}),
 )

@@ -1,4 +1,4 @@
-"""Relaxation to a tight minimum, for what is measured there."""
+"""Relaxation to a tight minimum, for checks that start there."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ase.optimize import FIRE, LBFGS
 from numpy.typing import NDArray
 
 FMAX = 1e-3
-"""eV/Å; wavenumbers and elastic constants change by less than 1 % below it."""
+"""eV/Å; a tighter limit changes wavenumbers and elastic constants by less than 1 %."""
 MOST_STEPS = 600
 LARGEST_STEP = 0.1
-"""Å, of a step of the optimizer."""
+"""Largest step of the optimizer, Å."""
 
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Where a relaxation ended."""
+    """Result of a relaxation."""
 
     atoms: ase.Atoms
     """With calculator."""
@@ -31,7 +31,7 @@ class Relaxed:
     fmax: float
     """Largest force on an atom, eV/Å."""
     energies: NDArray[np.float64]
-    """Of each step, eV."""
+    """Energy at each step, eV."""
 
 
 def relaxed(
@@ -41,9 +41,9 @@ def relaxed(
     fmax: float = FMAX,
     is_late: Callable[[], bool] = lambda: False,
 ) -> Relaxed:
-    """Relax the positions of a structure with a calculator, and its cell; the input stays as it is.
+    """Return a relaxed copy of a structure with a calculator, optionally with its cell.
 
-    L-BFGS goes first; where it does not end, FIRE goes on from the start.
+    L-BFGS is tried first; if it does not converge, FIRE starts from the same structure.
     """
     best: Relaxed | None = None
     for optimizer in (LBFGS, FIRE):

@@ -1,4 +1,4 @@
-"""Smoothness: forces and stress are the derivatives of one energy, which has no jumps."""
+"""Smoothness: forces and stress are derivatives of one energy without jumps."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from reann.assessment.words import short
 from reann.assessment.work import JUMP, LARGE_JUMP, Along, Values, jumps
 
 AMPLITUDE, N_POINTS = 0.1, 121
-"""Å, root mean square of the displacement of an atom at the ends of the line; odd number."""
+"""Å, root mean square displacement of the atoms at the ends of the line; odd number of points."""
 STEP, STRAIN = 1e-3, 1e-3
-"""Å of the finite differences of forces; strain of those of the stress."""
+"""Å, step of the finite differences for forces; strain of those for the stress."""
 N_DIRECTIONS = 6
 SLOPE, WRONG_SLOPE = 1e-4, 1e-2
 """Relative deviations of derivatives."""
 
 
 def run(case: Case) -> Outcome:
-    """Follow a random line, and compare finite differences of the energy with forces and stress."""
+    """Move along a random line, and compare finite differences of the energy with the forces."""
     rng = case.rng("smoothness")
     start = rattled(case.start(), 0.02, rng)
     direction = rng.normal(size=start.positions.shape)
@@ -45,11 +45,11 @@ def run(case: Case) -> Outcome:
     return Outcome(
         worst([graded(largest, JUMP, LARGE_JUMP), graded(max(slopes), SLOPE, WRONG_SLOPE)]),
         f"Along a random line the energy jumps by at most {short(largest)} eV; finite differences"
-        f" of the energy give the forces within {short(forces)} of the largest one{of_stress}.",
-        f"The energy must change by the work of the forces: within {short(JUMP)} eV in each of"
-        f" {N_POINTS // 2} intervals (fails from {LARGE_JUMP:g} eV on, a jump or a force that is"
-        f" no derivative), and relative deviations of derivatives stay below {short(SLOPE)} (fails"
-        f" from {WRONG_SLOPE:g} on).",
+        f" of the energy match the forces within {short(forces)} of the largest one{of_stress}.",
+        "The change of the energy must equal the work of the forces within"
+        f" {short(JUMP)} eV in each of {N_POINTS // 2} intervals (fails from {LARGE_JUMP:g} eV: a"
+        " jump, or forces that are not the derivative), and relative deviations of derivatives"
+        f" must stay below {short(SLOPE)} (fails from {WRONG_SLOPE:g}).",
         (
             curves(
                 {"energy": (s, 1e3 * (energy - energy.min()) / len(start))},
@@ -91,7 +91,7 @@ def line_through(start: ase.Atoms, direction: Values) -> Along:
 def error_of_forces(start: ase.Atoms, rng: np.random.Generator) -> float:
     """Return the largest deviation of directional derivatives, relative to the largest force."""
     forces = start.get_forces()
-    worst_one = 0.0
+    largest = 0.0
     for _ in range(N_DIRECTIONS):
         direction = rng.normal(size=forces.shape)
         direction /= np.linalg.norm(direction)
@@ -101,8 +101,8 @@ def error_of_forces(start: ase.Atoms, rng: np.random.Generator) -> float:
             atoms.calc = start.calc
             atoms.positions += x * STEP * direction
             energies.append(atoms.get_potential_energy())
-        worst_one = max(worst_one, abs(fourth_order(energies, STEP) + (forces * direction).sum()))
-    return float(worst_one / max(np.abs(forces).max(), 1e-3))
+        largest = max(largest, abs(fourth_order(energies, STEP) + (forces * direction).sum()))
+    return float(largest / max(np.abs(forces).max(), 1e-3))
 
 
 def error_of_stress(start: ase.Atoms) -> float:
@@ -132,7 +132,7 @@ def fourth_order(energies: Sequence[float], step: float) -> float:
 CHECK = Check(
     "smoothness",
     "Smoothness",
-    "Dynamics conserves energy, and relaxations end, only where forces and stress are the"
+    "Dynamics conserves the energy, and relaxations converge, only if forces and stress are"
     " derivatives of one smooth energy.",
     run,
 )

@@ -18,16 +18,16 @@ from reann.assessment.outcome import Outcome, Verdict
 from reann.motion.dynamics import draw_velocities
 
 N_STEPS, MOST_SECONDS = 200, 8.0
-"""Of a measurement, whichever ends first."""
+"""Steps and seconds of a measurement; the first limit reached ends it."""
 SIZES, MOST_ATOMS = (1, 2, 3), 1500
-"""Supercells that are measured too, up to so many atoms."""
+"""Repeats of the supercells that are timed, and their largest number of atoms."""
 SLOW = 0.1
-"""ns/day; less is too slow for the equilibration of anything."""
+"""ns/day; less is too slow for any equilibration."""
 USEFUL = 1.0
 
 
 def run(case: Case) -> Outcome:
-    """Time steps of dynamics at constant energy; of periodic structures also of larger cells."""
+    """Time steps of dynamics at constant energy, for periodic structures also in larger cells."""
     results = []
     cells = [case.start(case.calculator)]
     if case.kind.value in ("liquid", "crystal"):
@@ -56,9 +56,9 @@ def run(case: Case) -> Outcome:
         f"{1e3 * first / n_atoms:.3g} µs/atom/step: {per_day:.3g} ns/day for {n_atoms} atoms with"
         f" steps of {case.timestep:g} fs in ASE (engine {engine}, {threads} of {os.cpu_count()}"
         " threads). LAMMPS is faster for small systems.",
-        f"At least {USEFUL:g} ns/day for the structure itself: equilibration of a liquid or a"
-        f" molecule takes about that (fails below {SLOW:g}). The median of up to {N_STEPS} steps;"
-        " it holds for this machine as busy as it was.",
+        f"At least {USEFUL:g} ns/day for the structure itself: equilibrating a liquid or a"
+        f" molecule takes about 1 ns (fails below {SLOW:g}). Median of up to {N_STEPS} steps on"
+        " this machine under its load at the time.",
         (
             curves(
                 {"step": (np.arange(len(each)), np.array(each))},
@@ -80,7 +80,7 @@ def run(case: Case) -> Outcome:
 
 
 def measured(atoms: ase.Atoms, case: Case) -> list[float]:
-    """Return the time of each step in ms, the first ones left out."""
+    """Return the time of each step in ms, without the first ones."""
     draw_velocities(atoms, case.settings.temperature, case.rng("speed"))
     dynamics = VelocityVerlet(atoms, case.timestep * units.fs)
     dynamics.run(2)
@@ -101,4 +101,4 @@ def nanoseconds_per_day(milliseconds: float, timestep: float) -> float:
     return 86_400.0 / (1e-3 * milliseconds) * timestep * 1e-6
 
 
-CHECK = Check("speed", "Speed", "A potential that is too slow answers no question.", run)
+CHECK = Check("speed", "Speed", "A potential that is too slow is of no use.", run)

@@ -1,4 +1,4 @@
-"""Symmetry: the energy is the same however a structure is turned, moved, mirrored or listed."""
+"""Symmetry: the energy is invariant to rotation, translation, inversion and permutation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reann.assessment.outcome import Outcome, graded
 from reann.assessment.words import short
 
 ROUNDING, BROKEN = 1e-6, 1e-3
-"""eV/Å: rounding in double precision stays far below the first; the second is 1 meV/Å."""
+"""eV/Å; rounding errors in double precision are far below the first; the second is 1 meV/Å."""
 MOST_ATOMS_OF_SUPERCELL = 2000
 
 Matrix = NDArray[np.float64]
@@ -46,11 +46,11 @@ def run(case: Case) -> Outcome:
     name = max(errors, key=lambda key: errors[key])
     return Outcome(
         graded(max(largest, *of_energy.values()), ROUNDING, BROKEN),
-        f"The largest deviation of a force is {short(largest)} eV/Å ({name}), of the energy"
-        f" {short(max(of_energy.values()))} eV/atom, in double precision. As the potential"
-        f" computes by default, forces are within {short(noise)} eV/Å of these.",
-        f"Below {short(ROUNDING)} eV/Å (and eV/atom) deviations are rounding; from {BROKEN:g}"
-        " eV/Å on a symmetry is broken, and momenta or the energy are not conserved.",
+        f"In double precision, the largest deviation of a force is {short(largest)} eV/Å ({name})"
+        f" and of the energy {short(max(of_energy.values()))} eV/atom. In the default precision,"
+        f" forces differ from these by at most {short(noise)} eV/Å.",
+        f"Deviations below {short(ROUNDING)} eV/Å (and eV/atom) are rounding errors; from"
+        f" {BROKEN:g} eV/Å a symmetry is broken, and momentum or energy is not conserved.",
         (
             log_bars(
                 errors,
@@ -71,7 +71,7 @@ def run(case: Case) -> Outcome:
 def transformations(
     start: ase.Atoms, rng: np.random.Generator
 ) -> dict[str, tuple[ase.Atoms, Callable[[Matrix], Matrix]]]:
-    """Return transformed structures, and how their forces follow from those of the start."""
+    """Return transformed structures, and the functions that transform the forces likewise."""
     turn = random_rotation(rng)
     order = rng.permutation(len(start))
     mirror = -np.eye(3)
@@ -98,7 +98,7 @@ def transformations(
 
 
 def turned(start: ase.Atoms, matrix: Matrix) -> ase.Atoms:
-    """Return a structure with positions and cell turned by an orthogonal matrix."""
+    """Return a structure with positions and cell multiplied by an orthogonal matrix."""
     atoms = start.copy()
     atoms.set_cell(start.cell.array @ matrix.T)
     atoms.positions = start.positions @ matrix.T
@@ -113,7 +113,7 @@ def random_rotation(rng: np.random.Generator) -> Matrix:
 
 
 def rattled(atoms: ase.Atoms, size: float, rng: np.random.Generator) -> ase.Atoms:
-    """Return a structure whose atoms are moved at random (Å), without constraints."""
+    """Return a structure with random displacements (Å), without constraints."""
     moved = atoms.copy()
     moved.set_constraint()
     moved.positions += rng.normal(0.0, size, moved.positions.shape)
@@ -131,7 +131,7 @@ def single_precision_noise(start: ase.Atoms, exact: Matrix, calculator: Calculat
 CHECK = Check(
     "symmetry",
     "Symmetry",
-    "An energy that changes when a structure is turned, moved or listed in another order is wrong"
-    " somewhere, however small its error on a test set.",
+    "An energy that changes when a structure is rotated, moved or reordered is wrong, however"
+    " small its error on a test set.",
     run,
 )

@@ -19,11 +19,12 @@ from reann.spectra.displacements import Evaluate
 from reann.spectra.vibrations import harmonic_of
 
 IMAGINARY, UNSTABLE = 5.0, 30.0
-"""cm^-1: what a relaxation to 1 meV/Å leaves of a soft torsion, and what is no minimum."""
+"""cm^-1; a soft torsion relaxed to 1 meV/Å may have the first; beyond the second, the structure is
+not a minimum."""
 HIGHEST = 4500.0
-"""cm^-1; the stiffest bond, that of H2, vibrates with 4400."""
+"""cm^-1; the stiffest bond, H2, vibrates at 4400."""
 ASYMMETRY = 1e-3
-"""Of the matrix of second derivatives, relative."""
+"""Relative asymmetry of the Hessian."""
 
 
 def run(case: Case) -> Outcome:
@@ -40,12 +41,12 @@ def run(case: Case) -> Outcome:
     modes = f"{n_imaginary} imaginary" if n_imaginary else "none imaginary"
     return Outcome(
         worst(verdicts),
-        f"{len(result.wavenumbers)} vibrations, {modes}, from {lowest:.1f} to {highest:.0f} cm⁻¹"
+        f"{len(result.wavenumbers)} vibrations ({modes}) from {lowest:.1f} to {highest:.0f} cm⁻¹"
         f" (harmonic, at the minimum of the potential): {shown}.",
-        f"None below −{IMAGINARY:g} cm⁻¹ (imaginary ones are negative; from −{UNSTABLE:g} on the"
-        f" relaxed structure is no minimum), none above {HIGHEST:g} cm⁻¹, and a Hessian symmetric"
-        f" within {ASYMMETRY:g}; it is within {short(result.asymmetry)}. Compare with those of"
-        " the method of the labels: a good potential agrees within 10 cm⁻¹.",
+        f"No wavenumber below −{IMAGINARY:g} cm⁻¹ (imaginary ones are negative; below"
+        f" −{UNSTABLE:g} the relaxed structure is not a minimum), none above {HIGHEST:g} cm⁻¹, and"
+        f" a Hessian that is symmetric within {ASYMMETRY:g} (here {short(result.asymmetry)})."
+        " Compare with the reference method: a good potential agrees within 10 cm⁻¹.",
         (_figure(result.wavenumbers),),
         {
             "wavenumbers_per_cm": np.round(result.wavenumbers, 2).tolist(),
@@ -56,7 +57,7 @@ def run(case: Case) -> Outcome:
 
 
 def forces_of(case: Case, total: int) -> Evaluate:
-    """Return what computes the forces of structures with the exact calculator."""
+    """Return the function that computes forces with the calculator in double precision."""
 
     def evaluate(structures: Iterable[ase.Atoms]) -> dict[str, NDArray[np.float64]]:
         forces = []
@@ -95,8 +96,8 @@ def _figure(wavenumbers: NDArray[np.float64]) -> Figure:
 CHECK = Check(
     "vibrations",
     "Vibrations",
-    "Second derivatives tell how well the potential knows the shape of the minimum, and whether it"
-    " is one.",
+    "Second derivatives show how well the potential describes the shape of the minimum, and whether"
+    " it is one.",
     run,
     frozenset({Kind.molecule}),
     needs=lambda case: len(case.atoms) > 1,

@@ -1,4 +1,4 @@
-"""The repulsive wall of an energy over a distance: how high it is before it falls again."""
+"""The repulsive wall of an energy curve: its height before the energy falls again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from reann.assessment.outcome import Verdict
 
 HIGH_WALL, LOW_WALL = 5.0, 1.0
-"""eV; of collisions along one line exp(-5 eV / kT) have that energy, 1e-25 at 1000 K; of the second
-1e-5."""
+"""eV; a fraction exp(-5 eV / kT) of head-on collisions has the first energy, 1e-25 at 1000 K; for
+the second it is 1e-5."""
 SHALLOW = 0.05
 """eV; a smaller decrease is a ripple."""
 INNERMOST = 0.8
@@ -20,25 +20,25 @@ INNERMOST = 0.8
 
 @dataclass(frozen=True)
 class Wall:
-    """What an energy does when two atoms come closer than their minimum."""
+    """Energy of two atoms at distances below their minimum."""
 
     height: float
-    """eV from the minimum to the point where the energy falls, or to the end of the curve."""
+    """eV from the minimum to where the energy starts to fall, or to the end of the curve."""
     turns_at: float | None
-    """Å, the point where the energy begins to fall; None: it never does."""
+    """Distance in Å where the energy starts to fall; None if it never does."""
     lowest: float
-    """eV, of the minimum."""
+    """Energy of the minimum, eV."""
     lowest_at: float
-    """Å."""
+    """Distance of the minimum, Å."""
 
 
 def wall_of(r: NDArray[np.float64], energy: NDArray[np.float64], contact: float) -> Wall:
-    """Return the wall of energies (eV) at increasing distances (Å).
+    """Return the wall of an energy curve (eV) at increasing distances (Å).
 
     Parameters
     ----------
     contact
-        Sum of the covalent radii, Å; the minimum is looked for outside of most of it.
+        Sum of the covalent radii, Å; the minimum is searched beyond `INNERMOST` times it.
     """
     outside = np.flatnonzero(r >= INNERMOST * contact)
     minimum = int(outside[np.argmin(energy[outside])]) if len(outside) else len(r) - 1
@@ -53,7 +53,7 @@ def wall_of(r: NDArray[np.float64], energy: NDArray[np.float64], contact: float)
 
 
 def verdict_of_wall(wall: Wall) -> Verdict:
-    """Return the verdict; an energy that never falls passes, however low its end is."""
+    """Return the verdict; an energy that never falls passes, even if it ends low."""
     if wall.turns_at is None or wall.height >= HIGH_WALL:
         return Verdict.passes
     return Verdict.look if wall.height >= LOW_WALL else Verdict.fails
