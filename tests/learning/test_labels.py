@@ -179,5 +179,5 @@ def test_labels_by_files(tmp_path: Path) -> None:
     (records.folder(3) / "done.xyz").unlink()
     (records.folder(3) / "FAILED").touch()
     collect_labels(iteration, label)
-    assert records.failures(4) == {1: "the queue lost it", 3: "given up by the user"}
+    assert records.failures(4) == {1: "the queue lost it", 3: "abandoned by the user"}
     assert len(read_frames(iteration.labels)) == 2

@@ -145,7 +145,7 @@ def test_the_page_shows_errors_early_ends_and_failures(tmp_path: Path) -> None:
     write_page(tmp_path, summaries(), LoopConfig.model_validate(values), None)
     page = (tmp_path / PAGE).read_text()
     assert page.count("<svg") == 3
-    assert "The loop goes on." in page
+    assert "The loop continues." in page
     assert "labels by tblite GFN2-xTB" in page
     assert "after 0.2 ps: a bond broke" in page
     assert "&lt;b&gt;no&lt;/b&gt;" in page

@@ -1,4 +1,4 @@
-"""Errors of the last potential on new labels, before it is trained on them."""
+"""Errors of the last potential on new labels, measured before it is trained on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reann.potential import Ensemble, Potential
 
 
 def assess(iteration: Iteration, potential: Potential | Ensemble, engine: str) -> None:
-    """Write the errors on structures drawn at random, and on those that selection chose."""
+    """Write the errors on structures drawn at random and on selected structures."""
     labeled = read_frames(iteration.labels)
     calculator = Calculator(potential, engine=engine)
     parts = {
@@ -29,7 +29,7 @@ def assess(iteration: Iteration, potential: Potential | Ensemble, engine: str) -
 def errors_on(labeled: Sequence[ase.Atoms], calculator: Calculator) -> dict[str, Any]:
     """Return errors of forces and energies; units are in the names.
 
-    The 95th percentile is that of the length of the error of the force on an atom.
+    The 95th percentile is that of the lengths of force errors, one per atom.
     """
     forces, energies = [], []
     for atoms in labeled:

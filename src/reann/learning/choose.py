@@ -1,4 +1,4 @@
-"""Which of the structures found are labeled: some at random as a test, the others by selection."""
+"""Choice of the structures to label: some at random as a test, the others by selection."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def choose(
     potential: Potential | Ensemble,
     most: int,
 ) -> None:
-    """Write the structures to label, at most so many.
+    """Write the structures to label, at most `most`.
 
-    Those drawn at random come from all that can be chosen, so that they say how large errors are
-    on what exploration finds.
+    Random structures are drawn from all candidates, so that the errors on them are those on
+    explored structures in general.
 
     Raises
     ------
     UserError
-        If exploration has given no structure that can be chosen.
+        If exploration produced no candidate.
     """
     pool = thinned(structures(iteration), settings.select.pool)
     if not pool:
         raise UserError(
-            "Exploration has given no possible structure.",
+            "Exploration produced no usable structure.",
             str(iteration.explored),
             "Explore for longer, at lower temperatures or with smaller displacements.",
         )
@@ -49,9 +49,9 @@ def choose(
     number = min(settings.select.number, most - n_random)
     by = settings.select.by
     selection = select(pool, potential, training, number + n_random, by=by, seed=seeds[1])
-    can_be = [i for i in range(len(pool)) if i not in selection.rejected]
-    order = np.random.default_rng(seeds[0]).permutation(len(can_be))
-    drawn = sorted(can_be[i] for i in order[:n_random])
+    candidates = [i for i in range(len(pool)) if i not in selection.rejected]
+    order = np.random.default_rng(seeds[0]).permutation(len(candidates))
+    drawn = sorted(candidates[i] for i in order[:n_random])
     reasons = dict(zip(selection.indices, map(str, selection.reasons), strict=True))
     others = [i for i in selection.indices if i not in drawn][:number]
     chosen = [_with(pool[i], RANDOM) for i in drawn]
@@ -60,7 +60,7 @@ def choose(
 
 
 def thinned(frames: list[ase.Atoms], most: int) -> list[ase.Atoms]:
-    """Return at most so many structures, at equal distances in their order."""
+    """Return at most `most` structures, evenly spaced in their order."""
     if len(frames) <= most:
         return frames
     return [frames[i] for i in np.linspace(0, len(frames) - 1, most).round().astype(int)]

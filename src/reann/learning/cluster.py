@@ -1,4 +1,4 @@
-"""Dask: where tasks run, and what is done when a worker or the scheduler is lost."""
+"""Workers of Dask, and recovery when a worker or the scheduler is lost."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from reann.errors import UserError
 from reann.learning.settings import WorkersConfig
 
 LOOK, LONGEST_WITHOUT = 5.0, 300.0
-"""s, between two looks at the workers, and without any before the loop gives up."""
+"""Interval between checks of the workers, and time without any before the loop gives up, s."""
 SHORT = 0.5
-"""s, to wait for the first worker."""
+"""Interval between checks for the first worker, s."""
 FETCH = 60.0
-"""s, for the result of a task to come from its worker."""
+"""Limit for fetching the result of a task from its worker, s."""
 CONNECT = 10.0
-"""s, to reach a scheduler that is running."""
+"""Limit for connecting to a running scheduler, s."""
 INSTALL = "pip install 'reann[learn]'"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A call that a worker makes; function and arguments are pickled."""
+    """A function call for a worker; function and arguments are pickled."""
 
     name: str
     call: Callable[..., Any]
     arguments: tuple[Any, ...]
     retries: int = 0
-    """How often it is repeated after an error."""
+    """Number of repetitions after an error."""
 
 
 class WorkerLostError(Exception):
-    """The process of a task ended, as often as it was tried."""
+    """The process of a task ended in each attempt."""
 
 
 @final
 class Workers:
-    """Workers of Dask that are started when the first task comes, and stay until the end.
+    """Workers of Dask, started with the first task and kept until the end.
 
     Parameters
     ----------
     losses
-        How often the worker of a task may be lost before the task counts as lost.
+        Number of times that the worker of a task may be lost before the task counts as lost.
     write
         Prints a line.
     """
@@ -57,9 +57,10 @@ class Workers:
         self._stack = ExitStack()
         self._client: Any = None
         self._cluster: Any = None
-        """That this process has started; None where others did."""
+        """Cluster that this process has started; None for an existing scheduler."""
         self._looked = self._seen = 0.0
-        """When it was looked for workers, and when there was one; monotonic clock, s."""
+        """Times of the last check for workers and of the last check with one; monotonic clock,
+        s."""
 
     def __enter__(self) -> Workers:
         return self
@@ -68,7 +69,7 @@ class Workers:
         self._stack.close()
 
     def results(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
-        """Yield the number of each task with its result, or the error that it raised, as they end.
+        """Yield the index of each task with its result or error, in the order in which they end.
 
         Raises
         ------
@@ -88,7 +89,7 @@ class Workers:
                 with suppress(LateError):
                     wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED")
                 for future in [future for future in running if future.done()]:
-                    with suppress(LateError):  # its worker was lost: it is computed again
+                    with suppress(LateError):  # its worker was lost: the task is repeated
                         outcome = _outcome(future)
                         number = running.pop(future)
                         future.release()
@@ -101,8 +102,7 @@ class Workers:
     def _free(self, running: int) -> int:
         """Return how many more tasks to submit.
 
-        There is one for each worker, so that the scheduler knows which task has lost it: it blames
-        all that wait for the same worker.
+        Each worker has one task, because the scheduler blames all tasks of a worker that is lost.
         """
         workers = len(self._connected().nthreads())
         if not workers and not running:
@@ -116,10 +116,10 @@ class Workers:
         )
 
     def _replace_workers(self) -> None:
-        """Start workers for those that have ended for good; `UserError` where none comes up.
+        """Replace workers that have ended for good; `UserError` if none starts.
 
-        Dask replaces the process of a worker, but gives up where it dies while it starts; jobs of a
-        queue end with their time.
+        Dask restarts the process of a worker, but gives up if it dies during the start; jobs of a
+        queue end at their time limit.
         """
         now = time.monotonic()
         if self._cluster is None or now - self._looked < LOOK:
@@ -127,7 +127,7 @@ class Workers:
         self._looked = now
         if self.settings.jobqueue is not None:
             self._cluster.scale(jobs=self.settings.number or 1)
-            return  # which come when there is room
+            return  # the queue decides when they start
         self._cluster.scale(_local_number(self.settings))
         if self._client.scheduler_info(n_workers=-1)["workers"]:
             self._seen = now
@@ -135,7 +135,7 @@ class Workers:
             raise UserError(
                 f"There has been no worker for {LONGEST_WITHOUT:.0f} s.",
                 "workers",
-                "Look whether the memory is enough; start `reann learn` again to go on.",
+                "Check whether the memory suffices; start `reann learn` again to continue.",
             )
 
     def _connected(self) -> Any:
@@ -166,11 +166,11 @@ class Workers:
                 ) from error
         from dask import config
 
-        own = {
+        options = {
             "distributed.scheduler.allowed-failures": self.losses,
             "distributed.worker.multiprocessing-method": "spawn",
         }
-        with config.set(own):
+        with config.set(options):
             self._cluster = self._stack.enter_context(self._new_cluster(distributed))
         return distributed.Client(self._cluster)
 
@@ -190,20 +190,20 @@ class Workers:
         )
 
     def _check_threads(self) -> None:
-        """Raise `UserError` for workers with several threads, whose tasks disturb each other."""
-        found = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        several = [worker["name"] for worker in found if worker["nthreads"] != 1]
+        """Raise `UserError` for workers with several threads, whose tasks would interfere."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        several = [worker["name"] for worker in workers if worker["nthreads"] != 1]
         if several:
             raise UserError(
                 f"The Dask worker {several[0]} has several threads.",
                 "workers",
-                "Start workers with `dask worker --nthreads 1 --nworkers N`; in jobqueue, give as"
+                "Start workers with `dask worker --nthreads 1 --nworkers N`; with jobqueue, set as"
                 " many processes as cores.",
             )
 
 
 def scratch_folder() -> str | None:
-    """Return a folder for temporary files, which Dask removes when a worker was killed."""
+    """Return a folder for temporary files that Dask removes if a worker is killed."""
     from distributed import get_worker
 
     try:
@@ -218,7 +218,7 @@ def _outcome(future: Any) -> Any:
     Raises
     ------
     TimeoutError
-        If its worker was lost before the result came; it is computed again.
+        If its worker was lost before the result was fetched; the task is repeated.
     """
     from distributed.scheduler import KilledWorker
 
@@ -226,7 +226,7 @@ def _outcome(future: Any) -> Any:
         raise UserError(
             "The connection to the Dask scheduler is lost.",
             "workers",
-            "Start `reann learn` again: it goes on with what is missing.",
+            "Start `reann learn` again: it continues with the missing calculations.",
         )
     if future.status == "error":
         error = future.exception()
@@ -241,7 +241,7 @@ def _local_number(settings: WorkersConfig) -> int:
 
 
 def _job_queue(settings: WorkersConfig) -> Any:
-    """Return a cluster of dask-jobqueue with its jobs."""
+    """Return a cluster of dask-jobqueue with its jobs submitted."""
     queue = settings.jobqueue
     assert queue is not None
     try:

@@ -1,4 +1,4 @@
-"""The data of each training: what was labeled before, and what is new."""
+"""Training and validation data of each iteration."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from reann.motion.start import read_start
 from reann.quantities import inputs
 
 FEWEST = 2
-"""Labeled structures: one to train on, one for validation."""
+"""Fewest labeled structures: one for training, one for validation."""
 
 
 def write_first(iteration: Iteration, settings: LoopConfig) -> None:
-    """Write the structures that the loop begins with, and their labels where these are kept.
+    """Write the initial structures of the loop, and their labels if these are kept.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def write_first(iteration: Iteration, settings: LoopConfig) -> None:
     read = list(iter_atoms(settings.structures))
     if len(read) < FEWEST:
         raise UserError(
-            "A loop begins with two structures at least.", "structures", "Add structures."
+            "A loop needs at least two initial structures.", "structures", "Add structures."
         )
     if settings.labeled:
         # Written before `chosen.xyz`, whose presence ends this step.
@@ -42,10 +42,10 @@ def write_first(iteration: Iteration, settings: LoopConfig) -> None:
 
 
 def extend(iteration: Iteration, before: Iteration | None, settings: LoopConfig) -> None:
-    """Write the training and validation sets: those of the iteration before, and the new labels.
+    """Write the training and validation sets: those of the previous iteration plus the new labels.
 
-    A structure stays where it is once. Those that were drawn at random from exploration join the
-    validation set.
+    A structure never changes between the sets. Structures that were drawn at random from
+    exploration join the validation set.
     """
     labeled = read_frames(iteration.labels)
     if before is None:
@@ -65,9 +65,10 @@ def _divided(
 ) -> tuple[list[ase.Atoms], list[ase.Atoms]]:
     if len(labeled) < FEWEST:
         raise UserError(
-            f"Of the first structures {len(labeled)} have labels, which are too few to train on.",
+            f"Only {len(labeled)} of the initial structures have labels; at least {FEWEST} are"
+            " needed.",
             "label",
-            "Look at `reann learn`'s folder for the reasons, and correct section label.",
+            "The reasons are in the folder of the loop; correct the section label.",
         )
     order = np.random.default_rng(settings.run.seed).permutation(len(labeled))
     n_valid = min(max(1, round(settings.validation * len(labeled))), len(labeled) - 1)
@@ -79,7 +80,7 @@ def _divided(
 
 
 def _bare(atoms: ase.Atoms) -> ase.Atoms:
-    """Return a structure with its labels, and with inputs of models such as the total charge."""
+    """Return a structure with only its labels and inputs of models, such as the total charge."""
     copy = read_start(atoms)[0]
     kept = {quantity.name for quantity in inputs()}
     copy.info = {name: value for name, value in copy.info.items() if name in kept}
@@ -95,7 +96,7 @@ def _labeled(atoms: ase.Atoms, origin: str) -> ase.Atoms:
     missing = [name for name in ("energy", "forces") if name not in results]
     if missing:
         raise UserError(
-            f"The structure has no {' and no '.join(missing)}, and `labeled: true` keeps labels.",
+            f"The structure has no {' and no '.join(missing)}, which `labeled: true` requires.",
             origin,
             "Remove `labeled`: then all labels are computed.",
         )
@@ -112,7 +113,7 @@ def all_labeled(iteration: Iteration) -> list[ase.Atoms]:
 
 
 def model_of(iteration: Iteration) -> Path:
-    """Return the file of the potential that an iteration has trained."""
+    """Return the file of the potential of an iteration."""
     from reann.model_file import MODEL
 
     return iteration.run / MODEL

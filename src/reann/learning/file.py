@@ -1,4 +1,4 @@
-"""The file of a loop is read, and compared with what the loop has begun with."""
+"""The file of a loop: reading it, and comparison with the recorded settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reann.input_files import located
 from reann.learning.settings import LabelConfig, LoopConfig
 
 FIXED = ("structures", "labeled", "validation", "label", "model", "run.seed")
-"""Settings that a loop keeps; changes of others count from the next iteration."""
+"""Settings that must not change; changes of others take effect in the next iteration."""
 FREE_LABEL = ("timeout", "retries", "wait", "template")
 """Fields of `label` that may change."""
 
@@ -27,13 +27,13 @@ def load_loop(path: str | Path) -> LoopConfig:
     Returns
     -------
     LoopConfig
-        With the paths that exist made absolute: from the current folder, else from that of the
-        file. The folder of the loop is filled in.
+        With existing paths made absolute, relative to the current folder or else to the folder of
+        the file, and with the folder of the loop set.
 
     Raises
     ------
     UserError
-        If the file cannot be read, and for all mistakes in it together.
+        If the file cannot be read or has errors; all errors are reported together.
     """
     path = Path(path)
     settings = read_settings(path, LoopConfig)
@@ -58,14 +58,15 @@ def folder_of(settings: LoopConfig) -> Path:
 
 def save_settings(settings: LoopConfig, path: Path) -> None:
     """Write the fields that are set."""
-    # Defaults would be read back as given, and two fields of which one may be given are an error.
+    # Written defaults would count as set, which is an error where only one of two fields may be
+    # set.
     values = settings.model_dump(mode="json", exclude_unset=True)
     text = yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
     write_text(path, text)
 
 
 def refuse_changes(settings: LoopConfig, recorded: Path) -> None:
-    """Raise `UserError` when settings changed that a loop keeps."""
+    """Raise `UserError` if settings have changed that must not change."""
     before = read_settings(recorded, LoopConfig)
     different = [name for name in FIXED if _kept(before, name) != _kept(settings, name)]
     if different:

@@ -1,8 +1,8 @@
-"""The folder of a loop and of its iterations: what is in which file.
+"""The folder of a loop and the files of its iterations.
 
-Each file is written completely or not at all, and is there when its step is done: `chosen.xyz`
-when structures are chosen, `labels.xyz` when all calculations have ended, `errors.json` when the
-last potential has been tested, `summary.json` when the iteration is over.
+Each file is written completely or not at all, and marks the end of a step: `chosen.xyz` when
+structures are chosen, `labels.xyz` when all calculations have ended, `errors.json` when the last
+potential has been tested, `summary.json` when the iteration is complete.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class Iteration:
 
     @property
     def number(self) -> int:
-        """From 0, the first training."""
+        """Number of the iteration; 0 is the first training."""
         return int(self.folder.name.rpartition("-")[2])
 
     @property
     def settings(self) -> Path:
-        """The settings that it began with."""
+        """Settings at the beginning of the iteration."""
         return self.folder / "settings.yaml"
 
     @property
     def explored(self) -> Path:
-        """Folder: structures and JSON of each trajectory."""
+        """Folder with structures and record of each exploration."""
         return self.folder / "explored"
 
     @property
@@ -50,7 +50,7 @@ class Iteration:
 
     @property
     def calculations(self) -> Path:
-        """Folder: one file for each calculation."""
+        """Folder with the files of each calculation."""
         return self.folder / "calculations"
 
     @property
@@ -60,17 +60,17 @@ class Iteration:
 
     @property
     def errors(self) -> Path:
-        """Errors of the last potential on the labels, and failed calculations."""
+        """Errors of the last potential on the new labels."""
         return self.folder / "errors.json"
 
     @property
     def train(self) -> Path:
-        """All structures to train on so far."""
+        """All training structures so far."""
         return self.folder / "train.xyz"
 
     @property
     def valid(self) -> Path:
-        """All structures for validation so far."""
+        """All validation structures so far."""
         return self.folder / "valid.xyz"
 
     @property
@@ -80,29 +80,29 @@ class Iteration:
 
     @property
     def summary(self) -> Path:
-        """What the iteration has given."""
+        """Summary of the iteration."""
         return self.folder / "summary.json"
 
 
 def iterations(folder: Path) -> Iterator[Iteration]:
-    """Yield the iterations of a loop that were begun, in order."""
+    """Yield the iterations of a loop that have started, in order."""
     for path in sorted(folder.glob("iteration-[0-9]*")):
         if path.is_dir():
             yield Iteration(path)
 
 
 def iteration(folder: Path, number: int) -> Iteration:
-    """Return an iteration, whether it was begun or not."""
+    """Return an iteration, whether it has started or not."""
     return Iteration(folder / f"iteration-{number:03d}")
 
 
 def write_frames(path: Path, frames: Sequence[ase.Atoms]) -> None:
-    """Write structures with all digits of positions and energies."""
+    """Write structures with positions and energies in full precision."""
     write_text(path, "".join(map(xyz_frame, frames)))
 
 
 def read_frames(path: Path) -> list[ase.Atoms]:
-    """Return the structures of a file of the loop; none of an empty file."""
+    """Return the structures of a file of the loop, which may be empty."""
     if path.stat().st_size == 0:
         return []
     return list(ase.io.iread(path, ":", "extxyz"))
@@ -114,7 +114,7 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the values of a file that `write_json` has written; `UserError` if it is damaged."""
+    """Return the values of a file written by `write_json`; `UserError` if it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

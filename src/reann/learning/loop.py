@@ -1,4 +1,4 @@
-"""The loop: explore, choose, label, test, extend, train, and again, from wherever it stopped."""
+"""The loop: explore, choose, label, test, extend, train; it continues from any interruption."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from reann.training.folder import locked
 
 SETTINGS = "loop.yaml"
 SHOWN = 4
-"""Explorations that ended early, and failures, that are printed; the page has all."""
+"""Most early ends and failures that are printed; the page has all."""
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A loop that has ended."""
+    """Result of a loop."""
 
     folder: Path
     model: Path
@@ -56,7 +56,7 @@ class Learned:
 
 
 def learn(file: str | Path) -> Learned:
-    """Run a loop, or go on with it, until its errors are small enough or its budget is spent.
+    """Run or continue a loop until its errors are small enough or its budget is spent.
 
     Raises
     ------
@@ -74,13 +74,13 @@ def learn(file: str | Path) -> Learned:
 
 
 def _begin(folder: Path, settings: LoopConfig) -> None:
-    """Record the settings of a loop, or compare them with those of before."""
+    """Record the settings of a loop, or compare them with the recorded ones."""
     recorded = folder / SETTINGS
     if recorded.exists():
         refuse_changes(settings, recorded)
     elif any(path for path in folder.iterdir() if path.name != ".lock"):
         raise UserError(
-            "The folder of the loop holds something else.",
+            "The folder of the loop contains other files.",
             str(folder),
             "Choose another run.folder.",
         )
@@ -110,7 +110,7 @@ class _Loop:
         return Learned(self.folder, self.folder / MODEL, reason, self.summaries)
 
     def _iteration(self, number: int) -> Summary:
-        """Finish what is missing of an iteration."""
+        """Run the missing steps of an iteration, and return its summary."""
         now = iteration(self.folder, number)
         settings = self._settings_of(now)
         if now.summary.exists():
@@ -128,7 +128,7 @@ class _Loop:
             last = self._model()
             self._step(now.errors, lambda: assess(now, load(last), settings.run.engine))
         summary = summary_of(now)
-        _tell_labels(summary)
+        _print_labels(summary)
         if number and is_good(summary, self.settings.stop):
             write_json(now.summary, summary)
             return summary
@@ -142,12 +142,12 @@ class _Loop:
         start = Beginning(all_labeled(before), model.read_bytes(), self.home)
         done = now.explored / ALL
         self._step(done, lambda: explore(now, settings, start, self.workers))
-        _tell_explorations(now)
+        _print_explorations(now)
         most = max(1, self.settings.stop.labels - spent(self.summaries))
         self._step(now.chosen, lambda: choose(now, settings, start.labeled, load(model), most))
 
     def _label(self, now: Iteration, settings: LoopConfig) -> None:
-        # Times and repetitions are those of now: an iteration may wait for a longer limit.
+        # Current timeout and retries apply: the user may raise them for an unfinished iteration.
         label = settings.label.model_copy(
             update={n: getattr(self.settings.label, n) for n in ("timeout", "retries")}
         )
@@ -160,7 +160,7 @@ class _Loop:
         before = iteration(self.folder, now.number - 1) if now.number else None
         warm = before is not None and settings.start_from == "last"
         last = self._model() if warm else None
-        if not now.run.exists():  # the data of a training that has begun stay as they are
+        if not now.run.exists():  # the data of a started training must not change
             extend(now, before, settings)
         begun = time.perf_counter()
         run = train_on(now, settings, last)
@@ -168,36 +168,36 @@ class _Loop:
         return with_training(summary, now, errors, time.perf_counter() - begun)
 
     def _settings_of(self, now: Iteration) -> LoopConfig:
-        """Return the settings that an iteration began with; it begins with those of now."""
+        """Return the settings recorded at the start of an iteration, else the current ones."""
         if now.settings.exists():
-            own = read_settings(now.settings, LoopConfig)
-            return own.model_copy(update={"run": self.settings.run})
+            settings = read_settings(now.settings, LoopConfig)
+            return settings.model_copy(update={"run": self.settings.run})
         now.folder.mkdir(parents=True, exist_ok=True)
         save_settings(self.settings, now.settings)
         return self.settings
 
     def _model(self) -> Path:
-        """Return the potential of the last iteration that has trained one."""
+        """Return the last potential."""
         trained = [summary["iteration"] for summary in self.summaries if "validation" in summary]
         return model_of(iteration(self.folder, trained[-1]))
 
     def _step(self, done: Path, act: Callable[[], None]) -> None:
-        """Make a step, unless the file that ends it is there."""
+        """Run a step unless the file that marks its end exists."""
         if not done.exists():
             act()
 
 
-def _tell_explorations(now: Iteration) -> None:
-    every = explorations(now)
-    early = {name: about for name, about in every.items() if about["ended"]}
+def _print_explorations(now: Iteration) -> None:
+    explored = explorations(now)
+    early = {name: about for name, about in explored.items() if about["ended"]}
     print_line(
-        f"explore   {len(every) - len(early)} of {len(every)} explorations reached their end"
+        f"explore   {len(explored) - len(early)} of {len(explored)} explorations reached their end"
     )
     for name, about in list(early.items())[:SHOWN]:
         print_line(f"          {name}: {about['time_ps']:g} ps, {about['ended']}")
 
 
-def _tell_labels(summary: Summary) -> None:
+def _print_labels(summary: Summary) -> None:
     for number, reason in list(summary["failures"].items())[:SHOWN]:
         print_line(f"failed    calculation {number}: {reason}")
     print_line(f"labeled   {counted(summary['labels'], 'structure')} of {summary['chosen']}")

@@ -1,4 +1,4 @@
-"""`loop.html`: one page about the whole loop, with the style of the reports of trainings."""
+"""`loop.html`: report of the whole loop."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = (
 def write_page(
     folder: Path, summaries: Sequence[Summary], settings: LoopConfig, reason: str | None
 ) -> None:
-    """Write the page; `reason` says why the loop has ended, None where it goes on."""
+    """Write the page; `reason` is why the loop has ended, None if it continues."""
     tested = [summary for summary in summaries if summary["errors"]]
     labels = list(accumulate(summary["labels"] for summary in summaries))
     # A potential is tested in the iteration after the labels that it was trained on.
@@ -51,15 +51,15 @@ def write_page(
         (resources.files("reann.learning") / "page.html").read_text(encoding="utf-8"),
         name=folder.name,
         facts=_facts(settings, summaries),
-        verdict=f"The loop has ended: {reason}." if reason else "The loop goes on.",
+        verdict=f"The loop has ended: {reason}." if reason else "The loop continues.",
         cards=_cards(summaries, tested),
         curves=[_curve(name, tested, before, settings) for name in CURVES] if tested else [],
         bound=settings.stop.force_error,
-        about_errors="Each potential explores. Structures of its exploration are labeled, and its"
-        " errors on them are shown here, before it is trained on them.",
-        about_rows="Errors of forces at random and on selected structures are those of the"
-        " potential of the iteration before; those of validation are of the potential that the"
-        " iteration has trained. The number of an iteration leads to the report of its training.",
+        about_errors="Errors of each potential on structures that it explored, measured before"
+        " it is trained on them.",
+        about_rows="Force errors on random and selected structures are those of the previous"
+        " potential; validation errors are those of the potential trained in this iteration. The"
+        " number of an iteration links to the report of its training.",
         columns=COLUMNS,
         rows=[_row(summary) for summary in summaries],
         lists={"Explorations that ended early": _early(summaries), "Failures": _failed(summaries)},
@@ -76,8 +76,8 @@ def _facts(settings: LoopConfig, summaries: Sequence[Summary]) -> str:
     calculator = settings.label.calculator
     method = "labels from files"
     if calculator is not None:
-        given = (str(value) for value in calculator.arguments().values())
-        method = f"labels by {' '.join([calculator.name, *given])}"
+        values = (str(value) for value in calculator.arguments().values())
+        method = f"labels by {' '.join([calculator.name, *values])}"
     iterations = counted(summaries[-1]["iteration"], "iteration") + " after the first training"
     return f"{method} · preset {settings.model.preset} · {iterations}"
 
@@ -90,19 +90,19 @@ def _cards(summaries: Sequence[Summary], tested: Sequence[Summary]) -> list[dict
         errors = tested[-1]["errors"]["random"]
         cards.append(
             {
-                "name": "Forces on structures drawn from the last exploration, RMSE",
+                "name": "RMSE of forces on random structures of the last exploration",
                 "value": number(errors["forces_rmse_meV_per_A"]),
                 "unit": "meV/Å",
                 "more": f"95th percentile {number(errors['forces_p95_meV_per_A'])}",
             }
         )
     if tested:
-        every, early = tested[-1]["explorations"], failed_explorations(tested[-1])
-        times = sum(about["time_ps"] for about in every.values())
+        explored, early = tested[-1]["explorations"], failed_explorations(tested[-1])
+        times = sum(about["time_ps"] for about in explored.values())
         cards.append(
             {
-                "name": "Explorations of the last iteration that reached their end",
-                "value": f"{len(every) - len(early)} of {len(every)}",
+                "name": "Explorations of the last iteration that were completed",
+                "value": f"{len(explored) - len(early)} of {len(explored)}",
                 "unit": "",
                 "more": f"{times:.3g} ps together",
             }
@@ -139,17 +139,17 @@ def _curve(
         for part in parts
     }
     bound = settings.stop.force_error if name == "forces_rmse_meV_per_A" else None
-    every = np.array([*values["random"], *values["selected"], 1e3 * (bound or np.nan)])
-    every = every[np.isfinite(every) & (every > 0)]
-    if not len(every):
+    all_values = np.array([*values["random"], *values["selected"], 1e3 * (bound or np.nan)])
+    all_values = all_values[np.isfinite(all_values) & (all_values > 0)]
+    if not len(all_values):
         return ""
     shown = ", ".join(number(value) for value in values["random"])
     axes = Axes(
         x=(float(min(x)) * 0.95, float(max(x)) * 1.05),
-        y=(float(every.min()) / 1.3, float(every.max()) * 1.3),
+        y=(float(all_values.min()) / 1.3, float(all_values.max()) * 1.3),
         ylog=True,
         xwhole=True,
-        xlabel="labels that the potential was trained with",
+        xlabel="labels in the training",
         ylabel=f"{title}, {unit}",
         title=title,
         description=f"{title} in {unit} over labels, on structures drawn at random: {shown}.",
@@ -160,8 +160,10 @@ def _curve(
         axes.line(x, values[part], style)
         for at, value in zip(x, values[part], strict=True):
             if np.isfinite(value):
-                says = f"{part}: {number(value)} {unit} after {counted(int(at), 'label')}"
-                axes.circle(float(axes.px(at)), float(axes.py(value)), 3.0, f"{style} alone", says)
+                tooltip = f"{part}: {number(value)} {unit} after {counted(int(at), 'label')}"
+                axes.circle(
+                    float(axes.px(at)), float(axes.py(value)), 3.0, f"{style} alone", tooltip
+                )
     return axes.render()
 
 

@@ -1,4 +1,4 @@
-"""The file of a loop: each field documented where it is declared."""
+"""Settings of a loop."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from reann.config import ModelConfig, Section, TrainingConfig
 from reann.config.data import Accepted
 from reann.config.section import Count, Fraction, NonNegative, Positive
 from reann.config.training import seconds
+from reann.criteria import By
 
 FEMTOSECONDS = {"fs": 1.0, "ps": 1e3, "ns": 1e6}
 Temperatures = Annotated[list[Positive], Field(min_length=1)]
 
 
 def femtoseconds(time: str) -> float:
-    """Return a time such as `500fs`, `10ps` or `1ns` in fs; `ValueError` if it is none."""
+    """Return a time such as `500fs`, `10ps` or `1ns` in fs; `ValueError` if it is invalid."""
     match = re.fullmatch(r"(\d+(?:\.\d*)?) ?(fs|ps|ns)", time.strip())
     value = float(match[1]) * FEMTOSECONDS[match[2]] if match else 0.0
     if value <= 0:
@@ -41,15 +42,15 @@ Time = Annotated[str, AfterValidator(_is_time)]
 
 
 class Named(Section):
-    """A section with a name, whose other fields are arguments of what it names."""
+    """A section with a name and with arguments as its other fields."""
 
     model_config = ConfigDict(extra="allow")
 
     name: str
-    """Name of what is meant."""
+    """Name."""
 
     def arguments(self) -> dict[str, Any]:
-        """Return the fields beside the name."""
+        """Return the other fields."""
         return dict(self.model_extra or {})
 
 
@@ -57,23 +58,24 @@ class CalculatorConfig(Named):
     """An ASE calculator; other fields are its arguments, such as `method: GFN2-xTB`."""
 
     name: str
-    """Name of a calculator, such as tblite, or `module:function`, which returns one."""
+    """Name of a calculator, such as tblite, or `module:function` that returns one."""
 
 
 class FilesConfig(Section):
-    """Calculations that are run by hand or by a queue: inputs are written, outputs awaited."""
+    """Calculations by an external program: inputs are written, and outputs are read."""
 
     input: str
-    """Name of the file with the structure, in the folder of each calculation, such as POSCAR."""
+    """Name of the input file with the structure, such as POSCAR, in the folder of each
+    calculation."""
     output: str
-    """Name of the file with energy and forces, such as vasprun.xml; any that ASE reads."""
+    """Name of the output file with energy and forces, such as vasprun.xml; any that ASE reads."""
     format: str | None = None
-    """Format of the input as ASE calls it; by default that of its name."""
+    """Name of the input format in ASE; by default it follows from the file name."""
     template: Path | None = None
-    """Folder whose files are copied beside each input."""
+    """Folder whose files are copied into the folder of each calculation."""
     wait: Time | None = None
-    """How often to look for outputs, such as 60s; by default the loop ends and goes on when it is
-    started again."""
+    """Interval at which to check for outputs, such as 60s; by default the loop stops, and continues
+    when it is started again."""
 
 
 class LabelConfig(Section):
@@ -82,11 +84,11 @@ class LabelConfig(Section):
     calculator: CalculatorConfig | None = None
     """`{name: tblite, method: GFN2-xTB}`: an ASE calculator with its arguments."""
     files: FilesConfig | None = None
-    """`{input: POSCAR, output: vasprun.xml, template: vasp}`: for codes that are run otherwise."""
+    """`{input: POSCAR, output: vasprun.xml, template: vasp}`: for codes that you run yourself."""
     timeout: Time = "1h"
     """Longest time of one calculation, such as 90s, 10min or 2h."""
     retries: Annotated[int, Field(ge=0, le=100)] = 1
-    """How often a calculation that failed is repeated before it counts as failed."""
+    """Number of times that a failed calculation is repeated."""
     max_force: Positive = 50.0
     """eV/Å; labels with a larger force on an atom are refused."""
 
@@ -101,19 +103,19 @@ class DynamicsConfig(Section):
     """Molecular dynamics with the last potential."""
 
     temperatures: Temperatures
-    """K; each has trajectories of its own."""
+    """K; trajectories are run at each temperature."""
     pressures: Annotated[list[float], Field(min_length=1)] | None = None
-    """bar; by default the volume is constant."""
+    """bar; by default constant volume."""
     time: Duration = "5ps"
-    """Of each trajectory, such as 500fs or 10ps."""
+    """Length of each trajectory, such as 500fs or 10ps."""
     starts: Count = 2
     """Trajectories for each temperature and pressure, from labeled structures drawn at random."""
     timestep: Positive | None = None
     """fs; by default 0.5 with hydrogen, else 1."""
     frames: Count = 50
-    """Structures that are kept of each trajectory, at equal times."""
+    """Structures kept of each trajectory, at equal intervals."""
     keep_bonds: bool = False
-    """Whether a trajectory ends when a bond of its start breaks or a new one forms."""
+    """Whether a trajectory ends when a bond breaks or forms."""
     max_extrapolating: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A trajectory ends when more than this fraction of its atoms extrapolates."""
 
@@ -122,11 +124,11 @@ class DisplacementsConfig(Section):
     """Random displacements of labeled structures, and strains of their cells."""
 
     number: Count = 50
-    """Structures."""
+    """Number of structures."""
     standard_deviation: NonNegative = 0.1
-    """Å, of each component of a displacement."""
+    """Standard deviation of each component of a displacement, Å."""
     strain: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """Standard deviation of the components of the strain, where the cell is periodic."""
+    """Standard deviation of the components of the strain of periodic cells."""
 
 
 class CommandConfig(Section):
@@ -135,15 +137,15 @@ class CommandConfig(Section):
     run: str
     """Command line; {model}, {start}, {seed} and {iteration} are replaced."""
     output: str
-    """File or glob of the structures that it writes, in any format that ASE reads."""
+    """File or glob of the structures that the program writes, in any format that ASE reads."""
     runs: Count = 1
-    """How often it runs in each iteration, each time with another seed and start."""
+    """Runs in each iteration, with different seeds and starts."""
     timeout: Time = "1h"
     """Longest time of one run."""
 
 
 class ExploreConfig(Section):
-    """How new structures are found; several ways are used together."""
+    """How new structures are generated; several ways can be combined."""
 
     md: DynamicsConfig | None = None
     """Molecular dynamics."""
@@ -160,102 +162,102 @@ class ExploreConfig(Section):
 
 
 class SelectConfig(Section):
-    """Which of the structures found are labeled."""
+    """Which of the explored structures are labeled."""
 
     number: Count = 20
-    """Chosen in each iteration, for the training set."""
-    by: Literal["both", "uncertainty", "diversity", "random"] = "both"
+    """Structures selected in each iteration for the training set."""
+    by: By = "both"
     """How they are chosen: by the uncertainty of the potential and by diversity, by one of the two,
     or at random."""
     random: Count = 5
-    """Drawn at random beside them in each iteration. They test the last potential on what
-    exploration finds, then join the validation set."""
+    """Structures drawn at random in each iteration. They test the last potential on explored
+    structures, then join the validation set."""
     pool: Count = 2000
-    """Most structures to choose from; more are thinned out evenly."""
+    """Most structures to choose from; larger pools are thinned evenly."""
 
 
 class StopConfig(Section):
     """When the loop ends."""
 
     force_error: Positive | None = None
-    """eV/Å; it ends when the RMSE of the forces on structures drawn at random from exploration is
-    below, and every trajectory reached its time."""
+    """eV/Å; the loop ends when the RMSE of the forces on random explored structures is below this
+    value and all trajectories were completed."""
     iterations: Count = 10
     """Most iterations after the first training."""
     labels: Count = 1000
-    """Most labels, failed calculations included."""
+    """Most labels, including failed calculations."""
 
 
 class JobQueueConfig(Named):
-    """A queue of jobs, through dask-jobqueue; other fields are arguments of its cluster."""
+    """A batch queue, through dask-jobqueue; other fields are arguments of its cluster class."""
 
     name: Literal["slurm", "pbs", "sge", "lsf", "htcondor", "oar", "moab", "local"]
-    """Which queue."""
+    """Kind of queue."""
 
 
 class WorkersConfig(Section):
-    """Where calculations and exploration run: processes of Dask with one thread each."""
+    """Where calculations and explorations run: Dask workers with one thread each."""
 
     number: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Workers; by default one for each core, or one job of a queue."""
+    """Number of workers; by default one per core, or one job of a queue."""
     scheduler: str | None = None
     """Address of a running Dask scheduler, such as tcp://host:8786, or its scheduler file."""
     jobqueue: JobQueueConfig | None = None
     """`{name: slurm, cores: 16, processes: 16, memory: 32GB, walltime: '02:00:00'}`."""
     dashboard: bool = False
-    """Whether Dask shows what runs on a page; needs `pip install bokeh`."""
+    """Whether to start Dask's dashboard; needs `pip install bokeh`."""
 
     @model_validator(mode="after")
     def _are_in_one_place(self) -> WorkersConfig:
         if self.scheduler is not None and self.jobqueue is not None:
-            raise ValueError("scheduler and jobqueue are both given: leave out one of them")
+            raise ValueError("scheduler and jobqueue are both set: leave out one of them")
         return self
 
 
 class LoopRunConfig(Section):
-    """Where the loop keeps its files, and its seed."""
+    """Folder, seed and device of the loop."""
 
     folder: Path | None = None
-    """Folder of the loop; by default `loops/` and the name of the file."""
+    """Folder of the loop; by default `loops/NAME`, with the name of the file."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
-    """Of everything that is drawn."""
+    """Seed of all random numbers."""
     device: str = "auto"
-    """Of the training: auto, cpu or cuda."""
+    """Device of the training: auto, cpu or cuda."""
     engine: str = "auto"
-    """What computes in training and dynamics: native, torch, or one that a package has added."""
+    """Engine in training and dynamics: native, torch, or one of an installed package."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Threads of the training; by default as many cores as it keeps busy."""
+    """Threads of the training; by default as many cores as it can use."""
 
 
 class LoopConfig(Section):
-    """Everything that a loop needs."""
+    """Settings of a loop of active learning."""
 
     structures: str | list[str]
-    """File, list of files or globs of the structures that the loop begins with."""
+    """File, list of files or globs of the initial structures."""
     labeled: bool = False
-    """Whether their energies and forces are kept: `energy` and `forces` in eV and Å, by the same
-    method; else they are computed."""
+    """Whether the labels of the initial structures are kept: `energy` and `forces` in eV and Å, of
+    the same method; otherwise they are computed."""
     validation: Fraction = 0.2
-    """Part of the first structures that is kept for validation."""
+    """Fraction of the initial structures for validation."""
     label: LabelConfig
-    """Energies and forces."""
+    """How structures are labeled."""
     explore: ExploreConfig
-    """New structures."""
+    """How new structures are generated."""
     select: SelectConfig = SelectConfig()
-    """What is labeled."""
+    """Which structures are labeled."""
     model: ModelConfig = ModelConfig()
     """The potential, as for `reann train`."""
     training: TrainingConfig = TrainingConfig()
-    """Its training, as for `reann train`."""
+    """The training, as for `reann train`."""
     retraining: TrainingConfig | None = None
-    """Trainings after the first one; by default as `training`."""
+    """Trainings after the first one; by default the same as `training`."""
     accept: list[Accepted] = Field(default=[])
     """Errors of `reann check` that do not stop a training, as `data.accept` of `reann train`."""
     start_from: Literal["last", "nothing"] = "last"
-    """Whether these start from the weights of the last potential, or anew."""
+    """Whether later trainings start from the weights of the last potential, or from scratch."""
     stop: StopConfig = StopConfig()
-    """The end."""
+    """When the loop ends."""
     workers: WorkersConfig = WorkersConfig()
-    """Where it runs."""
+    """Where calculations run."""
     run: LoopRunConfig = LoopRunConfig()
     """Folder, seed, device."""

@@ -1,4 +1,4 @@
-"""What each iteration has given, and whether the loop ends."""
+"""Summaries of iterations, and the criteria for ending the loop."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Summary = dict[str, Any]
 
 
 def summary_of(iteration: Iteration) -> Summary:
-    """Return what the labels of an iteration and its exploration have given so far."""
+    """Return the results of labeling, exploration and test of an iteration."""
     chosen = len(read_frames(iteration.chosen))
     labels = len(read_frames(iteration.labels))
     records = Records(iteration)
-    computed = not records.missing(chosen)  # not where the labels were there from the beginning
+    computed = not records.missing(chosen)  # false if the initial structures had labels
     failures = records.failures(chosen) if computed else {}
     return {
         "iteration": iteration.number,
@@ -49,7 +49,7 @@ def spent(summaries: Sequence[Summary]) -> int:
 
 
 def is_good(summary: Summary, stop: StopConfig) -> bool:
-    """Return whether the last potential is as good as asked for on what exploration found."""
+    """Return whether the last potential is accurate enough on random explored structures."""
     errors = summary["errors"].get("random")
     if stop.force_error is None or errors is None or failed_explorations(summary):
         return False
@@ -57,18 +57,18 @@ def is_good(summary: Summary, stop: StopConfig) -> bool:
 
 
 def failed_explorations(summary: Summary) -> dict[str, str]:
-    """Return the explorations that ended early, and why."""
-    every = summary["explorations"].items()
-    return {name: about["ended"] for name, about in every if about["ended"]}
+    """Return the explorations that ended early, with the reasons."""
+    explored = summary["explorations"].items()
+    return {name: about["ended"] for name, about in explored if about["ended"]}
 
 
 def ending(summaries: Sequence[Summary], stop: StopConfig) -> str | None:
-    """Return why the loop ends after these iterations; None where it goes on."""
+    """Return why the loop ends after these iterations; None if it continues."""
     last = summaries[-1]
     if is_good(last, stop):
         error = last["errors"]["random"]["forces_rmse_meV_per_A"]
         return (
-            f"forces on structures drawn from exploration are right to {error:.1f} meV/Å (RMSE),"
+            f"the RMSE of the forces on random explored structures is {error:.1f} meV/Å,"
             f" below stop.force_error"
         )
     if last["iteration"] >= stop.iterations:

@@ -1,4 +1,4 @@
-"""The training of an iteration, as `reann train` does it."""
+"""The training of an iteration, as by `reann train`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ CACHE = ".reann-cache"
 
 
 def train_on(iteration: Iteration, settings: LoopConfig, last: Path | None) -> Run:
-    """Train, or go on with a training that was stopped; `last` is the potential to start from."""
+    """Train, or resume an interrupted training; `last` is the potential to start from."""
     if has_checkpoint(iteration.run):
         return resume(iteration.run)
     config = config_of(iteration, settings, warm=last is not None)
-    return train(config, warm_start=last, overwrite=True)  # of a run without a checkpoint
+    return train(config, warm_start=last, overwrite=True)  # an earlier attempt without a checkpoint
 
 
 def config_of(iteration: Iteration, settings: LoopConfig, *, warm: bool) -> Config:

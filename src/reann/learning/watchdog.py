@@ -1,4 +1,4 @@
-"""A limit of time for a calculation that may not return."""
+"""Time limit for calculations."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 GRACE = 5.0
-"""s; after so long beyond the limit the process ends in any case."""
+"""Time after the limit when the process is ended in any case, s."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """End the processes that a calculation has started, and then its own, after a time.
+    """Limit the time of a calculation, in seconds.
 
-    A calculation by another program fails when this program is ended. One inside the process cannot
-    be interrupted, so the process ends, and Dask replaces the worker. Code that does not let other
-    threads run is ended by `faulthandler`, which needs none.
+    At the limit, child processes are killed: a calculation by an external program then fails. A
+    calculation inside this process cannot be interrupted, so the process ends and Dask replaces
+    the worker. `faulthandler` ends code that does not release the interpreter to other threads.
     """
     timer = threading.Timer(seconds, _end)
     timer.daemon = True

@@ -1,1 +1,1 @@
-"""New structures: molecular dynamics with the last potential, displacements, a program."""
+"""Exploration: molecular dynamics with the last potential, displacements, external programs."""

@@ -1,4 +1,4 @@
-"""Whether a structure still has the bonds of another one."""
+"""Detection of broken and formed bonds."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import ase
 from reann.learning.explore.trajectory import ratios
 
 BOND = 1.3
-"""Atoms closer than this many sums of covalent radii are bonded."""
+"""Atoms are bonded if their distance is below this multiple of the sum of the covalent radii."""
 BROKEN, FORMED = 1.7, 1.1
-"""A bond beyond the first has broken; atoms that were no bond and are closer than the second form
-one."""
+"""Multiples of the sum of the covalent radii: a bond longer than the first has broken; unbonded
+atoms closer than the second have formed a bond."""
 
 
 class Bonds:
-    """The bonds of a structure, by distances over sums of covalent radii."""
+    """Bonds of a structure, from distances relative to sums of covalent radii."""
 
     def __init__(self, atoms: ase.Atoms) -> None:
         self.bonded = ratios(atoms) < BOND
 
     def change(self, atoms: ase.Atoms) -> str:
-        """Return how the bonds have changed, or nothing."""
+        """Return how the bonds have changed, empty if they have not."""
         now = ratios(atoms)
         if (now[self.bonded] > BROKEN).any():
             return "a bond broke"

@@ -1,4 +1,4 @@
-"""A program of the user, which writes structures, on a worker."""
+"""Exploration by a command of the user, run on a worker."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from reann.motion.start import read_start
 
 MODEL, START = "model.reann", "start.xyz"
 SHOWN = 400
-"""Characters of what the program printed at last."""
+"""Characters shown of the end of the output."""
 
 
 def run_command(
     model: bytes, start: ase.Atoms, settings: CommandConfig, values: Mapping[str, str], home: str
 ) -> Trajectory:
-    """Run the command in a temporary folder and return what it wrote.
+    """Run the command in a temporary folder and return the structures that it wrote.
 
     Parameters
     ----------
     values
-        What replaces `{seed}` and the like in the command.
+        Values of `{seed}` and other placeholders in the command.
     home
         Folder of the loop's file; `{folder}` in the command.
     """
@@ -59,14 +59,14 @@ def _filled(line: str, values: Mapping[str, str]) -> str:
     except (KeyError, ValueError, IndexError) as error:
         known = ", ".join(f"{{{name}}}" for name in values)
         raise UserError(
-            f"The command cannot be filled in: {error}.",
+            f"A placeholder of the command is not valid: {error}.",
             f"explore.command.run: {line}",
-            f"Use {known}; double other braces.",
+            f"Use {known}; write other braces twice.",
         ) from error
 
 
 def _execute(line: str, folder: Path, timeout: float) -> None:
-    # The command is the user's own, in the user's own file, and may need pipes.
+    # The command comes from the file of the user and may need pipes.
     try:
         done = subprocess.run(  # noqa: S602
             line,
@@ -84,9 +84,9 @@ def _execute(line: str, folder: Path, timeout: float) -> None:
             "Give a longer explore.command.timeout.",
         ) from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-SHOWN:]
+        output = (done.stderr or done.stdout).strip()[-SHOWN:]
         raise UserError(
-            f"The command failed with exit code {done.returncode}: {said}",
+            f"The command failed with exit code {done.returncode}: {output}",
             f"explore.command.run: {line}",
-            "Try it by hand, in a folder with model.reann and start.xyz.",
+            "Run it by hand in a folder with model.reann and start.xyz.",
         )

@@ -11,7 +11,7 @@ from reann.motion.start import read_start
 
 
 def displaced(starts: list[ase.Atoms], settings: DisplacementsConfig, seed: int) -> Trajectory:
-    """Return displaced copies, one of each start; those with overlapping atoms are left out.
+    """Return a displaced copy of each start, without those in which atoms overlap.
 
     Constraints hold: fixed atoms stay.
     """
@@ -22,7 +22,7 @@ def displaced(starts: list[ase.Atoms], settings: DisplacementsConfig, seed: int)
         strain = settings.strain * rng.standard_normal((3, 3))
         shifts = settings.standard_deviation * rng.standard_normal((len(atoms), 3))
         if settings.strain and atoms.pbc.any():
-            # Along directions without periodicity the cell stays as it is.
+            # The cell is strained along periodic directions only.
             both = np.outer(atoms.pbc, atoms.pbc)
             symmetric = np.eye(3) + np.where(both, (strain + strain.T) / 2, 0.0)
             atoms.set_cell(atoms.cell.array @ symmetric, scale_atoms=True)

@@ -1,4 +1,4 @@
-"""Molecular dynamics with the last potential, on a worker."""
+"""Exploration by molecular dynamics with the last potential, run on a worker."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from reann.simulate.trajectory_file import TrajectoryWriter
 FRICTION = 0.01
 """1/fs."""
 LAST, LAST_EVERY = 10, 2.0
-"""Structures that are kept before a trajectory ends early, and fs between them: where a potential
-fails, structures at equal times are too far apart."""
+"""Number of structures kept from the end of a trajectory that stops early, and fs between them:
+a potential fails faster than structures are sampled otherwise."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Of one trajectory."""
+    """Conditions of a trajectory."""
 
     temperature: float
     """K."""
@@ -47,7 +47,7 @@ class Conditions:
     engine: str
 
     def settings(self, atoms: ase.Atoms) -> Dynamics:
-        """Return what the integrator needs."""
+        """Return the settings of the integrator."""
         return Dynamics(
             "langevin" if self.pressure is None else "npt",
             self.temperature,
@@ -63,12 +63,12 @@ class Conditions:
 
 
 def run_dynamics(model: bytes, start: ase.Atoms, conditions: Conditions) -> Trajectory:
-    """Return structures of a trajectory, which ends early when it leaves what makes sense.
+    """Return structures of a trajectory, which ends early when it becomes unphysical.
 
     Parameters
     ----------
     model
-        Content of a `.reann` file, so that a worker needs no file of this machine.
+        Content of a `.reann` file, because workers may not share a file system.
     """
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="reann-md-") as folder, cpu_threads(1):
@@ -89,7 +89,7 @@ def _run(
     bonds = Bonds(atoms) if conditions.keep_bonds else None
     atoms.calc = calculator
     draw_velocities(atoms, conditions.temperature, rng)
-    atoms.set_momenta(atoms.get_momenta())  # what is fixed does not move
+    atoms.set_momenta(atoms.get_momenta())  # applies constraints to the velocities
     watch = Monitor(
         atoms,
         calculator,
@@ -100,21 +100,21 @@ def _run(
     )
     dynamics = make_dynamics(atoms, settings, rng)
     n_steps = max(1, round(settings.time / settings.timestep))
-    every = max(1, n_steps // conditions.frames)
-    last_every = max(1, round(LAST_EVERY / settings.timestep))
+    interval = max(1, n_steps // conditions.frames)
+    last_interval = max(1, round(LAST_EVERY / settings.timestep))
     frames: list[ase.Atoms] = []
     last: deque[ase.Atoms] = deque(maxlen=LAST)
     ended = ""
     try:
         for _ in watch.steps(dynamics, n_steps, TrajectoryWriter(None)):
             step = dynamics.nsteps
-            if step and step % every == 0:
+            if step and step % interval == 0:
                 frames.append(_bare(atoms, watch.time(step)))
                 last.clear()
                 ended = _extrapolation(calculator, conditions.max_extrapolating)
-            elif step % last_every == 0:
+            elif step % last_interval == 0:
                 last.append(_bare(atoms, watch.time(step)))
-            if bonds and not ended and step % last_every == 0:
+            if bonds and not ended and step % last_interval == 0:
                 ended = bonds.change(atoms)
             if ended:
                 break
@@ -126,15 +126,15 @@ def _run(
 
 
 def _extrapolation(calculator: Calculator, most: float) -> str:
-    """Return why a trajectory ends when more than a fraction of its atoms extrapolates."""
-    if most >= 1.0:  # the fraction costs a computation
+    """Return why a trajectory ends if more than a fraction `most` of its atoms extrapolates."""
+    if most >= 1.0:  # no need to compute the fraction
         return ""
     fraction = float(np.nan_to_num(calculator.fraction_extrapolating()))
     return f"{fraction:.0%} of the atoms extrapolate" if fraction > most else ""
 
 
 def _bare(atoms: ase.Atoms, time_fs: float) -> ase.Atoms:
-    """Return a copy without velocities, which no label depends on."""
+    """Return a copy without velocities, which labels do not depend on."""
     copy = atoms.copy()
     if copy.has("momenta"):
         del copy.arrays["momenta"]

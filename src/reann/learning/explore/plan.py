@@ -1,4 +1,4 @@
-"""The explorations of an iteration: which there are, from which starts, with which seeds."""
+"""Explorations of an iteration: tasks with their starts and seeds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL = "all.json"
 
 @dataclass(frozen=True)
 class Beginning:
-    """What explorations start from."""
+    """Input of the explorations."""
 
     labeled: Sequence[ase.Atoms]
     model: bytes
@@ -37,27 +37,27 @@ class Beginning:
 def explore(
     iteration: Iteration, settings: LoopConfig, beginning: Beginning, workers: Workers
 ) -> None:
-    """Run what has not been run yet; each exploration is written when it ends."""
-    every = list(_tasks(settings, iteration.number, beginning))
-    missing = [task for task in every if not _record(iteration, task.name).exists()]
+    """Run the explorations that have no record yet; each is written when it ends."""
+    tasks = list(_tasks(settings, iteration.number, beginning))
+    missing = [task for task in tasks if not _record(iteration, task.name).exists()]
     with progress_bar(len(missing), "exploring") as (bar, shown):
-        for place, result in workers.results(missing):
+        for index, result in workers.results(missing):
             if isinstance(result, UserError):
                 raise result
             if isinstance(result, Exception):
                 raise UserError(
-                    f"The exploration {missing[place].name} failed: {type(result).__name__}:"
+                    f"The exploration {missing[index].name} failed: {type(result).__name__}:"
                     f" {result}.",
                     str(iteration.folder),
                     "Start `reann learn` again to repeat it, or change section explore.",
                 ) from result
-            _write(iteration, missing[place].name, result)
+            _write(iteration, missing[index].name, result)
             bar.advance(shown)
-    write_json(iteration.explored / ALL, [task.name for task in every])
+    write_json(iteration.explored / ALL, [task.name for task in tasks])
 
 
 def explorations(iteration: Iteration) -> dict[str, dict]:
-    """Return how each exploration went, by its name, in their order."""
+    """Return the record of each exploration by its name, in order."""
     names = read_json(iteration.explored / ALL)
     return {name: read_json(_record(iteration, name)) for name in names}
 
@@ -115,7 +115,7 @@ def _dynamics(settings: LoopConfig, number: int) -> Iterator[tuple[str, Conditio
 
 
 def _seed(settings: LoopConfig, number: int, name: str) -> int:
-    """Return a seed that depends on loop, iteration and exploration, and on nothing else."""
+    """Return a seed that depends only on the loop, the iteration and the exploration."""
     words = [settings.run.seed, number, *name.encode()]
     return int(np.random.SeedSequence(words).generate_state(1)[0])
 
@@ -125,7 +125,7 @@ def _drawn(labeled: Sequence[ase.Atoms], seed: int | list[int]) -> ase.Atoms:
 
 
 def _write(iteration: Iteration, name: str, trajectory: Trajectory) -> None:
-    """Write the structures, then the record, which says that they are whole."""
+    """Write the structures, then the record: it marks them as complete."""
     write_frames(iteration.explored / f"{name}.xyz", trajectory.frames)
     about = {
         "structures": len(trajectory.frames),

@@ -1,4 +1,4 @@
-"""What one exploration gives."""
+"""Result of an exploration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ase.data import covalent_radii
 from ase.geometry import get_distances
 
 CLOSEST = 0.5
-"""Fraction of the sum of the covalent radii; structures with closer atoms are not kept."""
+"""Fraction of the sum of the covalent radii; structures with closer atoms are discarded."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Trajectory:
 
     frames: list[ase.Atoms]
     ended: str = ""
-    """Why it ended early, or nothing."""
+    """Why it ended early, empty if it did not."""
     time: float = 0.0
-    """fs, that it reached; 0 for what is no dynamics."""
+    """Length in fs; 0 for explorations other than dynamics."""
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -33,7 +33,7 @@ def is_possible(atoms: ase.Atoms) -> bool:
 
 
 def ratios(atoms: ase.Atoms) -> np.ndarray:
-    """Return the distances of all pairs over the sums of their covalent radii, (pairs,)."""
+    """Return the distances of all pairs relative to the sums of their covalent radii, (pairs,)."""
     distances = get_distances(atoms.positions, cell=atoms.cell, pbc=atoms.pbc)[1]
     radii = covalent_radii[atoms.numbers]
     upper = np.triu_indices(len(atoms), 1)

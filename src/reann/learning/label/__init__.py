@@ -1,1 +1,1 @@
-"""Energies and forces of chosen structures: by a calculator of ASE, or by files."""
+"""Labels of chosen structures: by an ASE calculator, or by files of an external program."""

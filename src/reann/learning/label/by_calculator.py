@@ -1,4 +1,4 @@
-"""Labels by a calculator of ASE, on the workers."""
+"""Labels by an ASE calculator, computed on the workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reann.learning.settings import LabelConfig
 
 
 def method_of(settings: LabelConfig, folder: Path) -> Method:
-    """Return the method; `folder` is where modules are also looked for."""
+    """Return the method; `folder` is added to the search path of modules."""
     calculator = settings.calculator
     assert calculator is not None
     return Method(
@@ -30,12 +30,12 @@ def method_of(settings: LabelConfig, folder: Path) -> Method:
 def compute_labels(
     iteration: Iteration, settings: LabelConfig, folder: Path, workers: Workers
 ) -> None:
-    """Compute what has no record yet; each record is written when its calculation ends.
+    """Run the calculations that have no record yet; each record is written when one ends.
 
     Raises
     ------
     UserError
-        If the calculator cannot be made.
+        If the calculator cannot be created.
     """
     frames, records = read_frames(iteration.chosen), Records(iteration)
     method = method_of(settings, folder)
@@ -46,8 +46,8 @@ def compute_labels(
         for number in missing
     ]
     with progress_bar(len(tasks), "labeling") as (bar, shown):
-        for place, result in workers.results(tasks):
-            records.write(missing[place], _outcome(result, settings.retries))
+        for index, result in workers.results(tasks):
+            records.write(missing[index], _outcome(result, settings.retries))
             bar.advance(shown)
     records.finish(len(frames))
 
@@ -66,7 +66,7 @@ def _check(method: Method, workers: Workers | None, iteration: Iteration) -> Non
 def _outcome(result: Outcome | Exception, retries: int) -> Outcome:
     if isinstance(result, Outcome):
         return result
-    tried = f" (tried {counted(retries + 1, 'time')})"
+    attempts = f" (after {counted(retries + 1, 'attempt')})"
     if isinstance(result, WorkerLostError):
-        return Outcome(None, f"{result}{tried}")
-    return Outcome(None, f"{type(result).__name__}: {result}{tried}")
+        return Outcome(None, f"{result}{attempts}")
+    return Outcome(None, f"{type(result).__name__}: {result}{attempts}")

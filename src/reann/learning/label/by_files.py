@@ -1,4 +1,4 @@
-"""Labels by files: inputs are written, and outputs are read when they are there."""
+"""Labels by files of an external program: inputs are written, and outputs read once they exist."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from reann.learning.label.records import Records
 from reann.learning.settings import FilesConfig, LabelConfig
 
 FAILED = "FAILED"
-"""A file of this name in the folder of a calculation says that it is given up."""
+"""A file of this name in the folder of a calculation marks it as abandoned."""
 FARTHEST = 0.01
-"""Å, between an atom of the output and that of the input."""
+"""Largest distance between an atom in the output and in the input, Å."""
 
 
 class WaitingError(Exception):
-    """Outputs are missing; the loop goes on when they are there."""
+    """Outputs are missing; the loop continues when they exist."""
 
 
 def collect_labels(iteration: Iteration, settings: LabelConfig) -> None:
-    """Write the inputs that are missing, and read the outputs.
+    """Write missing inputs, and read the outputs.
 
     Raises
     ------
     WaitingError
-        If outputs are missing, and the settings do not say to wait.
+        If outputs are missing and `wait` is not set.
     UserError
         For an output of another structure, and an input that ASE cannot write.
     """
@@ -56,15 +56,15 @@ def collect_labels(iteration: Iteration, settings: LabelConfig) -> None:
             raise WaitingError(
                 f"{counted(len(missing), 'calculation')} of {len(frames)} in"
                 f" {iteration.calculations} has no {files.output} yet: {listed(missing)}."
-                f" Start `reann learn` again when it is there; an empty file {FAILED} beside the"
-                " input gives a calculation up."
+                " Start `reann learn` again when it exists; to abandon a calculation, put an empty"
+                f" file {FAILED} into its folder."
             )
         time.sleep(seconds(files.wait))
     records.finish(len(frames))
 
 
 def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
-    """Make the folder of a calculation, with its template and its structure, unless it is there."""
+    """Create the folder of a calculation with template and structure, unless it exists."""
     if folder.exists():
         return
     new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -72,7 +72,7 @@ def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
     if files.template is not None:
         if not files.template.is_dir():
             raise UserError(
-                "There is no such folder.", str(files.template), "Correct label.files.template."
+                "The folder does not exist.", str(files.template), "Correct label.files.template."
             )
         shutil.copytree(files.template, new)
     new.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
     bare.info.clear()
     try:
         ase.io.write(new / files.input, bare, format=files.format)
-    except Exception as error:  # the writers of ASE raise many kinds of errors
+    except Exception as error:  # ASE raises many kinds of errors
         raise UserError(
             f"ASE cannot write the structure as {files.format or files.input}: {error}.",
             "label.files",
@@ -90,12 +90,12 @@ def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
 
 
 def read_output(folder: Path, atoms: ase.Atoms, settings: LabelConfig) -> Outcome | None:
-    """Return the labels of an output; None where there is none, or it is not complete yet."""
+    """Return the labels of an output; None if it is missing or incomplete."""
     files = settings.files
     assert files is not None
     if (folder / FAILED).exists():
-        said = (folder / FAILED).read_text(encoding="utf-8", errors="replace").strip()
-        return Outcome(None, said or "given up by the user")
+        reason = (folder / FAILED).read_text(encoding="utf-8", errors="replace").strip()
+        return Outcome(None, reason or "abandoned by the user")
     path = folder / files.output
     if not path.exists():
         return None
@@ -125,7 +125,7 @@ def _check_same(read: ase.Atoms, atoms: ase.Atoms, path: Path) -> None:
         same = max(moved) < FARTHEST
     if not same:
         raise UserError(
-            "The output is of another structure than the input, or has its atoms in another order.",
+            "The output has another structure than the input, or its atoms in another order.",
             str(path),
-            "Keep order and positions of the atoms as in the input.",
+            "Keep the order and the positions of the atoms of the input.",
         )

@@ -1,4 +1,4 @@
-"""One calculation: energy, forces and stress of a structure, on a worker."""
+"""A reference calculation of one structure, run on a worker."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from reann.learning.watchdog import time_limit
 
 @dataclass(frozen=True)
 class Method:
-    """How labels are computed."""
+    """Method that computes labels."""
 
     name: str
     arguments: Mapping[str, Any]
     folder: str
-    """Where modules are also looked for."""
+    """Added to the search path of modules."""
     timeout: float
     """s."""
     max_force: float
@@ -35,7 +35,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A labeled structure, or why there is none."""
+    """A labeled structure, or the reason of failure."""
 
     atoms: ase.Atoms | None
     """With its labels in a calculator of ASE."""
@@ -46,8 +46,8 @@ class Outcome:
 def compute(atoms: ase.Atoms, method: Method) -> Outcome:
     """Return the labels of a structure; errors of the calculator are raised.
 
-    The calculator is new, so that no label depends on an earlier one; it works in a temporary
-    folder.
+    A new calculator is created for each structure, so that no label depends on an earlier one.
+    It runs in a temporary folder.
     """
     begun, home = time.perf_counter(), os.getcwd()  # noqa: PTH109 - chdir needs it
     place = tempfile.TemporaryDirectory(prefix="label-", dir=scratch_folder())
@@ -78,13 +78,13 @@ def _labeled(atoms: ase.Atoms, calculator: Any) -> ase.Atoms:
 
 
 def refusal(atoms: ase.Atoms, max_force: float) -> str:
-    """Return why labels cannot be right, or nothing."""
+    """Return why labels are refused, empty if they are accepted."""
     results = results_of(atoms)
     forces = np.asarray(results["forces"])
     if not all(np.isfinite(value).all() for value in results.values()):
         return "the labels are not finite"
     if forces.shape != (len(atoms), 3):
-        return f"the forces have the shape {forces.shape}"
+        return f"the forces have shape {forces.shape}"
     lengths = np.linalg.norm(forces, axis=1)
     worst = int(lengths.argmax())
     if lengths[worst] > max_force:
@@ -101,7 +101,7 @@ def results_of(atoms: ase.Atoms) -> dict[str, Any]:
 
 
 def check_method(method: Method) -> UserError | None:
-    """Return the error of a calculator that cannot be made on this worker."""
+    """Return the error if the calculator cannot be created on this worker."""
     try:
         make_calculator(method.name, method.arguments, method.folder)
     except UserError as error:

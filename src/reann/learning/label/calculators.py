@@ -1,4 +1,4 @@
-"""Calculators of ASE by name, or by the function that makes them."""
+"""ASE calculators by name, or by the function that creates them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from reann.errors import UserError
 
-PLACES = {
+MODULES = {
     "dftd4": "dftd4.ase:DFTD4",
     "gpaw": "gpaw:GPAW",
     "mace": "mace.calculators:MACECalculator",
     "tblite": "tblite.ase:TBLite",
     "xtb": "xtb.ase.calculator:XTB",
 }
-"""Calculators that ASE does not know by name."""
+"""Modules and classes of calculators that are not part of ASE."""
 QUIET: dict[str, dict[str, Any]] = {"tblite": {"verbosity": 0}}
 """Arguments that keep a calculator from printing."""
 WHERE = "label.calculator"
@@ -28,30 +28,30 @@ def make_calculator(name: str, arguments: Mapping[str, Any], folder: str) -> Any
     Parameters
     ----------
     name
-        Name, or `module:function`, which is called with the arguments.
+        Name, or `module:function`; the function is called with the arguments.
     folder
-        Where modules are also looked for: that of the loop's file.
+        Folder of the file of the loop; added to the search path of modules.
 
     Raises
     ------
     UserError
-        If there is no such calculator, it is not installed, or refuses its arguments.
+        If the calculator does not exist, is not installed, or does not accept the arguments.
     """
-    make = _imported(PLACES.get(name, name), folder) if _has_place(name) else _of_ase(name)
-    given = QUIET.get(name, {}) | dict(arguments)
+    make = _imported(MODULES.get(name, name), folder) if _has_module(name) else _of_ase(name)
+    options = QUIET.get(name, {}) | dict(arguments)
     try:
-        return make(**given)
+        return make(**options)
     except Exception as error:  # calculators raise many kinds of errors
         shown = ", ".join(f"{key}: {value}" for key, value in arguments.items()) or "no arguments"
         raise UserError(
-            f"The calculator {name} cannot be made with {shown}: {error}.",
+            f"The calculator {name} cannot be created with {shown}: {error}.",
             WHERE,
             "Correct its arguments.",
         ) from error
 
 
-def _has_place(name: str) -> bool:
-    return name in PLACES or ":" in name
+def _has_module(name: str) -> bool:
+    return name in MODULES or ":" in name
 
 
 def _imported(place: str, folder: str) -> Any:
@@ -64,7 +64,7 @@ def _imported(place: str, folder: str) -> Any:
         raise UserError(
             f"The module {module} cannot be imported: {error}.",
             WHERE,
-            f"Install it where the workers run, or put it into {folder}.",
+            f"Install it on the workers, or put it into {folder}.",
         ) from error
     except AttributeError as error:
         raise UserError(f"The module {module} has no '{function}'.", WHERE) from error
@@ -77,9 +77,9 @@ def _of_ase(name: str) -> Any:
     try:
         return get_calculator_class(name)
     except (ImportError, AttributeError) as error:
-        known = ", ".join(sorted([*PLACES, *names]))
+        known = ", ".join(sorted([*MODULES, *names]))
         raise UserError(
             f"There is no calculator '{name}'.",
             WHERE,
-            f"Write `module:function` for one of your own, or one of {known}.",
+            f"Use `module:function` for your own calculator, or one of {known}.",
         ) from error

@@ -1,4 +1,4 @@
-"""What became of each calculation of an iteration: labels, or why there are none."""
+"""Records of the calculations of an iteration: labels, or the reason of failure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from reann.learning.label.calculation import Outcome
 
 @dataclass(frozen=True)
 class Records:
-    """The files of the calculations of an iteration; one that exists is final."""
+    """Files of the calculations of an iteration; an existing file is final."""
 
     iteration: Iteration
 
     def missing(self, count: int) -> list[int]:
-        """Return which of the structures have no record yet."""
+        """Return the indices of the structures without a record."""
         return [number for number in range(count) if not self._json(number).exists()]
 
     def folder(self, number: int) -> Path:
-        """Return the folder of a calculation that another program makes."""
+        """Return the folder of a calculation by an external program."""
         return self.iteration.calculations / f"{number:04d}"
 
     def write(self, number: int, outcome: Outcome) -> None:
-        """Record a calculation; the structure first, so that the record says that it is whole."""
+        """Record a calculation; the record comes last, as it marks the structure as complete."""
         if outcome.atoms is not None:
             write_frames(self._xyz(number), [outcome.atoms])
         about = {"failed": outcome.reason or None, "seconds": round(outcome.seconds, 3)}
@@ -46,12 +46,12 @@ class Records:
         return read_json(self._json(number))
 
     def failures(self, count: int) -> dict[int, str]:
-        """Return the numbers of the calculations that failed, and why."""
+        """Return the reasons of failed calculations by their number."""
         reasons = {number: self.about(number)["failed"] for number in range(count)}
         return {number: reason for number, reason in reasons.items() if reason}
 
     def seconds(self, count: int) -> float:
-        """Return the time of all calculations together, in s."""
+        """Return the total time of all calculations, s."""
         return float(sum(self.about(number)["seconds"] for number in range(count)))
 
     def _json(self, number: int) -> Path:
