@@ -61,8 +61,8 @@ def test_known_and_broken_structures_are_never_chosen(training, single):
     assert sorted(found.indices) == [2, 8, 9, 10]
     assert [found.rejected[i].partition(":")[0] for i in (0, 1, 3, 4, 5, 6, 7)] == [
         "atoms overlap",
-        "atoms apart",
-        "is in the pool before",
+        "isolated atoms",
+        "is a duplicate in the pool",
         "is in the training data",
         "impossible geometry",
         "impossible geometry",

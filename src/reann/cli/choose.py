@@ -1,8 +1,7 @@
-"""Verbs about uncertainty: calibrate, select."""
+"""Commands about uncertainty: calibrate, select."""
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,28 +9,20 @@ import typer
 
 from reann.cli.arguments import ConfigFile, Keys, Units, label_options, suggesting_options
 from reann.cli.use import ComputedBy, Device, ModelFile, of_run
+from reann.criteria import By
 
 Validation = Annotated[
     list[str],
     typer.Option(
-        "--data", metavar="FILE", help="Structures with labels, not those of the training."
+        "--data", metavar="FILE", help="Structures with labels that were not in the training."
     ),
 ]
 Training = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="FILE", help="Structures of the training; an ensemble needs none. May be repeated."
+        metavar="FILE", help="Training structures; not needed for an ensemble. May be repeated."
     ),
 ]
-
-
-class By(str, Enum):
-    """What `reann select` prefers."""
-
-    both = "both"
-    uncertainty = "uncertainty"
-    diversity = "diversity"
-    random = "random"
 
 
 def calibrate(
@@ -55,10 +46,10 @@ def calibrate(
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
-    """Give a potential an uncertainty, measured on structures with labels.
+    """Add an uncertainty to a potential, calibrated on structures with labels.
 
     The spread comes from the members of an ensemble, or from draws of the last layer of a single
-    potential. A training does the same with its validation set.
+    potential. `reann train` does the same with the validation set.
 
     Example: reann calibrate model.reann --data valid.xyz --training train.xyz
     """
@@ -105,19 +96,19 @@ def select(
         typer.Option(
             help="Prefer uncertain and diverse structures, only one of both, or random ones."
         ),
-    ] = By.both,
+    ] = "both",
     show: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a map of the pool, as .html.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random choices and draws.")] = 0,
     device: Device = "auto",
 ) -> None:
-    """Choose structures to label: uncertain and diverse, neither known nor broken.
+    """Choose structures to label: uncertain and diverse, neither known nor unphysical.
 
-    The output says in `info` why each was chosen: select_spread (eV/Å), select_atom, and others.
+    The output has the reasons in `info`: select_spread (eV/Å), select_atom, and others.
 
     Example: reann select md.xyz --from runs/water --data train.xyz -n 50 -o chosen.xyz
     """
     from reann.selection.command import select_files
 
-    select_files(pool, model, data, n, output, by=by.value, show=show, seed=seed, device=device)
+    select_files(pool, model, data, n, output, by=by, show=show, seed=seed, device=device)

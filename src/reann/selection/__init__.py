@@ -1,6 +1,7 @@
-"""Choice of structures to label: uncertain, diverse, neither known nor broken."""
+"""Choice of structures to label: uncertain and diverse, neither known nor unphysical."""
 
+from reann.criteria import By
 from reann.selection.result import Reason, Selection
-from reann.selection.select import By, select
+from reann.selection.select import select
 
 __all__ = ["By", "Reason", "Selection", "select"]

@@ -1,4 +1,4 @@
-"""Which structures of a pool can be chosen, with their features and spreads."""
+"""Candidates of a pool, with their features and spreads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reann.selection.known import Known, graph_of
 
 @dataclass
 class Candidates:
-    """Structures that can be chosen, and why the others cannot."""
+    """Structures that can be chosen, and the reasons why others cannot."""
 
     rows: list[int] = field(default_factory=list)
     """Their indices in the pool."""
@@ -42,9 +42,9 @@ def candidates_of(
     UserError
         If there is none.
     """
-    found, accepted = Candidates(), list[int]()
+    candidates, accepted = Candidates(), list[int]()
     done = 0
-    for some in batches(_possible(pool, potential, known, found, accepted)):
+    for some in batches(_possible(pool, potential, known, candidates, accepted)):
         rows = accepted[done : done + len(some)]
         done += len(some)
         of_some = zip(
@@ -52,50 +52,50 @@ def candidates_of(
         )
         for row, x, spread in of_some:
             if spread.force <= LARGEST_FORCE:  # false for NaN, too
-                found.rows.append(row)
-                found.features.append(x)
-                found.spreads.append(spread)
+                candidates.rows.append(row)
+                candidates.features.append(x)
+                candidates.spreads.append(spread)
             else:
                 size = f"{spread.force:.3g} eV/Å"
-                found.rejected[row] = f"forces too large: the largest is {size}"
+                candidates.rejected[row] = f"forces too large: the largest is {size}"
         progress(len(some))
-    if not found.rows:
-        first = next(iter(sorted(found.rejected.items())), None)
+    if not candidates.rows:
+        first = next(iter(sorted(candidates.rejected.items())), None)
         example = f" Structure {first[0]}: {first[1]}." if first else ""
         raise UserError(
             f"No structure of the pool can be chosen.{example}",
-            fix="Give a pool of other structures, all of whose elements the potential knows.",
+            fix="Give other structures, with elements that the potential knows only.",
         )
-    return found
+    return candidates
 
 
 def _possible(
     pool: Sequence[ase.Atoms],
     potential: Potential | Ensemble,
     known: Known,
-    found: Candidates,
+    candidates: Candidates,
     accepted: list[int],
 ) -> Iterator[Graph]:
-    """Yield the graphs of possible structures; note their indices, and why not the others."""
-    seen = dict.fromkeys(known.fingerprints.tolist(), "is in the training data")
+    """Yield graphs of possible structures; record their indices, and why others are rejected."""
+    known_prints = dict.fromkeys(known.fingerprints.tolist(), "is in the training data")
     prints = fingerprints_of(pool).tolist()
     for i, (atoms, fingerprint) in enumerate(zip(pool, prints, strict=True)):
         unknown = sorted({s for s in atoms.symbols if s not in potential.elements})
         if unknown:
             why = f"elements that the potential does not know: {', '.join(unknown)}"
-            found.rejected[i] = why
+            candidates.rejected[i] = why
             continue
-        if fingerprint in seen:
-            found.rejected[i] = seen[fingerprint]
+        if fingerprint in known_prints:
+            candidates.rejected[i] = known_prints[fingerprint]
             continue
         try:
             graph = graph_of(potential, atoms)
         except UserError as error:
-            found.rejected[i] = f"impossible geometry: {error.what}"
+            candidates.rejected[i] = f"impossible geometry: {error.what}"
             continue
         if (problem := known.distances.problem(graph)) is not None:
-            found.rejected[i] = problem
+            candidates.rejected[i] = problem
             continue
-        seen[fingerprint] = "is in the pool before"
+        known_prints[fingerprint] = "is a duplicate in the pool"
         accepted.append(i)
         yield graph

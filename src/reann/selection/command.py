@@ -1,4 +1,4 @@
-"""The verb `select`: from files to a file, with a table of the reasons."""
+"""The command `select`: chooses structures of files, writes them and prints the reasons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ase
 from ase.io.extxyz import write_xyz
 
 from reann import atomic_file
+from reann.criteria import By
 from reann.data.read import iter_atoms
 from reann.data.skipped import ignore
 from reann.device import device_named
@@ -18,11 +19,11 @@ from reann.output_files import check_outputs
 from reann.potential import load
 from reann.selection.map import write_map
 from reann.selection.result import INFO, Selection
-from reann.selection.select import By, select
+from reann.selection.select import select
 from reann.terminal import Terminal, plain_table
 
 SHOWN = 20
-"""Chosen structures that the table lists."""
+"""Most rows of the table."""
 
 
 def select_files(
@@ -43,11 +44,11 @@ def select_files(
     Parameters
     ----------
     pool, data
-        Files or globs: what to choose from, and what the potential was trained on.
+        Files or globs of the structures to choose from, and of the training structures.
     output
         Extended XYZ, with the reasons in `info`.
     show
-        Page with a map of the pool.
+        HTML file for a map of the pool.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def select_files(
     structures, origins = _read(pool)
     training, _ = _read(data)
     with progress_bar(len(training) + len(structures)) as (bar, task):
-        found = select(
+        selection = select(
             structures,
             potential,
             training,
@@ -75,34 +76,36 @@ def select_files(
             seed=seed,
             progress=lambda done: bar.advance(task, done),
         )
-    for atoms, index in zip(found.atoms, found.indices, strict=True):
+    for atoms, index in zip(selection.atoms, selection.indices, strict=True):
         atoms.info[f"{INFO}origin"] = origins[index]
     with atomic_file.replacing(output) as temporary:
-        write_xyz(temporary, found.atoms)
-    print_reasons(found, [origins[i] for i in found.indices], len(structures), console)
-    if len(found.indices) < n:
-        console.write(f"Fewer than {n}: no more structures of the pool can be chosen.")
+        write_xyz(temporary, selection.atoms)
+    print_reasons(selection, [origins[i] for i in selection.indices], len(structures), console)
+    if len(selection.indices) < n:
+        console.write(f"Fewer than {n}: the pool has no more candidates.")
     console.write(f"Chosen structures: {output}")
     if show is not None:
-        write_map(show, found, origins, structures)
+        write_map(show, selection, origins, structures)
         console.write(f"Map of the pool: {show}")
-    return found
+    return selection
 
 
 def _read(files: Sequence[str]) -> tuple[list[ase.Atoms], list[str]]:
-    """Return structures, and where each comes from."""
-    every = list(iter_atoms(list(files), report_skipped=ignore))
-    return [atoms for atoms, _ in every], [origin for _, origin in every]
+    """Return structures and their origins."""
+    structures = list(iter_atoms(list(files), report_skipped=ignore))
+    return [atoms for atoms, _ in structures], [origin for _, origin in structures]
 
 
-def print_reasons(found: Selection, origins: Sequence[str], n_pool: int, console: Terminal) -> None:
-    """Print a table of the chosen structures, and how many were rejected for which reason."""
-    unit = found.reasons[0].unit
+def print_reasons(
+    selection: Selection, origins: Sequence[str], n_pool: int, console: Terminal
+) -> None:
+    """Print a table of the chosen structures, and the number of rejections by reason."""
+    unit = selection.reasons[0].unit
     table = plain_table(f"{counted(len(origins), 'structure')} chosen from {n_pool}")
     table.add_column("structure", overflow="fold")
     for heading in (f"spread\n{unit}", "at atom", "not explained\nby earlier, %", "distance"):
         table.add_column(heading, justify="right")
-    for origin, reason in list(zip(origins, found.reasons, strict=True))[:SHOWN]:
+    for origin, reason in list(zip(origins, selection.reasons, strict=True))[:SHOWN]:
         table.add_row(
             Path(origin).name,
             f"{reason.spread:.3g}",
@@ -112,10 +115,10 @@ def print_reasons(found: Selection, origins: Sequence[str], n_pool: int, console
         )
     console.print(table)
     if len(origins) > SHOWN:
-        console.write(f"… and {len(origins) - SHOWN} more, with the same numbers in the file.")
+        console.write(f"… and {len(origins) - SHOWN} more; their numbers are in the file.")
     console.write(
-        "Spread: the largest uncertainty of a force. Distance: from the nearest structure of the"
-        " training or chosen before; 1 is usual among training structures."
+        "Spread: the largest uncertainty of a force. Distance: to the nearest structure of the"
+        " training data or chosen before; typically 1 within the training data."
     )
-    for kind, number in found.rejections().items():
+    for kind, number in selection.rejections().items():
         console.write(f"Not chosen, {kind}: {counted(number, 'structure')}")

@@ -16,11 +16,11 @@ from reann.potential import Ensemble
 from reann.uncertainty.posterior import MAX_EDGES
 
 RIDGE = 1e-2
-"""Share of the largest variance below which a direction of the features does not count."""
+"""Fraction of the largest variance that is added to all, to damp directions of small variance."""
 
 
 def batches(graphs: Iterable[Graph]) -> Iterator[list[Graph]]:
-    """Yield consecutive graphs together, as many as fit."""
+    """Yield batches of consecutive graphs with at most `MAX_EDGES` edges."""
     waiting: list[Graph] = []
     for graph in graphs:
         if waiting and sum(g.n_edges + 1 for g in waiting) + graph.n_edges >= MAX_EDGES:
@@ -33,7 +33,7 @@ def batches(graphs: Iterable[Graph]) -> Iterator[list[Graph]]:
 
 @torch.no_grad()
 def features(model: Reann, graphs: Sequence[Graph]) -> NDArray[np.float64]:
-    """Return hidden features of structures, means over the atoms of each element, one row each."""
+    """Return hidden features, averaged over the atoms of each element, (structures, features)."""
     graph = Graph.batch(graphs).to(model.element_index.device)
     sums = hidden_features(model, graph, model.embed(graph, graph.edge_vectors()))
     element = model.element_index[graph.atomic_numbers]
@@ -43,9 +43,9 @@ def features(model: Reann, graphs: Sequence[Graph]) -> NDArray[np.float64]:
 
 
 class Whitening:
-    """Shifts and scales features so that those of the training have mean zero and unit variance.
+    """Transforms features so that those of the training have mean zero and unit covariance.
 
-    Directions in which the training hardly varies are left small.
+    Directions in which the training hardly varies stay small.
     """
 
     def __init__(self, known: NDArray[np.float64]) -> None:
@@ -54,7 +54,7 @@ class Whitening:
         self.scale = 1.0 / np.sqrt(np.maximum(values, 0.0) + RIDGE * max(values[-1], 1e-300))
 
     def __call__(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return whitened features, largest direction last."""
+        """Return whitened features; the direction of the largest variance is last."""
         return (rows - self.mean) @ self.axes * self.scale
 
 
@@ -62,9 +62,9 @@ class Spread(NamedTuple):
     """Uncertainty of the forces on the atoms of a structure."""
 
     largest: float
-    """Length of the standard deviation of a force, eV/Å."""
+    """Largest length of the standard deviation of a force, eV/Å."""
     atom: int
-    """Index of the atom that has it."""
+    """Index of its atom."""
     force: float
     """Largest force, eV/Å."""
 
@@ -72,9 +72,9 @@ class Spread(NamedTuple):
 def spreads(potential: Ensemble, graphs: Sequence[Graph]) -> list[Spread]:
     """Return the spread of each structure."""
     graph = Graph.batch(graphs).to(potential.device)
-    found = potential.evaluate(graph, ["forces"])
+    results = potential.evaluate(graph, ["forces"])
     std, force = (
-        np.linalg.norm(found[name].cpu().numpy(), axis=1) for name in ("forces_std", "forces")
+        np.linalg.norm(results[name].cpu().numpy(), axis=1) for name in ("forces_std", "forces")
     )
     ends = np.cumsum([g.n_atoms for g in graphs])[:-1]
     parts = zip(np.split(std, ends), np.split(force, ends), strict=True)

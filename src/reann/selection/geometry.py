@@ -1,4 +1,4 @@
-"""Structures that nobody should label: atoms that overlap, atoms that flew away."""
+"""Detection of unphysical structures: overlapping atoms, isolated atoms."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from reann.graph import Graph
 OVERLAP = 0.5
 """Fraction of the sum of covalent radii below which two atoms overlap."""
 SHORTER, LONGER = 0.7, 1.5
-"""Bounds of distances, in the shortest between these elements and the longest from an atom of this
-element to its nearest neighbor in the training."""
+"""Bounds of distances, relative to the training data: to the shortest distance of a pair of
+elements, and to the longest distance of an atom of an element from its nearest neighbor."""
 LARGEST_FORCE = 100.0
-"""eV/Å; a structure with a larger force is not near any that matters."""
+"""eV/Å; structures with larger forces are irrelevant."""
 
 
 class Distances:
-    """The shortest distance of each pair of elements, and the longest to a nearest neighbor."""
+    """Shortest distance of each pair of elements, and longest distance to a nearest neighbor."""
 
     def __init__(self) -> None:
         self.shortest: dict[tuple[int, int], float] = {}
         self.longest: dict[int, float] = {}
 
     def add(self, graph: Graph) -> None:
-        """Take the distances of a training structure of more than one atom."""
+        """Include the distances in a training structure."""
         numbers = graph.atomic_numbers.numpy()
         for pair, (distance, _, _) in closest_pairs(graph).items():
             self.shortest[pair] = min(distance, self.shortest.get(pair, np.inf))
@@ -38,7 +38,7 @@ class Distances:
                 self.longest[z] = max(distance, self.longest.get(z, 0.0))
 
     def problem(self, graph: Graph) -> str | None:
-        """Return what is wrong with a structure, None if nothing is."""
+        """Return why a structure is unphysical, None if it is not."""
         for (a, b), (distance, i, j) in closest_pairs(graph).items():
             overlapping = OVERLAP * (covalent_radii[a] + covalent_radii[b])
             known = SHORTER * self.shortest.get((a, b), 0.0)
@@ -50,33 +50,35 @@ class Distances:
         far = np.flatnonzero(distances > limits)
         if len(far) and len(numbers) > 1:
             symbol = chemical_symbols[numbers[far[0]]]
-            return f"atoms apart: {symbol} {far[0]} has no neighbor within {limits[far[0]]:.2f} Å"
+            return (
+                f"isolated atoms: {symbol} {far[0]} has no neighbor within {limits[far[0]]:.2f} Å"
+            )
         return None
 
 
 def closest_pairs(graph: Graph) -> dict[tuple[int, int], tuple[float, int, int]]:
-    """Return the shortest distance in Å and its two atoms, for each pair of elements."""
+    """Return the shortest distance (Å) and its two atoms for each pair of elements."""
     lengths = np.linalg.norm(graph.edge_vectors().numpy(), axis=1)
     numbers = graph.atomic_numbers.numpy()
     center, neighbor = graph.center.numpy(), graph.neighbor.numpy()
     a, b = numbers[center], numbers[neighbor]
     order = np.argsort(lengths, kind="stable")
     order = order[a[order] <= b[order]]
-    found: dict[tuple[int, int], tuple[float, int, int]] = {}
+    closest: dict[tuple[int, int], tuple[float, int, int]] = {}
     pairs = 1000 * a[order] + b[order]
     for first in np.unique(pairs, return_index=True)[1]:
         edge = order[first]
         i, j = int(center[edge]), int(neighbor[edge])
-        found[int(a[edge]), int(b[edge])] = float(lengths[edge]), i, j
-    return found
+        closest[int(a[edge]), int(b[edge])] = float(lengths[edge]), i, j
+    return closest
 
 
 def nearest(graph: Graph) -> NDArray[np.float64]:
     """Return the distance of each atom to its nearest neighbor in Å, infinite if there is none."""
     lengths = np.linalg.norm(graph.edge_vectors().numpy(), axis=1)
-    found = np.full(graph.n_atoms, np.inf)
-    np.minimum.at(found, graph.center.numpy(), lengths)
-    return found
+    distances = np.full(graph.n_atoms, np.inf)
+    np.minimum.at(distances, graph.center.numpy(), lengths)
+    return distances
 
 
 def fingerprints_of(structures: Sequence[ase.Atoms]) -> NDArray[np.uint64]:

@@ -1,10 +1,11 @@
 """Ways to choose rows of features: by determinant, by distance, by spread, at random.
 
-The determinantal choice maximizes, one structure after the other, the determinant of the matrix
-s_i s_j k_ij of the chosen ones, where s is the spread and k the cosine of the features: the squared
-spread that the earlier choices leave. It is the greedy most probable set of a determinantal point
-process (Chen, Zhang, Zhou, NeurIPS 2018; in active learning of potentials Zaverkin et al., Digital
-Discovery 1, 605 (2022)).
+The determinantal choice adds one structure at a time so as to maximize the determinant of the
+matrix s_i s_j k_ij of the chosen structures, where s is the spread and k the cosine of the
+features. Each step takes the largest squared spread that earlier choices do not explain. The
+result is the greedy approximation to the most probable set of a determinantal point process (Chen,
+Zhang, Zhou, NeurIPS 2018; for active learning of potentials Zaverkin et al., Digital Discovery 1,
+605 (2022)).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-OWN = 1e-3
-"""Part of the squared spread that no other structure explains: equal features stay in order."""
+UNEXPLAINED = 1e-3
+"""Fraction of the squared spread that no other structure explains; it orders equal features."""
 
 
 class Choice(NamedTuple):
@@ -23,14 +24,14 @@ class Choice(NamedTuple):
 
     rows: list[int]
     left: list[float]
-    """Part of the spread of each that those before do not explain."""
+    """Fraction of the spread of each that the earlier rows do not explain."""
 
 
 def by_determinant(features: NDArray[np.float64], spread: NDArray[np.float64], n: int) -> Choice:
-    """Choose n rows by the determinant of the weighted kernel; features (rows, features)."""
+    """Choose n rows by the determinant of the kernel weighted by the spread."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     v = spread[:, None] * features / np.where(lengths > 0.0, lengths, 1.0)
-    start = np.maximum((1.0 + OWN) * spread**2, np.finfo(float).tiny)
+    start = np.maximum((1.0 + UNEXPLAINED) * spread**2, np.finfo(float).tiny)
     remaining, rows, left = start.copy(), [], []
     explained = np.zeros((n, len(features)))
     for k in range(n):
@@ -45,7 +46,7 @@ def by_determinant(features: NDArray[np.float64], spread: NDArray[np.float64], n
 
 
 def by_distance(features: NDArray[np.float64], known: NDArray[np.float64], n: int) -> Choice:
-    """Choose n rows, each the farthest from all known and all chosen before."""
+    """Choose n rows, each the farthest from all known and all chosen rows."""
     if len(known):
         distance = nearest_distances(features, known)
     else:
@@ -60,7 +61,7 @@ def by_distance(features: NDArray[np.float64], known: NDArray[np.float64], n: in
 
 
 def by_spread(spread: NDArray[np.float64], n: int) -> Choice:
-    """Choose the n rows of the largest spread."""
+    """Choose the n rows with the largest spread."""
     return Choice(np.argsort(-spread, kind="stable")[:n].tolist(), [1.0] * n)
 
 
@@ -72,9 +73,9 @@ def at_random(n_rows: int, n: int, seed: int) -> Choice:
 def nearest_distances(
     features: NDArray[np.float64], known: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the distance of each row to the nearest known one; infinite if none is known."""
-    found = np.full(len(features), np.inf)
+    """Return the distance of each row to the nearest known row; infinite if there is none."""
+    nearest = np.full(len(features), np.inf)
     for part in np.array_split(known, max(1, len(known) // 256)) if len(known) else []:
         squares = (features**2).sum(1)[:, None] + (part**2).sum(1) - 2.0 * features @ part.T
-        found = np.minimum(found, np.sqrt(np.maximum(squares, 0.0).min(1)))
-    return found
+        nearest = np.minimum(nearest, np.sqrt(np.maximum(squares, 0.0).min(1)))
+    return nearest

@@ -1,4 +1,4 @@
-"""What the training data say about a choice: distances, features, and the spread of a potential."""
+"""Data from the training set for a choice: distances, features, spread of the potential."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reann.uncertainty.posterior import Rows, draws
 
 
 class Known(NamedTuple):
-    """What is known from the training data."""
+    """Data from the training set."""
 
     fingerprints: NDArray[np.uint64]
     """(structures,)"""
@@ -30,7 +30,7 @@ class Known(NamedTuple):
     features: NDArray[np.float64]
     """(structures, features)"""
     ensemble: Ensemble
-    """Gives the spread of forces, calibrated where the potential is."""
+    """Ensemble for the spread of forces, calibrated if the potential is."""
 
 
 def known_from(
@@ -39,19 +39,20 @@ def known_from(
     seed: int,
     progress: Callable[[int], None],
 ) -> Known:
-    """Read the training structures once.
+    """Return the data of a choice, in one pass over the training structures.
 
     Raises
     ------
     UserError
-        For structures that the potential cannot compute, and a single potential that is not
-        calibrated without training structures.
+        For structures that the potential cannot compute, and without training structures for a
+        single potential that is not calibrated.
     """
-    ensemble = given_ensemble(potential)
+    ensemble = ensemble_of(potential)
     if ensemble is None and not training:
         raise UserError(
-            "A single potential that is not calibrated has no spread without its training data.",
-            fix="Name them with --data, or give a calibrated potential or an ensemble.",
+            "A single potential that is not calibrated has no uncertainty without its training"
+            " data.",
+            fix="Give them with --data, or use a calibrated potential or an ensemble.",
         )
     rows = Rows(potential.model) if ensemble is None else None
     distances, generator = Distances(), torch.Generator().manual_seed(seed)
@@ -64,9 +65,9 @@ def known_from(
             yield graph
 
     width = sum(w.numel() for w in potential.model.readout.last_weights())
-    found = [np.zeros((0, width))]
+    parts = [np.zeros((0, width))]
     for some in batches(graphs()):
-        found.append(features(potential.model, some))
+        parts.append(features(potential.model, some))
         if rows is not None:
             rows.add(Graph.batch(some).to(potential.device), generator)
         progress(len(some))
@@ -74,11 +75,11 @@ def known_from(
         assert rows is not None
         changes = draws(rows.precision(), DRAWS, seed).cpu().numpy()
         ensemble = without_factors(potential.members[0], changes, len(training))
-    return Known(fingerprints_of(training), distances, np.concatenate(found), ensemble)
+    return Known(fingerprints_of(training), distances, np.concatenate(parts), ensemble)
 
 
-def given_ensemble(potential: Potential | Ensemble) -> Ensemble | None:
-    """Return an ensemble that comes with the potential, None if it has no spread of its own."""
+def ensemble_of(potential: Potential | Ensemble) -> Ensemble | None:
+    """Return the ensemble of the members or of the calibrated draws, None if there is neither."""
     if isinstance(potential, Ensemble) and len(potential.members) > 1:
         return potential
     single = potential.members[0]
@@ -86,5 +87,5 @@ def given_ensemble(potential: Potential | Ensemble) -> Ensemble | None:
 
 
 def graph_of(potential: Potential | Ensemble, atoms: ase.Atoms, where: str = "") -> Graph:
-    """Return the graph of a structure with what the potential asks of it."""
+    """Return the graph of a structure with the inputs of the potential."""
     return graph_from_atoms(atoms, potential.cutoff, where, potential.model.inputs)

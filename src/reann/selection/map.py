@@ -1,4 +1,4 @@
-"""A page that shows the pool: its features in two dimensions, and the chosen structures."""
+"""A page with a map of the pool in two dimensions, and the chosen structures."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from reann.selection.result import Selection
 from reann.terminal import printable
 
 SHOWN = 24
-"""Chosen structures that are drawn."""
+"""Most structures that are drawn."""
 
 
 def write_map(
-    path: Path, found: Selection, origins: Sequence[str], pool: Sequence[ase.Atoms]
+    path: Path, selection: Selection, origins: Sequence[str], pool: Sequence[ase.Atoms]
 ) -> None:
-    """Write a self-contained page; `origins` and `pool` are of all structures of the pool.
+    """Write a self-contained page; `origins` belong to the structures of the pool.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def write_map(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(_resource("reann.selection", "map.html"))
     shown = []
-    for order, (index, reason) in enumerate(zip(found.indices, found.reasons, strict=True)):
+    for order, (index, reason) in enumerate(zip(selection.indices, selection.reasons, strict=True)):
         if order == SHOWN:
             break
         data = strict_json.dumps(scene_of(pool[index], reason.atom), separators=(",", ":"))
@@ -50,13 +50,13 @@ def write_map(
             }
         )
     page = template.render(
-        chosen=counted(len(found.indices), "structure"),
+        chosen=counted(len(selection.indices), "structure"),
         pool=len(pool),
-        known=len(found.training_features),
-        figure=figure(found, origins),
+        known=len(selection.training_features),
+        figure=figure(selection, origins),
         structures=shown,
-        hidden=len(found.indices) - len(shown),
-        rejections=found.rejections(),
+        hidden=len(selection.indices) - len(shown),
+        rejections=selection.rejections(),
         style=plot_style() + _resource("reann.report", "style.css"),
         viewer=_resource("reann.report", "viewer.js"),
     )
@@ -67,10 +67,10 @@ def _resource(package: str, name: str) -> str:
     return (resources.files(package) / name).read_text(encoding="utf-8")
 
 
-def figure(found: Selection, origins: Sequence[str]) -> str:
-    """Return the two principal components of the features: training, pool, chosen structures."""
-    rows = np.flatnonzero(np.isfinite(found.spread))
-    known, pool = found.training_features, found.features[rows]
+def figure(selection: Selection, origins: Sequence[str]) -> str:
+    """Return a plot of training, pool and chosen structures in two principal components."""
+    rows = np.flatnonzero(np.isfinite(selection.spread))
+    known, pool = selection.training_features, selection.features[rows]
     plane, shares = principal_plane(np.concatenate([known, pool]))
     x_known, x = plane[: len(known)], plane[len(known) :]
     low, high = plane.min(0), plane.max(0)
@@ -83,14 +83,14 @@ def figure(found: Selection, origins: Sequence[str]) -> str:
         ylabel=f"second, {100 * shares[1]:.0f} %",
         title="Map of the pool",
         description=f"{len(known)} training structures, {len(pool)} of the pool,"
-        f" {len(found.indices)} of them chosen.",
+        f" {len(selection.indices)} of them chosen.",
         width=900,
         height=560,
     )
     axes.dots(x_known[:, 0], x_known[:, 1], "many train")
     axes.dots(x[:, 0], x[:, 1], "many")
     place = {int(row): k for k, row in enumerate(rows)}
-    for order, (index, reason) in enumerate(zip(found.indices, found.reasons, strict=True)):
+    for order, (index, reason) in enumerate(zip(selection.indices, selection.reasons, strict=True)):
         px, py = (float(v) for v in (axes.px(x[place[index], 0]), axes.py(x[place[index], 1])))
         axes.marks.append(f'<a href="#chosen-{order + 1}">')
         axes.circle(px, py, 6.0, "chosen", f"{order + 1}: {origins[index]}, {reason}")
@@ -101,7 +101,7 @@ def figure(found: Selection, origins: Sequence[str]) -> str:
 def principal_plane(
     rows: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first two principal components, (rows, 2), and their shares of the variance."""
+    """Return the first two principal components, (rows, 2), and their fractions of the variance."""
     centered = rows - rows.mean(0)
     variances, axes = np.linalg.eigh(centered.T @ centered)
     total = max(float(variances.sum()), 1e-300)

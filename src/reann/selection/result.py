@@ -1,4 +1,4 @@
-"""What a selection returns: structures, and why each was chosen or rejected."""
+"""Result of a selection: chosen structures, and the reasons of choices and rejections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 INFO = "select_"
-"""Before the keys that a chosen structure has in `info`."""
+"""Prefix of the keys in `info` of chosen structures."""
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,18 @@ class Reason:
     """Why a structure was chosen."""
 
     spread: float
-    """Largest uncertainty of a force in it, the length of its standard deviation: eV/Å."""
+    """Largest uncertainty of a force, as the length of its standard deviation, in `unit`."""
     unit: str
-    """eV/Å; of a single potential that is not calibrated, `medians`: those of the pool."""
+    """eV/Å, or `medians` (of the pool) for a single potential that is not calibrated."""
     atom: int
     """Index of the atom with this force."""
     element: str
-    """Of this atom."""
+    """Element of this atom."""
     distance: float
-    """From the nearest structure of the training or chosen before, in the space of the features;
-    1 is the median distance of a training structure from its nearest neighbor."""
+    """Distance to the nearest structure of the training data or chosen before, in feature space;
+    1 is the median distance between nearest neighbors in the training data."""
     left: float
-    """Part of its spread that the structures chosen before do not explain, from 0 to 1."""
+    """Fraction of the spread that earlier choices do not explain, from 0 to 1."""
 
     def __str__(self) -> str:
         """Return the reason as a phrase."""
@@ -39,7 +39,7 @@ class Reason:
         )
 
     def info(self, order: int, index: int) -> dict[str, int | float | str]:
-        """Return what the file of the chosen structures says of this one."""
+        """Return the entries of `info` for the file of chosen structures."""
         return {
             f"{INFO}order": order,
             f"{INFO}index": index,
@@ -53,7 +53,7 @@ class Reason:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The structures chosen from a pool, best first."""
+    """Structures chosen from a pool, best first."""
 
     atoms: list[ase.Atoms]
     """Copies, with the reasons in `info` under keys that begin with `select_`."""
@@ -61,7 +61,7 @@ class Selection:
     """Of the chosen structures in the pool."""
     reasons: list[Reason]
     rejected: dict[int, str]
-    """Why structures of the pool, by their index, could not be chosen."""
+    """Reasons of rejection by the index in the pool."""
     spread: NDArray[np.float64]
     """Largest uncertainty of a force of each structure of the pool, in the unit of the reasons;
     NaN where rejected."""
@@ -72,6 +72,6 @@ class Selection:
     """Of the training structures, (structures, features)."""
 
     def rejections(self) -> dict[str, int]:
-        """Return the number of structures that were rejected for each kind of reason."""
+        """Return the number of rejected structures by kind of reason."""
         kinds = [why.partition(":")[0] for why in self.rejected.values()]
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}

@@ -1,23 +1,21 @@
-"""`select`: which structures of a pool to label next."""
+"""`select`: choice of structures of a pool to label next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import ase
 import numpy as np
 from numpy.typing import NDArray
 
+from reann.criteria import By
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential
 from reann.selection import greedy
 from reann.selection.candidates import candidates_of
 from reann.selection.describe import Whitening
-from reann.selection.known import given_ensemble, known_from
+from reann.selection.known import ensemble_of, known_from
 from reann.selection.result import Reason, Selection
-
-By = Literal["both", "uncertainty", "diversity", "random"]
 
 Progress = Callable[[int], None]
 Array = NDArray[np.float64]
@@ -33,26 +31,26 @@ def select(
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> Selection:
-    """Choose structures to label: uncertain, different, neither known nor broken.
+    """Choose structures to label: uncertain and diverse, neither known nor unphysical.
 
     Parameters
     ----------
     pool
-        What to choose from, such as the trajectory of a molecular dynamics.
+        Structures to choose from, such as a molecular dynamics trajectory.
     potential
-        An ensemble tells the spread of the forces by its members; a single potential by draws of
-        its last layer, see `reann.uncertainty`.
+        The spread of forces comes from the members of an ensemble, or from draws of the last layer
+        of a single potential, see `reann.uncertainty`.
     training
         Structures that the potential was trained on; their labels are not used.
     n
-        How many to choose; fewer are returned if fewer can be chosen.
+        Number of structures; fewer are returned if there are fewer candidates.
     by
-        `both` weighs spread and difference, see `reann.selection.greedy`; `uncertainty` takes the
-        largest spread, `diversity` the farthest from what is known, `random` any.
+        `both` combines spread and diversity, see `reann.selection.greedy`; `uncertainty` takes the
+        largest spreads, `diversity` the largest distances from known structures, `random` any.
     seed
-        Of `random`, and of the draws of a single potential.
+        Seed of `random`, and of the draws of a single potential.
     progress
-        Called with the number of structures after each batch, of the training and of the pool.
+        Called with the number of structures after each batch of the training data and the pool.
 
     Raises
     ------
@@ -63,8 +61,8 @@ def select(
         raise UserError(f"{n} structures cannot be chosen.", "-n", "Choose at least 1.")
     known = known_from(training, potential, seed, progress)
     candidates = candidates_of(pool, potential, known, progress)
-    spread, unit = np.array([one.largest for one in candidates.spreads]), "eV/Å"
-    if given_ensemble(potential) is None:
+    spread, unit = np.array([candidate.largest for candidate in candidates.spreads]), "eV/Å"
+    if ensemble_of(potential) is None:
         unit, spread = "medians", spread / max(float(np.median(spread)), 1e-300)
     of_pool = np.array(candidates.features)
     whitened = Whitening(known.features if len(known.features) else of_pool)
@@ -100,7 +98,7 @@ def _choose(by: By, x: Array, known: Array, spread: Array, *, n: int, seed: int)
 
 
 def _distances(x: Array, known: Array, rows: Sequence[int]) -> Array:
-    """Return the distance of each chosen row to the nearest known or chosen before, relative."""
+    """Return relative distances of chosen rows to the nearest known or earlier chosen row."""
     distance = greedy.nearest_distances(x[list(rows)], known)
     for k in range(1, len(rows)):
         to_earlier = np.linalg.norm(x[list(rows[:k])] - x[rows[k]], axis=1)
@@ -121,6 +119,6 @@ def _copy(atoms: ase.Atoms, reason: Reason, order: int, index: int) -> ase.Atoms
 
 
 def _of_pool(values: NDArray, rows: list[int], n: int) -> NDArray[np.float64]:
-    found = np.full((n, *values.shape[1:]), np.nan)
-    found[rows] = values
-    return found
+    of_all = np.full((n, *values.shape[1:]), np.nan)
+    of_all[rows] = values
+    return of_all

@@ -1,4 +1,4 @@
-"""Uncertainty of a potential: draws of the last layer, and factors from a validation set."""
+"""Uncertainty of a potential: draws of the last layer, and factors fitted on a validation set."""
 
 from reann.uncertainty.calibrate import Calibrated, calibrate
 

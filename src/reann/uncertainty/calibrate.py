@@ -1,4 +1,4 @@
-"""`calibrate`: an uncertainty for a trained potential, measured on a validation set."""
+"""`calibrate`: uncertainty of a trained potential, calibrated on a validation set."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from reann.uncertainty.posterior import MAX_EDGES, Rows, draws
 from reann.uncertainty.scales import scales_of
 
 DRAWS = 8
-"""Of the last layer; each costs as much as the potential."""
+"""Number of draws of the last layer; each costs as much as the potential."""
 MOST_EDGES = 1_000_000
-"""Neighbor pairs of training structures that the draws are computed from."""
+"""Most neighbor pairs of the training structures that determine the draws."""
 FEWEST = 10
-"""Structures of a validation set."""
+"""Fewest structures of a validation set."""
 
 Progress = Callable[[int], None]
 
@@ -37,7 +37,7 @@ class Calibrated(NamedTuple):
     potential: Potential | Ensemble
     calibration: Calibration
     evaluation: Evaluation
-    """With standard deviations that are calibrated."""
+    """With calibrated standard deviations."""
 
 
 def calibrate(
@@ -50,19 +50,19 @@ def calibrate(
     engine: Engine = "auto",
     progress: Progress = lambda _: None,
 ) -> Calibrated:
-    """Return a potential whose standard deviations are below 68 % of the errors.
+    """Return a potential with calibrated standard deviations: 68 % of the errors are smaller.
 
-    An ensemble gets factors. A single potential gets draws of its last layer, too, which the
-    training structures determine.
+    The standard deviations of an ensemble are multiplied by factors. A single potential also gets
+    draws of its last layer, computed from the training structures.
 
     Parameters
     ----------
     training
-        Structures that the potential was trained on; an ensemble needs none.
+        Structures that the potential was trained on; not needed for an ensemble.
     validation
-        Structures with labels that it was not trained on.
+        Structures with labels that the potential was not trained on.
     number, seed
-        Of the draws.
+        Number and seed of the draws.
     progress
         Called with the number of structures after each batch.
 
@@ -83,12 +83,12 @@ def calibrate(
     scales = scales_of(evaluation)
     if not scales:
         raise UserError(
-            "The validation set has no energies and no forces to compare with.",
-            fix="Give structures with labels; --key names their keys.",
+            "The validation set has neither energies nor forces.",
+            fix="Give structures with labels; set their keys with --key.",
         )
     size = 1.0
     if changes is not None:
-        # LAMMPS knows no factors: the draws themselves have about the right spread.
+        # LAMMPS does not apply factors, so the draws themselves get about the right spread.
         size = scales["all" if "all" in scales else "energy"].factor
         scales = {n: s.model_copy(update={"factor": s.factor / size}) for n, s in scales.items()}
     calibration = Calibration(
@@ -111,7 +111,7 @@ def calibrate(
 def without_factors(
     potential: Potential | Ensemble, changes: NDArray[np.float64] | None, n: int
 ) -> Ensemble:
-    """Return an ensemble whose spread is not calibrated: of members, or of draws."""
+    """Return an ensemble of the members or the draws, without calibration factors."""
     if changes is None:
         return Ensemble([Potential(member.model) for member in potential.members])
     plain = Calibration(
@@ -124,7 +124,7 @@ def without_factors(
 def with_calibration(
     potential: Potential | Ensemble, calibration: Calibration
 ) -> Potential | Ensemble:
-    """Return the potential with a record of its calibration in its metadata."""
+    """Return the potential with the calibration in its metadata."""
     first, *others = potential.members
     members = [Potential(first.model, first.metadata | calibration.metadata()), *others]
     return members[0] if len(members) == 1 else Ensemble(members)
@@ -145,8 +145,9 @@ def _check(potential: Potential | Ensemble, training: Subset | None, validation:
         potential.model.heads.require()
     if len(potential.model.heads) > 1:
         raise UserError(
-            f"The model has the heads {', '.join(potential.model.heads)}; one can be calibrated.",
-            fix="Train or export a potential with one of them.",
+            f"The model has several heads ({', '.join(potential.model.heads)}); calibration"
+            " needs one.",
+            fix="Train or export a potential with one head.",
         )
     if len(validation) < FEWEST:
         raise UserError(
@@ -155,8 +156,8 @@ def _check(potential: Potential | Ensemble, training: Subset | None, validation:
         )
     if isinstance(potential, Potential) and not training:
         raise UserError(
-            "The uncertainty of a single potential comes from its training data, which are absent.",
-            fix="Name them: --training TRAIN.",
+            "The uncertainty of a single potential needs its training data.",
+            fix="Give them with --training TRAIN.",
         )
 
 
@@ -169,7 +170,7 @@ def _draws(
     *,
     with_forces: bool,
 ) -> NDArray[np.float64]:
-    """Return changes of the last layer that the training structures allow, (number, weights)."""
+    """Return changes of the last layer drawn from its posterior, (number, weights)."""
     dataset, generator = training.dataset, torch.Generator().manual_seed(seed)
     order = np.random.default_rng(seed).permutation(len(training))
     some = training.indices[order]

@@ -1,4 +1,4 @@
-"""The verb `calibrate`: an uncertainty for the potential of a file."""
+"""The command `calibrate`: adds an uncertainty to a potential in a file."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def calibrate_file(
     device: str = "cpu",
     console: Terminal | None = None,
 ) -> Calibration:
-    """Calibrate a potential on files with labels, write it, and print what it is worth.
+    """Calibrate a potential on files with labels, write it, and print factors and coverage.
 
     Parameters
     ----------
     model
-        Where `output` is not given, the file itself gets the calibration; its weights stay.
+        File of the potential; without `output`, the calibration is added to this file.
     data
-        Structures with labels that it was not trained on.
+        Structures with labels that the potential was not trained on.
     training
-        Those that it was trained on; an ensemble needs none.
+        Structures that it was trained on; not needed for an ensemble.
     keys, units
-        Of all files; by default those of the training of the potential where they fit.
+        Keys and units of all files; by default those of the training if they match.
 
     Raises
     ------
@@ -104,14 +104,14 @@ def show(calibration: Calibration, console: Terminal) -> None:
         table.add_row(name, str(scale.n), f"{scale.factor:.3g}", *covered)
     console.print(table)
     console.write(
-        f"A standard deviation is the spread times the factor: {LEVEL} % of the errors are below."
-        " Columns: percentage of the errors below the bound that promises the one at the top,"
-        " errors and bounds from different halves of the structures."
+        f"A standard deviation is the spread times the factor: {LEVEL} % of the errors are smaller."
+        " Columns: measured percentage of errors below the bound for the percentage in the header;"
+        " errors and bounds are from different halves of the structures."
     )
 
 
 def source(calibration: Calibration) -> str:
-    """Return where the spread comes from, in words."""
+    """Return the source of the spread, in words."""
     if calibration.kind == "ensemble":
         return f"from the {calibration.number} members of the ensemble"
     return f"from {calibration.number} draws of the last layer"

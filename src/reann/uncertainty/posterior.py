@@ -1,14 +1,14 @@
-r"""Laplace approximation of the last layer: the weights that the training data allow.
+r"""Laplace approximation of the last layer: posterior distribution of its weights.
 
 With everything before the last layer fixed, energies and forces are linear in its weights w, and
 their squared errors give w a normal distribution with the precision
 
     H = sum_E f f^T / sigma_E^2 + sum_F g g^T / sigma_F^2 + zeta^2 1,
 
-where f = dE/dw and g = dF/dw. Draws from it differ where the data do not determine the potential
-(Bigi, Chong, Ceriotti, Grasselli, Mach. Learn.: Sci. Technol. 5, 045018 (2024)). The sum over the
-force components is taken from random combinations of them: with independent v_c of mean 0 and
-variance 1, the mean of (sum_c v_c g_c)(sum_c v_c g_c)^T is sum_c g_c g_c^T.
+where f = dE/dw and g = dF/dw. Draws differ where the data do not determine the potential (Bigi,
+Chong, Ceriotti, Grasselli, Mach. Learn.: Sci. Technol. 5, 045018 (2024)). The sum over force
+components is estimated from random combinations: for independent v_c of mean 0 and variance 1, the
+mean of (sum_c v_c g_c)(sum_c v_c g_c)^T is sum_c g_c g_c^T.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from reann.model.reann import Reann, in_precision
 from reann.torch_state import differentiable
 
 STEP = 1e-4
-"""Å; displacement of the finite differences."""
+"""Step of the finite differences, Å."""
 RIDGE = 1e-6
-"""zeta^2 in units of the mean diagonal of the rest."""
+"""zeta^2 in units of the mean diagonal of the other terms."""
 MAX_EDGES = 5_000
-"""Neighbor pairs at once: tensors of more do not fit in a cache."""
+"""Most neighbor pairs in a batch; larger tensors do not fit into the cache."""
 
 
 class Rows:
-    """The sums over f f^T of energies and over g g^T of forces.
+    """Sums of f f^T over energies and of g g^T over forces.
 
-    sigma_E is taken as 1 eV and sigma_F as 1 eV/Å: a calibration sets the size of the spread.
+    sigma_E is 1 eV and sigma_F is 1 eV/Å; the calibration sets the scale of the spread.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Rows:
 
     @torch.no_grad()
     def add(self, graph: Graph, generator: torch.Generator) -> None:
-        """Add structures; forces in one random direction of all atoms together."""
+        """Add structures; forces are projected on one random direction of all atoms."""
         with differentiable():
             f = self.features(graph)
             self.sum += f.T @ f
@@ -83,10 +83,10 @@ class Rows:
 def draws(
     precision: Float[Tensor, "weights weights"], number: int, seed: int = 0
 ) -> Float[Tensor, "draws weights"]:
-    """Return weights drawn from a normal distribution of mean zero with this precision.
+    """Return weights drawn from a normal distribution with mean zero and the given precision.
 
-    Their mean is exactly zero, and their covariance, with n - 1 in the denominator, is on average
-    the inverse of the precision: the mean of an ensemble of them is the potential itself.
+    The draws are shifted to a mean of exactly zero, so that the mean of the ensemble is the
+    potential itself. Their sample covariance is on average the inverse of the precision.
     """
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(len(precision), number, generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Factors between spreads and errors: conformal quantiles, and the coverage that they have."""
+"""Factors between spreads and errors: conformal quantiles and their coverage."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from reann.calibration import LEVEL, LEVELS, Scale
 from reann.evaluation.comparison import Evaluation
 
 FEWEST = 30
-"""Atoms of an element that get their own factor."""
+"""Fewest atoms of an element with a separate factor."""
 
 
 def quantile(ratios: NDArray[np.float64], percent: str) -> float:
-    """Return the conformal quantile: the next error is below with at least this probability.
+    """Return the conformal quantile: a new error is smaller with at least this probability.
 
-    Infinite where there are too few errors to say so.
+    Infinite if there are too few errors.
     """
     rank = math.ceil((len(ratios) + 1) * float(percent) / 100.0)
     return float(np.sort(ratios)[rank - 1]) if 0 < rank <= len(ratios) else math.inf
 
 
 def scale(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> Scale | None:
-    """Return the scale of errors over spreads, None if there are too few.
+    """Return the scale of errors relative to spreads, None if there are too few.
 
     Parameters
     ----------
     ratios
-        Size of the error over that of the spread.
+        Errors over spreads.
     structure
-        Index of the structure that each belongs to.
+        Index of the structure of each ratio.
     """
     factor = quantile(ratios, LEVEL)
     if not (0.0 < factor < math.inf):
@@ -43,7 +43,7 @@ def scale(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> Scale | 
 
 
 def _coverage(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> dict[str, float]:
-    """Return the percentage of errors within bounds that come from other structures."""
+    """Return the percentage of errors within bounds from the other half of the structures."""
     first = np.unique(structure, return_inverse=True)[1] % 2 == 0
     percentages = {}
     for level in LEVELS:
@@ -54,9 +54,9 @@ def _coverage(ratios: NDArray[np.float64], structure: NDArray[np.int64]) -> dict
 
 
 def ratios_of(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray, NDArray]:
-    """Return errors over spreads, the structures they belong to, and their rows.
+    """Return errors over spreads, the indices of their structures, and their rows.
 
-    Of forces and stresses both are lengths. Where both are zero there is no ratio.
+    Forces and stresses enter with their lengths. Rows with zero error and zero spread are left out.
     """
     n = evaluation.n_structures
     if name not in evaluation.std or name not in evaluation.reference:
@@ -72,7 +72,7 @@ def ratios_of(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray, NDAr
 
 
 def scales_of(evaluation: Evaluation) -> dict[str, Scale]:
-    """Return the scales of energy and stress, and of the forces of each element and of all."""
+    """Return the scales of energy, stress, all forces, and the forces of each element."""
     scales = {}
     for name in ("energy", "stress"):
         scales[name] = scale(*ratios_of(evaluation, name)[:2])
