@@ -1,10 +1,10 @@
-"""What makes spreads into uncertainties: factors from a validation set, kept with a potential.
+"""Calibration of uncertainties: factors from a validation set, stored with a potential.
 
-The spread of an ensemble, or of draws of the last layer, tells where errors are large. How large
-they are is measured: on a validation set, 68 % of the errors are below the spread times a factor,
-95 % below that times another (split conformal prediction: Papadopoulos et al., ECML 2002; Vovk,
-Gammerman, Shafer, Algorithmic Learning in a Random World (2005)). This holds for new structures as
-far as they could as well have been in the validation set, and for no others.
+The spread of an ensemble, or of draws of the last layer, shows where errors are large. Their size
+is calibrated on a validation set: 68 % of the errors are below the spread times a factor, 95 %
+below this times another (split conformal prediction: Papadopoulos et al., ECML 2002; Vovk,
+Gammerman, Shafer, Algorithmic Learning in a Random World (2005)). This holds for new structures
+only if they are drawn from the same distribution as the validation set.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from reann.facts import HEAVIEST
 RECORD = "uncertainty"
 """Entry of a potential's metadata."""
 LEVEL = "68"
-"""Percentage of errors that are below a calibrated standard deviation."""
+"""Percentage of errors below a calibrated standard deviation."""
 LEVELS = ("50", LEVEL, "90", "95")
 
 Kind = Literal["last layer", "ensemble"]
 
 
 class Scale(BaseModel):
-    """How errors of one quantity compare with spreads on the validation set."""
+    """Ratio of errors to spreads of one quantity on the validation set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     factor: float = Field(gt=0, allow_inf_nan=False)
-    """A standard deviation is the spread times this."""
+    """Standard deviation over spread."""
     bounds: dict[str, float]
-    """Multiples of the standard deviation that this percentage of the errors is below."""
+    """Bounds of errors by percentage, in standard deviations."""
     coverage: dict[str, float]
-    """Percentage that was below, by the percentage that was promised: factors from one half of the
-    validation set, errors of the other."""
+    """Measured percentage of errors below each bound: bounds from one half of the validation set,
+    errors from the other."""
     n: int = Field(gt=0)
-    """Number of errors: of structures, or of atoms."""
+    """Number of errors, of structures or atoms."""
 
 
 class Calibration(BaseModel):
@@ -53,13 +53,13 @@ class Calibration(BaseModel):
 
     kind: Kind
     number: int = Field(ge=2)
-    """Of draws, or of members of the ensemble."""
+    """Number of draws or members."""
     structures: int = Field(gt=0)
-    """Of the validation set."""
+    """Number of structures of the validation set."""
     energy: Scale | None = None
     stress: Scale | None = None
     forces: dict[str, Scale] = {}
-    """By element, and of all atoms under `all`."""
+    """By element, and for all atoms under `all`."""
     draws: str = ""
     """Changes of the last layer, (number, weights), float32 in base64."""
 
@@ -76,7 +76,7 @@ class Calibration(BaseModel):
         if record is None:
             return None
         try:
-            found = cls.model_validate(record)
+            record = cls.model_validate(record)
         except ValidationError as error:
             first = error.errors()[0]
             raise UserError(
@@ -84,7 +84,7 @@ class Calibration(BaseModel):
                 ".".join(map(str, (RECORD, *first["loc"]))),
                 "Calibrate it again: `reann calibrate`.",
             ) from error
-        return found if found.kind == kind else None
+        return record if record.kind == kind else None
 
     def metadata(self) -> dict[str, Any]:
         """Return the entry of the metadata."""
@@ -96,28 +96,28 @@ class Calibration(BaseModel):
         Raises
         ------
         UserError
-            If the record has another number of them.
+            If their number does not match the record or the last layer.
         """
         try:
             values = np.frombuffer(base64.b64decode(self.draws, validate=True), dtype="<f4")
-            found = values.reshape(self.number, n_weights).astype(np.float64)
+            record = values.reshape(self.number, n_weights).astype(np.float64)
         except ValueError:
-            found = np.full((1, 1), np.nan)
-        if not np.isfinite(found).all():
+            record = np.full((1, 1), np.nan)
+        if not np.isfinite(record).all():
             raise UserError(
                 "The calibration of the potential does not fit its last layer.",
                 RECORD,
                 "Calibrate it again: `reann calibrate`.",
             )
-        return found
+        return record
 
     def scales(self) -> dict[str, Scale]:
-        """Return the scales under the names that tables show."""
-        found = {"energy": self.energy, "stress": self.stress}
+        """Return the scales by their names in tables."""
+        of_structures = {"energy": self.energy, "stress": self.stress}
         of_forces = {f"force on {s}": x for s, x in self.forces.items() if s != "all"}
         if len(of_forces) != 1 and "all" in self.forces:
             of_forces["all forces"] = self.forces["all"]
-        return {name: x for name, x in {**found, **of_forces}.items() if x is not None}
+        return {name: x for name, x in {**of_structures, **of_forces}.items() if x is not None}
 
     def factor(self, name: str) -> float:
         """Return the factor of a quantity of structures; 1 if it was not calibrated."""
@@ -135,5 +135,5 @@ class Calibration(BaseModel):
 
 
 def encoded(draws: NDArray[np.float64]) -> str:
-    """Return draws as the record keeps them."""
+    """Return draws as text for the record."""
     return base64.b64encode(draws.astype("<f4").tobytes()).decode()

@@ -35,14 +35,16 @@ def labels_of(model: Reann) -> list[str]:
     return [q.name for q in predicted]
 
 
-def calibrate(found: dict[str, Tensor], calibration: Calibration, graph: Graph) -> None:
+def calibrate(results: dict[str, Tensor], calibration: Calibration, graph: Graph) -> None:
     """Multiply the standard deviations of a batch by the factors of a calibration."""
     for name in ("energy", "stress"):
-        if f"{name}_std" in found:
-            found[f"{name}_std"] = calibration.factor(name) * found[f"{name}_std"]
-    if "forces_std" in found:
+        if f"{name}_std" in results:
+            results[f"{name}_std"] = calibration.factor(name) * results[f"{name}_std"]
+    if "forces_std" in results:
         factors = calibration.factors(graph.atomic_numbers.cpu().numpy())
-        found["forces_std"] = found["forces_std"] * torch.from_numpy(factors).to(graph.cell.device)
+        results["forces_std"] = results["forces_std"] * torch.from_numpy(factors).to(
+            graph.cell.device
+        )
 
 
 def predict(
@@ -54,11 +56,11 @@ def predict(
 ) -> Prediction | list[Prediction]:
     """Predict one structure or each of several; see `Potential.predict`.
 
-    Standard deviations are those of `draws`; without, there are none.
+    Standard deviations come from `draws`, if given.
     """
     names = list(names)
     if not isinstance(atoms, Atoms):
-        return [_predicted(potential, one, names, engine, draws) for one in atoms]
+        return [_predicted(potential, structure, names, engine, draws) for structure in atoms]
     return _predicted(potential, atoms, names, engine, draws)
 
 
@@ -75,18 +77,18 @@ def _predicted(
         raise UserError(
             "Stress is defined for structures that are periodic in three dimensions.",
             f"pbc is {atoms.pbc.tolist()}",
-            "Ask for `virial` (eV), which every structure has.",
+            "Use `virial` (eV), which is defined for all structures.",
         )
     graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs)
     graph = graph.to(potential.device)
-    found = potential.evaluate(graph, names, engine)
+    results = potential.evaluate(graph, names, engine)
     spreads = [name for name in names if named(name).has_spread]
     if draws is None:
-        found = {name: x for name, x in found.items() if name in names}
+        results = {name: x for name, x in results.items() if name in names}
     elif draws is not potential and spreads:
         of_draws = draws.evaluate(graph, spreads, engine)
-        found |= {name: x for name, x in of_draws.items() if name.endswith("_std")}
+        results |= {name: x for name, x in of_draws.items() if name.endswith("_std")}
     return {
         name: value.cpu().numpy() if is_per_atom(name) else value.cpu().numpy()[0].copy()
-        for name, value in found.items()
+        for name, value in results.items()
     }

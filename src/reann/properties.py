@@ -1,8 +1,8 @@
-"""Energies to forces, virials and stress, through one derivative with respect to edge vectors.
+"""Forces, virials and stress, from one derivative of the energy with respect to edge vectors.
 
 With g_ij = dE/dr_ij: F_i = sum_j g_ij - sum_j g_ji, and W = sum_ij r_ij (x) g_ij = dE/d(strain).
-stress = W / volume, virial = -W; an edge's part of the virial belongs to its neighbor. Terms of
-whole structures are differentiated with respect to positions and strain instead.
+stress = W / volume, virial = -W; the virial of an edge is assigned to its neighbor. Structure terms
+are differentiated with respect to positions and strain instead.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from reann.quantities import BORN, BUILT_IN, is_per_atom
 from reann.response import born_charges, responses, with_charges
 
 NAMES = tuple(quantity.name for quantity in BUILT_IN)
-"""What backends compute; units and meanings in `reann.quantities`."""
+"""Properties that backends compute; units and definitions are in `reann.quantities`."""
 PROPERTIES = tuple(name for name in NAMES if name != "extrapolation")
-"""What every potential gives: not all have recorded the range of their training."""
+"""Properties of all potentials; extrapolation needs a recorded training range."""
 
 DERIVATIVES = frozenset(q.name for q in BUILT_IN if q.derivative_by is not None)
 
@@ -38,23 +38,23 @@ class HasResponses(Protocol):
 
     @property
     def responses(self) -> tuple[str, ...]:
-        """Names out of `reann.quantities.RESPONSES`; none if it does not depend on the field."""
+        """Names from `reann.quantities.RESPONSES`; empty without a dependence on the field."""
         ...
 
 
 @runtime_checkable
 class HasStructureTerms(Protocol):
-    """A model whose energy has parts that depend on more than neighbors."""
+    """A model whose energy has terms that depend on whole structures."""
 
     @property
     def structure_terms(self) -> list[StructureTerm]:
-        """What is added to the energies of its atoms."""
+        """Terms that are added to the energies of the atoms."""
         ...
 
 
 @runtime_checkable
 class HasOutputs(Protocol):
-    """A model that gives atoms other quantities, too."""
+    """A model that has other outputs besides the energies."""
 
     def __call__(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " atoms"]:
         """Return atomic energies."""
@@ -73,49 +73,49 @@ class HasOutputs(Protocol):
 def evaluate(
     model: AtomicEnergies, graph: Graph, names: Iterable[str], *, create_graph: bool = False
 ) -> dict[str, Tensor]:
-    """Return the named properties of every system of a batch.
+    """Return the named properties of all systems of a batch.
 
     Parameters
     ----------
     model
         Atomic energies (atoms,) from a graph and its edge vectors; other names need `HasOutputs`.
     names
-        Out of `PROPERTIES`, and of the other outputs of the model. Shapes are those of
-        `reann.quantities`, with the systems or atoms as first axis. Stress is NaN for systems that
+        Names from `PROPERTIES`, and other outputs of the model. Shapes are those of
+        `reann.quantities`, with systems or atoms as the first axis. Stress is NaN for systems that
         are not periodic in three dimensions.
     create_graph
-        Keep what the derivative of the derivatives needs: with respect to parameters, and to
-        positions and cells that require a gradient.
+        Keep the graph for second derivatives: with respect to parameters, and to positions and
+        cells that require a gradient.
     """
     others = model.output_names if isinstance(model, HasOutputs) else ()
-    wanted = wanted_of(names, (*PROPERTIES, *others))
-    by_field = wanted.intersection(_responses_of(model))
-    derivatives = bool(wanted & DERIVATIVES or by_field)
-    of_head = BORN in wanted - by_field
+    requested = requested_names(names, (*PROPERTIES, *others))
+    by_field = requested.intersection(_responses_of(model))
+    derivatives = bool(requested & DERIVATIVES or by_field)
+    of_head = BORN in requested - by_field
     r = graph.edge_vectors()
     moved = create_graph and r.requires_grad
     if of_head:
         graph, r = _with_variable_positions(graph, are_variable=moved)
     elif not moved:
         r = r.detach().requires_grad_(derivatives)
-    terms = _terms_of(model, wanted)
-    strains = bool(wanted & {"stress", "virial"})
+    terms = _terms_of(model, requested)
+    strains = bool(requested & {"stress", "virial"})
     strained = Strained.of(graph, derivatives=derivatives, strain=strains, is_variable=moved)
     fields = [graph.fields().detach().requires_grad_()] if by_field else []
     if fields:
         graph = replace(graph, field=fields[0])
     with torch.set_grad_enabled(derivatives or of_head or create_graph):
-        of_atoms = _outputs(model, graph, r, wanted.union(*(term.needs for term in terms)))
+        of_atoms = _outputs(model, graph, r, requested.union(*(term.needs for term in terms)))
         for term in terms:
             more = term.of_structures(graph, strained.positions, strained.cell, of_atoms)
             of_atoms["energies"] = of_atoms["energies"] + more
-        found = added_up(graph, of_atoms)
+        results = added_up(graph, of_atoms)
     if of_head:
-        found[BORN] = born_charges(
-            found["dipole"], graph, graph.positions, create_graph=create_graph
+        results[BORN] = born_charges(
+            results["dipole"], graph, graph.positions, create_graph=create_graph
         )
     if "energies" in of_atoms:
-        found["energy"] = _of_systems(graph, of_atoms["energies"])
+        results["energy"] = _of_systems(graph, of_atoms["energies"])
     if derivatives:
         beyond = [strained.moved, *([strained.strain] if strains else [])] if terms else []
         energies = of_atoms["energies"]
@@ -126,17 +126,17 @@ def evaluate(
             create_graph=create_graph or bool(by_field - {"dipole"}),
             materialize_grads=True,
         )
-        found |= _derived(graph, r if moved else r.detach(), g, rest[: len(beyond)], wanted)
+        results |= _derived(graph, r if moved else r.detach(), g, rest[: len(beyond)], requested)
         for slope in rest[len(beyond) :]:
-            found |= responses(-slope, graph, r, by_field, create_graph=create_graph)
+            results |= responses(-slope, graph, r, by_field, create_graph=create_graph)
     if _responses_of(model):
-        found = with_charges(graph, found)
-    kept = {name: found[name] for name in (*PROPERTIES, *others) if name in wanted}
+        results = with_charges(graph, results)
+    kept = {name: results[name] for name in (*PROPERTIES, *others) if name in requested}
     return kept if create_graph else {name: value.detach() for name, value in kept.items()}
 
 
 def _with_variable_positions(graph: Graph, *, are_variable: bool) -> tuple[Graph, Tensor]:
-    """Return a graph whose edge vectors can be differentiated by its positions, and these."""
+    """Return a graph whose edge vectors are functions of its positions, and the edge vectors."""
     if not are_variable:
         graph = replace(graph, positions=graph.positions.detach().requires_grad_())
     with torch.enable_grad():
@@ -147,18 +147,20 @@ def _responses_of(model: object) -> tuple[str, ...]:
     return model.responses if isinstance(model, HasResponses) else ()
 
 
-def _outputs(model: AtomicEnergies, graph: Graph, r: Tensor, wanted: set[str]) -> dict[str, Tensor]:
-    """Return the outputs of the atoms: all of them if another than the energies is wanted."""
-    found: dict[str, Tensor] = {}
-    if isinstance(model, HasOutputs) and wanted.intersection(model.output_names):
-        found = model.of_atoms(graph, r)
-    if wanted.difference(found) and "energies" not in found:
-        found["energies"] = model(graph, r)  # a model without energies says so
-    return found
+def _outputs(
+    model: AtomicEnergies, graph: Graph, r: Tensor, requested: set[str]
+) -> dict[str, Tensor]:
+    """Return the outputs of the atoms: all outputs, or only the energies if these suffice."""
+    results: dict[str, Tensor] = {}
+    if isinstance(model, HasOutputs) and requested.intersection(model.output_names):
+        results = model.of_atoms(graph, r)
+    if requested.difference(results) and "energies" not in results:
+        results["energies"] = model(graph, r)  # raises an error if the model has no energies
+    return results
 
 
 def added_up(graph: Graph, of_atoms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return quantities of systems as sums over their atoms, others as they are."""
+    """Return per-system quantities as sums over atoms; others are unchanged."""
     return {
         name: values if is_per_atom(name) else _of_systems(graph, values)
         for name, values in of_atoms.items()
@@ -170,15 +172,15 @@ def _of_systems(graph: Graph, values: Float[Tensor, "atoms ..."]) -> Float[Tenso
     return zero.index_add(0, graph.system, values)
 
 
-def wanted_of(names: Iterable[str], known: Sequence[str] = PROPERTIES) -> set[str]:
-    """Return the names as a set; `UserError` for one that is not a property."""
-    wanted = set(names)
-    for name in wanted.difference(known):
+def requested_names(names: Iterable[str], known: Sequence[str] = PROPERTIES) -> set[str]:
+    """Return the names as a set; `UserError` for unknown properties."""
+    requested = set(names)
+    for name in requested.difference(known):
         raise UserError(
             f"'{name}' is not a property of a potential.{did_you_mean(name, known)}",
             fix=f"Ask for {', '.join(known)}.",
         )
-    return wanted
+    return requested
 
 
 def of_strain(graph: Graph, strain: Float[Tensor, "systems 3 3"]) -> dict[str, Tensor]:
@@ -190,32 +192,36 @@ def of_strain(graph: Graph, strain: Float[Tensor, "systems 3 3"]) -> dict[str, T
     return {"stress": stress, "virial": -strain}
 
 
-def _terms_of(model: object, wanted: set[str]) -> list[StructureTerm]:
-    """Return the terms of whole structures that the wanted properties contain."""
+def _terms_of(model: object, requested: set[str]) -> list[StructureTerm]:
+    """Return the structure terms that the requested properties include."""
     terms = model.structure_terms if isinstance(model, HasStructureTerms) else []
-    if terms and "virials" in wanted:
+    if terms and "virials" in requested:
         raise UserError(
-            "The energy of this potential depends on whole structures, so that single atoms have"
-            " no virials.",
+            "The energy of this potential has terms of whole structures, so virials of atoms are"
+            " not defined.",
             fix="Ask for `virial` or `stress`.",
         )
-    return terms if wanted.intersection(NAMES) or wanted.intersection(_responses_of(model)) else []
+    return (
+        terms
+        if requested.intersection(NAMES) or requested.intersection(_responses_of(model))
+        else []
+    )
 
 
 def _derived(
-    graph: Graph, r: Tensor, g: Tensor, beyond: Sequence[Tensor], wanted: set[str]
+    graph: Graph, r: Tensor, g: Tensor, beyond: Sequence[Tensor], requested: set[str]
 ) -> dict[str, Tensor]:
-    """Return derivatives from those with respect to edge vectors, and to positions and strain."""
+    """Return forces, stress and virials from the derivatives of the energy."""
     center, neighbor = graph.center, graph.neighbor
-    found = {}
-    if "forces" in wanted:
+    results = {}
+    if "forces" in requested:
         on_atoms = g.new_zeros(graph.n_atoms, 3)
-        found["forces"] = on_atoms.index_add(0, center, g).index_add(0, neighbor, -g)
+        results["forces"] = on_atoms.index_add(0, center, g).index_add(0, neighbor, -g)
         if beyond:
-            found["forces"] = found["forces"] - beyond[0]
-    if wanted & {"stress", "virial", "virials"}:
+            results["forces"] = results["forces"] - beyond[0]
+    if requested & {"stress", "virial", "virials"}:
         outer = r[:, :, None] * g[:, None, :]
         strain = g.new_zeros(graph.n_systems, 3, 3).index_add(0, graph.system[center], outer)
-        found |= of_strain(graph, strain + beyond[1] if len(beyond) > 1 else strain)
-        found["virials"] = -g.new_zeros(graph.n_atoms, 3, 3).index_add(0, neighbor, outer)
-    return found
+        results |= of_strain(graph, strain + beyond[1] if len(beyond) > 1 else strain)
+        results["virials"] = -g.new_zeros(graph.n_atoms, 3, 3).index_add(0, neighbor, outer)
+    return results

@@ -1,8 +1,8 @@
-"""The table of quantities: what structures are labeled with, and what a potential gives.
+"""The table of quantities: labels of structures and outputs of potentials.
 
-Everything that handles labels or outputs (keys of files, caches, loss, errors, tables, plots, the
-calculator) goes through this table. An installed package adds a quantity through an entry point of
-the group `reann.quantities`, whose name is that of the quantity.
+All code that handles labels or outputs (keys of files, caches, loss, errors, tables, plots, the
+calculator) uses this table. An installed package adds a quantity through an entry point of the
+group `reann.quantities` with the name of the quantity.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reann.quantity import ErrorUnit, Quantity
 
 GROUP = "reann.quantities"
 PREFIX = "reann_"
-"""Before the keys of predictions in files, beside which the labels keep their keys."""
+"""Prefix of the keys of predictions in files, which may also contain labels."""
 
 
 BUILT_IN = (
@@ -142,7 +142,7 @@ OF_HEADS = (
     _of_states("shieldings", "ppm", "isotropic magnetic shieldings of the nuclei", per_atom=True),
     _of_states("gap", "eV", "energy gap", errors=ErrorUnit("meV", "meV", 1e3)),
 )
-"""Outputs of a model besides the energy, read off the states of equivariant messages."""
+"""Outputs of a model besides the energy, computed from the states of equivariant messages."""
 
 INPUTS = (
     Quantity(
@@ -173,9 +173,9 @@ INPUTS = (
         aliases=r"(?:(?:external|electric|ext|e)_?){0,2}field",
     ),
 )
-"""What a model may ask of a structure besides its atoms and its cell."""
+"""Inputs of a model besides atoms and cell."""
 SOUGHT = "auto"
-"""Instead of the key of an input: it is looked for, and may be absent."""
+"""In place of the key of an input: the key is detected, and may be absent."""
 BORN = "born_effective_charges"
 OF_DIPOLES = (
     Quantity(
@@ -189,9 +189,9 @@ OF_DIPOLES = (
         needs=("field", "charge"),
     ),
 )
-"""Derivatives of a dipole, be it that of a head or the slope of an energy in a field."""
+"""Derivatives of a dipole, which is the output of a head or a derivative of the energy."""
 RESPONSES = ("dipole", "polarizability", BORN)
-"""Derivatives of the energy with respect to an electric field, where a model depends on it."""
+"""Derivatives of the energy with respect to an electric field, for models that depend on it."""
 
 
 @cache
@@ -208,7 +208,7 @@ def named(name: str) -> Quantity:
 
 @cache
 def labels() -> tuple[Quantity, ...]:
-    """Return what a potential is trained on and judged by."""
+    """Return the quantities that a potential is trained on and evaluated with."""
     return tuple(q for q in table().values() if q.role == "label")
 
 
@@ -220,43 +220,43 @@ def label_names() -> tuple[str, ...]:
 
 @cache
 def inputs() -> tuple[Quantity, ...]:
-    """Return what a model may ask of a structure."""
+    """Return the possible inputs of a model."""
     return tuple(q for q in table().values() if q.role == "input")
 
 
 @cache
 def readable() -> dict[str, str]:
-    """Return the label that is read under each name of a key: the labels, and forms of them."""
+    """Return the label of each readable name: the labels themselves, and other forms of them."""
     forms = {q.name: q.read_as for q in table().values() if q.read_as}
     return {name: name for name in label_names()} | forms
 
 
 @cache
 def forms_of(label: str) -> tuple[str, ...]:
-    """Return the names under which a label is read, its own first."""
+    """Return the names under which a label is read, its own name first."""
     return tuple(name for name, of in readable().items() if of == label)
 
 
 @cache
 def outputs() -> tuple[str, ...]:
-    """Return the names of everything that a potential can be asked for."""
+    """Return the names of all outputs of potentials."""
     return tuple(q.name for q in table().values() if q.role != "input")
 
 
 def with_needs(names: Iterable[str]) -> list[str]:
-    """Return quantities behind all that they are computed from, each once."""
-    found: dict[str, None] = {}
+    """Return quantities, preceded by those that they are computed from; each once."""
+    result: dict[str, None] = {}
     for name in names:
-        found |= dict.fromkeys([*with_needs(named(name).needs), name])
-    return list(found)
+        result |= dict.fromkeys([*with_needs(named(name).needs), name])
+    return list(result)
 
 
 def needed_inputs(names: Iterable[str]) -> list[str]:
-    """Return what outputs of a model, as far as they are known, ask of a structure."""
-    every = with_needs(name for name in names if name in table())
-    return [name for name in every if named(name).role == "input"]
+    """Return the inputs that known outputs of a model need."""
+    required = with_needs(name for name in names if name in table())
+    return [name for name in required if named(name).role == "input"]
 
 
 def is_per_atom(name: str) -> bool:
-    """Whether a quantity, or its standard deviation `NAME_std`, has a value for each atom."""
+    """Return whether a quantity, or its standard deviation `NAME_std`, has a value per atom."""
     return named(name.removesuffix("_std")).per_atom

@@ -55,14 +55,9 @@ PHRASES = (
 """Parts of sentences that are not idiomatic, or were about one thing under several names."""
 UNFINISHED = {
     "backends",
-    "calibration.py",
     "electrostatics",
     "interfaces",
     "model",
-    "prediction.py",
-    "properties.py",
-    "quantities.py",
-    "spectra",
 }
 """Parts of the package that still have such names. Shorten the list; do not extend it."""
 

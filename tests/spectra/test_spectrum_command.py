@@ -140,7 +140,7 @@ def test_a_periodic_model_of_charges_absorbs_by_their_current(tmp_path):
     ase.io.write(path, frames)
     result = run("spectrum", model, path, "--engine", "torch", "--width", 800)
     assert result.exit_code == 0, result.output
-    assert "by the current of the charges" in result.output
+    assert "from the current of the atomic charges" in result.output
 
 
 def test_options_of_trajectories_are_refused_for_one_structure(folder):
@@ -158,7 +158,7 @@ def test_a_model_of_energies_has_wavenumbers_but_no_spectrum_of_a_trajectory(fol
     ase.io.write(path, trajectory())
     result = run("spectrum", folder / "energies.reann", path)
     assert result.exit_code == 1
-    assert "neither dipoles nor polarizabilities" in result.output
+    assert "no dipoles, charges or polarizabilities" in result.output
 
 
 def test_times_that_are_not_equally_far_apart_are_an_error():
@@ -173,7 +173,7 @@ def test_times_that_are_not_equally_far_apart_are_an_error():
 
 def test_structures_of_different_molecules_are_no_trajectory():
     frames = [*trajectory(2), ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1]])]
-    with pytest.raises(UserError, match="no trajectory"):
+    with pytest.raises(UserError, match="not a trajectory"):
         list(Recorded().of((atoms, "") for atoms in frames))
 
 

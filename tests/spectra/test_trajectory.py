@@ -142,8 +142,8 @@ def test_a_trajectory_that_is_too_short_for_the_width_is_an_error():
     [
         ({"correction": "quantum"}, "'quantum' is not a correction"),
         ({"n_blocks": 1}, "number of blocks"),
-        ({"currents": np.zeros((N_TIMES, 3))}, "both given"),
-        ({"dipoles": np.full((N_TIMES, 3), np.nan)}, "not a finite number"),
+        ({"currents": np.zeros((N_TIMES, 3))}, "Both dipoles and currents"),
+        ({"dipoles": np.full((N_TIMES, 3), np.nan)}, "not finite"),
     ],
 )
 def test_settings_that_make_no_sense_are_errors(change, message):

@@ -22,7 +22,7 @@ from torch import Tensor
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
-from reann.properties import AtomicEnergies, wanted_of
+from reann.properties import AtomicEnergies, requested_names
 from reann.quantities import outputs
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Request:
     @classmethod
     def of(cls, names: Iterable[str], *, create_graph: bool = False) -> Request:
         """Return a request; `UserError` for a name that is not a property."""
-        return cls(frozenset(wanted_of(names, outputs())), create_graph)
+        return cls(frozenset(requested_names(names, outputs())), create_graph)
 
 
 ENERGIES = Request(frozenset({"energies"}))

@@ -1,7 +1,7 @@
 """Infrared and Raman spectra from a model with dipoles and polarizabilities.
 
-`harmonic` takes one structure at a minimum, `from_trajectory` what was computed along a trajectory;
-both are functions of numbers and write nothing. `reann spectrum` is `command.spectrum`.
+`harmonic` takes a structure at a minimum, `from_trajectory` the values along a trajectory. Neither
+writes files or output. `command.spectrum` is `reann spectrum`.
 """
 
 from reann.spectra.trajectory import TrajectorySpectrum, from_trajectory

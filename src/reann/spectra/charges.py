@@ -1,4 +1,4 @@
-"""What moving charges of atoms radiate, of a model that has charges but no dipoles."""
+"""Dipoles or currents from the charges of the atoms, for models without dipoles."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from reann.spectra.recorded import Recorded
 
 
 def of_charges(charges: NDArray[np.float64], recorded: Recorded) -> dict[str, NDArray[np.float64]]:
-    """Return sum_i q_i r_i as `dipoles`, of a periodic system sum_i q_i v_i as `currents`.
+    """Return sum_i q_i r_i as `dipoles`, or sum_i q_i v_i as `currents` for periodic systems.
 
-    A periodic dipole would jump when an atom crosses the border of the cell. The current lacks what
-    charges that change without a motion add to it.
+    The dipole of a periodic system would jump when an atom crosses the boundary of the cell. The
+    current neglects the contribution of time-dependent charges.
 
     Parameters
     ----------
     charges
         e, (structures, atoms).
     recorded
-        Of the same structures, with their motion.
+        Record of the same structures, with positions and velocities.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def of_charges(charges: NDArray[np.float64], recorded: Recorded) -> dict[str, ND
         return {"dipoles": np.einsum("ta,tax->tx", charges, away - away.mean(1, keepdims=True))}
     if np.isnan(recorded.temperatures).any():
         raise UserError(
-            "The current of charges needs velocities, which the trajectory does not record.",
+            "The current of the charges needs velocities, which the trajectory does not have.",
             fix="Write velocities or momenta, or train a model with dipoles.",
         )
     return {"currents": np.einsum("ta,tax->tx", charges, np.stack(recorded.velocities))}

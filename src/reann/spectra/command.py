@@ -1,4 +1,4 @@
-"""The verb `spectrum`: harmonic for one structure, by fluctuations for a trajectory."""
+"""The command `spectrum`: harmonic for one structure, from fluctuations for a trajectory."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def spectrum(
     Parameters
     ----------
     start
-        A file; with one structure the spectrum is harmonic, with several it is that of a
-        trajectory, unless `settings.harmonic`.
+        File with one structure (harmonic spectrum) or with several (spectrum of a trajectory,
+        unless `settings.harmonic`).
     engine, device
         As for `Calculator`.
 
@@ -63,8 +63,8 @@ def spectrum(
     _write(result, {"model": str(model), "file": start}, output, json_path, figure_path)
     if not any(outputs.values()):
         console.write(
-            "Nothing was written: name files with -o spectrum.csv, --json spectrum.json or"
-            " --figure spectrum.svg."
+            "No file was written. Use -o spectrum.csv, --json spectrum.json or --figure"
+            " spectrum.svg."
         )
     return result
 

@@ -1,4 +1,4 @@
-"""Units of spectra in those of ASE: eV, Å, u, e, and the time Å sqrt(u/eV)."""
+"""Units of spectra in units of ASE: eV, Å, u, e, and the time Å sqrt(u/eV)."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-r"""Spectral densities of series of numbers, by their autocorrelation, and errors from blocks.
+r"""Spectral densities of time series from their autocorrelation, with errors from blocks.
 
 With the one-sided density S(nu) of a stationary series x over the wavenumber nu,
 
     <x(0) . x(t)> = int_0^inf S(nu) cos(2 pi c nu t) dnu,
     S(nu) = 4 c int_0^inf <x(0) . x(t)> w(t) cos(2 pi c nu t) dt,
 
-so that the area under S is <x^2>. The window w(t) is a Gaussian: every sharp line becomes a
-Gaussian of the stated width, and keeps its area.
+so that the area under S is <x^2>. The window w(t) is a Gaussian: each sharp line becomes a Gaussian
+of the given width and keeps its area.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from reann.spectra.constants import CM_PER_FS
 from reann.spectra.lines import SIGMAS_OF_WIDTH
 
 CUT = 3.5
-"""Standard deviations at which the window ends; it has fallen to 0.2 % there."""
+"""End of the window in standard deviations; it has decayed to 0.2 % there."""
 POINTS_OF_WIDTH = 10
-"""Least points of the spectrum within the width of a line, by padding with zeros."""
+"""Fewest points of the spectrum within the width of a line, by zero padding."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The Gaussian that correlations are multiplied by, at the times of a series.
+    """Gaussian window of the correlations, at the times of a series.
 
     Parameters
     ----------
     timestep
-        Between the members of the series, fs.
+        Interval of the series, fs.
     width
-        Of a sharp line: full width at half of the maximum, cm^-1.
+        Full width of a sharp line at half maximum, cm^-1.
     """
 
     timestep: float
@@ -66,14 +66,14 @@ class Window:
 
     @property
     def wavenumbers(self) -> NDArray[np.float64]:
-        """Of the spectral density, cm^-1."""
+        """Wavenumbers of the spectral density, cm^-1."""
         return np.fft.rfftfreq(self.n_padded, CM_PER_FS * self.timestep)
 
 
 def narrowest_width(length: float) -> float:
-    """Return the least width in cm^-1 that a series of a length in fs resolves.
+    """Return the smallest width in cm^-1 that a series of the given length in fs resolves.
 
-    Correlations are then averaged over at least half of the series at all times.
+    With this width, correlations are averaged over at least half of the series at all times.
     """
     return CUT * SIGMAS_OF_WIDTH / (math.pi * CM_PER_FS * length)
 
@@ -88,8 +88,8 @@ def autocorrelation(
     series
         x, (times, components).
     depth
-        Largest s; t + s may lie beyond `last`, but not beyond the end of the series: there are
-        fewer origins for such s.
+        Largest s; t + s may be beyond `last`. Near the end of the series there are fewer origins
+        for large s.
 
     Returns
     -------
@@ -108,9 +108,9 @@ def autocorrelation(
 def spectral_densities(
     series: NDArray[np.float64], window: Window, n_blocks: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return S of a series at `window.wavenumbers`, and of blocks of its origins.
+    """Return S of a series at `window.wavenumbers`, and S of blocks of time origins.
 
-    Blocks have equally many origins t; the partners t + s of the last ones lie in the next block.
+    Blocks have equal numbers of origins t; t + s may be in the next block.
 
     Parameters
     ----------

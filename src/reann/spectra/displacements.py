@@ -1,4 +1,4 @@
-"""Derivatives with respect to the positions, by central differences of displaced copies."""
+"""Derivatives with respect to positions, by central differences."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Values = Mapping[str, NDArray[np.float64]]
 
 
 Evaluate = Callable[[Iterable[ase.Atoms]], Values]
-"""Computes named properties of structures; each array has them along its first axis. `forces` are
-(structures, atoms, 3)."""
+"""Computes properties of structures by name; the first axis of each array is the structure.
+`forces` are (structures, atoms, 3)."""
 
 
 def displaced(
     atoms: ase.Atoms, free: NDArray[np.bool_], displacement: float
 ) -> Iterator[ase.Atoms]:
-    """Yield two copies for each free direction, moved forth and back by `displacement` in Å."""
+    """Yield two copies for each free direction, displaced by plus and minus `displacement` in Å."""
     for direction in np.flatnonzero(free):
         for sign in (1.0, -1.0):
             copy = atoms.copy()
@@ -30,21 +30,21 @@ def displaced(
 def derivatives(
     evaluate: Evaluate, atoms: ase.Atoms, free: NDArray[np.bool_], displacement: float
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the derivative of every property with respect to every free direction.
+    """Return the derivative of each property with respect to each free direction.
 
     The error is of second order in the displacement.
 
     Parameters
     ----------
     free
-        Directions that atoms are moved in, (atoms, 3).
+        Directions of displacement, (atoms, 3).
     displacement
         Å.
 
     Returns
     -------
     dict
-        Of each property, (directions, ...), in its unit per Å.
+        For each property (directions, ...), in its unit per Å.
     """
     values = evaluate(displaced(atoms, free, displacement))
     return {name: (each[0::2] - each[1::2]) / (2.0 * displacement) for name, each in values.items()}

@@ -1,4 +1,4 @@
-"""Translations and rotations, which no vibration is part of."""
+"""Translations and rotations, which are not vibrations."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 LINEAR = 1e-4
-"""Rotations with a smaller singular value than this part of the largest are those of a line."""
+"""Rotations with a singular value below this fraction of the largest are about a linear axis."""
 
 
 def external_motions(atoms: ase.Atoms, free: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return an orthonormal basis of mass-weighted motions that leave all distances as they are.
+    """Return an orthonormal basis of mass-weighted motions that preserve all distances.
 
-    Three translations, and the rotations that the periodicity allows: all three of a molecule (two
-    of a linear one), that about the axis of a chain, none of a slab or a crystal. Nothing is
-    external where an atom is fixed in any direction.
+    These are three translations and the rotations that the periodicity allows: three for a molecule
+    (two if it is linear), one about the axis of a chain, none for a slab or a crystal. If an atom
+    is fixed in any direction, there are no external motions.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def external_motions(atoms: ase.Atoms, free: NDArray[np.bool_]) -> NDArray[np.fl
     translations = rows[:3] / np.linalg.norm(rows[:3], axis=1, keepdims=True)
     if not len(axes):
         return translations
-    # The center of mass is at rest in a rotation: both kinds are orthogonal.
+    # Rotations keep the center of mass at rest, so they are orthogonal to translations.
     _, sizes, rotations = np.linalg.svd(rows[3:], full_matrices=False)
     extent = np.sqrt((weight**2).sum())  # of an atom at 1 Å, so that a single atom has none
     return np.concatenate([translations, rotations[sizes > LINEAR * max(sizes[0], extent)]])
 
 
 def _axes_of_rotation(atoms: ase.Atoms) -> NDArray[np.float64]:
-    """Return the axes about which a structure can be turned without a change, (axes, 3)."""
+    """Return the axes of rotations that the periodicity allows, (axes, 3)."""
     periodic = atoms.cell.array[atoms.pbc]
     if len(periodic) == 0:
         return np.eye(3)

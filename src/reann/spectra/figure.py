@@ -1,4 +1,4 @@
-"""Spectra as one figure: a panel for each curve, lines below it, errors around it."""
+"""Figure of spectra: a panel for each curve, with its lines and errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Lines(NamedTuple):
     wavenumbers: NDArray[np.float64]
     """cm^-1."""
     heights: NDArray[np.float64]
-    """Each of the curve that belongs to the line alone."""
+    """Height of each line after broadening."""
 
 
 def figure(
@@ -36,9 +36,9 @@ def figure(
     Parameters
     ----------
     about
-        What is shown, with the width of the lines.
+        Description, with the width of the lines.
     lines
-        By the name of their curve.
+        Lines by the name of their curve.
     """
     panels = [_panel(wavenumbers, curve, about, (lines or {}).get(curve.name)) for curve in curves]
     return document(panels, WIDTH, HEIGHT)
@@ -68,5 +68,5 @@ def _panel(wavenumbers: NDArray[np.float64], curve: Curve, about: str, lines: Li
 
 
 def _raised(text: str) -> str:
-    """Return a text with the powers of units as superscripts."""
+    """Return a text with exponents of units as superscripts."""
     return text.replace("^-1", "⁻¹").replace("^4", "⁴")

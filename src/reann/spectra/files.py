@@ -1,4 +1,4 @@
-"""Spectra as files: curves as CSV, everything as JSON."""
+"""Files of spectra: curves as CSV, all results as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reann.spectra.vibrations import HarmonicSpectrum
 
 
 def as_csv(wavenumbers: NDArray[np.float64], curves: Sequence[Curve]) -> str:
-    """Return the curves as columns, each with its error where that is known."""
+    """Return the curves as columns, with their errors if known."""
     columns = {"wavenumber (cm^-1)": wavenumbers}
     for curve in curves:
         columns[f"{curve.name} ({curve.unit})"] = curve.values
@@ -30,7 +30,7 @@ def as_csv(wavenumbers: NDArray[np.float64], curves: Sequence[Curve]) -> str:
 
 
 def modes_as_json(spectrum: HarmonicSpectrum, atoms: ase.Atoms) -> dict[str, Any]:
-    """Return the modes and the structure that vibrates; units are in the names."""
+    """Return the modes and the structure; units are in the names."""
     columns = {
         "wavenumber_per_cm": np.abs(spectrum.wavenumbers),
         "is_imaginary": spectrum.imaginary,

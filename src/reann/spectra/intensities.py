@@ -1,7 +1,7 @@
 """Infrared intensities, Raman activities and depolarization ratios of normal modes.
 
-Double harmonic approximation: Wilson, Decius, Cross, Molecular Vibrations (1955), chapter 3; the
-numbers are those of Porezag and Pederson, Phys. Rev. B 54, 7830 (1996), equations 15, 16 and 18.
+Double harmonic approximation: Wilson, Decius, Cross, Molecular Vibrations (1955), chapter 3;
+conventions of Porezag and Pederson, Phys. Rev. B 54, 7830 (1996), equations 15, 16 and 18.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def infrared(dipole_slopes: NDArray[np.float64]) -> NDArray[np.float64]:
 def raman_invariants(
     slopes: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a'^2 and gamma'^2 of d alpha / dQ: the isotropic and the anisotropic part.
+    """Return the isotropic part a'^2 and the anisotropic part gamma'^2 of d alpha / dQ.
 
     a' = Tr(alpha') / 3, and gamma'^2 = 3/2 Tr(beta'^2) with beta' = alpha' - a' 1.
 
@@ -37,16 +37,16 @@ def raman_invariants(
 def raman_activity(
     isotropic: NDArray[np.float64], anisotropic: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return 45 a'^2 + 7 gamma'^2, in Å^4/u where slopes are in Å^2 u^-1/2."""
+    """Return 45 a'^2 + 7 gamma'^2, in Å^4/u for slopes in Å^2 u^-1/2."""
     return 45.0 * isotropic + 7.0 * anisotropic
 
 
 def depolarization(
     isotropic: NDArray[np.float64], anisotropic: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return 3 gamma'^2 / (45 a'^2 + 4 gamma'^2) for plane-polarized light: 0 to 3/4.
+    """Return 3 gamma'^2 / (45 a'^2 + 4 gamma'^2) for plane-polarized light, from 0 to 3/4.
 
-    NaN for a mode that scatters no light.
+    NaN for modes that are not Raman active.
     """
     total = 45.0 * isotropic + 4.0 * anisotropic
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""Normal modes: a mass-weighted Hessian without translations and rotations, diagonalized."""
+"""Normal modes: diagonalization of the mass-weighted Hessian without external motions."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from reann.spectra.constants import PER_CM
 
 @dataclass(frozen=True)
 class NormalModes:
-    """Vibrations in the order of their wavenumbers, imaginary ones first."""
+    """Vibrations ordered by wavenumber, imaginary ones first."""
 
     wavenumbers: NDArray[np.float64]
-    """cm^-1, (modes,); an imaginary one i w stands as the negative number -w."""
+    """cm^-1, (modes,); an imaginary wavenumber i w is given as -w."""
     vectors: NDArray[np.float64]
-    """dx/dQ in u^-1/2, (modes, directions): the displacements in Å for Q = 1 Å sqrt(u)."""
+    """dx/dQ in u^-1/2, (modes, directions): displacements in Å for Q = 1 Å sqrt(u)."""
 
 
 def normal_modes(
     hessian: NDArray[np.float64], masses: NDArray[np.float64], external: NDArray[np.float64]
 ) -> NormalModes:
-    """Diagonalize M^-1/2 H M^-1/2 in the space that is orthogonal to the external motions.
+    """Diagonalize M^-1/2 H M^-1/2 in the space orthogonal to the external motions.
 
     Parameters
     ----------
     hessian
         Second derivatives of the energy, eV/Å^2, symmetric, (directions, directions).
     masses
-        Of the atom of each direction, u, (directions,).
+        Mass of the atom of each direction, u, (directions,).
     external
-        Orthonormal rows of mass-weighted motions to leave out, (motions, directions).
+        Mass-weighted motions to project out, orthonormal rows, (motions, directions).
     """
     weight = masses**-0.5
     basis = np.linalg.svd(external, full_matrices=True)[2][len(external) :]

@@ -23,11 +23,11 @@ from reann.spectra.vibrations import DISPLACEMENT, HarmonicSpectrum, harmonic
 from reann.terminal import Terminal
 
 FMAX = 1e-4
-"""eV/Å; wavenumbers of soft vibrations need a tight minimum."""
+"""eV/Å; soft vibrations need a tightly converged minimum."""
 ALLOWED_FORCE = 10.0
 """Largest force at a minimum, in units of the limit of the relaxation."""
 WIDTH = 10.0
-"""cm^-1, of the lines by default."""
+"""Default width of the lines, cm^-1."""
 
 
 def spectrum_of_structure(
@@ -44,10 +44,10 @@ def spectrum_of_structure(
     Raises
     ------
     UserError
-        As of `relax` and `harmonic`; where the relaxation does not end.
+        As `relax` and `harmonic`; if the relaxation does not converge.
     """
     settings.check(harmonic=True)
-    # Finite differences of single precision would be noise.
+    # Finite differences are too noisy in single precision.
     calculator = Calculator(model, engine=engine, device=device, precision="float64")
     potential = calculator.potential
     fmax = FMAX if settings.fmax is None else settings.fmax
@@ -59,7 +59,7 @@ def spectrum_of_structure(
         relaxed = relax(potential, start, fmax, engine=engine)
         if not relaxed.converged:
             raise UserError(
-                f"The relaxation ended with a force of {relaxed.fmax:.2g} eV/Å.",
+                f"The relaxation did not converge: the largest force is {relaxed.fmax:.2g} eV/Å.",
                 str(start),
                 "Relax it with `reann relax`, or give a larger --fmax.",
             )
@@ -75,7 +75,7 @@ def spectrum_of_structure(
             progress=lambda n: bar.advance(task, n),
         )
     console.print(tables.modes(spectrum))
-    for line in tables.remarks(spectrum, ALLOWED_FORCE * fmax):
+    for line in tables.notes(spectrum, ALLOWED_FORCE * fmax):
         console.write(line)
     return _result(spectrum, atoms, width, displacement)
 
@@ -102,5 +102,5 @@ def _result(
         "displacement_A": displacement,
         **modes_as_json(spectrum, atoms),
     }
-    about = f"harmonic; Gaussian lines, {width:g} cm^-1 wide at half of their height"
+    about = f"harmonic; Gaussian lines, full width at half maximum {width:g} cm^-1"
     return Result(at, curves, about, content, sticks)

@@ -1,4 +1,4 @@
-"""`reann spectrum` for a trajectory: dipoles and polarizabilities along it, and their spectra."""
+"""`reann spectrum` for a trajectory: spectra from dipoles and polarizabilities along it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reann.spectra.vibrations import ACTIVE
 from reann.terminal import Terminal
 
 FASTEST = {True: 4000.0, False: 2500.0}
-"""cm^-1; about the highest wavenumber of vibrations with and without hydrogen."""
+"""Highest wavenumber of vibrations with and without hydrogen, about, cm^-1."""
 
 
 def spectrum_of_trajectory(
@@ -37,13 +37,13 @@ def spectrum_of_trajectory(
     engine: str = "auto",
     device: str | None = None,
 ) -> Result:
-    """Compute what the model has of dipole and polarizability, and print the peaks.
+    """Compute the spectra that the outputs of the model allow, and print their peaks.
 
     Raises
     ------
     UserError
-        For a model that has neither, a trajectory without times or temperature where they are not
-        stated, and what `from_trajectory` raises.
+        For a model without dipoles, charges and polarizabilities; for a trajectory without times or
+        temperature if these are not set; and as `from_trajectory`.
     """
     settings.check(harmonic=False)
     potential = Calculator(model, engine=engine, device=device).potential
@@ -52,8 +52,8 @@ def spectrum_of_trajectory(
     names += ["charges"] * by_charges
     if not names:
         raise UserError(
-            "The model has neither dipoles nor polarizabilities.",
-            fix="Train one that has: model.outputs=[dipole].",
+            "The model has no dipoles, charges or polarizabilities.",
+            fix="Train a model with dipoles: model.outputs=[dipole].",
         )
     recorded = Recorded(keeps_motion=by_charges)
     with progress_bar() as (bar, task):
@@ -93,32 +93,32 @@ def spectrum_of_trajectory(
         "n_blocks": blocks,
         "infrared_by": next(iter(moved), "dipoles"),
     }
-    source = "of the velocities" if settings.temperature is None else "as stated"
+    source = "from the velocities" if settings.temperature is None else "from --temperature"
     for line in _facts(content, source, recorded.has_hydrogen):
         console.write(line)
     for curve in (spectrum.infrared, spectrum.raman):
         if curve is not None:
             console.print(tables.peaks(spectrum.wavenumbers, curve))
     length = 1e-3 * (len(recorded.times) - 1) * timestep
-    about = f"{length:.3g} ps at {temperature:.0f} K; Gaussian lines, {width:g} cm^-1 wide at half"
-    return Result(spectrum.wavenumbers, spectrum.curves(), f"{about} of their height", content)
+    about = f"{length:.3g} ps at {temperature:.0f} K; Gaussian lines, full width at half maximum"
+    return Result(spectrum.wavenumbers, spectrum.curves(), f"{about} {width:g} cm^-1", content)
 
 
 def _facts(content: Mapping[str, Any], source: str, has_hydrogen: bool) -> Iterator[str]:
-    """Yield how the spectrum was computed, and a warning where structures are too far apart."""
+    """Yield how the spectrum was computed, and a warning if the interval is too long."""
     timestep, width = content["timestep_fs"], content["line_width_per_cm"]
     n_frames = counted(content["n_structures"], "structure")
     yield f"trajectory   {n_frames}, {timestep:g} fs apart"
     yield f"temperature  {content['temperature_K']:.1f} K, {source}"
     if content["infrared_by"] == "currents":
-        yield "infrared     by the current of the charges of the atoms"
-    yield f"window       Gaussian; lines are {width:g} cm^-1 wide at half of their height"
-    yield f"correction   {content['quantum_correction']}, for quantum effects"
+        yield "infrared     from the current of the atomic charges"
+    yield f"window       Gaussian; full width of lines at half maximum {width:g} cm^-1"
+    yield f"correction   {content['quantum_correction']} (quantum effects)"
     yield f"errors       standard errors from {content['n_blocks']} blocks"
     highest, fastest = 0.5 / (CM_PER_FS * timestep), FASTEST[has_hydrogen]
     if highest < fastest:
         yield (
-            f"Warning: structures every {timestep:g} fs show vibrations up to {highest:.0f} cm^-1;"
-            " faster ones appear at wrong wavenumbers. Write structures at least every"
+            f"Warning: with structures every {timestep:g} fs, vibrations above {highest:.0f} cm^-1"
+            " appear at wrong wavenumbers. Write structures at least every"
             f" {0.5 / (CM_PER_FS * fastest):.1f} fs: `reann md --interval`."
         )

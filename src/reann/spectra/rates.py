@@ -1,4 +1,4 @@
-"""Spectral densities of rates of change, as fractions of the thermal energy."""
+"""Spectral densities of rates of change, divided by kT."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from reann.spectra.correlation import Window, narrowest_width, spectral_densitie
 from reann.spectra.lines import Curve
 
 CORRECTIONS = ("harmonic", "none")
-"""For quantum effects, the default first."""
+"""Corrections for quantum effects, the default first."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """How rates become spectra; fields as the parameters of `from_trajectory`."""
+    """Conversion of rates to spectra; fields are parameters of `from_trajectory`."""
 
     timestep: float
     temperature: float
@@ -32,7 +32,7 @@ class Rates:
     highest: float
 
     def check(self) -> None:
-        """Raise `UserError` for the first setting that is wrong."""
+        """Raise `UserError` for the first invalid setting."""
         check_number("time step", self.timestep, "fs", above=0.0)
         check_number("temperature", self.temperature, "K", above=0.0)
         check_number("width", self.width, "cm^-1", above=0.0)
@@ -46,23 +46,23 @@ class Rates:
 
     @cached_property
     def window(self) -> Window:
-        """Of the correlations."""
+        """Window of the correlations."""
         return Window(self.timestep, self.width)
 
     @cached_property
     def kept(self) -> NDArray[np.bool_]:
-        """Which wavenumbers of the window the spectra have."""
+        """Mask of the wavenumbers of the window that the spectra have."""
         return self.window.wavenumbers <= self.highest
 
     @cached_property
     def wavenumbers(self) -> NDArray[np.float64]:
-        """Of the spectra, cm^-1."""
+        """Wavenumbers of the spectra, cm^-1."""
         return self.window.wavenumbers[self.kept]
 
     def of_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return S/kT of dx/dt, the whole series first, then blocks.
+        """Return S/kT of dx/dt: first of the whole series, then of blocks.
 
-        Differences over one step stand for the derivative; their transfer function is divided out.
+        The derivative is a difference over one step; its transfer function is divided out.
 
         Parameters
         ----------
@@ -74,15 +74,15 @@ class Rates:
         return self.of_currents(rates) / transfer
 
     def of_currents(self, currents: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the same for known rates per fs, (times, ...).
+        """Return the same for given rates per fs, (times, ...).
 
         Raises
         ------
         UserError
-            For rates that are not finite, and too few of them for the width.
+            For rates that are not finite, and for a series too short for the width.
         """
         if not np.isfinite(currents).all():
-            raise UserError("A dipole, current or polarizability is not a finite number.")
+            raise UserError("A dipole, current or polarizability is not finite.")
         self._check_length(len(currents))
         rates = currents.reshape(len(currents), -1) / units.fs
         whole, blocks = spectral_densities(rates, self.window, self.n_blocks)

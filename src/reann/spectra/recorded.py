@@ -1,4 +1,4 @@
-"""What a trajectory says about itself: times, velocities, cells."""
+"""Times, velocities and cells of a trajectory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from reann.errors import UserError
 from reann.motion.dynamics import degrees_of_freedom, has_velocities, temperature_of
 
 SAME = 1e-4
-"""Part by which times between structures, or time steps, may differ."""
+"""Relative tolerance for equal time steps."""
 
 
 @dataclass
 class Recorded:
-    """Notes taken of structures that stream by, one entry for each."""
+    """Values recorded from a stream of structures, one entry for each."""
 
     times: list[float] = field(default_factory=list)
-    """fs, as `time_fs` of the structures; NaN where it is not recorded."""
+    """fs, from `time_fs` of the structures; NaN if absent."""
     temperatures: list[float] = field(default_factory=list)
-    """K, of the velocities; NaN where there are none."""
+    """K, from the velocities; NaN if there are none."""
     volumes: list[float] = field(default_factory=list)
-    """Å^3; NaN where the structure is not periodic in three dimensions."""
+    """Å^3; NaN if the structure is not periodic in three dimensions."""
     has_hydrogen: bool = False
     is_periodic: bool = False
     """In any direction."""
@@ -38,12 +38,12 @@ class Recorded:
     """Å/fs, (atoms, 3) each."""
 
     def of(self, frames: Iterable[tuple[ase.Atoms, str]]) -> Iterator[ase.Atoms]:
-        """Yield the structures, and take notes.
+        """Yield the structures, and record their values.
 
         Raises
         ------
         UserError
-            For a structure whose atoms or periodicity are not those of the first one.
+            For a structure whose atoms or periodicity differ from those of the first one.
         """
         first, freedom = None, 0
         for atoms, origin in frames:
@@ -54,9 +54,9 @@ class Recorded:
                 freedom = degrees_of_freedom(atoms, "nve")
             elif not np.array_equal(atoms.numbers, first.numbers) or (atoms.pbc != first.pbc).any():
                 raise UserError(
-                    "The structures are no trajectory: they differ in atoms or periodicity.",
+                    "The structures are not a trajectory: they differ in atoms or periodicity.",
                     origin,
-                    "Give the structures of one run; of a single structure, --harmonic.",
+                    "Give the structures of one run; for a single structure add --harmonic.",
                 )
             self.times.append(float(atoms.info.get("time_fs", np.nan)))
             moving = has_velocities(atoms)
@@ -73,37 +73,37 @@ class Recorded:
         mean = float(np.mean(self.volumes))
         return None if np.isnan(mean) else mean
 
-    def temperature(self, stated: float | None) -> float:
-        """Return the stated temperature, or the mean one of the velocities, in K.
+    def temperature(self, by_user: float | None) -> float:
+        """Return the temperature given by the user, or the mean from the velocities, in K.
 
         Raises
         ------
         UserError
-            If a structure lacks velocities and no temperature is stated.
+            If a structure has no velocities and no temperature is given.
         """
-        if stated is not None:
-            return stated
+        if by_user is not None:
+            return by_user
         mean = float(np.mean(self.temperatures))
         if np.isnan(mean):
             raise UserError(
-                "The trajectory does not record velocities, so its temperature is not known.",
+                "The trajectory has no velocities, so its temperature is unknown.",
                 "--temperature",
                 "Give the temperature of the run: --temperature 300.",
             )
         return mean
 
-    def timestep(self, stated: float | None) -> float:
+    def timestep(self, by_user: float | None) -> float:
         """Return the time between two structures in fs.
 
         Raises
         ------
         UserError
-            If it is neither recorded nor stated, or both and they differ, or if it changes.
+            If it is neither recorded nor given, if both differ, or if it is not constant.
         """
         steps = np.diff(self.times)
         if np.isnan(steps).any():
-            if stated is not None:
-                return stated
+            if by_user is not None:
+                return by_user
             raise no_time()
         step = float(np.median(steps))
         other = np.flatnonzero(np.abs(steps - step) > SAME * abs(step))
@@ -112,22 +112,22 @@ class Recorded:
             raise UserError(
                 "The structures are not equally far apart in time.",
                 f"{steps[i]:g} fs from structure {i} to {i + 1}, mostly {step:g} fs",
-                "Give a part of the trajectory that one run has written.",
+                "Give a part of the trajectory with a constant interval.",
             )
-        if stated is not None and abs(stated - step) > SAME * step:
+        if by_user is not None and abs(by_user - step) > SAME * step:
             raise UserError(
-                f"The structures are {step:g} fs apart, as the trajectory records.",
-                f"--timestep {stated:g}",
+                f"According to the trajectory, the structures are {step:g} fs apart.",
+                f"--timestep {by_user:g}",
                 "Leave it out.",
             )
         return step
 
 
 def no_time() -> UserError:
-    """Return the error of several structures without times."""
+    """Return the error for structures without times."""
     return UserError(
         "The structures do not record their times.",
         "time_fs, as `reann md` writes it",
-        "For the spectrum of a trajectory give the time between two structures in fs:"
-        " --timestep 0.5. For that of the last structure alone: --harmonic.",
+        "For the spectrum of a trajectory, give the time between structures in fs:"
+        " --timestep 0.5. For the spectrum of the last structure, use --harmonic.",
     )

@@ -1,4 +1,4 @@
-"""What `reann spectrum` has computed, whatever the kind of the spectrum."""
+"""Result of `reann spectrum`, for both kinds of spectra."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class Result:
     about: str
     """One line for the figure."""
     content: Mapping[str, Any]
-    """What the JSON file says besides the curves."""
+    """Content of the JSON file besides the curves."""
     lines: Mapping[str, Lines] = field(default_factory=dict)
-    """Sharp lines that curves are made of, by the name of the curve."""
+    """Lines of each curve, by its name."""

@@ -1,4 +1,4 @@
-"""Options of `reann spectrum`, and which of them belong to which kind of spectrum."""
+"""Options of `reann spectrum`, by kind of spectrum."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ OF_TRAJECTORY = {
     "blocks": "--blocks",
     "correction": "--correction",
 }
-"""Options that the other kind of spectrum does not have, by field."""
+"""Options of only one kind of spectrum, by field."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of the verb; None for the default."""
+    """Options of the command; None for the default."""
 
     harmonic: bool = False
     width: float | None = None
@@ -38,11 +38,11 @@ class Settings:
     def check(self, *, harmonic: bool) -> None:
         """Raise `UserError` for an option that has no effect."""
         others = OF_TRAJECTORY if harmonic else OF_STRUCTURE
-        given = [option for name, option in others.items() if getattr(self, name)]
-        if given:
+        refused = [option for name, option in others.items() if getattr(self, name)]
+        if refused:
             kind = "a single structure" if harmonic else "a trajectory"
             raise UserError(
-                f"The spectrum of {kind} has no option {listed(given)}.",
+                f"The spectrum of {kind} has no option {listed(refused)}.",
                 fix="Leave it out"
                 + (", or give a trajectory." if harmonic else ", or add --harmonic."),
             )

@@ -1,4 +1,4 @@
-"""Spectra on the terminal, within 80 columns."""
+"""Tables of spectra for the terminal, within 80 columns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reann.spectra.vibrations import HarmonicSpectrum
 from reann.terminal import plain_table
 
 MOST_ROWS = 60
-"""Of more modes the strongest are shown."""
+"""If there are more modes, the strongest are shown."""
 MOST_PEAKS = 20
 WEAKEST = 0.03
-"""Lower peaks than this part of the highest are not shown."""
+"""Peaks below this fraction of the highest are not shown."""
 
 
 def modes(spectrum: HarmonicSpectrum) -> Table:
@@ -54,29 +54,29 @@ def peaks(wavenumbers: NDArray[np.float64], curve: Curve) -> Table:
     return table
 
 
-def remarks(spectrum: HarmonicSpectrum, largest_force: float) -> list[str]:
-    """Return what a reader must know about a harmonic spectrum."""
+def notes(spectrum: HarmonicSpectrum, largest_force: float) -> list[str]:
+    """Return notes and warnings about a harmonic spectrum."""
     lines = []
     if spectrum.infrared is None:
-        lines.append("The model has no dipoles: there are no infrared intensities.")
+        lines.append("The model has no dipoles, so there are no infrared intensities.")
     if (charges := spectrum.sum_of_born_charges) is not None:
         size = np.abs(charges).max()
         lines.append(f"Sum of the Born charges: largest entry {size:.1e} e; it should be zero.")
     if n := int(spectrum.imaginary.sum()):
         lines.append(
             f"Warning: {counted(n, 'wavenumber')} {'is' if n == 1 else 'are'} imaginary: the"
-            " structure is no minimum. Move the atoms along the mode, and relax again."
+            " structure is not a minimum. Displace the atoms along the mode, and relax again."
         )
     if spectrum.largest_force > largest_force:
         lines.append(
-            f"Warning: the largest force is {spectrum.largest_force:.4f} eV/Å: wavenumbers are"
-            " those of vibrations at a minimum only where forces vanish."
+            f"Warning: the largest force is {spectrum.largest_force:.4f} eV/Å: the structure is not"
+            " at a minimum, and wavenumbers are inaccurate."
         )
     return lines
 
 
 def _shown(spectrum: HarmonicSpectrum) -> NDArray[np.int64]:
-    """Return the modes that are shown, in their order: the strongest if there are many."""
+    """Return the indices of the modes to show, in order: the strongest if there are many."""
     n_modes = len(spectrum.wavenumbers)
     strength = np.zeros(n_modes)
     for values in (spectrum.infrared, spectrum.raman):
@@ -93,7 +93,7 @@ def _numbers(values: NDArray[np.float64] | None, rows: NDArray[np.int64], digits
 
 
 def _peaks_of(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the places of the highest local maxima, in ascending order."""
+    """Return the indices of the highest local maxima, in ascending order."""
     inner = values[1:-1]
     at = 1 + np.flatnonzero((inner > values[:-2]) & (inner >= values[2:]))
     at = at[values[at] > WEAKEST * values.max()]

@@ -1,4 +1,4 @@
-r"""Infrared and Raman spectra from the fluctuations along a trajectory.
+r"""Infrared and Raman spectra from fluctuations along a trajectory.
 
 Infrared, McQuarrie, Statistical Mechanics (1976), chapter 21; with the harmonic correction of
 Ramírez et al., J. Chem. Phys. 121, 3973 (2004), all factors of h cancel:
@@ -6,8 +6,8 @@ Ramírez et al., J. Chem. Phys. 121, 3973 (2004), all factors of h cancel:
     n(w) a(w) = 2 pi / (3 c V k T 4 pi eps_0) int <dM/dt(0) . dM/dt(t)> exp(-i w t) dt.
 
 Raman, with alpha = a 1 + beta: isotropic 45 <da/dt da/dt> and anisotropic 7 3/2 <Tr dbeta/dt
-dbeta/dt>, each as a spectral density divided by k T. Areas of lines are the intensities and
-activities of the harmonic approximation where vibrations are harmonic and classical.
+dbeta/dt>, each as a spectral density divided by k T. For harmonic classical vibrations, the areas
+of lines are the intensities and activities of the harmonic approximation.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from reann.spectra.lines import Curve
 from reann.spectra.rates import Rates
 
 WIDTH, N_BLOCKS = 20.0, 5
-"""Defaults: cm^-1, full width at half of the maximum of a sharp line; blocks of the errors."""
+"""Defaults: full width of a sharp line at half maximum, cm^-1; number of blocks for errors."""
 HIGHEST = 5000.0
-"""cm^-1, end of a spectrum by default."""
+"""Default end of a spectrum, cm^-1."""
 
 
 @dataclass(frozen=True)
 class TrajectorySpectrum:
-    """Spectra over the wavenumber; None without the quantity."""
+    """Spectra over the wavenumber; None if the quantity is not available."""
 
     wavenumbers: NDArray[np.float64]
     """cm^-1."""
     infrared: Curve | None
-    """Molar absorption in km/mol per cm^-1; with a volume the absorption coefficient times the
-    index of refraction, cm^-1."""
+    """Molar absorption in km/mol per cm^-1; with a volume, the absorption coefficient times the
+    refractive index, cm^-1."""
     raman: Curve | None
     """Reduced intensity 45 a'^2 + 7 gamma'^2, Å^4/u per cm^-1."""
     isotropic: Curve | None
@@ -45,9 +45,9 @@ class TrajectorySpectrum:
     """The part 7 gamma'^2 of it."""
 
     def curves(self) -> list[Curve]:
-        """Return those that are there."""
-        every = (self.infrared, self.raman, self.isotropic, self.anisotropic)
-        return [curve for curve in every if curve is not None]
+        """Return the available curves."""
+        curves = (self.infrared, self.raman, self.isotropic, self.anisotropic)
+        return [curve for curve in curves if curve is not None]
 
 
 def from_trajectory(
@@ -63,16 +63,16 @@ def from_trajectory(
     correction: str = "harmonic",
     highest: float = HIGHEST,
 ) -> TrajectorySpectrum:
-    """Return spectra from what was computed for the structures of a trajectory.
+    """Return spectra from dipoles, currents or polarizabilities along a trajectory.
 
     Parameters
     ----------
     timestep
-        Between the structures, fs.
+        Interval of the structures, fs.
     temperature
         K.
     dipoles
-        e Å, (structures, 3), without jumps. They are differentiated with respect to time.
+        e Å, (structures, 3), without jumps; they are differentiated with respect to time.
     currents
         Instead of dipoles: sum_i q_i v_i in e Å/fs, (structures, 3), such as for a periodic system
         whose charges are known.
@@ -81,25 +81,25 @@ def from_trajectory(
     volume
         Å^3, of a system that is periodic in three dimensions.
     width
-        Full width at half of the maximum of a sharp line, cm^-1; the window of the correlations is
-        the Gaussian that belongs to it.
+        Full width of a sharp line at half maximum, cm^-1; it determines the Gaussian window of the
+        correlations.
     n_blocks
-        Parts of the trajectory whose scatter gives the errors.
+        Number of blocks for the errors.
     correction
-        `harmonic`: the classical spectrum times x / (1 - exp(-x)), x = h c nu / k T, is that of the
-        quantum mechanical correlation. `none` takes the classical correlation for it.
+        `harmonic`: the quantum correlation is the classical one times x / (1 - exp(-x)) with
+        x = h c nu / k T. `none`: the classical correlation is used.
     highest
-        cm^-1, end of the spectra.
+        End of the spectra, cm^-1.
 
     Raises
     ------
     UserError
-        For numbers that make no sense, and a trajectory that is too short for the width.
+        For invalid settings, and for a trajectory that is too short for the width.
     """
     rates = Rates(timestep, temperature, width, n_blocks, correction, highest)
     rates.check()
     if dipoles is not None and currents is not None:
-        raise UserError("Dipoles and currents are both given.", fix="Leave out one of them.")
+        raise UserError("Both dipoles and currents are given.", fix="Leave out one of them.")
     infrared = raman = isotropic = anisotropic = None
     if dipoles is not None:
         infrared = _infrared(rates, rates.of_values(dipoles), volume)
@@ -118,7 +118,7 @@ def _infrared(rates: Rates, densities: NDArray[np.float64], volume: float | None
 
 
 def _raman(rates: Rates, polarizabilities: NDArray[np.float64]) -> list[Curve]:
-    """Return the isotropic part, the anisotropic one, and their sum."""
+    """Return the isotropic part, the anisotropic part, and their sum."""
     mean = np.trace(polarizabilities, axis1=1, axis2=2)[:, None] / 3.0
     traceless = polarizabilities - mean[:, :, None] * np.eye(3)
     isotropic = 45.0 * rates.of_values(mean)

@@ -1,4 +1,4 @@
-"""The harmonic spectrum of one structure: vibrations, infrared intensities, Raman activities."""
+"""Harmonic spectrum of a structure: vibrations, infrared intensities, Raman activities."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from reann.spectra.external_motion import external_motions
 from reann.spectra.normal_modes import normal_modes
 
 DISPLACEMENT = 0.002
-"""Å; wavenumbers are then right to some 0.1 cm^-1, in double precision."""
+"""Å; errors of wavenumbers are then about 0.1 cm^-1 in double precision."""
 ACTIVE = ("dipole", "polarizability")
-"""Quantities that make vibrations visible."""
+"""Quantities whose derivatives give intensities."""
 
 
 @dataclass(frozen=True)
 class HarmonicSpectrum:
-    """Vibrations in the order of their wavenumbers; intensities are None without the quantity."""
+    """Vibrations ordered by wavenumber; intensities are None if the quantity is not available."""
 
     wavenumbers: NDArray[np.float64]
-    """cm^-1, (modes,); an imaginary one i w stands as the negative number -w."""
+    """cm^-1, (modes,); an imaginary wavenumber i w is given as -w."""
     vectors: NDArray[np.float64]
     """dx/dQ in u^-1/2, (modes, atoms, 3); zero for fixed atoms."""
     infrared: NDArray[np.float64] | None
@@ -42,11 +42,11 @@ class HarmonicSpectrum:
     anisotropic: NDArray[np.float64] | None
     """gamma'^2 of the Raman scattering, Å^4/u, (modes,)."""
     sum_of_born_charges: NDArray[np.float64] | None
-    """sum_i d mu / d r_i in e, (3, 3): zero for a neutral structure. None where atoms are fixed."""
+    """sum_i d mu / d r_i in e, (3, 3): zero for a neutral structure. None if atoms are fixed."""
     asymmetry: float
     """Largest |H - H^T| over the largest |H| of the finite differences."""
     largest_force: float
-    """eV/Å, on an atom of the structure; at a minimum it is zero."""
+    """Largest force on an atom, eV/Å; zero at a minimum."""
 
     @property
     def raman(self) -> NDArray[np.float64] | None:
@@ -64,7 +64,7 @@ class HarmonicSpectrum:
 
     @property
     def imaginary(self) -> NDArray[np.bool_]:
-        """Which modes have an imaginary wavenumber: the structure is no minimum along them."""
+        """Mask of modes with imaginary wavenumbers: the structure is not a minimum along them."""
         return self.wavenumbers < 0
 
 
@@ -76,30 +76,30 @@ def harmonic(
     engine: Engine = "auto",
     progress: Callable[[int], None] = lambda _: None,
 ) -> HarmonicSpectrum:
-    """Return the vibrations of a structure at a minimum, and how they absorb and scatter light.
+    """Return vibrations, infrared intensities and Raman activities of a structure at a minimum.
 
-    The Hessian and the derivatives of dipole and polarizability are central differences of one set
-    of displaced copies. Translations and rotations are projected out; where atoms are fixed, the
-    others vibrate and nothing is projected out. Of a periodic structure these are the vibrations
-    that are the same in all cells, and intensities are those of one cell.
+    The Hessian and the derivatives of dipole and polarizability are central differences over one
+    set of displaced structures. Translations and rotations are projected out, unless atoms are
+    fixed. For a periodic structure, the vibrations are those at the Gamma point, and intensities
+    are per cell.
 
     Parameters
     ----------
     potential
-        In double precision: single precision makes noise of some 10 cm^-1
-        (`reann.Calculator(file, precision="float64").potential`).
+        In double precision, as single precision causes errors of some 10 cm^-1:
+        `reann.Calculator(file, precision="float64").potential`.
     atoms
         A relaxed structure; constraints other than fixed directions are an error.
     displacement
         Å.
     progress
-        Called with the number of displaced copies that are done; 6 per free atom in all.
+        Called with the number of finished displacements; there are 6 per free atom.
 
     Raises
     ------
     UserError
-        For structures that the potential cannot describe, constraints that are no fixed directions,
-        structures in which nothing vibrates.
+        For structures that the potential cannot describe, constraints other than fixed directions,
+        and structures without vibrations.
     """
     names = ["forces", *(name for name in ACTIVE if name in potential.labels)]
     evaluate = partial(evaluated, potential, names=names, engine=engine, progress=progress)
@@ -109,12 +109,12 @@ def harmonic(
 def harmonic_of(
     evaluate: Evaluate, atoms: ase.Atoms, displacement: float = DISPLACEMENT
 ) -> HarmonicSpectrum:
-    """Return the same for whatever computes forces, and dipoles (e Å) or polarizabilities (Å^3).
+    """Return the same for any function of forces, and of dipoles (e Å) or polarizabilities (Å^3).
 
     Raises
     ------
     UserError
-        As of `harmonic`, but for what `evaluate` raises.
+        As `harmonic`.
     """
     check_number("displacement", displacement, "Å", above=0.0, most=0.1)
     free = _free_directions(atoms)
@@ -148,7 +148,7 @@ def _free_directions(atoms: ase.Atoms) -> NDArray[np.bool_]:
     fixed, others = fixed_directions(atoms)
     if others:
         raise UserError(
-            f"Vibrations under the constraint {', '.join(others)} are not known.",
+            f"Vibrations are not supported with the constraint {', '.join(others)}.",
             "constraints of the structure",
             "Remove it, or fix atoms: ase.constraints.FixAtoms.",
         )
@@ -160,7 +160,7 @@ def _free_directions(atoms: ase.Atoms) -> NDArray[np.bool_]:
 def _activities(
     slopes: Values, vectors: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64] | None, ...]:
-    """Return infrared intensities, a'^2 and gamma'^2 of the modes, each None without its slopes."""
+    """Return infrared intensities, a'^2 and gamma'^2 of the modes, None without their slopes."""
     infrared = isotropic = anisotropic = None
     if "dipole" in slopes:
         infrared = intensities.infrared(vectors @ slopes["dipole"])
