@@ -116,7 +116,7 @@ def test_a_command_of_the_user(tmp_path: Path) -> None:
     settings = CommandConfig(run=command, output="out-*.xyz")
     done = run_command(b"model", atoms, settings, {"seed": "7"}, str(tmp_path))
     assert np.allclose(done.frames[0].positions, atoms.positions)
-    for wrong, what in (("false", "exit code 1"), ("echo {sed}", "cannot be filled in")):
+    for wrong, what in (("false", "exit code 1"), ("echo {sed}", "A placeholder of the command")):
         with pytest.raises(UserError, match=what):
             run_command(
                 b"", atoms, CommandConfig(run=wrong, output="*"), {"seed": "7"}, str(tmp_path)

@@ -115,7 +115,7 @@ def labeled(folder: Path, numbers: list[int], retries: int) -> tuple[dict[int, s
 def test_what_fails_is_recorded_and_repeated_and_never_becomes_a_label(tmp_path: Path) -> None:
     failures, kept = labeled(tmp_path, [0, 1, 2, 5, 6, 7], retries=1)
     reasons = {
-        2: "no convergence (tried 2 times)",
+        2: "no convergence (after 2 attempts)",
         5: "not finite",
         6: "the force on atom 1 (H) is 80.0 eV/Å",
         7: "did not converge",

@@ -155,7 +155,7 @@ def test_dynamics_in_a_field_conserve_the_energy(tmp_path: Path) -> None:
     # Weights of a random model are scaled down: a water molecule holds together.
     model = random_model(messages="equivariant", l_max=2, n_recursions=1, field=True)
     with torch.no_grad():
-        for head in model.heads.every():
+        for head in model.heads.as_list():
             head.energy_scale.mul_(1e-3)
     still, pulled = (
         run_md(

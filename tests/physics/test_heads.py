@@ -116,9 +116,9 @@ def test_what_cannot_be_computed_is_said() -> None:
     with pytest.raises(UserError, match="it computes one head, and the model has pbe, ccsd"):
         choice.evaluate(model, graph, ["energy"], engine="native")
     for engine in ("native", "torch"):
-        with pytest.raises(UserError, match="asks for head 1, counted from 0"):
+        with pytest.raises(UserError, match="has the head 1, counted from 0"):
             choice.evaluate(random_model(), graph, ["energy"], engine=engine)
-    with pytest.raises(UserError, match="asks for head -1, counted from 0"):
+    with pytest.raises(UserError, match="has the head -1, counted from 0"):
         choice.evaluate(model, replace(graph, head=torch.tensor([-1])), ["energy"], engine="torch")
     with pytest.raises(UserError, match=r"no head 'ccs'\. Did you mean 'ccsd'"):
         with_head(model, "ccs")
@@ -177,7 +177,7 @@ def test_data_sets_and_loaders_keep_heads(labeled: Path, tmp_path: Path) -> None
             heads = [head for graph in pieces for head in graph.heads().tolist()]
             assert heads == [expected[i] for i in batch]
     model, _ = start_model(config, parts, None)
-    zeros = [head.reference_energies.detach() for head in model.heads.every()]
+    zeros = [head.reference_energies.detach() for head in model.heads.as_list()]
     n_atoms = torch.tensor([6.0, 2.0, 1.0], dtype=torch.float64)  # H, C, O of ethanol
     assert ((zeros[1] - zeros[0]) @ n_atoms).item() == pytest.approx(-7.0 * 9, abs=1.0)
 

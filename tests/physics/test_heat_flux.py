@@ -15,7 +15,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.flux import heat_flux
 from reann.model.hosts.embedded_density import EmbeddedDensity
-from reann.model.hosts.host import Seen
+from reann.model.hosts.host import NeighborFunctions
 from reann.model.neighborhood import Neighborhood
 from reann.model.nodes import Description, NodeState, Update
 from reann.model.reann import in_precision
@@ -146,15 +146,19 @@ def test_atoms_carry_their_own_energies(engine: str) -> None:
 class ReadsOften(EmbeddedDensity):
     """The density, which reads elements and distances of neighbors before, and weights twice."""
 
-    def prepare(self, atoms: Neighborhood) -> Seen:
+    def prepare(self, atoms: Neighborhood) -> NeighborFunctions:
         atoms.of_neighbors(atoms.element.to(atoms.vector.dtype)[:, None])
-        seen = super().prepare(atoms)
-        close = atoms.of_neighbors(seen.radial.sum((1, 2))[:, None])
-        return seen._replace(radial=seen.radial * (1.0 + 0.1 * close))
+        functions = super().prepare(atoms)
+        close = atoms.of_neighbors(functions.radial.sum((1, 2))[:, None])
+        return functions._replace(radial=functions.radial * (1.0 + 0.1 * close))
 
-    def describe(self, seen: Seen, state: NodeState, t: int, update: Update) -> Description:
-        first = super().describe(seen, NodeState(0.3 * state.scalars, state.tensors), t, update)
-        second = super().describe(seen, NodeState(0.7 * state.scalars), t, update)
+    def describe(
+        self, functions: NeighborFunctions, state: NodeState, t: int, update: Update
+    ) -> Description:
+        first = super().describe(
+            functions, NodeState(0.3 * state.scalars, state.tensors), t, update
+        )
+        second = super().describe(functions, NodeState(0.7 * state.scalars), t, update)
         s = first.moments + second.moments
         return Description(self.invariants(s, t), s)
 

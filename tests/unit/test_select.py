@@ -121,7 +121,7 @@ def test_the_determinant_prefers_different_structures_of_large_spread():
 def test_the_determinant_is_the_largest_of_every_extension():
     x, spread = RNG.normal(size=(9, 5)), RNG.uniform(0.5, 1.5, 9)
     unit = spread[:, None] * x / np.linalg.norm(x, axis=1, keepdims=True)
-    kernel = unit @ unit.T + greedy.OWN * np.diag(spread**2)
+    kernel = unit @ unit.T + greedy.UNEXPLAINED * np.diag(spread**2)
     rows = greedy.by_determinant(x, spread, 4).rows
     for k in range(4):
         dets = {

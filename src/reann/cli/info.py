@@ -122,7 +122,7 @@ def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
     listed = ", ".join(f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True))
     yield "atoms", f"{listed} eV (source: {source})"
     heads = potential.model.heads
-    for name, head in list(zip(heads, heads.every(), strict=True))[1:]:
+    for name, head in list(zip(heads, heads.as_list(), strict=True))[1:]:
         values = head.reference_energies.tolist()
         listed = ", ".join(f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True))
         yield "", f"{listed} eV of the head {name}"

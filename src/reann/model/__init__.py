@@ -1,4 +1,4 @@
-"""The potential, from neighbor vectors to atomic energies.
+"""The potential: from neighbor vectors to atomic energies.
 
 neighborhood -> host: radial, angular -> density; host <-> recursion -> readout
 """

@@ -1,8 +1,8 @@
-"""Dispersion by D3 with rational damping, which sees farther than the cutoff of the network.
+"""D3 dispersion with rational damping, beyond the cutoff of the network.
 
 Grimme, Antony, Ehrlich, Krieg, J. Chem. Phys. 132, 154104 (2010); Grimme, Ehrlich, Goerigk, J.
 Comput. Chem. 32, 1456 (2011). The package `dftd3` computes it, with analytic derivatives, for
-molecules and any periodicity. It has no parameters that are trained.
+molecules and any periodicity. It has no trained parameters.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from reann.graph import Graph
 from reann.model.terms import StructureTerm, TermSlopes
 
 KEPT = 4096
-"""Structures whose dispersion is kept: a training meets the same ones in every epoch."""
-Found = tuple[float, NDArray[np.float64], NDArray[np.float64]]
-"""Energy in eV, its derivatives by positions in eV/Å and by strain in eV."""
+"""Number of cached structures: a training computes the same ones in each epoch."""
+EnergyAndSlopes = tuple[float, NDArray[np.float64], NDArray[np.float64]]
+"""Energy in eV, and its derivatives with respect to positions in eV/Å and to strain in eV."""
 
 
 class Dispersion(nn.Module, StructureTerm):
@@ -37,18 +37,18 @@ class Dispersion(nn.Module, StructureTerm):
     Attributes
     ----------
     is_on
-        Whether its energy is part of that of the model. It is not where the model is compared with
-        labels that lack dispersion.
+        Whether the term is part of the energy. It is off if the model is compared with labels
+        without dispersion.
     """
 
     def __init__(self, config: DispersionConfig) -> None:
         super().__init__()
         self.config, self.is_on = config, True
-        self._known: OrderedDict[bytes, Found] = OrderedDict()
+        self._known: OrderedDict[bytes, EnergyAndSlopes] = OrderedDict()
         self._parameters_of_damping: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy and another process get: nothing of the library in C."""
+        """Return the state for copies and other processes, without objects of the C library."""
         kept = {"_known": OrderedDict(), "_parameters_of_damping": None}
         return self.__dict__ | kept
 
@@ -59,7 +59,7 @@ class Dispersion(nn.Module, StructureTerm):
         cell: Float[Tensor, "systems 3 3"],
         before: Mapping[str, Tensor],
     ) -> Float[Tensor, " atoms"]:
-        """Return the energies of the atoms, eV: equal parts of that of their structure."""
+        """Return the energies of the atoms in eV: equal parts of the energy of their structure."""
         del before
         return _FirstOrder.apply(self, graph, positions, cell)  # pyright: ignore[reportReturnType]
 
@@ -70,14 +70,14 @@ class Dispersion(nn.Module, StructureTerm):
         energy = graph.cell.new_zeros(graph.n_systems)
         ends = graph.atoms_per_system.cumsum(0).tolist()
         for system, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
-            found = self._one(graph, system, slice(begin, end))
-            energy[system] = found[0]
-            by_position[begin:end] = torch.from_numpy(found[1])
-            by_strain[system] = torch.from_numpy(found[2])
+            energy_and_slopes = self._one(graph, system, slice(begin, end))
+            energy[system] = energy_and_slopes[0]
+            by_position[begin:end] = torch.from_numpy(energy_and_slopes[1])
+            by_strain[system] = torch.from_numpy(energy_and_slopes[2])
         energies = (energy / graph.atoms_per_system)[graph.system]
         return TermSlopes(energies, by_position.detach(), by_strain.detach(), {})
 
-    def _one(self, graph: Graph, system: int, atoms: slice) -> Found:
+    def _one(self, graph: Graph, system: int, atoms: slice) -> EnergyAndSlopes:
         numbers = graph.atomic_numbers[atoms].cpu().numpy()
         arrays = (
             numbers,
@@ -92,23 +92,25 @@ class Dispersion(nn.Module, StructureTerm):
                 self._known.popitem(last=False)
         return self._known[key]
 
-    def _computed(self, numbers: NDArray, positions: NDArray, cell: NDArray, pbc: NDArray) -> Found:
+    def _computed(
+        self, numbers: NDArray, positions: NDArray, cell: NDArray, pbc: NDArray
+    ) -> EnergyAndSlopes:
         interface = library()
         if self._parameters_of_damping is None:
             self._parameters_of_damping = damping(self.config)
         lattice = (cell / Bohr, pbc) if pbc.any() else (None, None)
         model = interface.DispersionModel(numbers, positions / Bohr, *lattice)
-        found = model.get_dispersion(self._parameters_of_damping, grad=True)
+        result = model.get_dispersion(self._parameters_of_damping, grad=True)
         return (
-            float(found["energy"]) * Hartree,
-            found["gradient"] * (Hartree / Bohr),
-            found["virial"] * Hartree,
+            float(result["energy"]) * Hartree,
+            result["gradient"] * (Hartree / Bohr),
+            result["virial"] * Hartree,
         )
 
 
 @contextmanager
 def compared_with_labels(model: nn.Module) -> Iterator[None]:
-    """Leave the dispersion out of the energy of a model, if it was trained on labels without it."""
+    """Turn the dispersion of a model off if it was trained on labels without dispersion."""
     terms = [term for term in model.modules() if isinstance(term, Dispersion)]
     for term in terms:
         term.is_on = term.config.labels == "contain"
@@ -124,19 +126,19 @@ class _FirstOrder(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, term: Dispersion, graph: Graph, *variables: Tensor) -> Tensor:
-        found = term.slopes(graph, {})
-        # Of positions at a fixed cell, and of the cell: strain moves both.
-        ctx.save_for_backward(found.by_position, found.by_strain, graph.positions, graph.cell)
+        slopes = term.slopes(graph, {})
+        # Derivatives at a fixed cell, and with respect to the cell: strain changes both.
+        ctx.save_for_backward(slopes.by_position, slopes.by_strain, graph.positions, graph.cell)
         ctx.system, ctx.size = graph.system, graph.atoms_per_system
         del variables
-        return found.energies
+        return slopes.energies
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_energies: Tensor) -> tuple[Tensor | None, ...]:
         by_position, by_strain, positions, cell = ctx.saved_tensors
         zero = of_energies.new_zeros(len(ctx.size))
-        # Equal parts: the mean of what is asked of the atoms is asked of the structure.
+        # Atoms have equal parts, so the gradient of the structure is the mean over its atoms.
         of_system = zero.index_add(0, ctx.system, of_energies) / ctx.size
         outer = positions[:, :, None] * by_position[:, None]
         of_positions = torch.zeros_like(by_strain).index_add(0, ctx.system, outer)
@@ -151,7 +153,7 @@ class _FirstOrder(torch.autograd.Function):
 
 
 def library() -> Any:
-    """Return the interface of dftd3; `UserError` where it is not installed."""
+    """Return the interface of dftd3; `UserError` if it is not installed."""
     try:
         from dftd3 import interface
     except ImportError as error:
@@ -164,12 +166,12 @@ def library() -> Any:
 
 
 def damping(config: DispersionConfig) -> Any:
-    """Return the damping parameters of a functional; `UserError` for one that has none."""
+    """Return the damping parameters of a functional; `UserError` if there are none."""
     try:
         return library().RationalDampingParam(method=config.functional, atm=config.three_body)
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"D3(BJ) has no parameters for the functional '{config.functional}'.",
             "model.dispersion.functional",
-            "Write it as dftd3 does, such as pbe, pbe0, b3lyp, revpbe, r2scan, tpss.",
+            "Use a name of dftd3, such as pbe, pbe0, b3lyp, revpbe, r2scan, tpss.",
         ) from error

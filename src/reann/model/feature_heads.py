@@ -1,9 +1,9 @@
-"""Heads of quantities that have a direction, by networks on the features: those of the original.
+"""Heads of directional quantities from networks of the features, as in the original package.
 
-Networks give each atom numbers that no rotation changes; the direction comes from the positions,
-and from the derivatives of sums of such numbers with respect to them (Zhang et al., J. Phys. Chem.
-B 124, 7284 (2020), and the program of Zhang et al., J. Chem. Phys. 156, 114801 (2022)). Recursions
-with equivariant messages have heads of their own, in `reann.model.state_heads`.
+Networks compute invariant numbers of atoms. Directions come from the positions and from derivatives
+of sums of these numbers with respect to positions (Zhang et al., J. Phys. Chem. B 124, 7284 (2020),
+and the program of Zhang et al., J. Chem. Phys. 156, 114801 (2022)). The heads for equivariant
+messages are in `reann.model.state_heads`.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from reann.model.networks import Network
 from reann.model.representation import Features
 
 START = 0.1
-"""Size of the last layers at the start, in that of Xavier: equal networks would stay equal."""
+"""Initial size of the last layers relative to Xavier: identical networks would stay identical."""
 
 
 class FeatureHead(OutputHead):
-    """Numbers of each atom, by networks of its element.
+    """Numbers of atoms from networks of their elements.
 
     Attributes
     ----------
     networks
-        As many as the head has, with the layers of `model.readout`.
+        Networks with the layers of `model.readout`.
     scale
-        Unit of the quantity, float64: the spread of the labels at the start of a training.
+        Scale of the quantity, float64; initially the spread of the labels.
     """
 
     NETWORKS: ClassVar[int] = 1
     OUTPUTS: ClassVar[int] = 1
-    """Numbers that each network gives."""
+    """Outputs of each network."""
     DOUBLE: ClassVar[tuple[str, ...]] = ("scale",)
     scale: Tensor
 
@@ -68,7 +68,7 @@ class FeatureHead(OutputHead):
 
 
 class ChargeDipole(FeatureHead):
-    """mu = sum_i q_i r_i, e Å, with r from the center of mass; the charges need not add up to zero.
+    """mu = sum_i q_i r_i in e Å, r relative to the center of mass; charges need not sum to zero.
 
     For molecules; see `from_center`.
     """
@@ -76,7 +76,7 @@ class ChargeDipole(FeatureHead):
     def placed(
         self, values: Tensor, graph: Graph, element: Tensor, before: Mapping[str, Tensor]
     ) -> Float[Tensor, "atoms 3"]:
-        """Return what each atom adds to the dipole of its molecule."""
+        """Return the contribution of each atom to the dipole of its molecule."""
         del element, before
         return self.scale * values * from_center(graph)
 
@@ -84,8 +84,8 @@ class ChargeDipole(FeatureHead):
 class NeighborDipole(FeatureHead):
     """mu = sum_i q_i sum_j (r_i - r_j), e Å, over the neighbors j of an atom and their images.
 
-    It has no origin, so that it holds in periodic structures, too. Neighbors at the cutoff have
-    their full share: it jumps where one of them crosses it.
+    It does not depend on an origin, so it applies to periodic structures, too. Neighbors at the
+    cutoff have full weight, so it jumps when one crosses the cutoff.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class NeighborDipole(FeatureHead):
     def of_edges(
         self, values: Tensor, graph: Graph, vectors: Float[Tensor, "edges 3"]
     ) -> Float[Tensor, "atoms 3"]:
-        """Return what each atom adds to the dipole of its structure."""
-        # The neighbors of a calculator reach beyond the cutoff.
+        """Return the contribution of each atom to the dipole of its structure."""
+        # Neighbor lists of calculators reach beyond the cutoff.
         within = torch.linalg.vector_norm(vectors, dim=1, keepdim=True) < self.cutoff
         kept = torch.where(within, vectors, 0.0)
         to_neighbors = kept.new_zeros(graph.n_atoms, 3).index_add(0, graph.center, kept)
@@ -112,8 +112,8 @@ class NeighborDipole(FeatureHead):
 class TransitionDipole(FeatureHead):
     """mu_T = m_1 + m_2 + (sum_i q_3i) m_1 x m_2 with m_n = sum_i q_ni r_i, e Å.
 
-    With r from the center of mass, for molecules. The cross product does not change its sign under
-    inversion, unlike the rest: mirror images may have other transition dipoles than mirrored ones.
+    For molecules, with r relative to the center of mass. The cross product keeps its sign under
+    inversion, unlike the rest: the transition dipole of a mirror image may not be the mirrored one.
     """
 
     OUTPUTS = 3
@@ -121,7 +121,7 @@ class TransitionDipole(FeatureHead):
     def placed(
         self, values: Tensor, graph: Graph, element: Tensor, before: Mapping[str, Tensor]
     ) -> Float[Tensor, "atoms 3"]:
-        """Return what each atom adds to the transition dipole of its molecule."""
+        """Return the contribution of each atom to the transition dipole of its molecule."""
         del element, before
         parts = values[:, :2, None] * from_center(graph)[:, None]
         m = parts.new_zeros(graph.n_systems, 2, 3).index_add(0, graph.system, parts)
@@ -130,9 +130,9 @@ class TransitionDipole(FeatureHead):
 
 
 class Polarizability(FeatureHead):
-    """alpha of the original, Å^3, from the sums S_0, S_1, S_2 of three networks over a molecule.
+    """alpha as in the original package, Å^3, from the sums S_0, S_1, S_2 of three networks.
 
-    With D_n = dS_n/dr (atoms, 3) and r from the center of mass:
+    With D_n = dS_n/dr (atoms, 3) and r relative to the center of mass:
 
         REANN    alpha = B + B^T + S_2 1,                    B = (D_0 + r)^T D_1
         EANN     alpha = B + B^T + D_1^T D_1 + S_2 1,        B = r^T D_0
@@ -156,7 +156,7 @@ class Polarizability(FeatureHead):
     def of_edges(
         self, values: Tensor, graph: Graph, vectors: Float[Tensor, "edges 3"]
     ) -> Float[Tensor, "atoms 7"]:
-        """Return the parts of S_2 of the atoms, and D_0 and D_1."""
+        """Return the contributions of the atoms to S_2, and D_0 and D_1."""
         slopes = [by_positions(values, n, graph, vectors) for n in self.DIFFERENTIATED]
         return self.with_slopes(values, slopes)
 
@@ -169,7 +169,7 @@ class Polarizability(FeatureHead):
     def placed(
         self, values: Tensor, graph: Graph, element: Tensor, before: Mapping[str, Tensor]
     ) -> Float[Tensor, "atoms 3 3"]:
-        """Return what each atom adds to the polarizability of its molecule."""
+        """Return the contribution of each atom to the polarizability of its molecule."""
         del element, before
         s2, d0, d1 = values.split((1, 3, 3), dim=1)
         r = from_center(graph)
@@ -211,7 +211,7 @@ def _outer(a: Float[Tensor, "atoms 3"], b: Float[Tensor, "atoms 3"]) -> Float[Te
 
 
 def feature_heads(config: ModelConfig) -> dict[str, type[OutputHead]]:
-    """Return the heads of quantities with a direction, in the forms that a configuration names."""
+    """Return the heads of directional quantities, in the forms of the configuration."""
     dipoles = {"center": ChargeDipole, "neighbors": NeighborDipole}
     return {
         "dipole": dipoles[config.output_forms.dipole],

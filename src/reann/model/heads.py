@@ -1,8 +1,8 @@
-"""Heads: what is read off the features of an atom, by name.
+"""Heads: outputs computed from the features of atoms, by name.
 
-Labels of different methods have different energies of free atoms, and different scales. With a head
-for each they share what the recursion has learned: all but reference energies, energy scale and
-readout. `Graph.head` says which head the labels of a structure belong to.
+Labels of different methods have different energies of free atoms, and different scales. With one
+head per method they share all parameters except reference energies, energy scale and readout.
+`Graph.head` is the head of the labels of each structure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class EnergyHead(nn.Module):
     reference_energies
         e_Z in eV, float64, one per element.
     of_inputs
-        eta in eV, float64, (numbers, elements), of a model that depends on charge or spin
+        eta in eV, float64, (numbers, elements), if the model depends on charge or spin
         (`reann.model.inputs`).
     energy_scale
         s in eV, float64.
@@ -53,7 +53,7 @@ class EnergyHead(nn.Module):
         width: int,
         generator: torch.Generator | None = None,
     ) -> None:
-        """Make a head for `width` features."""
+        """Create a head for `width` features."""
         super().__init__()
         self.readout = readout_of(config, n_elements, width, generator)
         self.reference_energies = nn.Parameter(torch.zeros(n_elements, dtype=torch.float64))
@@ -65,7 +65,7 @@ class EnergyHead(nn.Module):
     def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64."""
         network = self.readout(features.standardized, atoms.counts)
-        # NN_Z(0), and exactly nothing for an atom whose features are zero.
+        # NN_Z(0); the difference is exactly zero for atoms with zero features.
         n_elements = len(self.reference_energies)
         of_each = [len(features.of_free_atoms) // n_elements] * n_elements
         of_nothing = self.readout(features.of_free_atoms, of_each)
@@ -81,17 +81,17 @@ class EnergyHead(nn.Module):
 def readout_of(
     config: ModelConfig, n_elements: int, width: int, generator: torch.Generator | None = None
 ) -> Network | Readouts:
-    """Return what reads an energy off `width` features, zero at the start."""
+    """Return a readout of `width` features, initially zero."""
     if config.messages == "equivariant":
         return Readouts(config, n_elements, generator)
     return Network(n_elements, width, 1, config.readout, bias=False, generator=generator)
 
 
 class OutputHead(nn.Module):
-    """What an atom adds to a quantity other than the energy; a package derives its own.
+    """Contributions of atoms to a quantity other than the energy; packages may derive from it.
 
-    An entry point of the group `reann.heads` gives the class the name of its quantity in
-    `reann.quantities`; a model has the heads that `model.outputs` names.
+    An entry point of the group `reann.heads` with the name of the quantity in `reann.quantities`
+    registers the class; `model.outputs` selects the heads of a model.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class OutputHead(nn.Module):
         width: int,  # noqa: ARG002
         generator: torch.Generator | None = None,  # noqa: ARG002
     ) -> None:
-        """Make a head for `width` features."""
+        """Create a head for `width` features."""
         super().__init__()
 
     def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, "atoms ..."]:
-        """Return the values of the atoms, of which a quantity of systems is the sum."""
+        """Return the values of the atoms; a quantity of systems is their sum."""
         raise NotImplementedError
 
     DIFFERENTIATES: ClassVar[bool] = False
@@ -117,9 +117,9 @@ class OutputHead(nn.Module):
         graph: Graph,  # noqa: ARG002 - of those that derive
         vectors: Float[Tensor, "edges 3"],  # noqa: ARG002
     ) -> Tensor:
-        """Return values, in the order of a graph, with what the edge vectors make of them.
+        """Return values, in the order of a graph, after steps that need the edge vectors.
 
-        `vectors` are those that the values were computed from, Å.
+        `vectors` are those from which the values were computed, Å.
         """
         return values
 
@@ -130,31 +130,31 @@ class OutputHead(nn.Module):
         element: Int[Tensor, " atoms"],  # noqa: ARG002
         before: Mapping[str, Tensor],  # noqa: ARG002
     ) -> Tensor:
-        """Return what the values become where the atoms are, in the order of a graph.
+        """Return values, in the order of a graph, after steps that need the whole system.
 
         Parameters
         ----------
         element
             Index of the element of each atom.
         before
-            Outputs of the heads before this one: those that its quantity needs.
+            Outputs of the preceding heads, which this quantity may need.
         """
         return values
 
 
 class Heads(nn.ModuleDict):
-    """The heads of a model by name; the first one is that of structures that name none.
+    """Heads of a model by name; the first is the default.
 
     A model without heads has no energy.
     """
 
     def __init__(self, heads: Iterable[tuple[str, EnergyHead]]) -> None:
-        """Take named heads.
+        """Store heads by name.
 
         Raises
         ------
         UserError
-            For a name that a module of PyTorch has for itself.
+            For names that modules of PyTorch use.
         """
         super().__init__()
         for name, head in heads:
@@ -166,43 +166,43 @@ class Heads(nn.ModuleDict):
 
     @property
     def first(self) -> EnergyHead:
-        """The first head; `UserError` if there is none."""
+        """First head; `UserError` if there is none."""
         self.require()
-        return self.every()[0]
+        return self.as_list()[0]
 
     def require(self) -> None:
         """Raise `UserError` if there is no head."""
         if not len(self):
             raise UserError(
-                "This potential has no energy, forces or stress: its model has no energy head.",
-                fix="Ask for its outputs, which `reann info` names.",
+                "This potential has no energy, forces or stress: the model has no energy head.",
+                fix="Use its outputs, which `reann info` lists.",
             )
 
-    def every(self) -> list[EnergyHead]:
+    def as_list(self) -> list[EnergyHead]:
         """Return all heads."""
         return [head for head in self.values() if isinstance(head, EnergyHead)]
 
     def of(self, graph: Graph) -> Int[Tensor, " atoms"] | None:
-        """Return the index of the head of each atom, None if it is the first of all.
+        """Return the index of the head of each atom, None if all use the first one.
 
         Raises
         ------
         UserError
-            If a structure asks for a head that the model does not have.
+            If a structure has a head that the model does not have.
         """
         if graph.head is None:
             return None
         unknown = graph.head[(graph.head < 0) | (graph.head >= len(self))]
         if len(unknown):
             raise UserError(
-                f"A structure asks for head {unknown[0]}, counted from 0. The heads of the model"
+                f"A structure has the head {unknown[0]}, counted from 0. The heads of the model"
                 f" are {', '.join(self)}.",
                 fix="Correct `head` of the graph.",
             )
         return graph.head[graph.system] if len(self) > 1 else None
 
     def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
-        """Return energies, of each atom by its own head."""
+        """Return the energies of the atoms, each by its head."""
         if atoms.head is None:
             return self.first(features, atoms)
         each = torch.stack([head(features, atoms) for head in self.values()])

@@ -1,13 +1,13 @@
-"""Total charge and spin of a structure, as numbers of each of its atoms.
+"""Total charge and spin of a structure, as numbers of its atoms.
 
     x = (max(Q, 0) / N,  max(-Q, 0) / N,  (M - 1) / N)
 
 for a structure of N atoms with the total charge Q and the spin multiplicity M = 2S + 1. Positive
-and negative charges are apart, so that a cation, the neutral molecule and an anion of one geometry
-have independent energies. Per atom: two copies of a structure that have twice its charge have its
-numbers, and twice its energy.
+and negative charges are separate, so that a cation, the neutral molecule and an anion of the same
+geometry have independent energies. Numbers are per atom, so that two distant copies with twice the
+charge have twice the energy.
 
-The numbers enter the states with which the recursion starts, and the reference energies:
+The numbers enter the initial states of the recursion and the reference energies:
 
     h_Z^0 = c_Z + sum_k x_k w_k,Z / s_k,      e_Z + sum_k x_k eta_k,Z.
 """
@@ -24,16 +24,16 @@ from reann.errors import UserError
 from reann.graph import Graph
 
 NUMBERS_OF = {"charge": 2, "spin": 1}
-"""How many numbers an input gives."""
+"""Numbers of atoms per input."""
 
 
 def n_numbers(names: Sequence[str]) -> int:
-    """Return how many numbers an atom has of these inputs."""
+    """Return the count of numbers of an atom for these inputs."""
     return sum(NUMBERS_OF[name] for name in names)
 
 
 def numbers_of(graph: Graph, names: Sequence[str]) -> Float[Tensor, "systems numbers"]:
-    """Return x of every system, float64, in the order of the names.
+    """Return x of all systems, float64, in the order of the names.
 
     Raises
     ------
@@ -60,8 +60,8 @@ def numbers_of_values(
 def _unpaired(multiplicity: Float[Tensor, " systems"]) -> Float[Tensor, " systems"]:
     if (multiplicity < 1.0).any():
         raise UserError(
-            f"A spin multiplicity is {multiplicity.min():g}, and 2S + 1 is at least 1.",
+            f"The spin multiplicity is {multiplicity.min():g}, but 2S + 1 is at least 1.",
             "spin",
-            "State 1 for a singlet, 2 for a doublet, 3 for a triplet.",
+            "Use 1 for a singlet, 2 for a doublet, 3 for a triplet.",
         )
     return multiplicity - 1.0

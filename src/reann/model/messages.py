@@ -1,19 +1,18 @@
-"""Messages: what the recursion passes on from atom to atom.
+"""Messages that atoms pass to their neighbors in the recursion.
 
-Scalar messages are the orbital coefficients, the weights of a host, which change from step to step
-by what a network makes of the atom's own features:
+Scalar messages are the orbital coefficients, that is the weights of a host. A network of the
+features of the atom changes them in each step:
 
     w_j^(0) = w_Z,      w_j^(t+1) = w_j^(t) + g_t(x_j^(t))
 
-With them an atom tells its neighbors how much it counts, not where its own neighbors are:
-orientations do not travel along a chain. With directional messages each atom also passes on its
-moments, channels mixed, each gated by the features (as in PaiNN, arXiv 2102.03150, and the
-equivariant descendants of REANN):
+They modify the weight of an atom but carry no information about the directions of its neighbors.
+With directional messages each atom also passes on its moments, with mixed channels and gated by the
+features (as in PaiNN, arXiv 2102.03150, and equivariant successors of REANN):
 
     u_j^{a,k} = b_j^{l(a),k} sum_k' M^l_k'k s_j^{a,k'}             l >= 1
     s_i^{a,k} = sum_j R_k(r_ij) [w_j^k Y_a(r_ij) + u_j^{a,k}]
 
-Gates and mixing belong to atoms: an edge costs one multiply-add more per component.
+Gates and mixing are computed per atom: an edge costs one more multiply-add per component.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from reann.model.nodes import Channels, NodeState, Update
 
 
 class ScalarMessages(Update):
-    """Weights of the neighbors that depend on the neighbors' own features.
+    """Weights of the neighbors that depend on the features of the neighbors.
 
     Attributes
     ----------
@@ -60,20 +59,20 @@ class ScalarMessages(Update):
         generator: torch.Generator | None = None,
         gates: int = 0,
     ) -> None:
-        """Make the update for a host.
+        """Create the update for a host.
 
         Parameters
         ----------
         mean_neighbors
-            Weights start with 1/sqrt(mean_neighbors), the scale of the updates by default.
+            Initial weights are scaled by 1/sqrt(mean_neighbors), by default also the updates.
         gates
-            Outputs of the networks beside the changes of the weights, for each of these.
+            Additional outputs of the networks per weight.
         """
         super().__init__()
         n = host.n_weights
         self.layout, self.n_recursions = (Channels(0, n),), config.n_recursions
         per_neighbor = max(mean_neighbors, 1.0) ** -0.5
-        # Random signs and sizes: what neighbors of different elements add is told apart at once.
+        # Random weights distinguish neighbors of different elements from the start.
         start = torch.randn(n_elements, n, generator=generator)
         self.weights = nn.Parameter(start * per_neighbor)
         n_out = n * (1 + gates)
@@ -85,7 +84,7 @@ class ScalarMessages(Update):
 
     def start(self, atoms: Neighborhood) -> NodeState:
         """Return w_Z."""
-        # index_select: the gradient of an indexed tensor adds in no fixed order.
+        # index_select: gradients of indexing are summed in no fixed order.
         return NodeState(self.weights.index_select(0, atoms.element))
 
     def step(
@@ -101,7 +100,7 @@ class ScalarMessages(Update):
 
 
 class Directional(ScalarMessages):
-    """Weights, and moments that neighbors pass on; only for a host with l_max > 0.
+    """Weights and moments that atoms pass on; only for hosts with l_max > 0.
 
     Attributes
     ----------
@@ -136,15 +135,15 @@ class Directional(ScalarMessages):
 
     def read_moments(
         self,
-        seen: Any,
+        functions: Any,
         state: NodeState,
         t: int,  # noqa: ARG002 - the same in every step
     ) -> Float[Tensor, "atoms components weights"] | None:
         """Return sum_j R_k(r_ij) u_j^{a,k}."""
         if not state.tensors:
             return None
-        u = seen.atoms.of_neighbors(torch.cat(state.tensors, dim=1))
-        return torch.einsum("ijk,ijak->iak", seen.radial, u)
+        u = functions.atoms.of_neighbors(torch.cat(state.tensors, dim=1))
+        return torch.einsum("ijk,ijak->iak", functions.radial, u)
 
     def step(
         self,
@@ -161,12 +160,12 @@ class Directional(ScalarMessages):
 
 
 class OrbitalMessages(ScalarMessages):
-    """Weights, and orbitals that neighbors pass on: the messages of FIREANN since 2024.
+    """Weights and orbitals that atoms pass on: the messages of FIREANN since 2024.
 
         P_j^(0) = 0,      P_j^(t+1) = P_j^(t) + s_j^(t)
-        s_i^(t) = sum_j w_j^(t) [R(r_ij) Y(r_ij) + f_c(r_ij) P_j^(t)] + what a field adds
+        s_i^(t) = sum_j w_j^(t) [R(r_ij) Y(r_ij) + f_c(r_ij) P_j^(t)] + field term
 
-    One tensor of a state has the components of all l, that of l = 0, too.
+    The state has one tensor with the components of all l, including l = 0.
     """
 
     NEEDS_MOMENTS: ClassVar[bool] = True
@@ -180,21 +179,21 @@ class OrbitalMessages(ScalarMessages):
         mean_neighbors: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> None:
-        given = {"mean_neighbors": mean_neighbors, "generator": generator}
-        super().__init__(config, host, n_elements, **given)
+        options = {"mean_neighbors": mean_neighbors, "generator": generator}
+        super().__init__(config, host, n_elements, **options)
         self.layout = tuple(Channels(l, host.n_weights) for l in range(host.l_max + 1))
 
     def read_moments(
         self,
-        seen: Any,
+        functions: Any,
         state: NodeState,
         t: int,  # noqa: ARG002 - the same in every step
     ) -> Float[Tensor, "atoms components weights"] | None:
         """Return sum_j w_j f_c(r_ij) P_j."""
         if not state.tensors:
             return None
-        P, w = (seen.atoms.of_neighbors(x) for x in (state.tensors[0], state.scalars))
-        return torch.einsum("ij,ijk,ijak->iak", seen.cutoff, w, P)
+        P, w = (functions.atoms.of_neighbors(x) for x in (state.tensors[0], state.scalars))
+        return torch.einsum("ij,ijk,ijak->iak", functions.cutoff, w, P)
 
     def step(
         self,
@@ -211,7 +210,7 @@ class OrbitalMessages(ScalarMessages):
 
 
 class Mixing(nn.Module):
-    """The moments that atoms pass on in one step.
+    """Moments that atoms pass on in one step.
 
     Attributes
     ----------
@@ -242,19 +241,19 @@ def update_of(
     mean_neighbors: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Update:
-    """Return the update that a configuration names, with seeded weights.
+    """Return the update of a configuration, with seeded weights.
 
     Raises
     ------
     UserError
-        For directional messages and a host that has no moments.
+        For directional messages with a host that has no moments.
     """
     kind: Any = kind_of_update(config, host)
     return kind(config, host, n_elements, mean_neighbors=mean_neighbors, generator=generator)
 
 
 def kind_of_update(config: ModelConfig, host: Host) -> type[ScalarMessages]:
-    """Return the class of the update that a configuration names."""
+    """Return the class of the update of a configuration."""
     if isinstance(host, FieldDensity) and host.passes_orbitals:
         return OrbitalMessages
     if config.messages == "scalar":
@@ -265,10 +264,10 @@ def kind_of_update(config: ModelConfig, host: Host) -> type[ScalarMessages]:
 
 
 def require_moments(host: Host) -> None:
-    """Raise `UserError` for a host that has no moments."""
+    """Raise `UserError` for a host without moments."""
     if not isinstance(host, MomentHost):
         raise UserError(
-            f"{type(host).__name__} has no moments that directional messages could pass on.",
+            f"The host {type(host).__name__} has no moments for directional messages.",
             "model.messages",
             "Use `messages: scalar`, or one of the hosts density and power_spectrum.",
         )

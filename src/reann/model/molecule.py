@@ -1,4 +1,4 @@
-"""Centers of mass, and positions from that of a molecule, which may lie across sides of a cell."""
+"""Centers of mass, and positions of molecules relative to them, across periodic boundaries."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from reann.errors import UserError
 from reann.graph import Graph
 
 MASSES = torch.from_numpy(atomic_masses)
-"""By atomic number."""
+"""Masses by atomic number, u."""
 
 
 def from_center(graph: Graph) -> Float[Tensor, "atoms 3"]:
-    """Return positions from the center of mass of each system, Å.
+    """Return positions relative to the center of mass of each system, Å.
 
-    In periodic directions the image of an atom counts that is closest to the first atom of its
-    system. Masses are the standard ones of the elements, also of atoms that have others.
+    In periodic directions the image closest to the first atom of the system is used. Masses are
+    the standard masses of the elements.
 
     Raises
     ------
     UserError
-        For a periodic system that reaches over half of its cell or more: which images of its atoms
-        are a molecule, if any are, is not known.
+        For a periodic system that extends over half of its cell or more: it is then ambiguous which
+        images form the molecule.
     """
     whole = replace(graph, positions=_whole(graph))
     return whole.positions - center_of_mass(whole)[graph.system]
@@ -39,14 +39,14 @@ def center_of_mass(graph: Graph) -> Float[Tensor, "systems 3"]:
 
 
 def mass_fractions(graph: Graph) -> Float[Tensor, " atoms"]:
-    """Return the masses of the atoms over those of their systems, with the masses of ASE."""
+    """Return the masses of the atoms as fractions of those of their systems, with masses of ASE."""
     mass = MASSES.to(graph.positions).index_select(0, graph.atomic_numbers)
     total = mass.new_zeros(graph.n_systems).index_add(0, graph.system, mass)
     return mass / total[graph.system]
 
 
 def _whole(graph: Graph) -> Float[Tensor, "atoms 3"]:
-    """Return positions from the first atom of each system, without the sides of the cell."""
+    """Return positions relative to the first atom of each system, unwrapped."""
     ends = graph.atoms_per_system.cumsum(0)
     first = ends - graph.atoms_per_system
     r = graph.positions - graph.positions[first[graph.system]]
@@ -61,7 +61,7 @@ def _whole(graph: Graph) -> Float[Tensor, "atoms 3"]:
 
 
 def _require_molecules(fractions: Float[Tensor, "atoms 3"], graph: Graph) -> None:
-    """Raise `UserError` unless all systems are shorter than half of their cells."""
+    """Raise `UserError` unless all systems are smaller than half of their cells."""
     index = graph.system[:, None].expand(-1, 3)
     start = fractions.new_zeros(graph.n_systems, 3)  # the first atom of each is at zero
     longest = start.scatter_reduce(0, index, fractions, "amax")
@@ -69,8 +69,8 @@ def _require_molecules(fractions: Float[Tensor, "atoms 3"], graph: Graph) -> Non
     if (longest >= 0.5).any():
         system = int((longest >= 0.5).any(1).nonzero()[0])
         raise UserError(
-            "A structure reaches over half of its periodic cell or more, and positions from its"
-            " center of mass are needed, which are those of a molecule.",
+            "A structure extends over half of its periodic cell or more, so its center of mass as a"
+            " molecule is ambiguous.",
             f"structure {system} of those that are computed at once, counted from 0",
             "Set pbc to False for a molecule, or give it a larger cell. For periodic structures"
             " train with equivariant messages.",

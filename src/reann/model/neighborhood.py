@@ -1,9 +1,8 @@
-"""The neighbors of every atom as rows of a table, in the order of the elements.
+"""The neighbors of all atoms as rows of a table, atoms in the order of the elements.
 
-Two orders make everything after this module simple and fast. Atoms are sorted by element, so that
-a network per element works on a slice. Neighbors fill the slots of a rectangular table, so that
-a sum over neighbors is a matrix product; empty slots hold a vector beyond the cutoff, where every
-radial function is exactly zero.
+Atoms are sorted by element, so that the network of an element acts on a slice. Neighbors fill the
+slots of a rectangular table, so that sums over neighbors are matrix products; empty slots hold a
+vector beyond the cutoff, where all radial functions are exactly zero.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Neighborhood:
     counts: list[int]
     """Atoms of each element."""
     rank: Int[Tensor, " atoms"]
-    """Place of each atom of the graph in the order of the elements."""
+    """Position of each atom of the graph in the order of the elements."""
     neighbor: Int[Tensor, "atoms slots"]
     vector: Float[Tensor, "atoms slots 3"]
     """Å, from center to neighbor."""
@@ -36,7 +35,7 @@ class Neighborhood:
     field: Float[Tensor, "atoms 3"] | None = None
     """Electric field at each atom, V/Å; None: no field."""
     inputs: Float[Tensor, "atoms numbers"] | None = None
-    """What `reann.model.inputs` makes of charge and spin; None: the model has no such inputs."""
+    """Numbers of charge and spin from `reann.model.inputs`; None: the model has no such inputs."""
 
     @classmethod
     def of(
@@ -52,19 +51,19 @@ class Neighborhood:
         inputs: Float[Tensor, "atoms numbers"] | None = None,
         sizes: list[int] | None = None,
     ) -> Neighborhood:
-        """Lay out the edges of a graph.
+        """Return the neighborhood of the edges of a graph.
 
         Parameters
         ----------
         edges
-            Where those of each atom begin and the last ones end, (atoms + 1,); center, ascending,
-            and neighbor of each, (edges,).
+            Offsets of the edges of each atom, (atoms + 1,); center (ascending) and neighbor of each
+            edge, (edges,).
         vectors
             Edge vectors in Å, the variables of the derivatives.
         element
             Index of the element of each atom, in the order of the graph.
         beyond
-            Length in Å of the vectors of empty slots, larger than the cutoff.
+            Length of the vectors in empty slots, larger than the cutoff, Å.
         head
             Index of the head of each atom, in the order of the graph.
         field
@@ -72,8 +71,8 @@ class Neighborhood:
         inputs
             Numbers of charge and spin of each atom, in the order of the graph.
         sizes
-            Atoms of each element, and the largest number of neighbors; None: they are counted,
-            which waits for a GPU.
+            Atoms of each element, and the largest number of neighbors. If None they are counted,
+            which synchronizes with a GPU.
         """
         n_atoms = element.shape[0]
         order = torch.argsort(element, stable=True)
@@ -85,8 +84,8 @@ class Neighborhood:
         *counts, n_slots = sizes or _counted(element, n_elements, first)
         row = rank[center]
 
-        own = torch.arange(n_atoms, device=center.device)
-        table = own[:, None].repeat(1, n_slots).view(-1)
+        rows = torch.arange(n_atoms, device=center.device)
+        table = rows[:, None].repeat(1, n_slots).view(-1)
         place = row * n_slots + slot
         table[place] = rank[neighbor]
         empty = vectors.new_zeros(n_atoms * n_slots, 3)
@@ -104,7 +103,7 @@ class Neighborhood:
         )
 
     def of_neighbors(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "atoms slots ..."]:
-        """Return the values of the neighbors of every atom."""
+        """Return the values of the neighbors of all atoms."""
         chosen = values.index_select(0, self.neighbor.reshape(-1))
         return chosen.view(*self.neighbor.shape, *values.shape[1:])
 

@@ -1,8 +1,8 @@
-"""Networks per element, as stacked tensors over the elements.
+"""Networks per element, with parameters stacked over the elements.
 
 linear -> blocks of (activation, [normalization], linear) with a residual connection ->
-activation -> linear. Stacked parameters mean that a batch without some element still has a
-gradient, zero, for that element's weights.
+activation -> linear. With stacked parameters, a batch that lacks an element has zero gradients for
+its weights, not missing ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reann.model.roles import WEIGHT, Role
 
 
 class Linear(nn.Module):
-    """x W_Z + b_Z; Xavier-uniform or zero weights, zero bias at the start."""
+    """x W_Z + b_Z; initial weights are Xavier-uniform or zero, initial biases are zero."""
 
     ROLES: ClassVar[dict[str, Role]] = {"weight": WEIGHT}
 
@@ -49,7 +49,7 @@ class Linear(nn.Module):
 
 
 class Activation(nn.Module):
-    """SiLU, or one of the original package's two with learned a and b per neuron."""
+    """SiLU, or one of two activations of the original package, with trained a and b per neuron."""
 
     def __init__(self, n_elements: int, width: int, name: str) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Block(nn.Module):
             Normalization(n_elements, n_in) if config.layer_norm else nn.Identity()
             for n_in, _ in widths
         )
-        # A residual block starts as the identity.
+        # A residual block is initially the identity.
         self.linears = nn.ModuleList(
             Linear(
                 n_elements,
@@ -124,7 +124,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """A network per element whose last layer starts at zero."""
+    """A network per element; its last layer is initially zero."""
 
     def __init__(
         self,
@@ -155,12 +155,12 @@ class Network(nn.Module):
         return self.last(element, self.hidden(element, x))
 
     def hidden(self, element: int, x: Tensor) -> Tensor:
-        """Return what the last layer of one element's network sees."""
+        """Return the input of the last layer of the network of one element."""
         x = self.first(element, x)
         for block in self.blocks:
             x = block(element, x)
         return self.activation(element, x)
 
     def last_weights(self) -> list[Tensor]:
-        """Return the weights of `hidden`, (elements, ...) each: those of the last layer."""
+        """Return the weights of the last layer, which multiply `hidden`, (elements, ...) each."""
         return [self.last.weight]

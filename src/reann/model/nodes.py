@@ -1,8 +1,8 @@
-"""The states of atoms in the recursion, and what updates them.
+"""States of atoms in the recursion, and their update.
 
-An atom has scalars, such as the orbital coefficients, and it may have tensors, which turn with the
-structure. Its neighbors read both. An update says with what states the recursion starts, what
-atoms read of their neighbors, and what the states become.
+The state of an atom has scalars, such as the orbital coefficients, and may have tensors, which
+rotate with the structure. An update defines the initial states, what atoms read from the states of
+their neighbors, and the new states.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ class Channels(NamedTuple):
 
 
 class NodeState(NamedTuple):
-    """What atoms let their neighbors know."""
+    """State of all atoms, which their neighbors read."""
 
     scalars: Float[Tensor, "atoms channels"]
     tensors: tuple[Tensor, ...] = ()
-    """Those of l >= 1 in the order of the layout, each (atoms, components, channels); empty as long
-    as all are zero."""
+    """Tensors of l >= 1 in the order of the layout, each (atoms, components, channels); empty
+    while all are zero."""
 
 
 class Description(NamedTuple):
-    """What a host makes of the neighbors of all atoms."""
+    """Output of a host for all atoms."""
 
     features: Float[Tensor, "atoms features"]
     moments: Float[Tensor, "atoms components weights"] | None = None
-    """Of the hosts that have moments."""
+    """None for hosts without moments."""
 
 
 class Update(nn.Module):
-    """The states of atoms, from the start of the recursion to its end.
+    """Initial states of atoms and their changes in the recursion.
 
-    Override `start` and `step`; `read_weights` and `read_moments` where atoms read more of their
-    neighbors than scalars, which only hosts with moments let them.
+    Override `start` and `step`; for messages other than scalars, which need a host with moments,
+    also `read_weights` and `read_moments`.
 
     Attributes
     ----------
     layout
-        The parts of a node state: the scalars, then the tensors.
+        Layout of the states: scalars, then tensors.
     n_recursions
         T, the number of steps.
     NEEDS_MOMENTS
@@ -60,31 +60,31 @@ class Update(nn.Module):
     NEEDS_MOMENTS: ClassVar[bool] = False
 
     def start(self, atoms: Neighborhood) -> NodeState:
-        """Return the states before the first step; the scalars are the weights of a host."""
+        """Return the initial states; the scalars are the weights of the host."""
         raise NotImplementedError
 
     def read_weights(
         self,
-        seen: Any,
+        functions: Any,
         state: NodeState,
         t: int,  # noqa: ARG002 - the same in every step, unlike in other updates
     ) -> Float[Tensor, "atoms slots weights"]:
-        """Return the weight of each neighbor as its center reads it before step `t`.
+        """Return the weight of each neighbor before step `t`.
 
         Parameters
         ----------
         seen
-            What `prepare` of the host returned: neighbors, radial and angular functions.
+            Result of `prepare` of the host: neighbors, radial and angular functions.
         """
-        return seen.atoms.of_neighbors(state.scalars)
+        return functions.atoms.of_neighbors(state.scalars)
 
     def read_moments(
         self,
-        seen: Any,  # noqa: ARG002
+        functions: Any,  # noqa: ARG002
         state: NodeState,  # noqa: ARG002
         t: int,  # noqa: ARG002
     ) -> Float[Tensor, "atoms components weights"] | None:
-        """Return sums over neighbors that are added to the moments of l >= 1, None without any."""
+        """Return sums over neighbors to add to the moments of l >= 1, None if there are none."""
         return None
 
     def step(
@@ -102,6 +102,6 @@ class Update(nn.Module):
         x
             Standardized features.
         moments
-            Of the hosts that have them.
+            Moments of the host, if it has them.
         """
         raise NotImplementedError

@@ -1,8 +1,8 @@
-"""Which head gives a quantity: one of this package, one of an installed package, or a tensor head.
+"""Choice of the head of a quantity: of this package, of an installed package, or a tensor head.
 
-An installed package names its head by an entry point of the group `reann.heads` with the name of
-the quantity. A quantity that is read off the states of equivariant messages needs none. With other
-messages dipoles and polarizabilities have heads that read features.
+An installed package registers a head by an entry point of the group `reann.heads` with the name of
+the quantity. With equivariant messages, scalars, vectors and matrices have heads that read the
+states; with other messages, dipoles and polarizabilities have heads that read features.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from reann.quantities import named
 
 GROUP = "reann.heads"
 MakeHead = Callable[[ModelConfig, int, int, torch.Generator | None], OutputHead]
-"""Makes a head for a configuration, a number of elements and a number of features."""
+"""Creates a head from a configuration, a number of elements and a number of features."""
 BUILT_IN: dict[str, MakeHead] = {
     "charges": ChargesHead,
     "dipole": DipoleHead,
     "transition_dipole": TransitionDipoleHead,
 }
-"""Heads that are more than tensors of atoms."""
+"""Heads other than plain tensors."""
 
 
 def output_heads(
@@ -40,7 +40,7 @@ def output_heads(
     Raises
     ------
     UserError
-        If no installed package has such a head.
+        If there is no such head.
     """
     return nn.ModuleDict(
         {
@@ -51,7 +51,7 @@ def output_heads(
 
 
 def head_of(name: str, config: ModelConfig) -> MakeHead:
-    """Return what makes the head of a quantity; errors as `output_heads`."""
+    """Return the constructor of the head of a quantity; errors as `output_heads`."""
     built_in = BUILT_IN if config.messages == "equivariant" else feature_heads(config)
     if name in built_in:
         return built_in[name]
@@ -63,5 +63,5 @@ def head_of(name: str, config: ModelConfig) -> MakeHead:
     raise UserError(
         f"There is no head for '{name}'.{did_you_mean(name, known)}",
         "model.outputs",
-        f"Install the package that has it as an entry point of the group {GROUP}.",
+        f"Install a package that provides it by an entry point of the group {GROUP}.",
     )

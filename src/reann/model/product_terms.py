@@ -1,6 +1,6 @@
-"""The products of `reann.model.products` term by term, for numbers or symbols of any kind.
+"""Evaluation of the products of `reann.model.products` for any kind of numbers or symbols.
 
-Programs that write kernels evaluate the table with symbols in place of numbers.
+Generators of kernels evaluate the table with symbols.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Products of moments, channel by channel: scalars, vectors and matrices from one table.
+"""Products of moments per channel: scalars, vectors and matrices, from one table.
 
-The moments of an atom are a scalar s, a vector v, a traceless symmetric matrix A in five
-components and a symmetric tensor Q of rank three in ten. Products of up to four of them that
-turn with the structure are declared here once: PyTorch evaluates the table, and
-`tools/write_products.py` writes the C++ of the engine from it.
+The moments of an atom are a scalar s, a vector v, a traceless symmetric matrix A with five
+components and a symmetric tensor Q of rank three with ten. Equivariant products of up to four of
+them are declared here once: PyTorch evaluates the table, and `tools/write_products.py` generates
+the C++ code of the engine from it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 
 class Contraction(NamedTuple):
-    """Factors by name, their indices as in einsum, and a number that divides the result."""
+    """Names of factors, their indices as in einsum, and a divisor of the result."""
 
     factors: tuple[str, ...]
     indices: str
@@ -42,7 +42,7 @@ INTERMEDIATES = {
     "vv": (Contraction(("v", "v"), "a,b->ab"),),
     "Qv": (Contraction(("Q", "v"), "abc,c->ab"),),
 }
-"""Sums of contractions, each of what stands before it."""
+"""Sums of contractions of moments and of preceding intermediates."""
 
 PRODUCTS = (
     (
@@ -86,7 +86,7 @@ PRODUCTS = (
         Contraction(("s", "Qv"), ",ab->ab"),
     ),
 )
-"""By rank of the result; of a matrix the traceless symmetric part is used."""
+"""Products by rank of the result; of matrices the traceless symmetric part is used."""
 
 
 # --- the part of the table that an l_max has --------------------------------------------------
@@ -157,7 +157,7 @@ def products(
     moments
         By l = 0 .. l_max, with 1, 3, 5 and 10 components.
     highest
-        Highest rank that is wanted.
+        Highest rank of the products.
 
     Returns
     -------
@@ -173,8 +173,8 @@ def products(
     values["s"] = values["s"].squeeze(1)
     for name, terms in intermediates(l_max).items():
         values[name] = torch.stack([_contract(term, values) for term in terms]).sum(0)
-    wanted = table(l_max)[: highest + 1]
-    results = [torch.stack([_contract(p, values) for p in ps], 1) for ps in wanted]
+    needed = table(l_max)[: highest + 1]
+    results = [torch.stack([_contract(p, values) for p in ps], 1) for ps in needed]
     if len(results) > 2:
         matrices = {(i, j): results[2][:, :, i, j] for i in range(3) for j in range(3)}
         results[2] = torch.stack(five(matrices), 2)

@@ -1,4 +1,4 @@
-"""What a model asks of its recursion, whatever it is made of: features of atoms."""
+"""Interface of recursions: features of atoms from their neighbors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from reann.model.neighborhood import Neighborhood
 
 
 class Features(NamedTuple):
-    """What heads see of the atoms."""
+    """Input of heads."""
 
     is_embedded: Bool[Tensor, " atoms"]
-    """Whether anything acts on the atom; the energy of others is that of a free atom exactly."""
+    """Whether the atom has neighbors or a field; otherwise its energy is exactly that of a free
+    atom."""
     standardized: Float[Tensor, "atoms features"]
     of_free_atoms: Float[Tensor, "kinds features"]
-    """Standardized, of all kinds of free atoms, those of the first element first. A kind is an
-    element, or one of several states of it that charge and spin make."""
+    """Standardized features of free atoms, ordered by element. Charge and spin may give several
+    states of an element."""
     kind: Int[Tensor, " atoms"]
-    """Row of `of_free_atoms` that each atom would have."""
+    """Row of `of_free_atoms` for each atom."""
     states: Sequence[Sequence[Tensor]] = ()
-    """Of all layers, by l, (atoms, components, channels); none if no head reads them."""
+    """States of all layers, by l, (atoms, components, channels); empty if no head reads them."""
 
 
 class Representation(nn.Module):
@@ -35,7 +36,7 @@ class Representation(nn.Module):
     width
         Number of features.
     feature_scale
-        Size of each feature, (elements, features), in which rounding is measured.
+        Size of each feature, (elements, features), the unit of rounding errors.
     """
 
     width: int
@@ -48,7 +49,7 @@ class Representation(nn.Module):
 
     @property
     def messages(self) -> str:
-        """What is passed on from atom to atom: scalar, directional or equivariant messages."""
+        """Kind of messages: scalar, directional or equivariant."""
         raise NotImplementedError
 
     def forward(self, atoms: Neighborhood) -> Float[Tensor, "atoms features"]:
@@ -56,5 +57,5 @@ class Representation(nn.Module):
         raise NotImplementedError
 
     def features(self, D: Float[Tensor, "atoms features"], atoms: Neighborhood) -> Features:
-        """Return what heads see of the features that `forward` returned."""
+        """Return the input of heads from the result of `forward`."""
         raise NotImplementedError

@@ -1,17 +1,17 @@
-"""Pairs that are closer than any in the training structures: the network fades, a repulsion grows.
+"""Repulsion of pairs that are closer than any in the training structures.
 
-Below the shortest distance r_0 of two elements in the training structures the network extrapolates.
-It sees such a pair at a larger distance R(r), which falls no further than to 0.85 r_0, and
+Below the shortest distance r_0 of two elements in the training structures the network would
+extrapolate. It gets a larger distance R(r) >= 0.85 r_0 for such a pair, and the term
 
 E = 1/2 sum_ij  A (e^y - 1 - y - y^2/2 - y^3/6),   y = b (r_0 - r),   for r < r_0, else zero
 
-repels: an exponential without the beginning of its series, whose force grows down to r = 0. Both
-have three continuous derivatives at r_0. No structure of the training has a pair in their range, so
-that they change no error there.
+is added: an exponential without the first terms of its series, whose force grows down to r = 0.
+Both have three continuous derivatives at r_0. No training structure has pairs in their range, so
+training errors do not change.
 
-The decay b is that of the screened repulsion of nuclei (`reann.model.zbl`) from r_0 / 2 to r_0, and
-A gives `STRENGTH` times its energy at r_0 / 2. `reann.training.contacts` sets r_0, and raises A
-where the network attracts before it has faded.
+b is the decay of the screened nuclear repulsion (`reann.model.zbl`) between r_0 / 2 and r_0, and A
+gives `STRENGTH` times its energy at r_0 / 2. `reann.training.contacts` sets r_0, and increases A if
+the network is attractive in the transition range.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from reann.model.terms import PairTerm
 from reann.model.zbl import screened_repulsion
 
 STRENGTH = 3.0
-"""With the tenth of the structures whose bonds are shortest left out of the training (C-C, C-O, C-H
-and O-H of ethanol, C-O on nickel), the forces along these bonds are best with 2 to 4."""
+"""Values of 2 to 4 give the best forces along short bonds, tested by leaving the tenth of the
+structures with the shortest bonds out of the training (C-C, C-O, C-H and O-H of ethanol, C-O on
+nickel)."""
 
 
 class Repulsion(PairTerm):
-    """What happens to close pairs, in float64; not trained.
+    """Repulsion of close pairs, float64; not trained.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class Repulsion(PairTerm):
     """
 
     DOUBLE: ClassVar[tuple[str, ...]] = ("start", "decay", "amplitude")
-    """Tensors that are in float64 whatever the precision of the networks."""
+    """Tensors that are float64 for all precisions of the networks."""
     start: Tensor
     decay: Tensor
     amplitude: Tensor
@@ -62,7 +63,7 @@ class Repulsion(PairTerm):
         self.begin_at((radius[:, None] + radius).clamp(max=cutoff))
 
     def begin_at(self, start: Float[Tensor, "elements elements"]) -> None:
-        """Set r_0 in Å, and b and A by the repulsion of nuclei."""
+        """Set r_0 in Å, and b and A from the nuclear repulsion."""
         charge, half = start.new_tensor(self.atomic_numbers), start / 2
         energy, end = (screened_repulsion(r, charge[:, None], charge) for r in (half, start))
         self.start.copy_(start)
@@ -70,7 +71,7 @@ class Repulsion(PairTerm):
         self.amplitude.copy_(STRENGTH * energy / _exponential(self.decay * half, 4))
 
     def softened(self, atoms: Neighborhood) -> Neighborhood:
-        """Return the neighbors as the network sees them: none closer than it has learned.
+        """Return the neighbors as input of the network: pairs that are too close are moved apart.
 
         Vectors of closer pairs are lengthened to R = r_0 - w (u - 5/2 u^4 + 3 u^5 - u^6) with
         u = (r_0 - r) / w, and from u = 1 on to r_0 - w / 2; others stay exactly as they are.
@@ -80,8 +81,8 @@ class Repulsion(PairTerm):
         width = REPULSION_WIDTH * start
         r = torch.linalg.vector_norm(atoms.vector, dim=-1)
         u = ((start - r) / width).clamp(0.0, 1.0)
-        seen = start - width * u * (1.0 - u.pow(3) * (2.5 - u * (3.0 - u)))
-        factor = torch.where(r < start, seen / r, 1.0)
+        distance = start - width * u * (1.0 - u.pow(3) * (2.5 - u * (3.0 - u)))
+        factor = torch.where(r < start, distance / r, 1.0)
         return replace(atoms, vector=atoms.vector * factor[..., None])
 
     def energies(
@@ -90,7 +91,7 @@ class Repulsion(PairTerm):
         center: Int[Tensor, " atoms"],
         neighbor: Int[Tensor, "atoms slots"],
     ) -> Float[Tensor, " atoms"]:
-        """Return half of each pair's energy for each atom, eV; r in Å, elements as indices."""
+        """Return half the energies of the pairs of each atom in eV; r in Å, elements as indices."""
         pair = (center[:, None].expand_as(neighbor), neighbor)
         y = self.decay[pair] * (self.start[pair] - r).clamp(min=0.0)
         return (0.5 * self.amplitude[pair] * _exponential(y, 4)).sum(1)
@@ -98,7 +99,7 @@ class Repulsion(PairTerm):
     def stiffness(
         self, r: Float[Tensor, "... elements elements"]
     ) -> Float[Tensor, "... elements elements"]:
-        """Return the force between the atoms of pairs by amplitude, 1/Å; positive: repulsive."""
+        """Return the force of pairs over the amplitude, 1/Å; positive is repulsive."""
         return self.decay * _exponential(self.decay * (self.start - r).clamp(min=0.0), 3)
 
 

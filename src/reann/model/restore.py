@@ -1,7 +1,7 @@
-"""A model from the header and the tensors of a file, neither of which is trusted.
+"""Restoring a model from the header and the tensors of an untrusted file.
 
-What the header claims is compared with the tensors on the meta device, where tensors have shapes
-but no memory: a header of a few bytes cannot make the program allocate, or loop, without end.
+The header is compared with the tensors on the meta device, where tensors have shapes but no memory:
+a header of a few bytes cannot cause large allocations or endless loops.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from reann.model.state_heads import described as described_outputs
 
 UNITS = {"energy": ENERGY_UNIT, "length": LENGTH_UNIT}
 ENTRIES = ("elements", "cutoff", "model", "units", "precision")
-"""What a header says of the model."""
+"""Entries of a header that describe the model."""
 NEWER = ("inputs", "long_range", "dispersion")
-"""Fields that are in a header only where they are set."""
+"""Fields that are in a header only if they are set."""
 
 
 def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
@@ -36,7 +36,7 @@ def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
     Raises
     ------
     ValueError
-        If the header does not describe a model, or not the one whose tensors are given.
+        If the header does not describe a model, or does not match the tensors.
     """
     config, elements, dtype = described(header)
     if _layers(config) > len(tensors):
@@ -56,7 +56,7 @@ def restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reann:
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Raise `UserError` for weights that are not finite; a range of densities may have no end."""
+    """Raise `UserError` for weights that are not finite; ranges of densities may be infinite."""
     wrong = [
         name
         for name, tensor in sorted(tensors.items())
@@ -75,13 +75,13 @@ def _is_range(name: str) -> bool:
 
 
 def description(model: Reann) -> dict[str, Any]:
-    """Return what the header of a file says of a model.
+    """Return the header of a file for a model.
 
     Raises
     ------
     UserError
-        If the model has another host or update than its configuration says: nobody could read
-        such a file.
+        If the host or update of the model is not that of its configuration: the file could not be
+        read.
     """
     if isinstance(model.recursion, Recursion):
         _refuse_unnamed(model.config, model.recursion)
@@ -98,35 +98,36 @@ def description(model: Reann) -> dict[str, Any]:
 def _settings(config: ModelConfig) -> dict[str, Any]:
     """Return the section `model`, without newer fields that are not set.
 
-    Programs in C++ and older versions read the files of models that do not need these fields.
+    Files without these fields can be read by C++ programs and older versions.
     """
     settings = config.model_dump(mode="json")
     return {name: x for name, x in settings.items() if x or name not in NEWER}
 
 
 def _refuse_unnamed(config: ModelConfig, recursion: Recursion) -> None:
-    """Raise `UserError` for a host or an update that is not what the configuration names."""
+    """Raise `UserError` for a host or an update that is not that of the configuration."""
     host = type(recursion.host)
     if kind_of(config.host) is not host:
         raise UserError(
             f"The host of this model is {host.__name__}, not {config.host}.",
             "model.host",
-            f"Give it a name in an entry point of the group {GROUP}, and that to `model.host`.",
+            f"Register it by an entry point of the group {GROUP}, and set `model.host` to its"
+            " name.",
         )
     update = type(recursion.update)
     if kind_of_update(config, recursion.host) is not update:
         raise UserError(
-            f"The update of this model is {update.__name__}, which no file can name.",
+            f"The update of this model is {update.__name__}, which cannot be saved.",
             "model.messages",
-            "Keep its state_dict yourself, or use the messages scalar or directional.",
+            "Save its state_dict yourself, or use scalar or directional messages.",
         )
 
 
 def described(header: Mapping[str, Any]) -> tuple[ModelConfig, list[int], torch.dtype]:
-    """Return settings, atomic numbers and precision; `ValueError` if the header is no such one."""
-    lacking = [name for name in ENTRIES if name not in header]
-    if lacking:
-        raise ValueError(f"it lacks {listed(lacking)}")
+    """Return settings, atomic numbers and precision; `ValueError` for an invalid header."""
+    missing = [name for name in ENTRIES if name not in header]
+    if missing:
+        raise ValueError(f"it lacks {listed(missing)}")
     try:
         config = ModelConfig.model_validate(header["model"])
     except ValidationError as error:

@@ -1,8 +1,8 @@
-"""What the training does with a parameter, as the module says that makes it.
+"""Roles of parameters in the training, declared by their modules.
 
-A module declares the roles of its own parameters, and lists of them, by name, in the class
-attribute `ROLES`. One that is not declared, such as any of a host of another package, moves by Adam
-and does not decay: right for scales, centers and biases, and harmless for the rest.
+A module declares the roles of its parameters and parameter lists by name in the class attribute
+`ROLES`. Parameters without a role, such as those of hosts of other packages, are optimized by Adam
+without weight decay: correct for scales, centers and biases, and harmless for others.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from torch import nn
 
 
 class Role(NamedTuple):
-    """How an optimizer moves a parameter."""
+    """How the optimizer treats a parameter."""
 
     matrix: bool = False
-    """A stack (..., in, out) of matrices: SOAP moves it in the eigenbasis of its gradients."""
+    """A stack of matrices (..., in, out), which SOAP optimizes in the eigenbasis of the
+    gradients."""
     decays: bool = False
     """Whether weight decay applies."""
 
 
 WEIGHT = Role(matrix=True, decays=True)
-"""Of the linear layers of networks."""
+"""Role of the weights of linear layers."""
 
 
 def roles(model: nn.Module) -> dict[str, Role]:
-    """Return the role of every parameter by name."""
-    found = {}
+    """Return the roles of all parameters by name."""
+    by_name = {}
     for name, _ in model.named_parameters():
         owner, _, own_name = name.rpartition(".")
         if isinstance(model.get_submodule(owner), nn.ParameterList):
             owner, _, own_name = owner.rpartition(".")
         declared: Mapping[str, Role] = getattr(model.get_submodule(owner), "ROLES", {})
-        found[name] = declared.get(own_name, Role())
-    return found
+        by_name[name] = declared.get(own_name, Role())
+    return by_name

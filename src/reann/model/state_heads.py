@@ -1,10 +1,10 @@
-"""Heads that read scalars, vectors and matrices off the states of equivariant messages.
+"""Heads that compute scalars, vectors and matrices from the states of equivariant messages.
 
 The rows of an atom are linear in its states in all layers,
 
     row_i^l = sum_t a_Z^(t,l) . h_i^(t,l) / sqrt(K),
 
-and become values where charges, masses or the number of atoms are known (`placed`).
+and become values with charges, masses or the number of atoms (`placed`).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from reann.model.representation import Features
 from reann.quantities import Quantity
 
 ROWS_OF = {(): {"scalars": 0}, (3,): {"vectors": 1}, (3, 3): {"scalars": 0, "matrices": 2}}
-"""The l of the rows that give a value of some shape, by the name of their weights."""
+"""The l of the rows for a value of each shape, by the name of their weights."""
 
 
 class Linear(NamedTuple):
-    """Values of atoms as functions of the rows that are read off their states."""
+    """Linear function from rows to values."""
 
     matrix: Float[Tensor, "rows values"]
     constants: Float[Tensor, "elements values"]
@@ -46,7 +46,7 @@ class Linear(NamedTuple):
 
 
 class StateHead(OutputHead):
-    """Rows of atoms that are linear in their states, zero at the start.
+    """Rows of atoms that are linear in their states, initially zero.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ class StateHead(OutputHead):
         The l of each row, by the name of its weights a, (layers, elements, channels); by default
         those of the class.
     scale
-        Unit of the rows, float64: the spread of the labels at the start.
+        Scale of the rows, float64; initially the spread of the labels.
     of_elements
-        What is added to the scalars of each element, (elements,), float64; zero at the start.
+        Constants of the scalars of each element, (elements,), float64; initially zero.
     """
 
     ROWS: ClassVar[Mapping[str, int]] = {}
@@ -94,9 +94,9 @@ class StateHead(OutputHead):
         return self.linear()(torch.cat(rows, dim=1), atoms.element)
 
     def linear(self) -> Linear:
-        """Return what makes values of rows: each is multiplied by the scale.
+        """Return the function from rows to values; rows are multiplied by the scale.
 
-        The constants of the elements are added to the scalars, which are the first row.
+        Constants of the elements are added to the scalars, the first row.
         """
         width = sum(2 * l + 1 for l in self.rows.values())
         return self._linear(torch.eye(width, dtype=torch.float64, device=self.scale.device))
@@ -112,7 +112,7 @@ class StateHead(OutputHead):
 class TensorHead(StateHead):
     """Scalars b_Z + s_i, vectors v_i, or symmetric matrices (b_Z + s_i) 1 + M_i, M traceless.
 
-    A value of a system is the sum over its atoms if the quantity is extensive, else their mean.
+    The value of a system is the sum over its atoms if the quantity is extensive, else the mean.
     """
 
     basis: Tensor | None
@@ -126,7 +126,7 @@ class TensorHead(StateHead):
         *,
         quantity: Quantity,
     ) -> None:
-        """Make the head of a quantity.
+        """Create the head of a quantity.
 
         Raises
         ------
@@ -136,10 +136,10 @@ class TensorHead(StateHead):
         if quantity.shape not in ROWS_OF or quantity.parity != (-1) ** len(quantity.shape):
             raise UserError(
                 f"'{quantity.name}' has the shape {quantity.shape} and the parity"
-                f" {quantity.parity:+d}: heads of states give scalars and symmetric matrices that"
-                " keep their sign under inversion, and vectors that change it.",
+                f" {quantity.parity:+d}: heads of states support scalars and symmetric matrices"
+                " that keep their sign under inversion, and vectors that change it.",
                 "model.outputs",
-                "Give the quantity a head of its own, as an entry point of the group reann.heads.",
+                "Register a head for the quantity by an entry point of the group reann.heads.",
             )
         super().__init__(config, n_elements, width, generator, rows=ROWS_OF[quantity.shape])
         self.quantity = quantity
@@ -148,38 +148,38 @@ class TensorHead(StateHead):
 
     @classmethod
     def of(cls, quantity: Quantity) -> Callable[..., TensorHead]:
-        """Return what makes the head of a quantity for a configuration."""
+        """Return the constructor of the head of a quantity."""
         return partial(cls, quantity=quantity)
 
     def linear(self) -> Linear:
-        """Return what makes scalars, vectors or flat matrices of rows."""
+        """Return the function from rows to scalars, vectors or flat matrices."""
         return super().linear() if self.basis is None else self._linear(self.basis)
 
     def placed(
         self, values: Tensor, graph: Graph, element: Tensor, before: Mapping[str, Tensor]
     ) -> Float[Tensor, "atoms ..."]:
-        """Return the values of the atoms, or what each atom adds to the value of its system."""
+        """Return the values of the atoms, or their contributions to the values of systems."""
         del element, before
-        found = values.unflatten(1, self.quantity.shape) if self.quantity.shape else values[:, 0]
+        results = values.unflatten(1, self.quantity.shape) if self.quantity.shape else values[:, 0]
         if self.quantity.per_atom or self.quantity.extensive:
-            return found
-        share = 1.0 / graph.atoms_per_system.to(found.dtype)
-        return found * share[graph.system].view(-1, *(1 for _ in self.quantity.shape))
+            return results
+        share = 1.0 / graph.atoms_per_system.to(results.dtype)
+        return results * share[graph.system].view(-1, *(1 for _ in self.quantity.shape))
 
 
 def matrix_basis() -> Float[Tensor, "six nine"]:
-    """Return the unit matrix and the five traceless ones that rows are components of, flat."""
+    """Return the unit matrix and the five traceless basis matrices, flat."""
     five = torch.eye(5, dtype=torch.float64)
     traceless = torch.stack(list(entries(2, five.unbind()).values()), dim=1)
     return torch.cat([torch.eye(3, dtype=torch.float64).reshape(1, 9), traceless])
 
 
 def linear_of(heads: Iterable[StateHead]) -> tuple[Linear, list[int]]:
-    """Return what makes the values of several heads of all their rows, and how many each has."""
+    """Return the function from the rows of several heads to their values, and the rows of each."""
     each = [head.linear() for head in heads]
-    matrix = torch.block_diag(*(one.matrix for one in each))
-    constants = torch.cat([one.constants for one in each], dim=1)
-    return Linear(matrix, constants), [one.matrix.shape[1] for one in each]
+    matrix = torch.block_diag(*(row.matrix for row in each))
+    constants = torch.cat([row.constants for row in each], dim=1)
+    return Linear(matrix, constants), [row.matrix.shape[1] for row in each]
 
 
 def described(heads: nn.ModuleDict) -> list[dict[str, Any]]:

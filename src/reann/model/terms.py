@@ -1,9 +1,9 @@
-"""Terms: the parts of a potential that are summed, such as the network and the repulsion.
+"""Terms: the parts of the energy, such as the network and the repulsion.
 
-A term computes named numbers for each atom from its neighbors, `energies` among them, in eV and
-float64. It also gets what the terms before it found. A term of structures has no cutoff, or one of
-its own: it gets positions and cells, takes charges from the network, and is differentiated with
-respect to them.
+A term computes outputs of each atom by name from its neighbors, among them `energies` in eV,
+float64. It also receives the sum of the preceding terms. A structure term has no cutoff or a
+different one: it depends on positions and cells, may take charges from the network, and is
+differentiated with respect to all of them.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from reann.model.neighborhood import Neighborhood
 from reann.model.strained import Strained
 
 Outputs = dict[str, Tensor]
-"""Numbers of atoms by name, each (atoms, ...)."""
+"""Outputs of atoms by name, each (atoms, ...)."""
 
 
 Term = Callable[[Neighborhood, Mapping[str, Tensor]], Outputs]
-"""Returns what it adds, for the neighbors of atoms in the order of the elements, and for the sum of
-the terms before it."""
+"""Returns the contribution of a term, from the neighborhood and the sum of the preceding terms."""
 
 
 class PairTerm(nn.Module):
-    """A term whose energies are sums over pairs of atoms; override `energies`."""
+    """A term that is a sum over pairs of atoms; override `energies`."""
 
     def forward(
         self,
         atoms: Neighborhood,
-        before: Mapping[str, Tensor],  # noqa: ARG002 - asks no other term
+        before: Mapping[str, Tensor],  # noqa: ARG002 - independent of other terms
     ) -> Outputs:
         """Return the energies of the pairs, eV."""
         r = torch.linalg.vector_norm(atoms.vector, dim=-1)
@@ -47,12 +46,12 @@ class PairTerm(nn.Module):
         center: Int[Tensor, " atoms"],
         neighbor: Int[Tensor, "atoms slots"],
     ) -> Float[Tensor, " atoms"]:
-        """Return half of each pair's energy for each atom, eV; r in Å, elements as indices."""
+        """Return half the energies of the pairs of each atom in eV; r in Å, elements as indices."""
         raise NotImplementedError
 
 
 class TermSlopes(NamedTuple):
-    """Energies of a term of structures, and the first derivatives of their sum."""
+    """Energies of a structure term, and the first derivatives of their sum."""
 
     energies: Float[Tensor, " atoms"]
     """eV."""
@@ -61,16 +60,16 @@ class TermSlopes(NamedTuple):
     by_strain: Float[Tensor, "systems 3 3"]
     """eV."""
     by_output: dict[str, Tensor]
-    """With respect to the outputs that the term takes, by name."""
+    """With respect to the outputs in `needs`, by name."""
 
 
 class StructureTerm:
-    """Energies that depend on whole structures, beyond the neighbors of the atoms.
+    """A term that depends on whole structures.
 
     Attributes
     ----------
     needs
-        Outputs of the model that it takes.
+        Outputs of the model that the term depends on.
     """
 
     needs: tuple[str, ...] = ()
@@ -82,31 +81,31 @@ class StructureTerm:
         cell: Float[Tensor, "systems 3 3"],
         before: Mapping[str, Tensor],
     ) -> Float[Tensor, " atoms"]:
-        """Return what each atom adds to the energy, eV, float64.
+        """Return the contribution of each atom to the energy in eV, float64.
 
         Parameters
         ----------
         positions, cell
-            Those of the graph, with respect to which the energies are differentiated, Å.
+            Positions and cells in Å; the energies are differentiated with respect to them.
         before
             The outputs in `needs`, by name.
         """
         raise NotImplementedError
 
     def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
-        """Return energies and first derivatives, which carry no gradients."""
+        """Return energies and first derivatives, detached."""
         strained = Strained.of(graph, derivatives=True, strain=True, is_variable=False)
         with torch.enable_grad():
-            given = {name: before[name].detach().clone().requires_grad_() for name in self.needs}
-            energies = self.of_structures(graph, strained.positions, strained.cell, given)
-        variables = [strained.moved, strained.strain, *given.values()]
-        found = torch.autograd.grad(energies.sum(), variables, materialize_grads=True)
-        by_output = dict(zip(given, found[2:], strict=True))
-        return TermSlopes(energies.detach(), found[0], found[1], by_output)
+            outputs = {name: before[name].detach().clone().requires_grad_() for name in self.needs}
+            energies = self.of_structures(graph, strained.positions, strained.cell, outputs)
+        variables = [strained.moved, strained.strain, *outputs.values()]
+        gradients = torch.autograd.grad(energies.sum(), variables, materialize_grads=True)
+        by_output = dict(zip(outputs, gradients[2:], strict=True))
+        return TermSlopes(energies.detach(), gradients[0], gradients[1], by_output)
 
 
 def summed(terms: Iterable[Term], atoms: Neighborhood) -> Outputs:
-    """Return the sum of the terms, output by output."""
+    """Return the sums of the outputs of the terms."""
     total: Outputs = {}
     for term in terms:
         for name, values in term(atoms, dict(total)).items():

@@ -6,7 +6,7 @@ phi(x) = 0.18175 e^{-3.19980 x} + 0.50986 e^{-0.94229 x} + 0.28022 e^{-0.40290 x
        + 0.02817 e^{-0.20162 x}.
 
 f falls from one to zero between `inner` and `outer` times the sum of the covalent radii, with two
-continuous derivatives: bonds never come that close, so the network has nothing to undo.
+continuous derivatives. Bonds are longer, so the network does not need to compensate the term.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reann.model.terms import PairTerm
 
 
 class ZBL(PairTerm):
-    """Repulsion of all pairs, in float64; needs no training."""
+    """Repulsion of all pairs, float64; not trained."""
 
     charge: Tensor
     inner: Tensor
@@ -52,7 +52,7 @@ class ZBL(PairTerm):
         center: Int[Tensor, " atoms"],
         neighbor: Int[Tensor, "atoms slots"],
     ) -> Float[Tensor, " atoms"]:
-        """Return half of each pair's energy for each atom, eV; r in Å, elements as indices."""
+        """Return half the energies of the pairs of each atom in eV; r in Å, elements as indices."""
         pair = (center[:, None].expand_as(neighbor), neighbor)
         energy = screened_repulsion(r, self.charge[pair[0]], self.charge[pair[1]])
         inner, outer = self.inner[pair], self.outer[pair]

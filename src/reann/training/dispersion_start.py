@@ -39,6 +39,6 @@ def start_dispersion(
     energies = of_atoms.new_zeros(graph.n_systems).index_add(0, graph.system, of_atoms)
     composition = train.dataset.composition()[drawn].astype(np.float64)
     shifts = np.linalg.lstsq(composition, energies.numpy(), rcond=1e-12)[0]
-    for head, reference in zip(model.heads.every(), references, strict=True):
+    for head, reference in zip(model.heads.as_list(), references, strict=True):
         if reference.source == "fit":
             head.reference_energies.sub_(torch.from_numpy(shifts))

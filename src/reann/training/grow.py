@@ -45,7 +45,7 @@ def with_elements(model: Reann, elements: Sequence[int]) -> Reann:
             target[block] = old[name]
     grown.load_state_dict(state)
     with torch.no_grad():
-        for head in grown.heads.every():
+        for head in grown.heads.as_list():
             head.reference_energies[len(known) :] = 0.0
     return grown
 
@@ -72,7 +72,7 @@ def with_heads(model: Reann, names: Sequence[str]) -> Reann:
 
 
 def _head(model: Reann, name: str) -> EnergyHead:
-    known = dict(zip(model.heads, model.heads.every(), strict=True))
+    known = dict(zip(model.heads, model.heads.as_list(), strict=True))
     return known.get(name, model.heads.first)
 
 

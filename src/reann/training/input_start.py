@@ -33,7 +33,7 @@ def set_input_energies(
         return
     require_inputs(train, names)
     dataset = train.dataset
-    for number, (head, reference) in enumerate(zip(model.heads.every(), references, strict=True)):
+    for number, (head, reference) in enumerate(zip(model.heads.as_list(), references, strict=True)):
         part = train.of_head(number)
         known = np.isfinite(dataset.rows("energy", part.indices)) if dataset.has("energy") else None
         if known is None or not known.any():

@@ -119,7 +119,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
     average = Average(model, Average.decay_for(training.ema, len(loader) * training.epochs))
 
     def begin() -> None:
-        fixed = [not head.reference_energies.requires_grad for head in model.heads.every()]
+        fixed = [not head.reference_energies.requires_grad for head in model.heads.as_list()]
         if not common.warm_start and any(fixed):
             for head in np.flatnonzero(fixed).tolist():
                 fit_last_layer(model, parts.train, config.run.seed, head)

@@ -27,7 +27,7 @@ def shift_references(model: Reann, train: Subset, seed: int) -> None:
     The least-squares solution of least norm: compositions that cannot tell elements apart share
     the shift.
     """
-    for number, head in enumerate(model.heads.every()):
+    for number, head in enumerate(model.heads.as_list()):
         of_head = train.of_head(number)
         if not head.reference_energies.requires_grad or not of_head.dataset.has("energy"):
             continue

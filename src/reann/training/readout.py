@@ -29,7 +29,7 @@ def fit_last_layer(model: Reann, train: Subset, seed: int, head: int = 0) -> Non
     dataset = train.dataset
     if not dataset.has("energy"):
         return
-    own_head, hidden, energies = model.heads.every()[head], [], []
+    own_head, hidden, energies = model.heads.as_list()[head], [], []
     for graph, embedding in densities(model, train.of_head(head), STRUCTURES, seed):
         hidden.append(hidden_features(model, graph, embedding, head).flatten(1))
         # With its last layer at zero, the model returns sum e_Z and the repulsion.

@@ -222,7 +222,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
         dtype=_dtype(config),
     )
     with torch.no_grad():
-        for head, reference in zip(model.heads.every(), parts.references, strict=True):
+        for head, reference in zip(model.heads.as_list(), parts.references, strict=True):
             head.energy_scale.fill_(parts.scale)
             for row, z in enumerate(model.elements):
                 head.reference_energies[row] = reference.values.get(z, 0.0)
@@ -231,7 +231,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     set_repulsion(model, parts.train)
     set_standardization(model, parts.train, config.run.seed)
     set_output_heads(model, parts.train, config.run.seed)
-    for head, reference in zip(model.heads.every(), parts.references, strict=True):
+    for head, reference in zip(model.heads.as_list(), parts.references, strict=True):
         # Fitted energies are trained further; those of isolated atoms are exact and stay fixed.
         head.reference_energies.requires_grad_(reference.source == "fit")
     return model, parts.reference.source

@@ -128,7 +128,7 @@ def reference_of(
     model, about = potential.model, potential.metadata
     if head not in model.heads:
         return reference
-    head_of = dict(zip(model.heads, model.heads.every(), strict=True))
+    head_of = dict(zip(model.heads, model.heads.as_list(), strict=True))
     energies = head_of[head].reference_energies.tolist()
     values = dict(zip(model.elements, energies, strict=True))
     if reference.source in ("isolated", "given"):
@@ -169,7 +169,7 @@ def start_of(
     Reference energies are fixed unless they were fitted.
     """
     model = with_heads(with_elements(potential.model, elements), heads)
-    for head, reference in zip(model.heads.every(), references, strict=True):
+    for head, reference in zip(model.heads.as_list(), references, strict=True):
         with torch.no_grad():
             for z, energy in reference.values.items():
                 head.reference_energies[model.elements.index(z)] = energy

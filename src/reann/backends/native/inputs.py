@@ -40,7 +40,7 @@ def at_numbers(model: Reann, x: Float[Tensor, " numbers"]) -> Reann:
     plain._modules |= {"recursion": recursion, "heads": heads}
     _replace(recursion, "embedding", model.recursion.embedding + shift)
     del recursion._parameters["of_inputs"], recursion._buffers["input_scale"]
-    for name, head in zip(model.heads, model.heads.every(), strict=True):
+    for name, head in zip(model.heads, model.heads.as_list(), strict=True):
         own = heads._modules[name] = _shallow(head)
         _replace(own, "reference_energies", head.reference_energies + x @ head.of_inputs)
         del own._parameters["of_inputs"]

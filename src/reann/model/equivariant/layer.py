@@ -42,7 +42,7 @@ State = list[Tensor]
 """h^l of atoms by l, (atoms, components, channels)."""
 
 
-class Seen(NamedTuple):
+class NeighborFunctions(NamedTuple):
     """Radial and angular functions of all neighbors."""
 
     atoms: Neighborhood
@@ -160,10 +160,12 @@ class Layer(nn.Module):
         """The l of the moments."""
         return range(self.l_max + 1)
 
-    def forward(self, seen: Seen, state: State) -> tuple[Float[Tensor, "atoms channels"], State]:
+    def forward(
+        self, functions: NeighborFunctions, state: State
+    ) -> tuple[Float[Tensor, "atoms channels"], State]:
         """Return x of all atoms and their new states, none where nothing needs them."""
-        s, q = self.sums(seen, state)
-        return self.of_moments(self.mixed(s, q, seen.field), state[0], seen.atoms.counts)
+        s, q = self.sums(functions, state)
+        return self.of_moments(self.mixed(s, q, functions.field), state[0], functions.atoms.counts)
 
     def of_moments(
         self, m: list[Tensor], h0: Float[Tensor, "atoms 1 channels"], counts: list[int]
@@ -173,14 +175,14 @@ class Layer(nn.Module):
         x = self.features(b0, h0, counts)
         return x, self.states(x, b, counts) if self.makes_states else []
 
-    def sums(self, seen: Seen, state: State) -> tuple[list[Tensor], list[Tensor]]:
+    def sums(self, functions: NeighborFunctions, state: State) -> tuple[list[Tensor], list[Tensor]]:
         """Return s of l = 0 .. l_max and q of l = 1 .. L, both without their nu.
 
         Each is (atoms, components, channels); in the first layer, where all h^l with l >= 1 are
         zero, there is no q.
         """
-        R = [seen.basis @ W for W in self.radial]
-        Y, h = seen.angular, [seen.atoms.of_neighbors(h_l) for h_l in state]
+        R = [functions.basis @ W for W in self.radial]
+        Y, h = functions.angular, [functions.atoms.of_neighbors(h_l) for h_l in state]
         L = len(h) - 1
         # Multiplied and summed: `torch.einsum` takes two to four times as long.
         w = R[0] * h[0][:, :, 0]

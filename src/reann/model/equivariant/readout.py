@@ -74,4 +74,4 @@ class Readouts(nn.ModuleList):
 
     def last_weights(self) -> list[Tensor]:
         """Return the weights of `hidden`, (elements, ...) each, in its order."""
-        return [w for one in self.each() for w in (one.linear, *one.network.last_weights())]
+        return [w for layer in self.each() for w in (layer.linear, *layer.network.last_weights())]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reann.config import ModelConfig
 from reann.model.equivariant.basis import COMPONENTS, RADIAL_BASES, angular, solid
-from reann.model.equivariant.layer import MATRIX, Layer, Seen, State
+from reann.model.equivariant.layer import MATRIX, Layer, NeighborFunctions, State
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS
 from reann.model.inputs import n_numbers
 from reann.model.neighborhood import Neighborhood
@@ -96,10 +96,10 @@ class EquivariantRecursion(Representation):
         self, atoms: Neighborhood
     ) -> tuple[Float[Tensor, "atoms features"], list[State]]:
         """Return x^(0) .. x^(T), and the states after each layer, atoms in the same order."""
-        seen, h = self.prepare(atoms), self.start(atoms)
+        functions, h = self.prepare(atoms), self.start(atoms)
         every_x, every_h = [], []
         for layer in self.layers:
-            x, h = layer(seen, h)
+            x, h = layer(functions, h)
             every_x.append(x)
             every_h.append(h)
         return torch.cat(every_x, dim=1), every_h
@@ -108,14 +108,14 @@ class EquivariantRecursion(Representation):
         """Return layers t = 0 .. T."""
         return [cast("Layer", layer) for layer in self.layers]
 
-    def prepare(self, atoms: Neighborhood) -> Seen:
+    def prepare(self, atoms: Neighborhood) -> NeighborFunctions:
         """Return radial and angular functions of all neighbors."""
         vector = atoms.vector.to(self.dtype)
         r = torch.linalg.vector_norm(vector, dim=-1)
         inside = self.radial_scale * self.cutoff_function(r, self.cutoff)
         basis = self.radial_basis(r, self.cutoff, self.n_radial) * inside[..., None]
         Y = angular(vector / r[..., None], self.l_max)
-        return Seen(atoms, basis, Y, self.field_moments(atoms))
+        return NeighborFunctions(atoms, basis, Y, self.field_moments(atoms))
 
     def field_moments(self, atoms: Neighborhood) -> list[Tensor]:
         """Return Y_l of the field by l, (atoms, components); nothing without a field."""
@@ -125,10 +125,10 @@ class EquivariantRecursion(Representation):
 
     def start(self, atoms: Neighborhood) -> State:
         """Return h^0, which is c_Z without inputs."""
-        own = self.embedding.index_select(0, atoms.element)
+        scalars = self.embedding.index_select(0, atoms.element)
         if atoms.inputs is not None:
-            own = own + self.shift(atoms.inputs, atoms.element)
-        return [own[:, None]]
+            scalars = scalars + self.shift(atoms.inputs, atoms.element)
+        return [scalars[:, None]]
 
     def shift(
         self, inputs: Float[Tensor, "atoms numbers"], element: Int[Tensor, " atoms"]

@@ -66,12 +66,12 @@ def kind_of(name: str) -> type[Host]:
     """Return the class of a host; `UserError` if there is none of this name."""
     if name in HOSTS or name in CONVERTED:
         return (HOSTS | CONVERTED)[name]
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        every = [*HOSTS, *found]
+    installed = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in installed:
+        known = [*HOSTS, *installed]
         raise UserError(
-            f"There is no host '{name}'.{did_you_mean(name, every)}",
+            f"There is no host '{name}'.{did_you_mean(name, known)}",
             "model.host",
-            f"Use one of {', '.join(every)}, or install the package that has it.",
+            f"Use one of {', '.join(known)}, or install the package that has it.",
         )
-    return found[name].load()
+    return installed[name].load()

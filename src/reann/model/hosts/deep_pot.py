@@ -22,7 +22,7 @@ from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Linear
 
 
-class Seen(NamedTuple):
+class Environments(NamedTuple):
     """The environment matrix R; its first column is s."""
 
     atoms: Neighborhood
@@ -50,17 +50,17 @@ class DeepPot(Host):
         self.last = Linear(1, hidden, config.n_radial, generator=generator)
         self.width = config.n_radial * min(n_axis, config.n_radial)
 
-    def prepare(self, atoms: Neighborhood) -> Seen:
+    def prepare(self, atoms: Neighborhood) -> Environments:
         """Return the environment matrices."""
         r = torch.linalg.vector_norm(atoms.vector, dim=-1, keepdim=True)
         s = self.cutoff_function(r, self.cutoff) / r
-        return Seen(atoms, torch.cat([s, s * atoms.vector / r], dim=-1))
+        return Environments(atoms, torch.cat([s, s * atoms.vector / r], dim=-1))
 
     def forward(
-        self, seen: Seen, weights: Float[Tensor, "atoms weights"]
+        self, environments: Environments, weights: Float[Tensor, "atoms weights"]
     ) -> Float[Tensor, "atoms features"]:
         """Return D, flattened."""
-        atoms, R = seen
+        atoms, R = environments
         x = torch.cat([R[..., :1], atoms.of_neighbors(weights)], dim=-1).flatten(0, 1)
         G = self.last(0, torch.tanh(self.first(0, x))).unflatten(0, R.shape[:2])
         RG = R.mT @ G

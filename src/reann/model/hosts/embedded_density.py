@@ -14,7 +14,7 @@ from torch import Tensor
 from reann.config import ModelConfig
 from reann.facts import ORBITALS_OF_MANY
 from reann.model.hosts.angular import angular
-from reann.model.hosts.host import MomentHost, Seen
+from reann.model.hosts.host import MomentHost, NeighborFunctions
 from reann.model.hosts.products import Gram, ManyBody, Orbitals
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS, Gaussians
 from reann.model.neighborhood import Neighborhood
@@ -39,13 +39,13 @@ class EmbeddedDensity(MomentHost):
         self.density = _products(config, generator)
         self.n_weights, self.width = config.n_radial, self.density.width
 
-    def prepare(self, atoms: Neighborhood) -> Seen:
+    def prepare(self, atoms: Neighborhood) -> NeighborFunctions:
         """Return the orbitals of all neighbors, radial and angular part."""
         r = torch.linalg.vector_norm(atoms.vector, dim=-1)
         radial = self.radial(r, atoms.element, atoms.element[atoms.neighbor])
         radial = radial * self.cutoff_function(r, self.cutoff)[..., None]
         direction = atoms.vector / r[..., None] if self.unit else atoms.vector
-        return Seen(atoms, radial, angular(direction, self.l_max))
+        return NeighborFunctions(atoms, radial, angular(direction, self.l_max))
 
     def invariants(
         self, s: Float[Tensor, "atoms components weights"], t: int
@@ -61,11 +61,11 @@ def _products(config: ModelConfig, generator: torch.Generator | None) -> Gram | 
     if config.features != "orbitals":
         return Gram(config.n_radial, config.l_max)
     products = config.n_radial * (config.n_radial + 1) // 2
-    every = products * (config.l_max + 1)
+    n_products = products * (config.l_max + 1)
     return Orbitals(
         config.n_radial,
         config.l_max,
-        config.n_orbitals or (products if config.orbitals_per_l else every),
+        config.n_orbitals or (products if config.orbitals_per_l else n_products),
         per_l=config.orbitals_per_l,
         n_contractions=config.n_recursions + 1 if config.orbitals_per_recursion else 1,
         generator=generator,

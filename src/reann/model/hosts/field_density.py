@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from reann.config import ModelConfig
 from reann.model.hosts.angular import angular
-from reann.model.hosts.host import MomentHost, Seen
+from reann.model.hosts.host import MomentHost, NeighborFunctions
 from reann.model.hosts.products import Orbitals
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS, Gaussians
 from reann.model.neighborhood import Neighborhood
@@ -78,19 +78,21 @@ class FieldDensity(MomentHost):
         )
         self.n_weights, self.width = n, self.density.width
 
-    def prepare(self, atoms: Neighborhood) -> Seen:
+    def prepare(self, atoms: Neighborhood) -> NeighborFunctions:
         """Return the orbitals of all neighbors, radial and angular part, and cutoff functions."""
         r = torch.linalg.vector_norm(atoms.vector, dim=-1)
         cutoff = self.cutoff_function(r, self.cutoff)
         radial = self.radial(r, atoms.element, atoms.element[atoms.neighbor])
         direction = atoms.vector / r[..., None] if self.unit else atoms.vector
         functions = angular(direction, self.l_max)
-        return Seen(atoms, radial * cutoff[..., None], functions, cutoff)
+        return NeighborFunctions(atoms, radial * cutoff[..., None], functions, cutoff)
 
-    def describe(self, seen: Any, state: NodeState, t: int, update: Update) -> Description:
+    def describe(self, neighbors: Any, state: NodeState, t: int, update: Update) -> Description:
         """Return features and moments in recursion `t`."""
-        s = self.moments(seen, update.read_weights(seen, state, t)) + self.of_field(seen.atoms)
-        received = update.read_moments(seen, state, t)
+        s = self.moments(neighbors, update.read_weights(neighbors, state, t)) + self.of_field(
+            neighbors.atoms
+        )
+        received = update.read_moments(neighbors, state, t)
         if received is not None:
             s = s + received
         return Description(self.invariants(s, t), s)

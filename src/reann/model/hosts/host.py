@@ -37,23 +37,23 @@ class Host(nn.Module):
         return atoms
 
     def forward(
-        self, seen: Any, weights: Float[Tensor, "atoms weights"]
+        self, functions: Any, weights: Float[Tensor, "atoms weights"]
     ) -> Float[Tensor, "atoms features"]:
         """Return the features of all atoms from what `prepare` returned, and their weights."""
         raise NotImplementedError
 
     def describe(
         self,
-        seen: Any,
+        functions: Any,
         state: NodeState,
         t: int,  # noqa: ARG002 - the same in every recursion, unlike in hosts with moments
         update: Update,  # noqa: ARG002 - only moments can have messages beside the weights
     ) -> Description:
         """Return the features in recursion `t`, the weights of neighbors being their scalars."""
-        return Description(self(seen, state.scalars))
+        return Description(self(functions, state.scalars))
 
 
-class Seen(NamedTuple):
+class NeighborFunctions(NamedTuple):
     """Radial and angular functions of all neighbors."""
 
     atoms: Neighborhood
@@ -75,10 +75,10 @@ class MomentHost(Host):
     l_max: int
 
     def moments(
-        self, seen: Seen, weights: Float[Tensor, "atoms slots weights"]
+        self, functions: NeighborFunctions, weights: Float[Tensor, "atoms slots weights"]
     ) -> Float[Tensor, "atoms components weights"]:
         """Return the moments of neighbors with weights."""
-        return torch.bmm(seen.angular, seen.radial * weights)
+        return torch.bmm(functions.angular, functions.radial * weights)
 
     def invariants(
         self, s: Float[Tensor, "atoms components weights"], t: int
@@ -86,16 +86,16 @@ class MomentHost(Host):
         """Return the features of moments, in recursion `t`."""
         raise NotImplementedError
 
-    def describe(self, seen: Any, state: NodeState, t: int, update: Update) -> Description:
+    def describe(self, functions: Any, state: NodeState, t: int, update: Update) -> Description:
         """Return features and moments in recursion `t`."""
-        s = self.moments(seen, update.read_weights(seen, state, t))
-        received = update.read_moments(seen, state, t)
+        s = self.moments(functions, update.read_weights(functions, state, t))
+        received = update.read_moments(functions, state, t)
         if received is not None:
             s = torch.cat([s[:, :1], s[:, 1:] + received], dim=1)
         return Description(self.invariants(s, t), s)
 
     def forward(
-        self, seen: Any, weights: Float[Tensor, "atoms weights"]
+        self, functions: Any, weights: Float[Tensor, "atoms weights"]
     ) -> Float[Tensor, "atoms features"]:
         """Return the features without any recursion."""
-        return self.invariants(self.moments(seen, seen.atoms.of_neighbors(weights)), 0)
+        return self.invariants(self.moments(functions, functions.atoms.of_neighbors(weights)), 0)

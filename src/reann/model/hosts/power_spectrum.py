@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from reann.config import ModelConfig
 from reann.model.hosts.angular import angular
-from reann.model.hosts.host import MomentHost, Seen
+from reann.model.hosts.host import MomentHost, NeighborFunctions
 from reann.model.hosts.products import Gram
 from reann.model.hosts.radial import CUTOFF_FUNCTIONS
 from reann.model.neighborhood import Neighborhood
@@ -58,7 +58,7 @@ class PowerSpectrum(MomentHost):
         table = [[*row, *[0.0] * (self.l_max + 1 - len(row))] for row in rows]
         self.register_buffer("legendre", torch.tensor(table, dtype=torch.float64), persistent=False)
 
-    def prepare(self, atoms: Neighborhood) -> Seen:
+    def prepare(self, atoms: Neighborhood) -> NeighborFunctions:
         """Return radial and angular functions of all neighbors."""
         r = torch.linalg.vector_norm(atoms.vector, dim=-1)
         x = 2.0 * (r / self.cutoff - 1.0).square() - 1.0
@@ -68,9 +68,9 @@ class PowerSpectrum(MomentHost):
         f = torch.stack(T[: self.basis.shape[1]], dim=-1).mul(0.5).add(0.5)
         f = f * self.cutoff_function(r, self.cutoff)[..., None]
         # One product for all elements: each neighbor's functions in the columns of its own.
-        own = functional.one_hot(atoms.element[atoms.neighbor], len(self.basis)).to(f.dtype)
-        radial = torch.einsum("ijz,ijk,zkn->ijn", own, f, self.basis)
-        return Seen(atoms, radial, angular(atoms.vector / r[..., None], self.l_max))
+        of_element = functional.one_hot(atoms.element[atoms.neighbor], len(self.basis)).to(f.dtype)
+        radial = torch.einsum("ijz,ijk,zkn->ijn", of_element, f, self.basis)
+        return NeighborFunctions(atoms, radial, angular(atoms.vector / r[..., None], self.l_max))
 
     def invariants(
         self, s: Float[Tensor, "atoms components weights"], t: int

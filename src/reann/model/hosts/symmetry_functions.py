@@ -27,7 +27,7 @@ MOST = 1000
 """Angular functions."""
 
 
-class Seen(NamedTuple):
+class SymmetryFunctionValues(NamedTuple):
     """Functions of all neighbors, and of all pairs of them."""
 
     atoms: Neighborhood
@@ -68,7 +68,7 @@ class SymmetryFunctions(Host):
         self.register_buffer("shape", shape, persistent=False)
         self.width = self.n_weights = config.n_radial + len(shape)
 
-    def prepare(self, atoms: Neighborhood) -> Seen:
+    def prepare(self, atoms: Neighborhood) -> SymmetryFunctionValues:
         """Return what neighbors and pairs of neighbors add at a weight of one."""
         r2 = atoms.vector.square().sum(-1)
         r = r2.sqrt()
@@ -87,13 +87,13 @@ class SymmetryFunctions(Host):
         # Numbers as exponents: the derivatives of a power with a tensor are not finite at zero.
         powers = [half[..., m].pow(z) for m, z in enumerate(self.zeta)]
         angle = 2.0 * torch.stack(powers, dim=-1) if powers else half
-        return Seen(atoms, radial, angle * near * inside[..., None], j, k)
+        return SymmetryFunctionValues(atoms, radial, angle * near * inside[..., None], j, k)
 
     def forward(
-        self, seen: Seen, weights: Float[Tensor, "atoms weights"]
+        self, values: SymmetryFunctionValues, weights: Float[Tensor, "atoms weights"]
     ) -> Float[Tensor, "atoms features"]:
         """Return radial, then angular functions."""
-        w = seen.atoms.of_neighbors(weights)
-        pairs = w[:, seen.first, self.n_radial :] * w[:, seen.second, self.n_radial :]
-        radial = (w[..., : self.n_radial] * seen.radial).sum(1)
-        return torch.cat([radial, (pairs * seen.pair).sum(1)], dim=1)
+        w = values.atoms.of_neighbors(weights)
+        pairs = w[:, values.first, self.n_radial :] * w[:, values.second, self.n_radial :]
+        radial = (w[..., : self.n_radial] * values.radial).sum(1)
+        return torch.cat([radial, (pairs * values.pair).sum(1)], dim=1)
