@@ -205,7 +205,7 @@ def test_an_export_that_lammps_does_not_compute_is_an_error_and_writes_nothing(
     result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
     assert result.exit_code == 1
     said = " ".join(result.stderr.split())
-    assert "LAMMPS does not compute the structure, so nothing was written: ERROR: no such" in said
+    assert "LAMMPS failed to compute the structure, so nothing was written: ERROR: no such" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -224,6 +224,6 @@ def test_another_potential_does_not_replace_the_file(folder):
 
 
 def test_an_export_that_metatomic_does_not_compute_is_an_error_and_writes_nothing(folder):
-    said = "metatomic does not compute the structure, so nothing was written: no such operator"
+    said = "metatomic failed to compute the structure, so nothing was written: no such operator"
     assert (folder / "failed.txt").read_text() == said
     assert not (folder / "failed").exists()

@@ -300,5 +300,5 @@ def test_commands_print_a_slower_engine_as_one_sentence(labeled: Path, models: P
     words = ["evaluate", str(models / "both.reann"), str(labeled)]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert result.stderr.count("Warning: The PyTorch engine computes") == 1
+    assert result.stderr.count("Warning: The PyTorch engine is used") == 1
     assert ".py" not in result.stderr

@@ -147,7 +147,7 @@ def test_an_update_from_outside_is_trained(model: Reann) -> None:
 
 def test_what_only_the_reference_computes_is_said(model: Reann, tmp_path: Any) -> None:
     graph = graph_from_atoms(random_atoms(3, 4, (True, True, True)), CUTOFF)
-    with pytest.raises(UserError, match="cannot do this"):
+    with pytest.raises(UserError, match="does not support this"):
         choice.evaluate(model, graph, ["energy"], engine="native")
     with pytest.raises(UserError, match="update of this model is Vectors"):
         Potential(model).save(tmp_path / "never.reann")

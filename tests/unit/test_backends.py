@@ -145,7 +145,7 @@ def test_it_computes_the_heat_flux(counting, potential, atoms):
 
 
 def test_what_it_cannot_do_is_an_error_that_says_why(counting, potential, atoms):
-    with pytest.raises(UserError, match="counting engine cannot do this: it has no virials"):
+    with pytest.raises(UserError, match="engine counting does not support this: it has no virials"):
         potential.predict(atoms, ["virials"], engine=counting)
     with pytest.raises(UserError, match="Did you mean 'counting'"):
         potential.predict(atoms, engine="countin")
@@ -153,7 +153,9 @@ def test_what_it_cannot_do_is_an_error_that_says_why(counting, potential, atoms)
         Config(data={"train": "a.xyz"}, run={"engine": "countin"})
     counting.unavailable = lambda: "it is out of order"
     try:
-        with pytest.raises(UserError, match="There is no counting engine: it is out of order"):
+        with pytest.raises(
+            UserError, match="The engine counting is not available: it is out of order"
+        ):
             Calculator(potential, engine="counting")
     finally:
         del counting.unavailable
@@ -173,7 +175,7 @@ def test_the_backend_of_the_documentation_counts_what_is_computed(potential, ato
     compiled = backend.compile(potential.model)
     compiled.evaluate(graph_from_atoms(atoms, CUTOFF), Request.of(["energy"]))
     assert compiled.n_evaluations == 1
-    with pytest.raises(UserError, match="counting engine cannot do this: it has no virials"):
+    with pytest.raises(UserError, match="engine counting does not support this: it has no virials"):
         potential.predict(atoms, ["virials"], engine=backend)
 
 

@@ -115,7 +115,7 @@ def test_auto_warns_when_it_has_to_take_the_slower_engine(graph, everywhere):
     assert torch.equal(found["energy"], properties.evaluate(random_model(), graph, NAMES)["energy"])
     with pytest.warns(choice.ReferenceWarning, match="not Extended"):
         assert Calculator(Potential(extended())).engine == "torch"
-    with pytest.raises(UserError, match="cannot do this"):
+    with pytest.raises(UserError, match="does not support this"):
         choice.evaluate(extended(), graph, NAMES, engine="native")
 
 

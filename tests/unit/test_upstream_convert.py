@@ -269,7 +269,7 @@ def test_a_model_without_energy_says_so():
         atoms = water() if "stress" in names else molecule("H2O")
         with pytest.raises(UserError, match="no energy"):
             potential.predict(atoms, names, "torch")
-    with pytest.raises(UserError, match="read off states, not dipole"):
+    with pytest.raises(UserError, match="outputs of states, not dipole"):
         potential.predict(molecule("H2O"), ["dipole"], "native")
 
 

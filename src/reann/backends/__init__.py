@@ -1,8 +1,8 @@
-"""What computes a potential: backends behind one protocol, and the one place that chooses.
+"""Backends, which compute potentials, behind one protocol, and the choice among them.
 
-protocol    what a backend is: says what it supports, compiles a model, evaluates requests
+protocol    interface of a backend: supported requests, compilation of models, evaluation
 reference   PyTorch, the specification: `reann.properties` and the model itself
 native      C++ (`reann.native` is the compiled extension)
 triton      GPUs
-choice      names, packages that add backends, and what `auto` takes
+choice      names, backends of installed packages, and the meaning of `auto`
 """

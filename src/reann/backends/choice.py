@@ -1,7 +1,7 @@
-"""Which backend computes: one by name, one that is given, or the best that can.
+"""Choice of the backend: by name, an object, or the fastest that supports a request.
 
-An installed package adds its own through an entry point of the group `reann.backends`, which names
-an object: `fast = "my_package:FAST"`.
+An installed package adds a backend through an entry point of the group `reann.backends`, such as
+`fast = "my_package:FAST"`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reann.properties import AtomicEnergies
 from reann.torch_state import differentiable, ordinary
 
 Engine = str | Backend
-"""What computes: `auto`, the name of a backend, or a backend."""
+"""`auto`, the name of a backend, or a backend."""
 REFERENCE, NATIVE, TRITON = Reference(), Native(), Triton()
 BACKENDS: dict[str, Backend] = {b.name: b for b in (REFERENCE, NATIVE, TRITON)}
 INSTALL = (
@@ -35,56 +35,56 @@ INSTALL = (
 
 
 class ReferenceWarning(UserWarning):
-    """The reference computes what was expected of a faster engine; results are the same."""
+    """The reference is used in place of a faster engine; results are the same."""
 
 
 def named(name: str, where: str = "engine") -> Backend:
-    """Return the backend of a name; `UserError` if there is none."""
+    """Return the backend with a name; `UserError` if there is none."""
     if name in BACKENDS:
         return BACKENDS[name]
     of_packages = added()
     if name in of_packages:
         return of_packages[name].load()
-    every = [*BUILT_IN, *of_packages]
+    known = [*BUILT_IN, *of_packages]
     raise UserError(
-        f"'{name}' is not an engine.{did_you_mean(name, every)}",
+        f"'{name}' is not an engine.{did_you_mean(name, known)}",
         where,
-        f"Use one of {', '.join(every)}.",
+        f"Use one of {', '.join(known)}.",
     )
 
 
 def check(engine: Engine, where: str = "engine") -> Backend | None:
-    """Return the backend that is asked for, None for `auto`.
+    """Return the requested backend, None for `auto`.
 
     Raises
     ------
     UserError
-        For an unknown engine, and for one that is not available here.
+        For an unknown engine, and for one that is not available.
     """
-    backend = _asked_for(engine, where)
+    backend = _requested(engine, where)
     if backend is None:
         return None
     if (why := backend.unavailable()) is not None:
         fix = INSTALL if backend is NATIVE else "Use the engine torch or auto."
-        raise UserError(f"There is no {backend.name} engine: {why}.", where, fix)
+        raise UserError(f"The engine {backend.name} is not available: {why}.", where, fix)
     return backend
 
 
-def _asked_for(engine: Engine, where: str = "engine") -> Backend | None:
+def _requested(engine: Engine, where: str = "engine") -> Backend | None:
     if isinstance(engine, str):
         return None if engine == AUTO else named(engine, where)
     return engine
 
 
 def device_for(engine: Engine, device: str) -> str:
-    """Return the name of a device; `auto` is where the engine prefers to compute."""
-    backend = _asked_for(engine)
+    """Return the name of a device; `auto` is the preferred device of the engine."""
+    backend = _requested(engine)
     return device if backend is None else backend.device(device)
 
 
-def _preferred(where_it_is: Tensor) -> Backend:
-    """Return what `auto` takes if it can, for a model on a device."""
-    return NATIVE if where_it_is.device.type == "cpu" else TRITON
+def _preferred(tensor: Tensor) -> Backend:
+    """Return the first choice of `auto` for the device of a tensor."""
+    return NATIVE if tensor.device.type == "cpu" else TRITON
 
 
 def chosen(
@@ -93,12 +93,12 @@ def chosen(
     where: str = "engine",
     request: Request = ENERGIES,
 ) -> Backend:
-    """Return the backend for models that are there, and for requests such as this one.
+    """Return the backend for loaded models and a kind of request.
 
     Raises
     ------
     UserError
-        For an unknown engine, one that is not available, and where it is impossible.
+        For an unknown engine, one that is not available, and one that does not support the request.
     """
     backend, preferred = check(engine, where), NATIVE
     for model in models:
@@ -107,7 +107,7 @@ def chosen(
             continue
         if backend is not None:
             raise UnsupportedError(backend.name, why, where)
-        _tell(preferred, why)
+        _warn(preferred, why)
         return REFERENCE
     return backend or preferred
 
@@ -122,13 +122,13 @@ def evaluate(
 ) -> dict[str, Tensor]:
     """Return properties by an engine; see `reann.properties.evaluate`.
 
-    Where `auto` has to take the reference though there is a faster engine, it warns once.
-    Inside `torch.inference_mode`, too, the results are ordinary tensors.
+    If `auto` has to use the reference although a faster engine is available, it warns once. The
+    results are ordinary tensors, even inside `torch.inference_mode`.
 
     Raises
     ------
     UserError
-        For an unknown engine, one that is not available, and where it is impossible.
+        For an unknown engine, one that is not available, and one that does not support the request.
     """
     backend = check(engine)
     request = Request.of(names, create_graph=create_graph)
@@ -144,16 +144,16 @@ def evaluate(
             raise UnsupportedError(backend.name, why)
         if (impossible := REFERENCE.supports(model, request, graph)) is not None:
             raise UnsupportedError("torch", impossible)
-        _tell(preferred, why)
+        _warn(preferred, why)
         return REFERENCE.current(model).evaluate(graph, request)
 
 
-def _tell(preferred: Backend, why: str) -> None:
-    """Warn when `auto` finds a fast engine that cannot do it."""
+def _warn(preferred: Backend, why: str) -> None:
+    """Warn if `auto` cannot use a faster engine that is available."""
     if preferred.unavailable() is None:
-        # Python shows a warning once for each place and text.
+        # Python shows a warning once per place and text.
         warnings.warn(
-            f"The PyTorch engine computes, not the faster {preferred.name} one: {why}.",
+            f"The PyTorch engine is used instead of the faster engine {preferred.name}: {why}.",
             ReferenceWarning,
             stacklevel=3,
         )

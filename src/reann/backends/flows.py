@@ -1,4 +1,4 @@
-"""The heat flux of the reference: how energy flows along what atoms read of their neighbors.
+"""The heat flux of the reference, from the values that atoms read from their neighbors.
 
 J = -sum_ij r_ij [ g_ij . v_j + sum_t (dE/dc_ij^(t)) . dc_j^(t)/dt ]; see `reann.flux`.
 """
@@ -18,12 +18,12 @@ from reann.model.neighborhood import Neighborhood
 
 @dataclass(frozen=True, eq=False)
 class Recording(Neighborhood):
-    """A neighborhood that remembers what atoms have read of their neighbors."""
+    """A neighborhood that records the values that atoms read from their neighbors."""
 
     read: list[Tensor] = field(default_factory=list)
 
     def of_neighbors(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "atoms slots ..."]:
-        """Return the values of the neighbors of every atom."""
+        """Return the values of the neighbors of all atoms, and record them."""
         self.read.append(super().of_neighbors(values))
         return self.read[-1]
 
@@ -31,16 +31,16 @@ class Recording(Neighborhood):
 def flows(
     model: Reann, graph: Graph, v: Float[Tensor, "atoms 3"]
 ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
-    """Return the energies of the atoms above those of free atoms, and the flux."""
-    hood = model.neighborhood(graph, graph.edge_vectors())
-    v = torch.empty_like(v).index_copy(0, hood.rank, v)
-    v_j = hood.of_neighbors(v)
+    """Return the energies of the atoms relative to free atoms, eV, and the flux."""
+    atoms = model.neighborhood(graph, graph.edge_vectors())
+    v = torch.empty_like(v).index_copy(0, atoms.rank, v)
+    v_j = atoms.of_neighbors(v)
     with torch.enable_grad():
-        r = hood.vector.detach().requires_grad_()
-        own = hood.element, hood.counts, hood.rank, hood.neighbor, r, hood.head
-        recorded = Recording(*own, inputs=hood.inputs)
+        r = atoms.vector.detach().requires_grad_()
+        fields = atoms.element, atoms.counts, atoms.rank, atoms.neighbor, r, atoms.head
+        recorded = Recording(*fields, inputs=atoms.inputs)
         energies = model.energies(recorded)
-        # A host may read several times, before and in a recursion; c^(0) does not change.
+        # A host may read several times; c^(0) does not depend on positions.
         read = [x for x in recorded.read if _depends(x, r)]
         g, *through = torch.autograd.grad(
             energies.sum(), [r, *read], retain_graph=True, materialize_grads=True
@@ -53,7 +53,7 @@ def flows(
 
 
 def _rates(read: list[Tensor], r: Tensor, velocity: Tensor) -> tuple[Tensor, ...]:
-    """Return how fast what was read changes: a derivative forward, by two derivatives backward."""
+    """Return time derivatives of the recorded values: forward mode by two backward passes."""
     if not read:
         return ()
     weights = [torch.zeros_like(x, requires_grad=True) for x in read]
@@ -62,7 +62,7 @@ def _rates(read: list[Tensor], r: Tensor, velocity: Tensor) -> tuple[Tensor, ...
 
 
 def _depends(value: Tensor, variable: Tensor) -> bool:
-    """Return whether PyTorch computed a value from a variable, a leaf."""
+    """Return whether a value was computed from a variable (a leaf)."""
     reached, waiting = set(), [value.grad_fn]
     while waiting:
         node = waiting.pop()

@@ -1,13 +1,13 @@
 """The protocol of backends, which compute potentials.
 
     request = Request.of(["energy", "forces"])
-    backend.supports(model, request, graph)     None, or why not
-    backend.compile(model)                      for an owner, who updates it: training
-    backend.current(model)                      for everybody else
+    backend.supports(model, request, graph)     None, or the reason why not
+    backend.compile(model)                      for exclusive use with updates: training
+    backend.current(model)                      for all other uses
        .evaluate(graph, request)                properties as tensors
 
-Training, the calculator of ASE, `reann evaluate` and the heat flux ask no more of a backend. A
-class that derives from `Backend` has to say its name, what it supports, and how it compiles.
+Training, the ASE calculator, `reann evaluate` and the heat flux use only this interface. A subclass
+of `Backend` defines a name, `supports` and `compile`.
 """
 
 from __future__ import annotations
@@ -33,46 +33,48 @@ if TYPE_CHECKING:
 
 
 class UnsupportedError(UserError):
-    """Another backend has to do this."""
+    """The backend does not support the request."""
 
     def __init__(self, name: str, why: str, where: str = "engine") -> None:
         super().__init__(
-            f"The {name} engine cannot do this: {why}.", where, "Use the engine torch or auto."
+            f"The engine {name} does not support this: {why}.",
+            where,
+            "Use the engine torch or auto.",
         )
         self.why = why
 
     def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
-        """Cross a process boundary as what every error of a user is."""
+        """Pickle as a `UserError`."""
         return UserError, (self.what, self.where, self.fix)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a backend."""
+    """Properties requested from a backend."""
 
     names: frozenset[str]
-    """Out of `reann.quantities.outputs()`."""
+    """Names from `reann.quantities.outputs()`."""
     create_graph: bool = False
-    """Whether the results carry their gradients with respect to the parameters."""
+    """Whether results are differentiable with respect to parameters."""
 
     @classmethod
     def of(cls, names: Iterable[str], *, create_graph: bool = False) -> Request:
-        """Return a request; `UserError` for a name that is not a property."""
+        """Return a request; `UserError` for unknown properties."""
         return cls(frozenset(requested_names(names, outputs())), create_graph)
 
 
 ENERGIES = Request(frozenset({"energies"}))
-"""The least that a backend computes."""
+"""The minimal request."""
 
 
 @runtime_checkable
 class Compiled(Protocol):
-    """A model in the form that a backend computes with."""
+    """A model in the form of a backend."""
 
     def update(self, model: Reann) -> None:
-        """Take over the weights of the model that it was compiled from, or of one of its form.
+        """Copy the weights of the compiled model, or of another with the same architecture.
 
-        Gradients of what was evaluated before must not be asked for any more.
+        Earlier results must not be differentiated afterwards.
         """
         ...
 
@@ -88,7 +90,7 @@ class Compiled(Protocol):
 
 
 Results = dict[str, Any]
-"""What ASE calls results: numbers and arrays by name."""
+"""Results as in ASE: numbers and arrays by name."""
 Step = Callable[["ase.Atoms", "SkinList", frozenset[str]], Results]
 """Computes named results of a structure, stress only where it is periodic in three dimensions, from
 a neighbor list that holds for it."""
@@ -96,46 +98,46 @@ a neighbor list that holds for it."""
 
 @runtime_checkable
 class Backend(Protocol):
-    """What computes potentials.
+    """A backend, which computes potentials.
 
     Attributes
     ----------
     name
-        As users write it: `--engine NAME`.
+        Name in `--engine NAME`.
     """
 
     name: str
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
-        """Return the backend itself: a copied calculator computes with the same one."""
+        """Return the backend itself: copies of a calculator share it."""
         del memo
         return self
 
     def unavailable(self) -> str | None:
-        """Return why nothing can be computed on this machine, None if it can."""
+        """Return why the backend is not available on this machine, None if it is."""
         return None
 
     def supports(
         self, model: AtomicEnergies, request: Request, graph: Graph | None = None
     ) -> str | None:
-        """Return why this request, for any graph or for this one, is impossible; None if it is not.
+        """Return why a request (for a graph, if given) is not supported; None if it is.
 
-        The answer is the end of the sentence: The engine cannot do this: it ...
+        The answer completes the sentence: The engine NAME does not support this: it ...
         """
         ...
 
     def compile(self, model: Reann) -> Compiled:
-        """Return a compiled model of the caller's own."""
+        """Return a compiled model for exclusive use by the caller."""
         ...
 
     def current(self, model: Reann) -> Compiled:
-        """Return a compiled model with the present weights, which others may use, too."""
+        """Return a compiled model with the current weights, which may be shared."""
         return self.compile(model)
 
     def heat_flux(
         self, model: Reann, graph: Graph, velocities: Float[Tensor, "atoms 3"]
     ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
-        """Return energies above free atoms of one structure, eV, and their flow, eV Å per time.
+        """Return energies relative to free atoms, eV, and the heat flux, eV Å per time.
 
         Raises
         ------
@@ -146,11 +148,11 @@ class Backend(Protocol):
         raise UnsupportedError(self.name, "it has no heat flux")
 
     def step(self, potential: Potential | Ensemble) -> Step | None:
-        """Return a faster way to compute steps of a calculator; None: there is none."""
+        """Return a faster implementation of calculator steps, None if there is none."""
         del potential
 
     def device(self, name: str) -> str:
-        """Return the name of the device where to compute, if this one was asked for."""
+        """Return the device to use if this one is requested."""
         return name
 
     def most_edges(self, model: Reann, request: Request, edges_per_atom: float) -> int | None:
@@ -158,5 +160,5 @@ class Backend(Protocol):
         del model, request, edges_per_atom
 
     def identity(self) -> str:
-        """Return what has to be the same for bitwise equal results."""
+        """Return a description; results are bitwise reproducible if it is the same."""
         return self.name

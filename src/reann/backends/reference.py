@@ -1,4 +1,4 @@
-"""The reference backend: the model in PyTorch, on any device, with every derivative."""
+"""The reference backend: the model in PyTorch, on any device, with all derivatives."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from reann.properties import NAMES, AtomicEnergies
 
 @dataclass
 class Live:
-    """A model as it is: whoever changes its weights changes what is computed."""
+    """The model itself, not a copy: changes of its weights take effect immediately."""
 
     model: AtomicEnergies
 
     def update(self, model: Reann) -> None:
-        """Take another model, or the same."""
+        """Use another model."""
         self.model = model
 
     def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
         """Return properties; see `reann.properties.evaluate`."""
         names = request.names
-        wanted = names - {"extrapolation"}
-        found: dict[str, Tensor] = {}
-        if wanted:
+        from_properties = names - {"extrapolation"}
+        results: dict[str, Tensor] = {}
+        if from_properties:
             kept = request.create_graph
-            found = properties.evaluate(self.model, graph, wanted, create_graph=kept)
+            results = properties.evaluate(self.model, graph, from_properties, create_graph=kept)
         if "extrapolation" in names:
             assert isinstance(self.model, Reann)
-            found["extrapolation"] = self.model.extrapolation(graph)
-        return found
+            results["extrapolation"] = self.model.extrapolation(graph)
+        return results
 
 
 class Reference(Backend):
@@ -47,14 +47,14 @@ class Reference(Backend):
     def supports(
         self, model: AtomicEnergies, request: Request, graph: Graph | None = None
     ) -> str | None:
-        """Return None: all but the range of a model that has none."""
+        """Return None, except for outputs or a range that the model does not have."""
         del graph
         others = request.names.difference(NAMES)
-        lacking = others.difference(model.output_names if isinstance(model, Reann) else ())
-        if lacking:
-            return f"the model has no output {', '.join(sorted(lacking))}"
+        missing = others.difference(model.output_names if isinstance(model, Reann) else ())
+        if missing:
+            return f"the model has no output {', '.join(sorted(missing))}"
         if "extrapolation" in request.names and not isinstance(model, Reann):
-            return f"it knows the range of a Reann, not of {type(model).__name__}"
+            return f"only a Reann has a training range, not {type(model).__name__}"
         return None
 
     def compile(self, model: AtomicEnergies) -> Live:
@@ -68,5 +68,5 @@ class Reference(Backend):
     def heat_flux(
         self, model: Reann, graph: Graph, velocities: Float[Tensor, "atoms 3"]
     ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
-        """Return energies above free atoms of one structure, eV, and their flow, eV Å per time."""
+        """Return energies relative to free atoms (eV) and the heat flux (eV Å per time)."""
         return flows(model, graph, velocities)

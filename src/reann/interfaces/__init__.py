@@ -1,1 +1,1 @@
-"""What potentials run in: ASE, LAMMPS, i-PI, torch-sim, OpenMM, metatomic."""
+"""Interfaces to programs: ASE, LAMMPS, i-PI, torch-sim, OpenMM, metatomic."""

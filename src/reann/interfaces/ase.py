@@ -1,4 +1,4 @@
-"""`Calculator`: a potential behind ASE's interface, with a neighbor list that lasts some steps."""
+"""`Calculator`: the ASE calculator, with a neighbor list that is reused for several steps."""
 
 from __future__ import annotations
 
@@ -33,44 +33,43 @@ EXTRAPOLATION = frozenset({"extrapolation"})
 class Calculator(ase_calculator.Calculator):
     """ASE calculator of a potential or an ensemble.
 
-    Offers energy, free_energy (the same), energies (eV), forces (eV/Å) and, where the cell is
-    periodic in three dimensions, stress (eV/Å^3, Voigt order, ASE's sign). An ensemble gives
-    means, and `energy_std`, `forces_std`, `stress_std` beside them. The property `extrapolation`
-    is computed only where it is asked for, with `get_property`: how far the density of each atom
-    lies outside the range of the training, in widths of this range; of an ensemble, for the
-    member that extrapolates furthest. So are outputs of the model such as the dipole; a model
-    without energy has these alone. Models that depend on the total charge or on an electric field
-    read them from `atoms.info`: `charge` in e, `field` in V/Å. Positions are never changed; forces
-    are those of the potential, and ASE applies the constraints. Threads may share a calculator:
-    they compute one after the other.
+    Computes energy, free_energy (the same), energies (eV), forces (eV/Å) and, for cells that are
+    periodic in three dimensions, stress (eV/Å^3, Voigt order, ASE's sign). An ensemble returns
+    means, and also `energy_std`, `forces_std` and `stress_std`. The property `extrapolation` is
+    computed only on request with `get_property`: the distance of the density of each atom from the
+    training range, in widths of this range; for an ensemble, the largest of the members. Outputs
+    of the model such as the dipole are also computed on request; a model without energy has only
+    these. Models that depend on the total charge or an electric field read them from `atoms.info`:
+    `charge` in e, `field` in V/Å. Positions are never changed; forces are those of the potential,
+    and ASE applies constraints. Threads may share a calculator; their computations are serialized.
 
     Parameters
     ----------
     potential
-        The potential, or the `.reann` file that holds it. A given potential is copied: the
-        calculator keeps the weights of when it was made.
+        A potential or a `.reann` file. A potential is copied, so later changes of its weights do
+        not affect the calculator.
     engine
-        `native` computes in C++, `torch` in PyTorch; `auto` takes the native engine where it can:
-        on CPUs, in installations that have it. Or the name that an installed package has given to
-        its own, or a `reann.backends.protocol.Backend`.
+        `native` (C++), `triton` (GPUs) or `torch` (PyTorch); `auto` uses the fastest engine that is
+        available and supports the model. Also the name of an engine of an installed package, or a
+        `reann.backends.protocol.Backend`.
     skin
-        Å; the neighbor list reaches this much beyond the cutoff and is kept until an atom has
-        moved half of it, or the cell, the periodicity or the composition changed.
+        Å beyond the cutoff in the neighbor list, which is reused until an atom has moved by half of
+        it, or until cell, periodicity or composition change.
     precision
-        Of the networks: `float32` or `float64`; by default as the potential has it.
+        Precision of the networks: `float32` or `float64`; by default that of the potential.
     device
-        `cpu`, `cuda`, or `auto`: a GPU if there is one. By default a loaded potential computes
-        where it is, and a file is read to the CPU. A given potential is never moved.
+        `cpu`, `cuda`, or `auto`: a GPU if available. By default a potential stays on its device,
+        and a file is loaded to the CPU. A potential that is passed in is never moved.
     uncertainty
-        Whether a calibrated potential gives `energy_std`, `forces_std` and `stress_std` as an
-        ensemble does. It takes as many times longer as the potential has draws of its last layer.
+        Whether a calibrated potential also computes `energy_std`, `forces_std` and `stress_std`.
+        The computing time is multiplied by the number of draws of the last layer.
 
     Raises
     ------
     UserError
-        For an unknown engine, precision or device, `native` where it is impossible, a file that
-        is no potential; while computing, for unknown elements (which atoms), coincident atoms,
-        impossible cells, and where the memory of the GPU is not enough.
+        For an unknown engine, precision or device, an engine that does not support the model, and
+        a file that is not a potential. When computing, for unknown elements, coincident atoms,
+        invalid cells, and insufficient memory of the GPU.
     """
 
     name: ClassVar[str] = "reann"  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -112,25 +111,25 @@ class Calculator(ase_calculator.Calculator):
 
     @property
     def engine(self) -> str:
-        """Name of what computes."""
+        """Name of the engine."""
         return self.backend.name
 
     def _prepare(self) -> None:
-        """Make what belongs to this process and is not copied: lock, engine, neighbor list."""
+        """Create the objects that are not copied or pickled: lock, engine, neighbor list."""
         self._process, self._lock = os.getpid(), threading.RLock()
         self.compute = step_of(self.backend, self.potential)
         self.by_reference = GraphStep(choice.REFERENCE, self.potential)
         self.neighbors = SkinList(self.potential.cutoff, self.skin)
 
     def _locked(self) -> AbstractContextManager[Any]:
-        """Return what keeps other threads out: atoms, results and neighbor list belong together."""
+        """Return the lock that protects atoms, results and neighbor list."""
         if self._process != os.getpid():
-            # A fork copies the lock as it is, perhaps held by a thread that the fork does not have.
+            # A fork copies the lock, which may be held by a thread that does not exist there.
             self._prepare()
         return self._lock
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs, as of one moment."""
+        """Return a consistent state for copies."""
         made_anew = ("_process", "_lock", "compute", "by_reference", "neighbors")
         with self._locked():
             return {name: x for name, x in vars(self).items() if name not in made_anew}
@@ -142,7 +141,7 @@ class Calculator(ase_calculator.Calculator):
     def get_property(
         self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True
     ) -> Any:
-        """Return a property; as ASE does, but keep the last structure, of which much stays."""
+        """Return a property as ASE does, but keep the last structure to detect changes."""
         if name not in self.implemented_properties:
             raise ase_calculator.PropertyNotImplementedError(f"{name} property not implemented")
         with self._locked():
@@ -158,7 +157,7 @@ class Calculator(ase_calculator.Calculator):
     def get_potential_energy(
         self, atoms: ase.Atoms | None = None, force_consistent: bool = False
     ) -> float:
-        """Return the energy in eV, which is consistent with the forces."""
+        """Return the energy in eV, consistent with the forces."""
         return self.get_property("free_energy" if force_consistent else "energy", atoms)
 
     def calculate_properties(self, atoms: ase.Atoms, properties: Sequence[str]) -> Any:
@@ -172,8 +171,8 @@ class Calculator(ase_calculator.Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(ase_calculator.all_changes),
     ) -> None:
-        """Compute all that the structure has, the extrapolation if asked for; called by ASE."""
-        del system_changes  # the neighbor list finds out by itself
+        """Compute all properties of a structure, extrapolation only on request; called by ASE."""
+        del system_changes  # the neighbor list detects changes itself
         with self._locked():
             self._calculate(atoms, properties)
 
@@ -181,7 +180,7 @@ class Calculator(ase_calculator.Calculator):
         if atoms is not None and (changed := self.check_state(atoms)):
             self.results = {}
             if changed == ["positions"] and self.atoms is not None:
-                # A copy of everything takes a fifth of the time of a step of few atoms.
+                # A full copy would take a fifth of the time of a step with few atoms.
                 self.atoms.arrays["positions"] = atoms.arrays["positions"].copy()
             else:
                 self.atoms = atoms.copy()
@@ -198,16 +197,16 @@ class Calculator(ase_calculator.Calculator):
         if others := self.others.intersection(properties):
             names = others if self.results else self.usual | others
             step = self.compute if others <= self.known else self.by_reference
-            found = step(atoms, self.neighbors, names)
-            self.results |= found
-            if "energy" in found:
-                self.results["free_energy"] = found["energy"]
+            results = step(atoms, self.neighbors, names)
+            self.results |= results
+            if "energy" in results:
+                self.results["free_energy"] = results["energy"]
             return
         names = self.usual
         if "extrapolation" in properties:
-            if self.results:  # those of this structure: ASE asks for what they lack
-                found = self.compute(atoms, self.neighbors, EXTRAPOLATION)
-                self.results["extrapolation"] = found["extrapolation"]
+            if self.results:  # results of this structure; ASE requests missing ones
+                results = self.compute(atoms, self.neighbors, EXTRAPOLATION)
+                self.results["extrapolation"] = results["extrapolation"]
                 return
             names |= EXTRAPOLATION
         results = self.compute(atoms, self.neighbors, names)
@@ -215,7 +214,7 @@ class Calculator(ase_calculator.Calculator):
         self.results = results | free
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
-        """Return what has changed since the last structure; ASE's way takes longer than a step."""
+        """Return the changes since the last structure; ASE's function takes longer than a step."""
         del tol
         old = self.atoms
         if old is None or len(old) != len(atoms):
@@ -230,14 +229,14 @@ class Calculator(ase_calculator.Calculator):
             )
             if was.tobytes() != is_now.tobytes()
         ]
-        given = ((name, old.info.get(name), atoms.info.get(name)) for name in self.inputs)
-        return changes + [name for name, was, now in given if not np.array_equal(was, now)]  # pyright: ignore[reportArgumentType]
+        inputs = ((name, old.info.get(name), atoms.info.get(name)) for name in self.inputs)
+        return changes + [name for name, was, now in inputs if not np.array_equal(was, now)]  # pyright: ignore[reportArgumentType]
 
     def fraction_extrapolating(self) -> float:
         """Return the fraction of atoms of the last structure outside the range of the training.
 
-        An atom of an ensemble counts when it does so for one of the members. NaN where the
-        potential did not record its range.
+        For an ensemble, an atom counts if it extrapolates for any member. NaN if the potential has
+        no recorded range.
         """
         known = all(member.model.has_range for member in self.potential.members)
         with self._locked():
@@ -270,7 +269,7 @@ def _converted(potential: Potential | Ensemble, precision: str) -> Potential | E
 def _changed(
     potential: Potential | Ensemble, change: Callable[[Reann], Reann]
 ) -> Potential | Ensemble:
-    """Return a changed copy; the given potential stays as it is."""
+    """Return a modified copy of a potential."""
     members = [
         Potential(change(copy.deepcopy(member.model)), member.metadata)
         for member in potential.members

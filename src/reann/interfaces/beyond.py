@@ -1,4 +1,4 @@
-"""Models whose energies are more than sums over the neighbors of atoms, and who computes them."""
+"""Checks for programs that do not support structure terms and inputs of structures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from reann.model import Reann
 
 
 def require_neighbors_alone(model: Reann, program: str, where: str = "") -> None:
-    """Raise `UserError` for a model that needs more than what a program gives it of a structure."""
-    fix = "Compute with the calculator of ASE, `reann md` or `reann relax`."
+    """Raise `UserError` for a model that needs more than a program provides."""
+    fix = "Use the ASE calculator, `reann md` or `reann relax`."
     if inputs := model.config.inputs:
         raise UserError(
             f"{program} does not know {' and '.join(inputs)} of a structure, on which the energy of"

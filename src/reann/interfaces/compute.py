@@ -1,4 +1,4 @@
-"""A step of the calculator by any backend: its own way, or through the graph of the structure."""
+"""A step of the calculator by any backend: a special implementation, or via a graph."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class GraphStep:
         self.backend, self.potential = backend, potential
 
     def __call__(self, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]) -> Results:
-        """Return named results; those of an ensemble are means, and standard deviations."""
+        """Return results by name; for an ensemble means and standard deviations."""
         if not atoms.pbc.all():
             names -= {"stress"}
         graph = neighbors.graph(atoms, self.potential.model.inputs).to(self.potential.device)
-        found = self.potential.evaluate(graph, names, engine=self.backend)
-        return {name: _as_ase(name, x.detach().cpu().numpy()) for name, x in found.items()}
+        results = self.potential.evaluate(graph, names, engine=self.backend)
+        return {name: _as_ase(name, x.detach().cpu().numpy()) for name, x in results.items()}
 
 
 def step_of(backend: Backend, potential: Potential | Ensemble) -> Step:
-    """Return what computes the steps of a calculator."""
+    """Return the function that computes steps of a calculator."""
     return backend.step(potential) or GraphStep(backend, potential)
 
 

@@ -1,4 +1,4 @@
-"""OpenMM: a potential as one of its forces, of all particles or of some.
+"""OpenMM: a potential as a force on all or some particles.
 
 import openmm
 from reann.interfaces.openmm import system_of
@@ -28,9 +28,9 @@ Reann = Potential | Ensemble | str | Path
 def force_of(potential: Reann, atoms: ase.Atoms) -> openmm.PythonForce:
     """Return the force of a potential, or of its file, on all particles of a system.
 
-    `atoms` tells the elements, in the order of the particles, and which axes are periodic: the cell
-    is that of OpenMM where all are, else that of `atoms`. The mean of an ensemble counts. For some
-    particles of a system only: `force.setParticles(indices)`, and `atoms` of those.
+    `atoms` has the elements in the order of the particles, and the periodicity: if all axes are
+    periodic, the cell is that of OpenMM, else that of `atoms`. An ensemble contributes its mean.
+    For a subset of the particles use `force.setParticles(indices)`, with `atoms` of the subset.
     """
     known = load(potential) if isinstance(potential, str | Path) else potential
     structure = atoms.copy()
@@ -41,9 +41,9 @@ def force_of(potential: Reann, atoms: ase.Atoms) -> openmm.PythonForce:
         if structure.pbc.all():
             box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)
             structure.set_cell(box)
-        found = known.predict(structure, ["energy", "forces"])
-        assert isinstance(found, dict)
-        return float(found["energy"]) * mol / kJ, found["forces"] * (mol / kJ * nm)
+        results = known.predict(structure, ["energy", "forces"])
+        assert isinstance(results, dict)
+        return float(results["energy"]) * mol / kJ, results["forces"] * (mol / kJ * nm)
 
     force = openmm.PythonForce(compute)
     force.setUsesPeriodicBoundaryConditions(bool(structure.pbc.all()))
@@ -51,18 +51,18 @@ def force_of(potential: Reann, atoms: ase.Atoms) -> openmm.PythonForce:
 
 
 def system_of(potential: Reann, atoms: ase.Atoms) -> openmm.System:
-    """Return a system of these atoms, with their cell and masses, that only a potential moves.
+    """Return a system of these atoms with cell and masses, and the potential as the only force.
 
-    Atoms fixed by `FixAtoms` have no mass, by which OpenMM keeps them where they are; `UserError`
-    for other constraints.
+    Atoms fixed by `FixAtoms` get zero mass, which fixes them in OpenMM; `UserError` for other
+    constraints.
     """
     fixed, others = fixed_directions(atoms)
     still = fixed.all(axis=1)
     if others or (fixed.any(axis=1) & ~still).any():
         raise UserError(
-            "OpenMM gets no other constraints than whole atoms that are fixed.",
+            "Only fully fixed atoms are supported as constraints for OpenMM.",
             listed(others or ["FixCartesian"]),
-            "Remove them from the structure, and add those of OpenMM to the system.",
+            "Remove the others from the structure, and add constraints of OpenMM to the system.",
         )
     system = openmm.System()
     for mass in np.where(still, 0.0, atoms.get_masses()):

@@ -1,4 +1,4 @@
-"""Whether another program computes what Python does; an export writes nothing where it does not."""
+"""Comparison of an exported potential with Python; an export that differs is not written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reann.errors import UserError
 
 @dataclass(frozen=True)
 class Difference:
-    """Of another program from Python, largest."""
+    """Largest differences between another program and Python."""
 
     energy: float
     """eV per atom."""
@@ -23,19 +23,19 @@ class Difference:
 
 
 def checked(difference: Difference, program: str, where: str) -> Difference:
-    """Return a difference that rounding explains; `UserError` for a larger one."""
+    """Return a difference within rounding errors; `UserError` for a larger one."""
     if difference.energy < 1e-6 and difference.forces < 1e-4:
         return difference
     raise UserError(
-        f"{program} and Python differ: by {difference.energy:.1e} eV per atom and"
+        f"{program} and Python differ by {difference.energy:.1e} eV per atom and"
         f" {difference.forces:.1e} eV/Å.",
         where,
         "Please report this, with the potential and the structure; nothing was written.",
     )
 
 
-def not_computed(program: str, said: str, where: str, fix: str) -> UserError:
-    """Return the error of an export whose check ended with an error of the other program."""
+def not_computed(program: str, message: str, where: str, fix: str) -> UserError:
+    """Return the error of an export whose check failed in the other program."""
     return UserError(
-        f"{program} does not compute the structure, so nothing was written: {said}", where, fix
+        f"{program} failed to compute the structure, so nothing was written: {message}", where, fix
     )

@@ -1,4 +1,4 @@
-"""A neighbor list with a skin, which lasts while atoms move little."""
+"""A neighbor list with a skin, valid while atoms move little."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from reann.graph import Graph
 
 
 class SkinList:
-    """Pairs up to cutoff plus skin, kept while no atom has moved half of the skin.
+    """Pairs up to cutoff plus skin, reused until an atom has moved by half the skin.
 
     Attributes
     ----------
     n_builds
-        How often the list was made.
+        Number of times that the list was built.
     pairs
-        Neighbors within cutoff and skin of the structure that the list was made for.
+        Neighbors within cutoff plus skin in the structure of the last build.
     """
 
     pairs: Neighbors
@@ -45,28 +45,28 @@ class SkinList:
             return False
         moved = atoms.arrays["positions"] - self._made_at
         farthest = np.einsum("ix,ix->i", moved, moved).max(initial=0.0)
-        # Not a number compares as false: the new list then says which position is wrong.
+        # NaN compares as false, so a new list is built, which raises an error with the position.
         return bool(farthest < (0.5 * self.skin) ** 2)
 
     def build(self, atoms: ase.Atoms) -> None:
-        """Make the list; `UserError` for impossible geometry.
+        """Build the list; `UserError` for invalid geometry.
 
-        Atoms that coincide are noticed by what computes with the list.
+        Coincident atoms are detected in the computation, not here.
         """
         self._made_at = None
         reach = self.cutoff + self.skin
         try:
             self.pairs = neighbors_within(atoms.positions, atoms.cell.array, atoms.pbc, reach)
         except ValueError:
-            checked_neighbors(atoms, self.cutoff)  # says which number is not finite
+            checked_neighbors(atoms, self.cutoff)  # raises an error that names the value
             raise
         self._made_at, self._made_for = atoms.positions.copy(), _frame(atoms)
         self.n_builds += 1
 
     def graph(self, atoms: ase.Atoms, inputs: Sequence[str] = ()) -> Graph:
-        """Return the graph of the structure, with the pairs inside the cutoff only.
+        """Return the graph of the structure, with only the pairs inside the cutoff.
 
-        `inputs` are names of what `atoms.info` may state besides.
+        `inputs` are the names of inputs in `atoms.info`.
         """
         if not self.holds(atoms):
             self.build(atoms)
@@ -74,12 +74,12 @@ class SkinList:
         vectors = atoms.positions[pairs.neighbor] - atoms.positions[pairs.center] + pairs.shift
         squared = np.einsum("ex,ex->e", vectors, vectors)
         if squared.min(initial=np.inf) < SHORTEST_DISTANCE**2:
-            checked_neighbors(atoms, self.cutoff)  # says which atoms coincide
-        # The cutoff function would zero the pairs of the skin; without them the model is faster.
+            checked_neighbors(atoms, self.cutoff)  # raises an error that names coincident atoms
+        # Pairs in the skin contribute zero; the model is faster without them.
         near = squared < self.cutoff**2
         return graph_of(atoms, pairs.kept(near), inputs)
 
 
 def _frame(atoms: ase.Atoms) -> tuple[bytes, ...]:
-    """Return everything but the positions, in a form that is compared in no time."""
+    """Return all data except positions, in a form that is fast to compare."""
     return atoms.arrays["numbers"].tobytes(), atoms.pbc.tobytes(), atoms.cell.array.tobytes()

@@ -1,4 +1,4 @@
-"""torch-sim: many systems at once, with a potential as its model.
+"""torch-sim: batched simulations with a potential as the model.
 
 import torch_sim as ts
 from reann.interfaces.torchsim import Model
@@ -31,13 +31,13 @@ class Model(ModelInterface):
     Parameters
     ----------
     potential
-        Or its file. A potential that is elsewhere than `device` is copied, never moved.
+        A potential or its file. A potential on another device than `device` is copied, never moved.
     device
         `auto`, `cpu` or `cuda`; on the CPU the native engine computes.
     dtype
-        Of what torch-sim gives and gets; the potential has its own precision.
+        Precision of the arrays of torch-sim; the potential keeps its own.
     compute_stress
-        Whether stresses are computed: zero where a structure is not periodic everywhere.
+        Whether stresses are computed; zero if a structure is not periodic in three dimensions.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Model(ModelInterface):
         if isinstance(potential, str | Path):
             potential = load(potential)
         elif potential.device != self._device:
-            potential = copy.deepcopy(potential)  # the given one stays where it is
+            potential = copy.deepcopy(potential)  # the caller's potential is not moved
         if potential.model.config.inputs:
             require_neighbors_alone(potential.model, "torch-sim")
         self.potential = potential.to(self._device)
@@ -69,10 +69,10 @@ class Model(ModelInterface):
         graph = self._graph(state)
         periodic = bool(graph.pbc.all())
         names = ["energy", "forces", *(["stress"] if self._compute_stress and periodic else [])]
-        found = self.potential.evaluate(graph, names)
+        results = self.potential.evaluate(graph, names)
         if self._compute_stress and not periodic:
-            found["stress"] = torch.zeros(graph.n_systems, 3, 3, device=self._device)
-        return {name: x.detach().to(self._dtype) for name, x in found.items()}
+            results["stress"] = torch.zeros(graph.n_systems, 3, 3, device=self._device)
+        return {name: x.detach().to(self._dtype) for name, x in results.items()}
 
     def _graph(self, state: Any) -> Graph:
         """Return the systems of a state, with neighbor lists made on the device."""

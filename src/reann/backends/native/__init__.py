@@ -1,4 +1,4 @@
-"""The native backend: energies, their derivatives and training in C++, beside the reference.
+"""The native backend: energies, their derivatives and training in C++.
 
 `reann.properties.evaluate` is the specification. The C++ is in `reann/core`, the extension that
 calls it is `reann.native`.

@@ -1,4 +1,4 @@
-"""The native engine as a backend: what it can do, and what it leaves to the reference."""
+"""The native engine as a backend, and the requests that it supports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NO_ENERGY = "it computes energies, and the model has none"
 
 
 class Native(Backend):
-    """C++ on CPUs, for the model of this package with the embedded density."""
+    """C++ on CPUs, for the embedded density and equivariant messages."""
 
     name = "native"
 
@@ -49,34 +49,32 @@ class Native(Backend):
     def supports(
         self, model: AtomicEnergies, request: Request, graph: Graph | None = None
     ) -> str | None:
-        """Return why the reference has to do this, None if the native engine can.
+        """Return why the native engine does not support a request, None if it does.
 
-        PyTorch refuses second derivatives with respect to parameters when they are asked for.
+        Second derivatives with respect to parameters raise an error in the backward pass.
         """
         if (why := native.missing()) is not None:
             return why
         if type(model) is not Reann:
-            return f"it knows Reann itself, not {type(model).__name__}"
+            return f"it supports the class Reann, not {type(model).__name__}"
         assert isinstance(model, Reann)
         others = request.names.difference(NAMES)
         why = _unknown_recursion(model.recursion) or _several_heads(model)
         if (why := why or _unknown_outputs(model, request)) is not None:
             return why
         moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
-        # Private, and the only way to ask.
+        # Private, but there is no public function.
         forward = forward_ad._current_level >= 0  # noqa: SLF001
         transformed = torch._C._are_functorch_transforms_active()  # noqa: SLF001
         kept, modules = request.create_graph, list(modules_of(model))
         obstacles = {
-            "it computes no hooks and no parametrizations of modules": any(
-                map(is_changed, modules)
-            ),
+            "it does not run hooks and parametrizations of modules": any(map(is_changed, modules)),
             "it runs on CPUs only": model.element_index.device.type != "cpu",
             "it has no gradients of positions and cells": moved,
             "it has no gradients of buffers": kept and any(map(_has_trained_buffer, modules)),
             "it has no gradients of energies of charges": kept
             and any(term.needs for term in model.structure_terms),
-            "single atoms have no virials where energies depend on whole structures": "virials"
+            "virials of atoms are not defined for energies of whole structures": "virials"
             in request.names
             and bool(model.structure_terms),
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
@@ -86,11 +84,11 @@ class Native(Backend):
         return next((why for why, there in obstacles.items() if there), None)
 
     def compile(self, model: Reann) -> Compiled | CompiledWithInputs:
-        """Return a model of the caller's own."""
+        """Return a model for exclusive use by the caller."""
         return CompiledWithInputs(model) if model.config.inputs else Compiled(model)
 
     def current(self, model: Reann) -> Compiled | CompiledWithInputs:
-        """Return one that is kept until the weights of the model change."""
+        """Return a shared model, cached until the weights change."""
         if model.config.inputs:
             return CompiledWithInputs(model)
         return Compiled(model, shared=True)
@@ -98,7 +96,7 @@ class Native(Backend):
     def heat_flux(
         self, model: Reann, graph: Graph, velocities: Float[Tensor, "atoms 3"]
     ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
-        """Return energies above free atoms of one structure, eV, and their flow, eV Å per time.
+        """Return energies relative to free atoms, eV, and the heat flux, eV Å per time.
 
         Raises
         ------
@@ -120,11 +118,10 @@ class Native(Backend):
         return energies, flux
 
     def step(self, potential: Potential | Ensemble) -> NativeStep | None:
-        """Return what computes without PyTorch, with the whole neighbor list of a calculator.
+        """Return the step without PyTorch, which uses the neighbor list of the calculator directly.
 
-        None for a model in electric fields, or with terms of whole structures: what fields do to
-        ions, and these terms, are computed beside the engine. None for a model without energies,
-        which such a step always has.
+        None for models with electric fields or structure terms, as these need computations outside
+        the engine, and for models without energies.
         """
         model = potential.model
         beside = model.responses or model.structure_terms
@@ -140,7 +137,7 @@ class Native(Backend):
 
 
 def unsupported_form(model: Reann) -> str | None:
-    """Return why no C++ computes a model, in Python or in LAMMPS, None if it does."""
+    """Return why the C++ engine does not support a model, in Python or LAMMPS; None if it does."""
     if (reason := _unknown_recursion(model.recursion)) is not None:
         return reason
     return _several_heads(model) if len(model.heads) else NO_ENERGY
@@ -156,11 +153,11 @@ def _unknown_outputs(model: Reann, request: Request) -> str | None:
     others = request.names.difference(NAMES)
     if not len(model.heads) and (not others or request.names & OF_ENERGY):
         return NO_ENERGY
-    if lacking := sorted(others.difference(model.output_names)):
-        return f"the model has no output {', '.join(lacking)}"
+    if missing := sorted(others.difference(model.output_names)):
+        return f"the model has no output {', '.join(missing)}"
     if others and (unknown := unknown_heads(model)):
-        wanted = [name for name in unknown if name in others]
-        return f"it knows outputs that are read off states, not {', '.join(wanted or unknown)}"
+        unsupported = [name for name in unknown if name in others]
+        return f"it supports outputs of states, not {', '.join(unsupported or unknown)}"
     return None
 
 
@@ -168,17 +165,17 @@ def _unknown_recursion(recursion: Representation) -> str | None:
     if type(recursion) is EquivariantRecursion:
         return None
     if not isinstance(recursion, Recursion):
-        return f"it does not know {recursion.messages} messages"
+        return f"it does not support {recursion.messages} messages"
     host, update = type(recursion.host), type(recursion.update)
     if host is not EmbeddedDensity:
-        return f"it knows the host EmbeddedDensity, not {host.__name__}"
+        return f"it supports the host EmbeddedDensity, not {host.__name__}"
     if update not in (ScalarMessages, Directional):
-        return f"it knows scalar and directional messages, not {update.__name__}"
+        return f"it supports scalar and directional messages, not {update.__name__}"
     return None
 
 
 def modules_of(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield a module and all inside; `module.modules()` takes several times as long."""
+    """Yield a module and all submodules; several times faster than `module.modules()`."""
     yield module
     for inside in module._modules.values():  # noqa: SLF001
         if inside is not None:
@@ -186,7 +183,7 @@ def modules_of(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def is_changed(module: nn.Module) -> bool:
-    """Whether what a program has added to a module takes part in what it computes."""
+    """Return whether hooks or parametrizations change the results of a module."""
     added = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001
     return bool(added) or "parametrizations" in module._modules  # noqa: SLF001
 

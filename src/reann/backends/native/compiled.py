@@ -1,4 +1,4 @@
-"""A model that the native engine evaluates: its own, or one that it shares and never changes."""
+"""A compiled model of the native engine: exclusive with updates, or shared and constant."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Compiled:
     Attributes
     ----------
     model
-        That of the extension.
+        Model of the extension.
     source
         The model whose parameters get gradients.
     n_updates
-        How often its weights have changed.
+        Number of updates of the weights.
     values
-        What makes the values of the heads, without gradients, once it was needed.
+        Function from rows to values of the heads, without gradients; created when first needed.
     """
 
     def __init__(self, source: Reann, *, shared: bool = False) -> None:
@@ -45,7 +45,7 @@ class Compiled:
         self.values: Values | None = None if kept is None else kept.values
 
     def update(self, model: Reann) -> None:
-        """Take over weights, in place; a shared model stays as it is for the others."""
+        """Copy weights in place; a shared model is not changed for others."""
         if self.shared:
             self.model, self.shared = new_model(model), False
         else:
@@ -59,10 +59,10 @@ class Compiled:
         self.source.heads.of(graph)
         system = arguments(graph, self.source.element_index, kept=request.create_graph)
         by_field = names.intersection(self.source.responses)
-        wanted = {name for name in ("forces", "virials", "extrapolation") if name in names}
-        wanted |= {"strain"} if names & {"stress", "virial"} else set()
-        wanted |= {"outputs"} if names.intersection(self.source.output_heads) else set()
-        wanted |= by_field
+        requested = {name for name in ("forces", "virials", "extrapolation") if name in names}
+        requested |= {"strain"} if names & {"stress", "virial"} else set()
+        requested |= {"outputs"} if names.intersection(self.source.output_heads) else set()
+        requested |= by_field
         knows_field = bool(self.source.responses) and graph.field is not None
         field = graph.fields().detach().numpy().copy() if knows_field else None
         try:
@@ -70,33 +70,35 @@ class Compiled:
                 parameters = dict(self.source.named_parameters())
                 of_atoms = Computed(
                     *Differentiable.apply(
-                        self, (system, field), wanted, list(parameters), *parameters.values()
+                        self, (system, field), requested, list(parameters), *parameters.values()
                     )  # pyright: ignore[reportGeneralTypeIssues]
                 )
                 of_atoms = with_constants(of_atoms, self.source, graph)
             elif self.source.structure_terms:
-                of_atoms = compute_whole(self.model, self.source, graph, system, wanted)
+                of_atoms = compute_whole(self.model, self.source, graph, system, requested)
             else:
-                of_atoms = compute(self.model, system, wanted, field)
+                of_atoms = compute(self.model, system, requested, field)
         except (ValueError, RuntimeError) as error:
             raise refused(error) from error
         energies = of_atoms.energies
         energy = energies.new_zeros(graph.n_systems).index_add(0, graph.system, energies)
-        found = {"energy": energy} | of_atoms._asdict()
+        results = {"energy": energy} | of_atoms._asdict()
         if of_atoms.strain is not None:
-            found |= of_strain(graph, of_atoms.strain)
+            results |= of_strain(graph, of_atoms.strain)
         if of_atoms.outputs is not None:
-            found |= self._quantities(graph, system.element, of_atoms.outputs, request)
+            results |= self._quantities(graph, system.element, of_atoms.outputs, request)
         if BORN in names - by_field:
-            found[BORN] = born_charges(self.source, graph, self.model)
+            results[BORN] = born_charges(self.source, graph, self.model)
         if self.source.responses:
-            found = with_charges(graph, found)
-        return {name: found[name] for name in (*NAMES, *self.source.output_names) if name in names}
+            results = with_charges(graph, results)
+        return {
+            name: results[name] for name in (*NAMES, *self.source.output_names) if name in names
+        }
 
     def _quantities(
         self, graph: Graph, element: NDArray[np.int32], outputs: Tensor, request: Request
     ) -> dict[str, Tensor]:
-        """Return what the heads make of the outputs of the engine."""
+        """Return the quantities of the heads from the outputs of the engine."""
         if request.create_graph:
             return quantities(self.source, graph, element, outputs)
         with torch.no_grad():
@@ -105,5 +107,5 @@ class Compiled:
 
 
 def refused(error: Exception) -> UserError:
-    """Return what the C++ found wrong with a structure as an error of the user."""
+    """Return an error of the C++ engine about a structure as a `UserError`."""
     return UserError(f"{error}", "native engine", "Remove or repair this structure.")

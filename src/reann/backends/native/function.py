@@ -1,4 +1,4 @@
-"""Training: outputs of the native engine that PyTorch can differentiate for the parameters.
+"""Training: outputs of the native engine, differentiable with respect to parameters.
 
 The backward is one call. With e = dL/dE, v = dL/dF, w = dL/dW and s = dL/dy of the outputs y the
 gradient of the loss is that of sum_i (e_i E_i + s_i . y_i) + sum_ij g_ij . u_ij,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Computed(NamedTuple):
-    """What the engine computes; None was not asked for."""
+    """Results of the engine; None if not requested."""
 
     energies: Float[Tensor, " atoms"]
     """eV."""
@@ -39,7 +39,7 @@ class Computed(NamedTuple):
     """eV."""
     extrapolation: Float[Tensor, " atoms"] | None = None
     outputs: Float[Tensor, "atoms outputs"] | None = None
-    """What heads read off the states of atoms."""
+    """Rows that heads compute from the states of atoms."""
     dipole: Float[Tensor, "structures 3"] | None = None
     """-dE/d(field), e Å."""
     polarizability: Float[Tensor, "structures 3 3"] | None = None
@@ -57,9 +57,9 @@ Field = NDArray[np.float64] | None
 
 
 def compute(
-    model: Any, system: Arguments, wanted: Collection[str], field: Field = None
+    model: Any, system: Arguments, requested: Collection[str], field: Field = None
 ) -> Computed:
-    """Return energies, and what else is wanted out of the names in `Computed`."""
+    """Return energies and the requested fields of `Computed`."""
     n = system.n_atoms
     shapes = {
         "energies": (n,),
@@ -73,7 +73,7 @@ def compute(
     arrays = {
         name: torch.empty(shape, dtype=torch.float64)
         for name, shape in shapes.items()
-        if name == "energies" or name in wanted
+        if name == "energies" or name in requested
     }
     native.core().evaluate(
         model,
@@ -84,20 +84,20 @@ def compute(
         *(arrays[name].numpy() if name in arrays else None for name in shapes),
         field=field,
     )
-    found = Computed(**arrays)
-    if SECOND.isdisjoint(wanted):
-        return found
-    return _with_responses(found, model, system, wanted, field)
+    computed = Computed(**arrays)
+    if SECOND.isdisjoint(requested):
+        return computed
+    return _with_responses(computed, model, system, requested, field)
 
 
 def _with_responses(
-    found: Computed, model: Any, system: Arguments, wanted: Collection[str], field: Field
+    computed: Computed, model: Any, system: Arguments, requested: Collection[str], field: Field
 ) -> Computed:
     """Return results with the rates of dipoles and of forces as a field grows."""
     n = system.n_structures
     alpha = torch.empty(n, 3, 3, dtype=torch.float64)
     of_atoms = torch.empty(system.n_atoms, 3, 3, dtype=torch.float64)
-    born = of_atoms if "born_effective_charges" in wanted else None
+    born = of_atoms if "born_effective_charges" in requested else None
     native.core().responses(
         model,
         0,
@@ -109,35 +109,35 @@ def _with_responses(
         alpha.numpy(),
         None if born is None else born.numpy(),
     )
-    return found._replace(polarizability=COULOMB * alpha, born_effective_charges=born)
+    return computed._replace(polarizability=COULOMB * alpha, born_effective_charges=born)
 
 
 class Differentiable(torch.autograd.Function):
     """Energies, forces, strain derivatives and outputs as functions of the parameters.
 
-    Every parameter gets a gradient, zeros where the loss does not depend on it. Positions, cells
-    and buffers get none, and there is no second derivative.
+    All parameters get gradients, zero if the loss does not depend on them. Positions, cells and
+    buffers get none, and there are no second derivatives.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         compiled: Compiled,
-        given: tuple[Arguments, Field],
-        wanted: Collection[str],
+        inputs: tuple[Arguments, Field],
+        requested: Collection[str],
         names: list[str],
         *parameters: Tensor,
     ) -> tuple[Tensor | None, ...]:
-        """Return the fields of `Computed`, no virials; `names` are those of the parameters."""
+        """Return the fields of `Computed` except virials; `names` are those of the parameters."""
         ctx.compiled, ctx.n_updates = compiled, compiled.n_updates
-        system, field = ctx.given = given
+        system, field = ctx.inputs = inputs
         ctx.names = names
         ctx.kinds = [(p.shape, p.dtype) for p in parameters]
         ctx.set_materialize_grads(False)
-        found = compute(compiled.model, system, wanted, field)
-        if found.extrapolation is not None:
-            ctx.mark_non_differentiable(found.extrapolation)
-        return tuple(found)
+        computed = compute(compiled.model, system, requested, field)
+        if computed.extrapolation is not None:
+            ctx.mark_non_differentiable(computed.extrapolation)
+        return tuple(computed)
 
     @staticmethod
     @once_differentiable
@@ -151,15 +151,16 @@ class Differentiable(torch.autograd.Function):
         """
         if ctx.compiled.n_updates != ctx.n_updates:
             raise RuntimeError(
-                "Weights were updated after these properties were computed: call backward before."
+                "Weights were updated after these properties were computed: call backward before"
+                " updating."
             )
-        asked = ctx.needs_input_grad[4:]
+        needs_gradient = ctx.needs_input_grad[4:]
         gradients: dict[str, NDArray] = {
             f"{MEMBER}{name}": np.zeros(tuple(shape))
-            for name, (shape, _), needed in zip(ctx.names, ctx.kinds, asked, strict=True)
+            for name, (shape, _), needed in zip(ctx.names, ctx.kinds, needs_gradient, strict=True)
             if needed
         }
-        system, field = ctx.given
+        system, field = ctx.inputs
         of = Computed(*losses)  # pyright: ignore[reportArgumentType]
         if of.polarizability is not None:
             _add_gradients_of_polarizability(
@@ -181,11 +182,11 @@ class Differentiable(torch.autograd.Function):
                 *seeds[3:],
                 field,
             )
-        found = (
+        computed = (
             torch.from_numpy(gradients[f"{MEMBER}{name}"]).to(dtype) if needed else None
-            for name, (_, dtype), needed in zip(ctx.names, ctx.kinds, asked, strict=True)
+            for name, (_, dtype), needed in zip(ctx.names, ctx.kinds, needs_gradient, strict=True)
         )
-        return (None, None, None, None, *found)
+        return (None, None, None, None, *computed)
 
 
 def _add_gradients_of_polarizability(

@@ -1,9 +1,9 @@
 # ruff: noqa: SLF001 - modules that share parameters have tables of their own
-"""Models that depend on total charge and spin: the native engine computes one state at a time.
+"""Models that depend on total charge and spin: the native engine computes each state separately.
 
-With the numbers x of a structure (`reann.model.inputs`) such a model is one without inputs, whose
-first states and reference energies contain what x adds to them. Structures with the same numbers
-are computed at once, each group with weights of its own.
+For the numbers x of a structure (`reann.model.inputs`) such a model is equivalent to one without
+inputs, with modified initial states and reference energies. Structures with the same numbers are
+computed together, each group with its weights.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def at_numbers(model: Reann, x: Float[Tensor, " numbers"]) -> Reann:
-    """Return the model without inputs that a model is where charge and spin have the numbers x.
+    """Return the equivalent model without inputs for the numbers x of charge and spin.
 
-    It shares all other parameters, and gradients of what contains x reach those of the model.
+    It shares the other parameters, and gradients reach the parameters of the model.
     """
     assert isinstance(model.recursion, EquivariantRecursion)
     elements = torch.arange(len(model.elements))
@@ -41,19 +41,19 @@ def at_numbers(model: Reann, x: Float[Tensor, " numbers"]) -> Reann:
     _replace(recursion, "embedding", model.recursion.embedding + shift)
     del recursion._parameters["of_inputs"], recursion._buffers["input_scale"]
     for name, head in zip(model.heads, model.heads.as_list(), strict=True):
-        own = heads._modules[name] = _shallow(head)
-        _replace(own, "reference_energies", head.reference_energies + x @ head.of_inputs)
-        del own._parameters["of_inputs"]
+        copied = heads._modules[name] = _shallow(head)
+        _replace(copied, "reference_energies", head.reference_energies + x @ head.of_inputs)
+        del copied._parameters["of_inputs"]
     return plain
 
 
 def _replace(module: nn.Module, name: str, value: Tensor) -> None:
-    """Put a tensor that depends on parameters in the place of one."""
+    """Replace a parameter by a tensor that depends on parameters."""
     module._parameters[name] = cast("nn.Parameter", value)
 
 
 def _shallow(module: AnyModule) -> AnyModule:
-    """Return a module with the same parameters and modules, in tables of its own."""
+    """Return a shallow copy of a module with the same parameters and submodules."""
     shallow = copy.copy(module)
     for table in ("_parameters", "_buffers", "_modules"):
         shallow.__dict__[table] = dict(module.__dict__[table])
@@ -61,7 +61,7 @@ def _shallow(module: AnyModule) -> AnyModule:
 
 
 class CompiledWithInputs:
-    """A model with inputs: one compiled model for each state that was met."""
+    """A model with inputs: one compiled model per state of charge and spin."""
 
     def __init__(self, source: Reann) -> None:
         self.source = source
@@ -69,7 +69,7 @@ class CompiledWithInputs:
         self._fresh: set[tuple[float, ...]] = set()
 
     def update(self, model: Reann) -> None:
-        """Take over weights; the engine gets those of a state when it is met again."""
+        """Copy weights; compiled models of states are updated when they are used again."""
         self.source = model
         self._fresh.clear()
 
@@ -107,7 +107,7 @@ class CompiledWithInputs:
 
 
 def some_systems(graph: Graph, systems: Int[Tensor, " some"]) -> Graph:
-    """Return a graph of some systems of another, without labels."""
+    """Return the graph of some systems of a graph, without labels."""
     atoms = _atoms_of(graph, systems)
     place = torch.full((graph.n_atoms,), -1)
     place[atoms] = torch.arange(len(atoms))
@@ -116,7 +116,7 @@ def some_systems(graph: Graph, systems: Int[Tensor, " some"]) -> Graph:
     first[1:] = graph.first.diff()[atoms].cumsum(0)
     sizes = graph.atoms_per_system[systems]
     of_systems = ("charge", "spin", "field", "head")
-    given = {name: getattr(graph, name) for name in of_systems}
+    inputs = {name: getattr(graph, name) for name in of_systems}
     return replace(
         graph,
         positions=graph.positions[atoms],
@@ -128,12 +128,12 @@ def some_systems(graph: Graph, systems: Int[Tensor, " some"]) -> Graph:
         neighbor=place[graph.neighbor.to(torch.int64)][edges].to(graph.neighbor.dtype),
         edge_shift=graph.edge_shift[edges],
         labels={},
-        **{name: None if values is None else values[systems] for name, values in given.items()},
+        **{name: None if values is None else values[systems] for name, values in inputs.items()},
     )
 
 
 def _atoms_of(graph: Graph, systems: Int[Tensor, " some"]) -> Int[Tensor, " atoms"]:
     """Return the atoms of some systems, in ascending order of the systems."""
-    wanted = torch.zeros(graph.n_systems, dtype=torch.bool)
-    wanted[systems] = True
-    return torch.nonzero(wanted[graph.system])[:, 0]
+    requested = torch.zeros(graph.n_systems, dtype=torch.bool)
+    requested[systems] = True
+    return torch.nonzero(requested[graph.system])[:, 0]

@@ -1,4 +1,4 @@
-"""Quantities that are read off the states: the engine reads, and heads do what is left to do."""
+"""Outputs of states: the engine computes rows of atoms, and heads the quantities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reann.response import about_a_fixed_origin
 
 
 def unknown_heads(model: Reann) -> list[str]:
-    """Return the names of heads that do something else than to read states."""
+    """Return the names of heads that do not read states."""
     return [
         name
         for name, head in model.output_heads.items()
@@ -32,7 +32,7 @@ def unknown_heads(model: Reann) -> list[str]:
 
 
 def values_of(model: Reann) -> Values:
-    """Return what makes the values of all heads of the numbers that the engine reads."""
+    """Return the function from the rows of the engine to the values of all heads."""
     return linear_of(cast("StateHead", head) for head in model.output_heads.values())
 
 
@@ -43,14 +43,14 @@ def quantities(
     outputs: Float[Tensor, "atoms outputs"],
     values: Values | None = None,
 ) -> dict[str, Tensor]:
-    """Return the outputs of a model by name, from the numbers that the engine read.
+    """Return the outputs of a model by name, from the rows of the engine.
 
     Parameters
     ----------
     element
-        Index of the element of each atom, as the engine has it.
+        Index of the element of each atom, as in the engine.
     values
-        Those of the model, if they are known and no gradients of them are needed.
+        Function from rows to values, if known and no gradients are needed.
     """
     linear, widths = values or values_of(model)
     indices = torch.from_numpy(element)
@@ -64,13 +64,13 @@ def derivatives(
 ) -> Float[Tensor, "atoms ..."]:
     """Return the derivatives of an output of systems with respect to the positions of their atoms.
 
-    Those of a polarizability alpha_bc have dalpha_bc / dr_a at [:, b, c, a]. The engine walks back
-    once for each component of the output, for all systems.
+    For a polarizability alpha_bc, dalpha_bc / dr_a is at [:, b, c, a]. There is one backward pass
+    per component of the output, for all systems together.
 
     Parameters
     ----------
     engine
-        The model of the extension; by default that of the present weights.
+        Model of the extension; by default with the current weights.
     """
     system = arguments(graph, model.element_index)
     engine = snapshot(model).model if engine is None else engine
@@ -95,5 +95,5 @@ def derivatives(
 
 
 def born_charges(model: Reann, graph: Graph, engine: Any = None) -> Float[Tensor, "atoms 3 3"]:
-    """Return the Born effective charges of a dipole that a head gives, e; rows are dipoles."""
+    """Return the Born effective charges of the dipole of a head, e; rows are dipoles."""
     return about_a_fixed_origin(derivatives(model, graph, "dipole", engine), graph)

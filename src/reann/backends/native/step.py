@@ -1,7 +1,7 @@
-"""Steps of a calculator in C++: one call for each member, with the whole skin list.
+"""Steps of a calculator in C++: one call per member, with the neighbor list including the skin.
 
-PyTorch takes no part in it, unless outputs of heads are asked for. The engine leaves out pairs
-beyond the cutoff exactly. What depends on the list alone is kept until the list is made anew.
+PyTorch is not involved unless outputs of heads are requested. The engine skips pairs beyond the
+cutoff exactly. Data that depend only on the list are kept until it is rebuilt.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class NativeStep:
-    """Computes structures with the weights that a potential had when this was made."""
+    """Computes structures with the weights of a potential at the time of creation."""
 
     def __init__(self, potential: Potential | Ensemble) -> None:
-        # A copy: PyTorch moves the memory of a tensor when the potential is sent to a process.
+        # A copy: PyTorch moves the memory of tensors when a potential is sent to another process.
         self.element_index = potential.model.element_index.numpy().copy()
         self.members = [member.model for member in potential.members]
         self.has_inputs = bool(potential.model.config.inputs)
@@ -49,27 +49,27 @@ class NativeStep:
         self.calibration = potential.calibration if len(self.members) > 1 else None
 
     def __call__(self, atoms: ase.Atoms, neighbors: SkinList, names: frozenset[str]) -> Results:
-        """Return named results; those of an ensemble are means, and standard deviations."""
+        """Return results by name; for an ensemble means and standard deviations."""
         if neighbors.n_builds != self.of_list:
             self._take(atoms, neighbors)
         models = self._models_at(atoms) if self.has_inputs else self.models
-        every = [
+        each = [
             self._one(model, member, atoms, neighbors, names)
             for model, member in zip(models, self.members, strict=True)
         ]
-        if len(every) == 1:
-            return every[0]
-        stacked = {name: np.array([one[name] for one in every]) for name in every[0]}
-        found = {name: x.mean(0) for name, x in stacked.items()}
+        if len(each) == 1:
+            return each[0]
+        stacked = {name: np.array([x[name] for x in each]) for name in each[0]}
+        means = {name: x.mean(0) for name, x in stacked.items()}
         if "extrapolation" in stacked:
-            found["extrapolation"] = stacked["extrapolation"].max(0)
+            means["extrapolation"] = stacked["extrapolation"].max(0)
         spreads = [name for name in stacked if named(name).has_spread]
-        return found | {
+        return means | {
             f"{name}_std": self._deviation(stacked[name], name, atoms) for name in spreads
         }
 
     def _deviation(self, values: NDArray, name: str, atoms: ase.Atoms) -> Any:
-        """Return the standard deviation of the members, calibrated where the ensemble is."""
+        """Return the standard deviation of the members, calibrated if the ensemble is."""
         deviation = values.std(0, ddof=1)
         if self.calibration is None:
             return deviation
@@ -80,8 +80,8 @@ class NativeStep:
     def _models_at(self, atoms: ase.Atoms) -> list[Any]:
         """Return the models of the engine for charge and spin of a structure."""
         names = self.members[0].config.inputs
-        stated = stated_inputs(atoms, names)
-        of_each = {n: [float(stated.get(n, named(n).default or 0.0))] for n in names}
+        from_atoms = stated_inputs(atoms, names)
+        of_each = {n: [float(from_atoms.get(n, named(n).default or 0.0))] for n in names}
         values = {n: torch.tensor(value, dtype=torch.float64) for n, value in of_each.items()}
         with torch.no_grad():
             x = numbers_of_values(values, torch.tensor([len(atoms)]))[0]
@@ -91,7 +91,7 @@ class NativeStep:
         return self.of_state[key]
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
-        """Lay out a new list."""
+        """Prepare the arrays of a new list."""
         pairs = neighbors.pairs
         element = self.element_index[atoms.numbers].astype(np.int32)
         shift = pairs.shift if atoms.pbc.any() else None
@@ -135,7 +135,9 @@ class NativeStep:
                 outputs,
             )
         except (ValueError, RuntimeError) as error:
-            checked_neighbors(atoms, neighbors.cutoff)  # says which atoms coincide
+            checked_neighbors(
+                atoms, neighbors.cutoff
+            )  # raises an error that names coincident atoms
             raise refused(error) from error
         results: Results = {"energy": float(energies.sum()), "energies": energies}
         if forces is not None:
@@ -147,10 +149,10 @@ class NativeStep:
         if outputs is not None:
             graph = graph_of(atoms, neighbors.pairs, member.inputs)
             with torch.no_grad():
-                found = quantities(member, graph, element, torch.from_numpy(outputs))
+                of_heads = quantities(member, graph, element, torch.from_numpy(outputs))
             if BORN in others:
-                found[BORN] = born_charges(member, graph, model)
+                of_heads[BORN] = born_charges(member, graph, model)
             for name in others:
-                value = found[name].numpy()
+                value = of_heads[name].numpy()
                 results[name] = value if is_per_atom(name) else value[0]
         return results

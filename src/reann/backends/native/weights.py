@@ -1,6 +1,6 @@
-"""The weights of a model as the native engine keeps them: folded and packed when they change.
+"""The weights of a model in the native engine, folded and packed when they change.
 
-The engine always computes an energy. A model without one gets an energy of zero there.
+The engine always computes an energy; models without an energy get an energy of zero.
 """
 
 from __future__ import annotations
@@ -25,38 +25,37 @@ from reann.model.restore import description
 from reann.model.state_heads import Linear, StateHead, linear_of
 
 BESIDE_ENGINE = ("long_range", "dispersion")
-"""Fields of the section `model` about terms that are computed beside the engine."""
+"""Fields of the section `model` for terms that are computed outside the engine."""
 MEMBER = "0."
-"""Before the names of the arrays, as in a file with one potential."""
+"""Prefix of the names of arrays, as in a file with one potential."""
 SMALLEST = NetworkConfig(hidden=[1], blocks=0)
 """The readout of an energy of zero."""
 
 
 Values = tuple[Linear, list[int]]
-"""What makes values of the numbers that the engine reads off states, and how many each head has."""
+"""Function from the rows of the engine to values, and the number of rows of each head."""
 
 
 class Snapshot:
-    """A model of the extension with the weights of the moment it was made; it never changes.
+    """A model of the extension with the weights at its creation; it never changes.
 
     Attributes
     ----------
     values
-        What makes the values of its heads of the numbers that the engine reads; None where heads
-        do something else.
+        Function from the rows of the engine to the values of the heads; None for other heads.
     """
 
     def __init__(self, model: Reann) -> None:
         self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         self.model = new_model(model)
-        every = list(model.output_heads.values())
-        heads = [head for head in every if isinstance(head, StateHead)]
+        tensors = list(model.output_heads.values())
+        heads = [head for head in tensors if isinstance(head, StateHead)]
         with torch.no_grad():
-            known = heads and len(heads) == len(every)
+            known = heads and len(heads) == len(tensors)
             self.values: Values | None = linear_of(heads) if known else None
 
     def has(self, state: Mapping[str, Tensor]) -> bool:
-        """Whether these are the weights; optimizers change them without a trace in a tensor."""
+        """Return whether these are the current weights; optimizers may change tensors in place."""
         return all(
             w.dtype == state[name].dtype and torch.equal(w, state[name])
             for name, w in self.weights.items()
@@ -68,7 +67,7 @@ _local = threading.local()
 
 
 def snapshot(model: Reann) -> Snapshot:
-    """Return the model for the native engine, made anew if its weights have changed."""
+    """Return the model for the native engine, rebuilt if the weights have changed."""
     known = _snapshots.get(model)
     if known is None or not known.has(dict(tensors_of(model))):
         known = _snapshots[model] = Snapshot(model)
@@ -76,7 +75,7 @@ def snapshot(model: Reann) -> Snapshot:
 
 
 def tensors_of(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yield what `state_dict` has, in a third of the time: it is asked at every evaluation."""
+    """Yield the tensors of `state_dict` in a third of its time, as each evaluation needs them."""
     for name, tensor in module._parameters.items():  # noqa: SLF001
         if tensor is not None:
             yield f"{prefix}{name}", tensor
@@ -100,7 +99,7 @@ def new_model(model: Reann) -> Any:
 
 
 def arrays_of(model: Reann) -> dict[str, NDArray[np.floating]]:
-    """Return the weights as the extension names them."""
+    """Return the weights by their names in the extension."""
     tensors = model.state_dict()
     if not len(model.heads):
         sizes = len(model.elements), model.recursion.width
@@ -112,7 +111,7 @@ def arrays_of(model: Reann) -> dict[str, NDArray[np.floating]]:
 def zero_energy(
     n_elements: int, width: int, channels: int, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Return the weights of a head of equivariant messages whose energy is zero."""
+    """Return the weights of an equivariant head with zero energy."""
     config = ModelConfig(channels=channels, n_recursions=width // channels - 1, readout=SMALLEST)
     head = EnergyHead(config, n_elements, width)
     return {
@@ -124,7 +123,7 @@ def zero_energy(
 
 
 def workspace() -> Any:
-    """Return the memory that the evaluations of this thread reuse."""
+    """Return the workspace of this thread, which evaluations reuse."""
     if not hasattr(_local, "workspace"):
         _local.workspace = native.core().Workspace()
     return _local.workspace

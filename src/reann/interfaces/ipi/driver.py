@@ -2,7 +2,7 @@
 
     i-pi-driver-py -m custom -P DRIVER.py -u -a water -o model=water.reann,start=start.xyz
 
-where DRIVER.py is this file. i-PI counts in Bohr and Hartree, cells have their vectors as columns.
+where DRIVER.py is this file. i-PI uses Bohr and Hartree, and cells with vectors as columns.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Answer = tuple[float, NDArray[np.float64], NDArray[np.float64], str]
 
 
 class Driver(Dummy_driver):
-    """Energy, forces and virial of a `.reann` file; `start` has the elements, and what is periodic.
+    """Energy, forces and virial of a `.reann` file; `start` defines elements and periodicity.
 
-    The extras hold the dipole of a potential that has one, under the name and in the unit that i-PI
-    reads it, e Bohr.
+    The extras contain the dipole, if the potential has one, under the name and in the unit that
+    i-PI expects (e Bohr).
 
-    With an ensemble the extras hold `energy_std` in eV and `forces_std` in eV/Å, the largest. Of a
-    calibrated potential, `Potential.with_uncertainty` is such an ensemble.
+    With an ensemble the extras contain `energy_std` in eV and the largest `forces_std` in eV/Å;
+    for a calibrated potential, use `Potential.with_uncertainty`.
     """
 
     def __init__(self, model: str, start: str, *args: Any, **more: Any) -> None:
@@ -52,15 +52,15 @@ class Driver(Dummy_driver):
         super().__init__(*args, **more)
 
     def compute(self, cell: Any, pos: Any) -> Any:
-        """Return the answer for a structure, or those of a list of them, a batch of i-PI."""
+        """Return the answer for a structure, or the answers for a batch."""
         several = isinstance(cell, list)
         cells, positions = (cell, pos) if several else ([cell], [pos])
         structures = [self._structure(c, p) for c, p in zip(cells, positions, strict=True)]
-        found = self.potential.predict(
+        predictions = self.potential.predict(
             structures, self.names, spread=len(self.potential.members) > 1
         )
-        assert isinstance(found, list)
-        answers = [self._answer(one) for one in found]
+        assert isinstance(predictions, list)
+        answers = [self._answer(prediction) for prediction in predictions]
         return answers if several else answers[0]
 
     def _structure(self, cell: NDArray, positions: NDArray) -> ase.Atoms:
@@ -69,18 +69,18 @@ class Driver(Dummy_driver):
         atoms.positions[:] = ANGSTROM * positions
         return atoms
 
-    def _answer(self, found: dict[str, Any]) -> Answer:
+    def _answer(self, prediction: dict[str, Any]) -> Answer:
         extras: dict[str, Any] = {}
-        if DIPOLE in found:
-            extras[DIPOLE] = (np.asarray(found[DIPOLE], np.float64) / ANGSTROM).tolist()
-        if "forces_std" in found:
+        if DIPOLE in prediction:
+            extras[DIPOLE] = (np.asarray(prediction[DIPOLE], np.float64) / ANGSTROM).tolist()
+        if "forces_std" in prediction:
             extras |= {
-                "energy_std": float(found["energy_std"]),
-                "forces_std": float(np.abs(found["forces_std"]).max()),
+                "energy_std": float(prediction["energy_std"]),
+                "forces_std": float(np.abs(prediction["forces_std"]).max()),
             }
         return (
-            EV * float(found["energy"]),
-            EV * ANGSTROM * np.asarray(found["forces"], np.float64),
-            EV * np.asarray(found["virial"], np.float64),
+            EV * float(prediction["energy"]),
+            EV * ANGSTROM * np.asarray(prediction["forces"], np.float64),
+            EV * np.asarray(prediction["virial"], np.float64),
             strict_json.dumps(extras),
         )

@@ -1,4 +1,4 @@
-"""`reann export --to i-pi`: a folder with which i-PI starts, path integrals by default."""
+"""`reann export --to i-pi`: a folder with the input of i-PI, by default for path integrals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reann.potential import load
 
 BEADS, STEPS = 8, 2000
 FREE = 100.0
-"""Å, edge of the cell that i-PI is told where there is none."""
+"""Edge of the cell for structures without a cell, Å."""
 DRIVER = """from reann.interfaces.ipi.driver import Driver
 
 __DRIVER_NAME__, __DRIVER_CLASS__ = "reann", Driver.__name__
@@ -72,12 +72,12 @@ FIXED = """
 def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -> list[str]:
     """Write `input.xml`, `driver.py`, `start.xyz` and the potential into a folder.
 
-    Masses and fixed atoms of the structure go along; what does not is returned.
+    Masses and fixed atoms of the structure are exported; the names of other data are returned.
 
     Raises
     ------
     UserError
-        If the structure or the potential cannot be read, or do not fit, and as `write_folder`.
+        If the structure or the potential cannot be read or do not match, and as `write_folder`.
     """
     check_folder(folder)
     model = model_file(model)
@@ -115,7 +115,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
 
 
 def _turned(atoms: ase.Atoms) -> bool:
-    """Whether i-PI turns the structure: the first vector of a cell along x, the second into xy."""
+    """Return whether i-PI rotates the structure: cell vectors along x and in the xy plane."""
     first, second, _ = atoms.cell.array
     along = first[0] > 0 and not first[1:].any() and second[1] > 0 and second[2] == 0
     return bool(atoms.pbc.all()) and not along

@@ -1,1 +1,1 @@
-"""metatomic: a file with the model inside, for the programs that read those."""
+"""metatomic: a file with the model, for programs that support metatomic."""

@@ -26,7 +26,7 @@ PAPER = "Zhang, Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021)"
 
 
 OF_EACH_WRITING = ("export-metadata", "serialization_id", ".debug_pkl")
-"""Parts of a file that differ whenever it is written: date, number, calls on the way."""
+"""Parts of a file that differ each time it is written: date, counter, stack traces."""
 
 
 def export(
@@ -34,7 +34,7 @@ def export(
 ) -> tuple[Path, Difference]:
     """Write the file of a potential, and compare metatomic's calculator with Python for `start`.
 
-    The file holds the potential alone, nothing of the structure.
+    The file contains only the potential, nothing of the structure.
 
     Raises
     ------
@@ -78,9 +78,9 @@ def _computed(file: Path, atoms: ase.Atoms, where: str) -> tuple[float, NDArray[
         with np.errstate(invalid="ignore", divide="ignore"):
             return atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
     except (RuntimeError, ValueError) as error:
-        said = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        output = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         fix = "Please report this, with the potential and the structure."
-        raise not_computed("metatomic", said[0], where, fix) from error
+        raise not_computed("metatomic", output[0], where, fix) from error
 
 
 def _same(old: bytes, new: bytes) -> bool:
@@ -89,7 +89,7 @@ def _same(old: bytes, new: bytes) -> bool:
 
 
 def _parts(content: bytes) -> dict[str, bytes] | None:
-    """Return what a file of TorchScript holds, without marks of its writing; None for others."""
+    """Return the content of a TorchScript file without variable parts; None for other files."""
     if not zipfile.is_zipfile(BytesIO(content)):
         return None
     with zipfile.ZipFile(BytesIO(content)) as archive:
@@ -98,7 +98,7 @@ def _parts(content: bytes) -> dict[str, bytes] | None:
 
 
 def atomistic(potential: Potential | Ensemble, name: str) -> AtomisticModel:
-    """Return the model with what engines have to know about it."""
+    """Return the model with its metadata for engines."""
     elements, config = potential.model.elements, potential.model.config
     energy = ModelOutput(unit="eV", sample_kind="atom", description="energies of atoms")
     outputs = {"energy": energy}
@@ -109,7 +109,7 @@ def atomistic(potential: Potential | Ensemble, name: str) -> AtomisticModel:
         atomic_types=elements,
         interaction_range=(config.n_recursions + 1) * potential.cutoff,
         length_unit="angstrom",
-        supported_devices=["cpu"],  # the recorded model holds the device where it was recorded
+        supported_devices=["cpu"],  # the traced model keeps the device where it was traced
         dtype="float64",
     )
     about = ModelMetadata(

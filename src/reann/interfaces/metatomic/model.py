@@ -1,10 +1,10 @@
-"""A potential as metatomic wants it: TorchScript that needs no reann.
+"""A potential for metatomic: TorchScript that does not need reann.
 
-The model is recorded while it computes a few atoms, so that nothing is written twice: what runs is
-the PyTorch reference, with any host. Around it stands what metatomic's interface asks for.
+The PyTorch reference is traced with a few atoms, so that there is no second implementation and all
+hosts are supported. A wrapper provides the interface of metatomic.
 """
 
-# The compiler of TorchScript reads annotations as typing has them, and needs them at once.
+# TorchScript needs annotations of `typing` that are evaluated at definition.
 # ruff: noqa: UP006, UP035, UP045
 
 import warnings
@@ -29,14 +29,14 @@ from reann.potential import Ensemble, Potential
 
 
 class Energies(nn.Module):
-    """Atomic energies of all members, from what the neighbor list of an engine holds."""
+    """Atomic energies of all members, from the neighbor list of an engine."""
 
     element_index: Tensor
 
     def __init__(self, potential: Potential | Ensemble) -> None:
         super().__init__()
         self.models = [member.model for member in potential.members]
-        self.members = nn.ModuleList(self.models)  # so that their weights are recorded as such
+        self.members = nn.ModuleList(self.models)  # so that weights are traced as parameters
         self.n_elements, self.cutoff = len(potential.elements), potential.cutoff
         self.register_buffer("element_index", potential.model.element_index)
 
@@ -54,9 +54,9 @@ class Energies(nn.Module):
 class Model(nn.Module):
     """Energies of structures, or of some of their atoms.
 
-    Its outputs are `energy`, and of ensembles `energy_ensemble` and `energy_uncertainty`, the
-    standard deviation, all in eV, of structures or atoms. Forces and stresses are derivatives that
-    the engine takes.
+    Outputs are `energy` and, for ensembles, `energy_ensemble` and `energy_uncertainty` (the
+    standard deviation), all in eV, of structures or atoms. The engine computes forces and stresses
+    as derivatives.
     """
 
     def __init__(self, energies: nn.Module, cutoff: float) -> None:
@@ -65,7 +65,7 @@ class Model(nn.Module):
         self.neighbors = NeighborListOptions(cutoff=cutoff, full_list=True, strict=True)
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        """Return the list that engines make: all pairs within the cutoff, in both directions."""
+        """Return the requested neighbor list: all pairs within the cutoff, in both directions."""
         return [self.neighbors]
 
     def forward(
@@ -74,26 +74,26 @@ class Model(nn.Module):
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels],
     ) -> Dict[str, TensorMap]:
-        """Return what is asked for, of the selected atoms or all."""
+        """Return the requested outputs, of the selected atoms or all."""
         vectors: List[Tensor] = []
         pairs: List[Tensor] = []
         types: List[Tensor] = []
-        places: List[Tensor] = []
+        samples: List[Tensor] = []
         n_atoms = 0
         for i, system in enumerate(systems):
-            found = system.get_neighbor_list(self.neighbors)
-            vectors.append(found.values.reshape(-1, 3))
-            pairs.append(found.samples.values[:, :2].to(torch.int64) + n_atoms)
+            listed = system.get_neighbor_list(self.neighbors)
+            vectors.append(listed.values.reshape(-1, 3))
+            pairs.append(listed.samples.values[:, :2].to(torch.int64) + n_atoms)
             types.append(system.types.to(torch.int64))
-            own = torch.arange(len(system), dtype=torch.int32, device=system.positions.device)
-            places.append(torch.stack([torch.full_like(own, i), own], dim=1))
+            index = torch.arange(len(system), dtype=torch.int32, device=system.positions.device)
+            samples.append(torch.stack([torch.full_like(index, i), index], dim=1))
             n_atoms += len(system)
         every_pair = torch.cat(pairs)
         by_center = torch.argsort(every_pair[:, 0], stable=True)
         edge_index = every_pair[by_center].t()
         energies = self.energies(torch.cat(vectors)[by_center], edge_index, torch.cat(types))
 
-        atoms = Labels(["system", "atom"], torch.cat(places))
+        atoms = Labels(["system", "atom"], torch.cat(samples))
         if selected_atoms is not None:
             kept = atoms.select(selected_atoms)
             energies = energies[kept]
@@ -119,14 +119,15 @@ class Model(nn.Module):
 
 
 def recorded(potential: Potential | Ensemble) -> Model:
-    """Return the model of a potential, recorded from a chain with two atoms of each element."""
+    """Return the model of a potential, traced with a chain of two atoms of each element."""
     numbers = 2 * potential.model.elements
     apart = min(2.0 * max(covalent_radii[numbers]), 0.9 * potential.cutoff)  # Å: neighbors
     chain = ase.Atoms(numbers, [(i * apart, 0.0, 0.0) for i in range(len(numbers))])
     graph = graph_from_atoms(chain, potential.cutoff)
     example = (graph.edge_vectors(), graph.edge_index, graph.atomic_numbers)
     with warnings.catch_warnings():
-        # That TorchScript has no future, and of loops over weights, whose number is fixed.
+        # Warnings about the deprecation of TorchScript, and about loops over a fixed number of
+        # weights.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
         traced = torch.jit.trace(Energies(potential).eval(), example, check_trace=False)
