@@ -119,5 +119,5 @@ def test_fixed_atoms_stay_and_other_constraints_are_refused():
     assert still.tolist() == [1, 4]
     for constraint in (FixBondLength(0, 1), FixCartesian(0, mask=[True, False, False])):
         atoms.set_constraint(constraint)
-        with pytest.raises(UserError, match="no other constraints"):
+        with pytest.raises(UserError, match="Only fully fixed atoms"):
             system_of(Potential(random_model()), atoms)
