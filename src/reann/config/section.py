@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,7 +28,8 @@ class _Validated(type(BaseModel)):
             from reann.config.file import report
 
             name = f"reann.config.{cls.__name__}"
-            raise report(mistakes(error, values, cls), name, {}, {}) from None
+            section = cast("type[Section]", cls)
+            raise report(mistakes(error, values, section), name, {}, {}) from None
 
 
 class Section(BaseModel, metaclass=_Validated):

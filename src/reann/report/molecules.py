@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ase
 import numpy as np
@@ -47,7 +48,7 @@ def bonds_of(atoms: ase.Atoms) -> Bonds:
     bonded = np.linalg.norm(vectors, axis=1) < BOND * (radii[i] + radii[j])
     metal = ~np.isin(atoms.numbers, NO_METALS)
     bonded &= ~(metal[i] & metal[j])
-    return Bonds(i[bonded], j[bonded], vectors[bonded])
+    return Bonds(i[bonded], j[bonded], vectors[bonded].astype(np.float64))
 
 
 def unbroken(atoms: ase.Atoms, around: int | None = None) -> tuple[ase.Atoms, Bonds]:
@@ -125,7 +126,8 @@ def _near(
     points: NDArray[np.float64], center: NDArray[np.float64], atoms: ase.Atoms
 ) -> NDArray[np.float64]:
     """Return the images of points that are nearest to a center."""
-    return center + find_mic(points - center, atoms.cell, atoms.pbc)[0]
+    periodic: Any = atoms.pbc
+    return center + find_mic(points - center, atoms.cell, periodic)[0]
 
 
 def _into_cell(center: NDArray[np.float64], atoms: ase.Atoms) -> NDArray[np.float64]:

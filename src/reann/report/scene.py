@@ -18,7 +18,8 @@ ATOM, METAL = 0.42, 0.75
 """Radius of a sphere over the covalent radius."""
 NO_COLOR = [128, 128, 128]
 MOST_ATOMS = 300
-"""In larger structures, only the atoms nearest to the marked one are shown, without the cell."""
+SHOWN_ATOMS = 80
+"""Around the marked atom of structures with more than `MOST_ATOMS`, without the cell."""
 
 
 def scene(evaluation: Evaluation, outlier: Outlier, atoms: ase.Atoms) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _nearest(atoms: ase.Atoms, center: int) -> NDArray[np.int64]:
     if len(atoms) <= MOST_ATOMS:
         return np.arange(len(atoms))
     distances = np.linalg.norm(atoms.positions - atoms.positions[center], axis=1)
-    return np.sort(np.argsort(distances, kind="stable")[:MOST_ATOMS])
+    return np.sort(np.argsort(distances, kind="stable")[:SHOWN_ATOMS])
 
 
 def _half_bonds(

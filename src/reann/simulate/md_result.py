@@ -52,7 +52,8 @@ class Trajectory(Displayed):
     @property
     def time(self) -> NDArray[np.float64]:
         """Time of each step, ps."""
-        return 1e-3 * (self.first_time + self.timestep * np.arange(len(self.temperature)))
+        steps = np.arange(len(self.temperature), dtype=np.float64)
+        return np.asarray(1e-3 * (self.first_time + self.timestep * steps), dtype=np.float64)
 
     def table(self, rows: int = N_ROWS) -> Table:
         """Return about as many rows at equal times."""
