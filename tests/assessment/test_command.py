@@ -53,6 +53,13 @@ def test_a_page_and_a_file_are_written(files):
     assert "https://" not in page
 
 
+@pytest.mark.chromium
+def test_the_page_is_readable_in_any_window_and_scheme(browser, files):
+    result = run(files, "small.reann", "water.xyz", "--only", "symmetry,smoothness,speed,contacts")
+    assert result.exit_code == 0, result.output
+    assert browser.problems((files / "out" / HTML).as_uri()) == []
+
+
 def test_the_same_seed_gives_the_same_numbers(files):
     numbers = []
     for _ in range(2):
