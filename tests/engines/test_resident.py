@@ -1,5 +1,7 @@
 """Dynamics whose atoms stay on a device equals ASE's; the device here is the CPU."""
 
+from contextlib import nullcontext
+
 import ase
 import numpy as np
 import pytest
@@ -83,6 +85,28 @@ def test_the_first_steps_of_a_block_can_be_repeated(potential, moving):
     again = resident(potential, moving, Integrator(DT, FRICTION, KT))
     again.advance(10)
     np.testing.assert_allclose(own.positions, again.positions, atol=1e-9)
+
+
+def test_capturing_a_step_changes_nothing(potential, moving, monkeypatch):
+    """What stands for a CUDA graph takes the step once; where it is impossible, steps go on."""
+
+    def taken_once(step):
+        step()
+        return step
+
+    def impossible(step):
+        step()
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    expected = resident(potential, moving, Integrator(DT))
+    expected.advance(6)
+    for capture, warns in ((taken_once, False), (impossible, True)):
+        monkeypatch.setattr("reann.motion.resident.captured", capture)
+        dynamics = resident(potential, moving, Integrator(DT))
+        with pytest.warns(UserWarning, match="not captured") if warns else nullcontext():
+            dynamics.capture()
+        dynamics.advance(6)
+        assert torch.equal(dynamics.positions, expected.positions)
 
 
 def test_an_atom_that_leaves_the_skin_in_one_step_is_an_error(potential, moving):

@@ -14,6 +14,7 @@ and Ciccotti, Chem. Phys. Lett. 429, 310 (2006); g = 0 is velocity Verlet.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -195,14 +196,19 @@ class Resident:
     def capture(self) -> None:
         """Let a step be one command to a GPU: a CUDA graph, whose tensors stay where they are.
 
-        For forces that ask the device for nothing, and `SkinPairs` in a fixed place.
+        For forces that ask the device for nothing, and `SkinPairs` in a fixed place. If it is
+        impossible, a warning says why, and each kernel is started by itself.
         """
         before, records = [x.clone() for x in self._state], self.records.clone()
         self.step_of_block.zero_()
-        self._run_step = captured(self.step)
+        try:
+            self._run_step, self._is_captured = captured(self.step), True
+        except RuntimeError as error:
+            self._run_step, self._is_captured = self.step, False
+            reason = str(error).partition("\n")[0]
+            warnings.warn(f"A step is not captured as a CUDA graph: {reason}", stacklevel=2)
         self._restore(before)
         self.records.copy_(records)
-        self._is_captured = True
 
     def rebuild(self) -> None:
         """Make the neighbor list anew."""

@@ -9,4 +9,6 @@ statements, source          formulas as statements, and statements as kernels
 edge_kernels, channel_kernels       kernels over neighbors, and over channels
 neighbor_sums, channel_products     the same as functions that PyTorch differentiates
 recursions, compiled, backend       models of these functions, behind the protocol of backends
+slopes              forces, virials and responses to a field, from what is differentiated
+memory, toolchain   what an evaluation and Triton need of a machine
 """

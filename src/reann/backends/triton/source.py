@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 HEADER = "import triton\nimport triton.language as tl\n\nREAL = tl.constexpr(tl.{real})\n\n\n"
 
@@ -20,7 +19,7 @@ def launch(made: Any, programs: int, first: Tensor, *arguments: Any, warps: int 
     None are started for no atoms, and for tensors without numbers. `warps` is the number of groups
     of 32 or 64 threads of a program.
     """
-    if not programs or first.is_meta or isinstance(first, FakeTensor):
+    if not programs or first.is_meta:
         return
     # Triton starts kernels on the current GPU, wherever the tensors are.
     elsewhere = first.is_cuda and first.get_device() != torch.cuda.current_device()
