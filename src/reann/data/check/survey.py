@@ -18,6 +18,7 @@ from reann.data.check.dispersion import contradiction, methods_of
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
 from reann.data.check.inputs import stated_inputs, unknown_inputs, varying_keys
+from reann.data.check.jumps import Jumps
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record, Recorder
 from reann.data.check.rules import judge
@@ -151,11 +152,12 @@ class _Evidence:
         self._cutoff = cutoff
         self._records: list[Record] = []
         self._recorder, self._work = Recorder(neighbor_list, cutoff), Work()
-        self._stress_fit = StressFit()
+        self._stress_fit, self._jumps = StressFit(), Jumps()
 
     def add(self, atoms: Atoms, origin: str, labels: dict[str, Any]) -> Record:
         """Add a structure, with lengths in Å."""
         self._work.add(atoms, labels)
+        self._jumps.add(atoms, origin, labels, stated_inputs(atoms.info, ("charge", "spin")))
         self._stress_fit.add(atoms, origin, labels)
         self._records.append(self._recorder(atoms, origin, labels))
         return self._records[-1]
@@ -163,7 +165,9 @@ class _Evidence:
     def judge(self) -> list[Finding]:
         """Return the findings of all rules."""
         bonds = self._recorder.bonds
-        return judge(self._records, self._cutoff, self._work, bonds, self._stress_fit)
+        by_rules = judge(self._records, self._cutoff, self._work, bonds, self._stress_fit)
+        jumps = self._jumps.finding()
+        return by_rules if jumps is None else [*by_rules, jumps]
 
 
 def _notes(readings: Readings, findings: list[Finding | None]) -> tuple[str, ...]:
