@@ -1,1 +1,1 @@
-"""What moves and how: starting structures, constraints, degrees of freedom, velocities."""
+"""Motion of atoms: starting structures, constraints, degrees of freedom, velocities."""

@@ -1,4 +1,4 @@
-"""What the constraints of a structure fix, for files and programs that know no others."""
+"""Fixed Cartesian directions of a structure, for files and programs without other constraints."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 def fixed_directions(
     atoms: ase.Atoms, *, turned: bool = False
 ) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return which Cartesian directions of each atom are fixed, (atoms, 3), and what else there is.
+    """Return the fixed Cartesian directions of each atom, (atoms, 3), and other constraints.
 
-    The second value holds the names of the constraints that are no fixed directions, such as
+    The second value is the list of names of constraints other than fixed directions, such as
     `FixBondLengths`.
 
     Parameters
     ----------
     turned
-        Whether the structure is turned for another program: then an atom can be fixed as a whole,
-        but not along some axes only.
+        Whether the structure is rotated for another program: atoms can then only be fixed
+        completely, not along single axes.
     """
     fixed = np.zeros((len(atoms), 3), dtype=bool)
     others = []
@@ -30,7 +30,7 @@ def fixed_directions(
         elif isinstance(constraint, FixCartesian):
             mask = np.asarray(constraint.mask, dtype=bool)
             if turned and mask.any() and not mask.all():
-                others.append("FixCartesian, as the axes are turned")
+                others.append("FixCartesian, as the axes are rotated")
             else:
                 fixed[constraint.index] |= mask
         else:

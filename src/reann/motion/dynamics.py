@@ -1,4 +1,4 @@
-"""Integrators of ASE for the ensembles, velocities, and what they share as temperature."""
+"""ASE integrators for the ensembles, velocities and temperature."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from reann.motion.settings import Dynamics
 
 ENSEMBLES = ("langevin", "nve", "npt")
 BAROSTAT_TIME = 1000.0
-"""fs, of the fluctuations of the volume."""
+"""Time scale of volume fluctuations, fs."""
 
 
 def check_ensemble(name: str, pressure: float | None, friction: float | None) -> None:
-    """Raise `UserError` for an unknown ensemble, and for a setting that it does not use."""
+    """Raise `UserError` for an unknown ensemble, and for settings that it does not use."""
     if name not in ENSEMBLES:
         raise UserError(
             f"'{name}' is not an ensemble.{did_you_mean(name, ENSEMBLES)}",
@@ -60,15 +60,15 @@ def make_dynamics(
         )
     if atoms.constraints:
         raise UserError(
-            "Constraints do not go with constant pressure: scaling the cell moves all atoms.",
+            "Constraints are not supported at constant pressure: scaling the cell moves all atoms.",
             counted(len(atoms.constraints), "constraint"),
             "Use langevin, or remove the constraints.",
         )
     if temperature == 0 or friction == 0:
         raise UserError("npt needs a temperature and a friction.", fix="Give both, or use nve.")
-    from ase.md.langevinbaoab import LangevinBAOAB  # not in early versions that else work
+    from ase.md.langevinbaoab import LangevinBAOAB  # not in older versions of ASE
 
-    # ASE's own estimate of a mass, which it gives only with a warning.
+    # ASE's default mass; passing it avoids a warning.
     mass = (BAROSTAT_TIME / 4 / 1.66) ** 2 * len(atoms) ** (1 / 3)
     return LangevinBAOAB(
         atoms,
@@ -84,7 +84,7 @@ def make_dynamics(
 
 
 def degrees_of_freedom(atoms: ase.Atoms, ensemble: str) -> int:
-    """Return how many momenta carry kinetic energy, constraints and a resting center counted."""
+    """Return the degrees of freedom, without constrained ones and a center of mass at rest."""
     freedom = int(atoms.get_number_of_degrees_of_freedom())
     if ensemble == "nve" and _center_is_conserved(atoms) and _center_rests(atoms):
         freedom -= 3
@@ -98,7 +98,7 @@ def draw_velocities(
 ) -> None:
     """Draw momenta from the Maxwell-Boltzmann distribution, under the constraints.
 
-    `at_rest` takes the momentum of the center of mass away, where it is conserved.
+    `at_rest` removes the momentum of the center of mass if it is conserved.
     """
     masses = atoms.get_masses()[:, None]
     momenta = rng.standard_normal((len(atoms), 3)) * np.sqrt(masses * units.kB * temperature)
@@ -108,12 +108,12 @@ def draw_velocities(
 
 
 def has_velocities(atoms: ase.Atoms) -> bool:
-    """Whether any atom of a structure moves."""
+    """Return whether any atom of a structure moves."""
     return atoms.has("momenta") and bool(atoms.get_momenta().any())
 
 
 def temperature_of(atoms: ase.Atoms, freedom: int) -> float:
-    """Return the temperature in K of atoms with so many degrees of freedom."""
+    """Return the temperature in K of atoms with `freedom` degrees of freedom."""
     return 2.0 * float(atoms.get_kinetic_energy()) / (freedom * units.kB)
 
 

@@ -1,4 +1,4 @@
-"""A structure as one frame of extended XYZ, with every digit of what a run continues from."""
+"""A structure as extended XYZ, in full precision where a continued run needs it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from reann.motion.constraints import fixed_directions
 
 EXACT = ("positions", "momenta", "masses")
-"""Columns that are written with all digits, so that a run continues from what it was."""
+"""Columns that are written in full precision, so that a run continues exactly."""
 NUMBER_FORMATS = {"f": "%16.8f", "i": "%8d", "b": " %.1s"}
 
 
 def xyz_frame(atoms: ase.Atoms) -> str:
-    """Return a structure as extended XYZ; positions, momenta and masses with all their digits."""
+    """Return a structure as extended XYZ; positions, momenta and masses in full precision."""
     frame = atoms.copy()
     save_calc_results(frame, atoms.calc, calc_prefix="", force=True)
     if "stress" in frame.info:
@@ -39,6 +39,6 @@ def xyz_frame(atoms: ase.Atoms) -> str:
 
 
 def _free_directions(atoms: ase.Atoms) -> NDArray[np.bool_]:
-    """Return the column `move_mask` of extended XYZ: one for each atom if that is enough."""
+    """Return the column `move_mask` of extended XYZ, with one value per atom if that suffices."""
     free = ~fixed_directions(atoms)[0]
     return free[:, 0] if (free == free[:, :1]).all() else free

@@ -1,4 +1,4 @@
-"""Numbers that molecular dynamics and relaxation take: finite, and within their limits."""
+"""Settings of molecular dynamics, and checks of their limits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from reann.errors import UserError
 
 LONGEST_TIMESTEP = 100.0
-"""fs; no atom can be followed with a longer one."""
+"""fs; no dynamics is stable with a longer time step."""
 MOST_STEPS = 1e10
 HIGHEST_TEMPERATURE = 1e6
 """K."""
 LARGEST_PRESSURE = 1e8
-"""bar, of compression or tension; the center of Jupiter has less."""
+"""bar, of compression or tension; more than in the center of Jupiter."""
 
 
 def check_number(
     name: str, value: float, unit: str = "", *, above: float = -math.inf, least: float = -math.inf,
     most: float = math.inf,
 ) -> None:  # fmt: skip
-    """Raise `UserError` for a number that is not finite, or out of limits.
+    """Raise `UserError` for a number that is not finite or outside its limits.
 
     Parameters
     ----------
     above, least, most
-        The number must be greater than the first, at least the second, at most the third.
+        The number must be greater than `above`, at least `least` and at most `most`.
     """
     if math.isfinite(value) and above < value and least <= value <= most:
         return
@@ -43,7 +43,7 @@ def check_number(
 
 @dataclass(frozen=True)
 class Dynamics:
-    """Settings of `run_md`, with its units."""
+    """Settings of `run_md`, in its units."""
 
     ensemble: str
     temperature: float
@@ -58,7 +58,7 @@ class Dynamics:
     write: tuple[str, ...] = ()
 
     def described(self) -> str:
-        """Return what decides the dynamics, as a trajectory records it."""
+        """Return the settings that define the dynamics, as recorded in a trajectory."""
         parts = [self.ensemble, f"time step {self.timestep:g} fs"]
         if self.ensemble != "nve":
             parts += [f"{self.temperature:g} K", f"friction {self.friction:g} per fs"]
@@ -67,7 +67,7 @@ class Dynamics:
         return ", ".join(parts)
 
     def check(self) -> None:
-        """Raise `UserError` for the first setting that is wrong."""
+        """Raise `UserError` for the first invalid setting."""
         time, timestep = self.time, self.timestep
         check_number("temperature", self.temperature, "K", least=0.0, most=HIGHEST_TEMPERATURE)
         check_number("time step", timestep, "fs", above=0.0, most=LONGEST_TIMESTEP)

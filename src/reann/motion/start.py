@@ -17,20 +17,20 @@ from reann.errors import UserError, listed
 from reann.quantities import PREFIX, readable
 
 OF_RUNS = ("step", "time_fs", "dynamics")
-"""What a run writes into `info`; another run does not inherit it."""
+"""Entries that a run writes into `info`; they are removed from the start of another run."""
 
 
 def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
     """Return a copy of a structure, or the last one of a file, and its origin.
 
-    The copy has neither calculator nor labels, which belong to the start alone: a trajectory would
-    repeat them in each of its structures.
+    The copy has neither calculator nor labels: a trajectory would otherwise repeat the labels of
+    the start in each structure.
 
     Raises
     ------
     UserError
-        For a file that is absent or cannot be read, a structure without atoms, masses that are not
-        positive and velocities that are not finite.
+        For a file that does not exist or cannot be read, a structure without atoms, masses that are
+        not positive, and velocities that are not finite.
     """
     atoms = start.copy() if isinstance(start, ase.Atoms) else ase.Atoms()
     where = "start"
@@ -46,7 +46,7 @@ def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
 
 
 def plain_name(model: Path) -> str:
-    """Return the name of a potential, or `model.reann` where it has blanks and the like."""
+    """Return the name of a potential, or `model.reann` if it has special characters."""
     plain = re.fullmatch(r"[A-Za-z0-9_.+-]+", model.name) is not None
     return model.name if plain else "model.reann"
 
@@ -54,20 +54,20 @@ def plain_name(model: Path) -> str:
 def title_of(model: Path, start: Path) -> str:
     """Return one line of text that names both files, for a comment in the input of a program.
 
-    A name may hold line breaks, which would end the comment, and bytes that are no text.
+    Names may contain line breaks, which would end the comment, and bytes that are not text.
     """
     text = f"{model.name}, {start}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def time_step(atoms: ase.Atoms) -> float:
-    """Return a time step that the atoms can follow, in fs: half as long with hydrogen."""
+    """Return the default time step in fs: 0.5 with hydrogen, else 1."""
     return 0.5 if 1 in atoms.numbers else 1.0
 
 
 @contextmanager
 def at_start(origin: str) -> Iterator[None]:
-    """Let errors of the first computation name the structure to start from."""
+    """Add the origin of the starting structure to errors of the first computation."""
     try:
         yield
     except UserError as error:
@@ -76,14 +76,14 @@ def at_start(origin: str) -> Iterator[None]:
 
 
 def _check_motion(atoms: ase.Atoms, where: str) -> None:
-    """Raise `UserError` for masses and velocities with which nothing can move."""
+    """Raise `UserError` for invalid masses and velocities."""
     masses = atoms.get_masses()
     wrong = np.flatnonzero(~(np.isfinite(masses) & (masses > 0)))
     if len(wrong):
         raise UserError(
             f"The mass of atom {listed(wrong)} is not a positive number.",
             where,
-            "Correct the masses, or leave them out: elements have masses of their own.",
+            "Correct the masses, or leave them out: default masses of the elements are then used.",
         )
     wrong = np.flatnonzero(~np.isfinite(atoms.get_momenta()).all(axis=1))
     if len(wrong):

@@ -1,7 +1,7 @@
-"""The compiled extension: how it is loaded, and the arrays that it reads.
+"""The compiled extension: loading it, and the arrays that it takes.
 
-`core()` holds the engine and its neighbor lists. What computes potentials with it, in the form that
-all backends have, is `reann.backends.native`; the C++ is in `reann/core`.
+`core()` contains the engine and its neighbor lists. The backend that uses it is
+`reann.backends.native`; the C++ code is in `reann/core`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EXTENSION = "reann.native._core"
 
 
 def available() -> bool:
-    """Whether this installation has the native engine."""
+    """Return whether this installation has the native engine."""
     return missing() is None
 
 
@@ -35,7 +35,7 @@ def core() -> ModuleType:
 
 @cache
 def _loaded() -> tuple[ModuleType | None, str | None]:
-    import torch  # noqa: F401 - first: it brings the OpenMP runtime that both use
+    import torch  # noqa: F401 - first: it loads the OpenMP runtime that both use
 
     try:
         module = importlib.import_module(EXTENSION)

@@ -1,4 +1,4 @@
-"""The arrays of a graph in the order that the functions of the native engine take them."""
+"""The arrays of a graph, in the order of the arguments of the native engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reann.graph import Graph
 
 
 class Arguments(NamedTuple):
-    """One structure or a batch of them."""
+    """A structure or a batch of structures."""
 
     element: NDArray[np.int32]
     """Index into the elements of the model, (atoms,)."""
@@ -21,7 +21,7 @@ class Arguments(NamedTuple):
     first: NDArray[np.int64]
     """The neighbors of atom i are first[i] .. first[i + 1], (atoms + 1,)."""
     neighbor: NDArray[np.int32]
-    """(edges,); may lie beyond the cutoff."""
+    """(edges,); edges may be longer than the cutoff."""
     shift: NDArray[np.float64] | None
     """Å, added to positions[neighbor] - positions[center], (edges, 3); None: zero."""
     structure: NDArray[np.int32] | None = None
@@ -35,15 +35,15 @@ class Arguments(NamedTuple):
 
 
 def arguments(graph: Graph, element_index: Tensor, *, kept: bool = False) -> Arguments:
-    """Lay out a graph.
+    """Return the arrays of a graph.
 
     Parameters
     ----------
     element_index
-        Row of each atomic number in the model.
+        Index of the element for each atomic number.
     kept
-        Copy what would be a view of the graph, to be used later: PyTorch frees the memory of a
-        tensor that is sent to another process, and positions may change meanwhile.
+        Copy arrays instead of using views of the graph, for later use: PyTorch frees the memory of
+        tensors that are sent to another process, and positions may change.
     """
     first, structure = graph.first.numpy(), graph.system.numpy()
     several = graph.n_systems > 1
