@@ -47,7 +47,7 @@ CLAIMS = {
 
 
 def main() -> None:
-    """Compute the rows that are not there yet."""
+    """Compute the missing rows."""
     arguments = parse()
     torch.set_num_threads(1)
     for name, compute in CLAIMS[arguments.claim](arguments):

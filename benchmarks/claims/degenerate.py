@@ -24,7 +24,7 @@ from reann.model import Reann
 MOST = 3
 """Recursions."""
 SEEDS = (1, 2, 3)
-TOLD = 1e4
+DISTINGUISHED = 1e4
 """Times the rounding."""
 
 
@@ -58,12 +58,12 @@ def measure(pair: Pair, host: str, messages: str, t: int) -> dict[str, Any]:
         one, same, other = (features(made, pair, a) for a in (pair.both[0], turned, pair.both[1]))
         differences.append(float((one - other).norm() / one.norm()))
         roundings.append(max(float((one - same).norm() / one.norm()), 1e-16))
-    told = [d > TOLD * r for d, r in zip(differences, roundings, strict=True)]
+    distinguished = [d > DISTINGUISHED * r for d, r in zip(differences, roundings, strict=True)]
     return {
         "difference": float(np.median(differences)),
         "rounding": float(np.median(roundings)),
-        "told_apart": all(told),
-        "seeds_agree": all(told) or not any(told),
+        "told_apart": all(distinguished),
+        "seeds_agree": all(distinguished) or not any(distinguished),
     }
 
 

@@ -51,16 +51,16 @@ def spread(values: Iterable[float], digits: int | None = None) -> str:
 
 
 def degenerate(rows: list[Row]) -> str:
-    """Return from which T on each pair is told apart."""
+    """Return the lowest T that distinguishes each pair."""
 
     def cell(measured: list[Row]) -> str:
-        told = [t for t, one in enumerate(measured) if one["told_apart"]]
+        distinguished = [t for t, one in enumerate(measured) if one["told_apart"]]
         if len(measured) == 1:  # the control has no recursions
-            return "yes" if told else "**no**"
-        if not told:
+            return "yes" if distinguished else "**no**"
+        if not distinguished:
             partly = [t for t, one in enumerate(measured) if not one["seeds_agree"]]
             return f"(T = {partly[0]})" if partly else "**never**"
-        return "always" if told[0] == 0 else f"T ≥ {told[0]}"
+        return "always" if distinguished[0] == 0 else f"T ≥ {distinguished[0]}"
 
     names = list(rows[0]["pairs"])
     order = {"scalar": 0, "directional": 1, "averaged": 2}

@@ -43,7 +43,7 @@ def serve(load: Callable[..., tuple[dict[str, str], dict[str, Task]]]) -> None:
         print(json.dumps({"tasks": list(tasks), "versions": versions}), file=answers)
         for line in sys.stdin:
             print(json.dumps(_answer(tasks, **json.loads(line))), file=answers)
-    except Exception:  # noqa: BLE001 - whatever stops a peer is told to the driver
+    except Exception:  # noqa: BLE001 - any error of a peer is reported to the driver
         print(json.dumps({"error": traceback.format_exc(limit=-4)}), file=answers)
 
 

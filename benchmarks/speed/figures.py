@@ -98,7 +98,7 @@ def methane(bench: Bench) -> Iterator[dict[str, Any]]:
     """CH4: positions in, energy and forces out; the yardstick is spared its list. ASE, and EMT."""
     tasks: list[Task] = [(p, "evaluate", {}) for p in bench.named("original")]
     for peer in bench.ours():
-        untrained = peer.told(model=None)
+        untrained = peer.with_options(model=None)
         tasks += [(untrained, task, {}) for task in ("rebuild", "evaluate", "ase_call")]
     tasks += [(p, task, {}) for p in bench.named("EMT") for task in ("evaluate", "ase_call")]
     yield bench.block("CH4", tasks)
@@ -106,7 +106,7 @@ def methane(bench: Bench) -> Iterator[dict[str, Any]]:
 
 def training(bench: Bench) -> Iterator[dict[str, Any]]:
     """A step of training on four structures of water."""
-    peers = [p.told(frames=4) for p in [*bench.named("original"), *bench.ours()]]
+    peers = [p.with_options(frames=4) for p in [*bench.named("original"), *bench.ours()]]
     for threads in THREADS:
         yield bench.block("water 192", [(p.using(threads), "train", {}) for p in peers])
 

@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).parents[1] / "peers"
 
 @dataclass(frozen=True, eq=False)
 class Peer:
-    """A script, the Python that runs it, and what it is told."""
+    """A script, the Python that runs it, and its options."""
 
     name: str
     script: str
@@ -27,7 +27,7 @@ class Peer:
         """Return the same peer with another number of threads."""
         return replace(self, threads=threads)
 
-    def told(self, **options: Any) -> Peer:
+    def with_options(self, **options: Any) -> Peer:
         """Return the same peer with more options."""
         return replace(self, options=self.options | options)
 

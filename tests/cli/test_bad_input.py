@@ -113,7 +113,7 @@ def test_a_label_missing_in_some_structures_is_told_with_the_first_of_them(ethan
     assert "data.missing to allow" in said
 
 
-def test_forces_asked_for_and_absent_are_told(ethanol):
+def test_forces_asked_for_and_absent_are_reported(ethanol):
     for atoms in ethanol:
         del atoms.calc.results["forces"]
     said = message(*training(write(ethanol), "data.keys.forces=forces"))
@@ -121,7 +121,7 @@ def test_forces_asked_for_and_absent_are_told(ethanol):
     assert "'energy' (6)" in said
 
 
-def test_structures_without_any_label_are_told(ethanol):
+def test_structures_without_any_label_are_reported(ethanol):
     for atoms in ethanol:
         atoms.calc, atoms.info = None, {"energie": -1.0}
     said = message(*training(write(ethanol)))
@@ -140,7 +140,7 @@ def test_stress_may_be_six_or_nine_numbers_or_a_matrix(model):
         assert other["stress_rmse_meV_per_A3"] == found[0]["stress_rmse_meV_per_A3"]
 
 
-def test_stress_of_any_other_shape_is_told(model):
+def test_stress_of_any_other_shape_is_reported(model):
     crystal = ase.Atoms("HO", [[0, 0, 0], [1, 1, 1]], cell=[3, 3, 3.5], pbc=True)
     crystal.info = {"energy": -1.0, "REF_stress": np.arange(5.0)}
     said = message("evaluate", model, write([crystal]))
@@ -148,7 +148,7 @@ def test_stress_of_any_other_shape_is_told(model):
     assert "data.xyz#0" in said
 
 
-def test_six_numbers_where_the_format_wants_nine_are_told(model):
+def test_six_numbers_where_the_format_wants_nine_are_reported(model):
     text = '2\nLattice="3 0 0 0 3 0 0 0 3" energy=-1 stress="1 2 3 4 5 6"\nH 0 0 0\nO 1 1 1\n'
     Path("data.xyz").write_text(text)
     said = message("evaluate", model, "data.xyz")
@@ -201,7 +201,7 @@ def test_coincident_atoms_are_told_with_indices_and_distance(model, ethanol):
     assert "Atoms 1 and 4 coincide: their distance is 2.0e-04 Å." in message(*md)
 
 
-def test_periodicity_without_a_cell_is_told(model):
+def test_periodicity_without_a_cell_is_reported(model):
     text = '1\nLattice="0 0 0 0 0 0 0 0 0" pbc="T T F" energy=-1\nH 0 0 0\n'
     Path("data.xyz").write_text(text)
     for words in (training("data.xyz"), ["evaluate", model, "data.xyz"]):
@@ -342,7 +342,7 @@ def test_a_value_of_the_wrong_type_or_range_is_told_with_what_is_allowed(overrid
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_an_absent_gpu_is_told(model, ethanol):
+def test_an_absent_gpu_is_reported(model, ethanol):
     file = write(ethanol)
     assert "There is no usable GPU." in message(*training(file, "run.device=cuda"))
     assert "There is no usable GPU." in message("evaluate", model, file, "--device", "cuda")
@@ -389,7 +389,7 @@ def test_a_damaged_potential_is_refused_by_every_verb(model, ethanol, kind):
         assert "model.reann" in said
 
 
-def test_data_in_the_place_of_the_potential_are_told(model):
+def test_data_in_the_place_of_the_potential_are_reported(model):
     said = message("evaluate", DATA, model)
     assert "This is not a reann file" in said
     assert str(DATA) in said

@@ -20,7 +20,7 @@ def potential(seed=1, **metadata):
     return Potential(build(SMALL, [1, 8], 10.0, seed=seed), metadata)
 
 
-def told(lines):
+def text_of(lines):
     """Return the lines as one text."""
     return "\n".join(f"{name}: {value}" for name, value in lines)
 
@@ -28,7 +28,7 @@ def told(lines):
 def test_the_header_tells_elements_cutoff_settings_and_units(tmp_path):
     file = tmp_path / "water.reann"
     potential().save(file)
-    text = told(model_lines(file))
+    text = text_of(model_lines(file))
     assert "elements: H, O" in text
     assert "cutoff: 4 Å" in text
     assert "1 recursion, l ≤ 1, 3 radial" in text
@@ -40,7 +40,7 @@ def test_errors_and_versions_are_shown_with_their_names(tmp_path):
     file = tmp_path / "water.reann"
     errors = {"valid": {"forces_rmse_meV_per_A": 51.25}}
     potential(errors=errors, provenance={"torch": "2.13.0"}, epoch=17).save(file)
-    text = told(model_lines(file))
+    text = text_of(model_lines(file))
     assert "valid.forces_rmse_meV_per_A 51.25" in text
     assert "torch 2.13.0" in text
     assert "epoch: 17" in text
@@ -49,7 +49,7 @@ def test_errors_and_versions_are_shown_with_their_names(tmp_path):
 def test_a_fit_that_cannot_tell_the_elements_apart_makes_dissociation_an_extrapolation(tmp_path):
     file = tmp_path / "water.reann"
     potential(reference_energies_source="fit", reference_energies_rank=1).save(file)
-    text = told(model_lines(file))
+    text = text_of(model_lines(file))
     assert "source: fit" in text
     assert "determine only 1 of 2 energies" in text
     assert "energies of dissociation into atoms are an extrapolation" in text
@@ -59,14 +59,14 @@ def test_a_fit_that_cannot_tell_the_elements_apart_makes_dissociation_an_extrapo
 def test_known_energies_of_atoms_need_no_such_warning(tmp_path, source, rank):
     file = tmp_path / "water.reann"
     potential(reference_energies_source=source, reference_energies_rank=rank).save(file)
-    assert "extrapolation" not in told(model_lines(file))
+    assert "extrapolation" not in text_of(model_lines(file))
 
 
 def test_settings_are_shown_where_they_differ_from_the_defaults(tmp_path):
     file = tmp_path / "water.reann"
     settings = {"data": {"train": "water.xyz"}, "training": {"epochs": 7, "clip": 10.0}}
     potential(settings=settings).save(file)
-    text = told(model_lines(file))
+    text = text_of(model_lines(file))
     assert "training.epochs 7" in text
     assert "data.train water.xyz" in text
     assert "training.clip" not in text
@@ -75,7 +75,7 @@ def test_settings_are_shown_where_they_differ_from_the_defaults(tmp_path):
 def test_an_ensemble_says_how_many_it_is(tmp_path):
     file = tmp_path / "water.reann"
     Ensemble([potential(1), potential(2), potential(3)]).save(file)
-    assert "ensemble of 3" in told(model_lines(file))
+    assert "ensemble of 3" in text_of(model_lines(file))
 
 
 def test_a_run_shows_its_best_epoch_and_how_to_go_on(tmp_path):
@@ -86,7 +86,7 @@ def test_a_run_shows_its_best_epoch_and_how_to_go_on(tmp_path):
         "2,0.003,3.0,120.0,0.3,0.0,5.0\n"
     )
     (tmp_path / "last.ckpt.safetensors").touch()
-    text = told(run_lines(tmp_path))
+    text = text_of(run_lines(tmp_path))
     assert "best: epoch 1: energy 2.50 meV/atom, forces 99.50 meV/Å" in text
     assert "2 in 5 s" in text
     assert f"reann resume {tmp_path}" in text
@@ -98,9 +98,9 @@ def test_only_a_run_that_is_not_complete_can_go_on(tmp_path, place):
     (tmp_path / "config.yaml").touch()
     (tmp_path / place).mkdir(exist_ok=True)
     (tmp_path / place / "last.ckpt.safetensors").touch()
-    assert f"continue: reann resume {tmp_path}" in told(run_lines(tmp_path))
+    assert f"continue: reann resume {tmp_path}" in text_of(run_lines(tmp_path))
     (tmp_path / "report.html").touch()
-    text = told(run_lines(tmp_path))
+    text = text_of(run_lines(tmp_path))
     assert "resume" not in text
     assert f"complete: report {tmp_path / 'report.html'}" in text
 
@@ -108,7 +108,7 @@ def test_only_a_run_that_is_not_complete_can_go_on(tmp_path, place):
 def test_a_run_shows_its_potential(tmp_path):
     (tmp_path / "config.yaml").touch()
     potential().save(tmp_path / "model.reann")
-    assert "elements: H, O" in told(run_lines(tmp_path))
+    assert "elements: H, O" in text_of(run_lines(tmp_path))
 
 
 def test_a_folder_that_is_no_run_is_an_error_of_the_user(tmp_path):
@@ -124,7 +124,7 @@ def test_a_run_that_is_set_aside_says_how_it_comes_back(tmp_path, name, begun):
     (tmp_path / name).mkdir()
     if begun:
         (tmp_path / "config.yaml").touch()
-        text = told(run_lines(tmp_path))
+        text = text_of(run_lines(tmp_path))
     else:
         with pytest.raises(UserError) as error:
             info(tmp_path)
@@ -133,7 +133,7 @@ def test_a_run_that_is_set_aside_says_how_it_comes_back(tmp_path, name, begun):
 
 
 def test_the_system_tells_versions_threads_devices_and_engines():
-    text = told(system_lines())
+    text = text_of(system_lines())
     for word in ("reann:", "torch:", "vesin:", "threads:", "processors:", "cuda", "backends:"):
         assert word in text
 
@@ -143,14 +143,14 @@ def test_the_instruction_set_of_the_native_engine_is_told_and_whether_it_was_ask
     core = SimpleNamespace(isa=lambda: "v3", levels=lambda: ["v4", "v3", "baseline"])
     monkeypatch.setattr(native, "core", lambda: core)
     monkeypatch.setenv("REANN_ISA", "v9")
-    assert "instructions: v3, available: v4, v3, baseline" in told(system_lines())
+    assert "instructions: v3, available: v4, v3, baseline" in text_of(system_lines())
     monkeypatch.setenv("REANN_ISA", "v3")
-    assert "instructions: v3 (REANN_ISA), available: v4, v3, baseline" in told(system_lines())
+    assert "instructions: v3 (REANN_ISA), available: v4, v3, baseline" in text_of(system_lines())
 
 
 def test_without_the_native_engine_the_system_says_why_and_how_to_get_it(monkeypatch):
     monkeypatch.setattr(native, "missing", lambda: "it was not compiled")
-    text = told(system_lines())
+    text = text_of(system_lines())
     assert "native is missing: it was not compiled." in text
     assert "--no-cache-dir" in text
 

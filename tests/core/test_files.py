@@ -141,7 +141,7 @@ def test_huge_files_are_refused_without_reading_them(library, tmp_path, use, cas
         getattr(library, use)(path)
 
 
-def test_the_size_of_a_file_of_reann_is_told(library, tmp_path):
+def test_the_size_of_a_file_of_reann_is_reported(library, tmp_path):
     assert library.size(GOLDEN[0]) == GOLDEN[0].stat().st_size
     with pytest.raises(RefusalError, match="no such file"):
         library.size(tmp_path / "absent.reann")

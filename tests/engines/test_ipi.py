@@ -34,7 +34,7 @@ FIXED, MASS = [0, 5], 2.0141017778
 def _there():
     if importlib.util.find_spec("ipi") is None:
         if os.environ.get("CI"):
-            pytest.fail("i-PI is not there, and CI is set", pytrace=False)
+            pytest.fail("i-PI is not installed, and CI is set", pytrace=False)
         pytest.skip("needs i-PI")
 
 

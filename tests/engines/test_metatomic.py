@@ -22,7 +22,7 @@ from reann.potential import Ensemble, Potential
 
 if importlib.util.find_spec("metatomic") is None:
     if os.environ.get("CI"):
-        pytest.fail("metatomic is not there, and CI is set", pytrace=False)
+        pytest.fail("metatomic is not installed, and CI is set", pytrace=False)
     pytest.skip("needs metatomic", allow_module_level=True)
 
 with warnings.catch_warnings():  # TorchScript is deprecated

@@ -20,7 +20,7 @@ from reann.potential import Potential
 
 if importlib.util.find_spec("openmm") is None:
     if os.environ.get("CI"):
-        pytest.fail("OpenMM is not there, and CI is set", pytrace=False)
+        pytest.fail("OpenMM is not installed, and CI is set", pytrace=False)
     pytest.skip("needs OpenMM", allow_module_level=True)
 
 import openmm

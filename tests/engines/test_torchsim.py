@@ -20,7 +20,7 @@ from reann.potential import Ensemble, Potential
 
 if importlib.util.find_spec("torch_sim") is None:
     if os.environ.get("CI") and sys.version_info >= (3, 11):
-        pytest.fail("torch-sim is not there, and CI is set", pytrace=False)
+        pytest.fail("torch-sim is not installed, and CI is set", pytrace=False)
     pytest.skip("needs torch-sim", allow_module_level=True)
 
 with warnings.catch_warnings():  # its neighbor list is still TorchScript

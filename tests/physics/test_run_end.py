@@ -65,7 +65,7 @@ def no_better_than(monkeypatch, epoch: int) -> None:
     monkeypatch.setattr(Trainer, "validate", pretended)
 
 
-def told(folder: Path) -> str:
+def text_of(folder: Path) -> str:
     return "\n".join(f"{name}: {value}" for name, value in run_lines(folder))
 
 
@@ -85,8 +85,8 @@ def test_a_run_that_has_learned_nothing_says_so_everywhere(tmp_path, monkeypatch
     assert "RMSE of the weights of epoch 0" in out
     assert "best" not in out[out.index("warning") :]
     assert "Nothing was learned" in page_text(run.folder)
-    assert "Nothing was learned" in " ".join(told(run.folder).split())
-    assert "best:" not in told(run.folder)
+    assert "Nothing was learned" in " ".join(text_of(run.folder).split())
+    assert "best:" not in text_of(run.folder)
 
 
 def test_a_run_that_has_learned_something_does_not_warn(tmp_path, capsys):
@@ -95,7 +95,7 @@ def test_a_run_that_has_learned_something_does_not_warn(tmp_path, capsys):
     assert "warning" not in out
     assert "RMSE of the best weights" in out
     assert "Nothing was learned" not in page_text(run.folder)
-    assert "best: epoch" in told(run.folder)
+    assert "best: epoch" in text_of(run.folder)
 
 
 def test_errors_of_the_baseline_are_nothing_learned_at_any_epoch(tmp_path, monkeypatch, capsys):

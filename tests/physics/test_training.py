@@ -124,10 +124,10 @@ def test_epoch_zero_is_the_baseline(tmp_path, choices, tolerance):
     assert first["epoch"] == 0
     assert math.isnan(first["train_energy_rmse_meV_per_atom"])
     by_hand = baseline_by_hand(run.folder)
-    told = member(run).metadata["errors"]["baseline"]
+    recorded = member(run).metadata["errors"]["baseline"]
     for name in (VALID_E, VALID_F):
         assert first[name] == pytest.approx(by_hand[name], rel=max(tolerance, 1e-9))
-        assert first[name] == pytest.approx(told[name.removeprefix("valid_")], rel=tolerance)
+        assert first[name] == pytest.approx(recorded[name.removeprefix("valid_")], rel=tolerance)
 
 
 def reference_energies(potential: Potential) -> dict[str, float]:
@@ -746,8 +746,8 @@ def test_a_stopped_ensemble_says_which_folder_to_resume(tmp_path, monkeypatch, c
     monkeypatch.setattr(Trainer, "validate", asked_to_stop)
     with pytest.raises(KeyboardInterrupt):
         train(small(folder, seeds=2))
-    told = capsys.readouterr().out.replace("\n", " ")
-    assert f"reann resume {folder} " in told
+    output = capsys.readouterr().out.replace("\n", " ")
+    assert f"reann resume {folder} " in output
     monkeypatch.setattr(Trainer, "validate", validate)
     assert len(resume(folder).potential.members) == 2
 

@@ -157,7 +157,7 @@ def test_missing_labels_are_an_error_that_leaves_no_cache(tmp_path):
     assert folders(tmp_path) == []
 
 
-def test_zero_forces_on_fixed_atoms_are_told(tmp_path):
+def test_zero_forces_on_fixed_atoms_are_reported(tmp_path):
     made = structures(8)[3::4] * 3
     for atoms in made:
         atoms.calc.results["forces"][0] = 0.0
@@ -217,7 +217,7 @@ def test_a_changed_file_is_read_again(file, tmp_path):
 
 @pytest.mark.parametrize("name", ["positions.raw", "neighbor.raw", "energy.raw", "index.json"])
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
-def test_a_damaged_cache_is_rebuilt_and_told(file, tmp_path, name, harm):
+def test_a_damaged_cache_is_rebuilt_and_reported(file, tmp_path, name, harm):
     intact = opened(file, tmp_path).graph(range(6))
     (folder,) = folders(tmp_path)
     content = bytearray((folder / name).read_bytes())

@@ -71,7 +71,9 @@ def refusal(path: Path) -> UserError:
     return info.value
 
 
-def told(original: Path, path: Path, tensors: dict[str, Any] | None = None, **changes: Any) -> str:
+def message_of(
+    original: Path, path: Path, tensors: dict[str, Any] | None = None, **changes: Any
+) -> str:
     """Write a file with other entries in its header, and a valid checksum; return the refusal."""
     header, own = checkpoint.read(original, KIND)
     checkpoint.write(path, KIND, {**header, **changes}, {**own, **(tensors or {})})
@@ -338,7 +340,7 @@ def test_a_header_that_lies_about_the_architecture_is_refused_and_costs_nothing(
 
     monkeypatch.setattr(restore, "build", build_without_memory)
     model = {**checkpoint.read_header(original)["model"], **change}
-    what = told(original, tmp_path / "a.reann", model=model)
+    what = message_of(original, tmp_path / "a.reann", model=model)
     assert "The header does not agree with the content of the file" in what
 
 
@@ -375,7 +377,7 @@ def test_a_header_that_lies_about_the_architecture_is_refused_and_costs_nothing(
     ],
 )
 def test_a_header_that_says_the_impossible_is_refused(original, tmp_path, change, said):
-    what = told(original, tmp_path / "a.reann", **change)
+    what = message_of(original, tmp_path / "a.reann", **change)
     assert "The header does not agree with the content of the file" in what
     assert said in what
 
@@ -388,7 +390,7 @@ def test_numbers_that_are_not_finite_are_refused_by_their_name(original, tmp_pat
         changed.view(-1)[-1] = number
         if "density_m" in name and np.isinf(number):
             continue
-        assert f"not finite: {name}" in told(original, path, {name: changed})
+        assert f"not finite: {name}" in message_of(original, path, {name: changed})
         if native.available():
             with pytest.raises(ValueError, match=f"{name}' of the file has numbers .* not finite"):
                 native.core().Model.open(str(path))
@@ -450,7 +452,7 @@ def test_a_header_without_an_entry_is_refused(original, tmp_path, entry):
 def test_tensors_that_are_not_those_of_the_header_are_refused(
     original, tmp_path, name, tensor, said
 ):
-    assert said in told(original, tmp_path / "a.reann", {name: tensor})
+    assert said in message_of(original, tmp_path / "a.reann", {name: tensor})
 
 
 def test_a_missing_tensor_is_named(original, tmp_path):

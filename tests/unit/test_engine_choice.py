@@ -94,7 +94,7 @@ def test_native_says_everywhere_how_to_install_it(graph, nowhere, tmp_path):
 
 
 @pytest.mark.skipif(not native.available(), reason="no native engine")
-def test_an_instruction_set_that_is_none_is_told(monkeypatch):
+def test_an_instruction_set_that_is_none_is_reported(monkeypatch):
     monkeypatch.setenv("REANN_ISA", "v17")
     command = [sys.executable, "-m", "reann", "info", "--system"]
     said = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""What a run tells: nothing is lost, nothing is told twice, every number has its unit."""
+"""Output of a run: nothing is lost, nothing is printed twice, all numbers have units."""
 
 from __future__ import annotations
 

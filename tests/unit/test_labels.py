@@ -71,7 +71,7 @@ def test_energy_and_forces_are_found_wherever_they_sit(atoms):
     assert (labels["weight"], labels["group"]) == (1.0, "")
 
 
-def test_a_key_that_is_not_the_usual_one_is_told():
+def test_a_key_that_is_not_the_usual_one_is_reported():
     keys = resolve_keys([dimer({"REF_energy": -1.5})], config(), "a.xyz")
     assert keys.of("energy") == "REF_energy"
     assert keys.notes == ("Energy: read from 'REF_energy'.",)
@@ -261,7 +261,7 @@ def test_stress_goes_before_virial():
     assert (labels["stress"] == 0).all()
 
 
-def test_stress_of_a_structure_that_is_not_a_crystal_is_left_out_and_told():
+def test_stress_of_a_structure_that_is_not_a_crystal_is_left_out_and_reported():
     samples = [dimer(energy=-1.0, stress=np.zeros(6))]
     keys = resolve_keys(samples, config(), "a.xyz")
     assert keys.of("stress") is None
@@ -309,7 +309,7 @@ def test_a_free_energy_that_hardly_differs_changes_nothing():
     assert (keys.of("energy"), keys.notes) == ("energy", ())
 
 
-def test_the_energy_that_was_asked_for_is_used_and_the_difference_told():
+def test_the_energy_that_was_asked_for_is_used_and_the_difference_reported():
     atoms = dimer(energy=-1.0, free_energy=-1.1)
     keys = resolve_keys([atoms], config(keys=Keys(energy="energy")), "a.xyz")
     assert keys.of("energy") == "energy"

@@ -49,9 +49,9 @@ def test_cell_mass_coordinates_forces_and_energy_are_kept_to_the_last_digit(tmp_
     assert atoms.get_forces().tolist() == [[0.1, -0.2, 0.30000000001], [0.0, 0.0, 1e-3]]
 
 
-@pytest.mark.parametrize("told", [1, None])
-def test_fractional_coordinates_become_cartesian(tmp_path, told):
-    (atoms,) = read(configuration(tmp_path / "d", FRACTIONAL, told), tmp_path)
+@pytest.mark.parametrize("table_coor", [1, None])
+def test_fractional_coordinates_become_cartesian(tmp_path, table_coor):
+    (atoms,) = read(configuration(tmp_path / "d", FRACTIONAL, table_coor), tmp_path)
     assert np.allclose(atoms.positions, [[1.8, 2.5, 3.0], [1.8, 3.5, 3.0]], rtol=0, atol=1e-15)
 
 
@@ -60,11 +60,11 @@ def test_coordinates_that_cannot_be_what_they_are_said_to_be_are_refused(tmp_pat
         read(configuration(tmp_path / "d", FRACTIONAL, table_coor=0), tmp_path)
 
 
-def test_coordinates_that_may_be_both_need_to_be_told(tmp_path):
+def test_coordinates_that_may_be_both_need_a_setting(tmp_path):
     text = FRACTIONAL.replace("0.35", "0.95")
     with pytest.raises(UserError, match="could be Cartesian"):
         read(configuration(tmp_path / "unknown", text), tmp_path)
-    (atoms,) = read(configuration(tmp_path / "told", text, table_coor=0), tmp_path)
+    (atoms,) = read(configuration(tmp_path / "given", text, table_coor=0), tmp_path)
     assert atoms.positions[1].tolist() == [0.15, 0.95, 0.3]
 
 

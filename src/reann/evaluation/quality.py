@@ -89,7 +89,7 @@ def quality_of(evaluation: Evaluation, train_rmse: float | None = None) -> Quali
 def relative_error(evaluation: Evaluation, name: str) -> float:
     """Return the RMSE in % of the standard deviation of the labels.
 
-    Energies are per atom and less the atomic energies that fit the labels best; components of a
+    Energies are per atom, minus least-squares atomic energies; components of a
     vector share one mean.
     """
     reference, predicted = pairs(evaluation, name)
