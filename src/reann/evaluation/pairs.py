@@ -12,8 +12,8 @@ from reann.quantities import named
 def pairs(evaluation: Evaluation, name: str) -> tuple[NDArray, NDArray]:
     """Return reference and prediction of a label where both are known, one-dimensional.
 
-    Extensive quantities are per atom; energies are less the sum of atomic energies that fits the
-    reference best, so that systems of different composition can be compared.
+    Extensive quantities are per atom; energies are given minus least-squares atomic
+    energies, so that systems of different composition can be compared.
     """
     if name not in evaluation.reference or name not in evaluation.predicted:
         return np.empty(0), np.empty(0)
