@@ -125,7 +125,7 @@ def test_what_cannot_be_computed_is_said() -> None:
     with pytest.raises(UserError, match="cannot be called 'values'"):
         build(ModelConfig(preset="density", heads=["values"]), [1])
     for heads in ([], ["a", "a"], ["A.b"]):
-        with pytest.raises(ValueError, match="heads"):
+        with pytest.raises(UserError, match="heads"):
             ModelConfig(heads=heads)
 
 

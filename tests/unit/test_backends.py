@@ -149,7 +149,7 @@ def test_what_it_cannot_do_is_an_error_that_says_why(counting, potential, atoms)
         potential.predict(atoms, ["virials"], engine=counting)
     with pytest.raises(UserError, match="Did you mean 'counting'"):
         potential.predict(atoms, engine="countin")
-    with pytest.raises(ValueError, match="did you mean 'counting'"):
+    with pytest.raises(UserError, match="did you mean 'counting'"):
         Config(data={"train": "a.xyz"}, run={"engine": "countin"})
     counting.unavailable = lambda: "it is out of order"
     try:
