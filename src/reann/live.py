@@ -74,6 +74,13 @@ class NotebookArea:
     def stop(self) -> None:
         """Leave the content."""
 
+    def clear(self) -> None:
+        """Remove the content."""
+        from IPython.display import HTML
+
+        if self.handle is not None:
+            self.handle.update(HTML(""))
+
 
 def area_of(console: Terminal) -> Area | None:
     """Return the area for a console; None if the output is a file or a pipe, or quiet."""

@@ -63,7 +63,8 @@ def test_a_progress_bar_has_one_output_in_a_notebook(outputs):
         for _ in range(10):
             bar.advance(task)
     assert len(outputs) == 1
-    assert "100%" in outputs[0][-1]
+    assert "100%" in outputs[0][-2]
+    assert not outputs[0][-1]
 
 
 def test_texts_of_a_notebook_are_no_html(outputs):

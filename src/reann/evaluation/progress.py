@@ -32,9 +32,8 @@ class NotebookProgress(Progress):
             self.area.show(self.get_renderable())
 
     def stop(self) -> None:
-        """Show the end."""
-        if self.area.handle is not None:
-            self.area.show(self.get_renderable())
+        """Remove the bar."""
+        self.area.clear()
         super().stop()
 
 
