@@ -36,7 +36,7 @@ from reann import Potential, load  # noqa: E402
 from reann.config import Config, DataConfig  # noqa: E402
 from reann.data.dataset import Subset, open_dataset  # noqa: E402
 from reann.evaluation.compare import compare  # noqa: E402
-from reann.model.reann import in_precision  # noqa: E402
+from reann.model.copies import in_precision  # noqa: E402
 from reann.training.journal import read_log  # noqa: E402
 from reann.training.run import resume  # noqa: E402
 from reann.training.run import train as run  # noqa: E402
