@@ -176,6 +176,24 @@ INPUTS = (
 """Inputs of a model besides atoms and cell."""
 SOUGHT = "auto"
 """In place of the key of an input: the key is detected, and may be absent."""
+ELECTRONEGATIVITIES, CORRECTION = "electronegativities", "charge_correction"
+OF_CHARGES = (
+    Quantity(
+        ELECTRONEGATIVITIES,
+        "V",
+        "electronegativities of the atoms, which their charges follow",
+        per_atom=True,
+        role="output",
+        reads_states=True,
+    ),
+    Quantity(
+        CORRECTION,
+        "e",
+        "total charge less the sum of the charges that the surroundings of the atoms give",
+        role="output",
+    ),
+)
+"""What equilibrated charges are computed from, and what is spread over latent charges."""
 BORN = "born_effective_charges"
 OF_DIPOLES = (
     Quantity(
@@ -198,7 +216,7 @@ RESPONSES = ("dipole", "polarizability", BORN)
 def table() -> dict[str, Quantity]:
     """Return all quantities by name, those of installed packages last."""
     added = [point.load() for point in entry_points(group=GROUP)]
-    return {q.name: q for q in (*BUILT_IN, *OF_HEADS, *INPUTS, *OF_DIPOLES, *added)}
+    return {q.name: q for q in (*BUILT_IN, *OF_HEADS, *INPUTS, *OF_CHARGES, *OF_DIPOLES, *added)}
 
 
 def named(name: str) -> Quantity:

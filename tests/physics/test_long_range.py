@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.io
@@ -20,8 +21,8 @@ from reann.backends.native.backend import Native
 from reann.backends.protocol import Request
 from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
-from reann.electrostatics.ewald import ewald_energies
-from reann.electrostatics.mesh import mesh_slopes
+from reann.electrostatics.ewald import ewald_potentials
+from reann.electrostatics.mesh import Mesh
 from reann.electrostatics.smeared import smeared_energies
 from reann.errors import UserError
 from reann.flux import heat_flux
@@ -41,9 +42,14 @@ CUBIC = -2.8372974794806
 double = torch.float64
 
 
-@pytest.fixture(scope="module")
-def model() -> Reann:
-    charges = {"long_range": {"smearing": 0.8}, "inputs": ["charge"]}
+def ewald_energies(q: torch.Tensor, *args: Any) -> torch.Tensor:
+    return 0.5 * q * ewald_potentials(q, *args)
+
+
+@pytest.fixture(scope="module", params=["latent", "equilibrated"])
+def model(request: pytest.FixtureRequest) -> Reann:
+    long_range = {"smearing": 0.8, "charges": request.param}
+    charges = {"long_range": long_range, "inputs": ["charge"]}
     return random_model(messages="equivariant", l_max=2, n_recursions=1, **charges)
 
 
@@ -73,7 +79,7 @@ def test_a_charged_cell_has_the_energy_of_its_background(sigma: float) -> None:
     found = ewald_energies(torch.ones(1, dtype=double), at_origin, cell, sigma).item()
     expected = CUBIC / (2 * L) + math.pi * sigma**2 / L**3
     assert found == pytest.approx(COULOMB * expected, rel=1e-6)
-    slopes = mesh_slopes(torch.ones(1, dtype=double), at_origin, cell, sigma)
+    slopes = Mesh(at_origin, cell, sigma).slopes(torch.ones(1, dtype=double))
     pressure = -slopes.by_strain.trace().item() / (3 * L**3)
     by_volume = -CUBIC / (6 * L**4) - math.pi * sigma**2 / L**6
     assert pressure == pytest.approx(-COULOMB * by_volume, rel=1e-5)
@@ -105,7 +111,7 @@ def test_the_mesh_is_the_ewald_sum() -> None:
     r, strain = leaves[1], leaves[2]
     energies = ewald_energies(leaves[0], r + r @ strain, cell + cell @ strain, 1.0)
     exact = [energies.detach(), *torch.autograd.grad(energies.sum(), leaves)]
-    for ours, expected in zip(mesh_slopes(q, x, cell, 1.0), exact, strict=True):
+    for ours, expected in zip(Mesh(x, cell, 1.0).slopes(q), exact, strict=True):
         scale = expected.abs().max().item()
         torch.testing.assert_close(ours, expected, rtol=0.0, atol=5e-5 * scale)
 
@@ -149,7 +155,8 @@ def test_gradients_of_the_parameters_are_derivatives(model: Reann) -> None:
     graph = graph_of(random_atoms(2, 4, PERIODIC), 1)
     names = ["energy", "forces", "virial"]
     results = properties.evaluate(model, graph, names, create_graph=True)
-    p = model.output_heads["charges"].scalars
+    (head,) = model.output_heads.values()
+    p = head.scalars
     (slope,) = torch.autograd.grad(sum(x.square().sum() for x in results.values()), p)
     losses = []
     with torch.no_grad():

@@ -17,7 +17,7 @@ from reann.config import DataConfig, LossConfig
 from reann.data.dataset import Subset, open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
-from reann.training.loss import Loss, label_counts
+from reann.training.loss import ALL, Loss, label_counts
 
 SCALE = 1.7
 NAMES = ("energy", "forces", "stress")
@@ -273,3 +273,19 @@ def test_a_label_counts_where_it_is_present_and_has_a_weight():
     loss = Loss(LossConfig(energy=1.0, forces=0.0, stress=2.0), SCALE)
     assert loss.labels_used({"energy": 3.0, "forces": 9.0, "stress": 0.0}) == ["energy"]
     assert loss.labels_used({"stress": 1.0}) == ["stress"]
+
+
+def test_charges_that_do_not_add_up_are_part_of_the_loss():
+    """Of latent charges alone: mean of (dQ / 0.3 e)^2 / N, whatever the parts of the batch."""
+    atoms = [ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.8]]), ase.Atoms("H")]
+    graphs = [graph_from_atoms(a, 3.0) for a in atoms]
+    for graph in graphs:
+        graph.labels["weight"] = torch.ones(1, dtype=torch.float64)
+    lacking = [torch.tensor([x], dtype=torch.float64) for x in (0.6, -0.3)]
+    counts = {ALL: 2.0}
+    for has_charges, weight, expected in ((True, 2.0, 3.0), (True, 0.0, 0.0), (False, 2.0, 0.0)):
+        loss = Loss(LossConfig(charge_correction=weight), 1.0, {}, has_charges)
+        total = sum(
+            loss({"charge_correction": x}, g, counts) for x, g in zip(lacking, graphs, strict=True)
+        )
+        assert float(total) == pytest.approx(expected)

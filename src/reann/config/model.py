@@ -32,7 +32,14 @@ from reann.facts import (
     RadialBasis,
     RadialWidth,
 )
-from reann.quantities import RESPONSES, labels, named, needed_inputs, with_needs
+from reann.quantities import (
+    ELECTRONEGATIVITIES,
+    RESPONSES,
+    labels,
+    named,
+    needed_inputs,
+    with_needs,
+)
 
 
 def _is_output(name: str) -> str:
@@ -89,7 +96,10 @@ class LongRangeConfig(Section):
     """Coulomb energy of charges that the network predicts."""
 
     kind: Literal["charges"] = "charges"
-    """Latent charges."""
+    """Charges of the atoms."""
+    charges: Literal["latent", "equilibrated"] = "latent"
+    """`latent`: the surroundings of an atom give its charge. `equilibrated`: they give its
+    electronegativity, and charges flow between all atoms of a structure, however distant."""
     smearing: Annotated[float, Field(ge=0.3, le=10)] = 1.0
     """σ in Å: charges act on each other as erf(r / (sqrt(2) σ)) / r."""
 
@@ -216,9 +226,15 @@ class ModelConfig(Section):
     def from_heads(self) -> list[str]:
         """Outputs that have heads, each after the outputs it is computed from."""
         of_heads = [name for name in self.outputs if name not in self.responses]
-        of_heads += ["charges"] if self.long_range else []
         names = [*with_needs(self._needing), *of_heads]
-        return [name for name in dict.fromkeys(names) if named(name).role == "label"]
+        if self.equilibrates:  # the charges are computed from them
+            names = [ELECTRONEGATIVITIES if name == "charges" else name for name in names]
+        return [name for name in dict.fromkeys(names) if named(name).role != "input"]
+
+    @property
+    def equilibrates(self) -> bool:
+        """Whether charges are the solution of an equilibrium."""
+        return self.long_range is not None and self.long_range.charges == "equilibrated"
 
     @property
     def every_input(self) -> list[str]:

@@ -43,6 +43,9 @@ class LossConfig(OfLabels):
     """Weight of the mean squared force component."""
     stress: NonNegative = 0.03
     """Weight of the mean squared virial component / N, in Å^-2."""
+    charge_correction: NonNegative = 1.0
+    """Weight of the squared difference of the total charge and the sum of latent charges before it
+    is corrected, in units of 0.3 e and divided by N: so that fragments have their own charges."""
     huber: Positive | None = None
     """Use a Huber loss that is linear beyond this many force scales."""
     energy_emphasis: Positive = 20.0

@@ -12,21 +12,28 @@ from reann.graph import Graph
 from reann.units import COULOMB
 
 
-def direct_energies(
+def direct_potentials(
     q: Float[Tensor, " atoms"],
     positions: Float[Tensor, "atoms 3"],
     graph: Graph,
-    wanted: Bool[Tensor, " atoms"],
+    wanted: Bool[Tensor, " systems"],
     sigma: float,
 ) -> Float[Tensor, " atoms"]:
-    """Return the energies of atoms in eV, half of each pair's; zero for those that are not wanted.
+    """Return the potentials at the atoms in V; zero in systems that are not wanted."""
+    i, j, pair = interactions(positions, graph, wanted, sigma)
+    return torch.zeros_like(q).index_add(0, i, pair * q[j])
 
-    A system is wanted as a whole or not at all.
-    """
-    i, j = pairs_of(graph, wanted)
+
+def interactions(
+    positions: Float[Tensor, "atoms 3"],
+    graph: Graph,
+    wanted: Bool[Tensor, " systems"],
+    sigma: float,
+) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"], Float[Tensor, " pairs"]]:
+    """Return the ordered pairs of atoms of the wanted systems, and their interactions in eV/e^2."""
+    i, j = pairs_of(graph, wanted[graph.system])
     r = torch.linalg.vector_norm(positions[j] - positions[i], dim=1)
-    pair = 0.5 * COULOMB * q[i] * q[j] * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
-    return torch.zeros_like(q).index_add(0, i, pair)
+    return i, j, COULOMB * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
 
 
 def pairs_of(

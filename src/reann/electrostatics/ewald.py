@@ -26,14 +26,14 @@ ACCURACY = 1e-7
 """Of exp(-sigma^2 k^2 / 2) at the end of the sum."""
 
 
-def ewald_energies(
+def ewald_potentials(
     q: Float[Tensor, " atoms"],
     positions: Float[Tensor, "atoms 3"],
     cell: Float[Tensor, "3 3"],
     sigma: float,
     G: Float[Tensor, "a b c"] | None = None,
 ) -> Float[Tensor, " atoms"]:
-    """Return the energies of the atoms of one system in eV, half of each pair's.
+    """Return the potentials at the atoms of one system in V; an atom has half of q V as energy.
 
     `G` is what `weights_of` returns for the cell, where it is known.
     """
@@ -42,8 +42,27 @@ def ewald_energies(
     S = (in_plane * q) @ phases[2].T
     weighted = (G.flatten(0, 1) * S.conj()) @ phases[2]
     potential = (in_plane * weighted).real.sum(0)
-    self_energy = q * (math.sqrt(2.0 / math.pi) / sigma)
-    return 0.5 * COULOMB * q * (potential - self_energy)
+    return COULOMB * (potential - q * self_potential(sigma))
+
+
+def ewald_matrix(
+    positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], sigma: float
+) -> Float[Tensor, "atoms atoms"]:
+    """Return the interactions of all pairs of atoms of one system, eV/e^2: V = matrix q."""
+    phases, G = _phases(positions, cell, sigma), weights_of(cell, sigma)
+    in_plane = (phases[0][:, None] * phases[1][None]).flatten(0, 1)
+    matrix = positions.new_zeros(len(positions), len(positions))
+    for z, weights in zip(phases[2], G.flatten(0, 1).T, strict=True):
+        used = weights > 0.0
+        amplitude = weights[used].sqrt()[:, None] * in_plane[used] * z
+        matrix += amplitude.real.T @ amplitude.real + amplitude.imag.T @ amplitude.imag
+    matrix.diagonal().sub_(self_potential(sigma))
+    return COULOMB * matrix
+
+
+def self_potential(sigma: float) -> float:
+    """Return the potential of a unit charge at its own center, in units of 1 / (4 pi eps_0) 1/Å."""
+    return math.sqrt(2.0 / math.pi) / sigma
 
 
 def _phases(

@@ -12,9 +12,10 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from reann.electrostatics.ewald import self_potential
 from reann.units import COULOMB
 
 ORDER, PER_SIGMA = 8, 2.0
@@ -34,36 +35,59 @@ class Slopes(NamedTuple):
     """eV."""
 
 
-def mesh_slopes(
-    q: Float[Tensor, " atoms"],
-    positions: Float[Tensor, "atoms 3"],
-    cell: Float[Tensor, "3 3"],
-    sigma: float,
-) -> Slopes:
-    """Return energies of the charges of one system and their derivatives; see `ewald`."""
-    sizes = [_good_size(float(a.norm()) * PER_SIGMA / sigma) for a in cell]
-    inverse = torch.linalg.inv(cell)
-    place = torch.tensor(sizes).to(cell) * (positions @ inverse)
-    weights, slopes, index = _splines(place, sizes)
-    spread = weights[:, 0, :, None, None] * weights[:, 1, None, :, None]
-    spread = q[:, None, None, None] * spread * weights[:, 2, None, None, :]
-    mesh = q.new_zeros(math.prod(sizes)).index_add_(0, index.view(-1), spread.view(-1))
-    S = torch.fft.rfftn(mesh.view(sizes))
-    G, k, k2 = _influence(cell, inverse, sizes, sigma)
-    potential = torch.fft.irfftn(G * S, s=sizes).view(-1) * math.prod(sizes)
-    near = potential[index.view(-1)].view(index.shape)
-    # Contracted along z, y and x: the potential and its three slopes.
-    z = (near @ weights[:, 2, None, :, None])[..., 0]
-    dz = (near @ slopes[:, 2, None, :, None])[..., 0]
-    y, dy = ((z @ w[:, 1, :, None])[..., 0] for w in (weights, slopes))
-    dz = (dz @ weights[:, 1, :, None])[..., 0]
-    phi = (y * weights[:, 0]).sum(1) - q * (math.sqrt(2.0 / math.pi) / sigma)
-    by_place = [(y * slopes[:, 0]).sum(1), (dy * weights[:, 0]).sum(1), (dz * weights[:, 0]).sum(1)]
-    gradient = q[:, None] * (torch.stack(by_place, 1) * torch.tensor(sizes).to(cell)) @ inverse.T
-    power = _power(S, sizes[2]) * G
-    along = (power * (2.0 / k2 + sigma**2)).view(-1, 1) * k.view(-1, 3)
-    strain = 0.5 * (k.view(-1, 3).T @ along - power.sum() * torch.eye(3).to(cell))
-    return Slopes(0.5 * COULOMB * q * phi, COULOMB * phi, COULOMB * gradient, COULOMB * strain)
+class Mesh:
+    """A mesh of one system, for any charges of its atoms."""
+
+    def __init__(
+        self, positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], sigma: float
+    ) -> None:
+        """Lay a mesh through a cell; positions and cell in Å carry no gradients."""
+        self.sigma, self.inverse = sigma, torch.linalg.inv(cell)
+        self.sizes = [_good_size(float(a.norm()) * PER_SIGMA / sigma) for a in cell]
+        place = torch.tensor(self.sizes).to(cell) * (positions @ self.inverse)
+        self.weights, self.w_slopes, self.index = _splines(place, self.sizes)
+        self.G, self.k, self.k2 = _influence(cell, self.inverse, self.sizes, sigma)
+
+    def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
+        """Return the potentials at the atoms, V."""
+        x, y, z = self.weights.unbind(1)
+        near = (self._near(self._waves(q)) @ z[:, None, :, None])[..., 0]
+        phi = ((near @ y[:, :, None])[..., 0] * x).sum(1)
+        return COULOMB * (phi - q * self_potential(self.sigma))
+
+    def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
+        """Return energies of charges and their derivatives; see `ewald`."""
+        S = self._waves(q)
+        near, weights, slopes = self._near(S), self.weights, self.w_slopes
+        # Contracted along z, y and x: the potential and its three slopes.
+        z = (near @ weights[:, 2, None, :, None])[..., 0]
+        dz = (near @ slopes[:, 2, None, :, None])[..., 0]
+        y, dy = ((z @ w[:, 1, :, None])[..., 0] for w in (weights, slopes))
+        dz = (dz @ weights[:, 1, :, None])[..., 0]
+        phi = (y * weights[:, 0]).sum(1) - q * self_potential(self.sigma)
+        by_place = [(y * slopes[:, 0]).sum(1), *((d * weights[:, 0]).sum(1) for d in (dy, dz))]
+        sizes = torch.tensor(self.sizes).to(q)
+        gradient = q[:, None] * (torch.stack(by_place, 1) * sizes) @ self.inverse.T
+        strain = self._by_strain(S)
+        return Slopes(0.5 * COULOMB * q * phi, COULOMB * phi, COULOMB * gradient, COULOMB * strain)
+
+    def _waves(self, q: Float[Tensor, " atoms"]) -> Complex[Tensor, "a b c"]:
+        """Return S of the charges."""
+        spread = self.weights[:, 0, :, None, None] * self.weights[:, 1, None, :, None]
+        spread = q[:, None, None, None] * spread * self.weights[:, 2, None, None, :]
+        mesh = q.new_zeros(math.prod(self.sizes))
+        mesh.index_add_(0, self.index.view(-1), spread.view(-1))
+        return torch.fft.rfftn(mesh.view(self.sizes))
+
+    def _near(self, S: Complex[Tensor, "a b c"]) -> Float[Tensor, "atoms x y z"]:
+        """Return the potential on the mesh points around the atoms."""
+        potential = torch.fft.irfftn(self.G * S, s=self.sizes).view(-1) * math.prod(self.sizes)
+        return potential[self.index.view(-1)].view(self.index.shape)
+
+    def _by_strain(self, S: Complex[Tensor, "a b c"]) -> Float[Tensor, "3 3"]:
+        power = _power(S, self.sizes[2]) * self.G
+        along = (power * (2.0 / self.k2 + self.sigma**2)).view(-1, 1) * self.k.view(-1, 3)
+        return 0.5 * (self.k.view(-1, 3).T @ along - power.sum() * torch.eye(3).to(power))
 
 
 def _splines(

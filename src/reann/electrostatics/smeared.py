@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reann.electrostatics.direct import direct_energies
-from reann.electrostatics.ewald import ewald_energies, weights_of
-from reann.electrostatics.mesh import Slopes, mesh_slopes
+from reann.electrostatics.direct import direct_potentials
+from reann.electrostatics.ewald import ewald_potentials, weights_of
+from reann.electrostatics.mesh import Mesh, Slopes
 from reann.errors import UserError
 from reann.graph import Graph
 
@@ -29,7 +29,18 @@ def smeared_energies(
     graph: Graph,
     sigma: float,
 ) -> Float[Tensor, " atoms"]:
-    """Return the energies of the atoms in eV, float64, half of each pair's.
+    """Return the energies of the atoms in eV, half of each pair's; see `smeared_potentials`."""
+    return 0.5 * q * smeared_potentials(q, positions, cell, graph, sigma)
+
+
+def smeared_potentials(
+    q: Float[Tensor, " atoms"],
+    positions: Float[Tensor, "atoms 3"],
+    cell: Float[Tensor, "systems 3 3"],
+    graph: Graph,
+    sigma: float,
+) -> Float[Tensor, " atoms"]:
+    """Return the potentials at the atoms in V, float64.
 
     Parameters
     ----------
@@ -47,8 +58,8 @@ def smeared_energies(
     UserError
         For a system that is periodic in one or two directions only.
     """
-    full = _periodic(graph)
-    energies = direct_energies(q, positions, graph, ~full[graph.system], sigma)
+    full = periodic(graph)
+    potentials = direct_potentials(q, positions, graph, ~full, sigma)
     weights: dict[bytes, Tensor] = {}  # of equal cells, such as those of a trajectory, once
     for system in torch.nonzero(full)[:, 0].tolist():
         atoms = torch.nonzero(graph.system == system)[:, 0]
@@ -56,9 +67,9 @@ def smeared_energies(
         if not cell.requires_grad:
             key = cell[system].cpu().numpy().tobytes()
             G = weights[key] = weights[key] if key in weights else weights_of(cell[system], sigma)
-        own = ewald_energies(q[atoms], positions[atoms], cell[system], sigma, G)
-        energies = energies.index_put((atoms,), own)
-    return energies
+        own = ewald_potentials(q[atoms], positions[atoms], cell[system], sigma, G)
+        potentials = potentials.index_put((atoms,), own)
+    return potentials
 
 
 def smeared_slopes(q: Float[Tensor, " atoms"], graph: Graph, sigma: float) -> Slopes:
@@ -66,23 +77,24 @@ def smeared_slopes(q: Float[Tensor, " atoms"], graph: Graph, sigma: float) -> Sl
 
     They carry no gradients; errors as `smeared_energies`. Strains are those of each system.
     """
-    full, q = _periodic(graph), q.detach()
+    full, q = periodic(graph), q.detach()
     with torch.enable_grad():
         leaf, moved = q.clone().requires_grad_(), graph.positions.detach().clone().requires_grad_()
-        energies = direct_energies(leaf, moved, graph, ~full[graph.system], sigma)
+        energies = 0.5 * leaf * direct_potentials(leaf, moved, graph, ~full, sigma)
         slopes = torch.autograd.grad(energies.sum(), (leaf, moved), materialize_grads=True)
     energies, (by_charge, by_position) = energies.detach(), slopes
     outer = graph.positions.detach()[:, :, None] * by_position[:, None]
     by_strain = torch.zeros_like(graph.cell).index_add(0, graph.system, outer)
     for system in torch.nonzero(full)[:, 0].tolist():
         atoms = torch.nonzero(graph.system == system)[:, 0]
-        own = mesh_slopes(q[atoms], graph.positions[atoms].detach(), graph.cell[system], sigma)
+        mesh = Mesh(graph.positions[atoms].detach(), graph.cell[system], sigma)
+        own = mesh.slopes(q[atoms])
         energies[atoms], by_charge[atoms], by_position[atoms] = own[:3]
         by_strain[system] = own.by_strain
     return Slopes(energies, by_charge, by_position, by_strain)
 
 
-def _periodic(graph: Graph) -> Bool[Tensor, " systems"]:
+def periodic(graph: Graph) -> Bool[Tensor, " systems"]:
     """Return which systems are crystals; `UserError` for chains and slabs."""
     full = graph.pbc.all(1)
     if (graph.pbc.any(1) & ~full).any():

@@ -31,11 +31,15 @@ class ChargesHead(StateHead):
     ) -> Float[Tensor, " atoms"]:
         """Return charges whose sum is the total charge."""
         del element, before
-        q = values[:, 0]
-        missing_charge = q.new_zeros(graph.n_systems).index_add(0, graph.system, q, alpha=-1)
-        if graph.charge is not None:
-            missing_charge = missing_charge + graph.charge
-        return q + (missing_charge / graph.atoms_per_system).index_select(0, graph.system)
+        return values[:, 0] + correction(values[:, 0], graph)
+
+
+def correction(q: Float[Tensor, " atoms"], graph: Graph) -> Float[Tensor, " atoms"]:
+    """Return what charges lack of the total charge, spread equally over their structure."""
+    missing_charge = q.new_zeros(graph.n_systems).index_add(0, graph.system, q, alpha=-1)
+    if graph.charge is not None:
+        missing_charge = missing_charge + graph.charge
+    return (missing_charge / graph.atoms_per_system).index_select(0, graph.system)
 
 
 class DipoleHead(StateHead):

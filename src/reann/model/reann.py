@@ -22,7 +22,7 @@ from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.heads import EnergyHead, Heads, OutputHead
 from reann.model.hosts import Host
 from reann.model.inputs import numbers_of
-from reann.model.long_range import LatentCharges
+from reann.model.long_range import long_range_of
 from reann.model.neighborhood import Neighborhood
 from reann.model.networks import Network
 from reann.model.nodes import Update
@@ -94,7 +94,7 @@ class Reann(TrainingRange):
         self.output_heads = output_heads(config, n_elements, width, generator)
         self.zbl = ZBL(self.elements, config.zbl, config.cutoff) if config.zbl else None
         self.repulsion = Repulsion(self.elements, config.cutoff) if config.repulsion else None
-        self.long_range = LatentCharges(config.long_range) if config.long_range else None
+        self.long_range = long_range_of(config.long_range, elements)
         self.dispersion = Dispersion(config.dispersion) if config.dispersion else None
 
         self.register_range(n_elements, width)
@@ -147,6 +147,8 @@ class Reann(TrainingRange):
         placed_values = dict(values)
         for name, head in self._heads_of_outputs().items():
             placed_values[name] = head.placed(values[name], graph, element, placed_values)
+            if self.long_range is not None and name == self.long_range.read:
+                placed_values[self.long_range.gives] = self.long_range.given(values[name], graph)
         return placed_values
 
     def _heads_of_outputs(self) -> dict[str, OutputHead]:
@@ -242,7 +244,13 @@ class Reann(TrainingRange):
     def output_names(self) -> tuple[str, ...]:
         """Names of the quantities besides the energy and its derivatives."""
         slopes = (BORN,) if "dipole" in self.output_heads else ()
-        return (*self.output_heads, *slopes, *self.responses)
+        return (*self.of_heads, *slopes, *self.responses)
+
+    @property
+    def of_heads(self) -> tuple[str, ...]:
+        """Names of what the output heads give, and of what is computed from it."""
+        of_charges = (self.long_range.gives,) if self.long_range is not None else ()
+        return (*self.output_heads, *of_charges)
 
     @property
     def responses(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from reann.model.heads import EnergyHead
 from reann.torch_state import differentiable
 
 NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
-LEARNED = ("recursion.", "heads.", "output_heads.")
+LEARNED = ("recursion.", "heads.", "output_heads.", "long_range.")
 """Beginnings of the names of tensors that a new element copies; other tensors, such as the range of
 the features and the distances where repulsion begins, are those of a new potential."""
 

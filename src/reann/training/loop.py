@@ -28,7 +28,7 @@ from reann.graph import Graph
 from reann.torch_state import differentiable
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
-from reann.training.loss import Counts, Loss
+from reann.training.loss import ALL, Counts, Loss
 from reann.training.optim import Average, cosine_rate, set_rate
 from reann.training.signals import Interrupted, StopRequest, stop_requests
 from reann.training.state import Progress, TrainingState, is_over
@@ -136,12 +136,13 @@ class Trainer:
         state = self.state
         at = self._at()
         counts = {name: float(n[batch].sum()) for name, n in self.counts["train"].items()}
+        counts[ALL] = float(len(batch))
         names = self.loss.labels_used(counts)
         if not names:  # no labels
             return
         set_rate(state.optimizer, self.config, self._rate(at))
         state.optimizer.zero_grad(set_to_none=True)
-        request = Request.of(names, create_graph=True)
+        request = Request.of([*names, *self.loss.beside_labels], create_graph=True)
         self.compiled.update(state.model)
         for graph in graphs:
             with self._memory_advice(graph), differentiable():
@@ -200,7 +201,7 @@ class Trainer:
         model, counts = self.state.model, self._totals("valid")
         model.eval()
         errors, total = Errors(), np.zeros(1)
-        request = Request.of(self.loss.labels_used(counts))
+        request = Request.of([*self.loss.labels_used(counts), *self.loss.beside_labels])
         with self.state.average.in_place():
             self.compiled.update(model)
             for _, graphs in self.valid.graphs(self.valid.in_order()):
@@ -288,7 +289,8 @@ class Trainer:
     def _totals(self, part: str) -> Counts:
         loader = self.train if part == "train" else self.valid
         chosen = loader.subset.indices
-        return {name: float(n[chosen].sum()) for name, n in self.counts[part].items()}
+        counts = {name: float(n[chosen].sum()) for name, n in self.counts[part].items()}
+        return counts | {ALL: float(len(chosen))}
 
 
 def _rmse(part: str, errors: Errors, names: list[str]) -> Row:

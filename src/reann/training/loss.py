@@ -6,7 +6,8 @@ With the force scale s (eV/Å) and residuals in its units:
 
 Errors of independent atoms add up as sqrt(N), so (dE)^2 / N gives all sizes the same weight; this
 also holds for the virial. Other quantities have their own scales and, if extensive, a factor 1 / N.
-The arbitrary sign of a transition dipole is chosen to give the smaller error.
+The arbitrary sign of a transition dipole is chosen to give the smaller error. Latent charges add
+w_q mean (Q - sum q)^2 / N with the sums before they are corrected.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ from reann.config import LossConfig
 from reann.data.dataset import Subset
 from reann.evaluation.metrics import with_better_sign
 from reann.graph import Graph
-from reann.quantities import Quantity, is_per_atom, label_names, labels, named
+from reann.quantities import CORRECTION, Quantity, is_per_atom, label_names, labels, named
 
 Counts = Mapping[str, float]
-"""Number of finite label values: energies, force components, stress components."""
+"""Number of finite label values: energies, force components, stress components; and `ALL`."""
+ALL = "structures"
+"""Name of the number of structures among the counts."""
+CHARGE_SCALE = 0.3
+"""Unit of differences of charges, e."""
 
 
 def label_counts(subset: Subset) -> dict[str, np.ndarray]:
@@ -55,6 +60,7 @@ class Loss:
     """s, eV/Å."""
     scales: Mapping[str, float] = field(default_factory=dict)
     """Scales of quantities not derived from the energy, in their units."""
+    has_latent_charges: bool = False
 
     def emphasis(self, progress: float) -> float:
         """Return the factor of the energy weight at a progress between 0 and 1.
@@ -70,6 +76,12 @@ class Loss:
         """Return the labels in the loss: outputs of the model with labels and a weight."""
         available = [q.name for q in labels() if q.from_energy or q.name in self.scales]
         return [name for name in available if names.get(name) and self.config.weight(name) > 0]
+
+    @property
+    def beside_labels(self) -> list[str]:
+        """Outputs of the model in the loss that are compared with zero."""
+        is_used = self.has_latent_charges and self.config.charge_correction > 0
+        return [CORRECTION] if is_used else []
 
     def __call__(
         self, predicted: Mapping[str, Tensor], graph: Graph, counts: Counts, emphasis: float = 1.0
@@ -90,6 +102,9 @@ class Loss:
             # The weight of the energy increases at the end, see `emphasis`.
             factor = self.config.weight(name) * (emphasis if name == "energy" else 1.0)
             total = total + factor * squares.sum() / counts[name]
+        for name in self.beside_labels:
+            squares = (predicted[name] / CHARGE_SCALE).square() / graph.atoms_per_system
+            total = total + self.config.charge_correction * (weight * squares).sum() / counts[ALL]
         return total
 
     def scale_of(self, name: str) -> float:

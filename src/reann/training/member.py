@@ -17,6 +17,7 @@ from reann.data.loader import Loader
 from reann.errors import counted
 from reann.model import Reann
 from reann.model.dispersion import compared_with_labels
+from reann.model.long_range import LatentCharges
 from reann.potential import Potential, load
 from reann.prediction import labels_of
 from reann.training.contacts import keep_repulsive
@@ -135,7 +136,12 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
         backend=backend,
         world=processes,
         state=TrainingState(model, optimizer_for(model, training), average, {}, Progress()),
-        loss=Loss(training.loss, model.energy_scale.item() if config.model.heads else 1.0, scales),
+        loss=Loss(
+            training.loss,
+            model.energy_scale.item() if config.model.heads else 1.0,
+            scales,
+            isinstance(model.long_range, LatentCharges),
+        ),
         train=loader,
         valid=Loader(parts.valid, VALID_BATCH, valid_edges, *ranks, pins=on_gpu),
         counts=common.counts,

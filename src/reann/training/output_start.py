@@ -10,12 +10,14 @@ from reann.model.dipoles import ChargesHead
 from reann.model.electronegativity import PAULING
 from reann.model.feature_heads import FeatureHead
 from reann.model.state_heads import StateHead
-from reann.quantities import named, with_needs
+from reann.quantities import ELECTRONEGATIVITIES, named, with_needs
 from reann.training.label_scales import element_constants, label_scales
 
 LATENT, LATENT_SPREAD = 0.3, 0.1
 """Charges without labels start from this, in e per unit of Pauling's electronegativity, and their
 rows from weights of this size: at zero the energy does not depend on charges."""
+ELECTRONEGATIVITY = 3.0
+"""The same of electronegativities, V."""
 
 
 @torch.no_grad()
@@ -34,17 +36,21 @@ def set_output_heads(model: Reann, train: Subset, seed: int = 0) -> None:
             constants = element_constants(train, named(name))
             head.of_elements.copy_(torch.from_numpy(constants))
         elif isinstance(head, ChargesHead) and model.long_range is not None:
-            _start_latent(head, model.elements, seed, has_scale=bool(sources))
+            _start_latent(head, model.elements, seed, -LATENT, has_scale=bool(sources))
+        elif isinstance(head, StateHead) and name == ELECTRONEGATIVITIES:
+            _start_latent(head, model.elements, seed, ELECTRONEGATIVITY, has_scale=False)
 
 
-def _start_latent(head: ChargesHead, elements: list[int], seed: int, *, has_scale: bool) -> None:
+def _start_latent(
+    head: StateHead, elements: list[int], seed: int, unit: float, *, has_scale: bool
+) -> None:
     """Let electropositive elements be positive, and charges depend on the surroundings."""
     assert head.of_elements is not None
-    electronegativity = torch.tensor([PAULING.get(z, 2.0) for z in elements], dtype=torch.float64)
-    head.of_elements.copy_(LATENT * (electronegativity.mean() - electronegativity))
+    pauling = torch.tensor([PAULING.get(z, 2.0) for z in elements], dtype=torch.float64)
+    head.of_elements.copy_(unit * (pauling - pauling.mean()))
     generator = torch.Generator().manual_seed(seed)
     for name in head.rows:
         rows = head.get_parameter(name)
         rows.copy_(LATENT_SPREAD * torch.randn(rows.shape, generator=generator))
     if not has_scale:
-        head.scale.fill_(LATENT)
+        head.scale.fill_(abs(unit))

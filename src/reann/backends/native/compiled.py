@@ -61,7 +61,7 @@ class Compiled:
         by_field = names.intersection(self.source.responses)
         requested = {name for name in ("forces", "virials", "extrapolation") if name in names}
         requested |= {"strain"} if names & {"stress", "virial"} else set()
-        requested |= {"outputs"} if names.intersection(self.source.output_heads) else set()
+        requested |= {"outputs"} if names.intersection(self.source.of_heads) else set()
         requested |= by_field
         knows_field = bool(self.source.responses) and graph.field is not None
         field = graph.fields().detach().numpy().copy() if knows_field else None

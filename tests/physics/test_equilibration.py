@@ -1,0 +1,158 @@
+"""Equilibrated charges: textbook cases, both solvers, derivatives, and a limit of the method."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import ase
+import pytest
+import torch
+
+from models import CUTOFF, random_atoms, random_model
+from reann import properties
+from reann.data.neighbors import graph_from_atoms
+from reann.electrostatics import equilibration
+from reann.electrostatics.equilibration import equilibrated
+from reann.electrostatics.smeared import smeared_potentials
+from reann.errors import UserError
+from reann.graph import Graph
+from reann.potential import Potential, load
+from reann.units import COULOMB
+
+SIGMA = 0.9
+SELF = COULOMB * math.sqrt(2 / math.pi) / SIGMA
+FREE, PERIODIC = (False,) * 3, (True,) * 3
+double = torch.float64
+
+
+def batch() -> Graph:
+    """Return an ion, a neutral molecule, and a crystal with a charge."""
+    states = [(FREE, 1.0), (FREE, 0.0), (PERIODIC, -2.0)]
+    graphs = []
+    for i, (pbc, charge) in enumerate(states):
+        atoms = random_atoms(i, 5, pbc)
+        atoms.info["charge"] = charge
+        graphs.append(graph_from_atoms(atoms, CUTOFF, inputs=["charge"]))
+    return Graph.batch(graphs)
+
+
+def random_chi(graph: Graph) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    chi = 3.0 * torch.randn(graph.n_atoms, generator=generator, dtype=double)
+    return chi, 1.0 + torch.rand(graph.n_atoms, generator=generator, dtype=double)
+
+
+def test_two_atoms_share_a_charge_by_their_electronegativities() -> None:
+    r, chi, h = 1.7, torch.tensor([1.0, 4.0], dtype=double), torch.tensor([2.0, 3.0], dtype=double)
+    graph = graph_from_atoms(ase.Atoms("HO", positions=[[0, 0, 0], [r, 0, 0]]), CUTOFF)
+    between = COULOMB * math.erf(r / (math.sqrt(2) * SIGMA)) / r
+    expected = 3.0 / (2 * SELF + 5.0 - 2 * between)
+    found = equilibrated(chi, h, graph, SIGMA)
+    torch.testing.assert_close(found, torch.tensor([expected, -expected], dtype=double))
+
+
+@pytest.mark.parametrize("dense", [0, 1000])
+def test_chemical_potentials_are_equal_and_total_charges_kept(
+    dense: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(equilibration, "DENSE", dense)
+    graph = batch()
+    chi, h = random_chi(graph)
+    q = equilibrated(chi, h, graph, SIGMA)
+    sums = torch.zeros(3, dtype=double).index_add(0, graph.system, q)
+    torch.testing.assert_close(sums, graph.charges())
+    potentials = smeared_potentials(q, graph.positions, graph.cell, graph, SIGMA)
+    levels = chi + (h + SELF) * q + potentials
+    for system in range(3):
+        own = levels[graph.system == system]
+        assert (own - own[0]).abs().max() < 1e-4  # of the mesh; 1e-12 of the matrix
+
+
+def test_both_solvers_give_the_same_charges(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = batch()
+    chi, h = random_chi(graph)
+    exact = equilibrated(chi, h, graph, SIGMA)
+    monkeypatch.setattr(equilibration, "DENSE", 0)
+    torch.testing.assert_close(equilibrated(chi, h, graph, SIGMA), exact, rtol=0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dense", [0, 1000])
+def test_slopes_of_charges_are_their_differences(
+    dense: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(equilibration, "DENSE", dense)
+    graph = batch()
+    chi, h = (x.requires_grad_() for x in random_chi(graph))
+    positions = graph.positions.clone().requires_grad_()
+    variables = [chi, h, positions]
+    some = torch.linspace(-1.0, 1.0, graph.n_atoms, dtype=double)
+
+    def value(chi: torch.Tensor, h: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        return equilibrated(chi, h, replace(graph, positions=positions), SIGMA) @ some
+
+    slopes = torch.autograd.grad(value(*variables), variables)
+    step = 1e-4
+    for k, at in ((0, (3,)), (1, (7,)), (2, (2, 1)), (2, (12, 0))):
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = [x.detach().clone() for x in variables]
+            moved[k][at] += sign * step
+            ends.append(value(*moved).item())
+        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(
+            slopes[k][at].item(), rel=2e-4, abs=1e-6
+        )
+
+
+def test_parameters_are_trained_on_energies_forces_charges_and_dipoles() -> None:
+    model = random_model(
+        messages="equivariant",
+        l_max=2,
+        n_recursions=1,
+        long_range={"charges": "equilibrated"},
+        outputs=["charges", "dipole"],
+    )
+    graph = graph_from_atoms(random_atoms(2, 5, FREE), CUTOFF)
+    names = ["energy", "forces", "charges", "dipole"]
+    results = properties.evaluate(model, graph, names, create_graph=True)
+    p = model.long_range.log_hardness
+    (slope,) = torch.autograd.grad(sum(x.square().sum() for x in results.values()), p)
+    losses = []
+    with torch.no_grad():
+        for sign in (1, -2, 1):
+            p[1] += sign * 1e-4
+            found = properties.evaluate(model, graph, names)
+            losses.append(sum(x.square().sum() for x in found.values()).item())
+    assert (losses[0] - losses[1]) / 2e-4 == pytest.approx(slope[1].item(), rel=1e-5)
+
+
+def test_a_file_keeps_the_hardness(tmp_path: Path) -> None:
+    model = random_model(messages="equivariant", l_max=2, long_range={"charges": "equilibrated"})
+    with torch.no_grad():
+        model.long_range.log_hardness[0] = 1.25
+    Potential(model).save(tmp_path / "model.reann")
+    atoms = random_atoms(3, 5, FREE)
+    expected, found = (
+        p.predict(atoms, ["energy", "charges"])
+        for p in (Potential(model), load(tmp_path / "model.reann"))
+    )
+    assert found["energy"] == pytest.approx(expected["energy"], abs=1e-6)
+    assert found["charges"] == pytest.approx(expected["charges"], abs=1e-6)
+
+
+def test_distant_fragments_exchange_charge() -> None:
+    """A limit of the method: only the hardness keeps charge from flowing to any distance."""
+    chi, h = torch.tensor([1.0, 4.0], dtype=double), torch.tensor([2.0, 3.0], dtype=double)
+    graph = graph_from_atoms(ase.Atoms("HO", positions=[[0, 0, 0], [1e6, 0, 0]]), CUTOFF)
+    assert equilibrated(chi, h, graph, SIGMA)[0].item() == pytest.approx(
+        3.0 / (2 * SELF + 5.0), rel=1e-5
+    )
+
+
+def test_charges_that_do_not_converge_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equilibration, "DENSE", 0)
+    monkeypatch.setattr(equilibration, "MOST_STEPS", 1)
+    graph = batch()
+    with pytest.raises(UserError, match="did not converge in 1 steps"):
+        equilibrated(*random_chi(graph), graph, SIGMA)
