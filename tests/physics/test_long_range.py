@@ -221,7 +221,7 @@ def test_what_is_not_computed_is_said(model: Reann) -> None:
         heat_flux(Potential(model), atoms)
     why = Native().supports(model, Request.of(["forces"], create_graph=True))
     assert why is None or "gradients" in why or not native.available()
-    with pytest.raises(ValueError, match="long_range needs equivariant messages"):
+    with pytest.raises(UserError, match="long_range needs equivariant messages"):
         ModelConfig(preset="density", long_range={})
 
 
