@@ -49,6 +49,7 @@ SMALL = {"channels": 16, "l_max": 2}
 FORMS: dict[str, dict[str, Any]] = {
     "short range": {},
     "charges": {"long_range": {}},
+    "charges, monomers": {"long_range": {}},
     "equilibrated": {"long_range": {"charges": "equilibrated"}},
 }
 
@@ -75,6 +76,8 @@ def record(name: str, value: Any) -> None:
 def dimers(data: Path, runs: Path, seeds: int, epochs: int) -> None:
     frames = read(data)
     for atoms in frames:
+        if atoms.info["label"] == "CP":  # the file has the charge of the acetate at the amide
+            atoms.info |= {"chargeA": 0, "chargeB": -1}
         atoms.info["charge"] = int(atoms.info["chargeA"] + atoms.info["chargeB"])
         atoms.set_cell([BOX] * 3)
         atoms.pbc = True
@@ -84,16 +87,19 @@ def dimers(data: Path, runs: Path, seeds: int, epochs: int) -> None:
         r = atoms.info["distance"]
         parts["train" if r < TRAIN else "valid" if r < VALID else "test"].append(atoms)
     files = {name: write(runs / f"{name}.xyz", part) for name, part in parts.items()}
+    with_monomers = [*parts["train"], *monomers(parts["train"])]
+    files["monomers"] = write(runs / "train-monomers.xyz", with_monomers)
     found = {name: len(part) for name, part in parts.items()}
     for form, choices in FORMS.items():
         for seed in range(1, seeds + 1):
-            folder = runs / f"{form.replace(' ', '-')}-{seed}"
+            folder = runs / f"{form.replace(', ', '-').replace(' ', '-')}-{seed}"
             if not (folder / "model.reann").exists():
                 config = {
                     "data": {
-                        "train": files["train"],
+                        "train": files["monomers" if form.endswith("monomers") else "train"],
                         "valid": [files["valid"]],
                         "accept": ["varying-charge"],
+                        "missing": "allow",
                     },
                     "model": {**SMALL, **choices},
                     "training": {"epochs": epochs, "batch_size": BATCH},
@@ -103,6 +109,20 @@ def dimers(data: Path, runs: Path, seeds: int, epochs: int) -> None:
             potential = reann.load(folder / "model.reann")
             found[f"{form}, seed {seed}"] = errors_by_class(potential, parts)
             record("dimers", found)
+
+
+def monomers(frames: list[ase.Atoms]) -> list[ase.Atoms]:
+    """Return the two molecules of each class with their charges and energies, without forces."""
+    alone = []
+    for atoms in {a.info["label"]: a for a in frames}.values():
+        n = int(atoms.info["indexB"])
+        for name, part in (("A", slice(0, n)), ("B", slice(n, None))):
+            monomer = atoms[part]
+            monomer.info = {"charge": int(atoms.info[f"charge{name}"])}
+            energy = float(atoms.info[f"energy{name}"])
+            monomer.calc = SinglePointCalculator(monomer, energy=energy)
+            alone.append(monomer)
+    return alone
 
 
 def errors_by_class(potential: Any, parts: dict[str, list[ase.Atoms]]) -> dict[str, Any]:
