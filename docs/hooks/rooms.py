@@ -16,6 +16,8 @@ OTHERS = {
     "__main__": "cli",
     "flux": "potential",
     "potential": "potential",
+    "potential_file": "potential",
+    "potential_summary": "potential",
     "prediction": "potential",
     "properties": "model",
     "response": "model",

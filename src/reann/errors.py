@@ -36,6 +36,10 @@ class UserError(Exception):
         return type(self), (self.what, self.where, self.fix)
 
 
+class SettingError(UserError, ValueError):
+    """A field of a configuration has a wrong value, also when it is set in Python."""
+
+
 class DamagedError(UserError):
     """A file is damaged: its content differs from what was written."""
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reann.config.presets import describe_host, describe_preset
+from reann.error_measures import sentence
 from reann.errors import counted
-from reann.evaluation.metrics import sentence
 
 if TYPE_CHECKING:
     from reann.potential import Ensemble, Potential

@@ -19,9 +19,9 @@ from models import CUTOFF, check_gradients, random_atoms, random_model
 from reann import native
 from reann.config import Config, LossConfig, ModelConfig
 from reann.data.neighbors import graph_from_atoms
+from reann.error_measures import key
 from reann.errors import UserError
 from reann.evaluation.evaluate import evaluate as evaluate_command
-from reann.evaluation.metrics import key
 from reann.evaluation.tables import number
 from reann.graph import Graph
 from reann.interfaces.ase import Calculator
@@ -214,7 +214,7 @@ def test_energies_and_forces_of_such_a_model_come_from_both_engines(potential: P
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"outputs": ["polarizability"], "l_max": 1}, "set l_max to 2 or 3"),
+        ({"outputs": ["polarizability"], "l_max": 1}, "Set l_max to 2 or 3"),
         ({"outputs": ["polarisability"]}, "the model has no output"),
     ],
 )

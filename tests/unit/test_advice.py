@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reann.config import Config
+from reann.error_measures import key
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import key
 from reann.training.advice import advice_of
 
 RMSE = 30.0

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from models import CUTOFF, random_atoms
 from reann.data.neighbors import graph_from_atoms
-from reann.evaluation.metrics import Errors, key, residuals
+from reann.error_measures import key
+from reann.evaluation.metrics import Errors, residuals
 from reann.graph import Graph
 from reann.quantities import label_names
 

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 import reann
 from reann import cli
 from reann.data.check import check_command
+from reann.error_measures import key
 from reann.errors import UserError, counted
-from reann.evaluation.metrics import key
 from reann.evaluation.tables import MEASURES, tables
 from reann.quantities import label_names
 from reann.simulate.table import GrowingTable

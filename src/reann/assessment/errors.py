@@ -7,8 +7,8 @@ from pathlib import Path
 from reann.assessment.case import Case
 from reann.assessment.check import Check
 from reann.assessment.outcome import CannotRunError, Figure, Outcome
+from reann.error_measures import key
 from reann.evaluation.evaluate import evaluate
-from reann.evaluation.metrics import key
 from reann.evaluation.quality import quality_of
 from reann.quantities import named
 from reann.report import plots

@@ -172,7 +172,8 @@ def _item(kind: Any, value: Any, number: Any) -> tuple[type[Section], Any] | Non
 def _of_validator(path: FieldPath, error: str) -> Mistake:
     text, _, advice = error.partition(": ")
     fix = f"{advice.capitalize()}." if advice else "Change one of them."
-    return Mistake(path, f"{'.'.join(path)}: {text}.", fix)
+    place = f"{'.'.join(path)}: " if path else ""
+    return Mistake(path, f"{place}{text}.", fix)
 
 
 def _missing(path: FieldPath, section: type[Section], values: Mapping[str, Any]) -> Mistake | None:

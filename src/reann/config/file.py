@@ -20,7 +20,7 @@ from reann.config.errors import Mistake, control_characters, misplaced_booleans,
 from reann.config.fields import FieldPath, annotation, sections_in
 from reann.config.overrides import apply, apply_values
 from reann.config.yaml import Dumper, Lines, read_yaml
-from reann.errors import UserError, did_you_mean, shortened
+from reann.errors import SettingError, UserError, did_you_mean, shortened
 from reann.input_files import located
 
 LARGEST_FILE = 1 << 24
@@ -259,7 +259,7 @@ def report(
     source: str,
     lines: Mapping[FieldPath, int],
     overridden: Mapping[FieldPath, str],
-) -> UserError:
+) -> SettingError:
     """Return one error that lists all mistakes, in the order of the file."""
 
     def place(mistake: Mistake) -> tuple[int, str, str]:
@@ -278,6 +278,6 @@ def report(
     unique = {mistake.path: mistake for mistake in reversed(errors)}
     ordered = sorted(unique.values(), key=place)
     if len(ordered) == 1:
-        return UserError(ordered[0].what, place(ordered[0])[2], ordered[0].fix)
+        return SettingError(ordered[0].what, place(ordered[0])[2], ordered[0].fix)
     text = "\n".join(f"  {place(m)[1]}: {m.what}\n      {m.fix}" for m in ordered)
-    return UserError(f"The configuration has {len(ordered)} mistakes:\n{text}", source)
+    return SettingError(f"The configuration has {len(ordered)} mistakes:\n{text}", source)

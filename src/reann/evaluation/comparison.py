@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from reann import quantities
 from reann.display import Displayed, Summary
+from reann.error_measures import key, sentence, unit_of
 from reann.errors import counted
-from reann.evaluation.metrics import Errors, key, relative_rmse, sentence, unit_of
+from reann.evaluation.metrics import Errors, relative_rmse
 from reann.table import Table
 
 if TYPE_CHECKING:

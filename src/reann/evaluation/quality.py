@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from reann.error_measures import key
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import key
 from reann.evaluation.pairs import pairs
 from reann.evaluation.tables import number
 from reann.quantities import named

@@ -11,9 +11,9 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from reann.error_measures import key, unit_of
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import key, unit_of
 from reann.quantities import label_names, named
 from reann.terminal import Terminal, plain_table
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reann.evaluation.metrics import key
+from reann.error_measures import key
 from reann.evaluation.power_law import FLAT, PowerLaw
 from reann.evaluation.tables import number
 from reann.quantities import label_names, named

@@ -20,9 +20,9 @@ from reann import atomic_file, strict_json
 from reann.calibration import Calibration
 from reann.config import Config
 from reann.config.presets import describe_preset
+from reann.error_measures import key, unit_of
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation, Outlier
-from reann.evaluation.metrics import key, unit_of
 from reann.evaluation.quality import quality_of
 from reann.evaluation.tables import columns, number
 from reann.quantities import label_names, named

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reann.error_measures import key
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import key
 from reann.evaluation.pairs import independent, pairs
 from reann.evaluation.tables import number
 from reann.quantities import named

@@ -16,8 +16,8 @@ from reann.config.presets import describe_host, describe_preset
 from reann.data.dataset import Dataset
 from reann.data.sources import source_numbers
 from reann.data.statistics import ReferenceEnergies
+from reann.error_measures import sentence
 from reann.errors import counted
-from reann.evaluation.metrics import sentence
 from reann.model import Reann
 from reann.quantities import labels
 from reann.training.setup import Parts

@@ -18,8 +18,8 @@ from pathlib import Path
 from rich.text import Text
 
 from reann.atomic_file import open_no_link, replacing
+from reann.error_measures import key
 from reann.errors import UserError, counted
-from reann.evaluation.metrics import key
 from reann.live import Area, area_of
 from reann.quantities import Quantity, labels
 from reann.terminal import Terminal, is_gone

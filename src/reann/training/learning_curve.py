@@ -14,9 +14,9 @@ import numpy as np
 
 from reann import atomic_file, strict_json
 from reann.config import Config
+from reann.error_measures import key
 from reann.errors import UserError
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import key
 from reann.evaluation.power_law import PowerLaw, fitted
 from reann.model_file import MODEL
 from reann.potential import load

@@ -22,8 +22,9 @@ from reann.backends.protocol import Backend, Request
 from reann.config import CosineSchedule, TrainingConfig
 from reann.data.loader import Loader
 from reann.device import memory_advice
+from reann.error_measures import key
 from reann.errors import UserError, counted
-from reann.evaluation.metrics import Errors, key, residuals
+from reann.evaluation.metrics import Errors, residuals
 from reann.graph import Graph
 from reann.torch_state import differentiable
 from reann.training.distributed import World

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reann.display import Displayed, Summary
+from reann.error_measures import sentence
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import sentence
 from reann.potential import Ensemble, Potential
 from reann.quantities import label_names
 from reann.report.figure import Figure, figure_of

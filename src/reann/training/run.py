@@ -17,9 +17,9 @@ from reann.config.unused import refuse_unused
 from reann.data.check.quick import check_at_start
 from reann.data.split import save_split
 from reann.device import cpu_threads
+from reann.error_measures import sentence
 from reann.evaluation.compare import compare
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import sentence
 from reann.model_file import MODEL, model_file
 from reann.potential import Ensemble
 from reann.report import write_report
