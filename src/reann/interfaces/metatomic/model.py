@@ -104,16 +104,16 @@ class Model(nn.Module):
 
         results: Dict[str, TensorMap] = {}
         for name, output in outputs.items():
-            values, samples = of_structures, Labels(["system"], structures[:, None])
+            values, rows = of_structures, Labels(["system"], structures[:, None])
             if output.sample_kind == "atom":
-                values, samples = energies, atoms
+                values, rows = energies, atoms
             if name == "energy":
                 values = values.mean(1, keepdim=True)
             elif name == "energy_uncertainty":
                 values = values.std(1, keepdim=True)
             members = torch.arange(values.shape[1], dtype=torch.int32, device=values.device)
             components: List[Labels] = []
-            block = TensorBlock(values, samples, components, Labels(["energy"], members[:, None]))
+            block = TensorBlock(values, rows, components, Labels(["energy"], members[:, None]))
             results[name] = TensorMap(Labels(["_"], structures[:1, None] * 0), [block])
         return results
 
