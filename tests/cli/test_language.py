@@ -55,7 +55,6 @@ PHRASES = (
 """Parts of sentences that are not idiomatic, or were about one thing under several names."""
 UNFINISHED = {
     "backends/triton",
-    "electrostatics",
     "interfaces/lammps",
     "model/long_range.py",
 }

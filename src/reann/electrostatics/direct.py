@@ -16,33 +16,33 @@ def direct_potentials(
     q: Float[Tensor, " atoms"],
     positions: Float[Tensor, "atoms 3"],
     graph: Graph,
-    wanted: Bool[Tensor, " systems"],
+    selected: Bool[Tensor, " systems"],
     sigma: float,
 ) -> Float[Tensor, " atoms"]:
-    """Return the potentials at the atoms in V; zero in systems that are not wanted."""
-    i, j, pair = interactions(positions, graph, wanted, sigma)
+    """Return the potentials at the atoms in V; zero in systems that are not selected."""
+    i, j, pair = interactions(positions, graph, selected, sigma)
     return torch.zeros_like(q).index_add(0, i, pair * q[j])
 
 
 def interactions(
     positions: Float[Tensor, "atoms 3"],
     graph: Graph,
-    wanted: Bool[Tensor, " systems"],
+    selected: Bool[Tensor, " systems"],
     sigma: float,
 ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"], Float[Tensor, " pairs"]]:
-    """Return the ordered pairs of atoms of the wanted systems, and their interactions in eV/e^2."""
-    i, j = pairs_of(graph, wanted[graph.system])
+    """Return the ordered pairs of atoms of the selected systems, and their energies in eV/e^2."""
+    i, j = pairs_of(graph, selected[graph.system])
     r = torch.linalg.vector_norm(positions[j] - positions[i], dim=1)
     return i, j, COULOMB * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
 
 
 def pairs_of(
-    graph: Graph, wanted: Bool[Tensor, " atoms"]
+    graph: Graph, selected: Bool[Tensor, " atoms"]
 ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
     """Return all ordered pairs of different atoms of one system."""
     sizes = graph.atoms_per_system
     start = sizes.cumsum(0) - sizes
-    size = sizes[graph.system] * wanted
+    size = sizes[graph.system] * selected
     i = torch.arange(graph.n_atoms, device=graph.positions.device).repeat_interleave(size)
     before = size.cumsum(0) - size
     j = torch.arange(len(i), device=i.device) - before[i] + start[graph.system[i]]

@@ -182,11 +182,11 @@ class _Iterative(_Solver):
 
     def _times(self, x: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return A x."""
-        found = self.diagonal * x
-        found = found + direct_potentials(x, self.positions, self.graph, ~self.full, self.sigma)
+        product = self.diagonal * x
+        product = product + direct_potentials(x, self.positions, self.graph, ~self.full, self.sigma)
         for atoms, mesh in zip(self.crystals, self.meshes, strict=True):
-            found[atoms] += mesh.potentials(x[atoms])
-        return found
+            product[atoms] += mesh.potentials(x[atoms])
+        return product
 
     def _level(self, values: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return values less their mean in each system."""

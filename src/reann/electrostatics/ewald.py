@@ -70,11 +70,11 @@ def _phases(
 ) -> list[Complex[Tensor, "numbers atoms"]]:
     """Return exp(2 pi i n f) of the fractions f of each direction; n >= 0 in the first."""
     fractions = positions @ torch.linalg.inv(cell)
-    found = []
+    factors = []
     for axis, most in enumerate(_numbers(cell, sigma)):
         n = torch.arange(0 if axis == 0 else -most, most + 1, device=cell.device)
-        found.append(torch.exp(2j * math.pi * n[:, None] * fractions[None, :, axis]))
-    return found
+        factors.append(torch.exp(2j * math.pi * n[:, None] * fractions[None, :, axis]))
+    return factors
 
 
 def weights_of(cell: Float[Tensor, "3 3"], sigma: float) -> Float[Tensor, "a b c"]:

@@ -67,8 +67,8 @@ def smeared_potentials(
         if not cell.requires_grad:
             key = cell[system].cpu().numpy().tobytes()
             G = weights[key] = weights[key] if key in weights else weights_of(cell[system], sigma)
-        own = ewald_potentials(q[atoms], positions[atoms], cell[system], sigma, G)
-        potentials = potentials.index_put((atoms,), own)
+        of_system = ewald_potentials(q[atoms], positions[atoms], cell[system], sigma, G)
+        potentials = potentials.index_put((atoms,), of_system)
     return potentials
 
 
@@ -88,9 +88,9 @@ def smeared_slopes(q: Float[Tensor, " atoms"], graph: Graph, sigma: float) -> Sl
     for system in torch.nonzero(full)[:, 0].tolist():
         atoms = torch.nonzero(graph.system == system)[:, 0]
         mesh = Mesh(graph.positions[atoms].detach(), graph.cell[system], sigma)
-        own = mesh.slopes(q[atoms])
-        energies[atoms], by_charge[atoms], by_position[atoms] = own[:3]
-        by_strain[system] = own.by_strain
+        of_system = mesh.slopes(q[atoms])
+        energies[atoms], by_charge[atoms], by_position[atoms] = of_system[:3]
+        by_strain[system] = of_system.by_strain
     return Slopes(energies, by_charge, by_position, by_strain)
 
 
