@@ -1,14 +1,28 @@
-"""Check that a potential supports the elements of a structure."""
+"""The elements of a potential: their indices, and a check of those of a structure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
+import torch
 from ase.data import chemical_symbols
+from jaxtyping import Int
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reann.errors import UserError, listed
+from reann.facts import HEAVIEST
+
+UNKNOWN = -1
+"""Index of elements that a potential does not support."""
+
+
+def indices_of(elements: Sequence[int]) -> Int[Tensor, " numbers"]:
+    """Return the index of each atomic number in a list of elements; `UNKNOWN` if it is absent."""
+    index = torch.full((HEAVIEST + 1,), UNKNOWN)
+    index[torch.tensor(list(elements))] = torch.arange(len(elements))
+    return index
 
 
 def check_elements(known: Collection[int], numbers: NDArray[np.integer]) -> None:

@@ -121,15 +121,24 @@ def _bias(residuals: Mapping[str, np.ndarray]) -> tuple[str, Verdict, dict[str, 
     return text, Verdict.look, numbers
 
 
+def gap_of(residuals: Mapping[str, np.ndarray], train_rmse: float | None) -> float | None:
+    """Return validation over training RMSE of the forces; None where one of the two is unknown.
+
+    `train_rmse` is in the unit of the residuals, meV/Å.
+    """
+    forces = residuals.get("forces")
+    if forces is None or not train_rmse:
+        return None
+    return float(np.sqrt(np.nanmean(forces**2))) / train_rmse
+
+
 def _gap(
     residuals: Mapping[str, np.ndarray], train_rmse: float | None
 ) -> tuple[str, Verdict, dict[str, float]] | None:
     """Return what to say about training and validation, None where one of the two is unknown."""
-    forces = residuals.get("forces")
-    if forces is None or not train_rmse:
+    ratio = gap_of(residuals, train_rmse)
+    if ratio is None or not train_rmse:
         return None
-    valid = float(np.sqrt(np.nanmean(forces**2)))
-    ratio = valid / train_rmse
     numbers = {key("forces", "train_rmse"): train_rmse, "forces_gap": ratio}
     verdict = graded(ratio, GAP, LARGE_GAP)
     if ratio > GAP:

@@ -23,7 +23,7 @@ from reann.config import LongRangeConfig
 from reann.electrostatics.equilibration import equilibrated
 from reann.electrostatics.ewald import self_potential
 from reann.electrostatics.smeared import smeared_energies, smeared_slopes
-from reann.facts import HEAVIEST
+from reann.elements import indices_of
 from reann.graph import Graph
 from reann.model.dipoles import correction
 from reann.model.terms import StructureTerm, TermSlopes
@@ -83,9 +83,7 @@ class EquilibratedCharges(nn.Module, StructureTerm):
         self.sigma = config.smearing
         start = torch.full((len(elements),), math.log(HARDNESS), dtype=torch.float64)
         self.log_hardness = nn.Parameter(start)
-        index = torch.zeros(HEAVIEST + 1, dtype=torch.int64)
-        index[torch.tensor(list(elements))] = torch.arange(len(elements))
-        self.register_buffer("index", index, persistent=False)
+        self.register_buffer("index", indices_of(elements), persistent=False)
 
     def given(self, values: Tensor, graph: Graph) -> Float[Tensor, " atoms"]:
         """Return the charges in e at the electronegativities that are read, in V."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from reann.config import ModelConfig
-from reann.facts import HEAVIEST
+from reann.elements import indices_of
 from reann.graph import Graph
 from reann.model.copies import in_precision, with_head, without_inference
 from reann.model.dispersion import Dispersion
@@ -48,8 +48,6 @@ __all__ = [
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 """Precisions of the networks by name."""
-UNKNOWN = -1
-"""Index of elements that the model does not know."""
 
 
 class Reann(TrainingRange):
@@ -98,9 +96,7 @@ class Reann(TrainingRange):
         self.dispersion = Dispersion(config.dispersion) if config.dispersion else None
 
         self.register_range(n_elements, width)
-        index = torch.full((HEAVIEST + 1,), UNKNOWN)
-        index[torch.tensor(self.elements)] = torch.arange(n_elements)
-        self.register_buffer("element_index", index, persistent=False)
+        self.register_buffer("element_index", indices_of(self.elements), persistent=False)
 
     def forward(self, graph: Graph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " atoms"]:
         """Return atomic energies in eV, float64, for edge vectors in Å.

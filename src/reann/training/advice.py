@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from reann.config import Config
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.quality import GAP, LARGE_GAP
+from reann.evaluation.quality import GAP, LARGE_GAP, gap_of
 from reann.report.page import train_error
 
 LARGEST = "accurate"
@@ -25,11 +24,8 @@ def advice_of(
     It depends on the ratio of the errors of the forces in validation and training, with the limits
     of the verdict of the report.
     """
-    forces, train = valid.residuals().get("forces"), train_error(history)
-    if forces is None or not train:
-        return None
-    ratio = float(np.sqrt(np.nanmean(forces**2))) / train
-    if not np.isfinite(ratio):
+    ratio = gap_of(valid.residuals(), train_error(history))
+    if ratio is None or not math.isfinite(ratio):
         return None
     start = f"force errors in validation are {ratio:.2g} times those in training"
     if ratio > LARGE_GAP:

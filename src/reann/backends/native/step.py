@@ -135,9 +135,8 @@ class NativeStep:
                 outputs,
             )
         except (ValueError, RuntimeError) as error:
-            checked_neighbors(
-                atoms, neighbors.cutoff
-            )  # raises an error that names coincident atoms
+            # Raises an error that names the atoms if some coincide.
+            checked_neighbors(atoms, neighbors.cutoff)
             raise refused(error) from error
         results: Results = {"energy": float(energies.sum()), "energies": energies}
         if forces is not None:
