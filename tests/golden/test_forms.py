@@ -35,7 +35,8 @@ def model_of(choices: dict[str, Any]) -> Reann:
     """Return a model whose every parameter is off its start, whatever their names and order."""
     small = {"hidden": [6, 6]}
     preset = "default" if choices.get("messages") == "equivariant" else "density"
-    values = {"preset": preset, "cutoff": 3.0, "n_radial": 3, "moment_limit": None} | choices
+    before = {"moment_limit": None, "repulsion": False}  # without what presets added later
+    values = {"preset": preset, "cutoff": 3.0, "n_radial": 3} | before | choices
     values = {"readout": small, "update": small} | values
     model = build(ModelConfig(**values), ELEMENTS, 10.0, seed=3, dtype=torch.float64)
     with torch.no_grad():
