@@ -22,7 +22,7 @@ import ase.io
 import numpy as np
 
 from reann.config import Config
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.training.run import resume, train
 
 RESULTS = Path(__file__).parent / "results" / "fine_tuning.json"

@@ -28,7 +28,7 @@ import torch
 from ase import units
 
 from reann.assessment.dynamics import constant_energy, with_calculator
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.errors import UserError
 from reann.interfaces.ase import Calculator
 from reann.potential import load

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import numpy as np
 
 from reann.config import Config
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.training import run as training
 from reann.training.journal import read_log
 

@@ -97,7 +97,7 @@ def _files(pattern: str, base: Path) -> list[Path]:
     if stat.S_ISREG(mode):
         return [path]
     if stat.S_ISDIR(mode):
-        from reann.data.file_types import deepmd_error
+        from reann.data.files.file_types import deepmd_error
 
         raise deepmd_error(path, pattern) or _folder_error(path, pattern)
     raise UserError(

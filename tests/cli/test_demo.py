@@ -12,7 +12,7 @@ from reann import demo as module
 from reann.cli import app
 from reann.config import ModelConfig
 from reann.config.file import load_config
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.demo import DATA, commands, copy_data, demo, perform
 from reann.errors import UserError
 from reann.terminal import Terminal

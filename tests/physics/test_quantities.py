@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from reann import cli, quantities
 from reann.config import Config
-from reann.data import names
 from reann.data.check import check_command
+from reann.data.labels import names
 from reann.evaluation.evaluate import evaluate as evaluate_command
 from reann.interfaces.ase import Calculator
 from reann.model import output_heads

@@ -15,8 +15,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 
 from reann.config import DataConfig, Keys, Units
-from reann.data import build
-from reann.data.cache import ArrayWriter, CacheWriter, DamagedCacheError, open_cache
+from reann.data.cache import build
+from reann.data.cache.storage import ArrayWriter, CacheWriter, DamagedCacheError, open_cache
 from reann.data.dataset import open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError

@@ -24,7 +24,7 @@ from reann.cli.group import FULL
 from reann.config import Config, DataConfig
 from reann.config.file import save_config
 from reann.config.new import new_config
-from reann.data.cache import Arrays, CacheWriter, open_cache
+from reann.data.cache.storage import Arrays, CacheWriter, open_cache
 from reann.data.check import Survey
 from reann.data.check.report import write_json
 from reann.data.dataset import Subset, open_dataset

@@ -12,8 +12,8 @@ import ase.io
 import numpy as np
 import pytest
 
-from reann.data.file_types import check_file
-from reann.data.read import iter_atoms
+from reann.data.files.file_types import check_file
+from reann.data.files.read import iter_atoms
 from reann.errors import UserError
 from reann.input_files import find_files
 

@@ -15,9 +15,9 @@ from reann.config.file import load_config, save_config
 from reann.config.new import new_config
 from reann.data.check import survey
 from reann.data.dataset import open_dataset
-from reann.data.file_units import angstrom, to_angstrom
-from reann.data.labels import Extractor, extract, resolve_keys
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
+from reann.data.labels.extract import Extractor, extract, resolve_keys
+from reann.data.labels.file_units import angstrom, to_angstrom
 from reann.errors import UserError
 
 CELL = np.array([[4.0, 0.3, 0.0], [0.0, 5.0, -0.2], [0.1, 0.0, 6.0]])

@@ -11,7 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from reann.config import DataConfig
 from reann.data.check import survey
 from reann.data.dataset import Dataset, open_dataset
-from reann.data.labels import extract, resolve_keys
+from reann.data.labels.extract import extract, resolve_keys
 
 FORCES = np.array([[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]])
 

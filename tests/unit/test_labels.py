@@ -10,7 +10,7 @@ from ase.constraints import FixAtoms
 
 from reann import units
 from reann.config import DataConfig, Keys, Units
-from reann.data.labels import Extractor, extract, resolve_keys
+from reann.data.labels.extract import Extractor, extract, resolve_keys
 from reann.errors import UserError
 
 FORCES = np.array([[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]])

@@ -14,7 +14,7 @@ from ase import units as ase_units
 from reann.config import Config, DataConfig, ModelConfig
 from reann.data.check import survey
 from reann.data.dataset import open_dataset
-from reann.data.labels import extract, resolve_keys
+from reann.data.labels.extract import extract, resolve_keys
 from reann.errors import UserError
 from reann.evaluation.label_keys import described
 from reann.quantities import OF_HEADS

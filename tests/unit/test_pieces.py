@@ -16,11 +16,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann import strict_json
 from reann.config import DataConfig, Keys, Source, Units
-from reann.data import build, pieces
-from reann.data.census import KeyCounts
+from reann.data.cache import build, pieces
+from reann.data.cache.sources import Opening
 from reann.data.dataset import Dataset, open_dataset, open_sources
-from reann.data.keys import KeyCensus
-from reann.data.sources import Opening
+from reann.data.labels.census import KeyCounts
+from reann.data.labels.keys import KeyCensus
 from reann.data.split import split
 from reann.errors import UserError
 

@@ -13,9 +13,9 @@ from ase.units import Hartree
 from reann.config import DataConfig
 from reann.data.check.survey import survey
 from reann.data.dataset import open_dataset
-from reann.data.program_outputs import _energies_of_gaussian, as_computed
-from reann.data.read import iter_atoms
-from reann.data.skipped import SkippedData
+from reann.data.files.program_outputs import _energies_of_gaussian, as_computed
+from reann.data.files.read import iter_atoms
+from reann.data.files.skipped import SkippedData
 from reann.errors import UserError
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from reann.data import extended_xyz, read
-from reann.data.read import iter_atoms
-from reann.data.skipped import SkippedData
+from reann.data.files import extended_xyz, read
+from reann.data.files.read import iter_atoms
+from reann.data.files.skipped import SkippedData
 from reann.errors import UserError
 from reann.input_files import file_hash, find_files
 

@@ -15,9 +15,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from reann.config import Config, DataConfig, Keys
 from reann.data.check.finding import with_option
 from reann.data.dataset import open_dataset
-from reann.data.labels import extract, resolve_keys
-from reann.data.names import label_meant, unit_of_name
-from reann.data.resolved import ResolvedKeys
+from reann.data.labels.extract import extract, resolve_keys
+from reann.data.labels.names import label_meant, unit_of_name
+from reann.data.labels.resolved import ResolvedKeys
 from reann.errors import UserError
 from reann.training.describe import describe
 from reann.training.distributed import World

@@ -12,7 +12,7 @@ from ase.io import write
 from reann.config import DataConfig, Keys
 from reann.data.check.survey import survey
 from reann.data.dataset import open_dataset
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.errors import UserError
 
 LATTICE = '"6.0 0.0 0.0 0.0 6.0 0.0 0.0 0.0 6.0"'

@@ -15,7 +15,7 @@ from reann.assessment.assess import assess, could_not_run
 from reann.assessment.case import Case, Settings
 from reann.assessment.kinds import Decision, Kind, kind_of
 from reann.assessment.page import HTML, JSON, About, Entry, summary
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.errors import UserError, counted
 from reann.interfaces.ase import Calculator
 from reann.model_file import MODEL

@@ -18,8 +18,8 @@ from reann.assessment.kinds import Kind
 from reann.assessment.liquid import Sample, sampled
 from reann.assessment.outcome import Figure, Outcome, Verdict, exploded, graded, worst
 from reann.assessment.relaxation import changed_bonds
-from reann.data.read import iter_atoms
-from reann.data.skipped import ignore
+from reann.data.files.read import iter_atoms
+from reann.data.files.skipped import ignore
 
 WIDTH = 0.05
 """Width of the bins, Å."""

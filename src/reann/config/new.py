@@ -86,9 +86,9 @@ def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
 
     If the keys are ambiguous, the summary says so and no keys are returned.
     """
-    from reann.data.keys import KeyCensus
-    from reann.data.read import iter_atoms
-    from reann.data.skipped import SkippedData, summarized
+    from reann.data.files.read import iter_atoms
+    from reann.data.files.skipped import SkippedData, summarized
+    from reann.data.labels.keys import KeyCensus
 
     census, elements, structures = KeyCensus(), Counter[str](), 0
     notes: list[SkippedData] = []

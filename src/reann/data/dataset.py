@@ -18,19 +18,19 @@ import torch
 from numpy.typing import NDArray
 
 from reann.config import DataConfig, Source
-from reann.data.build import Progress, build_cache
-from reann.data.cache import DamagedCacheError, open_cache, remove_cache
-from reann.data.fingerprint import fingerprints, stored_part
-from reann.data.heads import head_indices
-from reann.data.resolved import ResolvedKeys
-from reann.data.rounding import condensed, looked_up, recorded
-from reann.data.sources import (
+from reann.data.cache.build import Progress, build_cache
+from reann.data.cache.sources import (
     Opening,
     SourceFiles,
     find_sources,
     key_of,
     weight_factors,
 )
+from reann.data.cache.storage import DamagedCacheError, open_cache, remove_cache
+from reann.data.fingerprint import fingerprints, stored_part
+from reann.data.heads import head_indices
+from reann.data.labels.resolved import ResolvedKeys
+from reann.data.rounding import condensed, looked_up, recorded
 from reann.graph import Graph
 from reann.quantities import inputs, label_names, labels
 
@@ -262,7 +262,7 @@ def open_dataset(
     Parameters
     ----------
     files
-        As in `reann.data.read.iter_atoms`.
+        As in `reann.data.files.read.iter_atoms`.
     data
         Keys, units and whether labels may be missing.
     cutoff

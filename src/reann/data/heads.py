@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.data.sources import SourceFiles, source_numbers
+from reann.data.cache.sources import SourceFiles, source_numbers
 from reann.errors import UserError, did_you_mean
 
 

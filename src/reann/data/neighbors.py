@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vesin import NeighborList
 
 from reann import native
-from reann.data.labels import read_inputs
+from reann.data.labels.extract import read_inputs
 from reann.errors import UserError, listed
 from reann.facts import FLATTEST_CELL, SHORTEST_DISTANCE
 from reann.graph import Graph

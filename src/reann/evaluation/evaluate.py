@@ -18,10 +18,10 @@ from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.config import DataConfig, Keys, Units
 from reann.data.dataset import Dataset, Subset, open_dataset
-from reann.data.file_units import angstrom
-from reann.data.inputs import with_input_names
-from reann.data.read import iter_atoms
-from reann.data.skipped import ignore, print_notes
+from reann.data.files.read import iter_atoms
+from reann.data.files.skipped import ignore, print_notes
+from reann.data.labels.file_units import angstrom
+from reann.data.labels.inputs import with_input_names
 from reann.device import device_named
 from reann.errors import UserError
 from reann.evaluation import predictions, tables

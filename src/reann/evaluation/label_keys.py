@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from reann.config import DataConfig, Keys, Source, Units
-from reann.data.file_units import factors, stated_units
-from reann.data.keys import KeyCensus
-from reann.data.names import names_of
-from reann.data.read import iter_atoms
-from reann.data.resolved import ResolvedKeys
-from reann.data.skipped import ignore
-from reann.data.values import values_of
+from reann.data.files.read import iter_atoms
+from reann.data.files.skipped import ignore
+from reann.data.labels.file_units import factors, stated_units
+from reann.data.labels.keys import KeyCensus
+from reann.data.labels.names import names_of
+from reann.data.labels.resolved import ResolvedKeys
+from reann.data.labels.values import values_of
 from reann.quantities import inputs, label_names, named, readable
 
 

@@ -9,7 +9,7 @@ import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.errors import UserError
 from reann.learning.choose import CHOICE, RANDOM
 from reann.learning.folders import Iteration, read_frames, write_frames

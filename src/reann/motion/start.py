@@ -10,9 +10,9 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from reann.data.names import names_of
-from reann.data.read import iter_atoms
-from reann.data.values import values_of
+from reann.data.files.read import iter_atoms
+from reann.data.labels.names import names_of
+from reann.data.labels.values import values_of
 from reann.errors import UserError, listed
 from reann.quantities import PREFIX, readable
 

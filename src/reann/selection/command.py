@@ -10,8 +10,8 @@ from ase.io.extxyz import write_xyz
 
 from reann import atomic_file
 from reann.criteria import By
-from reann.data.read import iter_atoms
-from reann.data.skipped import ignore
+from reann.data.files.read import iter_atoms
+from reann.data.files.skipped import ignore
 from reann.device import device_named
 from reann.errors import UserError, counted
 from reann.evaluation.progress import progress_bar

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from reann import atomic_file, strict_json
-from reann.data.read import iter_atoms
+from reann.data.files.read import iter_atoms
 from reann.output_files import check_outputs
 from reann.spectra.figure import figure
 from reann.spectra.files import as_csv, curves_as_json

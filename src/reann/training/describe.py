@@ -13,8 +13,8 @@ from ase.data import chemical_symbols
 
 from reann.config import Config, ModelConfig
 from reann.config.presets import describe_host, describe_preset
+from reann.data.cache.sources import source_numbers
 from reann.data.dataset import Dataset
-from reann.data.sources import source_numbers
 from reann.data.statistics import ReferenceEnergies
 from reann.error_measures import sentence
 from reann.errors import counted

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from reann.config import Config, Source
+from reann.data.cache.sources import Opening
 from reann.data.dataset import Dataset, Subset, open_sources
 from reann.data.loader import automatic_batch_size
-from reann.data.sources import Opening
 from reann.data.split import OpenFiles, known_structures, load_split, split
 from reann.data.statistics import (
     NO_ENERGIES,

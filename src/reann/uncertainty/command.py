@@ -13,7 +13,7 @@ from reann.backends.choice import Engine
 from reann.calibration import LEVEL, LEVELS, Calibration, Scale
 from reann.config import DataConfig, Keys, Units
 from reann.data.dataset import Subset, open_dataset
-from reann.data.skipped import print_notes
+from reann.data.files.skipped import print_notes
 from reann.device import device_named
 from reann.errors import counted
 from reann.evaluation.label_keys import conventions

@@ -10,8 +10,8 @@ import numpy as np
 
 from reann.data.check.finding import MOST_EXAMPLES, Finding
 from reann.data.check.record import Record
-from reann.data.conditions import unknown_to_model, varying
-from reann.data.names import names_of
+from reann.data.labels.conditions import unknown_to_model, varying
+from reann.data.labels.names import names_of
 
 Twins = tuple[Record, Record]
 

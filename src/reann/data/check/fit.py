@@ -21,9 +21,9 @@ from reann.data.check.outliers import A_FEW, FEW, apart
 from reann.data.check.pair_model import VOIGT_COLUMNS, VOIGT_ROWS, PairModel
 from reann.data.check.sources import Readings
 from reann.data.check.stress_fit import single_stresses
-from reann.data.file_units import angstrom
-from reann.data.read import read_file
-from reann.data.skipped import print_truncated
+from reann.data.files.read import read_file
+from reann.data.files.skipped import print_truncated
+from reann.data.labels.file_units import angstrom
 from reann.errors import UserError
 from reann.input_files import display_name, find_files
 

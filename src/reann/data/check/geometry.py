@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 
 from reann.data.check.finding import Finding, Rule, about
 from reann.data.check.record import TOO_CLOSE, Record, collides
-from reann.data.names import label_read
+from reann.data.labels.names import label_read
 from reann.errors import listed
 from reann.quantities import readable
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from reann.data.check.finding import Finding
 from reann.data.check.record import Record
-from reann.data.conditions import varying
-from reann.data.names import names_of
+from reann.data.labels.conditions import varying
+from reann.data.labels.names import names_of
 from reann.quantities import named
 
 OF_THE_ENERGY = ("charge", "spin")

@@ -22,8 +22,8 @@ from reann.data.check.record import Record
 from reann.data.check.rules import judge
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
-from reann.data.conditions import unknown_to_model
 from reann.data.dataset import Dataset, Subset
+from reann.data.labels.conditions import unknown_to_model
 from reann.errors import UserError
 
 ReportLine = Callable[[str], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reann.data.check.finding import MOST_EXAMPLES, Finding, Severity
-from reann.data.skipped import SkippedData
+from reann.data.files.skipped import SkippedData
 
 MEANING: dict[str, tuple[Severity, str, str]] = {
     "not-converged": (

@@ -28,9 +28,9 @@ from reann.data.check.measures import (
     shape_of,
 )
 from reann.data.check.projections import project
-from reann.data.conditions import conditions_of
-from reann.data.keys import names_of
-from reann.data.weights import without_weight
+from reann.data.labels.conditions import conditions_of
+from reann.data.labels.keys import names_of
+from reann.data.labels.weights import without_weight
 from reann.errors import UserError
 from reann.quantities import label_names
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from reann.config import DataConfig
-from reann.data.keys import KeyCensus
-from reann.data.labels import Extractor
+from reann.data.labels.extract import Extractor
+from reann.data.labels.keys import KeyCensus
 from reann.errors import UserError
 from reann.input_files import find_files
 

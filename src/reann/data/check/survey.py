@@ -25,11 +25,11 @@ from reann.data.check.rules import judge
 from reann.data.check.sources import Readings
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
-from reann.data.file_units import to_angstrom
-from reann.data.labels import Extractor
+from reann.data.files.read import read_file
+from reann.data.files.skipped import SkippedData
+from reann.data.labels.extract import Extractor
+from reann.data.labels.file_units import to_angstrom
 from reann.data.neighbors import neighbor_list
-from reann.data.read import read_file
-from reann.data.skipped import SkippedData
 from reann.errors import UserError
 from reann.input_files import display_name, find_files, path_text
 

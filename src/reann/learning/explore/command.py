@@ -12,8 +12,8 @@ from pathlib import Path
 import ase
 
 from reann.config.training import seconds
-from reann.data.read import iter_atoms
-from reann.data.skipped import ignore
+from reann.data.files.read import iter_atoms
+from reann.data.files.skipped import ignore
 from reann.errors import UserError
 from reann.learning.explore.trajectory import Trajectory, is_possible
 from reann.learning.settings import CommandConfig

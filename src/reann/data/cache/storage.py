@@ -32,7 +32,7 @@ CACHE_VERSION = 4
 
 INDEX = "index.json"
 PIECES = "pieces.json"
-"""Records of each file (`reann.data.pieces`); read only when another cache is built."""
+"""Records of each file (`reann.data.cache.pieces`); read only when another cache is built."""
 UNFINISHED = "unfinished-"
 CHUNK = 1 << 24
 """Bytes in memory while a file is checked or widened."""

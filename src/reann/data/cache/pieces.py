@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.data.cache import (
+from reann.data.cache.storage import (
     CHUNK,
     PIECES,
     UNFINISHED,
@@ -53,7 +53,7 @@ class Piece:
     n: int
     """Number of structures."""
     counts: dict[str, Any]
-    """State of `reann.data.file_counts.FileCounts`."""
+    """State of `reann.data.cache.file_counts.FileCounts`."""
 
     def as_json(self) -> dict[str, Any]:
         """Return all fields as JSON."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.config import DataConfig, Source
-from reann.data.cache import cache_key
-from reann.data.file_types import check_file
-from reann.data.resolved import ResolvedKeys
+from reann.data.cache.storage import cache_key
+from reann.data.files.file_types import check_file
+from reann.data.labels.resolved import ResolvedKeys
 from reann.errors import UserError
 from reann.input_files import display_name, file_hash, find_files
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import ase
 
-from reann.data.conditions import VaryingConditions
-from reann.data.keys import KeyCensus
-from reann.data.skipped import SkippedData
+from reann.data.files.skipped import SkippedData
+from reann.data.labels.conditions import VaryingConditions
+from reann.data.labels.keys import KeyCensus
 
 
 class FileCounts:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from reann import strict_json
-from reann.data.names import label_meant
-from reann.data.unassigned_keys import Candidate
+from reann.data.labels.names import label_meant
+from reann.data.labels.unassigned_keys import Candidate
 from reann.errors import counted, listed
 
 

@@ -17,7 +17,7 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.data.names import (
+from reann.data.labels.names import (
     has_opposite_sign,
     is_per_atom,
     label_meant,
@@ -34,7 +34,7 @@ _COMPONENT = re.compile(
 )
 """Names of single components of forces and stresses."""
 _UNNAMED_COLUMNS = re.compile(r"columns_\d+_to_\d+")
-"""Names given by `reann.data.unnamed_columns`."""
+"""Names given by `reann.data.files.unnamed_columns`."""
 _SHAPES = {
     "energy": "scalar",
     "forces": "vectors",

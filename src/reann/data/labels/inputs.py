@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import ase
 
 from reann.config import Keys
-from reann.data.names import names_of
+from reann.data.labels.names import names_of
 from reann.errors import UserError, listed
 from reann.quantities import SOUGHT, named
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import ase
 from ase.io.extxyz import read_xyz
 
-from reann.data.skipped import ReportSkipped, SkippedData
-from reann.data.unnamed_columns import name_numbers, refuse_other_cell, with_columns_named
+from reann.data.files.skipped import ReportSkipped, SkippedData
+from reann.data.files.unnamed_columns import name_numbers, refuse_other_cell, with_columns_named
 from reann.errors import UserError, counted
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}

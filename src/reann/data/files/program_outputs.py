@@ -16,7 +16,7 @@ import ase
 from ase.io.formats import open_with_compression
 from ase.units import Hartree
 
-from reann.data.skipped import ReportSkipped, SkippedData
+from reann.data.files.skipped import ReportSkipped, SkippedData
 from reann.errors import UserError
 
 IsUnconverged = Callable[[int, ase.Atoms], bool]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reann.config import Units
-from reann.data.file_units import factors, notes_of_names, stated_units
-from reann.data.key_sets import frame_of
+from reann.data.labels.file_units import factors, notes_of_names, stated_units
+from reann.data.labels.key_sets import frame_of
 
 
 class UnitCounts:

@@ -1,6 +1,6 @@
 """Build a cache from files: one pass that reads structures, labels and neighbor lists.
 
-Rows of files that another cache already has are copied from it, see `reann.data.pieces`.
+Rows of files that another cache already has are copied from it, see `reann.data.cache.pieces`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reann.data.cache import CacheWriter
-from reann.data.file_counts import FileCounts
-from reann.data.file_units import to_angstrom
-from reann.data.keys import KeyCensus
-from reann.data.labels import extract
-from reann.data.pieces import KnownPieces, Piece, present_keys
-from reann.data.read import read_file
-from reann.data.resolved import ResolvedKeys
-from reann.data.rows import RowBuilder
-from reann.data.skipped import SkippedData, ignore, summarized
-from reann.data.sources import SourceFiles, joined
+from reann.data.cache.file_counts import FileCounts
+from reann.data.cache.pieces import KnownPieces, Piece, present_keys
+from reann.data.cache.rows import RowBuilder
+from reann.data.cache.sources import SourceFiles, joined
+from reann.data.cache.storage import CacheWriter
+from reann.data.files.read import read_file
+from reann.data.files.skipped import SkippedData, ignore, summarized
+from reann.data.labels.extract import extract
+from reann.data.labels.file_units import to_angstrom
+from reann.data.labels.keys import KeyCensus
+from reann.data.labels.resolved import ResolvedKeys
 from reann.errors import UserError, counted, listed
 
 Progress = Callable[[int, str], None]

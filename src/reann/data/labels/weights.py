@@ -16,8 +16,8 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.data.names import words_of
-from reann.data.values import number
+from reann.data.labels.names import words_of
+from reann.data.labels.values import number
 from reann.errors import counted
 from reann.quantities import readable
 

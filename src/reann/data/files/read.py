@@ -13,7 +13,7 @@ import ase.io
 from ase.io import ulm
 from ase.io.formats import UnknownFileTypeError, filetype
 
-from reann.data.extended_xyz import (
+from reann.data.files.extended_xyz import (
     BROKEN_STREAM,
     MOST_ATOMS,
     check_compression,
@@ -21,10 +21,10 @@ from reann.data.extended_xyz import (
     is_extended_xyz,
     read_frames,
 )
-from reann.data.file_types import check_file
-from reann.data.file_units import units_of_database
-from reann.data.program_outputs import as_computed
-from reann.data.skipped import ReportSkipped, print_truncated
+from reann.data.files.file_types import check_file
+from reann.data.files.program_outputs import as_computed
+from reann.data.files.skipped import ReportSkipped, print_truncated
+from reann.data.labels.file_units import units_of_database
 from reann.errors import UserError, listed
 from reann.facts import HEAVIEST
 from reann.input_files import display_name, find_files

@@ -16,7 +16,7 @@ import ase
 
 from reann import units
 from reann.config import Units
-from reann.data.names import unit_of_name, words_of
+from reann.data.labels.names import unit_of_name, words_of
 from reann.errors import UserError
 from reann.quantities import named
 

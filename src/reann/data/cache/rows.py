@@ -9,10 +9,10 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from reann.data.cache import CacheWriter, Rows
+from reann.data.cache.pieces import Content
+from reann.data.cache.storage import CacheWriter, Rows
+from reann.data.labels.resolved import ResolvedKeys
 from reann.data.neighbors import checked_neighbors
-from reann.data.pieces import Content
-from reann.data.resolved import ResolvedKeys
 from reann.quantities import inputs, labels
 
 _REAL = ("<f8",)

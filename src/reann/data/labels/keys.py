@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 
 from reann import quantities
 from reann.config import DataConfig
-from reann.data.census import KeyCounts
-from reann.data.file_units import states_unit
-from reann.data.inputs import input_key
-from reann.data.key_sets import KeySets
-from reann.data.names import all_names, names_of
-from reann.data.resolved import ResolvedKeys
-from reann.data.unrecognized_labels import UnrecognizedLabel, fix_of
+from reann.data.labels.census import KeyCounts
+from reann.data.labels.file_units import states_unit
+from reann.data.labels.inputs import input_key
+from reann.data.labels.key_sets import KeySets
+from reann.data.labels.names import all_names, names_of
+from reann.data.labels.resolved import ResolvedKeys
+from reann.data.labels.unrecognized_labels import UnrecognizedLabel, fix_of
 from reann.errors import UserError, counted, did_you_mean, listed
 from reann.quantities import SOUGHT, Quantity, forms_of, inputs, label_names, named, readable
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.config import DataConfig
-from reann.data.file_units import Factors, factors, stated_units
-from reann.data.keys import KeyCensus
-from reann.data.names import all_names, names_of
-from reann.data.resolved import ResolvedKeys
-from reann.data.values import values_of
-from reann.data.weights import masked_atoms, without_weight
+from reann.data.labels.file_units import Factors, factors, stated_units
+from reann.data.labels.keys import KeyCensus
+from reann.data.labels.names import all_names, names_of
+from reann.data.labels.resolved import ResolvedKeys
+from reann.data.labels.values import values_of
+from reann.data.labels.weights import masked_atoms, without_weight
 from reann.errors import UserError, did_you_mean, listed, shortened
 from reann.quantities import Quantity, inputs, labels, named, readable
 

@@ -8,12 +8,12 @@ from typing import Any
 import ase
 import numpy as np
 
-from reann.data.key_sets import KeySets
-from reann.data.names import label_read
-from reann.data.unassigned_keys import UnassignedKeys
-from reann.data.unit_counts import UnitCounts
-from reann.data.values import differ, number, values_of
-from reann.data.weights import LabelWeights
+from reann.data.labels.key_sets import KeySets
+from reann.data.labels.names import label_read
+from reann.data.labels.unassigned_keys import UnassignedKeys
+from reann.data.labels.unit_counts import UnitCounts
+from reann.data.labels.values import differ, number, values_of
+from reann.data.labels.weights import LabelWeights
 
 
 class KeyCounts:

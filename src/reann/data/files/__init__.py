@@ -1,0 +1,1 @@
+"""Files of structures, read one structure at a time."""

@@ -1,0 +1,1 @@
+"""Labels of structures: their keys, units and values."""
