@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -64,15 +65,17 @@ def required_packages() -> Iterator[Finding]:
 
 
 def engines() -> Iterator[Finding]:
-    """Yield findings about the native engine, the GPU and Triton."""
+    """Yield findings about processors, the native engine, GPUs and Triton."""
     try:
         import torch
 
         from reann import native
         from reann.backends.choice import named
+        from reann.config.engines import added
     except ImportError as error:
         yield Finding("engine native", f"PyTorch cannot be imported: {error}", is_usable=False)
         return
+    yield Finding("processors", processors(torch.get_num_threads()))
     try:
         why = native.missing()
     except UserError as error:
@@ -80,17 +83,30 @@ def engines() -> Iterator[Finding]:
     else:
         if why is None:
             core = native.core()
-            levels = f"instruction set {core.isa()}, available: {', '.join(core.levels())}"
-            yield Finding("engine native", levels)
+            forced = " (REANN_ISA)" if os.environ.get("REANN_ISA") == core.isa() else ""
+            levels = f"{core.isa()}{forced}, available: {', '.join(core.levels())}"
+            yield Finding("engine native", f"instruction set {levels}")
         else:
             fix = "apt-get install g++, then pip install --force-reinstall --no-cache-dir reann"
             yield Finding("engine native", f"no: {why}; torch is slower", False, fix=fix)
     has_gpu = torch.cuda.is_available()
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Finding("GPU", ", ".join(gpus) if has_gpu else "none that PyTorch can use", has_gpu)
+    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    listed = ", ".join(f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus)
+    yield Finding("GPU", listed if has_gpu else "none that PyTorch can use", has_gpu)
     why = named("triton").unavailable()
     fix = "pip install triton" if has_gpu and installed_version("triton") is None else ""
     yield Finding("engine triton", f"no: {why}" if why else "for GPUs", why is None, fix=fix)
+    for name in added():
+        yield Finding(f"engine {name}", "of an installed package")
+
+
+def processors(threads: int) -> str:
+    """Describe the processors and the threads that PyTorch uses."""
+    n = os.cpu_count()
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n
+    variable = os.environ.get("OMP_NUM_THREADS")
+    limit = f" (OMP_NUM_THREADS={variable})" if variable else ""
+    return f"{n}, {allowed} available to this process; {threads} threads{limit}"
 
 
 def lammps() -> Finding:

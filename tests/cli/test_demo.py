@@ -80,11 +80,11 @@ def test_a_file_in_place_of_the_folder_is_an_error_of_the_user(tmp_path):
 
 
 def test_a_step_that_fails_ends_the_demo(capsys):
-    steps = [["info", "nowhere.reann"], ["info", "--system"]]
+    steps = [["info", "nowhere.reann"], ["doctor"]]
     with pytest.raises(Exit) as stop:
         perform(steps, Terminal(), execute)
     assert stop.value.exit_code == 1
-    assert "$ reann info --system" not in capsys.readouterr().out
+    assert "$ reann doctor" not in capsys.readouterr().out
 
 
 def test_the_steps_are_commands_with_known_options(tmp_path):

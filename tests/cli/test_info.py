@@ -1,13 +1,10 @@
 """`reann info` tells what a file, a run or the computer is made of."""
 
-from types import SimpleNamespace
-
 import pytest
 from typer.testing import CliRunner
 
-from reann import native
 from reann.cli import app
-from reann.cli.info import info, model_lines, run_lines, system_lines
+from reann.cli.info import info, model_lines, run_lines
 from reann.config import ModelConfig
 from reann.errors import UserError
 from reann.model import build
@@ -130,29 +127,6 @@ def test_a_run_that_is_set_aside_says_how_it_comes_back(tmp_path, name, begun):
             info(tmp_path)
         text = error.value.fix
     assert f"`reann resume {tmp_path}` restores an earlier run" in text
-
-
-def test_the_system_tells_versions_threads_devices_and_engines():
-    text = text_of(system_lines())
-    for word in ("reann:", "torch:", "vesin:", "threads:", "processors:", "cuda", "backends:"):
-        assert word in text
-
-
-def test_the_instruction_set_of_the_native_engine_is_told_and_whether_it_was_asked_for(monkeypatch):
-    monkeypatch.setattr(native, "missing", lambda: None)
-    core = SimpleNamespace(isa=lambda: "v3", levels=lambda: ["v4", "v3", "baseline"])
-    monkeypatch.setattr(native, "core", lambda: core)
-    monkeypatch.setenv("REANN_ISA", "v9")
-    assert "instructions: v3, available: v4, v3, baseline" in text_of(system_lines())
-    monkeypatch.setenv("REANN_ISA", "v3")
-    assert "instructions: v3 (REANN_ISA), available: v4, v3, baseline" in text_of(system_lines())
-
-
-def test_without_the_native_engine_the_system_says_why_and_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(native, "missing", lambda: "it was not compiled")
-    text = text_of(system_lines())
-    assert "native is missing: it was not compiled." in text
-    assert "--no-cache-dir" in text
 
 
 def test_the_verb_prints_text_as_it_is_brackets_included(tmp_path):

@@ -1,7 +1,9 @@
 """`reann doctor`: findings about the installation, advice, exit code."""
 
+import os
 import platform
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -55,6 +57,28 @@ def test_an_engine_that_is_missing_is_named_with_its_repair(monkeypatch):
     result = CliRunner().invoke(app, ["doctor"])
     assert "it was not compiled" in result.output
     assert "pip install --force-reinstall" in result.output
+
+
+def test_an_instruction_set_that_the_user_requires_is_marked(monkeypatch):
+    monkeypatch.setattr(native, "missing", lambda: None)
+    core = SimpleNamespace(isa=lambda: "v3", levels=lambda: ["v4", "v3", "baseline"])
+    monkeypatch.setattr(native, "core", lambda: core)
+    monkeypatch.setenv("REANN_ISA", "v9")
+    assert of("engine native").value == "instruction set v3, available: v4, v3, baseline"
+    monkeypatch.setenv("REANN_ISA", "v3")
+    assert "v3 (REANN_ISA), available" in of("engine native").value
+
+
+def test_processors_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    value = of("processors").value
+    assert value.startswith(f"{os.cpu_count()}, {len(os.sched_getaffinity(0))} available")
+    assert value.endswith("(OMP_NUM_THREADS=3)")
+
+
+def test_info_system_is_the_same_command():
+    runner = CliRunner()
+    assert runner.invoke(app, ["info", "--system"]).output == runner.invoke(app, ["doctor"]).output
 
 
 def test_the_command_fits_80_columns_and_succeeds():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from reann.errors import UserError
 from reann.motion.dynamics import degrees_of_freedom, draw_velocities, make_dynamics, temperature_of
 from reann.motion.settings import Dynamics
+from reann.simulate.md_result import drift as fitted_drift
 
 FRICTION = 0.01
 """Friction of the thermalization, 1/fs."""
@@ -165,23 +166,19 @@ def drift(course: Course, n_atoms: int) -> tuple[float, float]:
     The error is the standard error of the slope of a line through the means of five blocks,
     so that the fluctuations of velocity Verlet are not taken for a drift.
     """
-    slope = _slope(course.time, course.energy) / n_atoms
+    slope = fitted_drift(course.energy, course.timestep, n_atoms)
     parts = np.array_split(np.arange(len(course.energy)), N_BLOCKS)
     if min(map(len, parts)) < 2:
-        return 1e3 * slope, np.inf
+        return slope, np.inf
     means = np.array([course.energy[part].mean() for part in parts]) / n_atoms
     times = np.array([course.time[part].mean() for part in parts])
     residuals = means - np.polyval(np.polyfit(times, means, 1), times)
     scatter = np.sqrt((residuals**2).sum() / (N_BLOCKS - 2))
     error = scatter / np.sqrt(((times - times.mean()) ** 2).sum())
-    return float(1e3 * slope), float(1e3 * error)
+    return slope, float(1e3 * error)
 
 
 N_BLOCKS = 5
-
-
-def _slope(time: NDArray[np.float64], energy: NDArray[np.float64]) -> float:
-    return float(np.polyfit(time, energy - energy[0], 1)[0]) if len(time) > 1 else 0.0
 
 
 def with_calculator(atoms: ase.Atoms, calculator: Calculator) -> ase.Atoms:

@@ -143,18 +143,19 @@ def info(
         Path | None, typer.Argument(metavar="MODEL|RUN", help="A .reann file or a run folder.")
     ] = None,
     system: Annotated[
-        bool, typer.Option("--system", help="Show versions, processors, threads and backends.")
+        bool, typer.Option("--system", help="Check the installation: the same as `reann doctor`.")
     ] = False,
 ) -> None:
-    """Describe a potential, a run or this computer.
+    """Describe a potential or a run.
 
     Example: reann info water.reann
     """
     if path is None and not system:
         raise typer.BadParameter("Give a .reann file or a run folder, or --system.")
-    from reann.cli.info import info, system_info
+    from reann.cli.doctor import doctor
+    from reann.cli.info import info
 
-    if system:
-        system_info()
     if path is not None:
         info(path)
+    if system:
+        doctor()

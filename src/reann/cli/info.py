@@ -1,9 +1,7 @@
-"""`reann info`: describe a potential, a run or this computer."""
+"""`reann info`: describe a potential or a run."""
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +28,6 @@ from reann.training.warm_start import RECORD
 Line = tuple[str, str]
 """Name and value."""
 
-PACKAGES = ("torch", "numpy", "ase", "vesin", "pydantic", "safetensors")
-
 
 def info(path: str | Path) -> None:
     """Describe a `.reann` file or a run folder.
@@ -43,11 +39,6 @@ def info(path: str | Path) -> None:
     """
     path = Path(path)
     show(run_lines(path) if path.is_dir() else model_lines(path))
-
-
-def system_info() -> None:
-    """Print versions, processors, threads, devices and backends."""
-    show(system_lines())
 
 
 def show(lines: Iterator[Line]) -> None:
@@ -196,58 +187,6 @@ def _errors(row: Row) -> str:
             label, unit = name.removeprefix("valid_").split("_rmse_")
             parts.append(f"{label} {value:.2f} {_unit(unit)}")
     return ", ".join(parts)
-
-
-# --- this computer ----------------------------------------------------------------------------
-
-
-def system_lines() -> Iterator[Line]:
-    """Describe versions, processors, threads, devices and backends."""
-    import torch
-
-    import reann
-
-    yield "reann", reann.__version__
-    yield "Python", f"{platform.python_version()} on {platform.platform()}"
-    for name in PACKAGES:
-        yield name, _version(name)
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield "processors", f"{os.cpu_count()}, {allowed} available to this process"
-    threads = os.environ.get("OMP_NUM_THREADS")
-    limit = f" (OMP_NUM_THREADS={threads})" if threads else ""
-    yield "threads", f"{torch.get_num_threads()} used by torch{limit}"
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            gpu = torch.cuda.get_device_properties(i)
-            yield f"cuda:{i}", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB"
-    else:
-        yield "cuda", "none"
-    yield from backend_lines()
-
-
-def backend_lines() -> Iterator[Line]:
-    """Describe the backends, and why the native one is missing if it is."""
-    from reann import native
-    from reann.backends.choice import INSTALL
-    from reann.config.engines import added
-
-    if (why := native.missing()) is not None:
-        yield "backends", f"torch (reference); native is missing: {why}."
-        yield "", INSTALL
-        return
-    core, more = native.core(), "".join(f", {name} (installed package)" for name in added())
-    forced = " (REANN_ISA)" if os.environ.get("REANN_ISA") == core.isa() else ""
-    yield "backends", f"native, torch (reference){more}"
-    yield "instructions", f"{core.isa()}{forced}, available: {', '.join(core.levels())}"
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 # --- formatting -------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import model_validator
 
 from reann.config.data import DataConfig, GroupSplit, IndexSplit, Keys, Part, Source, Units
-from reann.config.model import (
+from reann.config.model import ModelConfig
+from reann.config.model_sections import (
     DispersionConfig,
     LongRangeConfig,
-    ModelConfig,
     NetworkConfig,
     OutputForms,
     ZBLConfig,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reann.config.model import ModelConfig, NetworkConfig, OutputForms
+from reann.config.model import ModelConfig
+from reann.config.model_sections import NetworkConfig, OutputForms
 from reann.config.presets import changes, shown
 from reann.errors import UserError
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from reann.data.check.axes import axes_without_forces
 from reann.data.check.bonds import Bonds
 from reann.data.check.projections import project
-from reann.data.check.record import Record, measure_arrays, measure_distances
+from reann.data.check.record import Record
+from reann.data.check.recorder import measure_arrays, measure_distances
 from reann.data.dataset import Dataset
 from reann.quantities import inputs
 

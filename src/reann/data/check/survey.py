@@ -20,7 +20,8 @@ from reann.data.check.fit import fit_findings
 from reann.data.check.inputs import stated_inputs, unknown_inputs, varying_keys
 from reann.data.check.jumps import Jumps
 from reann.data.check.reading import left_out
-from reann.data.check.record import Key, Record, Recorder
+from reann.data.check.record import Key, Record
+from reann.data.check.recorder import Recorder
 from reann.data.check.rules import judge
 from reann.data.check.sources import Readings
 from reann.data.check.stress_fit import StressFit
