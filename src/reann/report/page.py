@@ -115,8 +115,8 @@ def _verdict(evaluation: Evaluation, history: Sequence[Mapping[str, Any]]) -> Va
 
 
 def train_error(history: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return the training RMSE of the forces, meV/Å, of the epoch with the best validation."""
-    names = [f"{part}_{key('forces', 'rmse')}" for part in ("valid", "train")]
+    """Return the training RMSE of the forces, meV/Å, in the epoch of which the weights are kept."""
+    names = ["valid_loss", f"train_{key('forces', 'rmse')}"]
     rows = np.array([[row.get(name, np.nan) for name in names] for row in history], dtype=float)
     known = rows[np.isfinite(rows).all(1)] if len(rows) else rows
     return float(known[known[:, 0].argmin(), 1]) if len(known) else None
