@@ -18,7 +18,8 @@ from structures import REACH, Pair, chain
 from reann import properties
 from reann.config import CosineSchedule, TrainingConfig
 from reann.graph import Graph
-from reann.training.optim import cosine_rate, optimizer_for, set_rate
+from reann.training.optim import optimizer_for, set_rate
+from reann.training.schedule import cosine_rate
 
 STEPS, RATE = 1500, 1e-2
 EVERY = 50

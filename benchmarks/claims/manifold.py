@@ -26,7 +26,8 @@ from reann.config import CosineSchedule, TrainingConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.model import Reann
-from reann.training.optim import cosine_rate, optimizer_for, set_rate
+from reann.training.optim import optimizer_for, set_rate
+from reann.training.schedule import cosine_rate
 
 STEPS = 1500
 CUTOFF = 3.0

@@ -16,14 +16,8 @@ from models import random_model
 from reann.config import Config, CosineSchedule, ModelConfig, TrainingConfig
 from reann.model import build
 from reann.model.roles import Role
-from reann.training.optim import (
-    Average,
-    cosine_rate,
-    optimizer_for,
-    set_rate,
-    warmup_of,
-    with_rate,
-)
+from reann.training.optim import Average, optimizer_for, set_rate, with_rate
+from reann.training.schedule import cosine_rate, warmup_of
 from reann.training.soap import Soap
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from reann.backends.protocol import Backend, Request
-from reann.config import CosineSchedule, TrainingConfig
+from reann.config import TrainingConfig
 from reann.data.loader import Loader
 from reann.device import memory_advice
 from reann.error_measures import key
@@ -30,7 +30,8 @@ from reann.torch_state import differentiable
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
 from reann.training.loss import ALL, Counts, Loss
-from reann.training.optim import Average, cosine_rate, set_rate
+from reann.training.optim import Average, set_rate
+from reann.training.schedule import Schedule
 from reann.training.signals import Interrupted, StopRequest, stop_requests
 from reann.training.state import Progress, TrainingState, is_over
 
@@ -74,7 +75,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.stop = StopRequest()
-        self.steps_done = 0
+        self.schedule = Schedule(self.config, self.state, len(self.train))
         self.compiled = self.backend.compile(self.state.model)
 
     def run(self) -> None:
@@ -89,13 +90,12 @@ class Trainer:
                 if self.new_schedule:
                     self._begin_schedule()
                 progress, config = self.state.progress, self.config
-                steps = len(self.train) * (config.epochs - progress.start)
-                self.state.average.decay = Average.decay_for(config.ema, steps)
+                self.state.average.decay = Average.decay_for(config.ema, self.schedule.steps)
                 if progress.epoch < 0:
                     self._finish_epoch(Errors())
                 if (progress.epoch, progress.step) == (0, 0):
                     self.begin()
-                self.first_step = time.monotonic()
+                self.schedule.begin_steps()
                 while not is_over(config, progress):
                     self._train_epoch()
                 if self.world.any(self.stop.requested):  # while the last epoch was validated
@@ -119,9 +119,8 @@ class Trainer:
         for batch, graphs in self.train.graphs(batches):
             self.step(batch, graphs, errors)
             progress.step += 1
-            self.steps_done += 1
-            if self.journal.live:
-                self.journal.remaining = self._remaining()
+            self.schedule.steps_done += 1
+            self.journal.remaining = self.schedule.remaining
             self.journal.tick(epoch, progress.step, len(self.train))
             stop = self.world.any(self.stop.requested)
             if stop or self._checkpoint_is_due(self.checkpoint_seconds):
@@ -135,13 +134,13 @@ class Trainer:
     def step(self, batch: np.ndarray, graphs: list[Graph], errors: Errors) -> None:
         """Take one step of the optimizer and add the errors before it."""
         state = self.state
-        at = self._at()
+        position = self.schedule.position
         counts = {name: float(n[batch].sum()) for name, n in self.counts["train"].items()}
         counts[ALL] = float(len(batch))
         names = self.loss.labels_used(counts)
         if not names:  # no labels
             return
-        set_rate(state.optimizer, self.config, self._rate(at))
+        set_rate(state.optimizer, self.config, self.schedule.factor)
         state.optimizer.zero_grad(set_to_none=True)
         request = Request.of([*names, *self.loss.beside_labels], create_graph=True)
         self.compiled.update(state.model)
@@ -149,7 +148,7 @@ class Trainer:
             with self._memory_advice(graph), differentiable():
                 here = graph.to(self.device)
                 predicted = self.compiled.evaluate(here, request)
-                loss = self.loss(predicted, here, counts, self.loss.emphasis(at))
+                loss = self.loss(predicted, here, counts, self.loss.emphasis(position))
                 loss.backward()
                 errors.add(residuals(predicted, here))
         self.world.add_gradients(state.average.live)
@@ -164,7 +163,7 @@ class Trainer:
     def _finish_epoch(self, errors: Errors) -> None:
         """Validate, update the best weights, write the log and save."""
         state, progress = self.state, self.state.progress
-        rate = self.config.rate * self._rate(self._at())
+        rate = self.config.rate * self.schedule.factor
         valid_loss, valid_errors = self.validate()
         errors = Errors.from_table(self.world.add(errors.table()))
         progress.epoch, progress.step = progress.epoch + 1, 0
@@ -185,12 +184,11 @@ class Trainer:
             "best": float(better),
             "seconds": progress.seconds,
         }
-        if self.steps_done:
-            self.journal.remaining = self._remaining()
+        self.journal.remaining = self.schedule.remaining
         self.journal.add(row)
         if not valid_loss <= DIVERGED * max(progress.best_loss, NEGLIGIBLE):  # nor is NaN
             self._roll_back(f"the validation loss is {valid_loss:.3g}")
-        self._follow_plateau(valid_loss)
+        self.schedule.follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
         # Not before the first steps: a run must not overwrite another before it has trained.
         if (due and progress.epoch > 0) or progress.epoch == 1 or is_over(self.config, progress):
@@ -213,43 +211,6 @@ class Trainer:
                         total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
                         errors.add(residuals(predicted, here))
         return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))
-
-    # --- rates and stops ----------------------------------------------------------------------
-
-    def _at(self) -> float:
-        """Return the progress of the current schedule between 0 and 1."""
-        progress, per_epoch = self.state.progress, len(self.train)
-        done = (max(progress.epoch, 0) - progress.start) * per_epoch + progress.step
-        return done / self._steps
-
-    @property
-    def _steps(self) -> int:
-        """Number of steps of the current schedule."""
-        return (self.config.epochs - self.state.progress.start) * len(self.train)
-
-    def _remaining(self) -> float:
-        """Return the seconds until the last epoch, at the speed since the first step."""
-        progress, steps = self.state.progress, len(self.train)
-        left = (self.config.epochs - progress.epoch) * steps - progress.step
-        return left * (time.monotonic() - self.first_step) / self.steps_done
-
-    def _rate(self, at: float) -> float:
-        schedule = self.config.schedule
-        factor = self.state.progress.rate_factor
-        if isinstance(schedule, CosineSchedule):
-            factor *= cosine_rate(schedule, at, self._steps)
-        return factor
-
-    def _follow_plateau(self, valid_loss: float) -> None:
-        schedule, progress = self.config.schedule, self.state.progress
-        if isinstance(schedule, CosineSchedule):
-            return
-        progress.stale += 1
-        if valid_loss < progress.plateau_loss:
-            progress.plateau_loss, progress.stale = valid_loss, 0
-        elif progress.stale >= schedule.patience:
-            progress.rate_factor *= schedule.factor
-            progress.stale = 0
 
     def _roll_back(self, why: str) -> None:
         progress: Progress = self.state.progress

@@ -1,7 +1,4 @@
-"""Optimizer, learning rate and averaged weights.
-
-Learning rate and average are functions of the step, so that a resumed run is reproducible.
-"""
+"""Optimizer, with the learning rate of each part, and averaged weights."""
 
 from __future__ import annotations
 
@@ -12,16 +9,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from reann.config import Config, CosineSchedule, TrainingConfig
+from reann.config import Config, TrainingConfig
 from reann.model import Reann
 from reann.model.roles import Role, roles
 from reann.training.soap import Soap
 
 LONG_RUN = 5000
 """Number of steps above which the averaging time is longer."""
-WARMUP, LARGEST_WARMUP = 0.05, 0.2
-FEWEST_WARMUP_STEPS = 60
-"""Minimum number of warm-up steps for `auto`, limited by `LARGEST_WARMUP`."""
 BODY = "recursion."
 """Beginning of the names of parameters that all heads share."""
 RATE, EQUIVARIANT_RATE, OF_CHANNELS = 3e-3, 6e-3, 32
@@ -83,26 +77,6 @@ def set_rate(optimizer: torch.optim.AdamW, config: TrainingConfig, factor: float
         group["lr"] = factor * group["rate_factor"] * config.rate
         if group["decays"]:
             group["weight_decay"] = factor * config.weight_decay
-
-
-def warmup_of(schedule: CosineSchedule, steps: int) -> float:
-    """Return the fraction of a training used for the warm-up.
-
-    SOAP determines its eigenbasis within some tens of steps, during which the directions of its
-    steps are partly random.
-    """
-    if schedule.warmup != "auto":
-        return schedule.warmup
-    return max(WARMUP, min(FEWEST_WARMUP_STEPS / steps, LARGEST_WARMUP))
-
-
-def cosine_rate(schedule: CosineSchedule, progress: float, steps: int) -> float:
-    """Return the factor of the learning rate at a progress between 0 and 1."""
-    warmup = warmup_of(schedule, steps)
-    if progress < warmup:
-        return max(progress / warmup, 0.01)
-    x = (progress - warmup) / (1.0 - warmup)
-    return schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + math.cos(math.pi * x))
 
 
 class Average:
