@@ -17,6 +17,8 @@ from compare import compare
 BENCHMARKS = Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results" / "physics"
 FIGURES = BENCHMARKS.parent / "docs" / "explanation"
+PRESETS = ("density", "default", "accurate")
+"""In the order of the columns."""
 WITH_FIGURES = "density"
 """Preset whose figures are drawn; its column of the comparison is the first."""
 NAMES = {"si": "Si", "mo": "Mo"}
@@ -225,8 +227,8 @@ def write_tables(folder: Path) -> dict[str, Found]:
     return every
 
 
-def _order(folder: Path) -> tuple[bool, str]:
-    return folder.name != WITH_FIGURES, folder.name
+def _order(folder: Path) -> int:
+    return PRESETS.index(folder.name)
 
 
 if __name__ == "__main__":
