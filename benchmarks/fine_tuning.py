@@ -184,7 +184,7 @@ def table(results: dict[str, Any]) -> str:
             if not seeds:
                 continue
             mean = {name: np.mean([seed[name] for seed in seeds]) for name in seeds[0]}
-            start = "warm" if case.start else "new"
+            start = "fine-tuned" if case.start else "new"
             energy = "energy_{}_meV_per_atom", "{:.2f}"
             forces = "forces_{}_meV_per_A", "{:.1f}"
             errors = [
