@@ -155,6 +155,19 @@ def test_walls():
     assert wall.height == pytest.approx((1 - np.exp(0.9)) ** 2, rel=0.02)
 
 
+def test_a_bond_behind_a_barrier_is_no_hole():
+    """Free atoms repel each other before they form a bond of higher energy, as in excited CH."""
+    r = np.linspace(0.5, 5.0, 451)
+    bond = (1 - np.exp(-3.0 * (r - 1.0))) ** 2 - 0.7
+    curve = np.where(r < 1.6, bond, 0.9 * np.exp(-4.0 * (r - 1.6)) + bond[110] - 0.9)
+    curve -= curve[-1]
+    assert curve[50] > 0.2  # the bond is not the deepest minimum
+    wall = wall_of(r, curve, contact=1.1)
+    assert wall.turns_at is None
+    assert wall.height == pytest.approx((1 - np.exp(1.5)) ** 2, rel=0.02)
+    assert wall.lowest_at == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize("pair", [("O", "O"), ("O", "H")])
 @pytest.mark.parametrize("skew", [0.0, 3.0])
 def test_an_ideal_gas_has_no_structure(pair, skew):

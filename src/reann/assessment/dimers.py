@@ -14,7 +14,7 @@ from reann.assessment.check import Check
 from reann.assessment.figures import curves
 from reann.assessment.outcome import Figure, Outcome, Verdict, graded, worst
 from reann.assessment.wall import HIGH_WALL, Wall, verdict_of_wall, wall_of
-from reann.assessment.words import short
+from reann.assessment.words import fixed, short
 from reann.assessment.work import JUMP, LARGE_JUMP, Along, Values, jumps
 
 CLOSEST = 0.5
@@ -98,8 +98,9 @@ def _sentence(numbers: dict[str, dict]) -> str:
              if x["attracts_below_A"] is not None]  # fmt: skip
     lowest = min(numbers, key=lambda name: numbers[name]["wall_eV"])
     jump = max(x["largest_jump_eV"] for x in numbers.values())
+    every = "Every pair" if len(numbers) > 1 else "The pair"
     about = (
-        f"All {len(numbers)} pairs of elements repel each other at short distances"
+        f"{every} of elements repels each other at short distances"
         if not holes
         else f"Pairs that attract each other at short distances: {', '.join(holes)}"
     )
@@ -112,7 +113,7 @@ def _sentence(numbers: dict[str, dict]) -> str:
 def _row(name: str, wall: Wall, jump: float) -> tuple[str, ...]:
     turns = "–" if wall.turns_at is None else f"{wall.turns_at:.2f}"
     return (
-        *(name, f"{wall.lowest:.2f}", f"{wall.lowest_at:.2f}", f"{wall.height:.1f}", turns),
+        *(name, fixed(wall.lowest, 2), f"{wall.lowest_at:.2f}", f"{wall.height:.1f}", turns),
         f"{short(jump)}",
     )
 

@@ -15,6 +15,7 @@ from reann.assessment.check import Check
 from reann.assessment.figures import curves
 from reann.assessment.kinds import Kind
 from reann.assessment.outcome import Figure, Outcome, Verdict
+from reann.assessment.words import fixed
 
 STRAIN = 0.005
 """Step of the central differences."""
@@ -66,7 +67,7 @@ def run(case: Case) -> Outcome:
         },
         (
             ("C, GPa", *VOIGT),
-            *((VOIGT[i], *(f"{x:.1f}" for x in symmetric[i])) for i in range(6)),
+            *((VOIGT[i], *(fixed(x, 1) for x in symmetric[i])) for i in range(6)),
         ),
     )
 

@@ -53,20 +53,18 @@ def run(case: Case) -> Outcome:
         " deviations of 5 % between methods are usual.",
         (
             curves(
-                {
-                    "Birch-Murnaghan": (grid / n, 1e3 * (fitted(curve, grid) - fit["energy"]) / n),
-                    "potential": (volumes / n, 1e3 * (energies - fit["energy"]) / n),
-                },
+                {"fit": (grid / n, 1e3 * (fitted(curve, grid) - fit["energy"]) / n)},
+                points=(volumes / n, 1e3 * (energies - fit["energy"]) / n),
                 xlabel="volume, Å³/atom",
                 ylabel="energy, meV/atom",
-                caption="Energy over volume, within 3 % in length",
+                caption="Potential (points) and Birch-Murnaghan fit, within 3 % in length",
             ),
             curves(
                 {"potential": (wide / n, (energies_wide - fit["energy"]) / n)},
                 xlabel="volume, Å³/atom",
                 ylabel="energy, eV/atom",
                 zero=True,
-                caption="Within 10 % in length",
+                caption="Potential, within 10 % in length",
             ),
         ),
         {

@@ -53,10 +53,11 @@ def run(case: Case) -> Outcome:
         graded(max(fractions[0], at_start), FEW, MANY),
         f"Extrapolating atoms: {100 * at_start:.2g} % in the structure; mean in dynamics {shown}."
         f"{lost} By element at {temperatures[0]:g} K: {whose}.",
-        f"At most {100 * FEW:g} % in the structure and at {temperatures[0]:g} K. Beyond"
-        f" {100 * MANY:g} % the potential is used outside its training data, and its errors on a"
-        " test set do not apply. An atom extrapolates if a feature of its density is outside the"
-        f" training range by more than {100 * MARGIN:g} % of the width of the range.",
+        f"At most {100 * FEW:g} % of the atoms may extrapolate, in the structure and at"
+        f" {temperatures[0]:g} K. Beyond {100 * MANY:g} % the potential is used outside its"
+        " training data, and its errors on a test set do not apply. An atom extrapolates if a"
+        " feature of its density is outside the training range by more than"
+        f" {100 * MARGIN:g} % of the width of the range.",
         (
             curves(
                 {"extrapolating": (np.array(temperatures), 100 * np.array(fractions))},
@@ -66,7 +67,7 @@ def run(case: Case) -> Outcome:
                 caption="Extrapolation in dynamics of 1 ps at each temperature",
             ),
         )
-        if len(fractions) > 1
+        if len(fractions) > 1 and max(fractions) > 0.0
         else (),
         {
             "in_structure": at_start,

@@ -14,6 +14,8 @@ from reann.report.svg import RIGHT, SUPERSCRIPTS, Axes
 Series = tuple[NDArray[Any], NDArray[Any]]
 STYLES: tuple[str, ...] = ("valid", "predicted", "reference", "train")
 """Of lines, in the order of use; `valid` is the main color."""
+WIDTH_OF_BARS = 460
+"""Pixels of a figure of bars."""
 
 
 def curves(
@@ -29,6 +31,7 @@ def curves(
     zero: bool = False,
     marks: Sequence[float] = (),
     band: Series | None = None,
+    points: Series | None = None,
     styles: Sequence[str] = STYLES,
 ) -> Figure:
     """Return a plot of curves, with a legend if there are several.
@@ -45,6 +48,8 @@ def curves(
         Values of x with a vertical line.
     band
         Lower and upper edge of a band around the first curve.
+    points
+        Points that are drawn as disks, x and y.
     styles
         Of the lines.
     """
@@ -68,6 +73,8 @@ def curves(
         axes.band(next(iter(series.values()))[0], *(np.clip(edge, *axes.y) for edge in band))
     for style, (a, b) in zip(styles, series.values(), strict=False):
         axes.line(a, _inside(np.asarray(b, float), axes.y), style)
+    if points is not None:
+        axes.dots(*points, "few")
     legend = dict(zip(styles, series, strict=False)) if len(series) > 1 else {}
     return Figure(axes.render(), caption, legend)
 
@@ -83,15 +90,18 @@ def log_bars(
         Value at which bars begin; smaller values have no bar.
     """
     low, high = np.log10(least), np.log10(max(*values.values(), 10.0 * limit))
-    left, row = 170, 26
+    left, right, row = 130, WIDTH_OF_BARS - RIGHT, 26
     height = row * len(values) + 66
-    scale = (700 - left - RIGHT) / (high - low)
+    scale = (right - left) / (high - low)
 
     def at(value: float) -> float:
         return left + (float(np.log10(max(value, least))) - low) * scale
 
     bottom = row * len(values) + 16
-    parts = [f'<svg class="plot" role="img" viewBox="0 0 700 {height}"><title>{caption}</title>']
+    parts = [
+        f'<svg class="plot" role="img" viewBox="0 0 {WIDTH_OF_BARS} {height}">',
+        f"<title>{caption}</title>",
+    ]
     for power in range(int(np.ceil(low)), int(np.floor(high)) + 1, 2):
         x = at(10.0**power)
         label = f"10{str(power).translate(SUPERSCRIPTS)}"
@@ -108,9 +118,9 @@ def log_bars(
     x = at(limit)
     parts.append(f'<path class="line baseline" d="M{x:.1f} 8V{bottom}"/>')
     parts.append(
-        f'<text class="axis mid" x="{(left + 700 - RIGHT) / 2}" y="{height - 8}">{xlabel}</text>'
+        f'<text class="axis mid" x="{(left + right) / 2}" y="{height - 8}">{xlabel}</text>'
     )
-    return Figure("".join([*parts, "</svg>"]), caption, wide=True)
+    return Figure("".join([*parts, "</svg>"]), caption)
 
 
 def _limits(

@@ -70,18 +70,16 @@ class About:
 
 
 def summary(entries: Sequence[Entry]) -> tuple[Verdict, str]:
-    """Return the worst verdict, and a sentence with the number of checks per verdict."""
-    outcomes = [entry.outcome for entry in entries if entry.outcome is not None]
-    counts = {v: sum(o.verdict is v for o in outcomes) for v in Verdict}
-    parts = [
-        f"{counts[Verdict.passes]} of {counted(len(outcomes), 'check')} pass"
-        + "es" * (counts[Verdict.passes] == 1),
-        f"{counts[Verdict.look]} should be looked at" if counts[Verdict.look] else "",
-        f"{counts[Verdict.fails]} fail{'s' * (counts[Verdict.fails] == 1)}"
-        if counts[Verdict.fails]
-        else "",
-    ]
-    return worst(o.verdict for o in outcomes), ", ".join(p for p in parts if p) + "."
+    """Return the worst verdict, and a sentence with the checks that do not pass."""
+    verdicts = {e.check.name: e.outcome.verdict for e in entries if e.outcome is not None}
+    names = {v: [name for name, verdict in verdicts.items() if verdict is v] for v in Verdict}
+    look, failed, n_passed = names[Verdict.look], names[Verdict.fails], len(names[Verdict.passes])
+    parts = [f"{n_passed} of {counted(len(verdicts), 'check')} pass" + "es" * (n_passed == 1)]
+    if failed:
+        parts.append(f"{len(failed)} fail{'s' * (len(failed) == 1)} ({', '.join(failed)})")
+    if look:
+        parts.append(f"{len(look)} should be looked at ({', '.join(look)})")
+    return worst(verdicts.values()), ", ".join(parts) + "."
 
 
 def write(folder: Path, about: About, entries: Sequence[Entry]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from reann.assessment.case import Case
 from reann.assessment.check import Check
 from reann.assessment.kinds import Kind
 from reann.assessment.outcome import CannotRunError, Figure, Outcome, graded
+from reann.assessment.words import fixed
+from reann.errors import counted
 from reann.report.svg import Axes
 
 PER_CM_OF_THZ = 33.35640951981521
@@ -56,9 +58,10 @@ def run(case: Case) -> Outcome:
     modes = f"{percent:.1f} % of the modes are imaginary" if percent else "No mode is imaginary"
     return Outcome(
         graded(-lowest, IMAGINARY, UNSTABLE),
-        f"{modes}; wavenumbers range from {lowest:.1f} (imaginary ones are negative) to"
+        f"{modes}; wavenumbers range from {fixed(lowest, 1)} (imaginary ones are negative) to"
         f" {highest:.0f} cm⁻¹. Primitive cell of {result.n_primitive} atoms, supercell of"
-        f" {result.n_supercell}, {result.n_displacements} displacements of {DISPLACEMENT:g} Å.",
+        f" {result.n_supercell}, {counted(result.n_displacements, 'displacement')} of"
+        f" {DISPLACEMENT:g} Å.",
         f"No wavenumber below −{IMAGINARY:g} cm⁻¹, which interpolation leaves near Γ; from"
         f" −{UNSTABLE:g} cm⁻¹ the crystal is unstable and would transform. If the reference method"
         " has the soft mode, too, the potential is right.",
@@ -110,11 +113,20 @@ def bands(
     phonons.symmetrize_force_constants()
     path = cell.cell.bandpath(npoints=N_POINTS, eps=SYMMETRY)
     along, positions, names = path.get_linear_kpoint_axis()
-    labels = [(float(x), str(n).replace("G", "Γ")) for x, n in zip(positions, names, strict=True)]
+    labels = special_points(positions, names)
     on_path = _frequencies(phonons, path.kpts)
     grid = (np.stack(np.meshgrid(*3 * [np.arange(MESH)], indexing="ij"), -1) / MESH).reshape(-1, 3)
     on_mesh = _frequencies(phonons, grid)
     return Bands(along, on_path, on_mesh, labels, len(cell), len(phonons.supercell), len(moved))
+
+
+def special_points(positions: NDArray[np.float64], names: Sequence[str]) -> list[tuple[float, str]]:
+    """Return positions on the path with their names; two at a discontinuity share one, as U|K."""
+    labels: dict[float, str] = {}
+    for position, name in zip(positions, names, strict=True):
+        x, shown = float(position), name.replace("G", "Γ")
+        labels[x] = f"{labels[x]}|{shown}" if x in labels else shown
+    return list(labels.items())
 
 
 def required_phonopy() -> Any:

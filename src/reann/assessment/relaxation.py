@@ -12,6 +12,7 @@ from reann.assessment.figures import curves
 from reann.assessment.kinds import Kind
 from reann.assessment.outcome import Outcome, Verdict
 from reann.data.neighbors import neighbor_list
+from reann.errors import counted
 
 BOND, TOLERANCE = 1.25, 0.25
 """Length of a bond over the sum of the covalent radii; tolerance for changed bonds, Å."""
@@ -42,7 +43,8 @@ def run(case: Case) -> Outcome:
         verdict,
         f"The relaxation {state} in {result.steps} steps; the largest force is"
         f" {1e3 * result.fmax:.2f} meV/Å. The energy falls by {1e3 * gained:.1f} meV/atom, atoms"
-        f" move by at most {moved:.2f} Å and {changed} bonds change{cell}.",
+        f" move by at most {moved:.2f} Å and {counted(changed, 'bond') if changed else 'no bond'}"
+        f" form{'s' * (changed < 2)} or break{'s' * (changed < 2)}{cell}.",
         "It must converge (largest force below 1 meV/Å). If a bond forms or breaks, an atom"
         f" moves by more than {MOVED:g} Å or the volume changes by more than {100 * SWELLS:g} %,"
         " look at the structure: the potential has its minimum elsewhere, unless the start was"

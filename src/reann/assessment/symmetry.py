@@ -55,7 +55,8 @@ def run(case: Case) -> Outcome:
             log_bars(
                 errors,
                 ROUNDING,
-                xlabel="largest deviation of a force, eV/Å (torque: eV)",
+                xlabel="largest deviation of a force, eV/Å"
+                + ("" if start.pbc.any() else " (torque: eV)"),
                 caption="Deviations after symmetry operations; dashed: the limit",
                 least=1e-16,
             ),

@@ -23,33 +23,46 @@ class Wall:
     """Energy of two atoms at distances below their minimum."""
 
     height: float
-    """eV from the minimum to where the energy starts to fall, or to the end of the curve."""
+    """eV from the innermost minimum to where the energy starts to fall, or to the end of the
+    curve."""
     turns_at: float | None
     """Distance in Å where the energy starts to fall; None if it never does."""
     lowest: float
-    """Energy of the minimum, eV."""
+    """Energy of the deepest minimum, eV."""
     lowest_at: float
-    """Distance of the minimum, Å."""
+    """Distance of the deepest minimum, Å."""
 
 
 def wall_of(r: NDArray[np.float64], energy: NDArray[np.float64], contact: float) -> Wall:
     """Return the wall of an energy curve (eV) at increasing distances (Å).
 
+    If the curve has a second minimum farther inside, at the distance of a bond, the wall is that of
+    the second: atoms that cross a barrier to form a bond have not fallen into a hole.
+
     Parameters
     ----------
     contact
-        Sum of the covalent radii, Å; the minimum is searched beyond `INNERMOST` times it.
+        Sum of the covalent radii, Å; minima are searched beyond `INNERMOST` times it.
     """
     outside = np.flatnonzero(r >= INNERMOST * contact)
     minimum = int(outside[np.argmin(energy[outside])]) if len(outside) else len(r) - 1
-    inward = energy[minimum::-1]
-    highest = np.maximum.accumulate(inward)
-    falls = np.flatnonzero(highest - inward > SHALLOW)
     lowest, lowest_at = float(energy[minimum]), float(r[minimum])
-    if not len(falls):
-        return Wall(float(highest[-1]) - lowest, None, lowest, lowest_at)
-    top = int(np.argmax(inward[: falls[0]]))
-    return Wall(float(inward[top]) - lowest, float(r[minimum - top]), lowest, lowest_at)
+    top = _turn(energy, minimum)
+    while top is not None:
+        inside = outside[outside < top]
+        inner = int(inside[np.argmin(energy[inside])]) if len(inside) else 0
+        if not len(inside) or inner == inside[0]:  # falls on below the length of a bond
+            return Wall(float(energy[top] - energy[minimum]), float(r[top]), lowest, lowest_at)
+        minimum, top = inner, _turn(energy, inner)
+    height = float(energy[: minimum + 1].max() - energy[minimum])
+    return Wall(height, None, lowest, lowest_at)
+
+
+def _turn(energy: NDArray[np.float64], minimum: int) -> int | None:
+    """Return where a curve falls again inside a minimum; None if it does not."""
+    inward = energy[minimum::-1]
+    falls = np.flatnonzero(np.maximum.accumulate(inward) - inward > SHALLOW)
+    return minimum - int(np.argmax(inward[: falls[0]])) if len(falls) else None
 
 
 def verdict_of_wall(wall: Wall) -> Verdict:

@@ -80,8 +80,8 @@ def parity(evaluation: Evaluation, name: str) -> str:
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
     margin = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
     limits = (low - margin, high + margin)
-    errors = named(name).error_unit.factor * (y - x)
-    rmse, mae = float(np.sqrt(np.mean(errors**2))), float(np.mean(np.abs(errors)))
+    summary = evaluation.summary()  # not of x and y, which lack half of a symmetric matrix
+    rmse, mae = (summary[key(name, measure)] for measure in ("rmse", "mae"))
     shown = "relative " if name == "energy" else ""
     axes = Axes(
         x=limits,

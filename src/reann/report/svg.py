@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Values = NDArray[Any] | Sequence[float] | float
 
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 62, 17, 12, 44
 MINUS = "\u2212"
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
