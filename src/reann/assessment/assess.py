@@ -78,11 +78,6 @@ def _run(entry: Entry, case: Case) -> None:
         entry.state, entry.reason = "could not run", f"{type(error).__name__}: {error}"
 
 
-def could_not_run(entries: Sequence[Entry]) -> list[str]:
-    """Return the names of the checks that ended with an error."""
-    return [entry.check.name for entry in entries if entry.state == "could not run"]
-
-
 def _print_result(entry: Entry, console: Terminal) -> None:
     if entry.outcome is None:
         console.write(f"{entry.check.name:14}{entry.state}: {entry.reason}", style="yellow")

@@ -11,10 +11,10 @@ from pathlib import Path
 import ase
 import torch
 
-from reann.assessment.assess import assess, could_not_run
+from reann.assessment.assess import assess
 from reann.assessment.case import Case, Settings
 from reann.assessment.kinds import Decision, Kind, kind_of
-from reann.assessment.page import HTML, JSON, About, Entry, summary
+from reann.assessment.page import HTML, JSON, About, Entry, could_not_run, summary
 from reann.data.files.read import iter_atoms
 from reann.errors import UserError, counted
 from reann.interfaces.ase import Calculator

@@ -53,8 +53,16 @@ def run(case: Case) -> Outcome:
     except ExplosionError as error:
         return exploded(error, f"NVE dynamics at {temperature:g} K and {dt:g} fs")
     slope, error = drift(course, len(warm))
+    if not np.isfinite(error):
+        return Outcome(
+            Verdict.look,
+            f"The time limit ended the run at {course.time[-1]:.2g} ps, too early for a drift.",
+            "At least ten steps are needed: allow more with --limit.",
+        )
     cut = "" if len(course.energy) > total else ", stopped by the time limit"
     verdict = worst([graded(abs(slope), DRIFT, LARGE_DRIFT), verdict_of_ratio(ratio)])
+    if error > DRIFT:  # a drift as large as the limit cannot be excluded
+        verdict = worst([verdict, Verdict.look])
     times = f"{ratio:.2f} times smaller" if np.isfinite(ratio) else "unknown"
     return Outcome(
         verdict,
@@ -62,7 +70,8 @@ def run(case: Case) -> Outcome:
         f" {course.time[-1]:.3g} ps at {course.temperature.mean():.0f} K and {dt:g} fs{cut}. Its"
         f" fluctuation is {times} at half the time step.",
         f"A drift below {DRIFT:g} meV/atom/ps changes the energy of an atom by less than kT at"
-        f" 300 K in 1 ns (fails from {LARGE_DRIFT:g}). With velocity Verlet and a smooth energy,"
+        f" 300 K in 1 ns (fails from {LARGE_DRIFT:g}); a larger error means that the run is too"
+        " short to tell. With velocity Verlet and a smooth energy,"
         " the fluctuation is proportional to the square of the time step: a ratio of 4, accepted"
         f" from {RATIO[0]:g} to {RATIO[1]:g}.",
         (_figure(course, len(warm)),),

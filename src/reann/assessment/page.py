@@ -79,7 +79,14 @@ def summary(entries: Sequence[Entry]) -> tuple[Verdict, str]:
         parts.append(f"{len(failed)} fail{'s' * (len(failed) == 1)} ({', '.join(failed)})")
     if look:
         parts.append(f"{len(look)} should be looked at ({', '.join(look)})")
+    if broken := could_not_run(entries):
+        parts.append(f"{len(broken)} could not run ({', '.join(broken)})")
     return worst(verdicts.values()), ", ".join(parts) + "."
+
+
+def could_not_run(entries: Sequence[Entry]) -> list[str]:
+    """Return the names of the checks that ended with an error."""
+    return [entry.check.name for entry in entries if entry.state == "could not run"]
 
 
 def write(folder: Path, about: About, entries: Sequence[Entry]) -> None:

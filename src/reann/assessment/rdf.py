@@ -33,6 +33,8 @@ FEW_BONDS = 0.02
 DIFFERENT, OTHER = 0.08, 0.25
 """Difference of g(r) from that of the data, as a fraction of the area under g(r)."""
 FEWEST_FRAMES = 5
+SHORTEST = 1.0
+"""ps; hydrogen bonds live about as long, and in less the structure cannot change."""
 SIZE = 0.05
 """Largest relative difference of densities for a comparison with data."""
 
@@ -58,6 +60,7 @@ def run(case: Case) -> Outcome:
     closest, pair = closest_contact(sample)
     verdicts.append(graded(changed / len(last), 0.0, FEW_BONDS))
     verdicts.append(Verdict.passes if closest > TOO_CLOSE else Verdict.fails)
+    verdicts.append(Verdict.passes if sample.time >= SHORTEST else Verdict.look)
     cut = "" if sample.complete else ", stopped by the time limit"
     compared = f" {_compared(numbers, len(reference))}" if reference else ""
     return Outcome(
@@ -65,8 +68,9 @@ def run(case: Case) -> Outcome:
         f"{sample.time:.3g} ps at {sample.temperature:.0f} K{cut}: {changed} bonds formed or"
         f" broke; the shortest distance is {closest:.2f} of the sum of the covalent radii"
         f" ({pair}).{compared}",
-        f"No bond may form or break unless the liquid reacts (fails beyond {100 * FEW_BONDS:g}"
-        f" per 100 atoms), and no two atoms may come closer than {TOO_CLOSE:g} of the sum of their"
+        f"At least {SHORTEST:g} ps are needed (else allow more with --limit or --time). No bond may"
+        f" form or break unless the liquid reacts (fails beyond {100 * FEW_BONDS:g} per 100"
+        f" atoms), and no two atoms may come closer than {TOO_CLOSE:g} of the sum of their"
         " covalent radii (a collapse). From structures of the same composition and density"
         f" (--data), g(r) may differ by {100 * DIFFERENT:g} % of its area (fails from"
         f" {100 * OTHER:g} %). Bands are standard errors of four blocks.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from reann.report.svg import MINUS, SUPERSCRIPTS
 
 
 def short(x: float) -> str:
-    """Return a number with two digits, as ``0.012`` or ``5.4×10⁻¹⁴``."""
+    """Return a number with two digits, as ``0.012`` or ``5.4×10⁻¹⁴``; – if it is not finite."""
+    if not math.isfinite(x):
+        return "–"
     if x == 0 or 1e-3 <= abs(x) < 1e4:
         return (f"{x:.2g}" if abs(x) < 100 else f"{x:.0f}").replace("-", MINUS)
     mantissa, exponent = f"{x:.1e}".split("e")
