@@ -154,7 +154,8 @@ def _outputs(
     results: dict[str, Tensor] = {}
     if isinstance(model, HasOutputs) and requested.intersection(model.output_names):
         results = model.of_atoms(graph, r)
-    if requested.difference(results) and "energies" not in results:
+    given = {*results, *([BORN] if "dipole" in results else [])}
+    if requested.difference(given) and "energies" not in results:
         results["energies"] = model(graph, r)  # raises an error if the model has no energies
     return results
 

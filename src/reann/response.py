@@ -13,7 +13,7 @@ that about the center of mass.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model.molecule import mass_fractions
+from reann.quantities import BORN
 from reann.units import COULOMB
 
 Value = TypeVar("Value", Tensor, Tensor | None)
@@ -58,36 +59,48 @@ def responses(
         charges (atoms, 3, 3) in e.
     """
     derived = {"dipole": mu}
-    if {"polarizability", "born_effective_charges"}.isdisjoint(names):
+    if {"polarizability", BORN}.isdisjoint(names):
         return derived
+    by_field, by_edge = _by_row(mu, [graph.fields(), r], create_graph=create_graph)
+    zero = r.new_zeros(graph.n_atoms, 3, 3)
+    of_neighbors = zero.index_add(0, graph.neighbor, by_edge)
+    return derived | {
+        "polarizability": COULOMB * by_field,
+        BORN: of_neighbors.index_add(0, graph.center, -by_edge),
+    }
+
+
+def slopes_of_dipoles(
+    mu: Float[Tensor, "systems 3"],
+    field: Float[Tensor, "systems 3"],
+    positions: Sequence[Float[Tensor, "atoms 3"]],
+    *,
+    create_graph: bool,
+) -> dict[str, Tensor]:
+    """Return polarizabilities and Born effective charges of dipoles that depend on positions.
+
+    The charges are the sum of what all of these positions give; none without positions.
+    """
+    by_field, *moved = _by_row(mu, [field, *positions], create_graph=create_graph)
+    born = {BORN: torch.stack(moved).sum(0)} if moved else {}
+    return {"polarizability": COULOMB * by_field} | born
+
+
+def _by_row(
+    mu: Float[Tensor, "systems 3"], variables: Sequence[Tensor], *, create_graph: bool
+) -> list[Tensor]:
+    """Return the derivatives of all components of mu, a row for each."""
     slopes = [
         torch.autograd.grad(
             component.sum(),
-            (graph.fields(), r),
+            variables,
             create_graph=create_graph,
             retain_graph=True,
             materialize_grads=True,
         )
         for component in mu.unbind(1)
     ]
-    by_field, by_edge = (torch.stack(each, dim=1) for each in zip(*slopes, strict=True))
-    zero = r.new_zeros(graph.n_atoms, 3, 3)
-    of_neighbors = zero.index_add(0, graph.neighbor, by_edge)
-    return derived | {
-        "polarizability": COULOMB * by_field,
-        "born_effective_charges": of_neighbors.index_add(0, graph.center, -by_edge),
-    }
-
-
-def polarizability(
-    mu: Float[Tensor, "systems 3"], field: Float[Tensor, "systems 3"]
-) -> Float[Tensor, "systems 3 3"]:
-    """Return alpha = dmu/dF in Å^3, which carries no gradients."""
-    rows = [
-        torch.autograd.grad(x.sum(), field, retain_graph=True, materialize_grads=True)[0]
-        for x in mu.unbind(1)
-    ]
-    return COULOMB * torch.stack(rows, dim=1)
+    return [torch.stack(each, dim=1) for each in zip(*slopes, strict=True)]
 
 
 def born_charges(
@@ -101,13 +114,8 @@ def born_charges(
 
     The dipoles are those about the center of mass, the charges those of a fixed origin.
     """
-    rows = [
-        torch.autograd.grad(
-            component.sum(), positions, create_graph=create_graph, retain_graph=True
-        )[0]
-        for component in mu.unbind(1)
-    ]
-    return about_a_fixed_origin(torch.stack(rows, dim=1), graph)
+    (born,) = _by_row(mu, [positions], create_graph=create_graph)
+    return about_a_fixed_origin(born, graph)
 
 
 def about_a_fixed_origin(
@@ -120,7 +128,7 @@ def about_a_fixed_origin(
     if graph.charge is None:
         return born
     Q = graph.charge[graph.system] * mass_fractions(graph)
-    return born + Q[:, None, None] * torch.eye(3).to(born)
+    return born + Q[:, None, None] * torch.eye(3, dtype=born.dtype, device=born.device)
 
 
 def with_charges(graph: Graph, properties: Mapping[str, Value]) -> dict[str, Value]:
@@ -146,6 +154,6 @@ def with_charges(graph: Graph, properties: Mapping[str, Value]) -> dict[str, Val
         "energy": r.new_zeros(graph.n_systems).index_add(0, graph.system, energies),
         "energies": energies,
         "forces": forces,
-        "born_effective_charges": Q[:, None, None] * torch.eye(3).to(r),
+        BORN: Q[:, None, None] * torch.eye(3, dtype=r.dtype, device=r.device),
     }
     return {k: x + terms[k] if x is not None and k in terms else x for k, x in properties.items()}

@@ -37,7 +37,9 @@ def of_edges(summand, *, trained=True):
     make, shape = summand.make, summand.shape
     made = [
         edge_kernels.sums(make, shape, moving=False),
-        edge_kernels.slopes(make, shape, of_geometry=True, of_states=summand.depends and trained),
+        edge_kernels.slopes(
+            make, shape, of_geometry=True, of_states=bool(summand.n_moving) and trained
+        ),
     ]
     if trained:
         made += [

@@ -23,6 +23,8 @@ FORMS = {
     "equivariant, one layer": EQUIVARIANT | {"l_max": 2, "n_recursions": 0},
     "density": SMALL | {"preset": "density", "messages": "directional", "n_recursions": 1},
     "fast": SMALL | {"preset": "fast", "repulsion": True},
+    "pairs of elements": SMALL
+    | {"preset": "density", "messages": "directional", "n_recursions": 1, "radial": "pair"},
     "raw components": SMALL
     | {"preset": "upstream", "n_orbitals": 3, "n_recursions": 1, "update": {"hidden": [3, 3]}},
 }
@@ -104,7 +106,7 @@ def test_charge_and_spin(engine):
 def test_outputs_that_are_read_off_states(engine):
     model = random_model(**EQUIVARIANT | {"l_max": 2}, outputs=["charges", "dipole"])
     graph = graph_of(model, structure(1, (False,) * 3))
-    names = ["energy", "forces", "charges", "dipole"]
+    names = ["energy", "forces", "charges", "dipole", "born_effective_charges"]
     assert_equal(
         evaluated(engine, model, graph, names),
         evaluated(Reference(), model, graph, names),
@@ -114,14 +116,8 @@ def test_outputs_that_are_read_off_states(engine):
 
 def test_what_it_leaves_to_others(engine):
     request = Request.of(["energy"])
-    field = random_model(**EQUIVARIANT | {"l_max": 1}, field=True)
-    assert "Born" in engine.supports(field, Request.of(["born_effective_charges"]))
-    trained = Request.of(["polarizability"], create_graph=True)
-    assert "gradients of polarizabilities" in engine.supports(field, trained)
     charged = random_model(**EQUIVARIANT | {"l_max": 1}, long_range={})
     assert "virials" in engine.supports(charged, Request.of(["virials"]))
-    pairs = random_model(**FORMS["fast"], radial="pair")
-    assert "pairs of elements" in engine.supports(pairs, request)
     host = random_model(host="deep_pot")
     assert "DeepPot" in engine.supports(host, request)
     no_energy = random_model(**SMALL, preset="fast", outputs=["dipole"], heads=[])

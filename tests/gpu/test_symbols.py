@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from reann.backends.triton import density_sums, equivariant_sums
 from reann.backends.triton.derivatives import adjoints, tangents
 from reann.backends.triton.statements import Statements
 from reann.backends.triton.symbols import Formulas
@@ -85,3 +86,25 @@ def test_an_edge_gets_the_sum_over_its_channels():
     assert bar[edge.number].node.kind == "sum"
     assert not bar[edge.number].has_channels
     assert bar[channel.number].has_channels
+
+
+BASIS = equivariant_sums.Basis("bessel", "squared_cosine", 4.0, 2)
+SUMS = {
+    form: lambda form=form: density_sums.sums(
+        "squared_cosine", 4.0, 2, unit=True, passed_on=form, per_pair=False, soft=True
+    )
+    for form in density_sums.PASSED_ON
+} | {"equivariant": lambda: equivariant_sums.sums(BASIS, 2, 3, soft=True)}
+
+
+@pytest.mark.parametrize("form", SUMS)
+def test_sums_are_linear_in_what_neighbors_pass_on(form):
+    """Rates along these states are sums of the rates then: responses to a field need no more."""
+    own = SUMS[form]()
+    states = [own.states[i] for i in own.moving]
+    assert states
+    rates = tangents(own.results, {h.number: h for h in states})
+    assert [rate.number for rate in rates] == [result.number for result in own.results]
+    along = {h.number: own.formulas.input(f"d{h.node.detail}") for h in states}
+    first = tangents(own.results, along)
+    assert tangents(first, along) == [None] * len(first)

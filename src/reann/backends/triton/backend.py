@@ -29,7 +29,6 @@ from reann.model.feature_heads import (
 )
 from reann.model.state_heads import TensorHead
 from reann.properties import NAMES, PROPERTIES, AtomicEnergies
-from reann.quantities import BORN
 
 OF_STATES = (ChargesHead, DipoleHead, TransitionDipoleHead, TensorHead)
 OF_FEATURES = (ChargeDipole, NeighborDipole, TransitionDipole, Polarizability)
@@ -71,13 +70,10 @@ class Triton(Backend):
             "single atoms have no virials where energies depend on whole structures": "virials"
             in request.names
             and bool(model.structure_terms),
-            "it has no gradients of polarizabilities in a field": request.create_graph
-            and "polarizability" in request.names.intersection(model.responses),
             "it computes no hooks and no parametrizations of modules": any(
                 map(is_changed, modules_of(model))
             ),
             "it has no gradients of positions and cells": moved,
-            "it has no Born effective charges": BORN in request.names,
             "it has no forward mode and no function transforms": forward or transformed,
         }
         others = (why for why, there in obstacles.items() if there)

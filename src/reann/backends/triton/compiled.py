@@ -15,13 +15,21 @@ from reann.backends.triton.neighbor_sums import Place, neighbor_sums
 from reann.backends.triton.pair_terms import pair_summand, tables_of
 from reann.backends.triton.recursions import EquivariantForm, form_of
 from reann.backends.triton.rows import Rows
-from reann.backends.triton.slopes import Variables, differentiated, energy_slopes, systems_sum
+from reann.backends.triton.slopes import (
+    Variables,
+    born_of_head,
+    differentiated,
+    energy_slopes,
+    systems_sum,
+    with_variable,
+)
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.feature_heads import NeighborDipole, Polarizability
 from reann.model.inputs import numbers_of
 from reann.model.representation import Features
 from reann.properties import NAMES, added_up
+from reann.quantities import BORN
 from reann.response import with_charges
 
 
@@ -86,9 +94,17 @@ class Compiled:
         """Return properties of a graph that fits."""
         names, model, kept = request.names, self.source, request.create_graph
         variables = Variables.of(model, graph, names)
-        graph, place = variables.graph, self._place(variables.graph)
-        heads = bool(names.intersection(model.output_heads)) or variables.strained is not None
-        differentiates = variables.derivatives or (heads and bool(self.differentiating))
+        # Born effective charges are slopes of the dipoles of a head, or of those by a field.
+        of_head = BORN in names - variables.by_field
+        to_third_order = kept and bool(variables.by_field - {"dipole"})
+        place = self._place(variables.graph, to_third_order=to_third_order)
+        graph = variables.graph
+        if of_head:
+            graph = with_variable(graph, positions=place.positions)
+        heads = of_head or variables.strained is not None
+        heads = heads or bool(names.intersection(model.output_heads))
+        differentiates = variables.derivatives or of_head
+        differentiates = differentiates or (heads and bool(self.differentiating))
         place.positions.requires_grad_(differentiates)
         place.strains.requires_grad_(variables.derivatives)
         with torch.set_grad_enabled(differentiates or kept):
@@ -99,6 +115,8 @@ class Compiled:
             values = added_up(graph, of_atoms)
             if "energies" in values:
                 values["energy"] = systems_sum(graph, values["energies"])
+        if of_head:
+            values[BORN] = born_of_head(place, graph, values["dipole"], create_graph=kept)
         if variables.derivatives:
             energies = values["energies"]
             values |= energy_slopes(variables, place, energies, names, create_graph=kept)
@@ -132,7 +150,7 @@ class Compiled:
                 values[name] = head.of_edges(values[name], graph, graph.edge_vectors())
         return dict(model.placed(values, graph, model.element_index[graph.atomic_numbers]))
 
-    def _place(self, graph: Graph) -> Place:
+    def _place(self, graph: Graph, *, to_third_order: bool) -> Place:
         model = self.source
         element, composition = model.element_index[graph.atomic_numbers], graph.sizes.composition
         counts = [composition.get(number, 0) for number in model.elements]
@@ -142,7 +160,8 @@ class Compiled:
         field = None if field is None else field.index_select(0, graph.system)
         rows = Rows.of(graph, element, counts, head=head, inputs=inputs, field=field)
         positions = graph.positions.detach().clone()
-        return Place(rows, positions, positions.new_zeros(len(positions), 3, 3))
+        strains = positions.new_zeros(len(positions), 3, 3)
+        return Place(rows, positions, strains, to_third_order=to_third_order)
 
     def _of_rows(
         self, place: Place, pairs: Tensor | None, *, heads: bool

@@ -1,9 +1,10 @@
 """Moments of the embedded density, edge by edge.
 
 s_i^{a,k} = sum_j R_k(r_ij) [c_j^k Y_a(r_ij) + u_j^{a,k}] with directional messages, and
-s_i^{a,k} = sum_j c_j^k [R_k(r_ij) Y_a(r_ij) + f_c(r_ij) P_j^{a,k}] where orbitals are passed on;
-see `reann.model.hosts.embedded_density` and `reann.model.messages`. Rows of the states of a
-neighbor are c, the u or P if there are any, then alpha and rs of the Gaussians of its element.
+s_i^{a,k} = sum_j [c_j^k R_k(r_ij) Y_a(r_ij) + f_c(r_ij) u_j^{a,k}], u = c P, where orbitals P are
+passed on; see `reann.model.hosts.embedded_density` and `reann.model.messages`. Rows of the states
+of a neighbor are c, the u if there are any, then alpha and rs of the Gaussians of its element, or
+of the pairs of it with each element of a center.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from reann.model.hosts.angular import exponents, multinomial
 
 PASSED_ON = ("weights", "moments", "orbitals")
 """What neighbors pass on: weights alone, and with directional or orbital messages."""
+
+
+def n_passed_on(passed_on: str, n_moments: int) -> int:
+    """Return how many rows neighbors pass on, from the number of moments."""
+    return {"weights": 1, "moments": n_moments, "orbitals": 1 + n_moments}[passed_on]
 
 
 def monomials(vector: list[Value], l_max: int) -> list[Value]:
@@ -40,18 +46,19 @@ def sums(
     *,
     unit: bool,
     passed_on: str,
+    per_pair: bool,
     soft: bool,
 ) -> EdgeFunction:
     """Return the moments of l = 0 .. l_max.
 
-    `passed_on` names what neighbors pass on beside their weights: one of `PASSED_ON`.
+    `passed_on` names what neighbors pass on beside their weights: one of `PASSED_ON`. `per_pair`
+    says whether Gaussians depend on the element of the center, too.
     """
     formulas = Formulas()
     r, direction = network_vector(formulas, soft=soft)
     vector = direction if unit else [x * r for x in direction]
     Y = monomials(vector, l_max)
-    n_tensors = {"weights": 0, "moments": len(Y), "orbitals": 1 + len(Y)}[passed_on]
-    n_moving = 1 + n_tensors
+    n_moving = n_passed_on(passed_on, 1 + len(Y))
     states = [formulas.input(f"h_{i}") for i in range(n_moving + 2)]
     c, *u = states[:n_moving]
     alpha, center = states[n_moving:]
@@ -64,6 +71,6 @@ def sums(
     if passed_on == "moments":
         results = [results[0], *(s + R * u_a for s, u_a in zip(results[1:], u, strict=True))]
     elif passed_on == "orbitals":
-        counted = inside * c
-        results = [s + counted * P_a for s, P_a in zip(results, u, strict=True)]
-    return EdgeFunction(formulas, states, results, range(n_moving))
+        results = [s + inside * u_a for s, u_a in zip(results, u, strict=True)]
+    chosen = range(n_moving, len(states)) if per_pair else range(0)
+    return EdgeFunction(formulas, states, results, range(n_moving), chosen)

@@ -17,7 +17,10 @@ class EdgeFunction(NamedTuple):
     results
         Rows of the sums.
     moving
-        Numbers of the states that change with the positions.
+        Numbers of the states that change with the positions, in which the results are linear.
+    chosen
+        Numbers of the states, the last ones, that a neighbor has one of for each element of the
+        center.
     bases
         Radial basis by the order of the derivative with respect to the distance; radial functions
         are combinations of it. Empty without these.
@@ -31,9 +34,17 @@ class EdgeFunction(NamedTuple):
     states: list[Value]
     results: list[Value]
     moving: range
+    chosen: range = range(0)
     bases: list[list[Value]] = []  # noqa: RUF012 - never changed
     distance: Value | None = None
     n_paths: int = 0
+
+    def rows_of(self, state: int, n_elements: int) -> range:
+        """Return the rows of a state: one, or one for each element of the center."""
+        if state not in self.chosen:
+            return range(state, state + 1)
+        first = self.chosen.start + (state - self.chosen.start) * n_elements
+        return range(first, first + n_elements)
 
     def radial(self, path: int, order: int) -> Value:
         """Return a radial function, or a derivative of it."""

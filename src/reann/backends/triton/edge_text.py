@@ -123,7 +123,7 @@ class Row:
             lines.append(f"{prefix}d{x} = {' - '.join(velocity)} + {strain}")
         return lines
 
-    def loaded(self, pointer: str, component: int, row: str) -> str:
+    def loaded(self, pointer: str, component: int | str, row: str) -> str:
         """Return the numbers of one row of an atom."""
         place = f"{pointer} + ({component} * n + {row}) * {self.shape.channels} + k"
         return f"tl.load({place}{self.mask}, other=0.0)" if self.mask else f"tl.load({place})"
@@ -147,7 +147,8 @@ class Row:
         def load(name: str) -> str:
             kind, _, number = name.rpartition("_")
             if kind in ("h", "dh"):
-                return self.loaded({"h": "states", "dh": "rates"}[kind], int(number), neighbor)
+                own = self.state_row(int(number), turned=turned)
+                return self.loaded({"h": "states", "dh": "rates"}[kind], own, neighbor)
             if kind == "bar":
                 return self.loaded("bars", int(number), center)
             if name in ("dx", "dy", "dz"):
@@ -161,6 +162,15 @@ class Row:
 
         formulas, bases = self.function.formulas, self.function.bases
         return Statements(formulas, prefix, load, weight=weight, bases=bases)
+
+    def state_row(self, state: int, *, turned: bool) -> int | str:
+        """Return the row of a state of the neighbor, which may depend on the center."""
+        rows = self.rows_of(state)
+        return rows[0] if len(rows) == 1 else f"({rows[0]} + {element_of_center(turned)})"
+
+    def rows_of(self, state: int) -> range:
+        """Return the rows of a state."""
+        return self.function.rows_of(state, self.shape.n_elements)
 
     # --- derivatives of the function ---
 
@@ -191,22 +201,39 @@ class Row:
 
     def zero_states(self) -> list[str]:
         """Return the accumulators."""
-        names = [f"b{i}" for i in range(len(self.function.states))]
-        return zeros(names, f"{self.shape.edges}, {self.shape.width}")
+        return zeros([f"b{i}" for i in self.all_rows], f"{self.shape.edges}, {self.shape.width}")
+
+    @property
+    def all_rows(self) -> range:
+        """The rows of all states."""
+        n = len(self.function.states)
+        return range(self.rows_of(n - 1).stop if n else 0)
 
     def added_to_states(self, code: Statements, derivatives: dict[int, Value]) -> list[str]:
         """Return the statements that add the derivatives."""
-        numbers = [state.number for state in self.function.states]
-        each = [(i, code.name(derivatives[x])) for i, x in enumerate(numbers) if x in derivatives]
-        return [f"b{i} += {name}" for i, name in each]
+        lines, z = [], element_of_center(turned=True)
+        for state, value in enumerate(self.function.states):
+            if value.number not in derivatives:
+                continue
+            rows, name = self.rows_of(state), code.name(derivatives[value.number])
+            if len(rows) == 1:
+                lines.append(f"b{rows[0]} += {name}")
+                continue
+            lines += [f"b{i} += tl.where({z} == {a}, {name}, 0.0)" for a, i in enumerate(rows)]
+        return lines
 
     def stored_states(self) -> list[str]:
         """Return the statements that write them."""
         lines = []
-        for i in range(len(self.function.states)):
+        for i in self.all_rows:
             place = f"of_states + ({i} * n + row) * {self.shape.channels} + k"
             lines.append(f"tl.store({place}, tl.sum(b{i}, axis=0)[None, :]{self.mask})")
         return lines
+
+
+def element_of_center(turned: bool) -> str:
+    """Return the name of the element of the center of an edge, or of the one turned round."""
+    return "z_j" if turned else "z_i"
 
 
 def indented(lines: Sequence[str], times: int = 1) -> list[str]:

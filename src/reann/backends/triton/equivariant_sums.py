@@ -55,4 +55,6 @@ def sums(basis: Basis, l_max: int, n_states: int, *, soft: bool) -> EdgeFunction
     s = [w, *(w * y for Y_l in Y for y in Y_l)]
     q = [R[L + l] * x for l, h_l in enumerate(h, 1) for x in h_l]
     moving, bases = range(len(states) if L else 0), radial_bases(vector, basis)
-    return EdgeFunction(formulas, states, [*s, *q], moving, bases, vector.r, n_paths)
+    return EdgeFunction(
+        formulas, states, [*s, *q], moving, bases=bases, distance=vector.r, n_paths=n_paths
+    )

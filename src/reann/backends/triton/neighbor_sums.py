@@ -39,12 +39,16 @@ class Place:
         Å, in the order of the graph.
     strains
         Of the vectors that end at an atom, (atoms, 3, 3): zero.
+    to_third_order
+        Whether products of moments are differentiated three times, which their kernels are not:
+        for gradients of responses to a field.
     """
 
     rows: Rows
     positions: Float[Tensor, "atoms 3"]
     strains: Float[Tensor, "atoms 3 3"]
     wanted: Wanted = field(default_factory=Wanted)
+    to_third_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Summand:
         Rows of the sums.
     n_paths, n_radial
         Radial functions, and functions of the basis that they are made of.
-    depends
-        Whether the states of the neighbors depend on positions.
+    n_moving
+        Rows of the states that depend on positions, the first ones, in which the sums are linear.
     """
 
     make: Recipe
@@ -68,7 +72,7 @@ class Summand:
     n_results: int
     n_paths: int
     n_radial: int
-    depends: bool
+    n_moving: int
 
 
 def neighbor_sums(
@@ -107,16 +111,14 @@ class Sums(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         """Return the derivatives of the sum of results times bars."""
         summand, place, _ = ctx.given
-        positions, strains, states, weights = ctx.saved_tensors
-        bar, wanted = bars[0].contiguous(), place.wanted
-        of_weights = None
-        if wanted.parameters and weights is not None and ctx.needs_input_grad[4]:
-            arrays = _tensors(ctx.given, positions, states, weights)
-            of_weights = _gradient(summand, arrays, bar, weights, moving=False)
-        of_states = ctx.needs_input_grad[3] and (summand.depends or wanted.parameters)
-        asked = (wanted.geometry and ctx.needs_input_grad[1], of_states)
-        slopes = Slopes.apply(ctx.given, asked, positions, strains, states, weights, bar)
-        return (None, *slopes, of_weights)
+        _, of_positions, _, of_states, of_weights = ctx.needs_input_grad
+        wanted = place.wanted
+        asked = (
+            wanted.geometry and of_positions,
+            of_states and bool(summand.n_moving or wanted.parameters),
+            wanted.parameters and of_weights,
+        )
+        return (None, *_derivatives(ctx.given, asked, *ctx.saved_tensors, bars[0].contiguous()))
 
 
 class Slopes(torch.autograd.Function):
@@ -138,7 +140,7 @@ class Slopes(torch.autograd.Function):
         assert states is not None
         ctx.given = given
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(positions, states, weights, bar)
+        ctx.save_for_backward(*tensors)
         summand, place, _ = given
         geometry, of_states = asked
         if not any(asked):
@@ -156,16 +158,49 @@ class Slopes(torch.autograd.Function):
         return by_positions, by_strains, outputs[-1] if of_states else None
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, moves: Tensor | None, strains: Tensor | None, rates: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        """Return derivatives of the derivatives along moves, strains and rates of states.
+        """Return derivatives of the derivatives along moves, strains and rates of states."""
+        if moves is None and strains is None:
+            return Slopes._of_states(ctx, rates)
+        return Slopes._of_geometry(ctx, moves, strains, rates)
 
-        Not those with respect to the positions.
+    @staticmethod
+    def _of_states(ctx: Any, rates: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Return those along rates of states alone, which can be differentiated again.
+
+        The derivatives by states times rates are the sums of these rates, times bars.
         """
         summand, place, _ = ctx.given
-        positions, states, weights, bar = ctx.saved_tensors
+        positions, strains, states, weights, bar = ctx.saved_tensors
+        n, wanted = summand.n_moving, place.wanted
+        if rates is None or not n:
+            return (None,) * 7
+        moved = torch.cat([rates[:n], states[n:]])
+        _, _, of_positions, _, of_states, of_weights, _ = ctx.needs_input_grad
+        asked = (
+            wanted.geometry and of_positions,
+            wanted.parameters and of_states and len(states) > n,
+            wanted.parameters and of_weights,
+        )
+        *of_geometry, of_moved, by_weights = _derivatives(
+            ctx.given, asked, positions, strains, moved, weights, bar
+        )
+        by_states = None
+        if of_moved is not None:
+            by_states = torch.cat([torch.zeros_like(of_moved[:n]), of_moved[n:]])
+        sums = Sums.apply(ctx.given, positions, strains, moved, weights)
+        return None, None, *of_geometry, by_states, by_weights, sums
+
+    @staticmethod
+    @once_differentiable
+    def _of_geometry(
+        ctx: Any, moves: Tensor | None, strains: Tensor | None, rates: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        """Return those with respect to states, weights and bars, not to the positions."""
+        summand, place, _ = ctx.given
+        positions, _, states, weights, bar = ctx.saved_tensors
         n = place.rows.n_atoms
         moved = (
             torch.zeros_like(positions) if moves is None else moves.contiguous(),
@@ -184,6 +219,26 @@ class Slopes(torch.autograd.Function):
         if weights is not None and ctx.needs_input_grad[5]:
             of_weights = _gradient(summand, arrays, bar, weights, moving=True)
         return None, None, None, None, of_states, of_weights, out
+
+
+def _derivatives(
+    given: tuple[Summand, Place, Tensor | None],
+    asked: tuple[bool, bool, bool],
+    *tensors: Tensor | None,
+) -> tuple[Tensor | None, ...]:
+    """Return the derivatives of sums times bars: by positions, strains, states and weights.
+
+    `asked` says whether those by positions and strains are wanted, by states, and by weights. The
+    tensors are those of `Slopes`.
+    """
+    positions, _, states, weights, bar = tensors
+    assert positions is not None
+    assert states is not None
+    of_weights = None
+    if weights is not None and bar is not None and asked[2]:
+        arrays = _tensors(given, positions, states, weights)
+        of_weights = _gradient(given[0], arrays, bar, weights, moving=False)
+    return *Slopes.apply(given, asked[:2], *tensors), of_weights
 
 
 def _tensors(

@@ -83,4 +83,4 @@ def pair_summand(model: Reann) -> Summand:
     names = names_of(model)
     shape = Shape(1, "float64", len(model.elements), names, 2.0 * model.cutoff)
     make = recipe(pair_terms, names=names, cutoff=model.cutoff)
-    return Summand(make, shape, 2, 0, 0, depends=False)
+    return Summand(make, shape, 2, 0, 0, n_moving=0)

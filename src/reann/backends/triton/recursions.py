@@ -23,7 +23,7 @@ from reann.backends.triton.node_products import products
 from reann.backends.triton.recipe import recipe
 from reann.model import Reann
 from reann.model.equivariant.basis import COMPONENTS
-from reann.model.equivariant.layer import Layer
+from reann.model.equivariant.layer import Layer, limited
 from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.hosts.embedded_density import EmbeddedDensity
 from reann.model.hosts.field_density import FieldDensity
@@ -85,7 +85,7 @@ class EquivariantForm:
             n_results,
             2 * n_states - 1,
             basis.n_radial,
-            depends=not layer.is_first,
+            n_moving=0 if layer.is_first else sum(COMPONENTS[:n_states]),
         )
         make = recipe(products, l_max=l_max, limit=layer.limit, tensors=layer.makes_states)
         n_tensors = sum(COMPONENTS[1 : layer.l_states + 1]) if layer.makes_states else 0
@@ -107,8 +107,12 @@ class EquivariantForm:
         for layer, form in zip(recursion.each_layer(), self.forms, strict=True):
             weights = recursion.radial_scale * layer.radial
             sums = neighbor_sums(form.summand, place, h, weights, pairs)
-            given = Given(form.multiplied, rows.element, rows.counts, place.wanted)
-            x, h = of_moments(layer, given, mixed(layer, sums, of_field), h[0])
+            moments = mixed(layer, sums, of_field)
+            if place.to_third_order:
+                x, h = by_operations(layer, moments, h[0], rows.counts)
+            else:
+                given = Given(form.multiplied, rows.element, rows.counts, place.wanted)
+                x, h = of_moments(layer, given, moments, h[0])
             every_x.append(x)
             every_h.append([part.permute(1, 0, 2) for part in by_l(h)])
         return torch.cat(every_x, dim=1), every_h
@@ -190,6 +194,20 @@ def of_moments(
     return x, torch.cat(h)
 
 
+def by_operations(
+    layer: Layer,
+    moments: Float[Tensor, "components atoms channels"],
+    h0: Float[Tensor, "atoms channels"],
+    counts: list[int],
+) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "states atoms channels"]]:
+    """Return the same by operations of PyTorch, which has derivatives of any order."""
+    m = [part.permute(1, 0, 2) for part in moments.split(COMPONENTS[: layer.l_max + 1])]
+    m = m if layer.limit is None else limited(m, layer.limit)
+    x, h = layer.of_moments(m, h0[:, None], counts)
+    states = [part.permute(1, 0, 2) for part in h]
+    return x, torch.cat(states) if states else moments.new_empty(0, *x.shape)
+
+
 # --- scalar, directional and orbital messages -------------------------------------------------
 
 MESSAGES = {ScalarMessages: "weights", Directional: "moments", OrbitalMessages: "orbitals"}
@@ -216,11 +234,13 @@ class DensityForm:
                 l_max=self.host.l_max,
                 unit=self.host.unit,
                 passed_on=passed_on,
+                per_pair=self.host.radial.per_pair,
                 soft=model.repulsion is not None,
             )
-            with_tensors = passed_on != "weights"
+            n_rows = density_sums.n_passed_on(passed_on, n)
             for t in (0, 1):
-                self.summands[with_tensors, t] = Summand(make, shape, n, 0, 0, depends=t > 0)
+                summand = Summand(make, shape, n, 0, 0, n_moving=n_rows if t else 0)
+                self.summands[passed_on != "weights", t] = summand
 
     def __call__(
         self, place: Place, pairs: Tensor | None
@@ -234,12 +254,12 @@ class DensityForm:
         if isinstance(self.host, FieldDensity):
             of_field = self.host.of_field(rows.as_atoms)
         alpha = radial.width if radial.free else functional.softplus(radial.width)
-        gaussians = torch.stack([spread(x, rows.counts) for x in (alpha, radial.center)])
+        # Of a neighbor, with each element of a center where they depend on it.
+        tables = [x.view(-1, len(rows.counts), x.shape[1]) for x in (alpha, radial.center)]
+        gaussians = torch.stack([spread(x, rows.counts) for x in torch.cat(tables)])
         h = NodeState(spread(self.update.weights, rows.counts))
         for t in range(self.update.n_recursions + 1):
-            states = torch.cat(
-                [h.scalars[None], *(x.permute(1, 0, 2) for x in h.tensors), gaussians]
-            )
+            states = torch.cat([*self._passed_on(h), gaussians])
             summand = self.summands[bool(h.tensors), min(t, 1)]
             s = neighbor_sums(summand, place, states, None, pairs).permute(1, 0, 2)
             s = s if of_field is None else s + of_field
@@ -248,6 +268,13 @@ class DensityForm:
                 x = recursion.standardize(D, rows.counts)
                 h = self.update.step(t, h, x, s, rows.as_atoms)
         return D, []
+
+    def _passed_on(self, h: NodeState) -> list[Float[Tensor, "components atoms channels"]]:
+        """Return what neighbors read of states; orbitals with their weights."""
+        tensors = [x.permute(1, 0, 2) for x in h.tensors]
+        if isinstance(self.update, OrbitalMessages):
+            tensors = [h.scalars * x for x in tensors]
+        return [h.scalars[None], *tensors]
 
 
 def form_of(model: Reann) -> EquivariantForm | DensityForm:
@@ -269,6 +296,5 @@ def unsupported(model: Reann) -> str | None:
         f"it knows the host EmbeddedDensity, not {host.__name__}": host
         not in (EmbeddedDensity, FieldDensity),
         f"it knows scalar and directional messages, not {update.__name__}": update not in MESSAGES,
-        "it has no radial functions of pairs of elements": model.config.radial == "pair",
     }
     return next((why for why, there in obstacles.items() if there), None)

@@ -19,7 +19,8 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.strained import Strained
 from reann.properties import DERIVATIVES, PROPERTIES, of_strain
-from reann.response import polarizability
+from reann.quantities import BORN
+from reann.response import born_charges, slopes_of_dipoles
 
 
 class Variables(NamedTuple):
@@ -48,7 +49,7 @@ class Variables(NamedTuple):
         by_field = names.intersection(model.responses)
         derivatives = bool(names & DERIVATIVES or by_field)
         if by_field:
-            graph = replace_field(graph)
+            graph = with_variable(graph, field=graph.fields().detach().requires_grad_())
         strained = None
         if model.structure_terms and (names & set(PROPERTIES) or by_field):
             strain = bool(names & {"stress", "virial"})
@@ -67,9 +68,9 @@ class Variables(NamedTuple):
         )
 
 
-def replace_field(graph: Graph) -> Graph:
-    """Return a graph whose electric field is a variable, and zero where it has none."""
-    changed = replace(graph, field=graph.fields().detach().requires_grad_())
+def with_variable(graph: Graph, **tensors: Tensor) -> Graph:
+    """Return a graph with tensors that others are differentiated with respect to."""
+    changed = replace(graph, **tensors)
     changed.__dict__["sizes"] = graph.sizes
     return changed
 
@@ -87,13 +88,15 @@ def energy_slopes(
     `energies` are in any order.
     """
     wanted, graph, strained = place.wanted, variables.graph, variables.strained
-    again = create_graph or "polarizability" in variables.by_field
+    again_by_field = variables.by_field - {"dipole"}
     every: list[Tensor] = [place.positions, place.strains]
     if strained is not None:
         every += [x for x in (strained.moved, strained.strain) if x.requires_grad]
     if variables.by_field:
         every.append(graph.fields())
-    slopes = differentiated(wanted, energies, every, create_graph=again)
+    slopes = differentiated(
+        wanted, energies, every, create_graph=create_graph or bool(again_by_field)
+    )
     by_positions, by_strains, *others = slopes
     results = {"forces": -by_positions, "virials": -by_strains}
     by_strain = systems_sum(graph, by_strains)
@@ -105,12 +108,28 @@ def energy_slopes(
         results |= of_strain(graph, by_strain)
     if variables.by_field:
         results["dipole"] = -others[-1]
-    if "polarizability" in variables.by_field:
-        wanted.geometry = wanted.parameters = False
-        results["polarizability"] = polarizability(results["dipole"], graph.fields())
+    if again_by_field:
+        wanted.geometry, wanted.parameters = BORN in variables.by_field, False
+        moved = [place.positions, *([] if strained is None else [strained.moved])]
+        results |= slopes_of_dipoles(
+            results["dipole"],
+            graph.fields(),
+            moved if wanted.geometry else [],
+            create_graph=create_graph,
+        )
     # What a loss differentiates later are the parameters alone.
     wanted.geometry, wanted.parameters = False, True
     return results
+
+
+def born_of_head(
+    place: Place, graph: Graph, mu: Float[Tensor, "systems 3"], *, create_graph: bool
+) -> Float[Tensor, "atoms 3 3"]:
+    """Return the Born effective charges, e, of the dipoles of a head at the positions of atoms."""
+    place.wanted.geometry, place.wanted.parameters = True, False
+    born = born_charges(mu, graph, place.positions, create_graph=create_graph)
+    place.wanted.geometry, place.wanted.parameters = False, True
+    return born
 
 
 def differentiated(
