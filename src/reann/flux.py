@@ -73,6 +73,12 @@ def heat_flux(
     graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs).to(
         potential.device
     )
+    if graph.field is not None and graph.field.any():
+        raise UserError(
+            "There is no heat flux in an electric field, which these atoms are in.",
+            "heat_flux",
+            "Remove `field` from `info`.",
+        )
     v = torch.from_numpy(velocities).to(graph.positions)
     backend = choice.chosen(engine, (member.model for member in potential.members))
     with memory_advice(graph.n_atoms, graph.n_edges, "Use fewer atoms, or the CPU."):

@@ -37,6 +37,7 @@ def of_edges(summand, *, trained=True):
     make, shape = summand.make, summand.shape
     made = [
         edge_kernels.sums(make, shape, moving=False),
+        edge_kernels.flow(make, shape),
         edge_kernels.slopes(
             make, shape, of_geometry=True, of_states=bool(summand.n_moving) and trained
         ),

@@ -96,6 +96,16 @@ def test_batches_of_systems_and_heads(engine):
     assert_equal(evaluated(engine, model, graph), evaluated(Reference(), model, graph), bound=1e-10)
 
 
+@pytest.mark.parametrize("form", ["equivariant, vectors only", "density"])
+def test_the_heat_flux(engine, form):
+    model = random_model(**FORMS[form] | {"repulsion": True, "zbl": {}})
+    graph = graph_of(model, structure(1))
+    v = torch.rand(graph.n_atoms, 3, dtype=torch.float64, generator=torch.manual_seed(0)) - 0.5
+    found, expected = (b.heat_flux(model, graph, v) for b in (engine, Reference()))
+    names = ["energies", "flux"]
+    assert_equal(*(dict(zip(names, x, strict=True)) for x in (found, expected)), bound=1e-10)
+
+
 def test_charge_and_spin(engine):
     model = random_model(**EQUIVARIANT | {"l_max": 1}, inputs=["charge"])
     graph = graph_of(model, structure(1), structure(2, (False,) * 3))

@@ -184,3 +184,14 @@ def test_atoms_of_unknown_elements_are_refused() -> None:
 def test_atoms_without_velocities_are_refused() -> None:
     with pytest.raises(UserError, match="no velocities"):
         heat_flux(Potential(random_model()), ase.Atoms("O"))
+
+
+def test_atoms_in_an_electric_field_are_refused() -> None:
+    """Neither engine would count the work of the field."""
+    model = random_model(messages="equivariant", l_max=1, n_recursions=1, field=True)
+    atoms = moving(random_atoms(1, 3, (False, False, False)))
+    atoms.info["field"] = [0.0, 0.1, 0.0]
+    with pytest.raises(UserError, match="no heat flux in an electric field"):
+        heat_flux(Potential(model), atoms)
+    atoms.info["field"] = [0.0, 0.0, 0.0]
+    assert np.abs(heat_flux(Potential(model), atoms).potential).max() > 0.0

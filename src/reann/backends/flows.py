@@ -46,13 +46,13 @@ def flows(
             energies.sum(), [r, *read], retain_graph=True, materialize_grads=True
         )
     power = (g * v_j).sum(-1)
-    for slope, rate in zip(through, _rates(read, r, v_j - v[:, None]), strict=True):
+    for slope, rate in zip(through, rates(read, r, v_j - v[:, None]), strict=True):
         power = power + (slope * rate).flatten(2).sum(-1)
     free = model.reference_energies[model.element_index[graph.atomic_numbers]]
     return (energies - free).detach(), -(r.detach() * power[..., None]).sum((0, 1))
 
 
-def _rates(read: list[Tensor], r: Tensor, velocity: Tensor) -> tuple[Tensor, ...]:
+def rates(read: list[Tensor], r: Tensor, velocity: Tensor) -> tuple[Tensor, ...]:
     """Return time derivatives of the recorded values: forward mode by two backward passes."""
     if not read:
         return ()

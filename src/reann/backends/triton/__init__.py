@@ -10,5 +10,6 @@ edge_kernels, channel_kernels       kernels over neighbors, and over channels
 neighbor_sums, channel_products     the same as functions that PyTorch differentiates
 recursions, compiled, backend       models of these functions, behind the protocol of backends
 slopes              forces, virials and responses to a field, from what is differentiated
+energy_flow         the heat flux
 memory, toolchain   what an evaluation and Triton need of a machine
 """

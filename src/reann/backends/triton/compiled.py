@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reann.backends.protocol import Request
+from reann.backends.triton.energy_flow import energy_flow
 from reann.backends.triton.memory import LARGE, Needs, check, needs
 from reann.backends.triton.neighbor_sums import Place, neighbor_sums
 from reann.backends.triton.pair_terms import pair_summand, tables_of
@@ -96,8 +97,8 @@ class Compiled:
         variables = Variables.of(model, graph, names)
         # Born effective charges are slopes of the dipoles of a head, or of those by a field.
         of_head = BORN in names - variables.by_field
-        to_third_order = kept and bool(variables.by_field - {"dipole"})
-        place = self._place(variables.graph, to_third_order=to_third_order)
+        thrice = kept and bool(variables.by_field - {"dipole"})
+        place = self._place(variables.graph, to_third_order=thrice)
         graph = variables.graph
         if of_head:
             graph = with_variable(graph, positions=place.positions)
@@ -128,6 +129,19 @@ class Compiled:
         every = {n: values[n] for n in (*NAMES, *model.output_names) if n in names}
         return every if kept else {n: x.detach() for n, x in every.items()}
 
+    def heat_flux(
+        self, graph: Graph, v: Float[Tensor, "atoms 3"]
+    ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "3"]]:
+        """Return the energies of the atoms relative to free atoms, eV, and the flux."""
+        model = self.source
+        place = self._place(graph, recorded=[])
+        place.positions.requires_grad_()
+        with torch.enable_grad():
+            of_rows, _ = self._of_rows(place, tables_of(model), heads=False)
+        free = model.reference_energies[place.rows.element]
+        energies = (of_rows["energies"] - free).index_select(0, place.rows.rank)
+        return energies.detach(), energy_flow(place, of_rows["energies"], v)
+
     def _of_graph(
         self, of_rows: dict[str, Tensor], place: Place, graph: Graph, *, create_graph: bool
     ) -> dict[str, Tensor]:
@@ -150,7 +164,7 @@ class Compiled:
                 values[name] = head.of_edges(values[name], graph, graph.edge_vectors())
         return dict(model.placed(values, graph, model.element_index[graph.atomic_numbers]))
 
-    def _place(self, graph: Graph, *, to_third_order: bool) -> Place:
+    def _place(self, graph: Graph, **options: Any) -> Place:
         model = self.source
         element, composition = model.element_index[graph.atomic_numbers], graph.sizes.composition
         counts = [composition.get(number, 0) for number in model.elements]
@@ -161,7 +175,7 @@ class Compiled:
         rows = Rows.of(graph, element, counts, head=head, inputs=inputs, field=field)
         positions = graph.positions.detach().clone()
         strains = positions.new_zeros(len(positions), 3, 3)
-        return Place(rows, positions, strains, to_third_order=to_third_order)
+        return Place(rows, positions, strains, **options)
 
     def _of_rows(
         self, place: Place, pairs: Tensor | None, *, heads: bool

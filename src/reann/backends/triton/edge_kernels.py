@@ -103,6 +103,28 @@ def slopes_of_rates(make: Recipe, shape: Shape) -> Any:
 
 
 @cache
+def flow(make: Recipe, shape: Shape) -> Any:
+    """Return the kernel that sums -r_ij times the power that an atom gets from its neighbors.
+
+    The power is that of the neighbors alone: bars times rates where the atom does not move.
+    """
+    row = Row(make(), shape)
+    code = row.statements("t", center="row", neighbor="rj", turned=False)
+    power = code.name(row.power())
+    sums_of = [f"f{a}" for a in range(3)]
+    body = [
+        *row.lanes(),
+        *row.start("tl.program_id(0).to(tl.int64)"),
+        *zeros(sums_of, f"{shape.edges}, 1", "tl.float64"),
+        f"for e0 in range(begin, end, {shape.edges}):",
+        *indented([*row.edge(), *row.carried("t"), *code.lines]),
+        *(f"    f{a} -= tl.where(here, {x} * {power}, 0.0)" for a, x in enumerate(AXES)),
+        *(f"tl.store(out + 3 * row + {a}, tl.sum(f{a}))" for a in range(3)),
+    ]
+    return kernel("flow", arguments(row, "moves", "rates", "bars", "out"), body, shape.real)
+
+
+@cache
 def gradient(make: Recipe, shape: Shape, path: int, *, moving: bool) -> Any:
     """Return the kernel of the gradient of the weights of one radial function.
 

@@ -12,7 +12,7 @@ from reann.backends.triton.derivatives import adjoints, tangents
 from reann.backends.triton.edge_function import EdgeFunction
 from reann.backends.triton.geometry import AXES
 from reann.backends.triton.statements import Statements
-from reann.backends.triton.symbols import Value
+from reann.backends.triton.symbols import Value, total
 
 LIST = ("positions", "first", "neighbor", "shift", "cell", "system", "order", "rank", "element")
 """Arguments of all kernels: the neighbor list."""
@@ -123,6 +123,10 @@ class Row:
             lines.append(f"{prefix}d{x} = {' - '.join(velocity)} + {strain}")
         return lines
 
+    def carried(self, prefix: str) -> list[str]:
+        """Return how the vector of an edge changes where the neighbor moves alone."""
+        return [f"{prefix}d{x} = tl.load(moves + 3 * j + {b})" for b, x in enumerate(AXES)]
+
     def loaded(self, pointer: str, component: int | str, row: str) -> str:
         """Return the numbers of one row of an atom."""
         place = f"{pointer} + ({component} * n + {row}) * {self.shape.channels} + k"
@@ -189,13 +193,17 @@ class Row:
 
     def adjoints(self, *, moving: bool) -> dict[int, Value]:
         """Return derivatives of the sum of results, or of rates, times `bars`."""
-        formulas = self.function.formulas
-        pairs = [
-            (result, formulas.input(f"bar_{i}"))
-            for i, result in enumerate(self.results(moving=moving))
-            if result is not None
-        ]
-        return adjoints(pairs)
+        return adjoints(self._weighted(moving=moving))
+
+    def power(self) -> Value:
+        """Return the sum of rates times `bars`, in double precision."""
+        products = total(rate * bar for rate, bar in self._weighted(moving=True))
+        return products.channel_sum().to_double(True)
+
+    def _weighted(self, *, moving: bool) -> list[tuple[Value, Value]]:
+        results = enumerate(self.results(moving=moving))
+        bars = self.function.formulas.input
+        return [(result, bars(f"bar_{i}")) for i, result in results if result is not None]
 
     # --- what neighbors give to the states of an atom ---
 

@@ -7,7 +7,7 @@ asks for, a third one: no edge has anything in memory.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -42,6 +42,8 @@ class Place:
     to_third_order
         Whether products of moments are differentiated three times, which their kernels are not:
         for gradients of responses to a field.
+    recorded
+        Takes what is summed, for the heat flux; None: nothing does.
     """
 
     rows: Rows
@@ -49,6 +51,7 @@ class Place:
     strains: Float[Tensor, "atoms 3 3"]
     wanted: Wanted = field(default_factory=Wanted)
     to_third_order: bool = False
+    recorded: list[Recorded] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,19 @@ def neighbor_sums(
 ) -> Float[Tensor, "results atoms channels"]:
     """Return sums over the neighbors of all atoms, in the order of the elements."""
     given = (summand, place, pairs)
-    return Sums.apply(given, place.positions, place.strains, states, weights)
+    sums = Sums.apply(given, place.positions, place.strains, states, weights)
+    if place.recorded is not None:
+        place.recorded.append(Recorded(given, states, weights, sums))
+    return sums
+
+
+class Recorded(NamedTuple):
+    """Sums, and what they are made of."""
+
+    given: tuple[Summand, Place, Tensor | None]
+    states: Tensor
+    weights: Tensor | None
+    sums: Tensor
 
 
 class Sums(torch.autograd.Function):
@@ -103,7 +118,7 @@ class Sums(torch.autograd.Function):
         n, K = place.rows.n_atoms, summand.shape.channels
         out = states.new_empty(summand.n_results, n, K)
         run = kernels.sums(summand.make, summand.shape, moving=False)
-        arrays = _tensors(given, positions, states, weights)
+        arrays = arguments_of(given, positions, states, weights)
         launch(run, n, *arrays, out, n, warps=summand.shape.warps)
         return out
 
@@ -152,7 +167,7 @@ class Slopes(torch.autograd.Function):
             outputs.append(torch.empty_like(states))
         run = kernels.slopes(summand.make, summand.shape, of_geometry=geometry, of_states=of_states)
         n = place.rows.n_atoms
-        arrays = _tensors(given, positions, states, weights)
+        arrays = arguments_of(given, positions, states, weights)
         launch(run, n, *arrays, bar, *outputs, n, warps=summand.shape.warps)
         by_positions, by_strains = outputs[:2] if geometry else (None, None)
         return by_positions, by_strains, outputs[-1] if of_states else None
@@ -207,7 +222,7 @@ class Slopes(torch.autograd.Function):
             positions.new_zeros(n, 3, 3) if strains is None else strains.contiguous(),
             torch.zeros_like(states) if rates is None else rates.contiguous(),
         )
-        arrays = (*_tensors(ctx.given, positions, states, weights), *moved)
+        arrays = (*arguments_of(ctx.given, positions, states, weights), *moved)
         out = torch.empty_like(bar)
         run = kernels.sums(summand.make, summand.shape, moving=True)
         launch(run, n, *arrays, out, n, warps=summand.shape.warps)
@@ -236,12 +251,12 @@ def _derivatives(
     assert states is not None
     of_weights = None
     if weights is not None and bar is not None and asked[2]:
-        arrays = _tensors(given, positions, states, weights)
+        arrays = arguments_of(given, positions, states, weights)
         of_weights = _gradient(given[0], arrays, bar, weights, moving=False)
     return *Slopes.apply(given, asked[:2], *tensors), of_weights
 
 
-def _tensors(
+def arguments_of(
     given: tuple[Summand, Place, Tensor | None],
     positions: Tensor,
     states: Tensor,
