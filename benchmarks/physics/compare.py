@@ -56,12 +56,24 @@ def _drift(found: Found) -> str:
     return f"{largest:.4f}"
 
 
+def _oxygen_peak(found: Found) -> str:
+    (_, height), (_, error) = (found["functions"]["O-O"][key] for key in ("peak", "peak_error"))
+    return f"{height:.2f} ± {error:.2f}"
+
+
+def _diffusion(found: Found) -> str:
+    mean, error = found["diffusion"]["mean_A2_per_ps"]
+    return f"{mean:.3f} ± {error:.3f}"
+
+
 ROWS: tuple[Row, ...] = (
     *_mode("874"),
     *_mode("3005"),
     ("Isolated pairs that attract each other at short distance", "dimers", _overturned, None),
     *_crystal("si", "Si"),
     *_crystal("mo", "Mo"),
+    ("Water: first O-O peak, height", "rdf", _oxygen_peak, None),
+    ("Water: diffusion of oxygen, Å²/ps", "rdf", _diffusion, None),
     ("CO₂ on Ni(100): largest drift, meV/atom/ps", "surface", _drift, None),
 )
 
