@@ -9,12 +9,14 @@ from pathlib import Path
 import ase
 import pytest
 import torch
+from ase.build import bulk
 
 from models import CUTOFF, random_atoms, random_model
 from reann import properties
 from reann.data.neighbors import graph_from_atoms
-from reann.electrostatics import equilibration
+from reann.electrostatics import balance
 from reann.electrostatics.equilibration import equilibrated
+from reann.electrostatics.ewald import ewald_matrix
 from reann.electrostatics.smeared import smeared_potentials
 from reann.errors import UserError
 from reann.graph import Graph
@@ -57,7 +59,7 @@ def test_two_atoms_share_a_charge_by_their_electronegativities() -> None:
 def test_chemical_potentials_are_equal_and_total_charges_kept(
     dense: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(equilibration, "DENSE", dense)
+    monkeypatch.setattr(balance, "DENSE", dense)
     graph = batch()
     chi, h = random_chi(graph)
     q = equilibrated(chi, h, graph, SIGMA)
@@ -74,7 +76,7 @@ def test_both_solvers_give_the_same_charges(monkeypatch: pytest.MonkeyPatch) -> 
     graph = batch()
     chi, h = random_chi(graph)
     exact = equilibrated(chi, h, graph, SIGMA)
-    monkeypatch.setattr(equilibration, "DENSE", 0)
+    monkeypatch.setattr(balance, "DENSE", 0)
     torch.testing.assert_close(equilibrated(chi, h, graph, SIGMA), exact, rtol=0.0, atol=1e-5)
 
 
@@ -82,7 +84,7 @@ def test_both_solvers_give_the_same_charges(monkeypatch: pytest.MonkeyPatch) -> 
 def test_slopes_of_charges_are_their_differences(
     dense: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(equilibration, "DENSE", dense)
+    monkeypatch.setattr(balance, "DENSE", dense)
     graph = batch()
     chi, h = (x.requires_grad_() for x in random_chi(graph))
     positions = graph.positions.clone().requires_grad_()
@@ -103,6 +105,36 @@ def test_slopes_of_charges_are_their_differences(
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(
             slopes[k][at].item(), rel=2e-4, abs=1e-6
         )
+
+
+def test_small_gradients_are_as_exact_as_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(balance, "DENSE", 0)
+    graph = batch()
+    chi, h = random_chi(graph)
+    some = torch.linspace(-1.0, 1.0, graph.n_atoms, dtype=double)
+    slopes = []
+    for scale in (1.0, 1e-12):
+        leaf = chi.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(scale * (equilibrated(leaf, h, graph, SIGMA) @ some), leaf)
+        slopes.append(slope / scale)
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-6, atol=1e-8)
+
+
+def test_the_preconditioner_removes_long_waves_also_beside_vacuum() -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True).repeat((1, 1, 8))
+    atoms.center(vacuum=20.0, axis=2)
+    atoms.rattle(0.1, seed=0)
+    graph = graph_from_atoms(atoms, CUTOFF)
+    cell, n = graph.cell[0], len(atoms)
+    system = balance.Meshed(torch.full((n,), SELF + 2.0).double(), graph.positions, cell, SIGMA)
+    A = ewald_matrix(graph.positions, cell, SIGMA) + torch.diag(system.diagonal)
+    columns = torch.eye(n).double()[:, 1:] - 1.0 / n  # span the vectors of sum zero
+    columns = torch.linalg.qr(columns).Q
+    M = columns.T @ torch.stack([system.preconditioned(x) for x in columns.T], 1)
+    plain = torch.linalg.eigvalsh(columns.T @ A @ columns)
+    root = torch.linalg.cholesky(M)  # fails where M is not positive definite
+    better = torch.linalg.eigvalsh(root.T @ columns.T @ A @ columns @ root)
+    assert better[-1] / better[0] < 0.3 * plain[-1] / plain[0]
 
 
 def test_parameters_are_trained_on_energies_forces_charges_and_dipoles() -> None:
@@ -151,8 +183,8 @@ def test_distant_fragments_exchange_charge() -> None:
 
 
 def test_charges_that_do_not_converge_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(equilibration, "DENSE", 0)
-    monkeypatch.setattr(equilibration, "MOST_STEPS", 1)
+    monkeypatch.setattr(balance, "DENSE", 0)
+    monkeypatch.setattr(balance, "MOST_CORRECTIONS", 1)
     graph = batch()
-    with pytest.raises(UserError, match="did not converge in 1 steps"):
+    with pytest.raises(UserError, match="did not converge in 1 corrections"):
         equilibrated(*random_chi(graph), graph, SIGMA)

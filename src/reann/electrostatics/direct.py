@@ -20,20 +20,19 @@ def direct_potentials(
     sigma: float,
 ) -> Float[Tensor, " atoms"]:
     """Return the potentials at the atoms in V; zero in systems that are not selected."""
-    i, j, pair = interactions(positions, graph, selected, sigma)
-    return torch.zeros_like(q).index_add(0, i, pair * q[j])
-
-
-def interactions(
-    positions: Float[Tensor, "atoms 3"],
-    graph: Graph,
-    selected: Bool[Tensor, " systems"],
-    sigma: float,
-) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"], Float[Tensor, " pairs"]]:
-    """Return the ordered pairs of atoms of the selected systems, and their energies in eV/e^2."""
     i, j = pairs_of(graph, selected[graph.system])
     r = torch.linalg.vector_norm(positions[j] - positions[i], dim=1)
-    return i, j, COULOMB * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
+    return torch.zeros_like(q).index_add(0, i, _interaction(r, sigma) * q[j])
+
+
+def pair_matrix(positions: Float[Tensor, "atoms 3"], sigma: float) -> Float[Tensor, "atoms atoms"]:
+    """Return the interactions of all pairs of atoms of one molecule, eV/e^2: V = matrix q."""
+    r = torch.linalg.vector_norm(positions[:, None] - positions, dim=2).fill_diagonal_(1.0)
+    return _interaction(r, sigma).fill_diagonal_(0.0)
+
+
+def _interaction(r: Float[Tensor, "..."], sigma: float) -> Float[Tensor, "..."]:
+    return COULOMB * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
 
 
 def pairs_of(

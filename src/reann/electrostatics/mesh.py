@@ -18,8 +18,18 @@ from torch import Tensor
 from reann.electrostatics.ewald import self_potential
 from reann.units import COULOMB
 
-ORDER, PER_SIGMA = 8, 2.0
-"""Of the splines; least number of mesh points in the length sigma."""
+
+class Fineness(NamedTuple):
+    """Accuracy of a mesh."""
+
+    order: int
+    """Of the splines."""
+    per_sigma: float
+    """Least number of mesh points in the length sigma."""
+
+
+FINE = Fineness(8, 2.0)
+"""Energies and forces differ from Ewald's sum by a part of about 1e-6."""
 
 
 class Slopes(NamedTuple):
@@ -39,26 +49,43 @@ class Mesh:
     """A mesh of one system, for any charges of its atoms."""
 
     def __init__(
-        self, positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], sigma: float
+        self,
+        positions: Float[Tensor, "atoms 3"],
+        cell: Float[Tensor, "3 3"],
+        sigma: float,
+        fineness: Fineness = FINE,
     ) -> None:
         """Lay a mesh through a cell; positions and cell in Å carry no gradients."""
+        order, per_sigma = fineness
         self.sigma, self.inverse = sigma, torch.linalg.inv(cell)
-        self.sizes = [_good_size(float(a.norm()) * PER_SIGMA / sigma) for a in cell]
+        self.sizes = [_good_size(float(a.norm()) * per_sigma / sigma, order) for a in cell]
         place = torch.tensor(self.sizes).to(cell) * (positions @ self.inverse)
-        self.weights, self.w_slopes, self.index = _splines(place, self.sizes)
-        self.G, self.k, self.k2 = _influence(cell, self.inverse, self.sizes, sigma)
+        self.weights, self.w_slopes, self.index = _splines(place, self.sizes, order)
+        self.G, self.k, self.k2 = _influence(cell, self.inverse, self.sizes, sigma, order)
 
     def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return the potentials at the atoms, V."""
+        return COULOMB * (self.filtered(q, self.G) - q * self_potential(self.sigma))
+
+    def filtered(
+        self, q: Float[Tensor, " atoms"], G: Float[Tensor, "a b c"]
+    ) -> Float[Tensor, " atoms"]:
+        """Return the sums over k of G exp(-i k . r) S(k) at the atoms."""
         x, y, z = self.weights.unbind(1)
-        near = (self._near(self._waves(q)) @ z[:, None, :, None])[..., 0]
-        phi = ((near @ y[:, :, None])[..., 0] * x).sum(1)
-        return COULOMB * (phi - q * self_potential(self.sigma))
+        near = (self._near(G * self._waves(q)) @ z[:, None, :, None])[..., 0]
+        return ((near @ y[:, :, None])[..., 0] * x).sum(1)
+
+    def highest_density(self) -> float:
+        """Return the highest number of Gaussians of width sigma per cell volume, on the mesh."""
+        k2 = self.k.square().sum(-1)  # of which k2 differs at k = 0
+        waves = self._waves(self.weights.new_ones(len(self.weights)))
+        density = torch.fft.irfftn(waves * torch.exp(-0.5 * self.sigma**2 * k2), s=self.sizes)
+        return float(density.max()) * math.prod(self.sizes)
 
     def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
         """Return energies of charges and their derivatives; see `ewald`."""
         S = self._waves(q)
-        near, weights, slopes = self._near(S), self.weights, self.w_slopes
+        near, weights, slopes = self._near(self.G * S), self.weights, self.w_slopes
         # Contracted along z, y and x: the potential and its three slopes.
         z = (near @ weights[:, 2, None, :, None])[..., 0]
         dz = (near @ slopes[:, 2, None, :, None])[..., 0]
@@ -79,9 +106,9 @@ class Mesh:
         mesh.index_add_(0, self.index.view(-1), spread.view(-1))
         return torch.fft.rfftn(mesh.view(self.sizes))
 
-    def _near(self, S: Complex[Tensor, "a b c"]) -> Float[Tensor, "atoms x y z"]:
-        """Return the potential on the mesh points around the atoms."""
-        potential = torch.fft.irfftn(self.G * S, s=self.sizes).view(-1) * math.prod(self.sizes)
+    def _near(self, waves: Complex[Tensor, "a b c"]) -> Float[Tensor, "atoms x y z"]:
+        """Return a sum of waves on the mesh points around the atoms."""
+        potential = torch.fft.irfftn(waves, s=self.sizes).view(-1) * math.prod(self.sizes)
         return potential[self.index.view(-1)].view(self.index.shape)
 
     def _by_strain(self, S: Complex[Tensor, "a b c"]) -> Float[Tensor, "3 3"]:
@@ -91,7 +118,7 @@ class Mesh:
 
 
 def _splines(
-    place: Float[Tensor, "atoms 3"], sizes: list[int]
+    place: Float[Tensor, "atoms 3"], sizes: list[int], order: int
 ) -> tuple[
     Float[Tensor, "atoms 3 order"], Float[Tensor, "atoms 3 order"], Int[Tensor, "atoms x y z"]
 ]:
@@ -99,7 +126,7 @@ def _splines(
     first = place.floor()
     w = (place - first)[..., None]
     values, lower = torch.ones_like(w), torch.ones_like(w)
-    for n in range(2, ORDER + 1):
+    for n in range(2, order + 1):
         lower = values
         x = w + torch.arange(n).to(w)
         zero = torch.zeros_like(w)
@@ -108,14 +135,14 @@ def _splines(
     zero = torch.zeros_like(w)
     slopes = torch.cat([lower, zero], -1) - torch.cat([zero, lower], -1)
     size = torch.tensor(sizes, device=place.device)
-    points = (first.long()[..., None] - torch.arange(ORDER, device=place.device)) % size[:, None]
+    points = (first.long()[..., None] - torch.arange(order, device=place.device)) % size[:, None]
     x, y, z = points.unbind(1)
     plane = x[:, :, None] * sizes[1] + y[:, None]
     return values, slopes, plane[..., None] * sizes[2] + z[:, None, None]
 
 
 def _influence(
-    cell: Tensor, inverse: Tensor, sizes: list[int], sigma: float
+    cell: Tensor, inverse: Tensor, sizes: list[int], sigma: float, order: int
 ) -> tuple[Float[Tensor, "a b c"], Float[Tensor, "a b c 3"], Float[Tensor, "a b c"]]:
     """Return G / V without what the splines add, k, and k^2, one for k = 0."""
     last = len(sizes) - 1
@@ -129,20 +156,20 @@ def _influence(
     k2[0, 0, 0] = 1.0
     G = 4.0 * math.pi / torch.linalg.det(cell).abs() * torch.exp(-0.5 * sigma**2 * k2) / k2
     G[0, 0, 0] = 0.0
-    b = [_euler(n).to(cell)[: len(x)] for n, x in zip(sizes, each, strict=True)]
+    b = [_euler(n, order).to(cell)[: len(x)] for n, x in zip(sizes, each, strict=True)]
     return G * b[0][:, None, None] * b[1][:, None] * b[2], k, k2
 
 
-def _euler(n: int) -> Float[Tensor, " n"]:
+def _euler(n: int, order: int) -> Float[Tensor, " n"]:
     """Return |b(m)|^2, which makes exponentials of splines."""
     at_points = torch.ones(1, dtype=torch.float64)  # M at 1, 2, ...
-    for order in range(3, ORDER + 1):
-        x = torch.arange(1, order).to(at_points)
+    for own in range(3, order + 1):
+        x = torch.arange(1, own).to(at_points)
         zero = torch.zeros(1).to(at_points)
         left, right = torch.cat([at_points, zero]), torch.cat([zero, at_points])
-        at_points = (x * left + (order - x) * right) / (order - 1)
+        at_points = (x * left + (own - x) * right) / (own - 1)
     turn = 2.0 * math.pi / n * torch.arange(n, dtype=torch.float64)
-    phase = turn[:, None] * torch.arange(ORDER - 1, dtype=torch.float64)
+    phase = turn[:, None] * torch.arange(order - 1, dtype=torch.float64)
     real, imaginary = phase.cos() @ at_points, phase.sin() @ at_points
     return 1.0 / (real.square() + imaginary.square())
 
@@ -156,9 +183,9 @@ def _power(S: Tensor, n: int) -> Float[Tensor, "a b c"]:
     return (S.real.square() + S.imag.square()) * twice
 
 
-def _good_size(least: float) -> int:
+def _good_size(least: float, order: int) -> int:
     """Return the next even number of mesh points whose factors are 2, 3 and 5."""
-    n = max(math.ceil(least), ORDER)
+    n = max(math.ceil(least), order)
     while True:
         rest = n
         for factor in (2, 3, 5):

@@ -85,7 +85,7 @@ class Compiled:
         results = {"energy": energy} | of_atoms._asdict()
         if of_atoms.strain is not None:
             results |= of_strain(graph, of_atoms.strain)
-        if of_atoms.outputs is not None:
+        if of_atoms.outputs is not None and "outputs" in requested:
             results |= self._quantities(graph, system.element, of_atoms.outputs, request)
         if BORN in names - by_field:
             results[BORN] = born_charges(self.source, graph, self.model)
