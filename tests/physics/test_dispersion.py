@@ -1,4 +1,4 @@
-"""D3 dispersion: published energies, derivatives, both engines, labels with it and without."""
+"""D3 and D4 dispersion: published energies, derivatives, engines, labels with it and without."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.units import Hartree
+from ase.units import Bohr, Hartree
 
 import reann
 from models import CUTOFF, each_engine, random_atoms, random_model
@@ -27,16 +27,37 @@ from reann.model import Reann
 from reann.model.dispersion import Dispersion, damping
 
 pytest.importorskip("dftd3")
+pytest.importorskip("dftd4")
 FREE, PERIODIC = (False,) * 3, (True,) * 3
 BENZENE = -0.0109571 * Hartree
 """eV, PBE-D3(BJ) without the three-body term, as s-dftd3 1.7.0 prints it."""
+MINDLESS = [
+    (2.79274810283778, 3.82998228828316, -2.79287054959216),
+    (-1.43447454186833, 0.43418729987882, 5.53854345129809),
+    (-3.26268343665218, -2.50644032426151, -1.56631149351046),
+    (2.14548759959147, -0.88798018953965, -2.24592534506187),
+    (-4.30233097423181, -3.93631518670031, -0.48930754109119),
+    (0.06107643564880, -3.82467931731366, -2.22333344469482),
+    (0.41168550401858, 0.58105573172764, 5.56854609916143),
+    (4.41363836635653, 3.92515871809283, 2.57961724984000),
+    (1.33707758998700, 1.40194471661647, 1.97530004949523),
+    (3.08342709834868, 1.72520024666801, -4.42666116106828),
+    (-3.02346932078505, 0.04438199934191, -0.27636197425010),
+    (1.11508390868455, -0.97617412809198, 6.25462847718180),
+    (0.61938955433011, 2.17903547389232, -6.21279842416963),
+    (-2.67491681346835, 3.00175899761859, 1.05038813614845),
+    (-4.13181080289514, -2.34226739863660, -3.44356159392859),
+    (2.85007173009739, -2.64884892757600, 0.71010806424206),
+]
+"""Bohr: the molecule of the documentation of dftd4, with its energy for SCAN-D4."""
 ACCEPTED = ["constant-energy", "all-forces-zero", "energies-per-atom", "forces-disagree"]
 PBE: dict[str, Any] = {"functional": "pbe", "labels": "contain"}
 
 
-@pytest.fixture(scope="module")
-def model() -> Reann:
-    return random_model(messages="equivariant", l_max=1, n_recursions=1, dispersion=PBE)
+@pytest.fixture(scope="module", params=["d3", "d4"])
+def model(request: pytest.FixtureRequest) -> Reann:
+    dispersion = {**PBE, "method": request.param}
+    return random_model(messages="equivariant", l_max=1, n_recursions=1, dispersion=dispersion)
 
 
 def energy(model: Reann, atoms: ase.Atoms, engine: str = "torch") -> float:
@@ -50,12 +71,33 @@ def test_benzene_has_the_dispersion_of_the_program_dftd3() -> None:
     assert found == pytest.approx(BENZENE, abs=1e-4)
 
 
+def test_a_molecule_of_many_elements_has_the_published_d4_energy() -> None:
+    numbers = [1, 1, 6, 5, 1, 15, 8, 17, 13, 15, 5, 1, 9, 15, 1, 15]
+    atoms = ase.Atoms(numbers, Bohr * np.array(MINDLESS))
+    term = Dispersion(DispersionConfig(functional="scan", labels="lack", method="d4"))
+    found = term.slopes(graph_from_atoms(atoms, 5.0), {}).energies.sum().item()
+    assert found == pytest.approx(-0.005328888532435093 * Hartree, rel=1e-6)
+
+
+@pytest.mark.parametrize(("method", "depends"), [("d3", False), ("d4", True)])
+def test_d4_depends_on_the_charge(method: str, depends: bool) -> None:
+    config = ModelConfig.model_validate({"dispersion": {**PBE, "method": method}})
+    assert ("charge" in config.every_input) == depends
+    term, energies = Dispersion(DispersionConfig(**PBE, method=method)), []
+    for charge in (0, 1):
+        atoms = molecule("C6H6")
+        atoms.info["charge"] = charge
+        graph = graph_from_atoms(atoms, 5.0, inputs=["charge"])
+        energies.append(term.slopes(graph, {}).energies.sum().item())
+    assert (abs(energies[1] - energies[0]) > 1e-3) == depends
+
+
 @each_engine
 @pytest.mark.parametrize("pbc", [FREE, PERIODIC])
 def test_forces_and_virial_are_derivatives(
     model: Reann, pbc: tuple[bool, ...], engine: str
 ) -> None:
-    # D3 ends sharply at 32 Å: where pairs cross this distance, energies jump by 1e-7 eV.
+    # Dispersion ends sharply at 32 Å: where pairs cross this distance, energies jump by 1e-7 eV.
     atoms, h = random_atoms(1, 5, pbc), 2e-3
     graph = graph_from_atoms(atoms, CUTOFF)
     found = choice.evaluate(model, graph, ["forces", "virial"], engine=engine)
@@ -127,6 +169,8 @@ def test_the_potential_has_dispersion_whatever_the_labels(tmp_path: Path, labels
 def test_unknown_functionals_are_errors() -> None:
     with pytest.raises(UserError, match="no parameters for the functional 'pbee'"):
         damping(DispersionConfig(functional="pbee", labels="lack"))
+    with pytest.raises(UserError, match=r"D4 has no parameters .* 'pbee'"):
+        damping(DispersionConfig(functional="pbee", labels="lack", method="d4"))
     with pytest.raises(ValueError, match="labels"):
         ModelConfig.model_validate({"dispersion": {"functional": "pbe"}})
 

@@ -17,7 +17,17 @@ ROOT = Path(__file__).parents[2]
 METATOMIC = {"metatensor", "metatomic", "metatomic_ase"}
 LEARN = {"dask", "dask_jobqueue", "distributed", "psutil", "tblite"}
 CRYSTALS = {"phonopy", "spglib"}
-PROGRAMS = {"IPython", "dftd3", "ipi", "openmm", "torch_sim", "triton", "wandb", "tensorboard"}
+PROGRAMS = {
+    "IPython",
+    "dftd3",
+    "dftd4",
+    "ipi",
+    "openmm",
+    "torch_sim",
+    "triton",
+    "wandb",
+    "tensorboard",
+}
 OPTIONAL = PROGRAMS | LEARN | CRYSTALS | METATOMIC
 
 

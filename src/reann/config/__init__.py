@@ -84,7 +84,9 @@ class Config(Displayed, Section):
             keys |= dict.fromkeys(names_of_energy())
         responses = RESPONSES if _entry(model, "field") else ()
         of_energy = list(_entry(model, "inputs") or [])
-        of_energy += ["charge"] if _entry(model, "long_range") is not None else []
+        of_charge = _entry(model, "long_range") is not None
+        of_charge = of_charge or _entry(_entry(model, "dispersion"), "method") == "d4"
+        of_energy += ["charge"] if of_charge else []
         keys |= dict.fromkeys([*of_energy, *needed_inputs([*outputs, *responses])], SOUGHT)
         if not keys:
             return values

@@ -142,7 +142,7 @@ class ModelConfig(Section):
     long_range: LongRangeConfig | None = None
     """Energy of charges beyond the cutoff; `{}` switches it on. Equivariant messages only."""
     dispersion: DispersionConfig | None = None
-    """D3 dispersion of a functional: `{functional: pbe, labels: lack}`."""
+    """D3 or D4 dispersion of a functional: `{functional: pbe, labels: lack}`."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
@@ -172,7 +172,8 @@ class ModelConfig(Section):
     def every_input(self) -> list[str]:
         """Inputs that the model needs besides atoms and cell."""
         of_outputs = needed_inputs([*self._needing, *self.responses])
-        return list(dict.fromkeys([*self.inputs, *of_outputs]))
+        d4 = self.dispersion is not None and self.dispersion.method == "d4"
+        return list(dict.fromkeys([*self.inputs, *of_outputs, *(["charge"] if d4 else [])]))
 
     @property
     def reads_states(self) -> bool:

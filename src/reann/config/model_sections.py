@@ -62,16 +62,24 @@ class LongRangeConfig(Section):
 
 
 class DispersionConfig(Section):
-    """Dispersion by D3 with rational (Becke-Johnson) damping, which is not trained."""
+    """Dispersion by D3 or D4 with rational (Becke-Johnson) damping, which is not trained."""
 
     functional: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$", max_length=40)]
-    """Functional of the labels, as dftd3 names it: pbe, pbe0, b3lyp, revpbe, r2scan and so on."""
+    """Functional of the labels, as dftd3 and dftd4 name it: pbe, pbe0, b3lyp, revpbe, r2scan and so
+    on."""
     labels: Literal["contain", "lack"]
-    """Whether the labels contain dispersion. `contain`: D3 is subtracted before training;
-    `lack`: the network is trained on the labels as they are. Predictions include D3 in both
+    """Whether the labels contain dispersion. `contain`: it is subtracted before training;
+    `lack`: the network is trained on the labels as they are. Predictions include it in both
     cases."""
-    three_body: bool = False
-    """Whether the three-body term is part of it."""
+    method: Literal["d3", "d4"] = "d3"
+    """`d3`: D3(BJ), by dftd3; `d4`: D4, by dftd4, which depends on the total charge."""
+    three_body: bool | None = None
+    """Whether the three-body term is part of it; by default of D4 alone, as in most programs."""
+
+    @property
+    def has_three_body(self) -> bool:
+        """Whether the three-body term is part of it."""
+        return self.method == "d4" if self.three_body is None else self.three_body
 
 
 class OutputForms(Section):

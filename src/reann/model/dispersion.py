@@ -1,8 +1,10 @@
-"""D3 dispersion with rational damping, beyond the cutoff of the network.
+"""D3 and D4 dispersion with rational damping, beyond the cutoff of the network.
 
-Grimme, Antony, Ehrlich, Krieg, J. Chem. Phys. 132, 154104 (2010); Grimme, Ehrlich, Goerigk, J.
-Comput. Chem. 32, 1456 (2011). The package `dftd3` computes it, with analytic derivatives, for
-molecules and any periodicity. It has no trained parameters.
+D3: Grimme, Antony, Ehrlich, Krieg, J. Chem. Phys. 132, 154104 (2010); Grimme, Ehrlich, Goerigk, J.
+Comput. Chem. 32, 1456 (2011). D4, which depends on the total charge: Caldeweyher, Ehlert, Hansen,
+Neugebauer, Spicher, Bannwarth, Grimme, J. Chem. Phys. 150, 154122 (2019). The packages `dftd3` and
+`dftd4` compute them, with analytic derivatives, for molecules and any periodicity. Neither has
+trained parameters.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ from reann.model.terms import StructureTerm, TermSlopes
 
 KEPT = 4096
 """Number of cached structures: a training computes the same ones in each epoch."""
+NONE: NDArray[np.float64] = np.empty(0)
+"""Charge of D3, which does not depend on it."""
 EnergyAndSlopes = tuple[float, NDArray[np.float64], NDArray[np.float64]]
 """Energy in eV, and its derivatives with respect to positions in eV/Å and to strain in eV."""
 
 
 class Dispersion(nn.Module, StructureTerm):
-    """D3(BJ) of a functional.
+    """D3(BJ) or D4 of a functional.
 
     Attributes
     ----------
@@ -84,6 +88,7 @@ class Dispersion(nn.Module, StructureTerm):
             graph.positions[atoms].detach().cpu().numpy(),
             graph.cell[system].detach().cpu().numpy(),
             graph.pbc[system].cpu().numpy(),
+            graph.charges()[system].detach().cpu().numpy() if self.config.method == "d4" else NONE,
         )
         key = b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)
         if key not in self._known:
@@ -93,13 +98,15 @@ class Dispersion(nn.Module, StructureTerm):
         return self._known[key]
 
     def _computed(
-        self, numbers: NDArray, positions: NDArray, cell: NDArray, pbc: NDArray
+        self, numbers: NDArray, positions: NDArray, cell: NDArray, pbc: NDArray, charge: NDArray
     ) -> EnergyAndSlopes:
-        interface = library()
+        interface = library(self.config.method)
         if self._parameters_of_damping is None:
             self._parameters_of_damping = damping(self.config)
-        lattice = (cell / Bohr, pbc) if pbc.any() else (None, None)
-        model = interface.DispersionModel(numbers, positions / Bohr, *lattice)
+        lattice = {"lattice": cell / Bohr, "periodic": pbc} if pbc.any() else {}
+        if charge.size:
+            lattice["charge"] = float(charge)
+        model = interface.DispersionModel(numbers, positions / Bohr, **lattice)
         result = model.get_dispersion(self._parameters_of_damping, grad=True)
         return (
             float(result["energy"]) * Hartree,
@@ -152,13 +159,16 @@ class _FirstOrder(torch.autograd.Function):
         )
 
 
-def library() -> Any:
-    """Return the interface of dftd3; `UserError` if it is not installed."""
+def library(method: str) -> Any:
+    """Return the interface of dftd3 or dftd4; `UserError` if it is not installed."""
     try:
-        from dftd3 import interface
+        if method == "d4":
+            from dftd4 import interface
+        else:
+            from dftd3 import interface
     except ImportError as error:
         raise UserError(
-            f"The dispersion of this model needs the package dftd3: {error}.",
+            f"The dispersion of this model needs the package dft{method}: {error}.",
             "model.dispersion",
             "pip install 'reann[dispersion]'",
         ) from error
@@ -167,11 +177,14 @@ def library() -> Any:
 
 def damping(config: DispersionConfig) -> Any:
     """Return the damping parameters of a functional; `UserError` if there are none."""
+    interface = library(config.method)
+    form = interface.DampingParam if config.method == "d4" else interface.RationalDampingParam
     try:
-        return library().RationalDampingParam(method=config.functional, atm=config.three_body)
+        return form(method=config.functional, atm=config.has_three_body)
     except (RuntimeError, ValueError) as error:
+        name = {"d3": "D3(BJ)", "d4": "D4"}[config.method]
         raise UserError(
-            f"D3(BJ) has no parameters for the functional '{config.functional}'.",
+            f"{name} has no parameters for the functional '{config.functional}'.",
             "model.dispersion.functional",
-            "Use a name of dftd3, such as pbe, pbe0, b3lyp, revpbe, r2scan, tpss.",
+            f"Use a name of dft{config.method}, such as pbe, pbe0, b3lyp, revpbe, r2scan, tpss.",
         ) from error

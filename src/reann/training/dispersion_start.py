@@ -25,7 +25,7 @@ def start_dispersion(
     Raises
     ------
     UserError
-        If dftd3 is not installed, or does not know the functional.
+        If the package of the dispersion is not installed, or does not know the functional.
     """
     term = model.dispersion
     if term is None:
