@@ -30,14 +30,14 @@ def find_files(patterns: str | list[str], base: Path = Path()) -> list[Path]:
     names = [patterns] if isinstance(patterns, str) else patterns
     paths = [path for name in names for path in _files(path_text(name), base)]
     if not paths:
-        raise UserError("No file of structures was given.", fix="Give a file such as train.xyz.")
+        raise UserError("No file of structures was given.", fix="Add a file, such as train.xyz.")
     known: dict[Path, Path] = {}
     for path in paths:
         first = known.setdefault(path.resolve(), path)
         if first is not path:
             raise UserError(
                 f"A file is given twice: {path_text(first)} and {path_text(path)}.",
-                fix="Give it once; a glob may already include it.",
+                fix="List it once; a glob may already include it.",
             )
     return paths
 
@@ -113,7 +113,7 @@ def _folder_error(folder: Path, pattern: str) -> UserError:
     return UserError(
         f"'{pattern}' is a folder, not a file.",
         f"files in it: {listed(files)}" if files else "",
-        f"Give the files in it, for example '{Path(pattern) / likely[0]}'.",
+        f"List the files in it, for example '{Path(pattern) / likely[0]}'.",
     )
 
 
@@ -141,13 +141,13 @@ def _no_file(pattern: str, path: Path, error: OSError | ValueError) -> UserError
     reason = error.errno if isinstance(error, OSError) else None
     if reason == errno.ENAMETOOLONG:
         return UserError(
-            f"The name '{shortened(pattern)}' is too long.", fix="Give a file or a glob."
+            f"The name '{shortened(pattern)}' is too long.", fix="Use a file or a glob."
         )
     if reason in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
         target = path.readlink()
         return UserError(
             f"'{pattern}' is a link to '{target}', which does not exist.",
-            fix="Give the file itself, or repair the link.",
+            fix="Use the file itself, or repair the link.",
         )
     if reason in (errno.ENOENT, errno.ENOTDIR):
         return _absent(pattern, path)

@@ -25,7 +25,7 @@ def model_file(path: str | Path) -> Path:
     if not path.is_dir():
         return path
     if not (path / MODEL).is_file():
-        fix = restore_advice(path) or "Give a .reann file or the folder of a finished run."
+        fix = restore_advice(path) or "Use a .reann file or the folder of a finished run."
         raise UserError(f"There is no {MODEL} in this folder.", str(path), fix)
     return path / MODEL
 

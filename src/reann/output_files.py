@@ -153,9 +153,9 @@ def _settings_of(file: Path) -> Iterator[Mapping[str, Any]]:
 def _check_writable(path: Path, option: str) -> None:
     folder = path.parent
     if path.is_dir():
-        reason, fix = "it is a folder", "Give a file in it."
+        reason, fix = "it is a folder", "Choose a file in it."
     elif (path.exists() and not path.is_file()) or _is_of_system(folder):
-        reason, fix = "it is not a regular file", "Give a regular file."
+        reason, fix = "it is not a regular file", "Choose a regular file."
     elif not folder.exists():
         reason, fix = f"there is no folder '{folder}'", "Create the folder, or check the path."
     elif not folder.is_dir():

@@ -72,7 +72,7 @@ BUILT_IN = (
     Quantity(
         "virials",
         "eV",
-        "parts of the virial that belong to the atoms",
+        "contributions of the atoms to the virial",
         per_atom=True,
         shape=(3, 3),
         rank=2,
@@ -82,7 +82,7 @@ BUILT_IN = (
     Quantity(
         "extrapolation",
         "widths",
-        "distance of an atom's features from the range of the training, in widths of this range",
+        "distance of an atom's features from the range of the training data, in widths of the range",
         per_atom=True,
         role="output",
     ),
@@ -93,7 +93,7 @@ OF_HEADS = (
     _of_states(
         "dipole",
         "e*Å",
-        "dipole moment, of a charged system about its center of mass",
+        "dipole moment; of a charged system, relative to its center of mass",
         shape=(3,),
         rank=1,
         parity=-1,

@@ -94,7 +94,7 @@ def test_a_bad_verdict_is_no_error_but_a_check_that_cannot_run_is(files, monkeyp
         (["water.xyz", "--only", "phonons"], "it is for a crystal"),
         (["water.xyz", "--only", "errors"], "--data"),
         (["water.xyz", "--only", ","], "No check is named"),
-        ([], "Name a file"),
+        ([], "Add a structure"),
     ],
 )
 def test_wrong_usage_is_explained(files, words, says):

@@ -218,8 +218,8 @@ def test_heads_and_data_that_do_not_fit_are_named(labeled: Path, tmp_path: Path)
             open_parts(config, tmp_path / "run", World(), print, as_split=False)
         return str(caught.value)
 
-    assert "do not name the head" in refusal(keys={})
-    assert "names the head 'ccsd'; the model has pbe, cc." in refusal(heads=["pbe", "cc"])
+    assert "do not state the head" in refusal(keys={})
+    assert "states the head 'ccsd'; the model has pbe, cc." in refusal(heads=["pbe", "cc"])
     assert "has the key 'head'" in refusal(keys={"head": "head"})
     given = dict.fromkeys("HCO", -1.0)
     assert "only one set of reference energies" in refusal(reference_energies=given)
@@ -269,7 +269,7 @@ def test_structures_are_evaluated_by_the_heads_that_they_name(labeled: Path, mod
     for atoms, energy in zip(ase.io.read(labeled, ":"), found.predicted["energy"], strict=True):
         alone = Potential(with_head(potential.model, atoms.info["method"]))
         assert energy == pytest.approx(alone.predict(atoms, ["energy"])["energy"], abs=1e-6)
-    with pytest.raises(UserError, match="names the head 'pbe'; the model has ccsd"):
+    with pytest.raises(UserError, match="states the head 'pbe'; the model has ccsd"):
         evaluate(models / "ccsd.reann", [str(labeled)])
     by_first = evaluate(models / "ccsd.reann", [str(labeled)], keys=Keys(head=None))
     assert by_first.n_structures == found.n_structures

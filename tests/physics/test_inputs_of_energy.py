@@ -155,5 +155,7 @@ def test_charge_states_of_one_geometry_contradict_a_model_without_charge(tmp_pat
 def test_programs_that_know_no_charge_refuse_such_a_potential(model: Reann, tmp_path: Path) -> None:
     Potential(model).save(tmp_path / "model.reann")
     ase.io.write(tmp_path / "start.xyz", random_atoms(1, 4, FREE), format="extxyz")
-    with pytest.raises(UserError, match="LAMMPS does not know charge and spin"):
+    with pytest.raises(
+        UserError, match="charge and spin of a structure, which LAMMPS does not support"
+    ):
         export(tmp_path / "model.reann", tmp_path / "start.xyz", tmp_path / "out")

@@ -231,7 +231,7 @@ def test_programs_that_know_neighbors_alone_refuse_such_a_potential(
     config = model.config.model_copy(update={"inputs": []})
     Potential(build(config, model.elements, seed=0)).save(tmp_path / "model.reann")
     ase.io.write(tmp_path / "start.xyz", random_atoms(1, 4, FREE), format="extxyz")
-    with pytest.raises(UserError, match="reaches farther"):
+    with pytest.raises(UserError, match="terms of longer range"):
         export(tmp_path / "model.reann", tmp_path / "start.xyz", tmp_path / "out")
 
 

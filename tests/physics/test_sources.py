@@ -181,9 +181,13 @@ def test_each_source_teaches_its_head_with_its_reference_energies(files, tmp_pat
 @pytest.mark.parametrize(
     ("own", "changes", "expected"),
     [
-        ({"head": "ccs"}, {"heads": HEADS}, "source names the head 'ccs'; the model has pbe, ccsd"),
-        ({"head": "pbe"}, {}, "source names the head 'pbe'; the model has energy"),
-        ({}, {"heads": HEADS}, r"b.xyz do not name the head.*\n.*data\.sources\.1\.head"),
+        (
+            {"head": "ccs"},
+            {"heads": HEADS},
+            "source states the head 'ccs'; the model has pbe, ccsd",
+        ),
+        ({"head": "pbe"}, {}, "source states the head 'pbe'; the model has energy"),
+        ({}, {"heads": HEADS}, r"b.xyz do not state the head.*\n.*data\.sources\.1\.head"),
         (
             {"keys": {"energy": "E"}},
             {},

@@ -115,7 +115,7 @@ def _special(folder: Path, kind: str) -> str:
         ("broken link", "is a link to 'gone.xyz', which does not exist", "repair the link"),
         ("link to itself", "is a link to 'a.xyz', which does not exist", "repair the link"),
         ("folder", "is a folder, not a file", "for example 'a.xyz/OUTCAR'"),
-        ("long name", "is too long", "Give a file"),
+        ("long name", "is too long", "Use a file"),
         ("absent", "'a.xyz' does not exist", ""),
     ],
 )

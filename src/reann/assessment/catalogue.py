@@ -54,7 +54,7 @@ def checks_for(case: Case, only: Sequence[str]) -> list[Check]:
             raise UserError(
                 f"The check '{name}' does not apply: {reason(known[name], case)}.",
                 "--only",
-                "Leave it out, or give the kind of the structure with --as.",
+                "Leave it out, or set the kind of the structure with --as.",
             )
     return [check for check in CHECKS if check.applies(case) and (not only or check.name in only)]
 

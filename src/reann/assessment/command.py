@@ -106,7 +106,7 @@ def structure(model: Path, start: str | None) -> tuple[ase.Atoms, str]:
     raise UserError(
         "No structure is given, and the training files no longer exist.",
         str(model),
-        "Name a file: reann test model.reann start.xyz",
+        "Add a structure: reann test model.reann start.xyz",
     )
 
 

@@ -1,4 +1,4 @@
-"""Errors against labels, relative to the spread of the labels."""
+"""Errors on labeled structures, relative to the standard deviation of the labels."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def run(case: Case) -> Outcome:
 CHECK = Check(
     "errors",
     "Errors against labels",
-    "An error means little without the spread of the labels: predicting their mean has an error of"
-    " 100 %.",
+    "Compare errors with the standard deviation of the labels: predicting their mean gives an error"
+    " of 100 %.",
     run,
     needs=lambda case: bool(case.settings.data),
 )

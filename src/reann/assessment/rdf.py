@@ -210,7 +210,7 @@ def _compared(numbers: dict[str, Any], n_frames: int) -> str:
 CHECK = Check(
     "rdf",
     "Structure of the liquid",
-    "Small errors of forces do not guarantee that a liquid keeps its structure over time.",
+    "Small force errors do not guarantee that a liquid keeps its structure over time.",
     run,
     frozenset({Kind.liquid}),
 )

@@ -24,12 +24,12 @@ class KindOfSystem(str, Enum):
 Start = Annotated[
     str | None,
     typer.Argument(
-        metavar="START", help="Structure; the last of a file, by default one of the training."
+        metavar="START", help="Last structure of this file; by default a training structure."
     ),
 ]
 As = Annotated[
     KindOfSystem | None,
-    typer.Option("--as", help="Kind of system; by default recognized from the structure."),
+    typer.Option("--as", help="Kind of system; by default determined from the structure."),
 ]
 Only = Annotated[
     str | None, typer.Option(metavar="CHECKS", help="Run only these checks, such as nve,dimers.")
@@ -68,7 +68,7 @@ def assess(
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
-    """Test whether a potential is good: the checks that a referee asks for, on one page.
+    """Test whether a potential is good: the tests that a referee would request, on one page.
 
     Conservation of energy, symmetry, smoothness, short distances, relaxation, and what fits the
     structure: vibrations, phonons, elastic constants, diffusion. Verdicts are no errors: the exit

@@ -14,7 +14,7 @@ from reann.criteria import By
 Validation = Annotated[
     list[str],
     typer.Option(
-        "--data", metavar="FILE", help="Structures with labels that were not in the training."
+        "--data", metavar="FILE", help="Labeled structures that MODEL was not trained on."
     ),
 ]
 Training = Annotated[
@@ -89,12 +89,12 @@ def select(
     n: Annotated[int, typer.Option("-n", min=1, help="Number of structures to choose.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="File of the chosen structures, .xyz."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write the chosen structures, .xyz."),
     ],
     by: Annotated[
         By,
         typer.Option(
-            help="Prefer uncertain and diverse structures, only one of both, or random ones."
+            help="Prefer uncertain and diverse structures, or only one of these, or draw at random."
         ),
     ] = "both",
     show: Annotated[
@@ -105,7 +105,7 @@ def select(
 ) -> None:
     """Choose structures to label: uncertain and diverse, neither known nor unphysical.
 
-    The output has the reasons in `info`: select_spread (eV/Å), select_atom, and others.
+    The file states the reasons in `info`: select_spread (eV/Å), select_atom, and others.
 
     Example: reann select md.xyz --from runs/water --data train.xyz -n 50 -o chosen.xyz
     """

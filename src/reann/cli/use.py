@@ -48,13 +48,13 @@ ModelFile = Annotated[
     typer.Argument(metavar="MODEL", callback=of_run, help="A .reann file or a run folder."),
 ]
 StartFile = Annotated[
-    str, typer.Argument(metavar="START", help="Start structure; the last frame of a file.")
+    str, typer.Argument(metavar="START", help="Initial structure: the last one of a file.")
 ]
 
 ComputedBy = Annotated[
     str,
     typer.Option(
-        help="Backend: native, triton, torch, or one of an installed package; auto: native on CPUs "
+        help="native, triton, torch, or an engine of an installed package; auto: native on CPUs "
         "and triton on GPUs if available, else torch."
     ),
 ]
@@ -63,7 +63,9 @@ Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or 
 # Options of md.
 Duration = Annotated[
     str,
-    typer.Option(help="Simulated time, e.g. 10ps or 500fs; with --continue of all runs together."),
+    typer.Option(
+        help="Simulated time, e.g. 10ps or 500fs; with --continue, the total of all runs."
+    ),
 ]
 Timestep = Annotated[
     float | None,
@@ -77,10 +79,10 @@ RelaxFirst = Annotated[
     bool, typer.Option("--relax-first", help="Relax the positions before the dynamics.")
 ]
 NewVelocities = Annotated[
-    bool, typer.Option("--new-velocities", help="Draw velocities even if START has some.")
+    bool, typer.Option("--new-velocities", help="Draw new velocities even if START has velocities.")
 ]
 Continued = Annotated[
-    bool, typer.Option("--continue", help="Continue the run that wrote the trajectory -o.")
+    bool, typer.Option("--continue", help="Continue the run whose trajectory is -o.")
 ]
 MostExtrapolating = Annotated[
     float,
@@ -88,9 +90,7 @@ MostExtrapolating = Annotated[
 ]
 LargestSpread = Annotated[
     float | None,
-    typer.Option(
-        help="Stop if the uncertainty of a force is larger, eV/Å; ensembles, calibrated files."
-    ),
+    typer.Option(help="Stop if the uncertainty of a force is larger, eV/Å."),
 ]
 WrittenOutputs = Annotated[
     list[str] | None,
@@ -115,7 +115,8 @@ def evaluate(
         typer.Option("--output", "-o", metavar="FILE", help="Write the predictions as .xyz."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Key of the group of a structure.")
+        str | None,
+        typer.Option(metavar="KEY", help="Key of the groups of structures, for the tables."),
     ] = None,
     key: Keys = None,
     unit: Units = None,
@@ -125,8 +126,8 @@ def evaluate(
 ) -> None:
     """Print the errors of a potential on structures with labels.
 
-    If the files have the keys of the training, its keys and units are used; otherwise keys are
-    detected and units are eV and Å. Options override both.
+    If the files have the keys of the training data, these keys and their units are used; otherwise
+    keys are detected and units are eV and Å. Options override both.
 
     Example: reann evaluate runs/water/model.reann test.xyz --json errors.json
     """
@@ -156,7 +157,7 @@ def md(
     *,
     temperature: Annotated[float, typer.Option(min=0, help="Temperature, K.")],
     time: Duration,
-    ensemble: Annotated[Ensemble, typer.Option(help="Ensemble.")] = Ensemble.langevin,
+    ensemble: Annotated[Ensemble, typer.Option(help="Thermodynamic ensemble.")] = Ensemble.langevin,
     timestep: Timestep = None,
     pressure: Annotated[
         float | None, typer.Option(help="Pressure for npt, bar; by default 1.")
@@ -178,7 +179,7 @@ def md(
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
-    """Run short molecular dynamics with a live table.
+    """Run molecular dynamics and show a live table.
 
     Velocities are taken from START, or drawn at random if it has none.
 
@@ -223,7 +224,7 @@ def relax(
     start: StartFile,
     *,
     fmax: Annotated[
-        float, typer.Option(min=0, help="Converged if no force is larger, eV/Å.")
+        float, typer.Option(min=0, help="Largest force of a converged structure, eV/Å.")
     ] = 0.01,
     cell: Annotated[bool, typer.Option("--cell", help="Also relax the cell.")] = False,
     output: Annotated[
@@ -236,7 +237,9 @@ def relax(
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
-    """Relax the positions of a structure, with --cell also the cell; exit code 1 if not converged.
+    """Relax the positions of a structure, and with --cell also the cell.
+
+    Exit code 1: not converged.
 
     Example: reann relax model.reann start.xyz --cell -o relaxed.xyz
     """

@@ -13,7 +13,7 @@ from reann.config.section import Fraction, NonNegative, OfLabels, Section
 class Units(Section):
     """Units of the files; by default those stated in the files, else eV and Å.
 
-    Everything is converted to eV, Å and e.
+    All values are converted to eV, Å and e.
     """
 
     energy: str = "eV"
@@ -21,9 +21,9 @@ class Units(Section):
     length: str = "Ang"
     """Ang, Bohr or nm; also the default for units derived from a length."""
     forces: str | None = None
-    """For example eV/Ang; by default energy per length."""
+    """For example eV/Ang; by default the unit of energy divided by that of length."""
     stress: str | None = None
-    """eV/Ang^3, GPa, kbar or bar; by default energy per length cubed."""
+    """eV/Ang^3, GPa, kbar or bar; by default energy divided by length cubed."""
     dipole: str | None = None
     """e*Ang, Debye or e*Bohr; by default e times length."""
     transition_dipole: str | None = None
@@ -33,9 +33,9 @@ class Units(Section):
 
 
 class Keys(OfLabels):
-    """Names of the labels in the files.
+    """Keys of the labels in the files.
 
-    By default they are detected; ambiguous names are an error. `null`: the label is not used.
+    By default they are detected; ambiguous keys are an error. `null`: the label is not used.
     """
 
     energy: str | None = None
@@ -51,8 +51,8 @@ class Keys(OfLabels):
     group: str | None = None
     """Group of a structure, for error tables and splits; `config_type` is detected."""
     head: str | None = None
-    """Head of the model that the labels of a structure belong to (`model.heads`); the first head if
-    absent. Never detected: name the key here."""
+    """Head of the model (`model.heads`) to which the labels of a structure belong; the first head
+    if absent. This key is never detected."""
     charge: str | None = None
     """Total charge of a structure in e, 0 if absent. Detected if the model needs it."""
     spin: str | None = None
@@ -63,14 +63,15 @@ class Keys(OfLabels):
 
 
 class IndexSplit(Section):
-    """Part of the data selected by the indices of its structures in the training files."""
+    """Structures selected by their indices in the training files."""
 
     indices: list[int] | Path
-    """Indices in reading order, starting at 0, or a text or JSON file with them."""
+    """Indices in the order of the files, starting at 0, or a text or JSON file that contains
+    them."""
 
 
 class GroupSplit(Section):
-    """Part of the data that consists of whole groups."""
+    """Structures selected by groups."""
 
     groups: list[str] | Annotated[float, Field(gt=0, lt=1)]
     """Names of groups, or the fraction of groups to draw at random."""
@@ -83,19 +84,19 @@ ReferenceEnergies = Literal["auto", "fit", "isolated"] | dict[str, float]
 
 
 class Source(Section):
-    """Files of one origin: one program, one method, one naming of the labels."""
+    """Files with the same keys, units and reference method."""
 
     files: str | list[str]
     """File, list of files or globs, like `data.train`."""
     keys: Keys = Keys()
-    """Names of the labels in these files; unset fields are taken from `data.keys`."""
+    """Keys of the labels in these files; unset fields are taken from `data.keys`."""
     units: Units = Units()
     """Units of these files; unset fields are taken from `data.units`."""
     head: str | None = None
-    """Head of the model that the labels belong to (`model.heads`); by default that named by
-    `keys.head`, else the first head."""
+    """Head of the model (`model.heads`) to which the labels belong; by default the head that each
+    structure states under `keys.head`, else the first head."""
     weight: NonNegative = 1.0
-    """Factor of the weights of these structures in the loss."""
+    """Factor that multiplies the weights of these structures in the loss."""
     reference_energies: ReferenceEnergies | None = None
     """Reference energies for the head of these files; by default `data.reference_energies`."""
 
@@ -132,39 +133,41 @@ Accepted = Literal[
 
 
 class DataConfig(Section):
-    """Files of the structures, and how to read their labels."""
+    """Files of structures, and how their labels are read."""
 
     train: str | list[str] | None = None
-    """File, list of files or globs. Any format that ASE reads, best extended XYZ; may be compressed
-    (.gz, .xz)."""
+    """Training data: a file, or a list of files or globs. All formats that ASE reads, preferably
+    extended XYZ; files may be compressed (.gz, .xz)."""
     valid: Part = 0.1
-    """Validation set: fraction of the training files, files, `{indices: ...}` or
+    """Validation set: a fraction of the training data, files, `{indices: ...}` or
     `{groups: ...}`."""
     test: Part | None = None
-    """Test set, given like `valid`; evaluated once, after training."""
+    """Test set, with the same choices as `valid`; evaluated once, after training."""
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Train on this fraction of the training structures, drawn by hash, so that smaller fractions
-    are parts of larger ones; the rest is not used. `reann curve` varies it."""
+    """Train only on this fraction of the training structures. They are drawn by a hash, so that
+    smaller fractions are subsets of larger ones. `reann curve` varies it."""
     keys: Keys = Keys()
-    """Names of the labels; detected if unambiguous."""
+    """Keys of the labels; detected if unambiguous."""
     units: Units = Units()
     """Units of the files."""
     sources: list[Source] | None = Field(default=None, min_length=1)
-    """Instead of `train`: files of several origins, each with its own keys, units, head and
-    weight: `[{files: a.xyz}, {files: b.xyz, units: {energy: Hartree}}]`."""
+    """Instead of `train`: several sets of files, each with its own keys, units, head and weight:
+    `[{files: a.xyz}, {files: b.xyz, units: {energy: Hartree}}]`."""
     missing: Literal["error", "allow"] = "error"
-    """What to do with structures that lack a label; `allow`: train on their other labels."""
+    """Whether a missing label is an error; with `allow`, structures are trained on their other
+    labels."""
     reference_energies: ReferenceEnergies = "auto"
-    """Energies of the elements in eV: numbers, `isolated` (atoms in the data) or `fit` (least
-    squares); `auto`: isolated if the data have one atom of each element, else fit."""
+    """Energies of isolated atoms in eV: a number for each element, `isolated` (from single atoms in
+    the data) or `fit` (least squares). `auto`: isolated if the data contain a single atom of each
+    element, else fit."""
     ignore_forces_of: str | None = None
-    """Atoms whose forces are not trained on: `constrained`, or the name of a boolean per-atom array
-    that is true for them. By default `force_mask`, if the files have it."""
+    """Atoms whose forces are left out of the training: `constrained`, or the name of a boolean
+    per-atom array that is true for these atoms. By default `force_mask`, if the files have it."""
     accept: list[Accepted] = Field(default=[])
-    """Errors of `reann check` that do not stop the training because these data are correct:
-    `[constant-energy]`."""
+    """Errors of `reann check` that do not apply to these data and do not stop the training, for
+    example `[constant-energy]`."""
     cache: Path | None = None
-    """Folder of the neighbor-list cache; by default `.reann-cache` next to the run folder."""
+    """Folder of the cache of neighbor lists; by default `.reann-cache` beside the run folder."""
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> DataConfig:

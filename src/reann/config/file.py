@@ -184,7 +184,7 @@ def _read(path: Path) -> str:
         with path.open("rb") as stream:  # may be endless, like /dev/zero
             raw = stream.read(LARGEST_FILE + 1)
     except IsADirectoryError:
-        fix = f"Name the file; `reann resume {path}` continues a run."
+        fix = f"Use a configuration file; `reann resume {path}` continues a run."
         raise UserError("This is a folder, not a configuration file.", str(path), fix) from None
     except FileNotFoundError:
         folder = path.parent

@@ -67,10 +67,10 @@ class ModelConfig(Section):
     """The potential: descriptor, recursion, readout."""
 
     preset: Literal["fast", "density", "default", "accurate", "upstream"] = "default"
-    """`default` and, with more channels, `accurate`: equivariant messages. `density`: scalar
-    messages; `fast`: the same with fewer radial functions, products and recursions. `upstream`: the
-    choices of the original REANN package. Other fields of `model` override the preset. With a host
-    other than `density`, `default` has scalar messages."""
+    """Named set of model settings; other fields of `model` override it. `default` and `accurate`,
+    which has more channels, have equivariant messages. `density` has scalar messages; `fast` is the
+    same with fewer radial functions, products and recursions. `upstream` is the architecture of the
+    original REANN package. With a host other than `density`, `default` has scalar messages."""
     host: str = DEFAULT_HOST
     """Descriptor that the recursion is applied to: the embedded `density`, `symmetry_functions`,
     `deep_pot`, `power_spectrum`, or a descriptor of an installed package."""
@@ -79,26 +79,27 @@ class ModelConfig(Section):
     cutoff: Annotated[float, Field(ge=0.1, le=100)] = 5.0
     """Cutoff radius in Å. The squared cosine is small beyond two thirds of it."""
     l_max: Annotated[int, Field(ge=0, le=HIGHEST_L_MAX)] = 2
-    """Highest angular momentum; 1 to 3 with equivariant messages."""
+    """Highest angular momentum l; 1 to 3 with equivariant messages."""
     n_radial: Annotated[int, Field(ge=1, le=1000)] = 12
     """Number of radial functions per neighbor element; with equivariant messages, size of the
     radial basis."""
     n_recursions: Annotated[int, Field(ge=0, le=100)] = 2
-    """T: number of recursions; 0 is the host alone, for example EANN."""
+    """Number of recursions T; with 0, the model is the host alone, for example EANN."""
     features: Features = "many_body"
     """`gram`: products of two moments of equal l; `many_body`: also, from l_max = 2, products of
     three and four contracted moments; `orbitals`: squares of contracted orbitals."""
     messages: Messages = DEFAULT_MESSAGES
-    """What atoms pass on to their neighbors: orbital coefficients (`scalar`); also gated moments,
-    which carry directions (`directional`); or scalars, vectors and tensors, so that the weight of a
-    neighbor depends on its direction (`equivariant`)."""
+    """Numbers that atoms pass on to their neighbors. `scalar`: orbital coefficients; `directional`:
+    also gated moments, which carry directions; `equivariant`: scalars, vectors and tensors, so that
+    the weight of a neighbor depends on its direction."""
     channels: Width = 64
     """Number of channels of each moment and state; equivariant messages only."""
     radial_basis: RadialBasis = "bessel"
     """Bessel functions or Gaussians, fixed during training; equivariant messages only."""
     moment_limit: Annotated[float, Field(ge=LEAST_LIMIT, le=1e6)] | None = None
-    """Upper limit of the moments of a channel, in units of their root mean square before training:
-    keeps products of four moments bounded in unusual environments. Equivariant messages only."""
+    """Upper limit of the moments of a channel, in units of their root mean square before training.
+    It keeps products of four moments bounded in unusual neighborhoods. Equivariant messages
+    only."""
     n_orbitals: Width | None = None
     """Number of contracted orbitals; by default the number of products, or 16 with many_body."""
     orbitals_per_l: bool = False
@@ -106,48 +107,52 @@ class ModelConfig(Section):
     orbitals_per_recursion: bool = False
     """Use a separate contraction in each recursion."""
     angular: Angular = "unit"
-    """`unit`: of unit vectors; `raw`: of the vectors themselves, which adds a factor r^l."""
+    """Angular functions are computed from unit vectors (`unit`), or from the vectors themselves,
+    which adds a factor r^l (`raw`)."""
     radial: Radial = "neighbor"
-    """Radial functions per neighbor element or per pair of elements."""
+    """Separate radial functions for each element of the neighbor, or for each pair of elements."""
     radial_width: RadialWidth = "softplus"
     """`softplus` keeps the widths of the Gaussians positive; `free` does not."""
     cutoff_function: CutoffFunction = "squared_cosine"
-    """Squared cosine (energy is C3 at the cutoff) or polynomial of order 6 (C2)."""
+    """`squared_cosine`: three continuous derivatives of the energy at the cutoff; `polynomial` of
+    order 6: two."""
     standardize: bool = True
-    """Standardize the density of each element by its mean and deviation in the training set."""
+    """Standardize the density of each element by its mean and standard deviation in the training
+    set."""
     coefficient_scale: Positive | None = None
-    """Factor of the updates; by default 1/sqrt(mean number of neighbors)."""
+    """Factor of the updates of coefficients; by default 1/sqrt(mean number of neighbors)."""
     readout: NetworkConfig = NetworkConfig()
-    """Network from density to atomic energy."""
+    """Network that computes the atomic energy from the density."""
     update: NetworkConfig = NetworkConfig()
-    """Network from density to the update of the orbital coefficients and to the gates of
-    directional and equivariant messages."""
+    """Network that computes, from the density, the update of the orbital coefficients and the gates
+    of directional and equivariant messages."""
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
-    """Quantities besides the energy and its derivatives. With equivariant messages: `charges`,
-    `dipole`, `polarizability`, `transition_dipole`, `magmoms`, `shieldings`, `gap`, or quantities
-    of installed packages. Without them: dipoles and polarizabilities, by the expressions of the
+    """Predicted quantities besides the energy and its derivatives. With equivariant messages:
+    `charges`, `dipole`, `polarizability`, `transition_dipole`, `magmoms`, `shieldings`, `gap`, or
+    quantities of installed packages. Otherwise: dipoles and polarizabilities, in the forms of the
     original package."""
     output_forms: OutputForms = OutputForms()
-    """Choice among the expressions of the original package."""
+    """Forms of outputs of the original package; not used with equivariant messages."""
     heads: Annotated[list[HeadName], Field(max_length=100)] = Field(default=[DEFAULT_HEAD])
-    """Names of the energy heads, for labels of several methods; each has its own readout, reference
-    energies and energy scale. Structures that name no head belong to the first. `[]`: the model
-    has no energy, only `outputs`."""
+    """Names of the energy heads, for labels of several methods. Each head has its own readout,
+    reference energies and energy scale. Structures that state no head belong to the first. `[]`:
+    the model has no energy, only `outputs`."""
     field: bool = False
     """Make the energy depend on an electric field; dipoles and polarizabilities are then its
     derivatives. Equivariant messages only."""
     inputs: list[Literal["charge", "spin"]] = Field(default=[])
-    """Quantities that the energy depends on besides atoms and cell: total charge, spin
+    """Quantities on which the energy depends in addition to the geometry: total charge, spin
     multiplicity. Equivariant messages only."""
     long_range: LongRangeConfig | None = None
-    """Energy of charges beyond the cutoff; `{}` switches it on. Equivariant messages only."""
+    """Coulomb energy of predicted charges, without a cutoff; `{}` switches it on. Equivariant
+    messages only."""
     dispersion: DispersionConfig | None = None
-    """D3 or D4 dispersion of a functional: `{functional: pbe, labels: lack}`."""
+    """D3 or D4 dispersion, for example `{functional: pbe, labels: lack}`."""
     zbl: ZBLConfig | None = None
     """Screened nuclear repulsion; `{}` switches it on."""
     repulsion: bool = False
-    """Add a repulsion of pairs that are closer than all pairs of their elements in the training
-    set, where the network extrapolates; other pairs are not affected."""
+    """Add a repulsion between atoms that are closer than all pairs of these elements in the
+    training set, where the network extrapolates. Other pairs are not affected."""
 
     @property
     def responses(self) -> tuple[str, ...]:
@@ -222,7 +227,7 @@ class ModelConfig(Section):
     @classmethod
     def _inputs_differ(cls, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):
-            raise ValueError(f"an input is named twice: {', '.join(names)}")
+            raise ValueError(f"an input is listed twice: {', '.join(names)}")
         return names
 
     @model_validator(mode="after")
@@ -235,7 +240,7 @@ class ModelConfig(Section):
                 )
             if self.long_range:
                 raise ValueError(
-                    f"long_range needs equivariant messages, and these are {self.messages}"
+                    f"long_range needs equivariant messages, not {self.messages} messages"
                 )
             if self.inputs:
                 raise ValueError(

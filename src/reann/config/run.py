@@ -24,16 +24,18 @@ class RunConfig(Section):
     device: str = "auto"
     """auto (a GPU if there is one), cpu or cuda."""
     engine: str = "auto"
-    """Backend: native, triton, torch, or one of an installed package; auto: native on CPUs and
-    triton on GPUs if available, else torch."""
+    """native, triton, torch, or an engine of an installed package; auto: native on CPUs and triton
+    on GPUs if available, else torch."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Number of CPU threads; by default as many as the neighbor pairs of a step keep busy."""
+    """Number of CPU threads; by default one for every 10 000 neighbor pairs in a step, at most one
+    per core."""
     uncertainty: bool = True
-    """Give the potential an uncertainty at the end, calibrated on the validation set."""
+    """Calibrate the uncertainty of the potential on the validation set at the end."""
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
     """Tracker that receives the metrics in addition to `log.csv`."""
     checkpoint_minutes: NonNegative = 10.0
-    """Minutes between checkpoints within an epoch; one is also written after each epoch."""
+    """Minutes between checkpoints within an epoch; a checkpoint is also written after each
+    epoch."""
 
     @field_validator("engine")
     @classmethod

@@ -44,12 +44,14 @@ class LossConfig(OfLabels):
     stress: NonNegative = 0.03
     """Weight of the mean squared virial component / N, in Å^-2."""
     charge_correction: NonNegative = 1.0
-    """Weight of the squared difference of the total charge and the sum of latent charges before it
-    is corrected, in units of 0.3 e and divided by N: so that fragments have their own charges."""
+    """Weight of the squared difference between the total charge and the sum of the predicted
+    charges before it is corrected, in units of 0.3 e and divided by N. It teaches the model the
+    charges of fragments."""
     huber: Positive | None = None
-    """Use a Huber loss that is linear beyond this many force scales."""
+    """Use a Huber loss, which is linear for errors larger than this number of force scales."""
     energy_emphasis: Positive = 20.0
-    """Factor of the energy weight at the end of the training, and in all validation losses."""
+    """Factor that multiplies the energy weight at the end of the training, and in all validation
+    losses."""
     emphasis_start: Annotated[float, Field(ge=0, le=1)] = 0.75
     """Fraction of the training after which the energy weight increases to `energy_emphasis`."""
 
@@ -71,7 +73,7 @@ class CosineSchedule(Section):
 
 
 class PlateauSchedule(Section):
-    """The learning rate is reduced when the validation loss stops improving."""
+    """The learning rate is reduced if the validation loss does not improve."""
 
     name: Literal["plateau"] = "plateau"
     factor: Fraction = 0.5
@@ -89,7 +91,8 @@ class TrainingConfig(Section):
     """Number of passes over the training set."""
     time: Annotated[str, AfterValidator(_is_time)] | None = None
     """Instead of `epochs`: duration of the run, for example 90s, 10min or 2h, for all members of an
-    ensemble together. The speed is measured once; `config.yaml` records the number of epochs."""
+    ensemble together. The number of epochs is computed from the measured speed; `config.yaml`
+    records it."""
     batch_size: Count | Literal["auto"] = "auto"
     """Structures per step; `auto`: about 256 atoms, at most 32 structures."""
     max_edges: Count | None = None
@@ -99,14 +102,14 @@ class TrainingConfig(Section):
     """SOAP (Adam in the eigenbasis of the gradients) for the networks, AdamW for the rest; or
     AdamW for all."""
     learning_rate: Positive | Literal["auto"] = "auto"
-    """Highest learning rate; `auto`: 3e-3, with equivariant messages 6e-3, and with more than
-    32 channels 6e-3 sqrt(32 / channels); a third of it with `--from`. `config.yaml` records the
-    number."""
+    """Highest learning rate. `auto`: 3e-3; with equivariant messages 6e-3, or
+    6e-3 sqrt(32 / channels) for more than 32 channels; a third of these with `--from`.
+    `config.yaml` records the number."""
     body_rate: NonNegative = 1.0
-    """Factor of the learning rate for the recursion, which all heads share; 0 freezes it. For
-    fine-tuning (`--from`)."""
+    """For fine-tuning (`--from`): factor that multiplies the learning rate of the recursion, which
+    all heads share; 0 freezes it."""
     weight_decay: NonNegative = 0.3
-    """Weight decay of the networks' weights at the highest learning rate; it decreases with the
+    """Weight decay of the networks at the highest learning rate; it decreases with the learning
     rate."""
     clip: Positive | None = 10.0
     """Maximum norm of the gradient; larger gradients are scaled down."""
@@ -115,12 +118,12 @@ class TrainingConfig(Section):
     )
     """`{name: cosine}` or `{name: plateau}`."""
     ema: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
-    """Decay of the exponential moving average of the weights, which is what is saved; `auto`: 0.99,
-    above 5000 steps 0.999."""
+    """Decay of the exponential moving average of the weights, which is saved; `auto`: 0.99, or
+    0.999 for more than 5000 steps."""
     loss: LossConfig = LossConfig()
     """Weights of the terms of the loss."""
     precision: Literal["mixed", "float64"] = "mixed"
-    """`mixed`: geometry and energy sums in float64, networks in float32."""
+    """`mixed`: geometry and sums of energies in float64, networks in float32. `float64`: all."""
     patience: Count | None = None
     """Stop after this many epochs without improvement of the validation loss."""
 

@@ -47,7 +47,7 @@ def head_indices(
     for code, name in enumerate(names):
         if name and name not in heads:
             raise UserError(
-                f"The structure names the head '{name}'; the model has {', '.join(heads)}."
+                f"The structure states the head '{name}'; the model has {', '.join(heads)}."
                 f"{did_you_mean(name, heads)}",
                 origin(int(np.flatnonzero(codes == code)[0])),
                 "Correct it, or list all heads in model.heads."
@@ -69,7 +69,7 @@ def _check_source(source: SourceFiles, heads: Sequence[str]) -> None:
     name = source.source.head
     if name is not None and name not in heads:
         raise UserError(
-            f"The source names the head '{name}'; the model has {', '.join(heads)}."
+            f"The source states the head '{name}'; the model has {', '.join(heads)}."
             f"{did_you_mean(name, heads)}",
             f"{source.place or 'data.sources.0'}.head ({source.where})",
             "Correct it, or list all heads in model.heads.",
@@ -77,7 +77,7 @@ def _check_source(source: SourceFiles, heads: Sequence[str]) -> None:
     if name is None and source.data.keys.head is None and len(heads) > 1:
         data = f"the data of {source.where}" if source.place else "the data"
         raise UserError(
-            f"The model has the heads {', '.join(heads)}, but {data} do not name the head of the"
+            f"The model has the heads {', '.join(heads)}, but {data} do not state the head of the"
             " structures.",
             f"{source.place}.head" if source.place else "data.keys.head",
             "Set the key of the head of each structure with data.keys.head, or set the head of"

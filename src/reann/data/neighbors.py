@@ -244,7 +244,7 @@ def free_directions(cell: NDArray, pbc: NDArray) -> NDArray[np.float64]:
     if np.prod(volumes) < FLATTEST_CELL:
         raise UserError(
             "The periodic lattice vectors are linearly dependent: the cell is flat.",
-            fix="Give linearly independent lattice vectors, or set pbc to F along one of them.",
+            fix="Write linearly independent lattice vectors, or set pbc to F along one of them.",
         )
     return directions[len(axes) :]
 

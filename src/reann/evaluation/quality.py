@@ -1,4 +1,4 @@
-"""Whether errors are small: relative to the spread of the labels, without a bias, without a gap."""
+"""Verdict on errors: their size relative to the labels, their bias, and overfitting."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from reann.quantities import named
 from reann.verdicts import Verdict, graded, worst
 
 GOOD, POOR = 10.0, 30.0
-"""% of the spread of the forces: 99 % and 91 % of their variance are explained."""
+"""% of the standard deviation of the labels: 99 % and 91 % of their variance are explained."""
 GAP, LARGE_GAP = 1.5, 3.0
-"""Validation over training error of the forces."""
+"""Ratio of the validation error to the training error of the forces."""
 BIAS = 0.5
-"""Part of the RMSE that is a constant."""
+"""Mean error over RMSE."""
 SIGNIFICANT = 4.0
-"""Standard errors, beyond which a mean is no accident."""
+"""Number of standard errors beyond which a mean is significant."""
 CRITERION = (
-    "The error of each label (of the energy only where it is the only one) relative to its spread:"
-    f" up to {GOOD:g} % passes, for 99 % of the variance is explained; beyond {POOR:g} % it fails."
-    " A bias of the energy and a large gap to the errors of the training are to be looked at."
+    "An RMSE of up to"
+    f" {GOOD:g} % of the standard deviation of a label passes, because it explains 99 % of the"
+    f" variance; above {POOR:g} % it fails. The energy counts only if it is the only label. Look"
+    " at a bias of the energy, and at errors much larger than those of the training structures."
 )
 
 
 @dataclass(frozen=True)
 class Quality:
-    """A verdict on errors, with the sentences and numbers it rests on."""
+    """A verdict on errors, and the sentences and numbers that it is based on."""
 
     verdict: Verdict
     sentences: tuple[str, ...]
@@ -46,7 +47,7 @@ class Quality:
         return [f"Verdict: {self.verdict.value}. {' '.join(self.sentences)}"]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain numbers and words."""
+        """Return the verdict, its sentences and its numbers for JSON."""
         return {"is": self.verdict.value, "sentences": list(self.sentences), **self.numbers}
 
 
@@ -56,7 +57,7 @@ def quality_of(evaluation: Evaluation, train_rmse: float | None = None) -> Quali
     Parameters
     ----------
     train_rmse
-        Of the forces in the training at the same weights, meV/Å; None: unknown.
+        Training error of the forces with the same weights, meV/Å; None: unknown.
     """
     residuals = evaluation.residuals()
     sentences, verdicts = [], []
@@ -70,8 +71,8 @@ def quality_of(evaluation: Evaluation, train_rmse: float | None = None) -> Quali
         numbers[f"{name}_relative_percent"] = relative
         of = " per atom" if name == "energy" else ""
         sentences.append(
-            f"{name.capitalize()}: RMSE {number(rmse)} {unit}, {number(relative)} % of the spread"
-            f"{of}."
+            f"{name.capitalize()}: RMSE {number(rmse)} {unit}, {number(relative)} % of the standard"
+            f" deviation{of}."
         )
         if name != "energy":
             verdicts.append(graded(relative, GOOD, POOR))
@@ -100,7 +101,7 @@ def relative_error(evaluation: Evaluation, name: str) -> float:
 
 
 def _bias(residuals: Mapping[str, np.ndarray]) -> tuple[str, Verdict, dict[str, float]] | None:
-    """Return what to say about a mean error of the energy, None without energies."""
+    """Return a sentence, a verdict and numbers about the mean error; None without energies."""
     energy = residuals.get("energy")
     if energy is None:
         return None
@@ -115,8 +116,8 @@ def _bias(residuals: Mapping[str, np.ndarray]) -> tuple[str, Verdict, dict[str, 
         text = f"The mean error of the energy, {mean:+.2g} meV/atom, is small."
         return text, Verdict.passes, numbers
     text = (
-        f"Energies are off by {mean:+.3g} ± {error:.1g} meV/atom on average: other reference"
-        " energies, another method or code than that of the training?"
+        f"The mean error of the energy is {mean:+.3g} ± {error:.1g} meV/atom: do reference"
+        " energies, method or code differ from those of the training data?"
     )
     return text, Verdict.look, numbers
 
@@ -135,7 +136,7 @@ def gap_of(residuals: Mapping[str, np.ndarray], train_rmse: float | None) -> flo
 def _gap(
     residuals: Mapping[str, np.ndarray], train_rmse: float | None
 ) -> tuple[str, Verdict, dict[str, float]] | None:
-    """Return what to say about training and validation, None where one of the two is unknown."""
+    """Return a sentence, a verdict and numbers about overfitting; None if it is unknown."""
     ratio = gap_of(residuals, train_rmse)
     if ratio is None or not train_rmse:
         return None
@@ -143,12 +144,12 @@ def _gap(
     verdict = graded(ratio, GAP, LARGE_GAP)
     if ratio > GAP:
         text = (
-            f"Errors of forces are {ratio:.1f} times those of the training structures: more data"
-            " would help most; a larger model would not."
+            f"Force errors are {ratio:.1f} times those of the training structures: more data"
+            " would help most, a larger model would not."
         )
     else:
         text = (
-            f"Errors of forces are {ratio:.2f} times those of the training structures: the data are"
-            " not memorized; a larger model or a longer training may help."
+            f"Force errors are {ratio:.2f} times those of the training structures: the model is not"
+            " overfitted. A larger model or a longer training may help."
         )
     return text, Verdict.look if verdict is Verdict.fails else verdict, numbers

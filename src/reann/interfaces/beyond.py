@@ -1,4 +1,4 @@
-"""Checks for programs that do not support structure terms and inputs of structures."""
+"""Refuse potentials for programs that support neither long-range terms nor inputs of structures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ def require_neighbors_alone(model: Reann, program: str, where: str = "") -> None
     fix = "Use the ASE calculator, `reann md` or `reann relax`."
     if inputs := model.config.inputs:
         raise UserError(
-            f"{program} does not know {' and '.join(inputs)} of a structure, on which the energy of"
-            " this potential depends.",
+            f"The energy of this potential depends on the {' and '.join(inputs)} of a structure,"
+            f" which {program} does not support.",
             where,
             fix,
         )
     parts = {"long_range": model.long_range, "dispersion": model.dispersion}
     if beyond := [f"model.{name}" for name, part in parts.items() if part is not None]:
         raise UserError(
-            f"{program} computes what neighbors do to each other, and the energy of this potential"
-            f" has a part that reaches farther ({', '.join(beyond)}).",
+            f"{program} supports only interactions between neighbors, but this potential has terms"
+            f" of longer range ({', '.join(beyond)}).",
             where,
             fix,
         )

@@ -27,7 +27,7 @@ def checked(difference: Difference, program: str, where: str) -> Difference:
     if difference.energy < 1e-6 and difference.forces < 1e-4:
         return difference
     raise UserError(
-        f"{program} and Python differ by {difference.energy:.1e} eV per atom and"
+        f"The results of {program} and Python differ by {difference.energy:.1e} eV per atom and"
         f" {difference.forces:.1e} eV/Å.",
         where,
         "Please report this, with the potential and the structure; nothing was written.",

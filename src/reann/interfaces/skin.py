@@ -34,7 +34,7 @@ class SkinList:
 
     def __init__(self, cutoff: float, skin: float) -> None:
         if not 0 <= skin < float("inf"):
-            raise UserError(f"The skin is {skin} Å.", "Calculator", "Give 0 or more, such as 0.5.")
+            raise UserError(f"The skin is {skin} Å.", "Calculator", "Use 0 or more, such as 0.5.")
         self.cutoff, self.skin, self.n_builds = cutoff, skin, 0
         self._made_at: NDArray[np.float64] | None = None
         self._made_for: tuple[bytes, ...] = ()

@@ -106,5 +106,5 @@ def check_distances(graph: Graph) -> None:
     raise UserError(
         "Atoms coincide, or a position is not finite.",
         "state of torch-sim",
-        "Relax the start first, or take a shorter time step.",
+        "Relax the structure first, or use a shorter time step.",
     )

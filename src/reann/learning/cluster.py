@@ -264,7 +264,7 @@ def _job_queue(settings: WorkersConfig) -> Any:
         raise UserError(
             f"dask-jobqueue does not accept this: {error}.",
             "workers.jobqueue",
-            "Give the arguments of its cluster, such as cores, memory and walltime.",
+            "Set the arguments of its cluster class, such as cores, memory and walltime.",
         ) from error
     cluster.scale(jobs=settings.number or 1)
     return cluster

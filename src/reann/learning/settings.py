@@ -1,4 +1,4 @@
-"""Settings of a loop."""
+"""Settings of an active-learning loop."""
 
 from __future__ import annotations
 
@@ -68,14 +68,15 @@ class FilesConfig(Section):
     """Name of the input file with the structure, such as POSCAR, in the folder of each
     calculation."""
     output: str
-    """Name of the output file with energy and forces, such as vasprun.xml; any that ASE reads."""
+    """Name of the output file with energy and forces, such as vasprun.xml, in any format that ASE
+    reads."""
     format: str | None = None
     """Name of the input format in ASE; by default it follows from the file name."""
     template: Path | None = None
     """Folder whose files are copied into the folder of each calculation."""
     wait: Time | None = None
-    """Interval at which to check for outputs, such as 60s; by default the loop stops, and continues
-    when it is started again."""
+    """Time between checks for outputs, such as 60s. By default the loop stops instead, and
+    continues when it is started again."""
 
 
 class LabelConfig(Section):
@@ -84,18 +85,19 @@ class LabelConfig(Section):
     calculator: CalculatorConfig | None = None
     """`{name: tblite, method: GFN2-xTB}`: an ASE calculator with its arguments."""
     files: FilesConfig | None = None
-    """`{input: POSCAR, output: vasprun.xml, template: vasp}`: for codes that you run yourself."""
+    """`{input: POSCAR, output: vasprun.xml, template: vasp}`: for calculations that you run
+    yourself."""
     timeout: Time = "1h"
-    """Longest time of one calculation, such as 90s, 10min or 2h."""
+    """Time limit of one calculation, such as 90s, 10min or 2h."""
     retries: Annotated[int, Field(ge=0, le=100)] = 1
     """Number of times that a failed calculation is repeated."""
     max_force: Positive = 50.0
-    """eV/Å; labels with a larger force on an atom are refused."""
+    """Labels with a larger force on an atom, in eV/Å, are not used."""
 
     @model_validator(mode="after")
     def _has_one_way(self) -> LabelConfig:
         if (self.calculator is None) == (self.files is None):
-            raise ValueError("label needs calculator or files: give one of them")
+            raise ValueError("label needs calculator or files: set one of them")
         return self
 
 
@@ -103,21 +105,22 @@ class DynamicsConfig(Section):
     """Molecular dynamics with the last potential."""
 
     temperatures: Temperatures
-    """K; trajectories are run at each temperature."""
+    """Temperatures in K; trajectories are run at each of them."""
     pressures: Annotated[list[float], Field(min_length=1)] | None = None
-    """bar; by default constant volume."""
+    """Pressures in bar; by default the volume is constant."""
     time: Duration = "5ps"
     """Length of each trajectory, such as 500fs or 10ps."""
     starts: Count = 2
-    """Trajectories for each temperature and pressure, from labeled structures drawn at random."""
+    """Number of trajectories for each temperature and pressure; they start from labeled structures
+    drawn at random."""
     timestep: Positive | None = None
-    """fs; by default 0.5 with hydrogen, else 1."""
+    """Time step in fs; by default 0.5 with hydrogen, else 1."""
     frames: Count = 50
-    """Structures kept of each trajectory, at equal intervals."""
+    """Number of structures, at equal intervals, that are kept from each trajectory."""
     keep_bonds: bool = False
-    """Whether a trajectory ends when a bond breaks or forms."""
+    """Whether a trajectory ends if a bond breaks or forms."""
     max_extrapolating: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """A trajectory ends when more than this fraction of its atoms extrapolates."""
+    """A trajectory ends if a larger fraction of its atoms extrapolates."""
 
 
 class DisplacementsConfig(Section):
@@ -132,16 +135,16 @@ class DisplacementsConfig(Section):
 
 
 class CommandConfig(Section):
-    """A program of your own, such as LAMMPS, which writes structures."""
+    """Another program that writes structures, such as LAMMPS."""
 
     run: str
     """Command line; {model}, {start}, {seed} and {iteration} are replaced."""
     output: str
     """File or glob of the structures that the program writes, in any format that ASE reads."""
     runs: Count = 1
-    """Runs in each iteration, with different seeds and starts."""
+    """Number of runs in each iteration, with different seeds and initial structures."""
     timeout: Time = "1h"
-    """Longest time of one run."""
+    """Time limit of one run."""
 
 
 class ExploreConfig(Section):
@@ -152,40 +155,39 @@ class ExploreConfig(Section):
     displacements: DisplacementsConfig | None = None
     """Random displacements."""
     command: CommandConfig | None = None
-    """A program of your own."""
+    """Another program."""
 
     @model_validator(mode="after")
     def _has_one(self) -> ExploreConfig:
         if self.md is self.displacements is self.command is None:
-            raise ValueError("explore is empty: give md, displacements or command")
+            raise ValueError("explore is empty: add md, displacements or command")
         return self
 
 
 class SelectConfig(Section):
-    """Which of the explored structures are labeled."""
+    """Selection of the explored structures that are labeled."""
 
     number: Count = 20
-    """Structures selected in each iteration for the training set."""
+    """Number of structures selected for the training set in each iteration."""
     by: By = "both"
-    """How they are chosen: by the uncertainty of the potential and by diversity, by one of the two,
-    or at random."""
+    """Criterion of the selection: uncertainty and diversity, only one of these, or at random."""
     random: Count = 5
-    """Structures drawn at random in each iteration. They test the last potential on explored
-    structures, then join the validation set."""
+    """Number of structures drawn at random in each iteration. They test the last potential and are
+    then added to the validation set."""
     pool: Count = 2000
-    """Most structures to choose from; larger pools are thinned evenly."""
+    """Maximum number of structures to choose from; larger pools are thinned evenly."""
 
 
 class StopConfig(Section):
     """When the loop ends."""
 
     force_error: Positive | None = None
-    """eV/Å; the loop ends when the RMSE of the forces on random explored structures is below this
-    value and all trajectories were completed."""
+    """The loop ends when the RMSE of the forces on the random structures is below this value, in
+    eV/Å, and all trajectories were completed."""
     iterations: Count = 10
-    """Most iterations after the first training."""
+    """Maximum number of iterations after the first training."""
     labels: Count = 1000
-    """Most labels, including failed calculations."""
+    """Maximum number of labels, including failed calculations."""
 
 
 class JobQueueConfig(Named):
@@ -224,19 +226,19 @@ class LoopRunConfig(Section):
     device: str = "auto"
     """Device of the training: auto, cpu or cuda."""
     engine: str = "auto"
-    """Engine in training and dynamics: native, torch, or one of an installed package."""
+    """Engine of training and dynamics: native, triton, torch, or one of an installed package."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Threads of the training; by default as many cores as it can use."""
 
 
 class LoopConfig(Section):
-    """Settings of a loop of active learning."""
+    """Settings of an active-learning loop."""
 
     structures: str | list[str]
     """File, list of files or globs of the initial structures."""
     labeled: bool = False
-    """Whether the labels of the initial structures are kept: `energy` and `forces` in eV and Å, of
-    the same method; otherwise they are computed."""
+    """Whether the initial structures have labels of the same method that are used: `energy` in eV
+    and `forces` in eV/Å. By default labels are computed."""
     validation: Fraction = 0.2
     """Fraction of the initial structures for validation."""
     label: LabelConfig
@@ -252,7 +254,7 @@ class LoopConfig(Section):
     retraining: TrainingConfig | None = None
     """Trainings after the first one; by default the same as `training`."""
     accept: list[Accepted] = Field(default=[])
-    """Errors of `reann check` that do not stop a training, as `data.accept` of `reann train`."""
+    """Errors of `reann check` that do not stop a training, like `data.accept` of `reann train`."""
     start_from: Literal["last", "nothing"] = "last"
     """Whether later trainings start from the weights of the last potential, or from scratch."""
     stop: StopConfig = StopConfig()

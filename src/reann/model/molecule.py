@@ -71,7 +71,7 @@ def _require_molecules(fractions: Float[Tensor, "atoms 3"], graph: Graph) -> Non
         raise UserError(
             "A structure extends over half of its periodic cell or more, so its center of mass as a"
             " molecule is ambiguous.",
-            f"structure {system} of those that are computed at once, counted from 0",
+            f"structure {system} of the batch, counted from 0",
             "Set pbc to False for a molecule, or give it a larger cell. For periodic structures"
             " train with equivariant messages.",
         )

@@ -65,7 +65,7 @@ def make_dynamics(
             "Use langevin, or remove the constraints.",
         )
     if temperature == 0 or friction == 0:
-        raise UserError("npt needs a temperature and a friction.", fix="Give both, or use nve.")
+        raise UserError("npt needs a temperature and a friction.", fix="Set both, or use nve.")
     from ase.md.langevinbaoab import LangevinBAOAB  # not in older versions of ASE
 
     # ASE's default mass; passing it avoids a warning.

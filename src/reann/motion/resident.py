@@ -176,7 +176,7 @@ class Resident:
             else:
                 raise UserError(
                     f"An atom moves farther than {0.5 * self.pairs.skin:.2g} Å within one step.",
-                    fix="Relax the start first, or take a shorter time step.",
+                    fix="Relax the structure first, or use a shorter time step.",
                 )
         columns = self._read[:n_steps]
         return Records(*(list(x) for x in zip(*columns, strict=True)))

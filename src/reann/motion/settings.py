@@ -37,7 +37,7 @@ def check_number(
     limits = " and ".join(word for word in words if word) or "a finite number"
     raise UserError(
         f"The {name} is {f'{value:g} {unit}'.strip()}.",
-        fix=f"Give {limits}{f' {unit}' if unit else ''}.",
+        fix=f"Use {limits}{f' {unit}' if unit else ''}.",
     )
 
 
@@ -75,7 +75,7 @@ class Dynamics:
         if time < timestep:
             raise UserError(
                 f"The time {time:g} fs is shorter than a time step of {timestep:g} fs.",
-                fix="Give a longer time, or a shorter time step.",
+                fix="Use a longer time, or a shorter time step.",
             )
         largest = LARGEST_PRESSURE
         check_number("pressure", self.pressure, "bar", least=-largest, most=largest)
@@ -90,5 +90,5 @@ class Dynamics:
         if time / timestep > MOST_STEPS:
             raise UserError(
                 f"The time {time:g} fs is {time / timestep:.1g} steps of {timestep:g} fs.",
-                fix=f"Give a time of at most {MOST_STEPS:g} steps.",
+                fix=f"Use at most {MOST_STEPS:g} steps.",
             )

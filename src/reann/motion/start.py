@@ -40,7 +40,7 @@ def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
         atoms.calc = None
     _drop_labels(atoms)
     if len(atoms) == 0:
-        raise UserError("The structure to start from has no atoms.", where)
+        raise UserError("The initial structure has no atoms.", where)
     _check_motion(atoms, where)
     return atoms, where
 

@@ -26,12 +26,12 @@ def section_of(calibration: Calibration, evaluation: Evaluation) -> dict[str, An
     if calibration.kind == "ensemble":
         source = f"the {calibration.number} members of the ensemble"
     about = (
-        f"From the spread of {source}, calibrated on the"
-        f" {counted(calibration.structures, 'structure')} of the validation set: {LEVEL} % of the"
-        " errors are smaller than the standard deviation. Coverage is measured on structures that"
-        " the factors do not come from: those of one half of the set, errors of the other. It is"
-        " promised for structures that could as well have been in the validation set; elsewhere, as"
-        " in a dynamics that leaves the training, a large spread is a warning, not a number."
+        f"The uncertainty is the spread of {source}, multiplied by a factor so that {LEVEL} % of"
+        f" the errors of the {counted(calibration.structures, 'structure')} of the validation set"
+        " are smaller. To measure the coverage, factors are determined from one half of the set"
+        " and tested on the other. It holds for structures from the same distribution as the"
+        " validation set. If dynamics leave the range of the training data, a large uncertainty is"
+        " a warning, but its value can be far too small."
     )
     return {
         "about": about,

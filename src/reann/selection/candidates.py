@@ -64,7 +64,7 @@ def candidates_of(
         example = f" Structure {first[0]}: {first[1]}." if first else ""
         raise UserError(
             f"No structure of the pool can be chosen.{example}",
-            fix="Give other structures, with elements that the potential knows only.",
+            fix="Use structures that contain only elements of the potential.",
         )
     return candidates
 

@@ -46,7 +46,7 @@ def start_of(start: ase.Atoms | str | Path, output: str | Path | None, *, append
         raise UserError(
             "The trajectory to continue is not given.",
             "--continue",
-            "Give the trajectory of the earlier run with -o.",
+            "Set the trajectory of the earlier run with -o.",
         )
     output = Path(output)
     if not output.exists():
@@ -64,7 +64,7 @@ def _after(output: Path, start: ase.Atoms | str | Path) -> Start:
             raise UserError(
                 "The structure and the trajectory to continue differ in atoms or periodicity.",
                 f"{origin} and {output}",
-                "Give the start of the earlier run.",
+                "Use the initial structure of the earlier run.",
             )
         atoms.set_cell(last.cell)
         atoms.positions[:] = last.positions

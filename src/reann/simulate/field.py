@@ -17,7 +17,7 @@ def numbers_of(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise UserError(
-            f"'{text}' is not a field.", "--field", "Write three numbers in V/Å, as 0,0,0.1."
+            f"'{text}' is not a field.", "--field", "Write three numbers in V/Å, such as 0,0,0.1."
         ) from None
 
 
@@ -40,6 +40,6 @@ def set_field(atoms: ase.Atoms, field: Sequence[float], model: Reann) -> None:
         raise UserError(
             f"The field {tuple(field)} is not three finite numbers.",
             "--field",
-            "Give them in V/Å, as 0,0,0.1.",
+            "Write three numbers in V/Å, such as 0,0,0.1.",
         )
     atoms.info["field"] = value

@@ -159,8 +159,8 @@ class Monitor:
             f"The dynamics exploded: {event.removesuffix('.')}.",
             f"{self._place(step)}; the fastest atom is {atom}"
             f" ({self.atoms.symbols[atom]}), {speed[atom]:.3f} Å/fs{extrapolating}",
-            "Relax the start first, use a shorter time step, or train on structures like the last"
-            " ones of the trajectory.",
+            "Relax the structure first, use a shorter time step, or train on structures like the"
+            " last ones of the trajectory.",
         )
 
     def stop(self, step: int, reason: str) -> ExplosionError:

@@ -29,7 +29,7 @@ def check_outputs_of_model(
         raise UserError(
             f"There is no trajectory to write {names[0]} to.",
             "--write",
-            "Give a trajectory: -o md.xyz.",
+            "Add a trajectory: -o md.xyz.",
         )
 
 

@@ -56,7 +56,7 @@ class Recorded:
                 raise UserError(
                     "The structures are not a trajectory: they differ in atoms or periodicity.",
                     origin,
-                    "Give the structures of one run; for a single structure add --harmonic.",
+                    "Use the structures of one run; for a single structure add --harmonic.",
                 )
             self.times.append(float(atoms.info.get("time_fs", np.nan)))
             moving = has_velocities(atoms)
@@ -88,7 +88,7 @@ class Recorded:
             raise UserError(
                 "The trajectory has no velocities, so its temperature is unknown.",
                 "--temperature",
-                "Give the temperature of the run: --temperature 300.",
+                "Set the temperature of the run: --temperature 300.",
             )
         return mean
 
@@ -112,7 +112,7 @@ class Recorded:
             raise UserError(
                 "The structures are not equally far apart in time.",
                 f"{steps[i]:g} fs from structure {i} to {i + 1}, mostly {step:g} fs",
-                "Give a part of the trajectory with a constant interval.",
+                "Use a part of the trajectory with a constant interval.",
             )
         if by_user is not None and abs(by_user - step) > SAME * step:
             raise UserError(

@@ -125,7 +125,7 @@ def harmonic_of(
     masses = np.repeat(atoms.get_masses(), 3)[moving]
     external = external_motions(atoms, free)
     if len(external) == len(moving):
-        raise UserError("A single atom does not vibrate.", fix="Give a structure of more atoms.")
+        raise UserError("A single atom does not vibrate.", fix="Use a structure with more atoms.")
     modes = normal_modes(0.5 * (hessian + hessian.T), masses, external)
     vectors = np.zeros((len(modes.vectors), 3 * len(atoms)))
     vectors[:, moving] = modes.vectors

@@ -31,7 +31,7 @@ def random_structure(
         distances = atoms.get_all_distances(mic=any(pbc))
         if n_atoms == 1 or distances[np.triu_indices(n_atoms, 1)].min() > CLOSEST:
             return atoms
-    raise ValueError(f"There is no room for {n_atoms} atoms.")
+    raise ValueError(f"{n_atoms} atoms do not fit into the cell.")
 
 
 def distances_around(cutoff: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""How much of a batch fits into the memory of a GPU at once."""
+"""Size of the parts of a batch that fit into the memory of a GPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reann.model import Reann
 
 
 def edges_at_once(backend: Backend, model: Reann, request: Request, train: Subset) -> int | None:
-    """Return the most neighbor pairs of a part of a batch; None: batches stay whole.
+    """Return the maximum number of neighbor pairs in a part of a batch; None: no limit.
 
     Raises
     ------
@@ -22,11 +22,11 @@ def edges_at_once(backend: Backend, model: Reann, request: Request, train: Subse
     if most is not None and edges.max() > most:
         i = int(edges.argmax())
         raise UserError(
-            f"The GPU has no memory for a training on a structure of"
+            f"The GPU does not have enough memory to train on a structure of"
             f" {counted(int(atoms[i]), 'atom')} with {counted(int(edges[i]), 'neighbor pair')}:"
-            f" it has room for {most:,} pairs.",
+            f" at most {most:,} pairs are possible.",
             "training",
-            "Leave such structures out, or take a model with fewer channels, a smaller cutoff, or"
+            "Leave out such structures, or use a model with fewer channels, a smaller cutoff, or"
             " another GPU.",
         )
     return most

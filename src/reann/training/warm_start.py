@@ -149,7 +149,7 @@ def reference_of(
             f"The reference energies of the potential are fixed (source: {source}), and there is"
             f" none for {listed(new)}.",
             f"data.reference_energies; {path}",
-            "Give the energies of the free atoms of all elements.",
+            "Set the energies of the free atoms of all elements.",
         )
     values = reference.values | values
     n_elements = len(values)

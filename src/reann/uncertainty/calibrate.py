@@ -84,7 +84,7 @@ def calibrate(
     if not scales:
         raise UserError(
             "The validation set has neither energies nor forces.",
-            fix="Give structures with labels; set their keys with --key.",
+            fix="Use structures with labels; set their keys with --key.",
         )
     size = 1.0
     if changes is not None:
@@ -152,12 +152,12 @@ def _check(potential: Potential | Ensemble, training: Subset | None, validation:
     if len(validation) < FEWEST:
         raise UserError(
             f"A calibration needs {FEWEST} structures; the validation set has {len(validation)}.",
-            fix="Give more structures with labels that the potential was not trained on.",
+            fix="Use more labeled structures that the potential was not trained on.",
         )
     if isinstance(potential, Potential) and not training:
         raise UserError(
             "The uncertainty of a single potential needs its training data.",
-            fix="Give them with --training TRAIN.",
+            fix="Add --training TRAIN.",
         )
 
 

@@ -37,7 +37,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         raise UserError(
             _unreadable(path, error),
             str(path),
-            f"Give the {CHECKPOINT} that the training wrote; code in it is never executed.",
+            f"Use the {CHECKPOINT} that the training wrote; code in it is never executed.",
         ) from error
     for name in dict.fromkeys(CHECKPOINTS.values()):
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
@@ -48,7 +48,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         raise UserError(
             "The file is not a checkpoint of REANN: it has no `reannparam`.",
             str(path),
-            f"Give the {CHECKPOINT} that the training wrote.",
+            f"Use the {CHECKPOINT} that the training wrote.",
         )
     for name, array in content.items():
         _check_stored(str(name), array, path)
@@ -63,7 +63,7 @@ def _check_size(path: Path) -> None:
             f"The size of the file is {size / 2**30:.1f} GiB; checkpoints of REANN have less than"
             " 1 GiB.",
             str(path),
-            f"Give the {CHECKPOINT} that the training wrote.",
+            f"Use the {CHECKPOINT} that the training wrote.",
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,7 +76,7 @@ def _check_size(path: Path) -> None:
         raise UserError(
             "The unpacked archive is larger than the file.",
             str(path),
-            f"Give the {CHECKPOINT} that the training wrote; PyTorch does not compress it.",
+            f"Use the {CHECKPOINT} that the training wrote; PyTorch does not compress it.",
         )
 
 
@@ -87,7 +87,7 @@ def _check_stored(name: str, array: torch.Tensor, path: Path) -> None:
         raise UserError(
             f"The array '{name}' of shape {tuple(array.shape)} is larger than its stored data.",
             str(path),
-            f"Give the {CHECKPOINT} that the training wrote.",
+            f"Use the {CHECKPOINT} that the training wrote.",
         )
 
 

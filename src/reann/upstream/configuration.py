@@ -87,7 +87,7 @@ class Configuration:
                 f"Atoms are closer than {TOO_CLOSE} Å if coordinates are {kind}, according to"
                 f" {self.source}.",
                 structure.where,
-                "Give --coordinates cartesian or fractional, or correct `table_coor` in"
+                "Set --coordinates to cartesian or fractional, or correct `table_coor` in"
                 " para/input_nn: 0 for Cartesian, 1 for fractional.",
             )
         columns[:, 1:4], image = image_of_original(columns[:, 1:4], structure.cell, structure.pbc)
@@ -177,6 +177,6 @@ def _decide(structure: Structure) -> bool:
     raise UserError(
         "The coordinates could be Cartesian or fractional.",
         structure.where,
-        "Give --coordinates cartesian or fractional, in Python `coordinates`, or put para/input_nn"
-        " of the training next to the file, with `table_coor` 0 (Cartesian) or 1 (fractional).",
+        "Set --coordinates to cartesian or fractional, in Python `coordinates`, or put"
+        " para/input_nn of the training beside the file, with `table_coor` 0 (Cartesian) or 1 (fractional).",
     )

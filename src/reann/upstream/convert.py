@@ -87,7 +87,7 @@ def convert(
         raise UserError(
             f"There is no file {src.name}.",
             str(src.parent),
-            f"Give {CHECKPOINT} with para/ next to it, or a file '{DATA}'.",
+            f"Use {CHECKPOINT} with para/ beside it, or a file '{DATA}'.",
         )
     para = _para(src)
     settings = [] if para is None else sorted(para.iterdir())
@@ -98,7 +98,7 @@ def convert(
         raise UserError(
             f"coordinates = {coordinates!r} has no meaning{' for a model' if to_model else ''}.",
             "--coordinates",
-            "Give cartesian or fractional for data, and nothing for a model.",
+            "Set cartesian or fractional for data, and nothing for a model.",
         )
     with _named_files(src, para):
         if to_model:

@@ -52,7 +52,7 @@ def form_of(arrays: Arrays, settings: Mapping[str, Any], n_orbitals: int) -> dic
         raise UserError(
             f"{wrong}Several forms of FIREANN have the same arrays.",
             OPTION,
-            "Give --fireann-version, in Python `fireann_version`, by the date of the FIREANN that"
+            "Set --fireann-version, in Python `fireann_version`, by the date of the FIREANN that"
             " trained the model: 2022-01 (a contraction for each recursion), 2023-09 (until 10"
             " January 2024), 2024-01 (until 2 April 2024) or 2024-04 (since then).",
         )

@@ -78,7 +78,7 @@ def _assignment(text: str, where: str) -> tuple[str, Any]:
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
     raise UserError(
-        f"'{text}' is not a name and a plain value; input files are not executed.",
+        f"'{text}' is not of the form name = value; input files are not executed.",
         where,
         "Write the value itself, such as `cutoff = 6.2` or `nl = [64, 64]`.",
     )

@@ -144,8 +144,8 @@ def check(known: Needs, graph: Graph) -> None:
         return
     most = known.most_atoms(free, graph.n_edges / graph.n_atoms)
     raise UserError(
-        f"The GPU has no memory for {counted(graph.n_atoms, 'atom')} at once: they need"
+        f"The GPU does not have enough memory for {counted(graph.n_atoms, 'atom')}: they need"
         f" {needed / GIB:.1f} GiB.",
         f"{free / GIB:.1f} GiB free",
-        f"Compute at most {most:,} atoms, or take a model with fewer channels.",
+        f"Compute at most {most:,} atoms, or use a model with fewer channels.",
     )

@@ -61,8 +61,8 @@ def dipoles_in_fields(records: Sequence[Record]) -> Finding | None:
             concerned,
             "dipoles-agree",
             "note",
-            f"energies in fields agree with dE/dF = -dipole: a factor of {ratio:.3f} in {pairs}",
-            "Nothing to do.",
+            f"energies in fields agree with dE/dF = -dipole (factor {ratio:.3f} in {pairs})",
+            "No action is needed.",
         )
     if abs(ratio + 1.0) <= AGREES:
         return about(
@@ -70,21 +70,22 @@ def dipoles_in_fields(records: Sequence[Record]) -> Finding | None:
             "dipole-sign",
             "error",
             f"the dipoles have the opposite sign of -dE/dF: energies change by {ratio:.3f} times"
-            f" what dipoles say, in {pairs}",
+            f" the change expected from the dipoles, in {pairs}",
             "Multiply the dipoles by -1, and the polarizabilities if they come from the same"
-            " program: FIREANN stores +dE/dF, and `reann convert` turns it. If the fields have the"
-            " opposite sign, turn these.",
+            " program. (FIREANN stores +dE/dF; `reann convert` changes the sign.) If the fields"
+            " have the wrong sign, change that of the fields.",
         )
     consistent = spread <= AGREES * abs(ratio)
     return about(
         concerned,
         "dipoles-disagree",
         "error" if consistent else "warning",
-        f"energies in fields do not agree with dE/dF = -dipole: a factor of {ratio:.3g} in {pairs}"
+        f"energies in fields contradict dE/dF = -dipole: they change by {ratio:.3g} times the"
+        f" change expected from the dipoles, in {pairs}"
         + ("" if consistent else f", which varies by {spread:.2g}"),
         "Check the units of dipoles (e Å) and fields (V/Å; 1 a.u. = 51.42207 V/Å)."
         if consistent
-        else "The energies must contain the energy in the field, -dipole . field and so on.",
+        else "The energies must include the energy in the field (-dipole . field and so on).",
     )
 
 

@@ -31,15 +31,15 @@ def contradiction(methods: Collection[str], config: DispersionConfig | None) -> 
         return Finding(
             "dispersion-twice",
             "warning",
-            f"the files name a method with dispersion, '{having[0]}', and model.dispersion says"
-            " that the labels lack it: it would be counted twice",
+            f"the files state a method with dispersion, '{having[0]}', but model.dispersion says"
+            " that the labels lack it: dispersion would be counted twice",
             "Write `model: {dispersion: {labels: contain}}` if the labels contain it.",
         )
     if config.labels == "contain" and not having:
         return Finding(
             "dispersion-absent",
             "warning",
-            f"the files name a method without dispersion, '{min(methods)}', and model.dispersion"
+            f"the files state a method without dispersion, '{min(methods)}', but model.dispersion"
             " says that the labels contain it",
             "Write `model: {dispersion: {labels: lack}}` if the labels lack it.",
         )

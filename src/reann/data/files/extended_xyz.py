@@ -137,7 +137,7 @@ def _atom_count(header: bytes, where: str) -> int:
         raise UserError(
             f"The number of atoms is expected here, not '{text.strip()[:40]}'.",
             where,
-            "A frame of extended XYZ is a number of atoms, a comment line, and a line per atom.",
+            "A structure has a line with the number of atoms, a comment line, and a line per atom.",
         )
     if n_atoms > MOST_ATOMS:
         what = f"The number of atoms is {n_atoms}, more than the maximum of {MOST_ATOMS}."
@@ -168,10 +168,10 @@ def _decoded(raw: bytes, where: str, first_line: int | None = None) -> str:
         start = raw.find(b"\0")
         if start < 0:
             return raw.decode("utf-8")
-        what, fix = "The file is binary, not text.", "Give a text file; unpack an archive first."
+        what, fix = "The file is binary, not text.", "Use a text file; unpack archives first."
     except UnicodeDecodeError as error:
         start, what = error.start, "The file is not UTF-8 text."
-        fix = "Give a text file in UTF-8."
+        fix = "Use a text file in UTF-8."
     if first_line is not None:
         line = first_line + raw.count(b"\n", 0, start)
         where = f"{where}, line {line}"

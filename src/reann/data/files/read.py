@@ -35,7 +35,7 @@ READABLE = (
     " OUTCAR, vasprun.xml, or another format listed by `ase info --formats`."
 )
 USUAL_ENDING = (
-    "Give a complete file with the usual name of its format, for example .xyz, .traj, OUTCAR."
+    "Use a complete file with the usual name of its format, for example .xyz, .traj, OUTCAR."
 )
 OTHER_READERS = {
     "vasp-out": "Use the vasprun.xml of the same calculation, or convert the OUTCAR with dpdata"
@@ -160,7 +160,7 @@ def _too_large(where: str) -> UserError:
 
 def _unreadable(error: Exception, kind: str, where: str) -> UserError:
     if isinstance(error, UnicodeDecodeError):
-        fix = "Give a text file in UTF-8."
+        fix = "Use a text file in UTF-8."
         return UserError("The file is not UTF-8 text.", where, fix)
     if isinstance(error, BROKEN_STREAM):
         return damaged(error, where)

@@ -170,7 +170,7 @@ def ignored_atoms(atoms: ase.Atoms, choice: str, origin: str) -> NDArray[np.bool
         return mask
     if choice not in atoms.arrays:
         raise UserError(
-            f"There is no per-atom array '{choice}', which data.ignore_forces_of names."
+            f"There is no per-atom array '{choice}', to which data.ignore_forces_of is set."
             f"{did_you_mean(choice, ['constrained', *atoms.arrays])}",
             origin,
             f"Use `constrained` or one of the arrays: {listed(sorted(atoms.arrays))}.",
@@ -178,7 +178,7 @@ def ignored_atoms(atoms: ase.Atoms, choice: str, origin: str) -> NDArray[np.bool
     array = np.asarray(atoms.arrays[choice])
     if array.ndim != 1 or array.dtype.kind not in "biu":
         raise UserError(
-            f"The array '{choice}', which data.ignore_forces_of names, is not boolean.",
+            f"The array '{choice}', to which data.ignore_forces_of is set, is not boolean.",
             origin,
             "Write it as a property of type L with one column (`:L:1`, T or F).",
         )
@@ -205,7 +205,7 @@ def _array(
         raise UserError(
             f"The shape of '{key}' is {array.shape}; expected {expected}{six}.",
             origin,
-            "Check the key and the Properties of the frame.",
+            "Check the key and the Properties of the structure.",
         )
     return array
 

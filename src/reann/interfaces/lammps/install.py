@@ -58,12 +58,10 @@ def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: boo
             "Install a C++ compiler, then `pip install --force-reinstall --no-cache-dir reann`.",
         )
     if lammps.mpi is None:
-        raise UserError("There is no mpi.h.", fix=f"`{GET_LAMMPS}`, or name its folder with --mpi.")
+        raise UserError("There is no mpi.h.", fix=f"`{GET_LAMMPS}`, or set its folder with --mpi.")
     compiler = find_compiler()
     if not compiler:
-        raise UserError(
-            "There is no C++ compiler.", fix="Install one, such as g++, or name it in CXX."
-        )
+        raise UserError("There is no C++ compiler.", fix="Install one, such as g++, or set CXX.")
     target = lammps.folder
     if not is_intact(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +93,7 @@ def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:
         if found is None:
             raise UserError(
                 "There is no LAMMPS in this environment.",
-                fix=f"`{GET_LAMMPS}`, or name the folder of its headers with --headers.",
+                fix=f"`{GET_LAMMPS}`, or set the folder of its headers with --headers.",
             )
         return found if mpi is None else Lammps(found.version, found.headers, mpi)
     version = headers / "version.h"
@@ -105,7 +103,7 @@ def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:
         raise UserError(
             "These are not the headers of LAMMPS: version.h or pair.h is missing.",
             str(headers),
-            "Name the folder `src` of its sources.",
+            "Use the folder `src` of its sources.",
         )
     number = int(datetime.strptime(date[1], "%d %b %Y").strftime("%Y%m%d"))  # noqa: DTZ007 - a day
     return Lammps(number, headers, mpi or mpi_headers(), bigbig)

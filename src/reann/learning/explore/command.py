@@ -81,7 +81,7 @@ def _execute(line: str, folder: Path, timeout: float) -> None:
         raise UserError(
             f"The command did not end within {timeout:g} s.",
             f"explore.command.run: {line}",
-            "Give a longer explore.command.timeout.",
+            "Set a longer explore.command.timeout.",
         ) from error
     if done.returncode:
         output = (done.stderr or done.stdout).strip()[-SHOWN:]

@@ -84,7 +84,7 @@ def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
         raise UserError(
             f"ASE cannot write the structure as {files.format or files.input}: {error}.",
             "label.files",
-            "Give `format`, one of those that `ase info --formats` lists.",
+            "Set `format` to one that `ase info --formats` lists.",
         ) from error
     new.rename(folder)
 
