@@ -22,7 +22,7 @@ from ase.build import molecule
 import reann
 from reann import native
 from reann.config import ModelConfig
-from reann.interfaces.lammps.places import CORE, ENGINE
+from reann.interfaces.lammps.installation import CORE, ENGINE
 from reann.model import build
 from reann.potential import Potential
 

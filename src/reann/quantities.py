@@ -82,7 +82,7 @@ BUILT_IN = (
     Quantity(
         "extrapolation",
         "widths",
-        "distance of an atom's features from the range of the training data, in widths of the range",
+        "distance of an atom's features from the range of the training data, in widths of it",
         per_atom=True,
         role="output",
     ),

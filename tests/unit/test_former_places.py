@@ -10,6 +10,7 @@ FORMER = {
     "reann.engines.relax": ("reann.simulate.relax", "relax"),
     "reann.engines.openmm": ("reann.interfaces.openmm", "system_of"),
     "reann.engines.torchsim": ("reann.interfaces.torchsim", "Model"),
+    "reann.interfaces.lammps.places": ("reann.interfaces.lammps.installation", "folder"),
     "reann.ipi.driver": ("reann.interfaces.ipi.driver", "Driver"),
 }
 

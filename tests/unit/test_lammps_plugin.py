@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reann.interfaces.lammps import doctor, install, places
-from reann.interfaces.lammps.places import CHECKSUM, PLUGIN, Lammps, is_intact
+from reann.interfaces.lammps import doctor, install, installation
+from reann.interfaces.lammps.installation import CHECKSUM, PLUGIN, Lammps, is_intact
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def lammps(tmp_path, monkeypatch) -> Lammps:
     engine.write_bytes(b"engine")
     here = Lammps(20250722, headers, headers)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for module in (install, places, doctor):
+    for module in (install, installation, doctor):
         monkeypatch.setattr(module, "ENGINE", engine)
         monkeypatch.setattr(module, "from_pip", lambda: here)
     monkeypatch.setattr(install, "find_compiler", lambda: ["true"])
@@ -52,17 +52,17 @@ def test_a_damaged_plugin_is_noticed_not_loaded_and_compiled_anew(lammps, kind):
     folder = lammps.folder
     assert plugin == folder / PLUGIN
     assert is_intact(folder)
-    assert places.folder() == str(folder)
+    assert installation.folder() == str(folder)
     assert doctor._plugin(folder) == str(plugin)
 
     damage(folder, kind)
     assert not is_intact(folder)
-    assert places.folder() == str(places.SOURCES)
+    assert installation.folder() == str(installation.SOURCES)
     assert "is damaged: reann lammps install" in doctor._plugin(folder)
 
     assert install.install() == plugin
     assert plugin.read_bytes() == b"plugin"
-    assert places.folder() == str(folder)
+    assert installation.folder() == str(folder)
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -74,7 +74,7 @@ def test_an_intact_plugin_is_not_compiled_again(lammps, monkeypatch):
 
 def test_a_plugin_that_is_absent_is_not_called_damaged(lammps):
     assert doctor._plugin(lammps.folder) == "not there: reann lammps install"
-    assert places.folder() == str(places.SOURCES)
+    assert installation.folder() == str(installation.SOURCES)
 
 
 def test_of_two_installations_at_once_the_second_yields(lammps, monkeypatch):

@@ -1,12 +1,14 @@
-"""The energy of charges: what atoms do to each other beyond all cutoffs.
+"""Coulomb energy of predicted charges, without a cutoff.
 
-Latent charges q_i are the output `charges` of the model: read off the states of the atoms, with a
-sum that is the total charge. Energies and forces alone teach them, or also dipoles and charges
-where there are such labels. Kim, King, Zhong, Cheng, Nat. Commun. 16 (2025), arXiv:2408.15165.
+Latent charges q_i are the output `charges` of the model: linear functions of the states of the
+atoms, corrected so that their sum is the total charge. They are learned from energies and forces,
+and also from charges and dipoles if the data contain these labels (Kim, King, Zhong, Cheng, Nat.
+Commun. 16 (2025), arXiv:2408.15165).
 
-Energies are the same for charges of the opposite sign in a neutral structure: the sign is that of
-the start, where elements with a higher electronegativity are negative. In a medium they fix
-charges q / sqrt(eps_inf) only, because the electrons that screen are not among the atoms.
+The energy of a neutral structure does not change if all charges change their signs. The sign is
+determined by the initial constants, with which more electronegative elements are negative. In a
+medium, energies determine only q / sqrt(eps_inf), because electronic screening is not described
+explicitly.
 """
 
 from __future__ import annotations
@@ -31,21 +33,21 @@ from reann.quantities import CORRECTION, ELECTRONEGATIVITIES
 from reann.units import COULOMB
 
 HARDNESS = 5.0
-"""V/e, at the start, beside that of Gaussians."""
+"""Initial hardness of all elements, V/e, in addition to that of the Gaussians."""
 
 
 class LatentCharges(nn.Module, StructureTerm):
     """E = 1/2 sum_ij q_i q_j erf(r_ij / (sqrt(2) sigma)) / (4 pi eps_0 r_ij)."""
 
     needs = ("charges",)
-    read, gives = "charges", CORRECTION
+    reads, result = "charges", CORRECTION
 
     def __init__(self, config: LongRangeConfig) -> None:
         super().__init__()
         self.sigma = config.smearing
 
-    def given(self, values: Tensor, graph: Graph) -> Float[Tensor, " atoms"]:
-        """Return what is added to the charges that are read, in e."""
+    def compute(self, values: Tensor, graph: Graph) -> Float[Tensor, " atoms"]:
+        """Return the correction that is added to the uncorrected charges, in e."""
         return correction(values[:, 0], graph)
 
     def of_structures(
@@ -59,9 +61,10 @@ class LatentCharges(nn.Module, StructureTerm):
         return smeared_energies(before["charges"], positions, cell, graph, self.sigma)
 
     def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
-        """Return energies and first derivatives, faster than PyTorch differentiates."""
-        own = smeared_slopes(before["charges"], graph, self.sigma)
-        return TermSlopes(own.energies, own.by_position, own.by_strain, {"charges": own.by_charge})
+        """Return energies and analytic first derivatives, faster than automatic differentiation."""
+        coulomb = smeared_slopes(before["charges"], graph, self.sigma)
+        by_output = {"charges": coulomb.by_charge}
+        return TermSlopes(coulomb.energies, coulomb.by_position, coulomb.by_strain, by_output)
 
 
 class EquilibratedCharges(nn.Module, StructureTerm):
@@ -70,11 +73,11 @@ class EquilibratedCharges(nn.Module, StructureTerm):
     Attributes
     ----------
     log_hardness
-        log h of each element, h in V/e.
+        Logarithm of the hardness h of each element; h in V/e.
     """
 
     needs = (ELECTRONEGATIVITIES, "charges")
-    read, gives = ELECTRONEGATIVITIES, "charges"
+    reads, result = ELECTRONEGATIVITIES, "charges"
     DOUBLE: ClassVar[tuple[str, ...]] = ("log_hardness",)
     index: Tensor
 
@@ -85,8 +88,8 @@ class EquilibratedCharges(nn.Module, StructureTerm):
         self.log_hardness = nn.Parameter(start)
         self.register_buffer("index", indices_of(elements), persistent=False)
 
-    def given(self, values: Tensor, graph: Graph) -> Float[Tensor, " atoms"]:
-        """Return the charges in e at the electronegativities that are read, in V."""
+    def compute(self, values: Tensor, graph: Graph) -> Float[Tensor, " atoms"]:
+        """Return the equilibrated charges in e, from electronegativities in V."""
         return equilibrated(values[:, 0], self._hardness(graph), graph, self.sigma)
 
     def of_structures(
@@ -98,22 +101,25 @@ class EquilibratedCharges(nn.Module, StructureTerm):
     ) -> Float[Tensor, " atoms"]:
         """Return the energies of the atoms, eV.
 
-        Charges have no part in the slopes of the sum: it is at its minimum.
+        The sum is at its minimum with respect to the charges, so changes of the charges do not
+        contribute to its first derivatives.
         """
-        own = self._of_atoms(graph, before)
-        return own + smeared_energies(before["charges"], positions, cell, graph, self.sigma)
+        single = self._single_atom_energies(graph, before)
+        return single + smeared_energies(before["charges"], positions, cell, graph, self.sigma)
 
     def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
-        """Return energies and first derivatives; of the electronegativities, the charges."""
+        """Return energies and first derivatives; the charges are those by electronegativities."""
         q = before["charges"].detach()
         with torch.no_grad():
-            own = self._of_atoms(graph, before)
-        between = smeared_slopes(q, graph, self.sigma)
-        return TermSlopes(
-            own + between.energies, between.by_position, between.by_strain, {ELECTRONEGATIVITIES: q}
-        )
+            single = self._single_atom_energies(graph, before)
+        coulomb = smeared_slopes(q, graph, self.sigma)
+        energies, by_output = single + coulomb.energies, {ELECTRONEGATIVITIES: q}
+        return TermSlopes(energies, coulomb.by_position, coulomb.by_strain, by_output)
 
-    def _of_atoms(self, graph: Graph, before: Mapping[str, Tensor]) -> Float[Tensor, " atoms"]:
+    def _single_atom_energies(
+        self, graph: Graph, before: Mapping[str, Tensor]
+    ) -> Float[Tensor, " atoms"]:
+        """Return chi q + J q^2 / 2 of each atom, eV."""
         q, chi = before["charges"], before[ELECTRONEGATIVITIES]
         J = self._hardness(graph) + COULOMB * self_potential(self.sigma)
         return chi * q + 0.5 * J * q.square()
@@ -126,7 +132,7 @@ class EquilibratedCharges(nn.Module, StructureTerm):
 def long_range_of(
     config: LongRangeConfig | None, elements: Sequence[int]
 ) -> LatentCharges | EquilibratedCharges | None:
-    """Return the term that a configuration names."""
+    """Return the term of a configuration, None without one."""
     if config is None:
         return None
     if config.charges == "equilibrated":

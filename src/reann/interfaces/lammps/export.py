@@ -1,4 +1,4 @@
-"""`reann export`: a folder with which LAMMPS starts, and a check that it computes the same."""
+"""`reann export --to lammps`: write the input, and compare LAMMPS with Python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reann.errors import UserError
 from reann.interfaces.beyond import require_neighbors_alone
 from reann.interfaces.lammps.data import System, data_file, system_of
 from reann.interfaces.lammps.doctor import run
-from reann.interfaces.lammps.places import from_pip
+from reann.interfaces.lammps.installation import from_pip
 from reann.interfaces.lammps.script import check_input, command, fixed_in, start_input
 from reann.interfaces.parity import Difference, checked, not_computed
 from reann.model_file import model_file
@@ -25,29 +25,29 @@ from reann.potential import Prediction, load
 
 @dataclass(frozen=True)
 class Exported:
-    """What became of an export to LAMMPS."""
+    """Result of an export to LAMMPS."""
 
     difference: Difference | None
-    """Of LAMMPS from Python; None where there is no LAMMPS that could compute."""
+    """Difference between LAMMPS and Python; None if LAMMPS is not installed."""
     command: str
-    """That runs it."""
+    """Command that runs the input."""
     all_fixed: bool
-    """Whether no atom can move: the input computes the structure once."""
+    """Whether all atoms are fixed; then the input computes the structure once."""
     dropped: list[str]
-    """Constraints of the structure that LAMMPS does not hold."""
+    """Constraints of the structure that are not exported."""
 
 
 def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -> Exported:
     """Write `in.lammps`, `start.data` and the potential into a folder, after a check by LAMMPS.
 
-    Masses, velocities and fixed atoms of the structure go along. Nothing is written where the
-    LAMMPS of this environment does not compute the structure as Python does.
+    Masses, velocities and fixed atoms of the structure are exported. If the LAMMPS of this
+    environment does not give the results of Python, nothing is written.
 
     Raises
     ------
     UserError
-        If the structure or the potential cannot be read or do not fit, if LAMMPS fails or differs
-        from Python, and as `write_folder`.
+        If the structure or the potential cannot be read or the potential does not support the
+        structure, if LAMMPS fails or disagrees with Python, or if a file cannot be written.
     """
     check_folder(folder)
     model = model_file(model)
@@ -78,10 +78,10 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
 
 
 def _with_room(atoms: ase.Atoms) -> ase.Atoms:
-    """Give atoms a box that holds them along the axes that are not periodic, as LAMMPS needs one.
+    """Return atoms with a box that contains them along the axes that are not periodic.
 
-    The cell of ASE may leave atoms outside along these axes, or be tilted; only its periodic
-    vectors mean anything.
+    LAMMPS needs such a box. Along these axes, the cell of ASE is arbitrary: atoms may be outside,
+    or the vectors may be tilted.
     """
     open_axes = np.flatnonzero(~atoms.pbc)
     atoms.cell.array[open_axes] = 0.0
@@ -93,7 +93,7 @@ def _with_room(atoms: ase.Atoms) -> ase.Atoms:
 def _difference(
     files: dict[str, bytes], system: System, model: str, expected: Prediction
 ) -> Difference:
-    """Let LAMMPS compute the start in a folder of its own, and return the difference."""
+    """Run LAMMPS in a temporary folder, and return its difference from Python."""
     with tempfile.TemporaryDirectory(prefix="reann-") as name:
         folder = Path(name)
         for file, content in files.items():
@@ -101,10 +101,10 @@ def _difference(
         (folder / "in.check").write_text(check_input(system, model), encoding="utf-8")
         done = run(["-in", "in.check", "-log", "check.log"], folder)
         if done.returncode:
-            wrong = [line for line in done.stdout.splitlines() if "ERROR" in line]
-            said = (wrong or done.stderr.splitlines() or ["no answer"])[-1]
-            fix = "Ask `reann lammps doctor`, and export again."
-            raise not_computed("LAMMPS", said, model, fix)
+            errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
+            message = (errors or done.stderr.splitlines() or ["no output"])[-1]
+            fix = "Run `reann lammps doctor`, then export again."
+            raise not_computed("LAMMPS", message, model, fix)
         log = (folder / "check.log").read_text()
         dump = (folder / "check.dump").read_text()
     return checked(_compare(log, dump, system, expected), "LAMMPS", model)
@@ -115,9 +115,9 @@ def _compare(log: str, dump: str, system: System, expected: Prediction) -> Diffe
     head = next(i for i, line in enumerate(lines) if line.split() == ["PotEng"])
     energy = float(lines[head + 1])
     table = dump.split("ITEM: ATOMS id fx fy fz\n")[1]
-    forces = np.array([line.split()[1:] for line in table.splitlines()], dtype=float)
-    found = system.prism.vector_to_ase(forces)
+    rotated = np.array([line.split()[1:] for line in table.splitlines()], dtype=float)
+    forces = system.prism.vector_to_ase(rotated)
     return Difference(
         abs(energy - float(expected["energy"])) / len(forces),
-        float(np.linalg.norm(found - expected["forces"], axis=1).max()),
+        float(np.linalg.norm(forces - expected["forces"], axis=1).max()),
     )

