@@ -9,7 +9,7 @@ from html import escape
 from reann.terminal import printable
 
 MOST_CHARACTERS = 72
-"""Of a value in a summary; longer values are cut."""
+"""Maximum length of a value in a summary; longer values are cut."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Displayed:
     """A class whose objects describe themselves in consoles and in notebooks."""
 
     def _summary(self) -> Summary:
-        """Return what to show."""
+        """Return the content of the summary."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

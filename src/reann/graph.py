@@ -22,7 +22,7 @@ class Sizes(NamedTuple):
     composition: dict[int, int]
     """Number of atoms by atomic number."""
     most_neighbors: int
-    """Of an atom."""
+    """Largest number of neighbors of an atom."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +97,10 @@ class Graph:
 
     @cached_property
     def sizes(self) -> Sizes:
-        """Sizes of what is computed.
+        """Sizes of the graph.
 
-        A graph that moves to a GPU takes them along: to ask there waits for all that is computed.
+        They are kept when a graph moves to a GPU, because reading them there would wait for all
+        running computations.
         """
         numbers, counts = torch.unique(self.atomic_numbers, return_counts=True)
         composition = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
@@ -144,7 +145,7 @@ class Graph:
     def to(self, device: torch.device | str) -> Graph:
         """Return the same graph on another device.
 
-        From the CPU to a GPU the copy of pinned memory goes on while the program does.
+        Copies of pinned memory to a GPU are asynchronous.
         """
         leaves = self.positions.device.type == "cpu" and torch.device(device).type != "cpu"
         if leaves:
@@ -152,7 +153,7 @@ class Graph:
         return self.each(lambda tensor: tensor.to(device, non_blocking=leaves))
 
     def pinned(self) -> Graph:
-        """Return the graph in memory that a GPU reads by itself, with its sizes known."""
+        """Return the graph in pinned memory, with its sizes computed."""
         _ = self.sizes
         return self.each(Tensor.pin_memory)
 

@@ -75,15 +75,15 @@ class Potential(Displayed):
 
     @property
     def calibration(self) -> Calibration | None:
-        """What gives it an uncertainty: draws of its last layer, and factors; None without."""
+        """Draws of the last layer and factors for the uncertainty; None if not calibrated."""
         return Calibration.of(self.metadata, "last layer")
 
     @differentiable()
     def with_uncertainty(self) -> Ensemble:
         """Return an ensemble of draws of the last layer, whose spread is calibrated.
 
-        It is used and saved as any other ensemble; its mean is this potential, and it costs as much
-        as it has members.
+        It is used and saved like any other ensemble. Its mean is this potential; it takes as long
+        as all its members together.
 
         Raises
         ------

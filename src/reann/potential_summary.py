@@ -1,4 +1,4 @@
-"""What a potential or an ensemble shows of itself in a console and in a notebook."""
+"""Descriptions of potentials and ensembles in a console and in a notebook."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ OF_CHARGES = (
         role="output",
     ),
 )
-"""What equilibrated charges are computed from, and what is spread over latent charges."""
+"""Output from which equilibrated charges are computed, and correction of latent charges."""
 BORN = "born_effective_charges"
 OF_DIPOLES = (
     Quantity(

@@ -24,7 +24,7 @@ class Quantity:
     """A row of the table of quantities.
 
     Errors of an extensive quantity of a system are divided by its number of atoms; in the loss, by
-    the square root of it, because independent errors of atoms add up as this root.
+    its square root, because independent errors of atoms add up as the square root.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Energies in an electric field to dipoles, polarizabilities and Born effective charges.
+"""Dipoles, polarizabilities and Born effective charges: derivatives of the energy in a field.
 
     mu = -dE/dF,   alpha = dmu/dF,   Z*_i = dmu/dr_i
 
@@ -6,9 +6,9 @@ F is the field, r_i a position, and (Z*_i)_ba = dmu_b / dr_ia, also of a dipole 
 The derivatives of mu are taken row by row, a row for each of its components; edge vectors
 r_ij = r_j - r_i carry those with respect to positions.
 
-The energy of a model depends on distances between atoms, so its Born charges add up to zero. What a
-field does to a total charge Q is added: E = -Q F.R, with R the center of mass. The dipole is then
-that about the center of mass.
+The energy of a model depends on distances between atoms, so its Born charges add up to zero. For
+a total charge Q, the energy -Q F.R is added, where R is the center of mass; the dipole then
+refers to the center of mass.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def responses(
     Parameters
     ----------
     mu
-        Dipoles in e Å, which PyTorch can differentiate where a derivative is asked for.
+        Dipoles in e Å; differentiable if derivatives are requested.
     graph
-        Whose field they depend on.
+        Graph with the field on which they depend.
     r
-        Edge vectors in Å, which they depend on.
+        Edge vectors in Å on which they depend.
     names
         Out of `reann.quantities.RESPONSES`.
     create_graph
@@ -55,7 +55,7 @@ def responses(
     Returns
     -------
     dict
-        The dipole; if asked for, the polarizability (systems, 3, 3) in Å^3 and Born effective
+        The dipole and, if requested, the polarizability (systems, 3, 3) in Å^3 and Born effective
         charges (atoms, 3, 3) in e.
     """
     derived = {"dipole": mu}
@@ -132,7 +132,7 @@ def about_a_fixed_origin(
 
 
 def with_charges(graph: Graph, properties: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the properties with what a field adds for total charges; an atom has a part by mass.
+    """Add the energy of total charges in a field to properties; atoms contribute by their masses.
 
     Raises
     ------

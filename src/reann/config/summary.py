@@ -1,4 +1,4 @@
-"""What a configuration shows of itself in a console and in a notebook."""
+"""Descriptions of configurations in a console and in a notebook."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class ChargesHead(StateHead):
 
 
 def correction(q: Float[Tensor, " atoms"], graph: Graph) -> Float[Tensor, " atoms"]:
-    """Return what charges lack of the total charge, spread equally over their structure."""
+    """Return the missing part of the total charge, distributed equally over the atoms, in e."""
     missing_charge = q.new_zeros(graph.n_systems).index_add(0, graph.system, q, alpha=-1)
     if graph.charge is not None:
         missing_charge = missing_charge + graph.charge

@@ -43,7 +43,7 @@ class EnergyHead(nn.Module):
     """
 
     DOUBLE: ClassVar[tuple[str, ...]] = ("reference_energies", "of_inputs", "energy_scale")
-    """Tensors that are in float64 whatever the precision of the networks."""
+    """Tensors that are in float64 for all precisions of the networks."""
     energy_scale: Tensor
 
     def __init__(

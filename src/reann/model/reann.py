@@ -244,7 +244,7 @@ class Reann(TrainingRange):
 
     @property
     def of_heads(self) -> tuple[str, ...]:
-        """Names of what the output heads give, and of what is computed from it."""
+        """Names of the outputs of heads, and of outputs that are computed from them."""
         of_charges = (self.long_range.result,) if self.long_range is not None else ()
         return (*self.output_heads, *of_charges)
 

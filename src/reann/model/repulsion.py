@@ -1,7 +1,8 @@
-"""Repulsion of pairs that are closer than any in the training structures.
+"""Repulsion of pairs that are closer than all pairs in the training structures.
 
-Below the shortest distance r_0 of two elements in the training structures the network would
-extrapolate. It gets a larger distance R(r) >= 0.85 r_0 for such a pair, and the term
+Below the shortest distance r_0 of two elements in the training structures, the network would
+extrapolate. For such a pair, the network is evaluated at a larger distance R(r) >= 0.85 r_0, and
+the term
 
 E = 1/2 sum_ij  A (e^y - 1 - y - y^2/2 - y^3/6),   y = b (r_0 - r),   for r < r_0, else zero
 
@@ -71,7 +72,7 @@ class Repulsion(PairTerm):
         self.amplitude.copy_(STRENGTH * energy / _exponential(self.decay * half, 4))
 
     def softened(self, atoms: Neighborhood) -> Neighborhood:
-        """Return the neighbors as input of the network: pairs that are too close are moved apart.
+        """Return the neighbors for the network, with larger distances for pairs that are too close.
 
         Vectors of closer pairs are lengthened to R = r_0 - w (u - 5/2 u^4 + 3 u^5 - u^6) with
         u = (r_0 - r) / w, and from u = 1 on to r_0 - w / 2; others stay exactly as they are.

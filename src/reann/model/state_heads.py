@@ -54,7 +54,7 @@ class StateHead(OutputHead):
         The l of each row, by the name of its weights a, (layers, elements, channels); by default
         those of the class.
     scale
-        Scale of the rows, float64; initially the spread of the labels.
+        Scale of the rows, float64; initially the standard deviation of the labels.
     of_elements
         Constants of the scalars of each element, (elements,), float64; initially zero.
     """

@@ -15,7 +15,7 @@ from reann.graph import Graph
 
 
 class Strained(NamedTuple):
-    """Variables that the energies of whole structures are differentiated with respect to."""
+    """Variables with respect to which the energies of whole structures are differentiated."""
 
     moved: Float[Tensor, "atoms 3"]
     """Positions, Å."""

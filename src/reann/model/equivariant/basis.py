@@ -25,14 +25,14 @@ def bessel(
 def gaussian(
     r: Float[Tensor, "atoms slots"], cutoff: float, n_radial: int
 ) -> Float[Tensor, "atoms slots radial"]:
-    """Return exp(-alpha (r - rs_n)^2) with the grid that trainable Gaussians start from."""
+    """Return exp(-alpha (r - rs_n)^2) on the grid of the initial trainable Gaussians."""
     first, last, alpha = grid_of(n_radial, cutoff)
     rs = torch.linspace(first, last, n_radial, dtype=torch.float64, device=r.device).to(r.dtype)
     return torch.exp(-alpha * (r[..., None] - rs).square())
 
 
 COMPONENTS = (1, 3, 5, 10)
-"""Of Y_l and of moments, by l."""
+"""Number of components of Y_l and of moments, by l."""
 RADIAL_BASES = {"bessel": bessel, "gaussian": gaussian}
 
 

@@ -1,4 +1,4 @@
-"""One layer of the equivariant recursion: from the states of the neighbors to features and states.
+"""One layer of the equivariant recursion: features and new states from the states of neighbors.
 
 An atom has states h^l, l = 0 .. L: scalars, vectors, and traceless symmetric matrices in five
 components. All sums run over its neighbors j, k counts channels, and u is the direction of j:
@@ -9,14 +9,14 @@ components. All sums run over its neighbors j, k counts channels, and u is the d
     x_i = sum_p b~_i^p U_Z^p + h_i^0 S_Z
     h_i^0' = x_i + g_0(x_i),    h_i^l' = nu'' (1 + g_l(x_i)) [sum_p omega_Z^{l,p} b_i^{l,p}] U_l
 
-REANN (Phys. Rev. Lett. 127, 156002, 2021) gives a neighbor a weight that depends on the neighbor's
-own surroundings, the same for all its neighbors. Here the weight w_ij depends also on the direction
-from which the neighbor is seen. Products b of up to four moments, those of all l: see
-`reann.model.products`; b~ are the scalar ones, standardized. N is the mean square of the moments of
-a channel: f, which is one without a limit, bounds the products where neighbors are unusually many
-or close. An electric field F acts like one more neighbor, as in Zhang and Jiang, Nat. Commun. 14,
-6424 (2023): its Y_l, l <= 2, grow as |F|^l, that of l = 0 as |F|^2. nu are fixed numbers that make
-the root mean square one at the start.
+In REANN (Phys. Rev. Lett. 127, 156002, 2021), the weight of a neighbor depends on the neighbor's
+environment and is the same for all centers. Here the weight w_ij also depends on the direction from
+the center to the neighbor. b are products of up to four moments of all l (`reann.model.products`),
+and b~ the standardized scalar products. N is the mean square of the moments of a channel. The
+factor f, which is one without a limit, bounds the products if neighbors are unusually many or
+close. An electric field F acts like one more neighbor, as in Zhang and Jiang, Nat. Commun. 14, 6424
+(2023): its Y_l, l <= 2, grow as |F|^l, that of l = 0 as |F|^2. nu are fixed numbers that make the
+initial root mean squares one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from reann.model.products import products
 from reann.model.roles import WEIGHT, Role
 
 MATRIX = Role(matrix=True)
-"""Of matrices that do not decay."""
+"""Role of matrices without weight decay."""
 
 State = list[Tensor]
 """h^l of atoms by l, (atoms, components, channels)."""
@@ -48,13 +48,13 @@ class NeighborFunctions(NamedTuple):
     atoms: Neighborhood
     basis: Float[Tensor, "atoms slots radial"]
     angular: list[Tensor]
-    """By l, (atoms, components, slots)."""
+    """Angular functions by l, (atoms, components, slots)."""
     field: list[Tensor]
     """Y_l of the electric field by l, (atoms, components); nothing without a field."""
 
 
 ENTRIES = torch.tensor([1.0, 3.0, 3.0, 3.0, 6.0, 3.0, 1.0, 3.0, 3.0, 1.0])
-"""How often each of the ten components of a tensor of rank three stands among its 27 entries."""
+"""Multiplicity of each of the ten components of a tensor of rank three among its 27 entries."""
 
 
 def limited(m: list[Tensor], limit: float) -> list[Tensor]:
@@ -81,15 +81,15 @@ class Layer(nn.Module):
     mixing
         M, by l, (channels or 2 channels, channels).
     field
-        b, (l, channels), of a model that knows electric fields.
+        b, (l, channels), of a model that depends on electric fields.
     scalars
         U, (elements, products, channels, channels).
     residual
         S, (elements, channels, channels), of all layers but the first.
     tensor_weights, tensors
         omega, by l >= 1, (elements, products, channels), and U_l, (channels, channels), of layers
-        that make states: all but the last, and the last if anything is read off its states; as well
-        as the networks `gates`.
+        that compute states: all but the last, and the last if outputs depend on its states. These
+        layers also have the networks `gates`.
     moment_scale, passed_scale, state_scale
         The nu of s by l, of q and h by l >= 1.
     product_mean, product_scale
@@ -120,7 +120,7 @@ class Layer(nn.Module):
         mean_neighbors: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> None:
-        """Make layer `t`; sums start with 1/sqrt(mean_neighbors)."""
+        """Create layer `t`; the initial factor of sums is 1/sqrt(mean_neighbors)."""
         super().__init__()
         self.is_first = t == 0
         self.makes_states = t < config.n_recursions or config.reads_states
@@ -163,7 +163,7 @@ class Layer(nn.Module):
     def forward(
         self, functions: NeighborFunctions, state: State
     ) -> tuple[Float[Tensor, "atoms channels"], State]:
-        """Return x of all atoms and their new states, none where nothing needs them."""
+        """Return x of all atoms and their new states; no states if they are not needed."""
         s, q = self.sums(functions, state)
         return self.of_moments(self.mixed(s, q, functions.field), state[0], functions.atoms.counts)
 
@@ -184,7 +184,7 @@ class Layer(nn.Module):
         R = [functions.basis @ W for W in self.radial]
         Y, h = functions.angular, [functions.atoms.of_neighbors(h_l) for h_l in state]
         L = len(h) - 1
-        # Multiplied and summed: `torch.einsum` takes two to four times as long.
+        # A product and a sum, because `torch.einsum` takes two to four times as long.
         w = R[0] * h[0][:, :, 0]
         for l in range(1, L + 1):
             w = w + R[l] * (Y[l].mT[..., None] * h[l]).sum(2) / math.sqrt(2 * l + 1)

@@ -42,7 +42,7 @@ class LayerReadout(nn.Module):
         return linear / math.sqrt(x.shape[1]) + self.network(x, counts)
 
     def hidden(self, element: int, x: Tensor) -> Tensor:
-        """Return what the energy of one element is linear in: x / sqrt(K), hidden neurons."""
+        """Return the inputs of the last linear layer of one element: x / sqrt(K), neurons."""
         return torch.cat([x / math.sqrt(x.shape[1]), self.network.hidden(element, x)], dim=1)
 
 
@@ -68,7 +68,7 @@ class Readouts(nn.ModuleList):
         return torch.stack(each).sum(0)
 
     def hidden(self, element: int, x: Tensor) -> Tensor:
-        """Return what the energy of one element is linear in, layer by layer."""
+        """Return the inputs of the last linear layers for one element, layer by layer."""
         parts = zip(self.each(), x.chunk(len(self), dim=1), strict=True)
         return torch.cat([readout.hidden(element, part) for readout, part in parts], dim=1)
 

@@ -1,8 +1,8 @@
-"""The recursion with equivariant messages: T + 1 layers, all of which are read out.
+"""The recursion with equivariant messages: T + 1 layers, all of which contribute to the energy.
 
-The states begin with h^0 = c_Z and no vectors or tensors; those after layer t are the states of the
-neighbors in layer t + 1. Each layer reaches one cutoff further. See `reann.model.equivariant.layer`
-for the equations.
+The initial states are h^0 = c_Z, without vectors or tensors. The states after layer t are the
+states of the neighbors in layer t + 1. Each layer extends the range by one cutoff. See
+`reann.model.equivariant.layer` for the equations.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ class EquivariantRecursion(Representation):
 
     @property
     def messages(self) -> str:
-        """What is passed on from atom to atom."""
+        """Name of the messages."""
         return "equivariant"
 
     @property
     def feature_scale(self) -> Float[Tensor, "elements features"]:
-        """One: x is made of standardized products."""
+        """One, because x is computed from standardized products."""
         return self.embedding.new_ones(len(self.embedding), self.width)
 
     def forward(self, atoms: Neighborhood) -> Float[Tensor, "atoms features"]:
@@ -133,7 +133,7 @@ class EquivariantRecursion(Representation):
     def shift(
         self, inputs: Float[Tensor, "atoms numbers"], element: Int[Tensor, " atoms"]
     ) -> Float[Tensor, "atoms channels"]:
-        """Return what the numbers of charge and spin add to c_Z."""
+        """Return the contribution of charge and spin to the initial states h^0."""
         x = inputs.to(self.dtype) / self.input_scale
         return (x.T[:, :, None] * self.of_inputs.index_select(1, element)).sum(0)
 
@@ -160,9 +160,9 @@ class EquivariantRecursion(Representation):
         return torch.cat(every_x, dim=1)
 
     def features(self, D: Float[Tensor, "atoms features"], atoms: Neighborhood) -> Features:
-        """Return what heads see: x, and x of free atoms."""
+        """Return the input of the heads: x, and x of free atoms."""
         is_embedded = (atoms.vector.square().sum(-1) < self.cutoff**2).any(1)
-        if atoms.field is not None:  # it polarizes free atoms, too
+        if atoms.field is not None:  # a field polarizes free atoms, too
             is_embedded = torch.ones_like(is_embedded)
         if atoms.inputs is None:
             return Features(is_embedded, D, self.of_free_atoms(), atoms.element)

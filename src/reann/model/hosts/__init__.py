@@ -1,7 +1,7 @@
-"""Descriptors that the recursion upgrades: the embedded density, and others beside it.
+"""Hosts: descriptors to which the recursion can be applied, such as the embedded density.
 
-An installed package adds its own through an entry point of the group `reann.hosts`; a file of a
-potential can name a host, never bring one along.
+Packages add hosts through entry points of the group `reann.hosts`. The file of a potential
+contains the name of its host, but no code.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ HOSTS: dict[str, type[Host]] = {
     "power_spectrum": PowerSpectrum,
 }
 CONVERTED: dict[str, type[Host]] = {FIELD_DENSITY: FieldDensity}
-"""Hosts of models that are converted. Their features of an atom alone are not zero."""
+"""Hosts of converted models, whose features of an isolated atom are not zero."""
 GROUP = "reann.hosts"
 
 
 def host_of(config: ModelConfig, n_elements: int, generator: torch.Generator | None = None) -> Host:
-    """Return the host that a configuration names, with seeded weights.
+    """Return the host of a configuration, with seeded weights.
 
     Raises
     ------
     UserError
-        If there is no such host, or it refuses its options.
+        If there is no such host, or its options are not valid.
     """
     kind = kind_of(config.host)
     known = inspect.signature(kind).parameters
@@ -63,7 +63,7 @@ def host_of(config: ModelConfig, n_elements: int, generator: torch.Generator | N
 
 
 def kind_of(name: str) -> type[Host]:
-    """Return the class of a host; `UserError` if there is none of this name."""
+    """Return the class of a host; `UserError` if there is no host with this name."""
     if name in HOSTS or name in CONVERTED:
         return (HOSTS | CONVERTED)[name]
     installed = {point.name: point for point in entry_points(group=GROUP)}

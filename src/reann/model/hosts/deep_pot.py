@@ -42,7 +42,7 @@ class DeepPot(Host):
         n_type: int = 8,
         hidden: int = 32,
     ) -> None:
-        """Make the host; `n_type` numbers embed an element, `hidden` neurons are between."""
+        """Create the host; `n_type` numbers per element, `hidden` neurons in the network."""
         super().__init__()
         self.cutoff, self.n_axis, self.n_weights = config.cutoff, n_axis, n_type
         self.cutoff_function = CUTOFF_FUNCTIONS[config.cutoff_function]

@@ -1,11 +1,11 @@
-"""The embedded density in an electric field, as FIREANN has it.
+"""The embedded density of FIREANN, which depends on an electric field.
 
     s_i^{a,k} = e_k Y_a(F) + sum_j c_j^k R_k(r_ij) Y_a(r_ij),      rho_i = products(s_i)
 
-Zhang and Jiang, Nat. Commun. 14, 6424 (2023). The term of the field is one more neighbor, the same
-for all elements and in every recursion. Its part of l = 0 is constant, so features of an atom
-without neighbors are not zero, also without a field. New models have a field in equivariant
-messages instead; this form is that of models that are converted.
+Zhang and Jiang, Nat. Commun. 14, 6424 (2023). The field acts like one more neighbor, which is the
+same for all elements and in all recursions. Its term with l = 0 is constant, so the features of an
+isolated atom are not zero, even without a field. Only converted models have this form; new models
+in electric fields have equivariant messages.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ class FieldDensity(MomentHost):
         contractions: bool = False,
         reversed_field: bool = False,
     ) -> None:
-        """Make the density.
+        """Create the density.
 
         Parameters
         ----------
         n_orbitals
-            Contracted orbitals.
+            Number of contracted orbitals.
         unit
-            Whether directions are unit vectors, else vectors in Å.
+            Whether the angular functions are those of unit vectors, or of vectors in Å.
         passes_orbitals
-            Whether atoms pass on their orbitals, as versions since 2024 have it.
+            Whether atoms pass on their orbitals, as in versions since 2024.
         contractions
-            Whether each recursion has a contraction of its own, as the first version has it.
+            Whether each recursion has a separate contraction, as in the first version.
         reversed_field
-            Whether the model depends on -F, as those do whose vectors end at the center.
+            Whether the model depends on -F, because its vectors point to the center.
         """
         super().__init__()
         self.cutoff, self.l_max, self.unit = config.cutoff, config.l_max, unit
@@ -98,7 +98,7 @@ class FieldDensity(MomentHost):
         return Description(self.invariants(s, t), s)
 
     def of_field(self, atoms: Neighborhood) -> Float[Tensor, "atoms components weights"]:
-        """Return what the field adds to the moments; V/Å are its unit."""
+        """Return the contribution of a field in V/Å to the moments."""
         n_atoms = len(atoms.element)
         zero = self.field_weights.new_zeros(n_atoms, 3)
         F = zero if atoms.field is None else self.sign * atoms.field.to(zero.dtype)

@@ -1,9 +1,9 @@
-"""What the recursion asks of a descriptor: features of atoms from weighted neighbors.
+"""The interface of hosts: descriptors that compute features of atoms from weighted neighbors.
 
-A host computes D_i = F({w_j, r_ij}). Its structure stays as it is; all it gains is that the weights
-may differ from atom to atom (Phys. Rev. Lett. 127, 156002, 2021). Two promises make it smooth and
-give a free atom its own energy: what a neighbor adds vanishes at the cutoff, with derivatives, and
-an atom without neighbors has features of zero.
+A host computes D_i = F({w_j, r_ij}). The recursion only lets the weights differ from atom to atom
+(Phys. Rev. Lett. 127, 156002, 2021). The contribution of a neighbor must vanish at the cutoff,
+together with its derivatives, so that the energy is smooth; and an atom without neighbors must
+have features of zero, so that its energy is the reference energy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Host(nn.Module):
     Attributes
     ----------
     n_weights
-        Numbers that a neighbor brings along.
+        Number of weights of a neighbor.
     width
         Number of features.
     """
@@ -33,13 +33,13 @@ class Host(nn.Module):
     width: int
 
     def prepare(self, atoms: Neighborhood) -> Any:
-        """Return what `forward` needs of the geometry, the same in all recursions."""
+        """Return the functions of the geometry that `forward` needs in all recursions."""
         return atoms
 
     def forward(
         self, functions: Any, weights: Float[Tensor, "atoms weights"]
     ) -> Float[Tensor, "atoms features"]:
-        """Return the features of all atoms from what `prepare` returned, and their weights."""
+        """Return the features of all atoms, from the result of `prepare` and the weights."""
         raise NotImplementedError
 
     def describe(
@@ -49,7 +49,7 @@ class Host(nn.Module):
         t: int,  # noqa: ARG002 - the same in every recursion, unlike in hosts with moments
         update: Update,  # noqa: ARG002 - only moments can have messages beside the weights
     ) -> Description:
-        """Return the features in recursion `t`, the weights of neighbors being their scalars."""
+        """Return the features in recursion `t`; the scalars of the states are the weights."""
         return Description(self(functions, state.scalars))
 
 
@@ -58,18 +58,18 @@ class NeighborFunctions(NamedTuple):
 
     atoms: Neighborhood
     radial: Float[Tensor, "atoms slots weights"]
-    """That of each channel."""
+    """Radial function of each channel."""
     angular: Float[Tensor, "atoms components slots"]
     cutoff: Float[Tensor, "atoms slots"] | None = None
-    """The cutoff function, of hosts whose messages need it."""
+    """Cutoff function, for hosts whose messages need it."""
 
 
 class MomentHost(Host):
     """A host whose features are invariants of moments s_i^{a,k} = sum_j w_j^k R_k(r_ij) Y_a(r_ij).
 
-    It overrides `prepare`, for R and Y, and `invariants`. The channels k are as many as the weights
-    of a neighbor; how many radial functions R_k is made of is a matter of the host. Its neighbors
-    can bring along vectors and tensors, too: `reann.model.messages`.
+    A subclass overrides `prepare`, which computes R and Y, and `invariants`. There is one channel k
+    for each weight of a neighbor. Neighbors can also pass on vectors and tensors, see
+    `reann.model.messages`.
     """
 
     l_max: int

@@ -45,7 +45,7 @@ class PowerSpectrum(MomentHost):
         *,
         n_basis: int = 12,
     ) -> None:
-        """Make the host; `n_basis` is the number of Chebyshev polynomials."""
+        """Create the host; `n_basis` is the number of Chebyshev polynomials."""
         super().__init__()
         self.cutoff, self.l_max, self.n_weights = config.cutoff, config.l_max, config.n_radial
         self.cutoff_function = CUTOFF_FUNCTIONS[config.cutoff_function]
@@ -67,7 +67,8 @@ class PowerSpectrum(MomentHost):
             T.append(2.0 * x * T[-1] - T[-2])
         f = torch.stack(T[: self.basis.shape[1]], dim=-1).mul(0.5).add(0.5)
         f = f * self.cutoff_function(r, self.cutoff)[..., None]
-        # One product for all elements: each neighbor's functions in the columns of its own.
+        # One product for all elements; the functions of a neighbor are in the columns of its
+        # element.
         of_element = functional.one_hot(atoms.element[atoms.neighbor], len(self.basis)).to(f.dtype)
         radial = torch.einsum("ijz,ijk,zkn->ijn", of_element, f, self.basis)
         return NeighborFunctions(atoms, radial, angular(atoms.vector / r[..., None], self.l_max))

@@ -1,7 +1,7 @@
-"""Products of the moments of an atom: what does not change when it is turned.
+"""Products of the moments of an atom that are invariant under rotation.
 
 * gram:     G^l_kk' = sum_a s^{a,k} s^{a,k'}, the upper triangle of each l; its diagonal is the
-            density of EANN, its content that of every choice of contracted orbitals;
+            density of EANN, and it contains the information of all contracted orbitals;
 * many_body: the Gram matrices, and of contracted moments of l = 1 and 2, vectors v and symmetric
             matrices A, the products of three and four v A v, tr A^3 and |A v|^2. With unit
             vectors they are sums over neighbors of cos(12) cos(23), cos(12) cos(23) cos(31) and
@@ -36,7 +36,7 @@ class Gram(nn.Module):
         row, column = torch.triu_indices(n_radial, n_radial)
         self.width = len(row) * (l_max + 1)
         self.register_buffer("pair", row * n_radial + column, persistent=False)
-        # Off-diagonal products stand for two: with sqrt(2) the norm is that of the full matrix.
+        # Off-diagonal products occur twice: with sqrt(2), the norm is that of the full matrix.
         twice = torch.full(row.shape, math.sqrt(2.0), dtype=torch.float64)
         twice[row == column] = 1.0
         self.register_buffer("twice", twice, persistent=False)
@@ -81,7 +81,7 @@ class ManyBody(Gram):
         """Return the density of moments."""
         v = (s[:, self.components[1]] @ self.vector).mT.unsqueeze(-1)
         xx, xy, xz, yy, yz, zz = (s[:, self.components[2]] @ self.matrix).unbind(1)
-        # The square roots of the multinomial weights are those of pairs, not of larger products.
+        # The square roots of the multinomial weights hold for products of two moments only.
         xy, xz, yz = (math.sqrt(0.5) * x for x in (xy, xz, yz))
         A = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], dim=-1).unflatten(-1, (3, 3))
         Av = A @ v
@@ -111,7 +111,7 @@ class Orbitals(nn.Module):
         super().__init__()
         self.components, self.per_l = components(l_max), per_l
         self.width = n_orbitals * (l_max + 1 if per_l else 1)
-        # One matrix for every l and recursion at the start, as the original package has it.
+        # Initially, all l and recursions have the same matrix, as in the original package.
         start = torch.empty(n_radial, n_orbitals)
         nn.init.xavier_uniform_(start, generator=generator)
         self.contraction = nn.Parameter(start.repeat(n_contractions, l_max + 1, 1, 1))

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 FIRST, LAST = 0.6, 0.6
-"""Å from zero and from the cutoff to the outermost Gaussians at the start."""
+"""Initial distance of the outermost Gaussians from zero and from the cutoff, Å."""
 WIDTH = 0.6
-"""Å, standard deviation of a Gaussian at the start, or the spacing of the grid where that is more.
+"""Initial standard deviation of a Gaussian, Å, or the spacing of the grid if that is larger.
 
-Many narrow Gaussians would describe the neighbors more finely, and generalize worse.
+Many narrow Gaussians have a higher resolution but generalize worse.
 """
 
 

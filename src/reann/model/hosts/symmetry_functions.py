@@ -51,7 +51,7 @@ class SymmetryFunctions(Host):
         eta: Sequence[float] = (0.01, 0.06),
         zeta: Sequence[float] = (1.0, 4.0),
     ) -> None:
-        """Make the host; `eta` in Å^-2, and without any `zeta` it is radial only."""
+        """Create the host; `eta` in Å^-2. Without `zeta`, all functions are radial."""
         super().__init__()
         self.cutoff, self.n_radial = config.cutoff, config.n_radial
         self.cutoff_function = CUTOFF_FUNCTIONS[config.cutoff_function]
@@ -69,7 +69,7 @@ class SymmetryFunctions(Host):
         self.width = self.n_weights = config.n_radial + len(shape)
 
     def prepare(self, atoms: Neighborhood) -> SymmetryFunctionValues:
-        """Return what neighbors and pairs of neighbors add at a weight of one."""
+        """Return the contributions of neighbors and pairs of neighbors with a weight of one."""
         r2 = atoms.vector.square().sum(-1)
         r = r2.sqrt()
         fc = self.cutoff_function(r, self.cutoff)
@@ -84,7 +84,7 @@ class SymmetryFunctions(Host):
         inside = fc[:, j] * fc[:, k] * self.cutoff_function(r_jk, self.cutoff)
         near = torch.exp(-eta * (r2[:, j] + r2[:, k] + r2_jk)[..., None])
         half = (0.5 + 0.5 * sign * cos[..., None]).clamp(min=0.0)
-        # Numbers as exponents: the derivatives of a power with a tensor are not finite at zero.
+        # The exponents are numbers: with tensors, derivatives of powers are not finite at zero.
         powers = [half[..., m].pow(z) for m, z in enumerate(self.zeta)]
         angle = 2.0 * torch.stack(powers, dim=-1) if powers else half
         return SymmetryFunctionValues(atoms, radial, angle * near * inside[..., None], j, k)
