@@ -59,7 +59,7 @@ class Calibration(BaseModel):
     energy: Scale | None = None
     stress: Scale | None = None
     forces: dict[str, Scale] = {}
-    """By element, and for all atoms under `all`."""
+    """Scale of each element, and of all atoms under `all`."""
     draws: str = ""
     """Changes of the last layer, (number, weights), float32 in base64."""
 

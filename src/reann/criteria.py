@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Literal
 
 By = Literal["both", "uncertainty", "diversity", "random"]
-"""By the uncertainty of the potential and by diversity, by one of the two, or at random."""
+"""Criterion of a selection: uncertainty and diversity, only one of these, or at random."""

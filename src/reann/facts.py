@@ -12,7 +12,7 @@ from typing import Final, Literal
 # --- files ------------------------------------------------------------------------------------
 
 FORMAT_VERSION: Final = 3
-"""Of the files that this program writes, and the newest that it reads."""
+"""Format of the files that this program writes, and newest format that it reads."""
 LARGEST_FILE: Final = 2**31
 """Bytes; far more than a potential or a checkpoint has."""
 LARGEST_HEADER: Final = 100_000_000
@@ -43,7 +43,7 @@ RENAMED: Final[dict[int, dict[str, str]]] = {
         "energy_scale": "heads.energy.energy_scale",
     },
 }
-"""By version: the beginnings of tensor names that the next version replaces, and their new form."""
+"""Beginnings of tensor names that the next version of the format replaces, by version."""
 
 # --- choices of the configuration -------------------------------------------------------------
 
@@ -53,7 +53,7 @@ CutoffFunction = Literal["squared_cosine", "polynomial"]
 Features = Literal["gram", "many_body", "orbitals"]
 Messages = Literal["scalar", "directional", "equivariant"]
 Precision = Literal["float32", "float64"]
-"""Of the networks."""
+"""Precision of the networks."""
 Radial = Literal["neighbor", "pair"]
 RadialBasis = Literal["bessel", "gaussian"]
 RadialWidth = Literal["softplus", "free"]
@@ -71,11 +71,11 @@ HIGHEST_L_MAX: Final = 4
 EQUIVARIANT_L_MAX: Final = 3
 """Largest `l_max` with equivariant messages."""
 LEAST_LIMIT: Final = 0.1
-"""Of the moments with equivariant messages, in units of their root mean square."""
+"""Minimum of `moment_limit`, in units of the root mean square of the moments."""
 MOST_BASIS: Final = 64
 """Radial functions with equivariant messages: the engine keeps those of a pair in registers."""
 ORBITALS_OF_MANY: Final = 16
-"""Contracted moments in products of three and four, unless the configuration says otherwise."""
+"""Default number of contracted moments in products of three and four moments."""
 
 # --- structures -------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ ZBL_COULOMB: Final = 14.399645478425668
 ZBL_AMPLITUDES: Final = (0.18175, 0.50986, 0.28022, 0.02817)
 ZBL_DECAYS: Final = (3.19980, 0.94229, 0.40290, 0.20162)
 ZBL_EXPONENT: Final = 0.23
-"""Of the atomic numbers in the screening length."""
+"""Exponent of the atomic numbers in the screening length."""
 ZBL_LENGTH: Final = 0.46850
 """Å, numerator of the screening length."""
 ZBL_LARGEST_INNER: Final = 0.9

@@ -98,7 +98,7 @@ def in_notebook() -> bool:
 
 
 def plain_text(content: RenderableType) -> str:
-    """Return what a terminal would show, without colors."""
+    """Return the text that a terminal would show, without colors."""
     file = io.StringIO()
     Terminal(file=file, width=NOTEBOOK_WIDTH, color_system=None).print(content)
     return file.getvalue().rstrip("\n")

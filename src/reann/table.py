@@ -10,7 +10,7 @@ from typing import Any
 from reann.terminal import printable
 
 MOST_ROWS = 20
-"""That are shown; more are cut in the middle."""
+"""Maximum number of rows that are shown; others are left out in the middle."""
 Cell = str | int | float | None
 
 

@@ -1,1 +1,1 @@
-"""Is a potential good: the checks that a referee asks for, each with figure and verdict."""
+"""Is a potential good? The tests that a referee would request, each with figure and verdict."""

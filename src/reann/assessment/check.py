@@ -36,7 +36,7 @@ class Check:
     run: Callable[[Case], Outcome]
     kinds: frozenset[Kind] = EVERY
     needs: Callable[[Case], bool] = lambda _: True
-    """Whether a case has what the check needs, such as labels."""
+    """Whether a case meets the requirements of the check, such as labels."""
 
     def applies(self, case: Case) -> bool:
         """Return whether the check applies to a case."""

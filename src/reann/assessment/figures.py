@@ -13,7 +13,7 @@ from reann.report.svg import RIGHT, SUPERSCRIPTS, Axes
 
 Series = tuple[NDArray[Any], NDArray[Any]]
 STYLES: tuple[str, ...] = ("valid", "predicted", "reference", "train")
-"""Of lines, in the order of use; `valid` is the main color."""
+"""Styles of lines, in the order of use; `valid` is the main color."""
 WIDTH_OF_BARS = 460
 """Pixels of a figure of bars."""
 

@@ -1,4 +1,4 @@
-"""What kind of system a structure is: molecule, liquid, crystal or surface.
+"""Kind of system of a structure: molecule, liquid, crystal or surface.
 
 The kind decides which checks are run. It follows from the structure alone, so that the same file
 always gets the same checks.

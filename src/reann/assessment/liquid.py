@@ -28,7 +28,7 @@ class Sample:
     like: ase.Atoms
     """The first structure."""
     positions: NDArray[np.float64]
-    """Not wrapped into the cell, (structures, atoms, 3), Å."""
+    """Positions that are not wrapped into the cell, (structures, atoms, 3), Å."""
     interval: float
     """fs between structures."""
     temperature: float

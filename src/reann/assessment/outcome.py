@@ -20,7 +20,7 @@ class Figure:
     """A plot with its caption."""
 
     svg: str
-    """As `reann.report.svg.Axes.render` returns it."""
+    """Plot, the result of `reann.report.svg.Axes.render`."""
     caption: str
     legend: Mapping[str, str] = field(default_factory=dict)
     """Meaning of each line, by its style."""
@@ -33,7 +33,7 @@ class Outcome:
 
     verdict: Verdict
     sentence: str
-    """What was measured, with units."""
+    """Measured values in words, with units."""
     criterion: str
     """Limits for passing, and why these."""
     figures: tuple[Figure, ...] = ()

@@ -61,7 +61,7 @@ class About:
     """The potential and the structure, as shown on the page."""
 
     name: str
-    """Of the potential."""
+    """Name of the potential."""
     atoms: ase.Atoms
     origin: str
     decision: Decision

@@ -25,7 +25,7 @@ class Relaxed:
     """Result of a relaxation."""
 
     atoms: ase.Atoms
-    """With calculator."""
+    """Relaxed structure, with its calculator."""
     converged: bool
     steps: int
     fmax: float

@@ -13,7 +13,7 @@ from reann.errors import UserError
 
 
 class KindOfSystem(str, Enum):
-    """What a structure is."""
+    """Kinds of systems."""
 
     molecule = "molecule"
     liquid = "liquid"

@@ -78,7 +78,7 @@ def model_lines(path: Path) -> Iterator[Line]:
 
 
 def described(calibration: Calibration) -> str:
-    """Return where an uncertainty comes from, and what it is worth."""
+    """Return a description of an uncertainty: its source and its coverage."""
     source = {"last layer": "draws of the last layer", "ensemble": "members"}[calibration.kind]
     n = counted(calibration.structures, "structure")
     lines = [f"{calibration.number} {source}, calibrated on {n}"]

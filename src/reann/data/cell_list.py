@@ -1,12 +1,13 @@
 """Neighbor lists in PyTorch operations: on any device, for several systems at once.
 
-Space is divided into bins that are at least as wide as the cutoff. The pairs of an atom are sought
-in the bins around its own; where a cell is thinner than the cutoff, in several images of it. Along
-directions without a lattice vector positions are packed first, as in `reann.data.neighbors`, so
-that distant atoms cost nothing. Distances are those of the positions as they are.
+Space is divided into bins that are at least as wide as the cutoff. Neighbors of an atom are
+searched in its bin and in the surrounding bins; if a cell is thinner than the cutoff, in several
+images of the cell. Along directions without a lattice vector, wide gaps between atoms are removed
+first, as in `reann.data.neighbors`, so that distant atoms need no empty bins. Distances are
+computed from the original positions.
 
-A device is asked for sizes only, which decide how much memory is taken: once for the pairs that are
-compared, and once for the neighbors of each part of `PART` of these pairs.
+Only the sizes of arrays are transferred from the device: once the number of compared pairs, and
+once the number of neighbors for each `PART` compared pairs.
 """
 
 from __future__ import annotations
@@ -23,29 +24,30 @@ from torch import Tensor
 from reann.data.neighbors import free_directions
 
 SLACK = 1.0 + 1e-6
-"""Bins are wider by this than the cutoff, for the rounding of fractions."""
+"""Width of a bin over the cutoff; above one because fractions are rounded."""
 PART = 2**24
-"""Pairs that are compared at once, of about 200 bytes each."""
+"""Number of pairs that are compared at once; each needs about 200 bytes."""
 BLOCK = 4096
-"""Atoms whose numbers of pairs are asked for together."""
+"""Number of atoms whose pairs are counted together."""
 
 
 class Grid(NamedTuple):
     """The bins of systems with given cells."""
 
     lattice: Float[Tensor, "systems 3 3"]
-    """Å; rows, zero along directions without a lattice vector."""
+    """Lattice vectors as rows, Å; zero along directions that are not periodic."""
     inverse: Float[Tensor, "systems 3 3"]
-    """Positions times it are fractions of lattice vectors, and Å along other directions."""
+    """Matrix from positions to fractions of lattice vectors, or to Å along other directions."""
     periodic: Bool[Tensor, "systems 3"]
     n_bins: Int[Tensor, "systems 3"]
-    """Bins of a lattice vector; one along other directions, which have as many as they need."""
+    """Number of bins along a lattice vector; one along other directions, where it depends on the
+    positions."""
     offsets: Int[Tensor, "offsets 3"]
-    """Bins around one in which its neighbors may be."""
+    """Offsets to the surrounding bins, in which neighbors may be."""
     cutoff: float
     """Å."""
     packs: list[int]
-    """Directions that are not periodic in all systems."""
+    """Directions along which at least one system is not periodic."""
 
     @classmethod
     def of(
@@ -77,30 +79,30 @@ class Grid(NamedTuple):
         reach = images.max(axis=0).astype(int)
         offsets = list(product(*(range(-n, n + 1) for n in reach)))
 
-        def there(array: NDArray) -> Tensor:
+        def tensor(array: NDArray) -> Tensor:
             return torch.from_numpy(array).to(device)
 
         return cls(
-            there(lattice),
-            there(inverse),
-            there(periodic),
-            there(n_bins.astype(np.int64)),
-            there(np.array(offsets)),
+            tensor(lattice),
+            tensor(inverse),
+            tensor(periodic),
+            tensor(n_bins.astype(np.int64)),
+            tensor(np.array(offsets)),
             cutoff,
             np.flatnonzero(~periodic.all(axis=0)).tolist(),
         )
 
 
 class Pairs(NamedTuple):
-    """Neighbors of all atoms, as `reann.graph.Graph` has them."""
+    """Neighbors of all atoms, in the layout of `reann.graph.Graph`."""
 
     first: Int[Tensor, " atoms_and_end"]
     neighbor: Int[Tensor, " edges"]
     shift: Int[Tensor, "edges 3"]
-    """Cells crossed."""
+    """Number of cells crossed from center to neighbor."""
 
 
-class Places(NamedTuple):
+class BinnedAtoms(NamedTuple):
     """Bins of atoms.
 
     Attributes
@@ -112,7 +114,7 @@ class Places(NamedTuple):
     system: Int[Tensor, " atoms"]
     bins: Int[Tensor, "atoms 3"]
     crossed: Int[Tensor, "atoms 3"]
-    """Cells by which atoms lie outside of their own."""
+    """Number of cells by which each atom is outside its cell."""
     size: Int[Tensor, "3"]
     """Number of bins along each direction, the largest of all systems."""
 
@@ -139,13 +141,13 @@ def cell_list(
     if n_atoms == 0:
         empty = system.new_zeros(0, dtype=torch.int32)
         return Pairs(system.new_zeros(1), empty, empty.new_zeros(0, 3))
-    assigned = placed(positions, system, grid)
-    keys, order = torch.sort(assigned.keys(assigned.bins, system), stable=True)
+    binned_atoms = binned(positions, system, grid)
+    keys, order = torch.sort(binned_atoms.keys(binned_atoms.bins, system), stable=True)
     blocks = [slice(i, min(i + BLOCK, n_atoms)) for i in range(0, n_atoms, BLOCK)]
-    compared_of_blocks = [candidates(assigned, grid, keys, block) for block in blocks]
+    compared_of_blocks = [candidates(binned_atoms, grid, keys, block) for block in blocks]
     totals = torch.stack([n.sum() for _, n, _ in compared_of_blocks]).tolist()
     parts = [
-        kept(positions, grid, assigned, order, (of_part, total))
+        close_pairs(positions, grid, binned_atoms, order, (of_part, total))
         for of_part, total in joined(blocks, compared_of_blocks, totals)
     ]
     counts, neighbor, shift = (torch.cat(x) for x in zip(*parts, strict=True))
@@ -153,7 +155,7 @@ def cell_list(
     return Pairs(first, neighbor, shift)
 
 
-def placed(positions: Tensor, system: Tensor, grid: Grid) -> Places:
+def binned(positions: Tensor, system: Tensor, grid: Grid) -> BinnedAtoms:
     """Return the bins of all atoms."""
     along = torch.einsum("ax,axf->af", positions, grid.inverse[system])
     periodic, n_bins = grid.periodic[system], grid.n_bins[system]
@@ -168,11 +170,11 @@ def placed(positions: Tensor, system: Tensor, grid: Grid) -> Places:
     ]
     bins = torch.where(periodic, inside, torch.stack(free, dim=1))
     size = torch.maximum(bins.amax(0) + 1, grid.n_bins.amax(0))
-    return Places(system, bins, crossed.to(torch.int64), size)
+    return BinnedAtoms(system, bins, crossed.to(torch.int64), size)
 
 
 def packed(along: Tensor, system: Tensor, width: float) -> Float[Tensor, " atoms"]:
-    """Return coordinates from the lowest of each system, wide gaps between atoms shortened."""
+    """Return coordinates relative to the lowest of each system, with wide gaps shortened."""
     order = torch.argsort(along)
     order = order[torch.argsort(system[order], stable=True)]
     gaps = torch.zeros_like(along)
@@ -183,25 +185,27 @@ def packed(along: Tensor, system: Tensor, width: float) -> Float[Tensor, " atoms
 
 
 def candidates(
-    assigned: Places, grid: Grid, keys: Tensor, block: slice
+    binned_atoms: BinnedAtoms, grid: Grid, keys: Tensor, block: slice
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what may be neighbors of a block of atoms.
+    """Return the candidates for neighbors of a block of atoms.
 
     Returns
     -------
-    low, number, image
-        (atoms, offsets): the first one in the order of the keys and how many; and the cells crossed
-        to each bin, (atoms, offsets, 3).
+    low, number
+        Index of the first candidate in the order of the keys, and number of candidates in each
+        surrounding bin, (atoms, offsets).
+    image
+        Number of cells crossed to each bin, (atoms, offsets, 3).
     """
-    system = assigned.system[block]
+    system = binned_atoms.system[block]
     periodic, n_bins = grid.periodic[system, None], grid.n_bins[system, None]
-    target = assigned.bins[block, None] + grid.offsets
+    target = binned_atoms.bins[block, None] + grid.offsets
     image = torch.where(periodic, torch.div(target, n_bins, rounding_mode="floor"), 0)
     target = target - image * n_bins
-    key = assigned.keys(target, system[:, None])
+    key = binned_atoms.keys(target, system[:, None])
     low = torch.searchsorted(keys, key)
     high = torch.searchsorted(keys, key, right=True)
-    is_bin = ((target >= 0) & (target < assigned.size)).all(-1)
+    is_bin = ((target >= 0) & (target < binned_atoms.size)).all(-1)
     return low, torch.where(is_bin, high - low, 0), image.to(torch.int32)
 
 
@@ -217,7 +221,7 @@ class Part(NamedTuple):
 def joined(
     blocks: list[slice], compared_of_blocks: list[tuple[Tensor, Tensor, Tensor]], totals: list[int]
 ) -> list[tuple[Part, int]]:
-    """Return blocks, joined to parts of at most `PART` pairs, and their numbers of pairs."""
+    """Join blocks to parts of at most `PART` pairs; return them with their numbers of pairs."""
     groups: list[list[int]] = []
     size = 0
     for i, total in enumerate(totals):
@@ -234,27 +238,32 @@ def joined(
     return parts
 
 
-def kept(
-    positions: Tensor, grid: Grid, assigned: Places, order: Tensor, compared: tuple[Part, int]
+def close_pairs(
+    positions: Tensor,
+    grid: Grid,
+    binned_atoms: BinnedAtoms,
+    order: Tensor,
+    compared: tuple[Part, int],
 ) -> tuple[Int[Tensor, " atoms"], Int[Tensor, " edges"], Int[Tensor, "edges 3"]]:
-    """Return how many neighbors the atoms of a part have, and which.
+    """Return the numbers of neighbors of the atoms of a part, the neighbors, and their shifts.
 
-    `order` has the atoms in the order of their keys; `compared` also says how many pairs there are.
+    `order` contains the atoms in the order of their keys; `compared` is a part with its number of
+    pairs.
     """
     part, total = compared
     n_offsets = len(grid.offsets)
     number = part.number.flatten()
-    place = torch.arange(len(number), device=number.device)
-    place = place.repeat_interleave(number, output_size=total)
-    before = (number.cumsum(0) - number)[place]
+    offset = torch.arange(len(number), device=number.device)
+    offset = offset.repeat_interleave(number, output_size=total)
+    before = (number.cumsum(0) - number)[offset]
     at = torch.arange(total, device=number.device) - before
-    j = order[part.low.flatten()[place] + at]
-    of_part = place // n_offsets
+    j = order[part.low.flatten()[offset] + at]
+    of_part = offset // n_offsets
     i = of_part + part.atoms.start
-    image = part.image.flatten(0, 1)[place]
-    shift = image + (assigned.crossed[i] - assigned.crossed[j]).to(torch.int32)
+    image = part.image.flatten(0, 1)[offset]
+    shift = image + (binned_atoms.crossed[i] - binned_atoms.crossed[j]).to(torch.int32)
     crossed = torch.einsum(
-        "es,esx->ex", shift.to(positions.dtype), grid.lattice[assigned.system[i]]
+        "es,esx->ex", shift.to(positions.dtype), grid.lattice[binned_atoms.system[i]]
     )
     squared = (positions[j] - positions[i] + crossed).square().sum(1)
     is_itself = (i == j) & (image == 0).all(1)

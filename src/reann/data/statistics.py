@@ -29,7 +29,7 @@ class ReferenceEnergies:
     """Reference energy of each element, eV."""
 
     values: dict[int, float]
-    """By atomic number."""
+    """Reference energy by atomic number, eV."""
     source: Literal["fit", "isolated", "given", "none"]
     rank: int
     """Number of independent combinations that the data determine. If it is below the number of

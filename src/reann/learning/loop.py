@@ -52,7 +52,7 @@ class Learned:
     reason: str
     """Why the loop ended."""
     summaries: list[Summary]
-    """Of each iteration."""
+    """Summary of each iteration."""
 
 
 def learn(file: str | Path) -> Learned:

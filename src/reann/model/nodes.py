@@ -36,7 +36,7 @@ class Description(NamedTuple):
 
     features: Float[Tensor, "atoms features"]
     moments: Float[Tensor, "atoms components weights"] | None = None
-    """None for hosts without moments."""
+    """Moments of the host; None for hosts without moments."""
 
 
 class Update(nn.Module):

@@ -29,7 +29,7 @@ class Contraction(NamedTuple):
 
 
 MOMENTS = ("s", "v", "A", "Q")
-"""By rank."""
+"""Names of the moments, by rank."""
 
 INTERMEDIATES = {
     "v.v": (Contraction(("v", "v"), "a,a->", 3),),

@@ -1,4 +1,4 @@
-"""A neighbor list with a skin on a device, and how far atoms have moved since it was made."""
+"""A neighbor list with a skin on a device, and the displacements since it was built."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from reann.data.cell_list import Grid, Pairs, cell_list
 from reann.graph import Graph
 
 SPARE = 1.1
-"""Room for so many times the neighbors that the first list has, where the room is fixed."""
+"""Memory of fixed lists, relative to the number of neighbors in the first list."""
 
 
 class SkinPairs:
-    """Pairs up to cutoff plus skin of structures that move.
+    """Pairs within the cutoff plus a skin, for moving structures.
 
     Attributes
     ----------
     positions
-        Those of the atoms; who moves them changes this tensor in place.
+        Positions of the atoms; the dynamics changes this tensor in place.
     graph
-        With these positions; its pairs are those of the last list.
+        Graph with these positions and the pairs of the last list.
     farthest
-        Square of the largest distance that an atom has moved since, Å^2, (): the largest of all
-        calls of `look`.
+        Square of the largest displacement of an atom since then, Å^2, (), in all calls of `look`.
     n_builds
-        How often a list was made.
+        Number of lists that were built.
     """
 
     def __init__(self, graph: Graph, cutoff: float, skin: float, *, fixed: bool = False) -> None:
-        """Take a graph, whose pairs are not used.
+        """Create the list for a graph, whose pairs are not used.
 
         Parameters
         ----------
         cutoff, skin
             Å.
         fixed
-            Whether lists stay in the same place of the memory, with room for more neighbors: for
-            the Triton engine, which reads no more pairs than the atoms have, and does not ask for
-            the largest number of neighbors.
+            Whether lists have a fixed address in memory, with space for more neighbors. This is for
+            the Triton engine, which reads only the pairs of the atoms and does not need the largest
+            number of neighbors.
         """
         self.skin, self.fixed, self.n_builds = skin, fixed, 0
         device = graph.positions.device
@@ -54,7 +53,7 @@ class SkinPairs:
         self.build()
 
     def build(self) -> None:
-        """Make the list for the positions of the moment, which asks the device for its sizes."""
+        """Build the list for the present positions; this transfers sizes from the device."""
         pairs = cell_list(self.positions, self.graph.system, self.grid)
         if self.fixed:
             pairs = self._in_place(pairs)
@@ -68,12 +67,12 @@ class SkinPairs:
         self.n_builds += 1
 
     def look(self) -> None:
-        """Note how far atoms have moved, without asking the device."""
+        """Update the largest displacement, without a transfer from the device."""
         moved = (self.positions - self.made_at).square().sum(1).amax()
         torch.maximum(self.farthest, moved, out=self.farthest)
 
     def _in_place(self, pairs: Pairs) -> Pairs:
-        """Return the pairs in the memory of the list before, or in more of it."""
+        """Return the pairs in the memory of the previous list, or in larger memory."""
         n_edges, graph = len(pairs.neighbor), self.graph
         self.moved_in_memory = self.n_builds == 0 or len(graph.neighbor) < n_edges
         if self.moved_in_memory:

@@ -1,9 +1,9 @@
-"""Molecular dynamics whose atoms stay on a device: NVE, and Langevin dynamics as in ASE.
+"""Molecular dynamics that stays on a device: NVE, and Langevin dynamics as in ASE.
 
-Steps are taken in blocks, in which the device is asked for nothing. At the end of a block one
-transfer brings the energies of its steps, and how far atoms have moved since the neighbor list was
-made. Where one has moved half of the skin, the block is repeated from its beginning with a new
-list, and with the same random numbers: results never depend on a list that lacks a neighbor.
+Steps are taken in blocks without transfers from the device. At the end of a block, one transfer
+returns the energies of the steps and the largest displacement since the neighbor list was built.
+If an atom has moved by half of the skin, the block is repeated from its beginning with a new list
+and the same random numbers. Therefore no result depends on a list with missing neighbors.
 
     v += c1 f/m - c2 v + n_v,   x += dt v + n_x,   f = -dU/dx,   v += c1 f/m - c2 v + n_v
 
@@ -29,15 +29,14 @@ from reann.errors import UserError
 from reann.motion.lists import SkinPairs
 
 BLOCK = 32
-"""Most steps of a block."""
+"""Maximum number of steps of a block."""
 PREDICTED = 1.2
-"""A block is as long as the fastest atom needs for the rest of the skin, at so many times its
-speed."""
+"""Safety factor of the largest speed, from which the length of a block is predicted."""
 
 Forces = Callable[[], tuple[Float[Tensor, ""], Float[Tensor, "atoms 3"]]]
-"""Computes energy in eV and forces in eV/Å at the positions of the moment."""
+"""Computes energy in eV and forces in eV/Å at the present positions."""
 Noise = Callable[[int], Float[Tensor, "steps 2 atoms 3"]]
-"""Draws standard normal numbers for some steps: xi and eta."""
+"""Draws the standard normal numbers xi and eta for several steps."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Integrator:
 
 
 class Records(NamedTuple):
-    """What steps have given, on the CPU."""
+    """Results of steps, on the CPU."""
 
     energy: list[float]
     """Potential energy, eV."""
@@ -92,7 +91,7 @@ class Records(NamedTuple):
 class Resident:
     """Atoms on a device, and the steps that move them.
 
-    All tensors stay where they are in memory, so that a captured step can be replayed.
+    The addresses of all tensors are fixed, so that a captured step can be replayed.
 
     Attributes
     ----------
@@ -108,7 +107,7 @@ class Resident:
         integrator: Integrator,
         noise: Noise,
     ) -> None:
-        """Take a structure whose positions `pairs` has on its device, and compute its forces."""
+        """Start with the structure whose positions are in `pairs`, and compute its forces."""
         self.pairs, self.compute, self.integrator = pairs, forces, integrator
         self.positions, self.draw = pairs.positions, noise
         device = self.positions.device
@@ -130,7 +129,7 @@ class Resident:
         self._is_captured = False
 
     def step(self) -> None:
-        """Take a step, without asking the device for anything."""
+        """Take a step, without transfers from the device."""
         integrator, dt = self.integrator, self.integrator.timestep
         n_v = n_x = None
         if integrator.friction:
@@ -150,7 +149,7 @@ class Resident:
         self.step_of_block.add_(1)
 
     def advance(self, n_steps: int) -> Records:
-        """Take at most `BLOCK` steps and return what they have given."""
+        """Take at most `BLOCK` steps and return their results."""
         if self.integrator.friction:
             self.noise[:n_steps].copy_(self.draw(n_steps))
         self._begun = [x.clone() for x in self._state]
@@ -182,22 +181,22 @@ class Resident:
         return Records(*(list(x) for x in zip(*columns, strict=True)))
 
     def steps(self, done: int, length: int) -> None:
-        """Take steps of a block, the first of which are done."""
+        """Take further steps of a block."""
         self.step_of_block.fill_(done)
         for _ in range(length):
             self._run_step()
 
     def repeat(self, n_steps: int) -> None:
-        """Go back to the beginning of the last block, and take its first steps again."""
+        """Return to the beginning of the last block, and repeat its first steps."""
         self._restore(self._begun)
         self.rebuild()
         self.steps(0, n_steps)
 
     def capture(self) -> None:
-        """Let a step be one command to a GPU: a CUDA graph, whose tensors stay where they are.
+        """Capture a step as a CUDA graph, so that a GPU needs one command for it.
 
-        For forces that ask the device for nothing, and `SkinPairs` in a fixed place. If it is
-        impossible, a warning says why, and each kernel is started by itself.
+        The forces must not need transfers from the device, and the list must be fixed. If a step
+        cannot be captured, a warning states the reason, and kernels are started one by one.
         """
         before, records = [x.clone() for x in self._state], self.records.clone()
         self.step_of_block.zero_()
@@ -211,7 +210,7 @@ class Resident:
         self.records.copy_(records)
 
     def rebuild(self) -> None:
-        """Make the neighbor list anew."""
+        """Build a new neighbor list."""
         self.pairs.build()
         self.farthest = 0.0
         if self._is_captured and self.pairs.moved_in_memory:
@@ -236,7 +235,7 @@ class Resident:
         return self.velocities.square().sum(1).amax().sqrt()
 
     def _ended_well(self, done: int) -> bool:
-        """Read what the steps have given: the one transfer of a block; whether the list held."""
+        """Transfer the results of the steps; return whether the list was valid for all of them."""
         read = torch.cat([self.pairs.farthest.sqrt()[None], self.records[:done].flatten()]).tolist()
         if not read[0] < 0.5 * self.pairs.skin and not math.isnan(read[0]):
             return False
@@ -246,7 +245,7 @@ class Resident:
         return True
 
     def _predicted(self, most: int, moved: float | None = None) -> int:
-        """Return how many steps atoms may take before one has moved half of the skin."""
+        """Return the predicted number of steps in which no atom moves by half of the skin."""
         rest = 0.5 * self.pairs.skin - (self.farthest if moved is None else moved)
         per_step = PREDICTED * self.fastest * self.integrator.timestep
         if not math.isfinite(per_step) or per_step * most < rest:
@@ -255,7 +254,7 @@ class Resident:
 
 
 def captured(step: Callable[[], None]) -> Callable[[], None]:
-    """Return what repeats a step as a CUDA graph; the step is taken once to prepare it."""
+    """Return a function that replays a step as a CUDA graph; the step is taken once before."""
     here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
     aside.wait_stream(here)
     with torch.cuda.stream(aside):

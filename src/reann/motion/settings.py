@@ -13,7 +13,7 @@ MOST_STEPS = 1e10
 HIGHEST_TEMPERATURE = 1e6
 """K."""
 LARGEST_PRESSURE = 1e8
-"""bar, of compression or tension; more than in the center of Jupiter."""
+"""Largest pressure, of compression or tension, bar: more than in the center of Jupiter."""
 
 
 def check_number(

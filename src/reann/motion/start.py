@@ -1,4 +1,4 @@
-"""The structure that a run or an export starts from."""
+"""The initial structure of a run or an export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reann.errors import UserError, listed
 from reann.quantities import PREFIX, readable
 
 OF_RUNS = ("step", "time_fs", "dynamics")
-"""Entries that a run writes into `info`; they are removed from the start of another run."""
+"""Entries that a run writes into `info`; they are removed from initial structures."""
 
 
 def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
@@ -52,7 +52,7 @@ def plain_name(model: Path) -> str:
 
 
 def title_of(model: Path, start: Path) -> str:
-    """Return one line of text that names both files, for a comment in the input of a program.
+    """Return a line of text with the names of both files, for a comment in an input.
 
     Names may contain line breaks, which would end the comment, and bytes that are not text.
     """

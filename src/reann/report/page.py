@@ -35,7 +35,7 @@ from reann.verdicts import Verdict
 PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 N_WORST = 6
 GPA = 1e-3 / units.GPa
-"""Of one meV/Å³."""
+"""GPa per meV/Å³."""
 AtomsOf = Callable[[str, int], ase.Atoms]
 Values = dict[str, Any]
 """Values of the template by name."""

@@ -58,7 +58,7 @@ class Selection:
     atoms: list[ase.Atoms]
     """Copies, with the reasons in `info` under keys that begin with `select_`."""
     indices: list[int]
-    """Of the chosen structures in the pool."""
+    """Indices of the chosen structures in the pool."""
     reasons: list[Reason]
     rejected: dict[int, str]
     """Reasons of rejection by the index in the pool."""
@@ -66,10 +66,10 @@ class Selection:
     """Largest uncertainty of a force of each structure of the pool, in the unit of the reasons;
     NaN where rejected."""
     features: NDArray[np.float64]
-    """Of the pool, (structures, features), means over the atoms of each element; NaN where
-    rejected."""
+    """Features of the pool, (structures, features): means over the atoms of each element; NaN for
+    rejected structures."""
     training_features: NDArray[np.float64]
-    """Of the training structures, (structures, features)."""
+    """Features of the training structures, (structures, features)."""
 
     def rejections(self) -> dict[str, int]:
         """Return the number of rejected structures by kind of reason."""

@@ -1,4 +1,4 @@
-"""The start of molecular dynamics: a structure, or the end of an earlier run."""
+"""The initial structure of molecular dynamics: a given one, or the end of an earlier run."""
 
 from __future__ import annotations
 

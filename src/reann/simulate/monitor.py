@@ -16,12 +16,12 @@ from reann.motion.dynamics import temperature_of
 from reann.simulate.trajectory_file import TrajectoryWriter
 
 HOTTEST = 10.0
-"""Factor: a temperature above so many times the highest of target temperature, temperature of the
-start and 300 K is an explosion."""
+"""The dynamics has exploded if the temperature exceeds this factor times the highest of target
+temperature, initial temperature and 300 K."""
 LARGEST_CHANGE = 100.0
-"""Factor: a volume that has increased or decreased by more is an explosion."""
+"""The dynamics has exploded if the volume increases or decreases by a larger factor."""
 LONGEST_STEP = 0.3
-"""Å; a larger displacement of an atom in one step is an explosion."""
+"""The dynamics has exploded if an atom moves farther in one step, Å."""
 
 
 class ExplosionError(UserError):
@@ -164,7 +164,7 @@ class Monitor:
         )
 
     def stop(self, step: int, reason: str) -> ExplosionError:
-        """Return the error of a run that leaves the range of the training."""
+        """Return the error of a run that leaves the range of the training data."""
         return ExplosionError(
             f"The dynamics stopped: {reason}.",
             self._place(step),

@@ -1,7 +1,7 @@
-"""Runs whose atoms stay on a GPU: the same table, trajectory and alarms as of ASE's dynamics.
+"""Runs that stay on a GPU, with the table, trajectory and stops of ASE's dynamics.
 
-The CPU gets the structure where a row of the table or a structure of the trajectory is due. There
-the calculator computes what they have besides: one evaluation more.
+The structure is transferred to the CPU only for rows of the table and structures of the
+trajectory. There, one more evaluation by the calculator computes their other quantities.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ from reann.simulate.schedule import Schedule
 from reann.simulate.trajectory_file import TrajectoryWriter
 
 SKIN = 2.0 * LONGEST_STEP
-"""Å: an atom that moves half of it in one step has exploded."""
+"""Skin, Å; the dynamics has exploded if an atom moves by half of it in one step."""
 CAPTURED = 20_000
-"""Most atoms whose step is one command to a GPU: with more the kernels take longer than their
-start."""
+"""Maximum number of atoms for a CUDA graph; with more, kernels take longer than their start."""
 REQUEST = Request.of(["energy", "forces"])
 
 
 Steps = Callable[[Schedule, TrajectoryWriter], Iterator[int]]
-"""Runs steps; yields the numbers of those at which something is written, or of all."""
+"""Runs steps; yields the numbers of steps with output, or of all steps."""
 
 
 def steps_of(monitor: Monitor, settings: Dynamics, rng: np.random.Generator) -> Steps:
-    """Return the steps of the dynamics: on the GPU of the calculator if possible, else of ASE."""
+    """Return the steps of the dynamics, on the GPU of the calculator if possible, else by ASE."""
     atoms, calculator = monitor.atoms, monitor.calculator
     if stays_on_device(calculator, atoms, settings):
         resident = resident_of(calculator, atoms, settings, rng)
@@ -49,7 +48,7 @@ def steps_of(monitor: Monitor, settings: Dynamics, rng: np.random.Generator) -> 
 
 
 def stays_on_device(calculator: Calculator, atoms: ase.Atoms, settings: Dynamics) -> bool:
-    """Return whether a run has all that it needs on the GPU of its potential."""
+    """Return whether a run can stay on the GPU of its potential."""
     return (
         calculator.potential.device.type == "cuda"
         and settings.ensemble in ("nve", "langevin")
@@ -91,7 +90,7 @@ def resident_of(
 
 
 def forces_of(calculator: Calculator, pairs: SkinPairs) -> Forces:
-    """Return what computes the energy and the forces of a potential, of an ensemble the mean."""
+    """Return the function for energy and forces of a potential, or of the mean of an ensemble."""
     members = [calculator.backend.current(m.model) for m in calculator.potential.members]
 
     def compute() -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,9 +104,9 @@ def forces_of(calculator: Calculator, pairs: SkinPairs) -> Forces:
 def resident_steps(
     monitor: Monitor, resident: Resident, schedule: Schedule, writer: TrajectoryWriter
 ) -> Iterator[int]:
-    """Run the dynamics; yield the steps at which something is written, the first one included.
+    """Run the dynamics; yield the steps with output, including the first.
 
-    At these the atoms of the monitor are those of the step. The structure at which the dynamics
+    At these steps, the atoms of the monitor are updated. The structure at which the dynamics
     stops is written last.
     """
     atoms, begin, last = monitor.atoms, schedule.first, schedule.last
@@ -133,11 +132,11 @@ def resident_steps(
         writer.confirm()
         if schedule.has_output(begin):
             to_atoms(resident, atoms)
-            atoms.get_potential_energy()  # and what else the trajectory has of a structure
+            atoms.get_potential_energy()  # and the other quantities in the trajectory
             yield begin
 
 
 def to_atoms(resident: Resident, atoms: ase.Atoms) -> None:
-    """Bring positions and momenta to the CPU."""
+    """Transfer positions and momenta to the CPU."""
     atoms.positions = resident.positions.cpu().numpy()
     atoms.set_momenta((resident.masses * resident.velocities).cpu().numpy())

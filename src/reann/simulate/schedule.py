@@ -1,4 +1,4 @@
-"""At which steps a run writes a structure or a row."""
+"""Steps at which a run writes a structure or a row."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Schedule:
     Attributes
     ----------
     first
-        Step at which an earlier run ended, which this one continues.
+        Last step of an earlier run that is continued.
     n_steps
-        Steps after it.
+        Number of steps after it.
     interval
         Steps between the structures of the trajectory.
     """
@@ -36,10 +36,10 @@ class Schedule:
         return step % self.interval == 0 and (step > self.first or self.first == 0)
 
     def has_row(self, step: int) -> bool:
-        """Whether the table has a row of a step."""
+        """Return whether the table has a row for a step."""
         row_every = max(1, self.n_steps // N_ROWS)
         return (step - self.first) % row_every == 0 or step == self.last
 
     def has_output(self, step: int) -> bool:
-        """Whether anything is written at a step."""
+        """Return whether a step has output."""
         return self.has_frame(step) or self.has_row(step)

@@ -17,7 +17,7 @@ class Curve:
     """An intensity over the wavenumber."""
 
     name: str
-    """Such as `infrared absorption`."""
+    """Name of the curve, such as `infrared absorption`."""
     unit: str
     values: NDArray[np.float64]
     """(wavenumbers,)"""

@@ -36,7 +36,7 @@ class Point:
     fraction: float
     n_train: int
     errors: dict[str, float]
-    """As in `Evaluation.summary`."""
+    """Errors, named as in `Evaluation.summary`."""
 
 
 def learning_curve(

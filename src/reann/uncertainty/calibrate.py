@@ -37,7 +37,7 @@ class Calibrated(NamedTuple):
     potential: Potential | Ensemble
     calibration: Calibration
     evaluation: Evaluation
-    """With calibrated standard deviations."""
+    """Predictions with calibrated standard deviations."""
 
 
 def calibrate(

@@ -31,7 +31,7 @@ TRANSITION = 3
 """The original's `start_table` of transition dipoles."""
 
 NUMBERS = {0: 1, 1: 1, 2: 3, TRANSITION: 3, 4: 9}
-"""How many numbers of a label the original reads, by `start_table`."""
+"""Number of values of a label that the original reads, by `start_table`."""
 
 PURPOSES = {
     0: Purpose(None),
@@ -40,7 +40,7 @@ PURPOSES = {
     TRANSITION: Purpose("transition_dipole", n_out=3),
     4: Purpose("polarizability", ("nnmod", "nnmod1", "nnmod2")),
 }
-"""By the original's `start_table`."""
+"""Purpose of a model, by the original's `start_table`."""
 
 
 def purpose_of(settings: Mapping[str, Any]) -> Purpose:

@@ -18,9 +18,9 @@ from reann.data.check.finding import Finding, about
 from reann.data.check.record import Record
 
 SMALLEST_WORK = 2e-3
-"""eV; smaller differences of energies may be rounding."""
+"""Smallest difference of energies that is not rounding, eV."""
 FEWEST = 3
-"""Pairs of structures that decide."""
+"""Minimum number of pairs of structures."""
 AGREES = 0.1
 """Largest deviation of the ratio of both sides from 1 or -1."""
 
@@ -112,7 +112,7 @@ def _by_field(alike: Sequence[Record]) -> Iterator[Pair]:
 
 
 def _work(a: Record, b: Record) -> float | None:
-    """Return what the dipoles say about the difference of the energies, None if it is too small."""
+    """Return the energy difference expected from the dipoles, None if it is too small."""
     mean = 0.5 * np.add(a.dipole or np.zeros(3), b.dipole or np.zeros(3))
     work = -float(mean @ np.subtract(field_of(b) or np.zeros(3), field_of(a) or np.zeros(3)))
     return work if abs(work) >= SMALLEST_WORK else None

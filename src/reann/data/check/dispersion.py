@@ -1,4 +1,4 @@
-"""What the files say of dispersion in their labels, against what the configuration says."""
+"""Check whether the method stated in the files agrees with the setting of dispersion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HAS_DISPERSION = re.compile(
 
 
 def methods_of(info: dict[str, Any]) -> set[str]:
-    """Return what a structure says of its method."""
+    """Return the methods that a structure states."""
     return {x for key, x in info.items() if isinstance(x, str) and SAYS_METHOD.search(key)}
 
 

@@ -1,4 +1,4 @@
-"""`reann export --to metatomic`: a file for the engines of metatomic, and a check of it."""
+"""`reann export --to metatomic`: write the file, and compare metatomic with Python."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Outcome:
     """A labeled structure, or the reason of failure."""
 
     atoms: ase.Atoms | None
-    """With its labels in a calculator of ASE."""
+    """Structure with labels in a calculator of ASE; None if the calculation failed."""
     reason: str = ""
     seconds: float = field(default=0.0, compare=False)
 
