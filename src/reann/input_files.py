@@ -166,5 +166,5 @@ def _absent(pattern: str, path: Path) -> UserError:
         return UserError(f"'{pattern}' does not exist: there is no folder {folder.resolve()}.")
     names = sorted(path_text(entry.name) for entry in folder.iterdir() if entry.is_file())
     hint = did_you_mean(path.name, names)
-    there = f"files in it: {listed(names)}" if names else "the folder is empty"
-    return UserError(f"'{pattern}' does not exist.{hint}", f"folder {folder.resolve()}; {there}")
+    content = f"files in it: {listed(names)}" if names else "the folder is empty"
+    return UserError(f"'{pattern}' does not exist.{hint}", f"folder {folder.resolve()}; {content}")

@@ -154,8 +154,8 @@ def _outputs(
     results: dict[str, Tensor] = {}
     if isinstance(model, HasOutputs) and requested.intersection(model.output_names):
         results = model.of_atoms(graph, r)
-    given = {*results, *([BORN] if "dipole" in results else [])}
-    if requested.difference(given) and "energies" not in results:
+    available = {*results, *([BORN] if "dipole" in results else [])}
+    if requested.difference(available) and "energies" not in results:
         results["energies"] = model(graph, r)  # raises an error if the model has no energies
     return results
 

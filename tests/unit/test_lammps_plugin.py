@@ -73,7 +73,7 @@ def test_an_intact_plugin_is_not_compiled_again(lammps, monkeypatch):
 
 
 def test_a_plugin_that_is_absent_is_not_called_damaged(lammps):
-    assert doctor._plugin(lammps.folder) == "not there: reann lammps install"
+    assert doctor._plugin(lammps.folder) == "not installed: reann lammps install"
     assert installation.folder() == str(installation.SOURCES)
 
 

@@ -98,9 +98,9 @@ def _sentence(numbers: dict[str, dict]) -> str:
              if x["attracts_below_A"] is not None]  # fmt: skip
     lowest = min(numbers, key=lambda name: numbers[name]["wall_eV"])
     jump = max(x["largest_jump_eV"] for x in numbers.values())
-    every = "Every pair" if len(numbers) > 1 else "The pair"
+    subject = "Every pair" if len(numbers) > 1 else "The pair"
     about = (
-        f"{every} of elements repels each other at short distances"
+        f"{subject} of elements repels each other at short distances"
         if not holes
         else f"Pairs that attract each other at short distances: {', '.join(holes)}"
     )

@@ -48,11 +48,13 @@ def run(case: Case) -> Outcome:
         if len(fractions) == len(TIMES)
         else " The dynamics at higher temperatures was not completed."
     )
-    whose = ", ".join(f"{s} {100 * x:.1f} %" for s, x in worst_element.items() if x > 0) or "none"
+    by_element = (
+        ", ".join(f"{s} {100 * x:.1f} %" for s, x in worst_element.items() if x > 0) or "none"
+    )
     return Outcome(
         graded(max(fractions[0], at_start), FEW, MANY),
         f"Extrapolating atoms: {100 * at_start:.2g} % in the structure; mean in dynamics {shown}."
-        f"{lost} By element at {temperatures[0]:g} K: {whose}.",
+        f"{lost} By element at {temperatures[0]:g} K: {by_element}.",
         f"At most {100 * FEW:g} % of the atoms may extrapolate, in the structure and at"
         f" {temperatures[0]:g} K. Beyond {100 * MANY:g} % the potential is used outside its"
         " training data, and its errors on a test set do not apply. An atom extrapolates if a"

@@ -110,18 +110,18 @@ def _check_aliases(root: yaml.Node) -> None:
 
 
 def _note_lines(
-    node: yaml.Node, path: tuple[str, ...], lines: Lines, seen: set[int]
+    node: yaml.Node, path: tuple[str, ...], lines: Lines, visited: set[int]
 ) -> Iterator[Twice]:
     """Record the line of each field below a node; yield fields that appear twice."""
-    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+    if not isinstance(node, yaml.CollectionNode) or id(node) in visited:
         return  # an alias is followed once
-    seen.add(id(node))
+    visited.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
             if isinstance(value, yaml.MappingNode):
                 inner = (*path, str(number))
                 lines[inner] = value.start_mark.line + 1
-                yield from _note_lines(value, inner, lines, seen)
+                yield from _note_lines(value, inner, lines, visited)
         return
     for key, value in node.value:
         inner = (*path, str(key.value))
@@ -129,4 +129,4 @@ def _note_lines(
         if inner in lines:
             yield ".".join(inner), lines[inner], line
         lines[inner] = line
-        yield from _note_lines(value, inner, lines, seen)
+        yield from _note_lines(value, inner, lines, visited)

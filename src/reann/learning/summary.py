@@ -33,13 +33,15 @@ def summary_of(iteration: Iteration) -> Summary:
     }
 
 
-def with_training(summary: Summary, iteration: Iteration, errors: Summary, took: float) -> Summary:
-    """Return the summary with the training of the iteration; `took` in s."""
+def with_training(
+    summary: Summary, iteration: Iteration, errors: Summary, seconds: float
+) -> Summary:
+    """Return the summary with the training of the iteration; `seconds` in s."""
     return summary | {
         "train": len(read_frames(iteration.train)),
         "valid": len(read_frames(iteration.valid)),
         "validation": errors,
-        "train_seconds": round(took, 1),
+        "train_seconds": round(seconds, 1),
     }
 
 

@@ -112,12 +112,12 @@ class Resident:
         self.positions, self.draw = pairs.positions, noise
         device = self.positions.device
 
-        def there(array: object) -> Tensor:
+        def on_device(array: object) -> Tensor:
             return torch.tensor(array, dtype=torch.float64, device=device)
 
-        self.masses = there(atoms.get_masses())[:, None]
-        self.velocities = there(atoms.get_velocities())
-        self.records = there([[0.0] * 3] * BLOCK)
+        self.masses = on_device(atoms.get_masses())[:, None]
+        self.velocities = on_device(atoms.get_velocities())
+        self.records = on_device([[0.0] * 3] * BLOCK)
         self.step_of_block = torch.zeros(1, dtype=torch.int64, device=device)
         n = len(atoms)
         self.noise = self.records.new_zeros(BLOCK if integrator.friction else 0, 2, n, 3)

@@ -83,8 +83,8 @@ def resident_of(
     )
     resident = Resident(atoms, pairs, forces_of(calculator, pairs), integrator, noise)
     model = potential.model
-    asks = bool(model.inputs or model.structure_terms)
-    if device.type == "cuda" and fixed and n <= CAPTURED and not asks:
+    transfers = bool(model.inputs or model.structure_terms)
+    if device.type == "cuda" and fixed and n <= CAPTURED and not transfers:
         resident.capture()
     return resident
 

@@ -1,7 +1,7 @@
 """Models of FIREANN, the fork of the original with an electric field, and what their files lack.
 
 Four versions have the same array names. The first one has a contraction for each recursion; the
-others differ in nothing that the arrays show, and have to be told apart by the date.
+others cannot be distinguished by their arrays, so the user has to state the date.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Native(Backend):
             "it has no gradients of Born effective charges": kept and BORN in others,
             "it has no forward mode and no function transforms": forward or transformed,
         }
-        return next((why for why, there in obstacles.items() if there), None)
+        return next((why for why, applies in obstacles.items() if applies), None)
 
     def compile(self, model: Reann) -> Compiled | CompiledWithInputs:
         """Return a model for exclusive use by the caller."""

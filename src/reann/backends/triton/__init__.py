@@ -1,7 +1,8 @@
-"""The Triton engine: GPUs of NVIDIA and AMD, with nothing to compile at installation.
+"""The Triton engine for GPUs from NVIDIA and AMD; nothing is compiled during the installation.
 
-What an edge adds to its center, and what a channel of an atom becomes, are formulas. Their first
-and second derivatives are formulas, too, and all of them become kernels:
+The contribution of an edge to its center, and the products in a channel of an atom, are declared as
+formulas. Their first and second derivatives are derived as formulas, and kernels are generated from
+all of them:
 
 symbols, derivatives        formulas, and derivatives of formulas
 geometry, *_sums, pair_terms, node_products     the formulas of the model

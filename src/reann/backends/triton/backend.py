@@ -1,4 +1,4 @@
-"""Triton as a backend: kernels for GPUs of NVIDIA and AMD, written from formulas."""
+"""Triton as a backend: kernels for GPUs from NVIDIA and AMD, generated from formulas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from reann.properties import NAMES, PROPERTIES, AtomicEnergies
 OF_STATES = (ChargesHead, DipoleHead, TransitionDipoleHead, TensorHead)
 OF_FEATURES = (ChargeDipole, NeighborDipole, TransitionDipole, Polarizability)
 HEADS = frozenset(OF_STATES + OF_FEATURES)
-"""Heads that are computed: those of this package."""
+"""Supported heads: those of this package."""
 
 
 class Triton(Backend):
@@ -44,7 +44,7 @@ class Triton(Backend):
         self._known: WeakKeyDictionary[Reann, Compiled] = WeakKeyDictionary()
 
     def unavailable(self) -> str | None:
-        """Return why this machine has no such engine, None if it has one."""
+        """Return why the engine is not available on this machine, None if it is."""
         if importlib.util.find_spec("triton") is None:
             return "the package triton is not installed, which comes with PyTorch for GPUs"
         return None if interpreted() else toolchain.missing()
@@ -52,11 +52,11 @@ class Triton(Backend):
     def supports(
         self, model: AtomicEnergies, request: Request, graph: Graph | None = None
     ) -> str | None:
-        """Return why another backend has to do this, None if this one can."""
+        """Return why the backend does not support a request, None if it does."""
         if (why := self.unavailable()) is not None:
             return why
         if type(model) is not Reann:
-            return f"it knows Reann itself, not {type(model).__name__}"
+            return f"it supports Reann, not {type(model).__name__}"
         assert isinstance(model, Reann)
         moved = graph is not None and (graph.positions.requires_grad or graph.cell.requires_grad)
         forward = forward_ad._current_level >= 0  # noqa: SLF001 - private, and the only way to ask
@@ -75,15 +75,15 @@ class Triton(Backend):
             "it has no gradients of positions and cells": moved,
             "it has no forward mode and no function transforms": forward or transformed,
         }
-        others = (why for why, there in obstacles.items() if there)
-        return unsupported(model) or _lacking(model, request) or next(others, None)
+        others = (why for why, applies in obstacles.items() if applies)
+        return unsupported(model) or _missing_outputs(model, request) or next(others, None)
 
     def compile(self, model: Reann) -> Compiled:
-        """Return a model of the caller's own."""
+        """Return a compiled model for exclusive use by the caller."""
         return Compiled(model)
 
     def current(self, model: Reann) -> Compiled:
-        """Return one that is kept: it reads the weights of the model when it computes."""
+        """Return a shared compiled model, which always uses the current weights of the model."""
         if model not in self._known:
             self._known[model] = Compiled(model)
         return self._known[model]
@@ -95,7 +95,7 @@ class Triton(Backend):
         return self.current(model).without_gradients().heat_flux(graph, velocities)
 
     def most_edges(self, model: Reann, request: Request, edges_per_atom: float) -> int | None:
-        """Return for how many neighbor pairs at once the GPU of a model has memory."""
+        """Return the number of neighbor pairs that fit into the memory of the GPU of a model."""
         device, compiled = model.element_index.device, Compiled(model)
         if device.type != "cuda" or not compiled.has_known_needs:
             return None
@@ -107,15 +107,15 @@ class Triton(Backend):
         return "cuda" if name == "auto" and not interpreted() else name
 
 
-def _lacking(model: Reann, request: Request) -> str | None:
-    """Return which outputs there are not."""
-    if lacking := sorted(request.names.difference(NAMES, model.output_names)):
-        return f"the model has no output {', '.join(lacking)}"
+def _missing_outputs(model: Reann, request: Request) -> str | None:
+    """Return the reason if an output is not available, None if all are."""
+    if missing := sorted(request.names.difference(NAMES, model.output_names)):
+        return f"the model has no output {', '.join(missing)}"
     if unknown := [n for n, head in model.output_heads.items() if type(head) not in HEADS]:
-        return f"it knows the heads of this package, not those of {', '.join(unknown)}"
+        return f"it supports the heads of this package, not those of {', '.join(unknown)}"
     return None
 
 
 def interpreted() -> bool:
-    """Return whether kernels run on the CPU, slowly, so that they can be tested without a GPU."""
+    """Return whether kernels run in Triton's interpreter, on the CPU and slowly, for tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"

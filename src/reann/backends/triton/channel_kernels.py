@@ -1,7 +1,7 @@
 """Kernels over the channels of atoms: products of moments, their slopes, and rates of both.
 
-Moments, weights and tensors are laid out as (rows, atoms, channels), scalar products as
-(atoms, products, channels), which is what one matrix for each element takes.
+Moments, weights and tensors have the layout (rows, atoms, channels), scalar products the layout
+(atoms, products, channels), the input of one matrix product for each element.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from reann.backends.triton.statements import Statements
 from reann.backends.triton.symbols import Value
 
 TILE = 128
-"""Numbers of a tile, atoms times channels: one for each thread."""
+"""Size of a tile, atoms times channels: one number for each thread."""
 
 
 def atoms_of_tile(channels: int) -> int:
-    """Return the number of atoms of a program."""
+    """Return the number of atoms that a program computes."""
     return max(TILE // _width(channels), 1)
 
 
@@ -31,7 +31,7 @@ def _width(channels: int) -> int:
 
 
 class Channel:
-    """The text of a kernel for one function of a channel."""
+    """The text of kernels for a function of a channel."""
 
     def __init__(self, function: ChannelFunction, channels: int) -> None:
         self.function, self.channels = function, channels
@@ -63,11 +63,11 @@ class Channel:
         return self._loaded(self.row({"m": "moments", "dm": "rates"}[kind], int(number)))
 
     def row(self, pointer: str, number: int) -> str:
-        """Return where a row of all atoms is."""
+        """Return the address of a row of all atoms."""
         return f"{pointer} + ({number} * n + a) * {self.channels} + k"
 
     def product(self, pointer: str, number: int) -> str:
-        """Return where a scalar product of all atoms is."""
+        """Return the address of a scalar product of all atoms."""
         n_scalars = len(self.function.scalars)
         return f"{pointer} + (a * {n_scalars} + {number}) * {self.channels} + k"
 
@@ -75,7 +75,7 @@ class Channel:
         return f"tl.load({place}, mask=here, other=0.0)"
 
     def results(self, *, moving: bool) -> list[Value | None]:
-        """Return scalars and tensors, or their rates as the moments change."""
+        """Return scalars and tensors, or their derivatives along rates of the moments."""
         function, formulas = self.function, self.function.formulas
         values = [*function.scalars, *function.tensors]
         if not moving:
@@ -97,7 +97,7 @@ class Channel:
         return [*lines, f"tl.store({place}, {name} + tl.zeros_like({self.zero}), mask=here)"]
 
     zero = "here.to(REAL)"
-    """A tile that a value without channels is spread over."""
+    """A tile over which a value without channels is broadcast."""
 
     def arguments(self, *names: str) -> list[str]:
         """Return the arguments of a kernel."""
@@ -107,7 +107,7 @@ class Channel:
 
 @cache
 def values(make: Recipe, channels: int, real: str, *, moving: bool) -> Any:
-    """Return the kernel of the results, or of their rates."""
+    """Return the kernel that computes the results, or their rates."""
     channel = Channel(make(), channels)
     function, body = channel.function, channel.head()
     results, n_scalars = channel.results(moving=moving), len(channel.function.scalars)
@@ -128,7 +128,7 @@ def slopes(
     moving: bool,
     of_weights: bool,
 ) -> Any:
-    """Return the kernel of derivatives of results, or of rates, by moments and by weights."""
+    """Return the kernel for derivatives of results, or of rates, by moments and by weights."""
     channel = Channel(make(), channels)
     function, body = channel.function, channel.head()
     derivatives = channel.adjoints(moving=moving)

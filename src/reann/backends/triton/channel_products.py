@@ -1,4 +1,4 @@
-"""Products of moments that PyTorch differentiates, up to what a training on forces needs."""
+"""Products of moments as functions of PyTorch, with the derivatives for training on forces."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from reann.backends.triton import channel_kernels as kernels
-from reann.backends.triton.neighbor_sums import Wanted
+from reann.backends.triton.neighbor_sums import Needed
 from reann.backends.triton.recipe import Recipe
 from reann.backends.triton.source import launch
 
 
 @dataclass(frozen=True)
 class Multiplied:
-    """What is computed: `make` returns a function of a channel."""
+    """Products to compute: `make` returns a function of a channel."""
 
     make: Recipe
     channels: int
@@ -29,74 +29,74 @@ class Multiplied:
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """What is the same in all passes.
+class Fixed:
+    """Arguments that are the same in all passes.
 
     Attributes
     ----------
     element
         Index of the element of each atom, ascending.
     counts
-        Atoms of each element.
+        Number of atoms of each element.
     """
 
     multiplied: Multiplied
     element: Int[Tensor, " atoms"]
     counts: list[int]
-    wanted: Wanted
+    needed: Needed
 
     def run(self, kernel: Any, moments: Tensor, weights: Tensor | None, *others: Tensor) -> None:
         """Start a kernel."""
         n = moments.shape[1]
         programs = -(-n // kernels.atoms_of_tile(self.multiplied.channels))
-        own = [] if weights is None else [self.element, weights]
-        launch(kernel, programs, *own, moments, *others, n)
+        tables = [] if weights is None else [self.element, weights]
+        launch(kernel, programs, *tables, moments, *others, n)
 
 
 def channel_products(
-    given: Given,
+    fixed: Fixed,
     moments: Float[Tensor, "components atoms channels"],
     weights: Float[Tensor, "elements weighted channels"] | None = None,
 ) -> tuple[Float[Tensor, "atoms products channels"], Float[Tensor, "results atoms channels"]]:
     """Return the scalar products, and the components of the weighted sums of the others."""
-    return Products.apply(given, moments, weights)
+    return Products.apply(fixed, moments, weights)
 
 
 class Products(torch.autograd.Function):
-    """The products."""
+    """Products of moments, and weighted sums of products."""
 
     @staticmethod
     def forward(
-        ctx: Any, given: Given, moments: Tensor, weights: Tensor | None
+        ctx: Any, fixed: Fixed, moments: Tensor, weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Return scalars and tensors."""
-        ctx.given = given
+        ctx.fixed = fixed
         ctx.save_for_backward(moments, weights)
-        return _values(given, moments, weights, None)
+        return _values(fixed, moments, weights, None)
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         """Return the derivatives of the sum of results times bars."""
         moments, weights = ctx.saved_tensors
-        return (None, *ProductSlopes.apply(ctx.given, moments, weights, *bars))
+        return (None, *ProductSlopes.apply(ctx.fixed, moments, weights, *bars))
 
 
 class ProductSlopes(torch.autograd.Function):
     """Derivatives of results times weights by moments, and by the weights of the sums."""
 
     @staticmethod
-    def forward(ctx: Any, given: Given, *tensors: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return both, the second only where gradients of parameters are wanted.
+    def forward(ctx: Any, fixed: Fixed, *tensors: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return both derivatives; the second only if gradients of parameters are needed.
 
         The tensors are moments, weights and the bars of both results.
         """
         moments, weights, *bars = tensors
         assert moments is not None
-        ctx.given = given
+        ctx.fixed = fixed
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors)
-        wanted = given.wanted.parameters and weights is not None
-        return _slopes(given, moments, weights, None, bars, of_weights=wanted)
+        needed = fixed.needed.parameters and weights is not None
+        return _slopes(fixed, moments, weights, None, bars, of_weights=needed)
 
     @staticmethod
     @once_differentiable
@@ -109,26 +109,26 @@ class ProductSlopes(torch.autograd.Function):
         if rates is None:
             return (None,) * 5
         rates = rates.contiguous()
-        of_bars = _values(ctx.given, moments, weights, rates)
-        wanted = weights is not None and ctx.needs_input_grad[2]
-        slopes = _slopes(ctx.given, moments, weights, rates, bars, of_weights=wanted)
+        of_bars = _values(ctx.fixed, moments, weights, rates)
+        needed = weights is not None and ctx.needs_input_grad[2]
+        slopes = _slopes(ctx.fixed, moments, weights, rates, bars, of_weights=needed)
         return (None, *slopes, *of_bars)
 
 
 def _values(
-    given: Given, moments: Tensor, weights: Tensor | None, rates: Tensor | None
+    fixed: Fixed, moments: Tensor, weights: Tensor | None, rates: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    (_, n, K), made = moments.shape, given.multiplied
-    scalars = moments.new_empty(n, made.n_scalars, K)
-    tensors = moments.new_empty(made.n_tensors, n, K)
-    kernel = kernels.values(made.make, K, made.real, moving=rates is not None)
-    own = [] if rates is None else [rates]
-    given.run(kernel, moments, weights, *own, scalars, *([tensors] if made.n_tensors else []))
+    (_, n, K), form = moments.shape, fixed.multiplied
+    scalars = moments.new_empty(n, form.n_scalars, K)
+    tensors = moments.new_empty(form.n_tensors, n, K)
+    kernel = kernels.values(form.make, K, form.real, moving=rates is not None)
+    arrays = [] if rates is None else [rates]
+    fixed.run(kernel, moments, weights, *arrays, scalars, *([tensors] if form.n_tensors else []))
     return scalars, tensors
 
 
 def _slopes(
-    given: Given,
+    fixed: Fixed,
     moments: Tensor,
     weights: Tensor | None,
     rates: Tensor | None,
@@ -136,18 +136,18 @@ def _slopes(
     *,
     of_weights: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    (_, n, K), made = moments.shape, given.multiplied
+    (_, n, K), form = moments.shape, fixed.multiplied
     kernel = kernels.slopes(
-        made.make, K, made.real, moving=rates is not None, of_weights=of_weights
+        form.make, K, form.real, moving=rates is not None, of_weights=of_weights
     )
-    own = [] if rates is None else [rates]
-    own += [bar.contiguous() for bar in bars[: 2 if made.n_tensors else 1] if bar is not None]
+    arrays = [] if rates is None else [rates]
+    arrays += [bar.contiguous() for bar in bars[: 2 if form.n_tensors else 1] if bar is not None]
     of_moments = torch.empty_like(moments)
-    own.append(of_moments)
+    arrays.append(of_moments)
     if not of_weights or weights is None:
-        given.run(kernel, moments, weights, *own)
+        fixed.run(kernel, moments, weights, *arrays)
         return of_moments, None
     each = moments.new_empty(weights.shape[1], n, K)
-    given.run(kernel, moments, weights, *own, each)
-    by_element = [x.sum(1, dtype=torch.float64) for x in each.split(given.counts, dim=1)]
+    fixed.run(kernel, moments, weights, *arrays, each)
+    by_element = [x.sum(1, dtype=torch.float64) for x in each.split(fixed.counts, dim=1)]
     return of_moments, torch.stack(by_element).to(weights.dtype)

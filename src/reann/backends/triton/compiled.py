@@ -47,7 +47,7 @@ class Compiled:
         self.update(source)
 
     def update(self, model: Reann) -> None:
-        """Take another model of the same form, or new weights of the same one."""
+        """Use another model of the same form, or new weights of the model."""
         self.source = model
         self.form = form_of(model)
         self.pairs = pair_summand(model)
@@ -74,17 +74,17 @@ class Compiled:
 
     @property
     def has_known_needs(self) -> bool:
-        """Whether its memory is known before: not where it depends on the numbers themselves."""
+        """Whether the memory of an evaluation is known before it; it may depend on values."""
         return not self.source.structure_terms and not self.source.config.inputs
 
     def needs(self, request: Request) -> Needs:
-        """Return how much memory a request needs."""
+        """Return the memory that a request needs."""
         if request not in self._needs:
             self._needs[request] = needs(self.source, request, _evaluated)
         return self._needs[request]
 
     def without_gradients(self) -> Compiled:
-        """Return the model with the same weights, of which PyTorch keeps nothing for gradients."""
+        """Return the model with the same weights, but without gradients of parameters."""
         of_source = [x.data_ptr() for x in self.source.parameters()]
         known = self._frozen
         if known is None or [x.data_ptr() for x in known.source.parameters()] != of_source:
@@ -92,7 +92,7 @@ class Compiled:
         return known
 
     def computed(self, graph: Graph, request: Request) -> dict[str, Tensor]:
-        """Return properties of a graph that fits."""
+        """Return properties of a graph that fits into the memory."""
         names, model, kept = request.names, self.source, request.create_graph
         variables = Variables.of(model, graph, names)
         # Born effective charges are slopes of the dipoles of a head, or of those by a field.
@@ -126,8 +126,8 @@ class Compiled:
         if "extrapolation" in names:
             distance = model.outside(x.detach(), place.rows.element)
             values["extrapolation"] = distance[place.rows.rank]
-        every = {n: values[n] for n in (*NAMES, *model.output_names) if n in names}
-        return every if kept else {n: x.detach() for n, x in every.items()}
+        requested = {n: values[n] for n in (*NAMES, *model.output_names) if n in names}
+        return requested if kept else {n: x.detach() for n, x in requested.items()}
 
     def heat_flux(
         self, graph: Graph, v: Float[Tensor, "atoms 3"]
@@ -145,7 +145,7 @@ class Compiled:
     def _of_graph(
         self, of_rows: dict[str, Tensor], place: Place, graph: Graph, *, create_graph: bool
     ) -> dict[str, Tensor]:
-        """Return the outputs of the atoms in the order of the graph, where the atoms are."""
+        """Return the outputs of the atoms in the order of the graph."""
         model = self.source
         values = {name: x.index_select(0, place.rows.rank) for name, x in of_rows.items()}
         if values.keys() <= {"energies"}:
@@ -153,12 +153,12 @@ class Compiled:
         for name, head in self.differentiating.items():
             slopes = [
                 differentiated(
-                    place.wanted, values[name][:, n], [place.positions], create_graph=create_graph
+                    place.needed, values[name][:, n], [place.positions], create_graph=create_graph
                 )[0]
                 for n in head.DIFFERENTIATED
             ]
             values[name] = head.with_slopes(values[name], slopes)
-        place.wanted.geometry, place.wanted.parameters = bool(self.differentiating), True
+        place.needed.geometry, place.needed.parameters = bool(self.differentiating), True
         for name, head in model.output_heads.items():
             if isinstance(head, NeighborDipole):
                 values[name] = head.of_edges(values[name], graph, graph.edge_vectors())
@@ -182,7 +182,7 @@ class Compiled:
     ) -> tuple[dict[str, Tensor], Float[Tensor, "atoms features"]]:
         """Return the outputs of the atoms in the order of the elements, and their features.
 
-        `heads` says whether those of the output heads are among them.
+        `heads` says whether the outputs of output heads are included.
         """
         model, rows, atoms = self.source, place.rows, place.rows.as_atoms
         with torch.set_grad_enabled(pairs is not None and torch.is_grad_enabled()):
@@ -200,8 +200,8 @@ class Compiled:
         if rows.field is not None and isinstance(self.form, EquivariantForm):
             # A field polarizes free atoms, too.
             features = features._replace(is_embedded=torch.ones_like(features.is_embedded))
-        every = model.output_heads.items() if heads else ()
-        values = {name: head(features, atoms) for name, head in every}
+        output_heads = model.output_heads.items() if heads else ()
+        values = {name: head(features, atoms) for name, head in output_heads}
         if len(model.heads):
             values["energies"] = model.heads(features, atoms) + pair_energies
         return values, x
@@ -212,7 +212,7 @@ def _evaluated(model: Reann, graph: Graph, request: Request) -> dict[str, Tensor
 
 
 def frozen(model: Reann) -> Reann:
-    """Return a model that shares all weights with another one, and does not train them."""
+    """Return a model that shares all weights with another model, without gradients."""
     memo: dict[int, Any] = {
         id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()
     }

@@ -1,10 +1,10 @@
 """Moments of the embedded density, edge by edge.
 
 s_i^{a,k} = sum_j R_k(r_ij) [c_j^k Y_a(r_ij) + u_j^{a,k}] with directional messages, and
-s_i^{a,k} = sum_j [c_j^k R_k(r_ij) Y_a(r_ij) + f_c(r_ij) u_j^{a,k}], u = c P, where orbitals P are
-passed on; see `reann.model.hosts.embedded_density` and `reann.model.messages`. Rows of the states
-of a neighbor are c, the u if there are any, then alpha and rs of the Gaussians of its element, or
-of the pairs of it with each element of a center.
+s_i^{a,k} = sum_j [c_j^k R_k(r_ij) Y_a(r_ij) + f_c(r_ij) u_j^{a,k}], u = c P, if orbitals P are
+passed on; see `reann.model.hosts.embedded_density` and `reann.model.messages`. The rows of the
+states of a neighbor are c, then u if messages contain it, then alpha and rs of the Gaussians of its
+element, or of its pairs with each element of a center.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reann.backends.triton.symbols import Formulas, Value
 from reann.model.hosts.angular import exponents, multinomial
 
 PASSED_ON = ("weights", "moments", "orbitals")
-"""What neighbors pass on: weights alone, and with directional or orbital messages."""
+"""Messages of neighbors: weights, and with them moments (directional) or orbitals."""
 
 
 def n_passed_on(passed_on: str, n_moments: int) -> int:
@@ -30,12 +30,12 @@ def monomials(vector: list[Value], l_max: int) -> list[Value]:
     powers: dict[tuple[int, int, int], Value] = {}
     functions = []
     for l in range(1, l_max + 1):
-        for own in exponents(l):
-            axis = next(a for a in range(3) if own[a])
-            x, y, z = (n - (a == axis) for a, n in enumerate(own))
+        for powers_of_axes in exponents(l):
+            axis = next(a for a in range(3) if powers_of_axes[a])
+            x, y, z = (n - (a == axis) for a, n in enumerate(powers_of_axes))
             rest = powers.get((x, y, z))
-            powers[own] = vector[axis] if rest is None else rest * vector[axis]
-            functions.append(powers[own] * math.sqrt(multinomial(own)))
+            powers[powers_of_axes] = vector[axis] if rest is None else rest * vector[axis]
+            functions.append(powers[powers_of_axes] * math.sqrt(multinomial(powers_of_axes)))
     return functions
 
 

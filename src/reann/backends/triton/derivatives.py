@@ -32,7 +32,7 @@ def slope(value: Value) -> Value:
 
 
 def tangents(values: Sequence[Value], directions: Mapping[int, Value]) -> list[Value | None]:
-    """Return the rates of values where inputs change; None: they do not change.
+    """Return the rates of values as inputs change; None for values that do not change.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def _rate(value: Value, rates: Mapping[int, Value]) -> Value | None:
 
 
 def _partials(value: Value) -> list[Callable[[Value], Value]]:
-    """Return what each operand's rate is turned into; each of these maps is its own adjoint."""
+    """Return the linear map of the rate of each operand; each map is its own adjoint."""
     node, formulas = value.node, value.formulas
     operands = [Value(formulas, x) for x in node.operands]
     match node.kind:
@@ -101,7 +101,7 @@ def adjoints(bars: Sequence[tuple[Value, Value]]) -> dict[int, Value]:
     Parameters
     ----------
     bars
-        Results and their weights. Where either has channels the product is summed over them.
+        Results and their weights. If either has channels, the product is summed over them.
     """
     formulas = bars[0][0].formulas
     parts: dict[int, list[Value]] = defaultdict(list)
@@ -119,7 +119,7 @@ def adjoints(bars: Sequence[tuple[Value, Value]]) -> dict[int, Value]:
 
 
 def _collected(value: Value, parts: Sequence[Value]) -> Value:
-    """Return the sum of what a node gets; that of an edge is summed over the channels."""
+    """Return the sum of the contributions to a node; for an edge, summed over the channels."""
     if value.has_channels or not any(part.has_channels for part in parts):
         return total(parts)
     with_channels = total(part for part in parts if part.has_channels).channel_sum()

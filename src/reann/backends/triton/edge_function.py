@@ -1,4 +1,4 @@
-"""What an edge adds to the sums of its center, as formulas: the input of all kernels over edges."""
+"""The contribution of an edge to the sums of its center, as formulas for all kernels over edges."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Kernels over the neighbors of atoms: one program for each atom, no atomics.
+"""Kernels over the neighbors of atoms: one program for each atom, without atomic additions.
 
-What an atom gets from the atoms that see it comes from its own neighbors, too: every pair is in the
-list in both directions, so that the edge from j to i is the one from i to j, turned round. Sums are
-therefore the same in every run. Vectors are differences of positions in double precision.
+Contributions from the atoms whose neighbor an atom is come from its own neighbors: every pair is in
+the list in both directions, so the edge from j to i is the edge from i to j in the opposite
+direction. Therefore sums are the same in every run. Vectors are differences of positions in double
+precision.
 
-Numbers of atoms are laid out as (rows, atoms, channels), atoms in the order of their elements.
+Arrays of atoms have the layout (rows, atoms, channels), with atoms in the order of their elements.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from reann.backends.triton.recipe import Recipe
 from reann.backends.triton.source import kernel
 
 PROGRAM_ROWS = 64
-"""Atoms of a program that sums gradients of weights."""
+"""Number of atoms of a program that sums gradients of weights."""
 
 
 @cache
@@ -49,13 +50,13 @@ def slopes(make: Recipe, shape: Shape, *, of_geometry: bool, of_states: bool) ->
     """Return the kernel of derivatives with respect to positions and strains, and to states."""
     row = Row(make(), shape)
     derivatives = row.adjoints(moving=False)
-    own = row.statements("t", center="row", neighbor="rj", turned=False)
+    forward = row.statements("t", center="row", neighbor="rj", turned=False)
     turned = row.statements("u", center="rj", neighbor="row", turned=True)
     added, names, start, end = [], ["bars"], [], []
     if of_geometry:
         axes = [row.function.formulas.input(x, channels=False, double=True) for x in AXES]
-        g, back = ([code.name(derivatives[x.number]) for x in axes] for code in (own, turned))
-        # An empty place adds nothing, and what it multiplies may not be finite.
+        g, back = ([code.name(derivatives[x.number]) for x in axes] for code in (forward, turned))
+        # Empty slots contribute nothing; their values may not be finite.
         added += [f"f{a} += tl.where(here, {back[a]} - {g[a]}, 0.0)" for a in range(3)]
         added += [
             f"w{3 * a + b} -= tl.where(here, {AXES[a]} * {back[b]}, 0.0)"
@@ -77,7 +78,7 @@ def slopes(make: Recipe, shape: Shape, *, of_geometry: bool, of_states: bool) ->
         *row.start("tl.program_id(0).to(tl.int64)"),
         *start,
         f"for e0 in range(begin, end, {shape.edges}):",
-        *indented([*row.edge(), *own.lines, *turned.lines, *added]),
+        *indented([*row.edge(), *forward.lines, *turned.lines, *added]),
         *end,
     ]
     return kernel("slopes", arguments(row, *names), body, shape.real)

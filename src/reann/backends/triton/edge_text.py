@@ -1,6 +1,6 @@
 """Parts of the text of kernels over the neighbors of atoms.
 
-A program is about one atom. It takes its neighbors in tiles, edges times channels.
+A program computes one atom. It reads the neighbors in tiles of edges times channels.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Row:
     # --- parts of the text ---
 
     def start(self, row: str) -> list[str]:
-        """Return what is the same for all neighbors of an atom."""
+        """Return the statements that are the same for all neighbors of an atom."""
         return [
             f"row = {row}",
             "atom = tl.load(order + row).to(tl.int64)",
@@ -151,8 +151,8 @@ class Row:
         def load(name: str) -> str:
             kind, _, number = name.rpartition("_")
             if kind in ("h", "dh"):
-                own = self.state_row(int(number), turned=turned)
-                return self.loaded({"h": "states", "dh": "rates"}[kind], own, neighbor)
+                number_of_row = self.state_row(int(number), turned=turned)
+                return self.loaded({"h": "states", "dh": "rates"}[kind], number_of_row, neighbor)
             if kind == "bar":
                 return self.loaded("bars", int(number), center)
             if name in ("dx", "dy", "dz"):
@@ -205,7 +205,7 @@ class Row:
         bars = self.function.formulas.input
         return [(result, bars(f"bar_{i}")) for i, result in results if result is not None]
 
-    # --- what neighbors give to the states of an atom ---
+    # --- contributions of neighbors to derivatives by the states of an atom ---
 
     def zero_states(self) -> list[str]:
         """Return the accumulators."""
@@ -240,12 +240,12 @@ class Row:
 
 
 def element_of_center(turned: bool) -> str:
-    """Return the name of the element of the center of an edge, or of the one turned round."""
+    """Return the name of the element of the center of an edge, or of the opposite edge."""
     return "z_j" if turned else "z_i"
 
 
 def indented(lines: Sequence[str], times: int = 1) -> list[str]:
-    """Return lines that stand further right."""
+    """Return lines with additional indentation."""
     return [f"{times * '    '}{line}" for line in lines]
 
 

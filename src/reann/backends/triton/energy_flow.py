@@ -23,22 +23,22 @@ def energy_flow(
     `place` has recorded the sums over neighbors that the energies were computed from.
     """
     assert place.recorded is not None
-    place.wanted.geometry, place.wanted.parameters = True, False
-    every = place.recorded
-    bars = torch.autograd.grad(energies.sum(), [x.sums for x in every], retain_graph=True)
-    moving = [x.states for x in every if x.given[0].n_moving]
+    place.needed.geometry, place.needed.parameters = True, False
+    recorded = place.recorded
+    bars = torch.autograd.grad(energies.sum(), [x.sums for x in recorded], retain_graph=True)
+    moving = [x.states for x in recorded if x.fixed[0].n_moving]
     known = iter(rates(moving, place.positions, v))
     flux = v.new_zeros(3)
-    for x, bar in zip(every, bars, strict=True):
-        rate = next(known) if x.given[0].n_moving else torch.zeros_like(x.states)
+    for x, bar in zip(recorded, bars, strict=True):
+        rate = next(known) if x.fixed[0].n_moving else torch.zeros_like(x.states)
         flux = flux + _of_sums(x, v, rate, bar)
     return flux
 
 
 def _of_sums(x: Recorded, v: Tensor, rate: Tensor, bar: Tensor) -> Float[Tensor, "3"]:
-    summand, place, _ = x.given
+    summand, place, _ = x.fixed
     n = place.rows.n_atoms
-    arrays = arguments_of(x.given, place.positions, x.states, x.weights)
+    arrays = arguments_of(x.fixed, place.positions, x.states, x.weights)
     out = torch.empty_like(v)
     run = kernels.flow(summand.make, summand.shape)
     moved = (v.contiguous(), rate.contiguous(), bar.contiguous())

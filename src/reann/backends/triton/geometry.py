@@ -40,7 +40,7 @@ def length(vector: list[Value]) -> Value:
 
 
 def softened(formulas: Formulas, vector: list[Value]) -> list[Value]:
-    """Return the vector that the network sees of a close pair: `Repulsion.softened`."""
+    """Return the vector of a close pair that the network receives: `Repulsion.softened`."""
     start = formulas.input(START, channels=False, double=True)
     r, width = length(vector), start * REPULSION_WIDTH
     unity = formulas.constant(1.0, r)
@@ -52,7 +52,7 @@ def softened(formulas: Formulas, vector: list[Value]) -> list[Value]:
 
 
 def network_vector(formulas: Formulas, *, soft: bool) -> Vector:
-    """Return the vector of an edge as a network sees it."""
+    """Return the vector of an edge that a network receives."""
     vector = vector_of(formulas)
     if soft:
         vector = softened(formulas, vector)

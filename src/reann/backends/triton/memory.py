@@ -1,4 +1,4 @@
-"""Memory that an evaluation needs, known before it: the same steps with tensors without numbers."""
+"""Memory of an evaluation, measured before it by the same steps with tensors without content."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from reann.graph import Graph, Sizes
 from reann.model import Reann
 
 ATOMS = 64
-"""Of each element, in the graph that is measured: the memory is proportional to the number."""
+"""Number of atoms of each element in the graph that is measured; memory is proportional to it."""
 LARGE = 50_000
-"""Atoms from which on an evaluation asks first whether there is memory for it."""
+"""Number of atoms above which the memory is checked before an evaluation."""
 RESERVE = 0.9
-"""Part of the free memory that is used: what is free lies in pieces."""
+"""Fraction of the free memory that can be used, because it is fragmented."""
 GIB = 2**30
 
 
 class Needs(NamedTuple):
-    """Bytes that an evaluation needs at most at once, with its results."""
+    """Largest memory of an evaluation, including its results, in bytes."""
 
     per_atom: float
     per_edge: float
@@ -38,7 +38,7 @@ class Needs(NamedTuple):
         return n_atoms * self.per_atom + n_edges * self.per_edge
 
     def most_atoms(self, free: float, edges_per_atom: float) -> int:
-        """Return how many atoms fit in a number of bytes."""
+        """Return the number of atoms that fit into a number of bytes."""
         return int(RESERVE * free / (self.per_atom + edges_per_atom * self.per_edge))
 
 
@@ -57,7 +57,7 @@ class Peak(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Compute, and count what is new."""
+        """Compute, and count new tensors."""
         del types
         result = function(*args, **(kwargs or {}))
         for x in tree_leaves(result):
@@ -82,17 +82,17 @@ class Peak(TorchDispatchMode):
 def needs(
     model: Reann, request: Request, evaluate: Callable[[Reann, Graph, Request], Any]
 ) -> Needs:
-    """Return what `evaluate` needs for a request."""
-    there = on_meta(model)
+    """Return the memory that `evaluate` needs for a request."""
+    meta_model = on_meta(model)
     peaks = []
     for n in (1, 2):
         graph = _atoms(model, n * ATOMS)
         with Peak() as peak:
-            results = evaluate(there, graph, request)
+            results = evaluate(meta_model, graph, request)
             if request.create_graph:
                 torch.stack([x.sum() for x in results.values()]).sum().backward()
         peaks.append(peak.most)
-        there.zero_grad()
+        meta_model.zero_grad()
     n_atoms = ATOMS * len(model.elements)
     graph = _atoms(model, ATOMS)
     list_of = graph.neighbor.element_size() + 3 * graph.edge_shift.element_size()
@@ -100,7 +100,7 @@ def needs(
 
 
 def on_meta(model: Reann) -> Reann:
-    """Return a copy of a model whose tensors have no numbers."""
+    """Return a copy of a model whose tensors have no content."""
     memo: dict[int, Any] = {}
     for p in model.parameters():
         memo[id(p)] = nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad)
@@ -110,7 +110,7 @@ def on_meta(model: Reann) -> Reann:
 
 
 def _atoms(model: Reann, of_each: int) -> Graph:
-    """Return a graph of atoms of all elements without numbers, each with one neighbor."""
+    """Return a graph of atoms of all elements without content, each atom with one neighbor."""
     n = of_each * len(model.elements)
 
     def empty(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -131,13 +131,13 @@ def _atoms(model: Reann, of_each: int) -> Graph:
 
 
 def free_bytes(device: torch.device) -> float:
-    """Return the bytes of a GPU that are free, with those that PyTorch keeps for later."""
+    """Return the free memory of a GPU, including that reserved by PyTorch, in bytes."""
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return float(torch.cuda.mem_get_info(device)[0] + kept)
 
 
 def check(known: Needs, graph: Graph) -> None:
-    """Raise `UserError` where a large graph does not fit into the memory of its GPU."""
+    """Raise `UserError` if a large graph does not fit into the memory of its GPU."""
     free = free_bytes(graph.positions.device)
     needed = known.of(graph.n_atoms, graph.n_edges)
     if needed <= RESERVE * free:

@@ -1,7 +1,7 @@
-"""Sums over neighbors that PyTorch differentiates, up to what a training on forces needs.
+"""Sums over neighbors as functions of PyTorch, with the derivatives for training on forces.
 
-The backward of the sums is a sum over neighbors again, and its backward, which a loss of forces
-asks for, a third one: no edge has anything in memory.
+The backward pass of the sums is another sum over neighbors, and so is the backward pass of that,
+which a loss on forces needs. Nothing is stored for edges.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from reann.backends.triton.source import launch
 
 
 @dataclass(eq=False)
-class Wanted:
-    """Which derivatives a backward pass computes: PyTorch does not say which of them it needs."""
+class Needed:
+    """Derivatives that a backward pass has to compute, because PyTorch does not state them."""
 
     geometry: bool = True
     parameters: bool = True
@@ -31,43 +31,44 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where atoms are, and how it is strained: the variables of forces and virials.
+    """Positions and strains of atoms, the variables of forces and virials.
 
     Attributes
     ----------
     positions
         Å, in the order of the graph.
     strains
-        Of the vectors that end at an atom, (atoms, 3, 3): zero.
+        Strain of the vectors that end at each atom, (atoms, 3, 3); its value is zero.
     to_third_order
-        Whether products of moments are differentiated three times, which their kernels are not:
-        for gradients of responses to a field.
+        Whether products of moments are differentiated three times, for gradients of responses to a
+        field; kernels do not support this.
     recorded
-        Takes what is summed, for the heat flux; None: nothing does.
+        List to which all sums are added, for the heat flux; None if it is not needed.
     """
 
     rows: Rows
     positions: Float[Tensor, "atoms 3"]
     strains: Float[Tensor, "atoms 3 3"]
-    wanted: Wanted = field(default_factory=Wanted)
+    needed: Needed = field(default_factory=Needed)
     to_third_order: bool = False
     recorded: list[Recorded] | None = None
 
 
 @dataclass(frozen=True)
 class Summand:
-    """What is summed.
+    """Contribution of an edge to sums over neighbors.
 
     Attributes
     ----------
     make
         Returns the function of an edge.
     n_results
-        Rows of the sums.
+        Number of rows of the sums.
     n_paths, n_radial
-        Radial functions, and functions of the basis that they are made of.
+        Numbers of radial functions, and of basis functions that they combine.
     n_moving
-        Rows of the states that depend on positions, the first ones, in which the sums are linear.
+        Number of rows of the states that depend on positions. They come first, and the sums are
+        linear in them.
     """
 
     make: Recipe
@@ -86,54 +87,54 @@ def neighbor_sums(
     pairs: Float[Tensor, "tables elements elements"] | None = None,
 ) -> Float[Tensor, "results atoms channels"]:
     """Return sums over the neighbors of all atoms, in the order of the elements."""
-    given = (summand, place, pairs)
-    sums = Sums.apply(given, place.positions, place.strains, states, weights)
+    fixed = (summand, place, pairs)
+    sums = Sums.apply(fixed, place.positions, place.strains, states, weights)
     if place.recorded is not None:
-        place.recorded.append(Recorded(given, states, weights, sums))
+        place.recorded.append(Recorded(fixed, states, weights, sums))
     return sums
 
 
 class Recorded(NamedTuple):
-    """Sums, and what they are made of."""
+    """Sums, with the tensors from which they were computed."""
 
-    given: tuple[Summand, Place, Tensor | None]
+    fixed: tuple[Summand, Place, Tensor | None]
     states: Tensor
     weights: Tensor | None
     sums: Tensor
 
 
 class Sums(torch.autograd.Function):
-    """The sums."""
+    """Sums over the neighbors of all atoms."""
 
     @staticmethod
     def forward(
-        ctx: Any, given: tuple[Summand, Place, Tensor | None], *tensors: Tensor | None
+        ctx: Any, fixed: tuple[Summand, Place, Tensor | None], *tensors: Tensor | None
     ) -> Tensor:
         """Return (results, atoms, channels) of positions, strains, states and weights."""
         positions, _, states, weights = tensors
         assert positions is not None
         assert states is not None
-        summand, place, _ = ctx.given = given
+        summand, place, _ = ctx.fixed = fixed
         ctx.save_for_backward(*tensors)
         n, K = place.rows.n_atoms, summand.shape.channels
         out = states.new_empty(summand.n_results, n, K)
         run = kernels.sums(summand.make, summand.shape, moving=False)
-        arrays = arguments_of(given, positions, states, weights)
+        arrays = arguments_of(fixed, positions, states, weights)
         launch(run, n, *arrays, out, n, warps=summand.shape.warps)
         return out
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         """Return the derivatives of the sum of results times bars."""
-        summand, place, _ = ctx.given
+        summand, place, _ = ctx.fixed
         _, of_positions, _, of_states, of_weights = ctx.needs_input_grad
-        wanted = place.wanted
-        asked = (
-            wanted.geometry and of_positions,
-            of_states and bool(summand.n_moving or wanted.parameters),
-            wanted.parameters and of_weights,
+        needed = place.needed
+        requested = (
+            needed.geometry and of_positions,
+            of_states and bool(summand.n_moving or needed.parameters),
+            needed.parameters and of_weights,
         )
-        return (None, *_derivatives(ctx.given, asked, *ctx.saved_tensors, bars[0].contiguous()))
+        return (None, *_derivatives(ctx.fixed, requested, *ctx.saved_tensors, bars[0].contiguous()))
 
 
 class Slopes(torch.autograd.Function):
@@ -142,23 +143,23 @@ class Slopes(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        given: tuple[Summand, Place, Tensor | None],
-        asked: tuple[bool, bool],
+        fixed: tuple[Summand, Place, Tensor | None],
+        requested: tuple[bool, bool],
         *tensors: Tensor | None,
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Return what is asked for: the derivatives by positions and strains, those by states.
+        """Return the requested derivatives: by positions and strains, and by states.
 
         The tensors are positions, strains, states, weights and bars.
         """
         positions, _, states, weights, bar = tensors
         assert positions is not None
         assert states is not None
-        ctx.given = given
+        ctx.fixed = fixed
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors)
-        summand, place, _ = given
-        geometry, of_states = asked
-        if not any(asked):
+        summand, place, _ = fixed
+        geometry, of_states = requested
+        if not any(requested):
             return None, None, None
         outputs = []
         if geometry:
@@ -167,7 +168,7 @@ class Slopes(torch.autograd.Function):
             outputs.append(torch.empty_like(states))
         run = kernels.slopes(summand.make, summand.shape, of_geometry=geometry, of_states=of_states)
         n = place.rows.n_atoms
-        arrays = arguments_of(given, positions, states, weights)
+        arrays = arguments_of(fixed, positions, states, weights)
         launch(run, n, *arrays, bar, *outputs, n, warps=summand.shape.warps)
         by_positions, by_strains = outputs[:2] if geometry else (None, None)
         return by_positions, by_strains, outputs[-1] if of_states else None
@@ -183,29 +184,29 @@ class Slopes(torch.autograd.Function):
 
     @staticmethod
     def _of_states(ctx: Any, rates: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Return those along rates of states alone, which can be differentiated again.
+        """Return the derivatives along rates of states only; they can be differentiated again.
 
-        The derivatives by states times rates are the sums of these rates, times bars.
+        The derivatives by states, times rates, equal the sums of these rates, times bars.
         """
-        summand, place, _ = ctx.given
+        summand, place, _ = ctx.fixed
         positions, strains, states, weights, bar = ctx.saved_tensors
-        n, wanted = summand.n_moving, place.wanted
+        n, needed = summand.n_moving, place.needed
         if rates is None or not n:
             return (None,) * 7
         moved = torch.cat([rates[:n], states[n:]])
         _, _, of_positions, _, of_states, of_weights, _ = ctx.needs_input_grad
-        asked = (
-            wanted.geometry and of_positions,
-            wanted.parameters and of_states and len(states) > n,
-            wanted.parameters and of_weights,
+        requested = (
+            needed.geometry and of_positions,
+            needed.parameters and of_states and len(states) > n,
+            needed.parameters and of_weights,
         )
         *of_geometry, of_moved, by_weights = _derivatives(
-            ctx.given, asked, positions, strains, moved, weights, bar
+            ctx.fixed, requested, positions, strains, moved, weights, bar
         )
         by_states = None
         if of_moved is not None:
             by_states = torch.cat([torch.zeros_like(of_moved[:n]), of_moved[n:]])
-        sums = Sums.apply(ctx.given, positions, strains, moved, weights)
+        sums = Sums.apply(ctx.fixed, positions, strains, moved, weights)
         return None, None, *of_geometry, by_states, by_weights, sums
 
     @staticmethod
@@ -213,8 +214,8 @@ class Slopes(torch.autograd.Function):
     def _of_geometry(
         ctx: Any, moves: Tensor | None, strains: Tensor | None, rates: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        """Return those with respect to states, weights and bars, not to the positions."""
-        summand, place, _ = ctx.given
+        """Return the derivatives by states, weights and bars, but not by positions."""
+        summand, place, _ = ctx.fixed
         positions, _, states, weights, bar = ctx.saved_tensors
         n = place.rows.n_atoms
         moved = (
@@ -222,7 +223,7 @@ class Slopes(torch.autograd.Function):
             positions.new_zeros(n, 3, 3) if strains is None else strains.contiguous(),
             torch.zeros_like(states) if rates is None else rates.contiguous(),
         )
-        arrays = (*arguments_of(ctx.given, positions, states, weights), *moved)
+        arrays = (*arguments_of(ctx.fixed, positions, states, weights), *moved)
         out = torch.empty_like(bar)
         run = kernels.sums(summand.make, summand.shape, moving=True)
         launch(run, n, *arrays, out, n, warps=summand.shape.warps)
@@ -237,42 +238,42 @@ class Slopes(torch.autograd.Function):
 
 
 def _derivatives(
-    given: tuple[Summand, Place, Tensor | None],
-    asked: tuple[bool, bool, bool],
+    fixed: tuple[Summand, Place, Tensor | None],
+    requested: tuple[bool, bool, bool],
     *tensors: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
     """Return the derivatives of sums times bars: by positions, strains, states and weights.
 
-    `asked` says whether those by positions and strains are wanted, by states, and by weights. The
-    tensors are those of `Slopes`.
+    `requested` says which derivatives are needed: by positions and strains, by states, by weights.
+    The tensors are those of `Slopes`.
     """
     positions, _, states, weights, bar = tensors
     assert positions is not None
     assert states is not None
     of_weights = None
-    if weights is not None and bar is not None and asked[2]:
-        arrays = arguments_of(given, positions, states, weights)
-        of_weights = _gradient(given[0], arrays, bar, weights, moving=False)
-    return *Slopes.apply(given, asked[:2], *tensors), of_weights
+    if weights is not None and bar is not None and requested[2]:
+        arrays = arguments_of(fixed, positions, states, weights)
+        of_weights = _gradient(fixed[0], arrays, bar, weights, moving=False)
+    return *Slopes.apply(fixed, requested[:2], *tensors), of_weights
 
 
 def arguments_of(
-    given: tuple[Summand, Place, Tensor | None],
+    fixed: tuple[Summand, Place, Tensor | None],
     positions: Tensor,
     states: Tensor,
     weights: Tensor | None,
 ) -> tuple[Tensor, ...]:
     """Return the arguments of the kernels up to the states."""
-    _, place, pairs = given
-    own = states if states.shape[0] else None
-    others = [x for x in (pairs, weights, own) if x is not None]
+    _, place, pairs = fixed
+    of_neighbors = states if states.shape[0] else None
+    others = [x for x in (pairs, weights, of_neighbors) if x is not None]
     return (positions, *place.rows.arguments, *others)
 
 
 def _gradient(
     summand: Summand, arrays: tuple[Tensor, ...], bar: Tensor, weights: Tensor, *, moving: bool
 ) -> Float[Tensor, "paths radial channels"]:
-    """Return the gradient of the weights, summed in float64 over what the programs found."""
+    """Return the gradient of the weights, summed in float64 over the programs."""
     n = bar.shape[1]
     programs = -(-n // kernels.PROGRAM_ROWS)
     each = []

@@ -1,6 +1,7 @@
 """Products of the moments of an atom, and their weighted sums, channel by channel as formulas.
 
-From the table of `reann.model.products`, behind the limit of `reann.model.equivariant.layer`.
+The products are those of the table in `reann.model.products`, after the limit of the moments
+(`reann.model.equivariant.layer`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from reann.model.product_terms import contract, weighted
 from reann.model.products import MOMENTS, entries, intermediates, table
 
 ENTRIES = (1.0, 3.0, 3.0, 3.0, 6.0, 3.0, 1.0, 3.0, 3.0, 1.0)
-"""How often each component of a tensor of rank three stands among its 27 entries."""
+"""Multiplicity of each component of a tensor of rank three among its 27 entries."""
 
 
 class ChannelFunction(NamedTuple):
@@ -53,9 +54,9 @@ def products(l_max: int, limit: float | None, *, tensors: bool) -> ChannelFuncti
     results: list[Value] = []
     for products_of_rank in ranks[: 2 if tensors else 0]:
         first = len(weights)
-        own = [formulas.input(f"w_{first + p}") for p in range(len(products_of_rank))]
-        weights += own
-        results += weighted(products_of_rank, own, values, total)
+        of_rank = [formulas.input(f"w_{first + p}") for p in range(len(products_of_rank))]
+        weights += of_rank
+        results += weighted(products_of_rank, of_rank, values, total)
     return ChannelFunction(formulas, moments, weights, b, results)
 
 

@@ -1,7 +1,7 @@
 """Energies of pairs and the number of neighbors, edge by edge, all in double precision.
 
-See `reann.model.zbl` and `reann.model.repulsion`. The one channel has two rows: how many neighbors
-are inside of the cutoff, and half of the energies of the pairs.
+See `reann.model.zbl` and `reann.model.repulsion`. There is one channel with two rows: the number of
+neighbors within the cutoff, and half of the energies of the pairs.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from reann.model import Reann
 
 REPULSION = (START, "decay", "amplitude")
 ZBL = ("inner", "width", "charge", "scale")
-"""Names of the numbers of pairs of elements; the width is that of the switch."""
+"""Names of the parameters of pairs of elements; the width is that of the switching function."""
 
 
 def names_of(model: Reann) -> tuple[str, ...]:
-    """Return the names of all numbers of pairs that a model has."""
+    """Return the names of all parameters of pairs of a model."""
     return (*(REPULSION if model.repulsion else ()), *(ZBL if model.zbl else ()))
 
 
 def tables_of(model: Reann) -> Float[Tensor, "tables elements elements"] | None:
-    """Return the numbers of pairs, float64; None for a model without."""
+    """Return the parameters of pairs, float64; None if a model has none."""
     tables: list[Tensor] = []
     if (repulsion := model.repulsion) is not None:
         tables += [repulsion.start, repulsion.decay, repulsion.amplitude]
@@ -48,12 +48,12 @@ def pair_terms(names: tuple[str, ...], cutoff: float) -> EdgeFunction:
     r = length(vector_of(formulas))
     unity, zero = formulas.constant(1.0, r), formulas.constant(0.0, r)
     inside = unity.where(r.less(formulas.constant(cutoff, r)), zero)
-    given = {name: formulas.input(name, channels=False, double=True) for name in names}
+    inputs = {name: formulas.input(name, channels=False, double=True) for name in names}
     energies = [zero]
-    if START in given:
-        energies.append(_repulsion(r, *(given[name] for name in REPULSION)))
-    if "inner" in given:
-        energies.append(_zbl(r, *(given[name] for name in ZBL)))
+    if START in inputs:
+        energies.append(_repulsion(r, *(inputs[name] for name in REPULSION)))
+    if "inner" in inputs:
+        energies.append(_zbl(r, *(inputs[name] for name in ZBL)))
     rows = [inside.to_double(False), total(energies).to_double(False)]
     return EdgeFunction(formulas, [], rows, range(0))
 
@@ -79,7 +79,7 @@ def _zbl(r: Value, inner: Value, width: Value, charge: Value, scale: Value) -> V
 
 
 def pair_summand(model: Reann) -> Summand:
-    """Return what is summed for a model."""
+    """Return the contribution of an edge for a model."""
     names = names_of(model)
     shape = Shape(1, "float64", len(model.elements), names, 2.0 * model.cutoff)
     make = recipe(pair_terms, names=names, cutoff=model.cutoff)

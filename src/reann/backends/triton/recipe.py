@@ -1,4 +1,4 @@
-"""How formulas are made: equal recipes share their compiled kernels."""
+"""Recipes for formulas; equal recipes share their compiled kernels."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 
 class Recipe(NamedTuple):
-    """A function that returns formulas, and what it is called with."""
+    """A function that returns formulas, and its arguments."""
 
     function: Callable[..., Any]
     arguments: tuple[tuple[str, Hashable], ...]
 
     def __call__(self) -> Any:
-        """Return the formulas, new ones."""
+        """Return new formulas."""
         return self.function(**dict(self.arguments))
 
 

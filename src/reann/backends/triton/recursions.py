@@ -1,7 +1,6 @@
-"""The recursions of a model with kernels for the sums over neighbors, and for the products.
+"""The recursions of a model, with kernels for sums over neighbors and for products.
 
-Everything that belongs to one atom is a matrix product of the atoms of one element, or what the
-reference computes of it.
+All other operations on atoms are matrix products for each element, or those of the reference.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reann.backends.triton import density_sums, equivariant_sums
-from reann.backends.triton.channel_products import Given, Multiplied, channel_products
+from reann.backends.triton.channel_products import Fixed, Multiplied, channel_products
 from reann.backends.triton.edge_text import Shape
 from reann.backends.triton.geometry import START
 from reann.backends.triton.neighbor_sums import Place, Summand, neighbor_sums
@@ -55,7 +54,7 @@ def spread(
 
 
 class LayerForm(NamedTuple):
-    """What the kernels of a layer are made for."""
+    """Form of a layer, which determines its kernels."""
 
     summand: Summand
     multiplied: Multiplied
@@ -111,8 +110,8 @@ class EquivariantForm:
             if place.to_third_order:
                 x, h = by_operations(layer, moments, h[0], rows.counts)
             else:
-                given = Given(form.multiplied, rows.element, rows.counts, place.wanted)
-                x, h = of_moments(layer, given, moments, h[0])
+                fixed = Fixed(form.multiplied, rows.element, rows.counts, place.needed)
+                x, h = of_moments(layer, fixed, moments, h[0])
             every_x.append(x)
             every_h.append([part.permute(1, 0, 2) for part in by_l(h)])
         return torch.cat(every_x, dim=1), every_h
@@ -124,9 +123,9 @@ class EquivariantForm:
         h, every_x = recursion.embedding[None], []
         element, counts = torch.arange(h.shape[1], device=h.device), [1] * h.shape[1]
         for layer, form in zip(recursion.each_layer(), self.forms, strict=True):
-            given = Given(form.multiplied, element, counts, place.wanted)
+            fixed = Fixed(form.multiplied, element, counts, place.needed)
             no_moments = h.new_zeros(sum(COMPONENTS[: layer.l_max + 1]), *h.shape[1:])
-            x, h = of_moments(layer, given, no_moments, h[0])
+            x, h = of_moments(layer, fixed, no_moments, h[0])
             every_x.append(x)
         return torch.cat(every_x, dim=1)
 
@@ -140,7 +139,7 @@ def by_l(h: Float[Tensor, "components atoms channels"]) -> list[Tensor]:
 def mixed(
     layer: Layer, sums: Float[Tensor, "results atoms channels"], of_field: Sequence[Tensor] = ()
 ) -> Float[Tensor, "components atoms channels"]:
-    """Return the moments m before the limit, which is one with the products.
+    """Return the moments m before the limit, which is computed together with the products.
 
     `of_field` has Y_l of the electric field by l, (atoms, components); nothing without a field.
     """
@@ -154,8 +153,8 @@ def mixed(
     m = []
     for l, s_l in enumerate(s):
         M = layer.mixing[l]
-        own = layer.moment_scale[l] * M[:K]
-        m_l = s_l.reshape(-1, K) @ own
+        mixing = layer.moment_scale[l] * M[:K]
+        m_l = s_l.reshape(-1, K) @ mixing
         if 1 <= l <= len(passed):
             other = layer.passed_scale[l - 1] * M[K:]
             m_l = torch.addmm(m_l, passed[l - 1].reshape(-1, K), other)
@@ -168,22 +167,22 @@ def mixed(
 
 def of_moments(
     layer: Layer,
-    given: Given,
+    fixed: Fixed,
     moments: Float[Tensor, "components atoms channels"],
     h0: Float[Tensor, "atoms channels"],
 ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "states atoms channels"]]:
-    """Return x and the new states, none where nothing needs them."""
+    """Return x and the new states; no states if they are not needed."""
     weights = torch.cat(list(layer.tensor_weights), dim=1) if layer.makes_states else None
-    b, sums = channel_products(given, moments, weights)
-    counts = given.counts
+    b, sums = channel_products(fixed, moments, weights)
+    counts = fixed.counts
     # Standardization is folded into the matrices: one product of an element's atoms.
     U = layer.scalars / layer.product_scale[..., None]
     start = -(layer.product_mean[..., None] * U).sum((1, 2))
     parts = zip(start, b.flatten(1).split(counts), U.flatten(1, 2), strict=True)
     x = torch.cat([torch.addmm(x0, b_z, U_z) for x0, b_z, U_z in parts])
     if not layer.is_first:
-        own = zip(h0.split(counts), layer.residual, strict=True)
-        x = x + torch.cat([h_z @ S for h_z, S in own])
+        by_element = zip(h0.split(counts), layer.residual, strict=True)
+        x = x + torch.cat([h_z @ S for h_z, S in by_element])
     if not layer.makes_states:
         return x, moments.new_empty(0, *x.shape)
     g0, *gates = layer.gates(x, counts).chunk(1 + layer.l_states, dim=1)
@@ -200,7 +199,7 @@ def by_operations(
     h0: Float[Tensor, "atoms channels"],
     counts: list[int],
 ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "states atoms channels"]]:
-    """Return the same by operations of PyTorch, which has derivatives of any order."""
+    """Return the same by operations of PyTorch, with derivatives of any order."""
     m = [part.permute(1, 0, 2) for part in moments.split(COMPONENTS[: layer.l_max + 1])]
     m = m if layer.limit is None else limited(m, layer.limit)
     x, h = layer.of_moments(m, h0[:, None], counts)
@@ -211,7 +210,7 @@ def by_operations(
 # --- scalar, directional and orbital messages -------------------------------------------------
 
 MESSAGES = {ScalarMessages: "weights", Directional: "moments", OrbitalMessages: "orbitals"}
-"""What each update lets neighbors read: out of `density_sums.PASSED_ON`."""
+"""Messages of each update, from `density_sums.PASSED_ON`."""
 
 
 class DensityForm:
@@ -270,7 +269,7 @@ class DensityForm:
         return D, []
 
     def _passed_on(self, h: NodeState) -> list[Float[Tensor, "components atoms channels"]]:
-        """Return what neighbors read of states; orbitals with their weights."""
+        """Return the messages that neighbors read from states; orbitals with their weights."""
         tensors = [x.permute(1, 0, 2) for x in h.tensors]
         if isinstance(self.update, OrbitalMessages):
             tensors = [h.scalars * x for x in tensors]
@@ -278,7 +277,7 @@ class DensityForm:
 
 
 def form_of(model: Reann) -> EquivariantForm | DensityForm:
-    """Return what computes the features of a model."""
+    """Return the form that computes the features of a model."""
     if isinstance(model.recursion, EquivariantRecursion):
         return EquivariantForm(model)
     return DensityForm(model)
@@ -293,8 +292,8 @@ def unsupported(model: Reann) -> str | None:
         return f"it does not know {recursion.messages} messages"
     host, update = type(recursion.host), type(recursion.update)
     obstacles = {
-        f"it knows the host EmbeddedDensity, not {host.__name__}": host
+        f"it supports the host EmbeddedDensity, not {host.__name__}": host
         not in (EmbeddedDensity, FieldDensity),
-        f"it knows scalar and directional messages, not {update.__name__}": update not in MESSAGES,
+        f"it has scalar and directional messages, not {update.__name__}": update not in MESSAGES,
     }
-    return next((why for why, there in obstacles.items() if there), None)
+    return next((why for why, applies in obstacles.items() if applies), None)

@@ -1,4 +1,4 @@
-"""The neighbor list of a graph as the kernels read it: rows of atoms in the order of elements."""
+"""The neighbor list of a graph for kernels: rows of atoms in the order of their elements."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Rows:
         inputs: Float[Tensor, "atoms numbers"] | None = None,
         field: Float[Tensor, "atoms 3"] | None = None,
     ) -> Rows:
-        """Lay out a graph whose atoms have elements of these indices, in its own order."""
+        """Return the rows of a graph; `element` is in the order of the graph."""
         order = torch.argsort(element, stable=True)
         rank = torch.empty_like(order)
         rank[order] = torch.arange(len(order), device=order.device)
@@ -69,7 +69,7 @@ class Rows:
 
     @property
     def as_atoms(self) -> Neighborhood:
-        """The atoms for what asks their elements: without neighbors, which kernels have."""
+        """The atoms as a neighborhood without neighbors, for functions that need only elements."""
         n = self.n_atoms
         return Neighborhood(
             self.element,
@@ -89,7 +89,7 @@ class Rows:
 
     @property
     def arguments(self) -> tuple[Tensor, ...]:
-        """What all kernels over neighbors get, but the positions."""
+        """Arguments of all kernels over neighbors, except the positions."""
         graph = self.graph
         return (
             graph.first,

@@ -1,7 +1,8 @@
 """Derivatives of the energy that kernels compute: by positions, strains and the electric field.
 
-Energies beyond the cutoff are functions of whole structures: PyTorch differentiates them with
-respect to positions and strains of their own, and through the charges that kernels have computed.
+Energies beyond the cutoff are functions of whole structures. PyTorch differentiates them with
+respect to separate positions and strains, and with respect to the charges that kernels have
+computed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reann.backends.triton.neighbor_sums import Place, Wanted
+from reann.backends.triton.neighbor_sums import Needed, Place
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.strained import Strained
@@ -24,18 +25,18 @@ from reann.response import born_charges, slopes_of_dipoles
 
 
 class Variables(NamedTuple):
-    """What an evaluation differentiates with respect to.
+    """Variables with respect to which an evaluation is differentiated.
 
     Attributes
     ----------
     graph
-        That of the caller; with responses to a field, its field is a variable.
+        Graph of the caller; for responses to a field, its field is a variable.
     derivatives
-        Whether anything is differentiated.
+        Whether derivatives are requested.
     strained
         Positions and cells of energies beyond the cutoff; None without such energies.
     by_field
-        Responses to the electric field that are asked for.
+        Requested responses to the electric field.
     """
 
     graph: Graph
@@ -69,7 +70,7 @@ class Variables(NamedTuple):
 
 
 def with_variable(graph: Graph, **tensors: Tensor) -> Graph:
-    """Return a graph with tensors that others are differentiated with respect to."""
+    """Return a graph in which these tensors are variables of derivatives."""
     changed = replace(graph, **tensors)
     changed.__dict__["sizes"] = graph.sizes
     return changed
@@ -83,19 +84,19 @@ def energy_slopes(
     *,
     create_graph: bool,
 ) -> dict[str, Tensor]:
-    """Return forces, what follows from derivatives by the strain, and responses to a field.
+    """Return forces, virials, stress and responses to a field.
 
     `energies` are in any order.
     """
-    wanted, graph, strained = place.wanted, variables.graph, variables.strained
+    needed, graph, strained = place.needed, variables.graph, variables.strained
     again_by_field = variables.by_field - {"dipole"}
-    every: list[Tensor] = [place.positions, place.strains]
+    variables_of_energy: list[Tensor] = [place.positions, place.strains]
     if strained is not None:
-        every += [x for x in (strained.moved, strained.strain) if x.requires_grad]
+        variables_of_energy += [x for x in (strained.moved, strained.strain) if x.requires_grad]
     if variables.by_field:
-        every.append(graph.fields())
+        variables_of_energy.append(graph.fields())
     slopes = differentiated(
-        wanted, energies, every, create_graph=create_graph or bool(again_by_field)
+        needed, energies, variables_of_energy, create_graph=create_graph or bool(again_by_field)
     )
     by_positions, by_strains, *others = slopes
     results = {"forces": -by_positions, "virials": -by_strains}
@@ -109,34 +110,34 @@ def energy_slopes(
     if variables.by_field:
         results["dipole"] = -others[-1]
     if again_by_field:
-        wanted.geometry, wanted.parameters = BORN in variables.by_field, False
+        needed.geometry, needed.parameters = BORN in variables.by_field, False
         moved = [place.positions, *([] if strained is None else [strained.moved])]
         results |= slopes_of_dipoles(
             results["dipole"],
             graph.fields(),
-            moved if wanted.geometry else [],
+            moved if needed.geometry else [],
             create_graph=create_graph,
         )
-    # What a loss differentiates later are the parameters alone.
-    wanted.geometry, wanted.parameters = False, True
+    # A loss differentiates only with respect to parameters.
+    needed.geometry, needed.parameters = False, True
     return results
 
 
 def born_of_head(
     place: Place, graph: Graph, mu: Float[Tensor, "systems 3"], *, create_graph: bool
 ) -> Float[Tensor, "atoms 3 3"]:
-    """Return the Born effective charges, e, of the dipoles of a head at the positions of atoms."""
-    place.wanted.geometry, place.wanted.parameters = True, False
+    """Return the Born effective charges, e, of the dipoles of a head."""
+    place.needed.geometry, place.needed.parameters = True, False
     born = born_charges(mu, graph, place.positions, create_graph=create_graph)
-    place.wanted.geometry, place.wanted.parameters = False, True
+    place.needed.geometry, place.needed.parameters = False, True
     return born
 
 
 def differentiated(
-    wanted: Wanted, values: Tensor, variables: list[Tensor], *, create_graph: bool
+    needed: Needed, values: Tensor, variables: list[Tensor], *, create_graph: bool
 ) -> tuple[Tensor, ...]:
-    """Return the derivatives of a sum of values, for which kernels skip those by parameters."""
-    wanted.geometry, wanted.parameters = True, False
+    """Return the derivatives of a sum of values; kernels skip those by parameters."""
+    needed.geometry, needed.parameters = True, False
     return torch.autograd.grad(
         values.sum(),
         variables,

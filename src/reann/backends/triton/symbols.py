@@ -1,7 +1,8 @@
 """Formulas with symbols in place of numbers: each subexpression once, in the order of computation.
 
-A value belongs to an edge or to a channel of an edge (or of an atom). Edge vectors, and what is
-computed of them before a cast, are in double precision; all else has the precision of the model.
+A value belongs to an edge or to a channel of an edge (or of an atom). Edge vectors, and values
+computed from them before a cast, are in double precision; all other values have the precision of
+the model.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Node:
 
 @dataclass
 class Formulas:
-    """All subexpressions of some formulas; operands stand before what is made of them."""
+    """All subexpressions of some formulas; operands precede the results."""
 
     nodes: list[Node] = field(default_factory=list)
     known: dict[Node, int] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Formulas:
         channels: bool,
         double: bool,
     ) -> Value:
-        """Return the value of a node, which is new or was there before."""
+        """Return the value of a node; an equal node is reused."""
         node = Node(kind, tuple(x.number for x in operands), detail, channels, double)
         if node not in self.known:
             self.known[node] = len(self.nodes)
@@ -86,7 +87,7 @@ class Value:
 
     @property
     def is_double(self) -> bool:
-        """Whether it is in double precision whatever the model is in."""
+        """Whether it is in double precision for any precision of the model."""
         return self.node.is_double
 
     def __add__(self, other: Value | float) -> Value:

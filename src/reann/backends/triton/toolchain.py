@@ -1,7 +1,7 @@
-"""What Triton needs of a machine besides a GPU, so that its absence is a reason and not a crash.
+"""Requirements of Triton besides a GPU, so that a missing one is a reason and not a crash.
 
-Triton compiles a small library with a C compiler and the headers of Python before the first kernel,
-and keeps it, and all kernels, in a folder.
+Before the first kernel, Triton compiles a small library with a C compiler and the headers of
+Python. It stores the library and all kernels in a folder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 LIBRARY = "*/*utils*.so"
-"""What Triton has compiled with the C compiler, in its folder."""
+"""Name of the library that Triton has compiled, in its folder."""
 
 
 def missing() -> str | None:
@@ -39,7 +39,7 @@ def _missing_compiler() -> str | None:
 
 
 def cache_folder() -> Path:
-    """Return the folder where Triton keeps what it has compiled."""
+    """Return the folder in which Triton stores compiled kernels."""
     home = Path(os.environ.get("TRITON_HOME", Path.home()))
     return Path(os.environ.get("TRITON_CACHE_DIR", home / ".triton" / "cache"))
 

@@ -50,12 +50,12 @@ def _pairs(records: Sequence[Record], members: list[int]) -> list[tuple[int, int
     pairs: list[tuple[int, int]] = []
     originals: list[int] = []
     for at in order:
-        for seen in reversed(originals):
-            if not points[at, 0] - points[seen, 0] <= SAME_GEOMETRY:
+        for earlier in reversed(originals):
+            if not points[at, 0] - points[earlier, 0] <= SAME_GEOMETRY:
                 originals.append(at)
                 break
-            if (np.abs(points[at] - points[seen]) <= SAME_GEOMETRY).all():
-                pairs.append((members[min(seen, at)], members[max(seen, at)]))
+            if (np.abs(points[at] - points[earlier]) <= SAME_GEOMETRY).all():
+                pairs.append((members[min(earlier, at)], members[max(earlier, at)]))
                 break
         else:
             originals.append(at)

@@ -119,8 +119,8 @@ def _check_same(read: ase.Atoms, atoms: ase.Atoms, path: Path) -> None:
     if same:
         # Programs may move atoms into the cell.
         moved = [
-            get_distances([here], [there], cell=atoms.cell, pbc=atoms.pbc)[1].item()
-            for here, there in zip(read.positions, atoms.positions, strict=True)
+            get_distances([position_out], [position_in], cell=atoms.cell, pbc=atoms.pbc)[1].item()
+            for position_out, position_in in zip(read.positions, atoms.positions, strict=True)
         ]
         same = max(moved) < FARTHEST
     if not same:

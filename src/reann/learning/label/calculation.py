@@ -60,8 +60,8 @@ def compute(atoms: ase.Atoms, method: Method) -> Outcome:
         finally:
             os.chdir(home)
     reason = refusal(labeled, method.max_force)
-    took = time.perf_counter() - begun
-    return Outcome(None if reason else labeled, reason, took)
+    seconds = time.perf_counter() - begun
+    return Outcome(None if reason else labeled, reason, seconds)
 
 
 def _labeled(atoms: ase.Atoms, calculator: Any) -> ase.Atoms:

@@ -88,8 +88,8 @@ class Entries:
     def size(self, name: str) -> int | None:
         """Return the size of an entry in bytes, or None if there is none."""
         full = f"{self.root}/{name}"
-        there = full in self.archive.NameToInfo
-        return self.archive.getinfo(full).file_size if there else None
+        exists = full in self.archive.NameToInfo
+        return self.archive.getinfo(full).file_size if exists else None
 
     def read(self, name: str, size: int | None) -> bytes:
         """Return an entry of `size` bytes; torch stores these uncompressed."""
@@ -178,14 +178,14 @@ def _modules(parent: Module) -> list[str]:
     return [name for name, value in parent.attributes.items() if isinstance(value, Module)]
 
 
-def _flat(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _flat(module: Module, prefix: str, visited: set[int]) -> Iterator[tuple[str, Any]]:
     """Yield the dotted names and values of all attributes; a module may occur only once."""
     for name, value in module.attributes.items():
         if not re.fullmatch(r"\w{1,64}", name) or prefix.count(".") >= DEEPEST:
             raise UserError("A name is too long or modules are nested too deeply.", fix=DAMAGED)
         yield prefix + name, value
         if isinstance(value, Module):
-            if id(value) in seen:
+            if id(value) in visited:
                 raise UserError("A module occurs twice.", prefix + name, CHECKPOINT_INSTEAD)
-            seen.add(id(value))
-            yield from _flat(value, f"{prefix}{name}.", seen)
+            visited.add(id(value))
+            yield from _flat(value, f"{prefix}{name}.", visited)
