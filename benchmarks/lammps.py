@@ -1,8 +1,10 @@
 """The pair style in LAMMPS: beside the engine called from Python, on ranks, and as systems grow.
 
-    python benchmarks/lammps.py DATA MODEL [--only python ranks sizes memory snap halo flux deepmd]
+    python benchmarks/lammps.py DATA MODEL [MODEL ...] [--only python engine ranks sizes memory
+        snap halo flux deepmd]
 
-DATA is a folder with the data sets, MODEL a potential of water. On a quiet machine; needs
+DATA is a folder with the data sets, MODEL a potential of water; `engine` measures all of them, the
+others only the first. On a quiet machine, except `engine`, which counts processor time; needs
 `reann lammps install`, and for `deepmd` the environment of that name that
 `peers/environments.py` makes. Results go to `results/lammps.json`, and a table beside it.
 """
@@ -20,7 +22,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import ase.io
 import numpy as np
@@ -31,6 +32,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
 
 import machine  # noqa: E402
+from lammps_table import TWOJMAX, table  # noqa: E402
 from sets import SETS  # noqa: E402
 
 from reann.interfaces.ase import Calculator  # noqa: E402
@@ -42,6 +44,9 @@ REPEATS = 3
 FRAME = 192
 """Atoms of the frame that is repeated."""
 SIZES = {1_536: (2, 2, 2), 12_288: (4, 4, 4), 98_304: (8, 8, 8)}
+SMALL = {192: ((1, 1, 1), 100), 1_536: ((2, 2, 2), 16)}
+"""Repetitions of the frame and steps beside the engine."""
+TURNS = 3
 LARGE = (18, 18, 16)
 """995 328 atoms."""
 DYNAMICS = """units metal
@@ -66,8 +71,6 @@ from deepmd_compressed import compressed
 compressed(ase.io.read("frame.xyz"), Path("."))
 """
 ONE_THREAD = ("OMP_NUM", "DP_INTRA_OP_PARALLELISM", "DP_INTER_OP_PARALLELISM")
-TWOJMAX = {6: 30, 8: 55}
-"""Of SNAP, and the number of its coefficients per element."""
 
 
 def main() -> None:
@@ -76,24 +79,34 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         peers = arguments.peers.resolve()
-        bench = Bench(arguments.data, arguments.model.resolve(), Path(folder), peers)
+        models = [model.resolve() for model in arguments.model]
+        bench = Bench(arguments.data, models, Path(folder), peers)
         file = HERE / "results" / "lammps.json"
         found = json.loads(file.read_text()) if file.exists() else {}
-        found["machine"] = machine.describe()
         for name in arguments.only:
             found[name] = getattr(bench, name)()
+            found.setdefault("machines", {})[name] = machine.describe()
             print(name, json.dumps(found[name]), flush=True)
             file.write_text(json.dumps(found, indent=1) + "\n")
     (HERE / "results" / "lammps.md").write_text(table(found) + "\n")
 
 
+def coeff(model: Path) -> str:
+    """Return the command `pair_coeff` of a potential of water."""
+    return f"pair_coeff * * {model} H O"
+
+
+def ghosts_in(printed: str) -> float:
+    """Return the mean number of ghosts of a rank that LAMMPS printed."""
+    return float(re.findall(r"Nghost:\s+(\S+)", printed)[-1])
+
+
 class Bench:
     """Water, a potential, and a folder for LAMMPS."""
 
-    def __init__(self, data: Path, model: Path, folder: Path, peers: Path) -> None:
-        self.folder, self.model, self.peers = folder, model, peers
-        coeff = f"pair_coeff * * {model} H O"
-        self.usual = {"style": "reann", "coeff": coeff, "before": "", "step": "0.0005"}
+    def __init__(self, data: Path, models: list[Path], folder: Path, peers: Path) -> None:
+        self.folder, self.models, self.model, self.peers = folder, models, models[0], peers
+        self.usual = {"style": "reann", "coeff": coeff(self.model), "before": "", "step": "0.0005"}
         self.frame = ase.io.read(SETS["water-pbe0"].train_files(data)[0], 0)
         with (folder / "frame.data").open("w") as file:
             write_lammps_data(file, self.frame, specorder=["H", "O"], masses=True)
@@ -132,6 +145,40 @@ class Bench:
             raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
         seconds, n, atoms = map(float, found[-1])
         return 1e6 * seconds / n / atoms, done.stdout
+
+    def engine(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Return processor times in LAMMPS and with the calculator of ASE, a list with one skin.
+
+        In turn, the shortest of each: other programs disturb it least.
+        """
+        return {
+            load(model).model.config.preset: {
+                str(n): self.beside_engine(model, repeats, steps)
+                for n, (repeats, steps) in SMALL.items()
+            }
+            for model in self.models
+        }
+
+    def beside_engine(
+        self, model: Path, repeats: tuple[int, int, int], steps: int
+    ) -> dict[str, float]:
+        """Return µs per atom and step of one potential and size."""
+        atoms = self.frame.repeat(repeats)
+        atoms.calc = Calculator(load(model), engine="native", skin=SKIN)
+        draw = np.random.default_rng(0)
+        engine, lammps = [], []
+        for _ in range(TURNS):
+            atoms.get_forces()
+            begun = time.process_time()
+            for _ in range(steps):
+                atoms.positions += draw.normal(0.0, 1e-4, (len(atoms), 3))  # Å
+                atoms.get_forces()
+            engine.append(1e6 * (time.process_time() - begun) / len(atoms) / steps)
+            elapsed, printed = self.run(repeats, steps, coeff=coeff(model))
+            busy = float(re.findall(r"(\S+)% CPU use", printed)[-1]) / 100
+            lammps.append(elapsed * busy)
+        ghosts = ghosts_in(printed) / len(atoms)
+        return {"engine": min(engine), "lammps": min(lammps), "ghosts per atom": ghosts}
 
     def python(self) -> dict[str, float]:
         """Compare with the calculator of ASE, whose list has the same skin and lasts as long."""
@@ -239,9 +286,9 @@ class Bench:
                 4,
                 2,
                 before="atom_modify map array",
-                coeff=(f"pair_coeff * * {self.model} H O\n{before}"),
+                coeff=(f"{coeff(self.model)}\n{before}"),
             )[1]
-            ghosts.append(float(re.findall(r"Nghost:\s+(\S+)", printed)[-1]))
+            ghosts.append(ghosts_in(printed))
         # Positions out, forces back; coefficients out and their adjoints back for each recursion.
         numbers = ghosts[0] * (3 + 3 + 2 * t * width), ghosts[1] * (3 + 3)
         return {
@@ -252,76 +299,12 @@ class Bench:
         }
 
 
-def table(found: dict[str, Any]) -> str:
-    """Return the results as a table."""
-    rows = [*own(found), *beside(found)]
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
-
-
-def own(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return rows of the pair style alone."""
-    rows = []
-    if "python" in found:
-        one = found["python"]
-        rows += [
-            (
-                "12 288 atoms, calculator of ASE, list with the same skin",
-                f"{one['engine']:.2f} µs/atom",
-            ),
-            ("the same in LAMMPS, a whole step", f"{one['lammps']:.2f} µs/atom"),
-        ]
-    if "ranks" in found:
-        one, two = found["ranks"]["1"], found["ranks"]["2"]
-        rows.append(("one rank, two ranks", f"{one:.2f}, {two:.2f} µs/atom: {one / two:.2f} times"))
-    if "sizes" in found:
-        text = ", ".join(f"{t:.2f} ({int(n):,} atoms)" for n, t in found["sizes"].items())
-        rows.append(("one rank, µs/atom", text))
-    if "memory" in found:
-        one = found["memory"]
-        rows.append((f"memory, {one['atoms']:,} atoms, one rank", f"{one['GB']:.1f} GB"))
-    if "halo" in found:
-        one = found["halo"]
-        for name, key in (
-            ("ghosts of a rank, of two", "ghosts"),
-            ("a step exchanges", "kB per step"),
-        ):
-            both = (
-                f"{one[key]:.0f}; with a halo of T + 1 cutoffs {one[f'{key} of T + 1 cutoffs']:.0f}"
-            )
-            rows.append((name, f"{both} kB" if key.startswith("kB") else both))
-    return rows
-
-
-def beside(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return rows of the pair style and something else."""
-    rows = []
-    if "flux" in found:
-        one, two = found["flux"]["without"], found["flux"]["with"]
-        title = "12 288 atoms, a step, and one with the exact heat flux"
-        rows.append((title, f"{one:.2f}, {two:.2f} µs/atom"))
-    if "snap" in found:
-        text = ", ".join(
-            f"{found['snap'][str(j)]:.1f} (twojmax {j})" for j in TWOJMAX if str(j) in found["snap"]
-        )
-        rows.append(("SNAP, 1536 atoms, the same cutoff, µs/atom", text))
-        rows.append(("reann, 1536 atoms, µs/atom", f"{found['snap']['reann']:.2f}"))
-    if "deepmd" in found:
-        for name, title in (
-            ("deepmd", "DeePMD 3.2, se_e2_a compressed, 6 Å, double"),
-            ("reann", "reann beside it"),
-        ):
-            one, two = (found["deepmd"][f"{name}, {ranks}"] for ranks in (1, 2))
-            text = f"{one:.2f}, {two:.2f} µs/atom"
-            rows.append((f"{title}: 12 288 atoms, one rank, two ranks", text))
-    return rows
-
-
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    every = ["python", "ranks", "sizes", "memory", "snap", "halo", "flux", "deepmd"]
+    every = ["python", "engine", "ranks", "sizes", "memory", "snap", "halo", "flux", "deepmd"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="+")
     parser.add_argument("--peers", type=Path, default=Path("runs/peers"))
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     return parser.parse_args()
