@@ -108,9 +108,9 @@ def pushed(
 
 def _sentence(numbers: dict[str, dict]) -> str:
     lowest = min(numbers, key=lambda name: numbers[name]["wall_eV"])
-    holes = [f"{name} below {x['attracts_below_A']:.2f} Å" for name, x in numbers.items()
-             if x["attracts_below_A"] is not None]  # fmt: skip
-    about = f"fall into a hole: {', '.join(holes)}" if holes else "repel each other to the end"
+    holes = [f"{name} below {x['attracts_below_A']:.2f} Å, behind a wall of {x['wall_eV']:.1f} eV"
+             for name, x in numbers.items() if x["attracts_below_A"] is not None]  # fmt: skip
+    about = f"attract each other: {'; '.join(holes)}" if holes else "repel each other to the end"
     return (
         f"Neighbors that are pushed together {about}. The lowest wall is that of {lowest},"
         f" {numbers[lowest]['wall_eV']:.1f} eV."
