@@ -5,20 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import ase
+import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from ase.constraints import FixAtoms
 
+import reann
 from loops import waters
 from reann.errors import UserError
 from reann.learning.explore.bonds import Bonds
 from reann.learning.explore.command import run_command
 from reann.learning.explore.displacements import displaced
 from reann.learning.explore.dynamics import Conditions, run_dynamics
-from reann.learning.explore.trajectory import is_possible
+from reann.learning.explore.trajectory import Trajectory, is_possible
+from reann.learning.explore.uncertainty import UncertaintyLimit
 from reann.learning.settings import CommandConfig, DisplacementsConfig
-from runs import small
+from runs import DATA, small
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,26 @@ def test_dynamics_ends_where_it_makes_no_sense_and_keeps_what_was_before(model) 
     assert all(is_possible(atoms) for atoms in hot.frames)
     outside = run_dynamics(model, start, conditions(max_extrapolating=0.0, temperature=2000.0))
     assert "extrapolate" in outside.ended or "exploded" in outside.ended
+
+
+def test_a_trajectory_ends_with_its_first_uncertain_structure(model, tmp_path: Path) -> None:
+    (tmp_path / "model.reann").write_bytes(model)
+    known = ase.io.read(DATA, ":14")
+    limit = UncertaintyLimit(reann.load(tmp_path / "model.reann"), known[:10], seed=1)
+    squeezed = known[10].copy()
+    squeezed.positions *= 0.6
+    frames = [known[11], known[12], squeezed, known[13]]
+    for number, atoms in enumerate(frames):
+        atoms.info["time_fs"] = 10.0 * (number + 1)
+    trajectory = Trajectory(frames, time=50.0)
+    cut = limit.cut(trajectory)
+    assert cut.frames == frames[:3]
+    assert cut.time == 30.0
+    assert "times that of the training data" in cut.ended
+    usual = Trajectory([known[11], known[12], known[13]], "a bond broke", time=50.0)
+    assert limit.cut(usual) == usual
+    displacements = Trajectory(frames)
+    assert limit.cut(displacements) == displacements
 
 
 def test_bonds_break_and_form() -> None:

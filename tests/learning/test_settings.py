@@ -12,9 +12,10 @@ from ase.io import write
 
 from loops import waters, write_loop
 from reann.errors import UserError
-from reann.learning.data import extend, write_first
+from reann.learning.data import extend, starts, write_first
+from reann.learning.explore.plan import ALL
 from reann.learning.file import load_loop, refuse_changes, save_settings
-from reann.learning.folders import Iteration, read_frames, write_frames
+from reann.learning.folders import Iteration, read_frames, write_frames, write_json
 from reann.learning.label.calculation import Method, compute
 from reann.learning.page import PAGE, write_page
 from reann.learning.settings import LoopConfig, StopConfig, femtoseconds
@@ -89,6 +90,21 @@ def test_random_draws_become_validation_and_a_structure_stays_where_it_is(tmp_pa
             assert np.allclose(atoms.get_forces(), kept.get_forces())
     assert (valid[-1].positions == more[1].positions).all()
     assert "choice" not in valid[-1].info
+
+
+def test_explorations_start_from_initial_structures_and_completed_explorations(tmp_path) -> None:
+    first, second = (Iteration(tmp_path / f"iteration-00{i}") for i in (0, 1))
+    method = Method("emt", {}, "", 60.0, 1e6)
+    labeled = [compute(atoms, method).atoms for atoms in waters(4)]
+    write_frames(first.labels, labeled[:2])
+    for atoms, name in zip(labeled[2:], ("md-300K-0", "md-600K-0"), strict=True):
+        atoms.info["exploration"] = name
+        ended = "a bond broke" if name == "md-600K-0" else None
+        write_json(second.explored / f"{name}.json", {"ended": ended})
+    write_json(second.explored / ALL, ["md-300K-0", "md-600K-0"])
+    write_frames(second.labels, labeled[2:])
+    found = [atoms.positions for atoms in starts([first, second])]
+    assert np.array_equal(found, [atoms.positions for atoms in labeled[:3]])
 
 
 def test_labels_can_be_kept(tmp_path: Path) -> None:

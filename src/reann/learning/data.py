@@ -12,6 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from reann.data.files.read import iter_atoms
 from reann.errors import UserError
 from reann.learning.choose import CHOICE, RANDOM
+from reann.learning.explore.plan import explorations
 from reann.learning.folders import Iteration, read_frames, write_frames
 from reann.learning.label.calculation import results_of
 from reann.learning.settings import LoopConfig
@@ -105,6 +106,20 @@ def _labeled(atoms: ase.Atoms, origin: str) -> ase.Atoms:
     kept = {name: results[name] for name in names if name in results}
     copy.calc = SinglePointCalculator(copy, **kept)
     return copy
+
+
+def starts(earlier: Sequence[Iteration]) -> list[ase.Atoms]:
+    """Return the labeled structures of all earlier iterations from which explorations may start.
+
+    These are the initial structures, and those of explorations that reached their end: dynamics
+    from a structure in which a potential failed fails at once, and explores nothing.
+    """
+    first, *others = earlier
+    labeled = read_frames(first.labels)
+    for one in others:
+        ended = {name for name, about in explorations(one).items() if about["ended"]}
+        labeled += [a for a in read_frames(one.labels) if a.info["exploration"] not in ended]
+    return [_bare(atoms) for atoms in labeled]
 
 
 def all_labeled(iteration: Iteration) -> list[ase.Atoms]:

@@ -14,8 +14,9 @@ from reann.errors import UserError, counted
 from reann.learning.assess import assess
 from reann.learning.choose import choose
 from reann.learning.cluster import Workers
-from reann.learning.data import all_labeled, extend, model_of, write_first
+from reann.learning.data import all_labeled, extend, model_of, starts, write_first
 from reann.learning.explore.plan import ALL, Beginning, explorations, explore
+from reann.learning.explore.uncertainty import UncertaintyLimit
 from reann.learning.file import folder_of, load_loop, refuse_changes, save_settings
 from reann.learning.folders import Iteration, iteration, read_frames, read_json, write_json
 from reann.learning.label.by_calculator import compute_labels
@@ -139,12 +140,18 @@ class _Loop:
     def _explore(self, now: Iteration, settings: LoopConfig) -> None:
         before = iteration(self.folder, now.number - 1)
         model = self._model()
-        start = Beginning(all_labeled(before), model.read_bytes(), self.home)
-        done = now.explored / ALL
-        self._step(done, lambda: explore(now, settings, start, self.workers))
+        earlier = [iteration(self.folder, number) for number in range(now.number)]
+        known = all_labeled(before)
+
+        def run() -> None:
+            limit = UncertaintyLimit(load(model), known, settings.run.seed)
+            start = Beginning(starts(earlier), model.read_bytes(), limit, self.home)
+            explore(now, settings, start, self.workers)
+
+        self._step(now.explored / ALL, run)
         _print_explorations(now)
         most = max(1, self.settings.stop.labels - spent(self.summaries))
-        self._step(now.chosen, lambda: choose(now, settings, start.labeled, load(model), most))
+        self._step(now.chosen, lambda: choose(now, settings, known, load(model), most))
 
     def _label(self, now: Iteration, settings: LoopConfig) -> None:
         # Current timeout and retries apply: the user may raise them for an unfinished iteration.

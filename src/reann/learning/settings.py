@@ -111,8 +111,8 @@ class DynamicsConfig(Section):
     time: Duration = "5ps"
     """Length of each trajectory, such as 500fs or 10ps."""
     starts: Count = 2
-    """Number of trajectories for each temperature and pressure; they start from labeled structures
-    drawn at random."""
+    """Number of trajectories for each temperature and pressure. Each starts from a structure drawn
+    at random from the initial structures and those of completed explorations."""
     timestep: Positive | None = None
     """Time step in fs; by default 0.5 with hydrogen, else 1."""
     frames: Count = 50

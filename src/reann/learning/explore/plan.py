@@ -16,6 +16,7 @@ from reann.learning.explore.command import run_command
 from reann.learning.explore.displacements import displaced
 from reann.learning.explore.dynamics import Conditions, run_dynamics
 from reann.learning.explore.trajectory import Trajectory
+from reann.learning.explore.uncertainty import UncertaintyLimit
 from reann.learning.folders import Iteration, read_frames, read_json, write_frames, write_json
 from reann.learning.settings import LoopConfig, femtoseconds
 
@@ -27,9 +28,12 @@ ALL = "all.json"
 class Beginning:
     """Input of the explorations."""
 
-    labeled: Sequence[ase.Atoms]
+    starts: Sequence[ase.Atoms]
+    """Labeled structures, one of which is drawn for each trajectory."""
     model: bytes
     """Content of the file of the last potential."""
+    limit: UncertaintyLimit
+    """Where trajectories are cut."""
     home: Path
     """Folder of the loop's file."""
 
@@ -51,7 +55,7 @@ def explore(
                     str(iteration.folder),
                     "Start `reann learn` again to repeat it, or change section explore.",
                 ) from result
-            _write(iteration, missing[index].name, result)
+            _write(iteration, missing[index].name, beginning.limit.cut(result))
             bar.advance(shown)
     write_json(iteration.explored / ALL, [task.name for task in tasks])
 
@@ -73,20 +77,20 @@ def structures(iteration: Iteration) -> list[ase.Atoms]:
 
 
 def _tasks(settings: LoopConfig, number: int, beginning: Beginning) -> Iterator[Task]:
-    explore, labeled, model = settings.explore, beginning.labeled, beginning.model
+    explore, known, model = settings.explore, beginning.starts, beginning.model
     if explore.md is not None:
         for name, conditions in _dynamics(settings, number):
-            start = _drawn(labeled, conditions.seed)
+            start = _drawn(known, conditions.seed)
             yield Task(name, run_dynamics, (model, start, conditions))
     if (ways := explore.displacements) is not None:
         seed = _seed(settings, number, "displacements")
-        starts = [_drawn(labeled, [seed, i]) for i in range(ways.number)]
+        starts = [_drawn(known, [seed, i]) for i in range(ways.number)]
         yield Task("displacements", displaced, (starts, ways, seed))
     if (command := explore.command) is not None:
         for i in range(command.runs):
             seed = _seed(settings, number, f"command-{i}")
             values = {"seed": str(seed), "iteration": str(number)}
-            arguments = (model, _drawn(labeled, seed), command, values, str(beginning.home))
+            arguments = (model, _drawn(known, seed), command, values, str(beginning.home))
             yield Task(f"command-{i}", run_command, arguments)
 
 
@@ -120,8 +124,8 @@ def _seed(settings: LoopConfig, number: int, name: str) -> int:
     return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
-def _drawn(labeled: Sequence[ase.Atoms], seed: int | list[int]) -> ase.Atoms:
-    return labeled[int(np.random.default_rng(seed).integers(len(labeled)))]
+def _drawn(known: Sequence[ase.Atoms], seed: int | list[int]) -> ase.Atoms:
+    return known[int(np.random.default_rng(seed).integers(len(known)))]
 
 
 def _write(iteration: Iteration, name: str, trajectory: Trajectory) -> None:

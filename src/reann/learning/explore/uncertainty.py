@@ -1,0 +1,69 @@
+"""Cuts trajectories where the potential becomes uncertain.
+
+What dynamics does beyond that point follows from errors of the potential: structures of many eV,
+with forces of tens of eV/Å. They are the most uncertain ones, but real dynamics never visits them,
+and a potential that is trained on them is worse where it matters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from reann.learning.explore.trajectory import Trajectory
+from reann.potential import Ensemble, Potential
+from reann.selection.describe import batches, spreads
+from reann.selection.known import graph_of, known_from
+
+LARGEST = 3.0
+"""Uncertainty of a structure, in medians of the training structures, that ends a trajectory."""
+
+
+class UncertaintyLimit:
+    """The largest uncertainty of structures that the potential describes reasonably.
+
+    It is `LARGEST` times the median of the training structures, or the uncertainty of the most
+    uncertain one of them if that is larger. The uncertainty of a structure is the largest standard
+    deviation of a force, of an ensemble or of draws of the last layer, see `reann.selection`.
+
+    Parameters
+    ----------
+    training
+        Training structures of the potential.
+    seed
+        Seed of the draws of a potential that is not calibrated.
+    """
+
+    def __init__(
+        self, potential: Potential | Ensemble, training: Sequence[ase.Atoms], seed: int
+    ) -> None:
+        self.potential = potential
+        self.ensemble = known_from(training, potential, seed, lambda _: None).ensemble
+        of_training = self._spreads(training)
+        self.median = float(np.median(of_training))
+        self.limit = max(LARGEST * self.median, float(of_training.max()))
+
+    def cut(self, trajectory: Trajectory) -> Trajectory:
+        """Return a trajectory up to its first structure beyond the limit, which is included."""
+        if not trajectory.time or not trajectory.frames:  # not dynamics
+            return trajectory
+        found = self._spreads(trajectory.frames)
+        beyond = np.flatnonzero(~(found <= self.limit))  # NaN is beyond, too
+        if not len(beyond):
+            return trajectory
+        frames = trajectory.frames[: int(beyond[0]) + 1]
+        times = found[beyond[0]] / max(self.median, 1e-300)
+        why = f"the uncertainty is {times:.1f} times that of the training data"
+        time = float(frames[-1].info["time_fs"])
+        return dataclasses.replace(trajectory, frames=frames, ended=why, time=time)
+
+    def _spreads(self, structures: Iterable[ase.Atoms]) -> NDArray[np.float64]:
+        """Return the uncertainty of each structure."""
+        graphs = (graph_of(self.potential, atoms) for atoms in structures)
+        return np.array(
+            [s.largest for some in batches(graphs) for s in spreads(self.ensemble, some)]
+        )
