@@ -1,11 +1,13 @@
 """How fast: reann beside the original's arithmetic and other potentials, in turn, in one run.
 
     python benchmarks/speed.py [--only inference lists] [--nep nep.txt] [--models FOLDER]
+        [--data DATA]
 
 Peers run in environments of their own (`peers/environments.py` makes them); those that are not at
 hand are left out. FOLDER holds `gram.reann` and `orbitals.reann`, potentials of water trained with
-`speed/water.yaml`, which dynamics needs; without it weights are random. Medians go to
-`results/speed.json`; ratios are printed and kept only if the machine was quiet.
+`speed/water.yaml`, which dynamics needs; without it weights are random. DATA is a folder with the
+data sets, for `front`. Medians go to `results/speed.json`; ratios are printed and kept only if the
+machine was quiet.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ import machine  # noqa: E402
 from alternate import BUSY  # noqa: E402
 from figures import FIGURES, Bench  # noqa: E402
 from process import Peer  # noqa: E402
+from published import PUBLISHED  # noqa: E402
 
 RESULTS = HERE / "results" / "speed.json"
 
 
 def main() -> None:
     arguments = parse()
-    bench = Bench(peers(arguments), arguments.folder.resolve(), arguments.repeats)
+    bench = Bench(peers(arguments), arguments.folder.resolve(), arguments.repeats, arguments.data)
     here = machine.describe()
     known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
     if {**known.get("machine", {}), "date": ""} != {**here, "date": ""}:
@@ -40,8 +43,8 @@ def main() -> None:
         for block in FIGURES[name](bench):
             blocks.append(block)
             report(block)
-        known["figures"][name] = blocks
-        arguments.json.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+            known["figures"][name] = blocks
+            arguments.json.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 def peers(arguments: argparse.Namespace) -> dict[str, Peer]:
@@ -62,9 +65,11 @@ def peers(arguments: argparse.Namespace) -> dict[str, Peer]:
     elsewhere = {
         "NEP": ("nep", "nep_calorine.py", {"model": str(arguments.nep)}),
         "DeePMD, compressed": ("deepmd", "deepmd_compressed.py", {"folder": str(model)}),
-        "MACE, 128x0e": ("mace", "mace_scalar.py", {}),
-        "NequIP, l = 1": ("nequip", "nequip_small.py", {}),
+        "MACE, 128x0e": ("mace", "mace_random.py", {}),
+        "NequIP, l = 1": ("nequip", "nequip_random.py", {}),
     }
+    every = (p for of_system in PUBLISHED.values() for p in of_system)
+    elsewhere |= {p.name: (p.environment, p.script, p.options) for p in every}
     for name, (environment, script, options) in elsewhere.items():
         python = arguments.environments / environment / "bin" / "python"
         if not python.exists() or (name == "NEP" and arguments.nep is None):
@@ -94,6 +99,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--engines", nargs="+", default=["torch", "native"])
     parser.add_argument("--nep", type=Path, help="nep.txt of a water model")
     parser.add_argument("--models", type=Path, help="folder with gram.reann and orbitals.reann")
+    parser.add_argument("--data", type=Path, help="folder with the data sets")
     parser.add_argument("--environments", type=Path, default=Path("runs/peers"))
     parser.add_argument("--folder", type=Path, default=Path("runs/speed"))
     parser.add_argument("--repeats", type=int, default=9)

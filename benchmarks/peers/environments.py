@@ -17,7 +17,7 @@ TORCH = ["torch==2.13.0", "--extra-index-url", "https://download.pytorch.org/whl
 ENVIRONMENTS = {
     "nep": [["calorine==4.1"]],
     "mace": [TORCH, ["mace-torch==0.3.16"]],
-    "nequip": [TORCH, ["nequip==0.19.1"]],
+    "nequip": [TORCH, ["nequip==0.19.1", "nequip-allegro==0.8.3"]],
     "deepmd": [["deepmd-kit[cpu,lmp]==3.2.0", "ase"]],
 }
 """What pip installs, in order."""

@@ -25,6 +25,7 @@ SIZE = {"cutoff": 6.2, "l_max": 2, "n_radial": 12, "n_recursions": 3}
 FORMS = {
     "orbitals": SIZE | {"preset": "upstream", "n_orbitals": 234},
     "gram": SIZE | {"preset": "density", "features": "gram"},
+    **{name: {"preset": name} for name in ("fast", "density", "default", "accurate")},
 }
 
 
@@ -50,7 +51,7 @@ def load(
         packed, system = new_model(potential.model), arguments(graph, potential.model.element_index)
 
         def evaluate() -> None:
-            compute(packed, system, forces=True)
+            compute(packed, system, ("forces",))
 
     else:
 
@@ -76,9 +77,10 @@ def load(
     return {"reann": reann.__version__, "torch": torch.__version__}, tasks
 
 
-def random_weights(form: str, atoms: ase.Atoms) -> Potential:
+def random_weights(form: str, atoms: ase.Atoms, cutoff: float | None = None) -> Potential:
     """Return a potential whose last layers, which start at zero, are random too."""
-    model = build(ModelConfig(**FORMS[form]), sorted(set(atoms.numbers.tolist())), 99.0, seed=1)
+    fields = FORMS[form] | ({"cutoff": cutoff} if cutoff else {})
+    model = build(ModelConfig(**fields), sorted(set(atoms.numbers.tolist())), 99.0, seed=1)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for p in model.parameters():

@@ -19,13 +19,17 @@ SHORTEST = 0.1
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians of one task of one peer."""
+    """Seconds of one task of one peer."""
 
     peer: str
     threads: int
     task: str
     seconds: float
-    spread: float  # half the range from the first to the third quartile, relative
+    """Median."""
+    busy: float
+    """Shortest processor time of all threads: other programs disturb it least."""
+    spread: float
+    """Half the range from the first to the third quartile, relative."""
     found: dict[str, Any]
 
 
@@ -33,8 +37,8 @@ def alternate(tasks: Sequence[tuple[Worker, str, dict[str, Any]]], repeats: int)
     """Return the timings of the tasks and the load by others while they were measured."""
     times = []
     for worker, task, request in tasks:  # also warms up
-        first = worker.ask(task, **request)["seconds"]
-        again = worker.ask(task, **request)["seconds"] if first < 1.0 else first
+        first = worker.ask(task, **request)["busy"]
+        again = worker.ask(task, **request)["busy"] if first < 1.0 else first
         times.append(max(1, math.ceil(SHORTEST / again)))
     load = OthersLoad({worker.pid for worker, _, _ in tasks})
     answers: list[list[dict[str, Any]]] = [[] for _ in tasks]
@@ -54,8 +58,9 @@ def alternate(tasks: Sequence[tuple[Worker, str, dict[str, Any]]], repeats: int)
 
 def _median(worker: Worker, task: str, answers: list[dict[str, Any]]) -> Timing:
     seconds = [answer.pop("seconds") for answer in answers]
+    busy = min(answer.pop("busy") for answer in answers)
     median = statistics.median(seconds)
     quartiles = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else [median] * 3
     spread = (quartiles[2] - quartiles[0]) / 2 / median
     peer = worker.peer
-    return Timing(peer.name, peer.threads, task, median, spread, answers[-1])
+    return Timing(peer.name, peer.threads, task, median, busy, spread, answers[-1])

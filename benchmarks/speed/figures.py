@@ -14,10 +14,16 @@ from typing import Any
 import systems
 from alternate import alternate
 from process import Peer, Worker
+from published import PUBLISHED
 
 Task = tuple[Peer, str, dict[str, Any]]
 STEPS = 1000
 THREADS = (1, 2)
+PRESETS = ("fast", "density", "default", "accurate")
+NEIGHBORS = {20: 3.65, 100: 6.2}
+"""Cutoffs in Å that give an atom of water so many neighbors."""
+CUTOFFS = {"water 192": tuple(NEIGHBORS.values()), "aspirin 105": (5.0,)}
+"""Å, of the presets beside published settings."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Bench:
     peers: dict[str, Peer]
     folder: Path
     repeats: int
+    data: Path | None = None
+    """Folder with the data sets."""
 
     def ours(self) -> list[Peer]:
         """Return our own engines."""
@@ -47,7 +55,7 @@ class Bench:
 
         `warm`: steps of Langevin dynamics of each peer before its trajectory.
         """
-        file = systems.write(system, self.folder)
+        file = systems.write(system, self.folder, self.data)
         with ExitStack() as stack:
             running: dict[Peer, Worker] = {}
             for peer in dict.fromkeys(peer for peer, _, _ in tasks):
@@ -121,6 +129,26 @@ def others(bench: Bench) -> Iterator[dict[str, Any]]:
         yield bench.block("water 192", tasks, repeats=5)
 
 
+def preset_at(preset: str, cutoff: float) -> str:
+    """Return the name of a preset with a cutoff in Å."""
+    return f"reann `{preset}`, {cutoff:g} Å"
+
+
+def front(bench: Bench) -> Iterator[dict[str, Any]]:
+    """Presets beside other potentials with published settings, one thread."""
+    for system, cutoffs in CUTOFFS.items():
+        if system.startswith("aspirin") and not bench.data:
+            continue
+        models = {preset_at(name, c): (name, c) for c in cutoffs for name in PRESETS}
+        presets = Peer("reann", "reann_presets.py", options={"models": models})
+        tasks: list[Task] = [(presets, name, {}) for name in models]
+        tasks += [(p, "evaluate", {}) for p in bench.named(*(p.name for p in PUBLISHED[system]))]
+        if system.startswith("water"):
+            included = bench.named("NEP", "DeePMD, compressed")
+            tasks += [(p, "rebuild", {}) for p in included]
+        yield bench.block(system, tasks)
+
+
 def epoch(bench: Bench) -> Iterator[dict[str, Any]]:
     """What loading and metrics take of an epoch of `reann train`."""
     peers = bench.named("epoch")
@@ -129,5 +157,5 @@ def epoch(bench: Bench) -> Iterator[dict[str, Any]]:
 
 FIGURES = {
     figure.__name__: figure
-    for figure in (inference, lists, trajectory, step, methane, training, others, epoch)
+    for figure in (inference, lists, trajectory, step, methane, training, others, epoch, front)
 }

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import front
+
 BENCHMARKS = Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results"
 PLOT = BENCHMARKS.parent / "docs" / "explanation" / "speed.svg"
@@ -174,6 +176,16 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def write_front(folder: Path) -> None:
+    """Write tables and figure of the presets beside published settings."""
+    measured = json.loads((RESULTS / "front.json").read_text())
+    blocks = measured["figures"]["front"]
+    (folder / "front-machine.md").write_text(machine(measured) + "\n")
+    (folder / "front.md").write_text(front.table(blocks) + "\n")
+    (folder / "neighbors.md").write_text(front.neighbors_table(blocks) + "\n")
+    front.plot(blocks)
+
+
 def main() -> None:
     measured = json.loads((RESULTS / "speed.json").read_text())
     folder = RESULTS / "speed"
@@ -184,6 +196,7 @@ def main() -> None:
     (folder / "scaling.md").write_text(scaling() + "\n")
     (folder / "roofline.md").write_text(roofline() + "\n")
     plot(measured["figures"])
+    write_front(folder)
 
 
 if __name__ == "__main__":
