@@ -9,9 +9,9 @@ from c_interface import WATER, RefusalError, all_pairs
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"neighbor": [1, 3, 0, 2, 0, 1]}, "no atom"),
-        ({"neighbor": [1, -1, 0, 2, 0, 1]}, "no atom"),
-        ({"neighbor": [1, 2**31 - 1, 0, 2, 0, 1]}, "no atom"),
+        ({"neighbor": [1, 3, 0, 2, 0, 1]}, "does not exist"),
+        ({"neighbor": [1, -1, 0, 2, 0, 1]}, "does not exist"),
+        ({"neighbor": [1, 2**31 - 1, 0, 2, 0, 1]}, "does not exist"),
         ({"neighbor": [0, 2, 0, 2, 0, 1]}, "closer|same"),  # its own neighbor
         ({"first": [0, 4, 2, 6]}, "neighbors of atom 1"),
         ({"first": [-1, 2, 4, 6]}, "neighbors of atom 0"),

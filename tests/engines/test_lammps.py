@@ -328,7 +328,7 @@ def test_neighbors_of_a_group_alone_are_refused_unless_it_holds_all_atoms_of_the
         script = f"{setup}group some {group}\natom_modify first some\n{command} some\nrun 0\n"
         done = attempt(tmp_path, script, 2)
         said = " ".join((done.stdout + done.stderr).split())
-        refused = f"`{command}` leaves out neighbors of {outside} atoms" in said
+        refused = f"`{command}` excludes neighbors of {outside} atoms" in said
         assert refused == (done.returncode != 0) == bool(outside), said
 
 
@@ -514,16 +514,23 @@ def test_a_heat_flux_of_what_has_changed_is_refused(tmp_path, change):
     script = f"{setup}group some id 1 2\n{asks}"
     done = attempt(tmp_path, script, 2)
     assert done.returncode > 0
-    said = "needs pair_style" if "pair" in change else "has not computed these atoms at step 0"
+    said = (
+        "needs exactly one pair_style"
+        if "pair" in change
+        else "has no results for these atoms at step 0"
+    )
     assert said in done.stdout
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("all reann/flux", "some reann/flux"), "the group must be all"),
+        (("all reann/flux", "some reann/flux"), "needs the group all"),
         (("all reann/flux", "all reann/flux 1"), "has no arguments"),
-        (("pair_style reann\npair_coeff", "pair_style zero 3.0\npair_coeff * * #"), "needs pair_s"),
+        (
+            ("pair_style reann\npair_coeff", "pair_style zero 3.0\npair_coeff * * #"),
+            "needs exactly one",
+        ),
     ],
 )
 def test_a_heat_flux_of_something_else_is_refused(tmp_path, change, said):
@@ -561,7 +568,7 @@ def test_units_real_are_kilocalories(tmp_path):
     ("change", "said"),
     [
         (("H C O Ni", "H C O"), "needs an element, or NULL, for each of the 4 types"),
-        (("H C O Ni", "H C Xx Ni"), "does not know 'Xx', it knows H C O Ni"),
+        (("H C O Ni", "H C Xx Ni"), "does not have the element 'Xx', only H C O Ni"),
         (("a.reann", "b.reann"), "b.reann: There is no such file"),
         (("a.reann", "a.data"), "another format"),
         (("a.reann", "broken.reann"), "checksum"),

@@ -225,10 +225,10 @@ def test_units_real_take_the_same_field(tmp_path: Path) -> None:
     ("command", "said"),
     [
         ("fix F all reann/field 0 0", "needs the three components of the field in V/Å"),
-        ("fix F some reann/field 0 0 0.1", "the group must be all"),
+        ("fix F some reann/field 0 0 0.1", "needs the group all"),
         ("fix F all reann/field 0 0 north", "Expected floating point parameter"),
         ("variable n equal exp(1000)\nfix F all reann/field 0 0 v_n", "is not finite at step 0"),
-        ("fix F all reann/field 0 0 v_none", "there is no variable none"),
+        ("fix F all reann/field 0 0 v_none", "variable none does not exist"),
         (
             "variable a atom x\nfix F all reann/field 0 0 v_a",
             "variable a must be of style equal",
@@ -237,10 +237,10 @@ def test_units_real_take_the_same_field(tmp_path: Path) -> None:
             "fix F all reann/field 0 0 1\nfix G all reann/field 0 0 1",
             "fix F and fix G both set the electric field",
         ),
-        ("compute mu some reann/dipole", "the group must be all"),
-        ("compute mu all reann/dipole alpha", "takes no argument, or `polarizability`"),
-        ("pair_style zero 3.0\npair_coeff * *\n" + APPLY.format(0, 0, 1), "needs pair_style reann"),
-        ("pair_style zero 3.0\npair_coeff * *\n" + DIPOLE, "needs pair_style reann, once"),
+        ("compute mu some reann/dipole", "needs the group all"),
+        ("compute mu all reann/dipole alpha", "has no argument except `polarizability`"),
+        ("pair_style zero 3.0\npair_coeff * *\n" + APPLY.format(0, 0, 1), "needs exactly one"),
+        ("pair_style zero 3.0\npair_coeff * *\n" + DIPOLE, "needs exactly one pair_style reann"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, command: str, said: str) -> None:
@@ -275,4 +275,4 @@ def test_a_dipole_of_what_has_changed_is_refused(tmp_path: Path) -> None:
     change = "displace_atoms all random 0.1 0.1 0.1 1\n"
     done = attempt(tmp_path, f"{setup}{DIPOLE}run 0\n{change}print $(c_mu[1])\n")
     assert done.returncode
-    assert "has not computed these atoms at step 0: ask for the dipole" in done.stdout
+    assert "has no results for these atoms at step 0: request the dipole" in done.stdout

@@ -162,7 +162,7 @@ def test_impossible_fields_are_errors() -> None:
         choice.evaluate(fielded(), broken, ["energy"], engine="native")
     system, core = arguments(graph, random_model().element_index), native.core()
     without = Native().compile(random_model()).model
-    with pytest.raises(ValueError, match="does not know electric fields"):
+    with pytest.raises(ValueError, match="does not depend on an electric field"):
         core.evaluate(
             without, 0, core.Workspace(), *system, 1, np.empty(graph.n_atoms), None, None, None,
             field=graph.field.numpy(),

@@ -163,7 +163,7 @@ def test_a_graph_without_room_is_an_error(monkeypatch):
     model = random_model(**FORMS["scalar"])
     known = Needs(1.0 * GIB, 0.0)
     check(known, graph_from_atoms(random_atoms(1, 4), model.cutoff))
-    with pytest.raises(UserError, match="no memory for 12 atoms at once: they need 12"):
+    with pytest.raises(UserError, match="does not have enough memory for 12 atoms: they need 12"):
         check(known, graph_from_atoms(random_atoms(1, 12), model.cutoff))
 
 

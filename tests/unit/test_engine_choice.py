@@ -99,7 +99,7 @@ def test_an_instruction_set_that_is_none_is_reported(monkeypatch):
     command = [sys.executable, "-m", "reann", "info", "--system"]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 1
-    assert "REANN_ISA is no instruction set of this processor" in said.stderr
+    assert "REANN_ISA is not an instruction set of this processor" in said.stderr
     assert "Traceback" not in said.stderr
 
 

@@ -1,4 +1,4 @@
-// The C interface: no exception leaves it.
+// The C interface. No exception leaves it.
 
 #include <cstdio>
 #include <exception>
@@ -20,7 +20,7 @@ void tell(reann_error *error, const char *what) {
     if (error) std::snprintf(error->message, sizeof error->message, "%s", what);
 }
 
-// What `body` returns, or `otherwise` and a message.
+// Returns the result of `body`, or `otherwise` with a message.
 template <class Result, class Body>
 Result guarded(reann_error *error, Result otherwise, const Body &body) {
     try {
@@ -116,7 +116,7 @@ int reann_head_values(const reann_model *model, int32_t member, const char *name
         const int64_t width = reann_n_outputs(model);
         for (int64_t i = 0; i < n; ++i) {
             if (element[i] < 0 || element[i] >= reann_n_elements(model))
-                throw reann::Error("The model does not know the element of atom " + std::to_string(i) + ".");
+                throw reann::Error("The model does not have the element of atom " + std::to_string(i) + ".");
             head->value(element[i], outputs + i * width, values + i * head->width);
         }
         return 1;

@@ -1,4 +1,4 @@
-// Named arrays, as a file or a program gives them; the memory is theirs.
+// Named arrays of a file or of a caller, which keeps their memory.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace reann {
 
-// What is wrong with a file, a model or a system; becomes the message of a `reann_error`.
+// An error in a file, a model or a system; its text becomes the message of a `reann_error`.
 struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

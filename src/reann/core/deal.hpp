@@ -1,5 +1,5 @@
-// The order of the engine, local atoms by element and ghosts after them, and its cut into chunks of
-// equal cost, one for each thread.
+// Sorts the atoms into the order of the engine (local atoms by element, then ghosts) and divides them into
+// chunks of equal cost, one for each thread.
 
 #pragma once
 
@@ -12,10 +12,10 @@
 
 namespace reann {
 
-constexpr int64_t fewest_neighbors = 2000; // per thread: below, waking one costs more
-constexpr int most_threads = 32;           // a buffer of coefficients for each: memory
-constexpr int64_t cost_of_atom = 60;       // of the networks, in neighbors
-constexpr int64_t line = 16;               // numbers; parts of threads share no vector
+constexpr int64_t fewest_neighbors = 2000; // per thread; with fewer, waking it costs more than it saves
+constexpr int most_threads = 32;           // each needs memory for a buffer of coefficients
+constexpr int64_t cost_of_atom = 60;       // cost of the networks for an atom, in units of neighbors
+constexpr int64_t line = 16;               // numbers; no vector belongs to two threads
 
 namespace {
 
@@ -50,8 +50,8 @@ Atoms ordered(const reann_system &system, int n_elements, const reann_loss *loss
     return atoms;
 }
 
-// As many chunks as threads are worth while, with room for all candidates as edges; returns that of
-// all chunks. Atoms have `n_rows` rows of coefficients.
+// Makes as many chunks as there are threads worth using, with room for all candidates as edges, and returns
+// the total room. Atoms have `n_rows` rows of coefficients.
 template <class Real>
 int64_t deal(const reann_system &system, const Atoms &atoms, int n_rows,
              std::vector<Chunk<Real>> &chunks) {

@@ -1,5 +1,5 @@
-// What is asked of a walk (run.hpp): energies and their derivatives, in one call or in two, the
-// gradient of a loss of them, the heat flux.
+// Quantities that walks (run.hpp) compute: energies and their derivatives, in one call or in two, the
+// gradient of a loss of these, and the heat flux.
 
 #include "evaluate.hpp"
 
@@ -12,7 +12,7 @@ void clear(double *p, int64_t n) {
     if (p) std::fill_n(p, n, 0.0);
 }
 
-// Memory of each chunk for what it adds to the derivatives, set to zero.
+// Memory of each chunk for its contributions to the derivatives, set to zero.
 template <class Real> void make_sums(Run<Real> &run, const reann_result &result) {
     const int64_t n = run.system.n_atoms, n_systems = run.system.n_systems;
     const auto room = [&](double *&part, bool wanted, int64_t size) {
@@ -70,7 +70,7 @@ template <class Real> void evaluate_with(Run<Real> run, const reann_result &resu
     give_derivatives(run, result);
 }
 
-// A walk that stands at the energies.
+// A walk that has stopped after the energies.
 template <class Real> struct Halfway final : Kept {
     const reann_system system;
     Run<Real> run;
@@ -82,7 +82,7 @@ template <class Real> struct Halfway final : Kept {
 
     void adjoint(const double *seeds, const double *output_seeds, const reann_result &result) override {
         if (output_seeds && run.weights.outputs_width > 0 && !run.work.outputs)
-            throw Error("Seeds of outputs need the outputs of reann_forward, which were not asked for.");
+            throw Error("Seeds of outputs need the outputs of reann_forward, which were not requested.");
         make_sums(run, result);
         run.walk_back(seeds, run.work.outputs ? output_seeds : nullptr);
         give_derivatives(run, result);
@@ -100,7 +100,7 @@ void walk_halfway(const Model &model, int member, Workspace &workspace, const re
     workspace.kept = std::move(halfway);
 }
 
-// Walks with derivatives, and leaves the gradient with respect to the folded weights in the chunks.
+// Runs a walk with derivatives; the gradient with respect to the folded weights is then in the chunks.
 template <class Real> void walk_with_tangents(Run<Real> &run) {
     for (Chunk<Real> &chunk : run.chunks) {
         chunk.parameters = run.workspace.template take<double>(run.weights.n_parameters);
@@ -109,7 +109,7 @@ template <class Real> void walk_with_tangents(Run<Real> &run) {
     run.walk();
 }
 
-// The gradient with respect to the folded weights, and that of the reference energies.
+// The gradient with respect to the folded weights and the reference energies.
 template <class Real>
 std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_bar) {
     const Weights<Real> &weights = run.weights;
@@ -133,7 +133,7 @@ std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_ba
     return bar;
 }
 
-// The same of sum_s weights[s] d^2E_s/dt^2 along a field: twice the second coefficient of the Taylor series.
+// The same for sum_s weights[s] d^2E_s/dt^2 along a field: twice the second coefficient of the Taylor series.
 template <class Real>
 std::vector<double> curvature_gradient_of(const Model &model, int member, Workspace &workspace,
                                           const reann_system &system, const double *directions,
@@ -150,8 +150,8 @@ std::vector<double> curvature_gradient_of(const Model &model, int member, Worksp
     return bar;
 }
 
-// J = -sum_ij r_ij sum_t (dE/dc_ij^(t)) . dc_j^(t) along the tangents, what flows through the
-// recursion; for atoms that move by `-loss.forces`.
+// The heat flux through the recursion, J = -sum_ij r_ij sum_t (dE/dc_ij^(t)) . dc_j^(t) along the tangents,
+// for atoms that move by `-loss.forces`.
 template <class Real> void add_flux(Run<Real> run, double *flux) {
     Edges<Real> &edges = run.work.edges;
     edges.power = run.workspace.template take<Real>(edges.capacity);
@@ -198,7 +198,7 @@ void give_responses(const Model &model, int member, Workspace &workspace, const 
 
 void check_dipole(const Model &model, const double *dipole) {
     if (dipole && !model.settings().field)
-        throw Error("The dipole of a model that does not know electric fields is no derivative of its energy.");
+        throw Error("The model has no dipole as a derivative of the energy, because it does not depend on an electric field.");
 }
 
 void check_exchange(const Model &model, const reann_system &system) {
@@ -234,8 +234,8 @@ void forward(const Model &model, int member, Workspace &workspace, const reann_s
 void adjoint(Workspace &workspace, const double *seeds, const double *output_seeds,
              const reann_result &result) {
     if (!workspace.kept)
-        throw Error("The workspace holds no energies of reann_forward: it was used for something else.");
-    std::unique_ptr<Kept> kept = std::move(workspace.kept); // gone where this fails halfway
+        throw Error("The workspace has no results of reann_forward: it was used for another evaluation since.");
+    std::unique_ptr<Kept> kept = std::move(workspace.kept); // released if this call fails
     kept->adjoint(seeds, output_seeds, result);
     workspace.kept = std::move(kept);
 }
@@ -243,7 +243,7 @@ void adjoint(Workspace &workspace, const double *seeds, const double *output_see
 void gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_loss &loss, double *const *gradients) {
     check(model, system);
-    if (system.n_atoms != system.n_local) throw Error("The gradient is of systems without ghosts.");
+    if (system.n_atoms != system.n_local) throw Error("The gradient needs systems without ghosts.");
     std::vector<double> bar, reference_bar;
     if (model.settings().float64)
         bar = gradient_of(Run<double>(model, member, workspace, system, true, &loss), reference_bar);
@@ -259,16 +259,16 @@ void curvature_gradient(const Model &model, int member, Workspace &workspace, co
                         const double *directions, const double *weights, double *const *gradients) {
     check(model, system);
     check_dipole(model, directions);
-    if (system.n_atoms != system.n_local) throw Error("The gradient is of systems without ghosts.");
+    if (system.n_atoms != system.n_local) throw Error("The gradient needs systems without ghosts.");
     const auto bar = model.settings().float64 ? curvature_gradient_of<double> : curvature_gradient_of<float>;
     model.folded(member).unfold(bar(model, member, workspace, system, directions, weights), gradients);
 }
 
-// What virials at the neighbors and their velocities give, and what flows through the recursion.
+// The sum of two parts: from the virials at the neighbors and their velocities, and through the recursion.
 void heat_flux(const Model &model, int member, Workspace &workspace, const reann_system &system,
                const double *velocity, double *energies, double *flux) {
     const int64_t n = system.n_atoms;
-    // One more: without atoms, too, this rank takes part in what the others exchange.
+    // One more than needed: a rank without atoms must take part in the exchanges as well.
     std::vector<double> virials(9 * n + 1), displaced(3 * n + 1);
     reann_result result = {};
     result.energies = energies;
@@ -296,7 +296,7 @@ void dipole_rate(const Model &model, int member, Workspace &workspace, const rea
     check(model, system);
     check_exchange(model, system);
     check_dipole(model, dipole);
-    std::vector<double> moved, changed; // minus these, as the derivatives of a loss
+    std::vector<double> moved, changed; // with a minus sign, as derivatives of a loss
     const auto minus = [](const double *from, int64_t n, std::vector<double> &to) -> const double * {
         if (!from) return nullptr;
         to.resize(n + 1);

@@ -6,10 +6,10 @@
 
 namespace reann {
 
-// All throw `Error` if the system is impossible or an exchange failed.
+// All functions throw `Error` if the system is impossible or an exchange failed.
 void evaluate(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_result &result);
-// The same in two calls: energies and outputs, and what their seeds for each atom make of them.
+// The same in two calls: first the energies and outputs of atoms, then the derivatives for given seeds.
 void forward(const Model &model, int member, Workspace &workspace, const reann_system &system,
              double *energies, double *outputs);
 void adjoint(Workspace &workspace, const double *seeds, const double *output_seeds,

@@ -27,7 +27,7 @@ constexpr size_t n_length = 8, n_digest = 64;        // bytes
 
 constexpr const char *repair = " Copy the file again, or restore it from a backup.";
 
-// The end of a long path, which leaves room in a message; no character is cut.
+// The end of a long path, so that a message has room for more; no character is split.
 std::string shown(const std::string &path) {
     constexpr size_t longest = 200;
     if (path.size() <= longest) return path;
@@ -38,7 +38,7 @@ std::string shown(const std::string &path) {
 
 [[noreturn]] void damaged(const std::string &what) { throw Error(what + repair); }
 
-// Length of the header, which the first 8 of so many bytes tell.
+// Length of the header, from the first 8 bytes of a file of `n_bytes` bytes.
 size_t header_length(std::string_view first, uint64_t n_bytes) {
     if (n_bytes == 0) damaged("The file is empty.");
     uint64_t length = 0;
@@ -70,7 +70,7 @@ const std::string &metadata_entry(const Json &header, const char *key) {
     return entry->string;
 }
 
-// What the header of a file of so many bytes says, without the numbers behind it.
+// The parsed header of a file, without the numbers behind it.
 struct Head {
     Json header;
     std::string about, digest;
@@ -87,7 +87,7 @@ Head parse_head(std::string_view text, uint64_t n_bytes) {
     return head;
 }
 
-// The digest is that of the whole content with zeros in its own place.
+// The digest is computed from the whole content with zeros in place of the digest.
 void verify_digest(std::string &content, size_t n_header, const std::string &digest) {
     constexpr std::string_view key = "\"sha256\":\"";
     const std::string_view head = std::string_view(content).substr(0, n_length + n_header);
@@ -106,14 +106,14 @@ void verify_digest(std::string &content, size_t n_header, const std::string &dig
 // Returns the version of the format.
 int check_kind(const Json &header) {
     const Json *kind = header.find("kind"), *version = header.find("format");
-    if (!version || version->kind != Json::Kind::number) damaged("The file has no format.");
+    if (!version || version->kind != Json::Kind::number) damaged("The file has no format version.");
     if (version->number > format_version)
         throw Error("The file has a newer format than this program reads. Upgrade with `pip "
                     "install --upgrade reann`.");
     if (!(version->number >= 1.0) || std::floor(version->number) != version->number)
-        damaged("The file has a format that never was one.");
+        damaged("The file has a format version that does not exist.");
     if (!kind || kind->string != "potential")
-        throw Error("This file holds no potential. Give the model.reann of a run.");
+        throw Error("This file does not contain a potential. Use the model.reann of a run.");
     return static_cast<int>(version->number);
 }
 
@@ -129,7 +129,7 @@ std::string present_name(std::string name, int version) {
     return name;
 }
 
-// A number of elements or bytes; -1 if the value is none.
+// A number of elements or bytes; -1 if the value is not one.
 int64_t whole_number(const Json &value) {
     const double x = value.kind == Json::Kind::number ? value.number : -1.0;
     if (!(x >= 0.0 && x <= largest_exact) || std::floor(x) != x) return -1;
@@ -145,7 +145,7 @@ std::vector<int64_t> whole_numbers(const Json *list) {
     return numbers;
 }
 
-// Whether so many numbers, which need not be aligned, are finite, or at least not NaN.
+// Whether all numbers, which need not be aligned, are finite (or at least not NaN).
 template <class Real> bool are_finite(const char *data, int64_t n, bool infinite_too) {
     for (int64_t i = 0; i < n; ++i) {
         Real x;
@@ -180,7 +180,7 @@ Array tensor(const std::string &name, const Json &entry, std::string_view data) 
     if (range.size() != 2 || range[0] < 0 || range[1] > n_bytes || range[1] - range[0] != size)
         bad("lies outside of it or has another size");
     const char *numbers = data.data() + range[0];
-    // The range of the densities in a training may have no end.
+    // The ranges of features may be infinite.
     const bool is_range = ends_with(name, ".density_min") || ends_with(name, ".density_max");
     const bool right = array.type == REANN_FLOAT64 ? are_finite<double>(numbers, size / 8, is_range)
                                                    : are_finite<float>(numbers, size / 4, is_range);
@@ -191,7 +191,7 @@ Array tensor(const std::string &name, const Json &entry, std::string_view data) 
     return array;
 }
 
-// The file of its content, whose header is parsed already.
+// Makes the file from its content and its parsed header.
 File file_of(std::string content, size_t n_header, Head head, bool verify) {
     File file;
     file.content = std::move(content);
@@ -207,7 +207,7 @@ File file_of(std::string content, size_t n_header, Head head, bool verify) {
     return file;
 }
 
-// A file of which no more is read than is known to belong to a potential.
+// A file that is read only as far as it is known to be a potential.
 class Reader {
   public:
     explicit Reader(const std::string &path) {
@@ -217,7 +217,7 @@ class Reader {
             throw Error("There is no such file. Check the path.");
         if (error) throw Error("The file cannot be read (" + error.message() + ").");
         stream_.open(path, std::ios::binary);
-        if (!stream_) throw Error("The file cannot be read. Check who may read it.");
+        if (!stream_) throw Error("The file cannot be read. Check its permissions.");
         read_to(n_length);
         n_header_ = header_length(content_, n_bytes_);
         read_to(n_length + n_header_);
@@ -246,7 +246,7 @@ class Reader {
     Head head_;
 };
 
-// What an action on a path returns; its errors name the path.
+// Returns the result of an action on a path; its errors name the path.
 template <class Action> auto named(const std::string &path, Action action) {
     try {
         return action();

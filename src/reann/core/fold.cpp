@@ -125,7 +125,7 @@ void Folded::fold() {
     for (int i = 0; i < alpha.rows; ++i)
         for (int k = 0; k < alpha.columns; ++k) {
             const double x = width_->values[int64_t(i) * alpha.columns + k];
-            // softplus, as torch has it: the number itself where it is large
+            // softplus as in torch: the number itself if it is large
             values[alpha.at + int64_t(i) * alpha.stride + k] =
                 !settings_.radial_softplus || x > 20.0 ? x : std::log1p(std::exp(x));
         }
@@ -160,7 +160,7 @@ bool Folded::has(const std::string &name) const {
                        [&](const Array &array) { return array.name == prefix_ + name; });
 }
 
-// Numbers of pairs of elements, (elements, elements); they stay where they are.
+// Numbers for pairs of elements, (elements, elements); they are not copied.
 const double *Folded::of_pairs(const std::string &name) {
     const int64_t n_elements = settings_.elements.size();
     return raw(name, {n_elements, n_elements}).values.data();
@@ -278,9 +278,9 @@ void Folded::fold_first(const First &first) {
             values[first.weight.at + p * first.weight.stride + h] = root_[p] * w[p * H + h];
 }
 
-// A feature that never changed in the training still has rounding, which does not lie outside. The
-// kernels know products without their root: their range is that of rho divided by it. An element
-// with a feature of unknown range was not in the training: whatever its atoms have lies outside.
+// A feature that was the same for all training data still has rounding errors, which must not count as
+// outside. The kernels compute products without their root, so the ranges of rho are divided by it. If the
+// range of a feature is unknown, the element is not in the training data, and all of its atoms are outside.
 void Folded::fold_range() {
     constexpr double infinite = std::numeric_limits<double>::infinity();
     const int64_t n = n_features_;

@@ -1,7 +1,8 @@
-// From the parameters of a model to the weights of the kernels, and the adjoint of that.
+// Converts the parameters of a model to the weights of the kernels ("folding"), with its adjoint.
 //
-// The kernels know one density, the products G^l_kk' of the moments. Everything linear between G and
-// the first layer of a network folds into that layer, and every constant factor into its neighbor:
+// The kernels have one kind of density, the products G^l_kk' of the moments. All linear operations between G
+// and the first layer of a network are folded into that layer, and all constant factors into adjacent
+// weights:
 //
 //     x_m   = (rho_m - mean_m) / scale_m                         standardization
 //     rho   = A^T G:  gram      A_(l,kk'),m = sqrt(2 - delta_kk') at its own place
@@ -9,8 +10,8 @@
 //     first = A (W / scale),    bias = b - mean (W / scale)
 //     last  = W c_scale of an update, W s of the readout;   alpha = softplus(width)
 //
-// Exact algebra, in double precision. `unfold` carries a gradient the other way. The places of all
-// numbers follow from the settings alone: `fold` fills them again when weights have changed.
+// The algebra is exact, in double precision. `unfold` converts a gradient in the opposite direction. The
+// settings alone determine where all numbers are stored; `fold` overwrites them when weights have changed.
 #pragma once
 
 #include <map>
@@ -21,21 +22,21 @@
 
 namespace reann {
 
-// A matrix in one flat array, its rows padded to whole vectors.
+// A matrix in a flat array; its rows are padded to whole vectors.
 struct Place {
-    int64_t at = -1; // -1: there is none
+    int64_t at = -1; // -1: none
     int rows = 0, columns = 0, stride = 0;
 };
 
 struct FoldedLayer {
-    Place a, b;                    // of the neurons before the linear map; -1: ones
+    Place a, b;                    // of the neurons before the linear map; -1: all are 1
     Place norm_weight, norm_bias;  // -1: no normalization
     Place weight, bias;
 };
 
 struct FoldedNetwork {
     Place first, first_bias;
-    std::vector<FoldedLayer> layers; // of all blocks; the last holds the final neurons and `last`
+    std::vector<FoldedLayer> layers; // of all blocks; the last one has the final neurons and `last`
 };
 
 // A layer of the equivariant recursion; see fold_equivariant.cpp.
@@ -46,7 +47,7 @@ struct FoldedEquivariant {
     std::vector<double> low, high, per_width;    // range of x, (elements, channels)
 };
 
-// An output of atoms, 2l + 1 numbers; see fold_outputs.cpp.
+// An output of each atom, 2l + 1 numbers; see fold_outputs.cpp.
 struct FoldedOutput {
     int l = 0;
     Place weights; // (layers, elements) rows of channels
@@ -55,15 +56,15 @@ struct FoldedOutput {
 // A head whose values are linear in its outputs; see fold_outputs.cpp.
 struct FoldedHead {
     std::string name;
-    int first = 0, width = 0; // of its outputs; of a value: 1, 3 or 9
+    int first = 0, width = 0; // its first output; numbers of a value: 1, 3 or 9
     const double *scale = nullptr, *of_elements = nullptr; // (1), (elements) or NULL
 
-    // The value of an atom of an element, from all outputs of the atom.
+    // The value for an atom of an element, computed from all outputs of the atom.
     void value(int element, const double *outputs, double *to) const;
 };
 
-// The range of the features in the training, for an atom of each element: (elements, features). A
-// feature lies outside by max(low - x, x - high) * per_width, as far as this is positive.
+// The range of the features in the training data for each element: (elements, features). A feature is outside
+// by max(low - x, x - high) * per_width, if this is positive.
 struct FoldedRange {
     int n_features = 0;
     std::vector<double> low, high, per_width;
@@ -71,14 +72,15 @@ struct FoldedRange {
 
 class Folded {
   public:
-    // Throws `Error` if an array is missing or has not the shape that the settings say.
+    // Throws `Error` if an array is missing or does not have the shape required by the settings.
     Folded(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes);
     Folded(const Folded &) = delete;
 
-    // Reads the numbers of the arrays again; nothing moves in memory.
+    // Reads the numbers of the arrays again; no weight moves in memory.
     void fold();
 
-    // Adds to gradients[a] of array a, unless it is NULL, what `bar` means for it.
+    // Adds the derivatives with respect to array a, as they follow from `bar`, to gradients[a] unless it is
+    // NULL.
     void unfold(const std::vector<double> &bar, double *const *gradients) const;
 
     std::vector<double> values;
@@ -86,17 +88,17 @@ class Folded {
     Place vector, matrix; // contractions for products of many moments
     std::vector<Place> mixing; // of directional messages, (recursions * l_max)
     std::vector<FoldedNetwork> updates, readout; // (recursions * elements), (elements)
-    std::vector<FoldedEquivariant> layers;       // of the equivariant recursion, else none
+    std::vector<FoldedEquivariant> layers;       // of the equivariant recursion; empty without it
     std::vector<FoldedOutput> outputs;           // likewise
     int outputs_width = 0;                       // numbers of an atom
-    std::vector<FoldedHead> heads;               // that are made of outputs in a known way
+    std::vector<FoldedHead> heads;               // whose values follow from the outputs
     double basis_scale = 1.0;                    // of its radial basis
     double field_scale = 0.0;                    // Å/V, of its electric field
     std::vector<double> reference;               // e_Z in eV
-    int reference_array = -1;                    // where it stands among the arrays
+    int reference_array = -1;                    // its index among the arrays
     int n_products = 0;                          // numbers in G, and products of many
     FoldedRange range;
-    PairRepulsion repulsion; // of pairs closer than those of the training
+    PairRepulsion repulsion; // of pairs closer than in the training data
     const double *contraction = nullptr; // d^l of the last recursion, (l, K, M); gram: NULL
 
   private:
@@ -104,7 +106,7 @@ class Folded {
         int array = -1;
         std::vector<double> values;
     };
-    struct Factor { // of a matrix product; transposed, its distances are swapped
+    struct Factor { // of a matrix product; if transposed, its distances are swapped
         const double *data;
         int64_t down, right;
     };
@@ -112,7 +114,7 @@ class Folded {
         const Raw &raw;
         int64_t from;
         Place place;
-        const Raw *scale;           // numbers, of which one counts; NULL: 1
+        const Raw *scale;           // the first number is used; NULL: 1
         int columns, group, padded; // of raw; of a group there and here
         int scale_at = 0;
         double times = 1.0;
@@ -155,7 +157,7 @@ class Folded {
     Place place(int rows, int columns);
     Place copy(const std::string &name, std::vector<int64_t> shape, int element,
                const Raw *scale = nullptr, int n_groups = 1);
-    // Of the density at `t`; with t < 0 the first layer, of `n_in_first` inputs, is copied.
+    // A network of the density at `t`; with t < 0 the first layer, with `n_in_first` inputs, is copied.
     FoldedNetwork network(const std::string &name, const NetworkSettings &form, int element, int t,
                           int n_in_first, int n_out, const Raw *scale, int n_groups, bool biased);
     void fold_first(const First &first);

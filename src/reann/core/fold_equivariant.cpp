@@ -1,9 +1,10 @@
 // The folding of the equivariant recursion, and its adjoint.
 //
-// Layer 0 sees elements alone: w_ij^k = sum_n B_n W_nk c_Z^k. Radial functions, coefficients and mixing are
-// one matrix V^l_(Z,n),c = nu_l sum_k W_nk c_Z^k M^l_kc on the sums of B_n Y_a over the neighbors of each
-// element. Norms of the angular functions and the fixed scales nu belong to the matrices behind them, the
-// standardization of products to U:  ((b - mean) / sigma) U = b (U / sigma) + bias.
+// Layer 0 depends on elements only: w_ij^k = sum_n B_n W_nk c_Z^k. Radial functions, coefficients and mixing
+// are folded into one matrix V^l_(Z,n),c = nu_l sum_k W_nk c_Z^k M^l_kc, which acts on the sums of B_n Y_a
+// over the neighbors of each element. Norms of the angular functions and the fixed scales nu are folded into
+// the matrices that follow, and the standardization of products into U: ((b - mean) / sigma) U = b (U /
+// sigma) + bias.
 
 #include <algorithm>
 #include <cmath>
@@ -67,7 +68,7 @@ FoldedEquivariant Folded::equivariant_layer(int t) {
         const Raw &mixing = raw(name + "mixing." + std::to_string(l), {passed ? 2 * K : K, K});
         const int rows = t == 0 ? n_elements * nb : passed ? 2 * stride_ : stride_;
         const Place m = layer.mixing[l] = place(rows + in_field, K);
-        if (in_field) // one more input, behind the sums
+        if (in_field) // one more input, after the sums
             copy_into({m.at + int64_t(rows) * m.stride, 1, K, m.stride}, *field, int64_t(l) * K, nullptr, 0,
                       angular_norm[l]);
         if (t == 0) {
@@ -153,7 +154,7 @@ void Folded::fold_equivariant() {
                 }
             }
     }
-    // An element with a feature of unknown range was not in the training (see fold_range).
+    // If the range of a feature is unknown, the element is not in the training data (see fold_range).
     const int64_t all = int64_t(layers.size()) * K;
     for (int z = 0; z < n_elements; ++z) {
         const double *least = &least_->values[z * all], *most = &most_->values[z * all];

@@ -1,8 +1,8 @@
-// Outputs of atoms, which heads read off the states of all layers:
+// Outputs of atoms, linear in the states of all layers:
 //
 //     y_i^l = sum_t a_Z^(t,l) . h_i^(t,l) / sqrt(K)
 //
-// and the values that heads make of them: b_Z + s y^0, s y^1, or (b_Z + s y^0) 1 + s M(y^2).
+// and the values that heads compute from them: b_Z + s y^0, s y^1, or (b_Z + s y^0) 1 + s M(y^2).
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +23,7 @@ void Folded::read_outputs() {
     read_heads();
 }
 
-// Outputs of a head follow each other. Heads of other outputs, and without a scale, are not known here.
+// The outputs of a head are contiguous. Heads with other outputs or without a scale are not supported here.
 void Folded::read_heads() {
     int first = 0;
     for (size_t o = 0; o < settings_.outputs.size();) {

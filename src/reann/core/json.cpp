@@ -13,7 +13,7 @@ namespace reann {
 
 namespace {
 
-// The limits of what a header holds: a text of a few bytes per value becomes 120 bytes per value.
+// Limits for headers: a text of a few bytes per value takes 120 bytes per value in memory.
 constexpr size_t most_values = 2'000'000;
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
@@ -31,7 +31,7 @@ class Parser {
 
   private:
     [[noreturn]] void fail(const std::string &what) const {
-        throw Error("This is no JSON: " + what + " at byte " + std::to_string(at_));
+        throw Error("This is not JSON: " + what + " at byte " + std::to_string(at_));
     }
 
     char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -117,7 +117,7 @@ class Parser {
         }
         if (!skip("u")) fail("an unknown escape");
         unsigned code = hex();
-        // Characters beyond U+FFFF are two escapes; half a pair alone is kept as it is.
+        // Characters beyond U+FFFF are two escapes; half of a pair is kept unchanged.
         if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_, 2) == "\\u") {
             const size_t after = at_;
             at_ += 2;
@@ -167,7 +167,7 @@ class Parser {
             digits();
         }
         std::istringstream stream{std::string(text_.substr(start, at_ - start))};
-        stream.imbue(std::locale::classic()); // a point, whatever the program's language
+        stream.imbue(std::locale::classic()); // decimal point in any locale
         double x = 0.0;
         if (!(stream >> x)) fail("a number out of range");
         return x;

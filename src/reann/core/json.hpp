@@ -1,4 +1,4 @@
-// Values of a JSON text, as much of JSON as the headers of files need.
+// Values of a JSON text: the part of JSON that headers of files need.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ struct Json {
     Kind kind = Kind::null;
     bool boolean = false;
     double number = 0.0; // exact for integers up to 2^53
-    std::string string;  // escapes as UTF-8, everything else as it stands in the text
+    std::string string;  // escapes become UTF-8, everything else is unchanged
     std::vector<std::string> keys; // of an object, all different, in the order of the text
     std::vector<Json> values;      // of a list or an object
 
@@ -21,12 +21,12 @@ struct Json {
     const Json *find(std::string_view key) const;
 };
 
-// Parses a whole text. Beyond the standard, NaN, Infinity and -Infinity are numbers, because
-// Python writes them. Throws `Error`, also where a key stands twice, where values are nested too
-// deeply or too many, and where a number is larger than a double.
+// Parses a whole text. In addition to the standard, NaN, Infinity and -Infinity are numbers, because Python
+// writes them. Throws `Error`, also if a key occurs twice, if there are too many values or they are nested
+// too deeply, and if a number is larger than a double can represent.
 Json parse_json(std::string_view text);
 
-// The beginning of a text from a file, fit for a message: in quotes, printable ASCII only.
+// The beginning of a text from a file for a message: in quotes, printable ASCII only.
 std::string printable(std::string_view text);
 
 } // namespace reann

@@ -13,14 +13,14 @@ template <class Real> struct Passes {
     void (*backward)(const Work<Real> &, Chunk<Real> &, int t);
 };
 
-// What computes the models of one form: the embedded density, or the equivariant recursion.
+// Functions for one form of model: the embedded density, or the equivariant recursion.
 template <class Real> struct Form {
     int64_t (*scratch_size)(const Weights<Real> &, int planes);
     double (*nothing)(const Weights<Real> &, int element, Real *scratch);
     void (*gradient_of_nothing)(const Weights<Real> &, int element, Real *scratch, double count,
                                 double sum, double *parameters);
-    // For each order of the derivatives that are carried along, and each l_max; of second order those of the
-    // equivariant recursion alone.
+    // For each order of the derivatives that are propagated, and each l_max; the second order exists for the
+    // equivariant recursion only.
     Passes<Real> passes[3][highest_l_max + 1];
 };
 
@@ -53,11 +53,11 @@ template <> inline const Kernels<double> &kernels_of<double>(const Level &level)
     return level.precise;
 }
 
-// The level in use: the best of this processor, or what REANN_ISA asks for; throws `Error` if that
-// is none of its levels.
+// The level in use: the best that this processor supports, or the one in REANN_ISA; throws `Error` if the
+// processor does not support that one.
 const Level &level();
 
-// Names of the levels that this processor has, best first; NULL after the last.
+// Names of the levels that this processor supports, best first; NULL after the last.
 const char *const *levels();
 
 } // namespace reann

@@ -1,4 +1,4 @@
-// Which kernels to use: the best of this processor, once for the whole program.
+// Selects the best kernels that this processor supports, once for the whole program.
 
 #include <cstdlib>
 #include <cstring>
@@ -26,7 +26,7 @@ namespace {
 struct Known {
     const Level *levels[4] = {};
     const char *names[5] = {};
-    const Level *chosen = nullptr; // none if REANN_ISA is not known
+    const Level *chosen = nullptr; // NULL if REANN_ISA is unknown
 
     Known() {
         int n = 0;
@@ -69,7 +69,7 @@ const Level &level() {
     if (known().chosen) return *known().chosen;
     std::string there;
     for (const char *const *name = levels(); *name; ++name) there += std::string(" ") + *name;
-    throw Error("REANN_ISA is no instruction set of this processor; those are:" + there + ".");
+    throw Error("REANN_ISA is not an instruction set of this processor, which supports:" + there + ".");
 }
 
 const char *const *levels() { return known().names; }

@@ -12,9 +12,9 @@ class Model {
     // `header`: the JSON object of a file. Throws `Error` if it does not describe the arrays.
     Model(const std::string &header, std::vector<Array> arrays);
 
-    // Takes over the numbers of arrays of the same names, types and shapes, in the same order, as if
-    // it had been made from them; throws `Error`, and stays as it is, if they are others. Nobody
-    // may compute with the model meanwhile.
+    // Replaces the numbers by those of arrays with the same names, types and shapes, in the same order; the
+    // model is then the same as if it had been made from them. Throws `Error` and does not change if the
+    // arrays do not match. No thread may compute with the model meanwhile.
     void update(const std::vector<Array> &arrays);
 
     const Settings &settings() const { return settings_; }
@@ -34,7 +34,7 @@ class Model {
         Member(const Settings &settings, const std::vector<Array> &arrays, int member, int lanes);
     };
 
-    void let_go(); // of the arrays of the caller
+    void let_go(); // the arrays of the caller
     void set_zbl();
 
     Settings settings_;

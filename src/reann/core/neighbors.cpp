@@ -9,7 +9,7 @@
 namespace reann {
 namespace {
 
-constexpr double farthest = 1e15;   // of a position, in cutoffs: an index has 64 bits
+constexpr double farthest = 1e15;   // largest coordinate, in cutoffs: an index has 64 bits
 constexpr double most_images = 2e9; // an index has 32 bits
 
 double dot(const double *a, const double *b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
@@ -35,7 +35,7 @@ void perpendicular(const double *a, const double *b, double *c) {
 void NeighborList::build(const double *position, int64_t n_atoms, const double *cell,
                          const int32_t *periodic, double cutoff) {
     if (n_atoms < 0 || n_atoms > INT32_MAX || !(cutoff > 0.0) || !std::isfinite(cutoff))
-        throw Error("The number of atoms or the cutoff is impossible.");
+        throw Error("The number of atoms or the cutoff is not valid.");
     for (int64_t i = 0; i < 3 * n_atoms; ++i)
         if (!(std::abs(position[i]) < farthest * cutoff))
             throw Error("The position of atom " + std::to_string(i / 3) +
@@ -46,8 +46,8 @@ void NeighborList::build(const double *position, int64_t n_atoms, const double *
     search(n_atoms, cutoff);
 }
 
-// Rows of the reciprocal lattice: fractional coordinates are their products with a position. Vectors
-// of directions that are not periodic are replaced by perpendicular ones.
+// Rows of the reciprocal lattice: fractional coordinates are their products with a position. Cell vectors of
+// directions that are not periodic are replaced by perpendicular vectors.
 void NeighborList::set_lattice(const double *cell, const int32_t *periodic) {
     const double *known[3] = {nullptr, nullptr, nullptr};
     int n_known = 0;
@@ -88,7 +88,7 @@ void NeighborList::write_images(const double *position, int64_t n_atoms, double 
     wraps_.assign(3 * n_atoms, 0);
     images_.clear();
     double low[3] = {}, high[3] = {}, margin[3], expected = double(n_atoms);
-    for (int d = 0; d < 3; ++d) { // how far the cutoff reaches, in cells
+    for (int d = 0; d < 3; ++d) { // number of cells within the cutoff
         const double *b = reciprocal_ + 3 * d;
         margin[d] = periodic_[d] ? cutoff * std::sqrt(dot(b, b)) + 1e-9 : 0.0;
         expected *= 1.0 + 2.0 * margin[d];
@@ -138,15 +138,15 @@ void NeighborList::write_images(const double *position, int64_t n_atoms, double 
     }
 }
 
-// The first occupied slab of an axis that is not below a coordinate.
+// The first occupied slab of an axis at or above a coordinate.
 int NeighborList::bin(double x, int axis) const {
     const std::vector<int64_t> &occupied = slabs_[axis];
     const int64_t slab = static_cast<int64_t>(std::floor(x / width_));
     return static_cast<int>(std::lower_bound(occupied.begin(), occupied.end(), slab) - occupied.begin());
 }
 
-// Bins half a cutoff wide, and wider where atoms are so sparse that most would be empty. Slabs
-// without any atom have none, so that one that flew away costs nothing.
+// Bins are half a cutoff wide, or wider if atoms are so sparse that most bins would be empty. Slabs without
+// atoms have no bins, so that a single distant atom costs nothing.
 void NeighborList::sort_into_bins(double cutoff) {
     width_ = 0.5 * cutoff;
     for (double n = 0.0;; width_ *= 1.5) {
@@ -169,7 +169,7 @@ void NeighborList::sort_into_bins(double cutoff) {
     for (size_t b = 1; b < start_.size(); ++b) start_[b] += start_[b - 1];
     sorted_.resize(images_.size());
     for (auto image = images_.rbegin(); image != images_.rend(); ++image)
-        sorted_[--start_[bin_of(*image) + 1]] = *image; // ends become starts, of the bin before
+        sorted_[--start_[bin_of(*image) + 1]] = *image; // the end of a bin becomes its start
     start_.erase(start_.begin());
     start_.push_back(int64_t(images_.size()));
     for (std::vector<double> *part : {&x_, &y_, &z_, &squared_}) part->resize(images_.size());
@@ -193,7 +193,7 @@ void NeighborList::search(int64_t n_atoms, double cutoff) {
         int from[3], to[3];
         for (int k = 0; k < 3; ++k) {
             from[k] = bin(own[k] - cutoff, k);
-            to[k] = bin(own[k] + cutoff + width_, k); // the first that is too far
+            to[k] = bin(own[k] + cutoff + width_, k); // the first slab that is too far away
         }
         for (int bz = from[2]; bz < to[2]; ++bz)
             for (int by = from[1]; by < to[1]; ++by) {

@@ -98,7 +98,7 @@ const Real *Packed<Real>::rows(const double *from, int n_rows, int columns, int 
 }
 
 template <class Real> const Real *Packed<Real>::numbers(const Folded &folded, const Place &place) {
-    // with the padding of the place, which is zero
+    // including padding, which is zero
     return rows(folded.values.data() + place.at, place.rows, place.stride, place.stride);
 }
 
@@ -127,7 +127,7 @@ Linear<Real> Packed<Real>::linear(const Folded &folded, const Place &weight, con
     return f;
 }
 
-// In its padding, too, the range holds zeros: there the features are zero, and lie inside.
+// The padding of the ranges is zero, too: features there are zero and count as inside.
 template <class Real>
 Range<Real> Packed<Real>::range(const Settings &settings, const Folded &folded) {
     const FoldedRange &from = folded.range;
@@ -174,7 +174,7 @@ Network<Real> Packed<Real>::network(const Folded &folded, const FoldedNetwork &f
     const int lanes = kernels_of<Real>(level()).lanes;
     Network<Real> net;
     net.first = linear(folded, from.first, from.first_bias);
-    // The density writes whole vectors: there is room behind the last product of a row.
+    // The density is written in whole vectors, so there is room behind the last product of a row.
     net.first.n_in = (net.first.rows + 2 * (lanes - 1)) / lanes * lanes;
     std::vector<Layer<Real>> &layers = layers_.emplace_back();
     net.widest = net.first.n_out;

@@ -1,5 +1,5 @@
-// Folded weights in the precision of the kernels, packed for their matrix products. The layout is made
-// once; `fill` takes over the numbers, again when weights have changed.
+// Folded weights in the precision of the kernels, packed for their matrix products. The layout is made once;
+// `fill` copies the numbers, and is called again when weights have changed.
 #pragma once
 
 #include <deque>
@@ -13,11 +13,11 @@ template <class Real> class Packed {
     Packed(const Settings &settings, const Folded &folded);
     Packed(const Packed &) = delete;
 
-    void fill(); // from the folded weights as they are now
+    void fill(); // copies the present folded weights
     const Weights<Real> &weights() const { return weights_; }
 
   private:
-    // Numbers of the folded weights, and where they belong: in order, or packed for a product.
+    // A part of the folded weights and its destination: in order, or packed for a matrix product.
     struct Part {
         const double *from;
         Real *to;

@@ -10,7 +10,7 @@
 namespace reann {
 namespace {
 
-// Centers and exponents of Gaussians that are not trained, as `Gaussians` of radial.py starts.
+// Centers and exponents of Gaussians, which are not trained; the same as in `Gaussians` of radial.py.
 void gaussian_grid(int n, double cutoff, std::vector<double> &center, std::vector<double> &alpha) {
     const double first = std::min(gaussian_margin, 0.2 * cutoff), last = cutoff - first;
     const double spacing = n > 1 ? (last - first) / (n - 1) : 0.5 * cutoff;

@@ -1,13 +1,13 @@
 /* The C interface of the native engine of reann.
  *
- * A model is opened from a `.reann` file, or built from the header and the named arrays of one.
- * Until it is updated it never changes, and may be used by several threads at once; every thread that
- * computes owns a workspace. Nothing here keeps global state, and no C++ exception leaves these functions: they
- * return 0 and NULL or a message in `reann_error` when something is wrong.
+ * A model is opened from a `.reann` file, or built from a header and named arrays as in such a file. It does
+ * not change until it is updated, and several threads may use it at the same time, each with its own
+ * workspace. There is no global state. No C++ exception leaves these functions; on an error they return 0 or
+ * NULL and write a message to `reann_error`.
  *
- * The unit of work is what a domain decomposition has: local atoms, ghost atoms, the full list of
- * neighbors of the local ones, and two callbacks that exchange numbers per atom between owners and
- * ghosts. A program without ghosts gives no callbacks.
+ * A system is described as in a domain decomposition: local atoms, ghost atoms, the full neighbor lists of
+ * the local atoms, and two callbacks that exchange numbers per atom between owners and ghosts. Without
+ * ghosts, the callbacks are NULL.
  *
  * Units: eV, Å. Matrices are row-major.
  */
@@ -21,76 +21,75 @@
 extern "C" {
 #endif
 
-#define REANN_INTERFACE 3 /* grows when a program has to be compiled again */
+#define REANN_INTERFACE 3 /* increases when programs must be compiled again */
 
-typedef struct reann_model reann_model;         /* weights, or those of an ensemble */
-typedef struct reann_workspace reann_workspace; /* memory that evaluations reuse */
+typedef struct reann_model reann_model;         /* a potential or an ensemble */
+typedef struct reann_workspace reann_workspace; /* memory reused by evaluations */
 
 typedef struct {
-    char message[512]; /* what is wrong, and where */
+    char message[512]; /* the error, and where it is */
 } reann_error;
 
 typedef enum { REANN_FLOAT32 = 0, REANN_FLOAT64 = 1 } reann_type;
 
 typedef struct {
-    const char *name; /* as in the file, with the member first: "0.recursion.host.radial.center" */
+    const char *name; /* as in the file, beginning with the member: "0.recursion.host.radial.center" */
     reann_type type;
-    int32_t n_axes; /* 0 for a number */
+    int32_t n_axes; /* 0 for a single number */
     const int64_t *shape;
     const void *data; /* contiguous */
 } reann_array;
 
-/* REANN_INTERFACE of the library, to be compared with that of the header. */
+/* REANN_INTERFACE of the library; compare it with that of the header. */
 int32_t reann_interface(void);
 
-/* Instruction set in use: "v4", "v3" or "baseline" of x86-64, or "native" elsewhere. The best
- * that the processor has, or what the environment variable REANN_ISA asks for; NULL if it asks for
- * another, with which no model can be made. */
+/* Instruction set in use: "v4", "v3" or "baseline" on x86-64, "native" on other processors. It is the best
+ * one that the processor supports, or the one in the environment variable REANN_ISA. NULL if the variable
+ * has another value; then no model can be made. */
 const char *reann_isa(void);
 
 /* --- models ----------------------------------------------------------------------------------- */
 
 reann_model *reann_open(const char *path, reann_error *error);
 
-/* Size of a file to be parsed, or -1 and says why: absent, no file of reann, or larger than any of
- * them. Only its header is read. */
+/* Size in bytes of a file for `reann_parse`. Only its header is read. Returns -1 with a message if the
+ * file is missing, not a `.reann` file, or too large for one. */
 int64_t reann_file_size(const char *path, reann_error *error);
 
-/* The same for the content of a file, which may go afterwards. */
+/* Makes a model from the content of a file, which is not needed afterwards. */
 reann_model *reann_parse(const char *content, int64_t n_bytes, reann_error *error);
 
 /* `header`: the JSON object under "reann" in the metadata of a file. The arrays are copied. */
 reann_model *reann_build(const char *header, const reann_array *arrays, int32_t n_arrays,
                          reann_error *error);
 
-/* Takes over other numbers of the arrays that the model was made from: the same names, types and
- * shapes, in the same order. The model is then, bit for bit, the one that they would give, and made in a
- * fraction of the time. No other thread may use it meanwhile. Returns 1, or 0, says why, and leaves the
- * model as it was. */
+/* Replaces the numbers of a model by those of arrays with the same names, types and shapes, in the same
+ * order. The model is then identical, bit for bit, to one built from these arrays, in a fraction of the
+ * time. No other thread may use it meanwhile. Returns 1, or 0 with a message and an unchanged model. */
 int reann_update(reann_model *model, const reann_array *arrays, int32_t n_arrays, reann_error *error);
 
 void reann_close(reann_model *model);
 
-int32_t reann_n_members(const reann_model *model); /* 1, more for an ensemble */
+int32_t reann_n_members(const reann_model *model); /* 1, or more for an ensemble */
 double reann_cutoff(const reann_model *model);     /* Å */
 int32_t reann_n_elements(const reann_model *model);
 int32_t reann_atomic_number(const reann_model *model, int32_t element);
 int32_t reann_element(const reann_model *model, int32_t atomic_number); /* -1: unknown */
 
-/* Outputs of an atom: numbers that heads read off its states, and make quantities of other than energies.
- * In the order of `state_outputs` of the header: one number for a scalar, x y z of a vector, five of a
- * traceless matrix: sqrt(2) (xy, xz, yz, (xx - yy) / 2, (2 zz - xx - yy) / sqrt(12)). There are none
- * without such heads, and in files that do not name them. */
+/* Number of outputs of an atom, from which heads compute quantities other than the energy. Their order is
+ * that of `state_outputs` in the header: one number for a scalar, x y z for a vector, five for a traceless
+ * matrix: sqrt(2) (xy, xz, yz, (xx - yy) / 2, (2 zz - xx - yy) / sqrt(12)). 0 without such heads, and for
+ * files without `state_outputs`. */
 int32_t reann_n_outputs(const reann_model *model);
 
-/* How many numbers an atom has of the head of a quantity, such as "charges", "dipole" or "polarizability": 1 of
- * a scalar, 3 of a vector, 9 of a matrix. 0 if the model has no such head, or one of another form. */
+/* Numbers per atom of the head of a quantity such as "charges", "dipole" or "polarizability": 1 for a
+ * scalar, 3 for a vector, 9 for a matrix. 0 if the model has no such head, or one of another form. */
 int32_t reann_head_width(const reann_model *model, const char *name);
 
-/* What this head makes of the outputs (n, reann_n_outputs) of n atoms of the given elements: values (n, width),
- * b_Z + s, v, or (b_Z + s) 1 + M. A dipole of a structure also has the charges at their positions; charges
- * here do not yet add up to the total charge, each atom takes an equal part of the difference. Returns 1, or 0
- * and says why. */
+/* Computes the values (n, width) of this head from the outputs (n, reann_n_outputs) of n atoms of the
+ * given elements: b_Z + s, v, or (b_Z + s) 1 + M. The dipole of a structure is the sum of these values
+ * and, for a model with charges, of charges times positions. The charges here do not yet add up to the
+ * total charge; add an equal part of the difference to each atom. Returns 1, or 0 with a message. */
 int reann_head_values(const reann_model *model, int32_t member, const char *name, int64_t n,
                       const int32_t *element, const double *outputs, double *values, reann_error *error);
 
@@ -99,105 +98,110 @@ int32_t reann_knows_field(const reann_model *model);
 
 /* --- evaluation ------------------------------------------------------------------------------- */
 
-/* Exchange of `width` numbers per atom, more with directional messages and for the heat flux, the
- * same on every rank; rows of all atoms in the caller's order. Forward: the rows of owners are
- * copied to their ghosts. Reverse: the rows of ghosts are added to those of their owners. A rank
- * without atoms is called too. Return 0 if it went wrong, which ends the evaluation. */
+/* A callback that exchanges `width` numbers per atom between ranks, for rows of all atoms in the caller's
+ * order. Forward: copy the rows of owners to their ghosts. Reverse: add the rows of ghosts to those of
+ * their owners. `width` is the same on all ranks, and larger with directional messages and for the heat
+ * flux. The callback is also called on ranks without atoms. It returns 0 if it failed, which ends the
+ * evaluation. */
 typedef int (*reann_exchange)(void *context, double *values, int32_t width);
 
 typedef struct {
     int64_t n_local; /* atoms whose energies are summed, first in every array */
-    int64_t n_atoms; /* with ghosts */
+    int64_t n_atoms; /* including ghosts */
     const int32_t *element;  /* (n_atoms) index into the elements of the model */
     const double *position;  /* (n_atoms, 3) */
     const int64_t *first;    /* (n_local + 1) neighbors of atom i: first[i] .. first[i + 1] */
-    const int32_t *neighbor; /* index of an atom; may lie beyond the cutoff */
+    const int32_t *neighbor; /* index of an atom; may be beyond the cutoff */
     const double *shift;     /* (neighbors, 3) added to position[j] - position[i]; NULL: none */
     const int32_t *system;   /* (n_local) structure of each atom, for the virials; NULL: one */
     int64_t n_systems;       /* 1 if `system` is NULL */
-    int32_t n_threads;       /* at most; small systems use fewer */
+    int32_t n_threads;       /* maximum; small systems use fewer */
     reann_exchange forward, reverse; /* NULL if there are no ghosts */
     void *context;
-    const double *field; /* (n_systems, 3) electric field in V/Å; NULL: none, and always NULL for a model
-                          * that knows no fields */
+    const double *field; /* (n_systems, 3) electric field in V/Å; NULL: none. Must be NULL for a model
+                          * that does not depend on a field. */
 } reann_system;
 
-typedef struct {     /* what is NULL is not computed */
-    double *energies; /* (n_local) with the energies of the free atoms; never NULL */
-    double *forces;   /* (n_atoms, 3); a ghost's row is its share, to be added to its owner */
+typedef struct {     /* quantities that are NULL are not computed */
+    double *energies; /* (n_local) including the energies of the free atoms; never NULL */
+    double *forces;   /* (n_atoms, 3); rows of ghosts must be added to those of their owners */
     double *virial;   /* (n_systems, 3, 3) W = sum r_ij (x) dE/dr_ij, the strain derivative */
     double *virials;  /* (n_atoms, 3, 3) -r_ij (x) dE/dr_ij, each at the neighbor j */
-    double *extrapolation; /* (n_local) how far the density of an atom lies outside the range that it had
-                            * in the training: 0 inside, else the largest distance of a feature from its
-                            * range, in widths of the range. Infinite for a feature that was the same for
-                            * all atoms of the training, and where the training had no such element or
-                            * recorded no range. Distances of 1e-4 of the feature's scale are rounding. */
+    double *extrapolation; /* (n_local) distance of the features of an atom from their ranges in the training data:
+                            * 0 inside, else the largest distance of a feature from its range, in widths
+                            * of the range. Infinite if the feature was the same for all atoms of the
+                            * training data, if the training data do not contain the element, and if no
+                            * ranges are stored. Distances up to 1e-4 of the scale of a feature are
+                            * rounding errors. */
     double *outputs;       /* (n_local, reann_n_outputs) */
-    double *dipole;        /* (n_systems, 3) -dE/d(field) in e Å, of a model that knows electric fields */
+    double *dipole;        /* (n_systems, 3) -dE/d(field) in e Å, for a model with electric fields */
 } reann_result;
 
 reann_workspace *reann_workspace_new(void);
 void reann_workspace_free(reann_workspace *workspace);
 
-/* Neighbors of all atoms of a structure, periodic images included, in the form that a
- * `reann_system` takes; they belong to the workspace, until it makes its next list. */
+/* Neighbors of all atoms of a structure, including periodic images, in the form that `reann_system` needs.
+ * The arrays belong to the workspace and are valid until it makes its next list. */
 typedef struct {
     const int64_t *first;    /* (n_atoms + 1) */
     const int32_t *neighbor; /* (first[n_atoms]) */
     const double *shift;     /* (first[n_atoms], 3) Å */
-    const int32_t *crossed;  /* (first[n_atoms], 3) the same shift in cells */
+    const int32_t *crossed;  /* (first[n_atoms], 3) the shift in cells */
 } reann_list;
 
-/* `cell`: (3, 3) Å, rows are lattice vectors; those that are not periodic do not count. With a
- * skin, `reach` is the cutoff and the skin. Returns 1, or 0 and says why. */
+/* `cell`: (3, 3) Å, rows are lattice vectors; rows of directions that are not periodic are ignored. With a
+ * skin, `reach` is cutoff + skin. Returns 1, or 0 with a message. */
 int reann_neighbors(reann_workspace *workspace, const double *position, int64_t n_atoms,
                     const double *cell, const int32_t *periodic, double reach, reann_list *list,
                     reann_error *error);
 
-/* Returns 1, or 0 and says why: an index out of range, a position that is no finite number, atoms
- * closer than 1e-3 Å, a callback that failed, or not enough memory. */
+/* Returns 1, or 0 with a message: an index out of range, a position that is not finite, atoms closer than
+ * 1e-3 Å, a callback that failed, or not enough memory. */
 int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_result *result, reann_error *error);
 
-/* An evaluation in two calls, for an E that depends on the energies of the atoms otherwise than by their
- * sum, or on their outputs. The first gives energies (n_local) and outputs (n_local, reann_n_outputs),
- * NULL if they are not wanted, and keeps in the workspace what the second needs. That takes `seeds`,
- * dE/dE_i (n_local), and `output_seeds`, the derivatives of E with respect to the outputs, and gives
- * forces, virial and virials of E. NULL means ones and zeros, and then the results are those of
- * `reann_evaluate` bit for bit. It may be called again with other seeds. Until the last of them model and
- * system stay as they are, and the workspace is used for nothing else. */
+/* An evaluation in two calls, for an energy E that is not just the sum of the energies E_i of atoms, or
+ * that depends on their outputs. The first call computes the energies (n_local) and the outputs (n_local,
+ * reann_n_outputs; NULL: not computed) and keeps data for the second in the workspace. The second call
+ * computes the forces, the virial and the virials of E from `seeds`, dE/dE_i (n_local), and
+ * `output_seeds`, the derivatives of E with respect to the outputs. NULL stands for ones and zeros,
+ * respectively; the results are then identical to those of `reann_evaluate`, bit for bit. The second call
+ * may be repeated with other seeds. Until the last one, the model and the system must not change, and the
+ * workspace must not be used for anything else. */
 int reann_forward(const reann_model *model, int32_t member, reann_workspace *workspace,
                   const reann_system *system, double *energies, double *outputs, reann_error *error);
 int reann_adjoint(reann_workspace *workspace, const double *seeds, const double *output_seeds,
                   const reann_result *result, reann_error *error);
 
-/* The heat flux without what atoms carry along, J = -sum_ij r_ij [dE/dr_ij . v_j + sum_t dE/dc_ij^(t)
- * . dc_j^(t)/dt], eV Å per unit of time: that of this rank, which adds those of the others. Takes the
- * time of a step of training. `velocity` is (n_atoms, 3) with those of ghosts, `energies` (n_local)
- * without those of the free atoms, `flux` has 3 numbers. */
+/* The heat flux without the convective part, J = -sum_ij r_ij [dE/dr_ij . v_j + sum_t dE/dc_ij^(t) .
+ * dc_j^(t)/dt], in eV Å per unit of time: the contribution of this rank; the caller adds those of the
+ * other ranks. Takes the time of a training step. `velocity` is (n_atoms, 3) including ghosts, `energies`
+ * (n_local) excludes the energies of the free atoms, `flux` has 3 numbers. */
 int reann_heat_flux(const reann_model *model, int32_t member, reann_workspace *workspace,
                     const reann_system *system, const double *velocity, double *energies,
                     double *flux, reann_error *error);
 
-/* Dipole (n_systems, 3) in e Å, and its rate as atoms move with `velocity` (n_atoms, 3) and the field changes
- * with `field_rate` (n_systems, 3); NULL means that they do not. With velocities alone the rate is the
- * current sum_i Z*_i v_i, with the field alone a row of the polarizability. Takes the time of a step of
- * training. The values of this rank, which adds those of the others. */
+/* The dipole (n_systems, 3) in e Å and its time derivative if the atoms move with `velocity` (n_atoms, 3)
+ * and the field changes with `field_rate` (n_systems, 3); NULL stands for zero. With velocities alone, the
+ * rate is the current sum_i Z*_i v_i; with the field alone, it is a row of the polarizability. Takes the
+ * time of a training step. Values are the contribution of this rank; the caller adds those of the other
+ * ranks. */
 int reann_dipole_rate(const reann_model *model, int32_t member, reann_workspace *workspace,
                       const reann_system *system, const double *velocity, const double *field_rate,
                       double *dipole, double *rate, reann_error *error);
 
-/* Dipole (n_systems, 3) in e Å, polarizability (n_systems, 3, 3) in e Å^2/V, whose last index is the field's, and
- * if `born` is not NULL Born effective charges (n_atoms, 3, 3) in e, rows are dipoles: those of a ghost are its
- * share, to be added to its owner. Of a model that knows electric fields; takes the time of three steps of
- * training. The values of this rank, which adds those of the others. */
+/* For a model with electric fields: the dipole (n_systems, 3) in e Å, the polarizability (n_systems, 3, 3)
+ * in e Å^2/V (last index: component of the field) and, unless `born` is NULL, the Born effective charges
+ * (n_atoms, 3, 3) in e (rows: components of the dipole). Takes the time of three training steps. Values
+ * are the contribution of this rank; the caller adds those of the other ranks, and the charges of ghosts
+ * to those of their owners. */
 int reann_responses(const reann_model *model, int32_t member, reann_workspace *workspace,
                     const reann_system *system, double *dipole, double *polarizability, double *born,
                     reann_error *error);
 
 /* --- training --------------------------------------------------------------------------------- */
 
-typedef struct {         /* derivatives of a loss; NULL where it does not depend on it */
+typedef struct {         /* derivatives of a loss; NULL if it does not depend on the quantity */
     const double *energies; /* (n_local) */
     const double *forces;   /* (n_atoms, 3) */
     const double *virial;   /* (n_systems, 3, 3) of W above */
@@ -205,17 +209,16 @@ typedef struct {         /* derivatives of a loss; NULL where it does not depend
     const double *dipole;   /* (n_systems, 3) */
 } reann_loss;
 
-/* Derivatives of a loss with respect to the arrays that the model was built from, in their order:
- * they are added to gradients[a], of the size of array a, or NULL where none is wanted. Systems
- * without ghosts. */
+/* Derivatives of a loss with respect to the arrays of `reann_build`, in the same order, for systems
+ * without ghosts. They are added to gradients[a], which has the size of array a; NULL: not computed. */
 int reann_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
                    const reann_system *system, const reann_loss *loss, double *const *gradients,
                    reann_error *error);
 
-/* The same for the loss sum_s weights[s] d^2E_s/dt^2, of energies in the fields F_s + t directions[s]: with
- * weights (n_systems) and directions (n_systems, 3), (V/Å)^-2 and V/Å. So one gets the gradient of a loss of
- * polarizabilities alpha = -d^2E/dF^2: from each eigenvector of dL/dalpha, with minus its eigenvalue. Of a model
- * that knows electric fields. */
+/* For a model with electric fields: the same for the loss sum_s weights[s] d^2E_s/dt^2 of the energies in
+ * the fields F_s + t directions[s], with weights (n_systems) and directions (n_systems, 3) in V/Å. To get
+ * the gradient of a loss L of polarizabilities alpha = -d^2E/dF^2, call this function for each eigenvector
+ * of dL/dalpha as direction, with minus its eigenvalue as weight. */
 int reann_curvature_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
                              const reann_system *system, const double *directions, const double *weights,
                              double *const *gradients, reann_error *error);

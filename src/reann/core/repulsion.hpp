@@ -1,11 +1,11 @@
-// Repulsion of pairs at short range: of screened nuclei (Ziegler, Biersack, Littmark, 1985; zbl.py),
-// and of pairs closer than those of the training (repulsion.py).
+// Repulsion at short range: of screened nuclei (Ziegler, Biersack, Littmark, 1985; zbl.py), and of pairs that
+// are closer than in the training data (repulsion.py).
 //
 //     1/2 Z_i Z_j e^2 / (4 pi eps0 r) phi(r / a) f(r),   a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23)
 //     1/2 A (e^y - 1 - y - y^2/2 - y^3/6),   y = b (r_0 - r),   for r < r_0
 //
-// The network sees close pairs at the distance R = r_0 - w (u - 5/2 u^4 + 3 u^5 - u^6) with
-// u = (r_0 - r) / w, and from u = 1 on at r_0 - w / 2.
+// For close pairs, the distance in the network is R = r_0 - w (u - 5/2 u^4 + 3 u^5 - u^6) with u = (r_0 - r)
+// / w, and R = r_0 - w / 2 for u > 1.
 #pragma once
 
 #include "plan.hpp"
@@ -16,7 +16,7 @@ struct Repulsion {
     double energy, slope; // eV, and its derivative with respect to r
 };
 
-// Whether two atoms are so close that any of this is not zero.
+// Whether two atoms are so close that any of these terms is not zero.
 inline bool are_close(const PairRepulsion &pairs, int element_i, int element_j, double r) {
     const int pair = element_i * pairs.n_elements + element_j;
     return (pairs.outer && r < pairs.outer[pair]) || (pairs.start && r < pairs.start[pair]);

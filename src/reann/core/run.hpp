@@ -1,7 +1,7 @@
-// The driver: makes room for what the passes (kernels/passes.hpp) compute, and walks through them with
-// the chunks of atoms that threads have (deal.hpp). What threads add to the same atom goes to a buffer
-// of each, and the buffers are summed in their order: the result depends on how many threads were
-// asked for, never on which was first.
+// The driver: allocates memory for the passes (kernels/passes.hpp) and runs them for the chunks of atoms of
+// all threads (deal.hpp). Each thread has a buffer for its contributions to shared atoms, and the buffers are
+// summed in fixed order. Therefore the result depends on the number of threads, but never on which thread was
+// first.
 
 #pragma once
 
@@ -86,7 +86,7 @@ template <class Real> struct Run {
         }
     }
 
-    // Lets `walk` end at the energies, and keep what `walk_back` needs.
+    // Makes `walk` stop after the energies and keep the data that `walk_back` needs.
     void split() {
         const int64_t local = system.n_local, room = chunks.size() * line;
         const KeptSizes &kept = weights.kept[weights.n_recursions];
@@ -139,7 +139,7 @@ template <class Real> struct Run {
                     each([&](Chunk<Real> &chunk) { passes.forward(work, chunk, t); });
                     if (!exchange(system.forward, coefficients[t + 1], true)) return;
                 }
-            } else { // all this is there
+            } else { // computed before
                 each([&](Chunk<Real> &chunk) {
                     std::fill_n(work.edges.gradient + 4 * chunk.edges, 4 * chunk.n_edges, Real(0));
                 });
@@ -156,8 +156,8 @@ template <class Real> struct Run {
         for (int64_t i : impossible)
             if (i >= 0) {
                 const int32_t j = system.neighbor[impossible_neighbor(system, i)];
-                throw Error("Neighbor " + std::to_string(j) + " is no atom: of the list of atom " +
-                            std::to_string(i) + ".");
+                throw Error("Atom " + std::to_string(j) + ", in the list of neighbors of atom " +
+                            std::to_string(i) + ", does not exist.");
             }
         if (failed) throw Error("An exchange of the atoms' coefficients failed.");
         static_assert(shortest_distance == 1e-3, "the message below says so");
@@ -167,22 +167,22 @@ template <class Real> struct Run {
                             " and another coincide: they are closer than 1e-3 Å.");
     }
 
-    // The atoms, ghosts included, that a chunk prepares and sums up.
+    // The atoms, including ghosts, that a chunk prepares and sums.
     std::pair<int64_t, int64_t> share(const Chunk<Real> &chunk) const {
         const int64_t n = system.n_atoms, size = chunks.size(), c = &chunk - chunks.data();
         return {n * c / size, n * (c + 1) / size};
     }
 
     void start(int64_t i) {
-        if (weights.layers) return; // the first layer sees elements alone
+        if (weights.layers) return; // the first layer depends on elements only
         const Real *c = weights.coefficients + int64_t(work.atoms.element[i]) * weights.stride;
         Real *to = coefficients[0] + i * rows_size;
         std::copy_n(c, weights.stride, to);
         if (planes == 2) std::fill_n(to + weights.stride, weights.stride, Real(0));
     }
 
-    // Adds what the chunks gave to the adjoints of what neighbors read. That of c accumulates over t:
-    // c^(t+1) = c^(t) + g_t passes the adjoint on; all other rows are only read at t.
+    // Adds the contributions of the chunks to the adjoints of the rows that neighbors read. The adjoint of c
+    // accumulates over t because of c^(t+1) = c^(t) + g_t; all other rows are read at one t only.
     void reduce(const Chunk<Real> &own, bool first) {
         const auto [from, to] = share(own);
         Real *bar = work.coefficients_bar;
@@ -199,7 +199,7 @@ template <class Real> struct Run {
         }
     }
 
-    // Rows in the caller's order and precision, exchanged, and back again.
+    // Converts rows to the caller's order and precision, exchanges them, and converts them back.
     bool exchanged(reann_exchange call, Real *rows, bool forward) {
         const int64_t n = system.n_atoms, local = system.n_local, K = weights.n_channels;
         const int64_t n_rows = weights.n_rows * planes, width = n_rows * K;
@@ -211,7 +211,7 @@ template <class Real> struct Run {
         };
         each(0, n, [&](const Real *row, double *to) { std::copy_n(row, K, to); });
         if (!call(system.context, values.data(), static_cast<int32_t>(width))) return false;
-        if (forward) // padding is read, and must not be what was there before
+        if (forward) // padding is read, so old values must not remain there
             std::fill(rows + local * rows_size, rows + n * rows_size, Real(0));
         each(forward ? local : 0, forward ? n : local, [&](Real *row, const double *from) {
             for (int64_t k = 0; k < K; ++k) row[k] = static_cast<Real>(from[k]);
@@ -227,7 +227,7 @@ template <class Real> struct Run {
     const reann_loss *loss;
     const int planes;
     const Passes<Real> &passes;
-    const int64_t row_size, rows_size; // numbers in a row of an atom, and in all that neighbors read
+    const int64_t row_size, rows_size; // numbers in a row of an atom, and in all its rows that neighbors read
     Work<Real> work;
     std::vector<Chunk<Real>> chunks;
     std::vector<Real *> coefficients, moments, tape, changes;

@@ -25,7 +25,7 @@ constexpr double most_weights = 2e8;   // 1.6 GB in double precision
                 what + ". Copy the file again, or upgrade with `pip install --upgrade reann`.");
 }
 
-// An object all of whose fields have to be asked for.
+// A JSON object all of whose fields must be read.
 class Section {
   public:
     Section(const Json &object, std::string name) : object_(object), name_(std::move(name)) {
@@ -69,12 +69,12 @@ class Section {
         return value.boolean;
     }
 
-    // A field that has one value only.
+    // A field with only one allowed value.
     void constant(const char *key, const char *word) const {
         if (field(key).string != word) wrong(key);
     }
 
-    // The choice that a field names.
+    // The choice named by a field.
     template <class Choice, size_t n>
     Choice choice(const char *key, const char *const (&names)[n]) const {
         return as_choice<Choice>(field(key).string, key, names);
@@ -87,7 +87,7 @@ class Section {
         return static_cast<Choice>(name - names);
     }
 
-    // The word of a field, `otherwise` where older files do not have it.
+    // The string of a field; `otherwise` if an older file does not have the field.
     std::string newer_word(const char *key, const char *otherwise) const {
         if (!object_.find(key)) return otherwise;
         const Json &value = field(key);
@@ -95,7 +95,7 @@ class Section {
         return value.string.substr(0, 80);
     }
 
-    // The words of a list, `otherwise` where older files do not have the field.
+    // The strings of a list; `otherwise` if an older file does not have the field.
     std::vector<std::string> newer_words(const char *key, const char *otherwise) const {
         if (!object_.find(key)) return {otherwise};
         const Json &given = field(key);
@@ -108,15 +108,15 @@ class Section {
         return words;
     }
 
-    // A number of a newer field, `otherwise` where files do not have it.
+    // The number of a newer field; `otherwise` if the file does not have the field.
     int newer_count(const char *key, int otherwise) const {
         return object_.find(key) ? count(key) : otherwise;
     }
 
-    // A switch, off where older files do not have the field.
+    // A switch; off if an older file does not have the field.
     bool newer_flag(const char *key) const { return object_.find(key) && flag(key); }
 
-    // A number, 0 where it is null and where older files do not have the field.
+    // A number; 0 if it is null or if an older file does not have the field.
     double newer_number(const char *key, double lowest, double highest) const {
         const Json *value = object_.find(key);
         if (!value || value->kind != Json::Kind::null) return value ? number(key, lowest, highest) : 0.0;
@@ -124,12 +124,12 @@ class Section {
         return 0.0;
     }
 
-    // A field of no meaning here, which files of an older program lack.
+    // A field without meaning here, which files of older versions do not have.
     void newer(const char *key) const {
         if (object_.find(key)) field(key);
     }
 
-    // Refuses an object that has other fields than those asked for, each of them once.
+    // Throws `Error` unless the fields of the object are exactly those that were read, each of them once.
     void no_other() const {
         if (object_.keys.size() != n_asked_) impossible(name_, "has an unknown field");
     }
@@ -154,7 +154,8 @@ NetworkSettings network(const Json &object, const char *name) {
     settings.activation = section.choice<Activation>("activation", activation_names);
     settings.layer_norm = section.flag("layer_norm");
     section.no_other();
-    // A block whose output is added to its input, or given to the next, ends as it began.
+    // A block whose output is added to its input, or is the input of the next block, must have equal widths
+    // at both ends.
     const bool returns = settings.blocks > 1 || (settings.blocks == 1 && settings.residual);
     if (returns && settings.hidden.front() != settings.hidden.back()) section.wrong("hidden");
     return settings;
@@ -172,7 +173,7 @@ std::vector<int> elements(const Section &header) {
     return numbers;
 }
 
-// The features of the density: as many contracted orbitals as there are products, if not given.
+// The features of the density; by default, as many contracted orbitals as there are products.
 void features(const Section &model, Settings &settings) {
     const auto kind = model.choice<Features>("features", features_names);
     settings.gram = kind != Features::orbitals;
@@ -199,8 +200,8 @@ void zbl(const Json &object, Settings &settings) {
     section.no_other();
 }
 
-// The engine knows orbitals by their products, and first layers as functions of those: many more
-// numbers than in a file, whose length hence does not bound them.
+// The engine computes orbitals from their products, and first layers act on the products. These have many
+// more numbers than the file, so that the length of the file does not limit them.
 void check_size(const Section &model, const Settings &settings) {
     const double n_l = settings.l_max + 1, n = settings.n_radial;
     const double products = n_l * n * (n + 1) / 2 + (settings.many_body ? 3.0 * settings.n_orbitals : 0.0);
@@ -214,7 +215,7 @@ void check_size(const Section &model, const Settings &settings) {
         model.wrong("n_radial");
 }
 
-// What is read off the states, in an order of its own; older files do not say.
+// The outputs that are read off the states, in their order; older files do not have this field.
 void outputs(const Section &header, const Json *list, Settings &settings) {
     if (!list) return;
     const auto wrong = [&] { header.wrong("state_outputs"); };
@@ -254,11 +255,11 @@ Settings parse_settings(const std::string &text) {
     settings.n_members = static_cast<int>(header.list("members").size());
 
     if (const std::string host = model.newer_word("host", default_host); host != default_host)
-        throw Error(std::string("The native engine computes the host ") + default_host + " only, not " +
+        throw Error(std::string("The native engine supports only the host ") + default_host + ", not " +
                     host + ".");
     model.newer("host_options"); // of other hosts
     settings.cutoff = model.number("cutoff", 1e-3, largest_number);
-    header.number("cutoff", settings.cutoff, settings.cutoff); // stands there twice
+    header.number("cutoff", settings.cutoff, settings.cutoff); // the header contains it twice
     settings.l_max = model.count("l_max", 0, highest_l_max);
     settings.n_radial = model.count("n_radial");
     settings.n_recursions = model.count("n_recursions", 0);
@@ -285,19 +286,19 @@ Settings parse_settings(const std::string &text) {
     settings.standardize = model.flag("standardize");
     settings.readout = network(model.field("readout"), "model.readout");
     settings.update = network(model.field("update"), "model.update");
-    model.newer("outputs"); // no energy depends on them
+    model.newer("outputs"); // the energy does not depend on them
     model.newer("output_forms");
     const std::vector<std::string> heads = model.newer_words("heads", default_head);
-    if (heads.empty()) throw Error("The model has no energy: the native engine computes nothing of it.");
+    if (heads.empty()) throw Error("The model has no energy, which the native engine needs.");
     if (heads.size() > 1)
-        throw Error("The native engine computes one head only, and this model has " +
+        throw Error("The native engine supports one head only, and this model has " +
                     std::to_string(heads.size()) + ".");
     settings.head = heads.front();
     if (settings.head.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
         model.wrong("heads");
     zbl(model.field("zbl"), settings);
     settings.repulsion = model.newer_flag("repulsion");
-    model.field("preset");            // how the user chose the others
+    model.field("preset");            // the preset from which the user took the other settings
     model.field("coefficient_scale"); // an array of the model
     model.no_other();
     outputs(header, json.find("state_outputs"), settings);

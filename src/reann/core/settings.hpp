@@ -1,4 +1,4 @@
-// What the header of a model says of its form; the names are those of the configuration.
+// The settings in the header of a model; the names are those of the configuration.
 #pragma once
 
 #include <string>
@@ -16,9 +16,9 @@ struct NetworkSettings {
     bool layer_norm = false;
 };
 
-// An output of atoms that is linear in their states.
+// An output of each atom that is linear in its states.
 struct OutputSettings {
-    std::string weights; // name of their array
+    std::string weights; // name of the array
     int l = 0;           // 0, 1, 2: a scalar, a vector, a matrix
 };
 
@@ -28,25 +28,25 @@ struct Settings {
     int l_max = 0;
     int n_radial = 0;
     int n_recursions = 0;
-    bool gram = true;   // else contracted orbitals
-    bool many_body = false; // products of three and four moments, too; never with l_max < 2
-    bool directional = false; // messages; only where something is passed on, with l_max > 0
-    bool equivariant = false; // messages, and with them the whole recursion
+    bool gram = true;   // else the features are contracted orbitals
+    bool many_body = false; // also products of three and four moments; never with l_max < 2
+    bool directional = false; // directional messages; only with recursions and l_max > 0
+    bool equivariant = false; // the equivariant recursion
     int n_channels = 0;       // of the equivariant recursion
     bool bessel = true;       // its radial basis; else Gaussians
-    double moment_limit = 0;  // of its moments; 0: none
-    bool field = false;       // whether it knows electric fields
-    int n_orbitals = 0; // contracted ones, never 0 after parsing
+    double moment_limit = 0;  // limit of its moments; 0: none
+    bool field = false;       // whether the energy depends on an electric field
+    int n_orbitals = 0; // contracted orbitals; never 0 after parsing
     bool orbitals_per_l = false;
     bool orbitals_per_recursion = false;
     bool unit_vectors = true;       // else raw components
-    bool radial_per_pair = false;   // else per element of the neighbor
-    bool radial_softplus = true;    // else the width as it is
+    bool radial_per_pair = false;   // else per element of the neighbor only
+    bool radial_softplus = true;    // else the width itself
     bool polynomial_cutoff = false; // else the squared cosine
     bool standardize = true;
     bool zbl = false;
     double zbl_inner = 0.0, zbl_outer = 0.0; // fractions of the sum of the covalent radii
-    bool repulsion = false; // of pairs closer than those of the training
+    bool repulsion = false; // of pairs closer than in the training data
     NetworkSettings readout, update;
     std::string head = default_head; // name of the only head
     std::vector<OutputSettings> outputs;
@@ -54,8 +54,8 @@ struct Settings {
     int n_members = 1;
 };
 
-// Parses the JSON object under "reann" in the metadata of a file. Every number is checked for its
-// kind and range; a field that is missing, unknown or of another kind throws `Error`.
+// Parses the JSON object under "reann" in the metadata of a file. Types and ranges of all numbers are
+// checked; a field that is missing, unknown or of another type throws `Error`.
 Settings parse_settings(const std::string &header);
 
 } // namespace reann

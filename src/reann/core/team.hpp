@@ -1,7 +1,7 @@
-// A team of threads that walk through the passes together.
+// A team of threads that run the passes together.
 //
-// OpenMP where it was found, whose pool other libraries of the program share; with
-// REANN_STD_THREADS plain threads, which the thread sanitizer understands; else one thread.
+// OpenMP if it was found at build time (its pool is shared with other libraries of the program); with
+// REANN_STD_THREADS plain threads, which the thread sanitizer supports; else one thread.
 #pragma once
 
 #include <pthread.h>
@@ -60,7 +60,7 @@ template <class Body> void together(int size, const Body &body) {
 
 #else
 
-// A child of fork() has a copy of the pool without its threads, and would wait for ever.
+// A child of fork() has a copy of the pool without its threads, and would wait forever.
 inline bool forked = false;
 
 inline bool forks_are_noticed() {

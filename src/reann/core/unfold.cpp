@@ -1,4 +1,5 @@
-// The adjoint of the folding: from a gradient of the kernels' weights to that of the parameters.
+// The adjoint of folding: converts a gradient with respect to the weights of the kernels to one with respect
+// to the parameters.
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-// Memory that lasts from one evaluation to the next.
+// Memory that is reused from one evaluation to the next.
 #pragma once
 
 #include <cstddef>
@@ -12,21 +12,21 @@
 
 namespace reann {
 
-// An evaluation that has its energies, and waits for their seeds.
+// An evaluation whose energies are known and whose seeds are still to come.
 struct Kept {
     virtual ~Kept() = default;
     virtual void adjoint(const double *seeds, const double *output_seeds,
                          const reann_result &result) = 0;
 };
 
-// Memory of evaluations, kept from one to the next and grown where it is too small.
+// Memory of evaluations, kept from one to the next and enlarged when it is too small.
 class Workspace {
   public:
-    // Room for `n` numbers, aligned to cache lines, with the contents of some earlier use.
+    // Memory for `n` numbers, aligned to cache lines; contents from earlier use are not cleared.
     template <class T> T *take(int64_t n) {
         return static_cast<T *>(bytes(static_cast<size_t>(n > 0 ? n : 0) * sizeof(T) + 64));
     }
-    void begin() { // what was taken before is free again
+    void begin() { // frees everything that was taken before
         next_ = 0;
         kept.reset();
     }

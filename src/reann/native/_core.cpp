@@ -1,8 +1,8 @@
-// The Python extension: arrays of numpy or torch reach the C interface without a copy.
+// The Python extension: passes arrays of numpy or torch to the C interface without a copy.
 //
-// The C interface sees bare pointers, so every array is checked before (views.hpp). What the engine
-// itself finds wrong comes back as ValueError with its message. An array of numpy costs 0.2 us, one
-// of torch 3.4 us (DLPack): small systems pass `tensor.numpy()`.
+// The C interface takes bare pointers, so all arrays are checked before (views.hpp). Errors of the engine are
+// raised as ValueError with its message. An array of numpy takes 0.2 us, one of torch 3.4 us (DLPack); for
+// small systems, pass `tensor.numpy()`.
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -35,7 +35,7 @@ struct Model {
     std::unique_ptr<reann_model, Free> model;
     std::vector<std::string> names; // of the arrays it was built from, in their order
     std::vector<int64_t> sizes;
-    // Shared by those who compute, of one who updates.
+    // Shared by computations, exclusive for an update.
     std::unique_ptr<std::shared_mutex> use = std::make_unique<std::shared_mutex>();
 
     int64_t n_outputs() const { return reann_n_outputs(model.get()); }
@@ -49,14 +49,14 @@ Model open(const std::string &path) {
     return result;
 }
 
-// Named arrays, kept alive, as the C interface takes them.
+// Named arrays for the C interface, kept alive.
 class Arrays {
     std::vector<ReadArray> arrays_;
 
   public:
     std::vector<reann_array> c;
 
-    void add(const std::string &name, nb::handle source) { // `name` has to last
+    void add(const std::string &name, nb::handle source) { // `name` must outlive the array
         arrays_.push_back(take<ReadArray>(name, source));
         const ReadArray &array = arrays_.back();
         const bool is_float32 = array.dtype() == nb::dtype<float>();
@@ -84,7 +84,7 @@ Model build(const std::string &header, const nb::dict &source) {
     return result;
 }
 
-// While the lock of Python is held, so that nobody begins to compute.
+// Keeps the global interpreter lock, so that no computation can begin.
 void update(Model &model, const nb::dict &source) {
     Arrays arrays;
     for (const std::string &name : model.names) {
@@ -110,7 +110,7 @@ struct Workspace {
     }
 };
 
-// Two threads in one workspace would write over each other's numbers.
+// Two threads in one workspace would overwrite each other's numbers.
 class Use {
     Workspace &used;
 
@@ -148,7 +148,7 @@ struct System {
           field(view_or_none<const double>("field", fields, {number, 3})),
           n_atoms(element.length()), n_systems(number) {
         if (n_systems < 1 || (n_systems > 1 && !system.data()))
-            refuse("n_systems: " + std::to_string(n_systems) + " does not fit `system`");
+            refuse("n_systems: " + std::to_string(n_systems) + " does not agree with `system`");
         if (first.data()[n_atoms] != neighbor.length())
             refuse("first: the last is " + std::to_string(first.data()[n_atoms]) + " for " +
                    std::to_string(neighbor.length()) + " neighbors");
@@ -165,7 +165,7 @@ struct System {
     }
 };
 
-// Calls the engine while other threads of Python run, and raises what it says.
+// Calls the engine without the global interpreter lock, and raises its errors.
 template <class Call> void compute(const Model &model, Workspace &workspace, const Call &call) {
     const Use use(workspace);
     const std::shared_lock<std::shared_mutex> unchanged(*model.use);
@@ -198,7 +198,7 @@ void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::hand
     });
 }
 
-// Derivatives of several numbers that depend on energies and outputs.
+// Derivatives of several quantities that depend on energies and outputs.
 void derivatives(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
                  nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
                  nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
@@ -265,10 +265,10 @@ void responses(const Model &model, int32_t member, Workspace &workspace, nb::han
     });
 }
 
-// Where gradients of some of the arrays that a model was built from are added.
+// The arrays to which gradients are added, for some of the arrays from which the model was built.
 struct Gradients {
-    std::vector<WriteArray> arrays; // keep the numbers alive
-    std::vector<double *> pointers; // of all arrays; NULL: not wanted
+    std::vector<WriteArray> arrays; // keeps the numbers alive
+    std::vector<double *> pointers; // of all arrays; NULL: not needed
 
     Gradients(const Model &model, const nb::dict &gradients) : pointers(model.names.size(), nullptr) {
         for (size_t a = 0; a < model.names.size(); ++a) {
@@ -320,7 +320,7 @@ void curvature_gradient(const Model &model, int32_t member, Workspace &workspace
 
 // --- neighbors --------------------------------------------------------------------------------
 
-// A list of its own memory, which lives as long as one of the arrays.
+// The list in memory of its own, which is freed with the last of the arrays.
 nb::tuple neighbors(nb::handle position, nb::handle cell, nb::handle periodic, double reach) {
     const View<const double> p("position", position, {-1, 3});
     const View<const double> c("cell", cell, {3, 3});

@@ -1,4 +1,4 @@
-// Arrays of numpy or torch as bare pointers, each checked for its memory, type and shape.
+// Arrays of numpy or torch as bare pointers; memory, type and shape of each are checked.
 #pragma once
 
 #include <initializer_list>
@@ -17,7 +17,7 @@ namespace nb = nanobind;
 using ReadArray = nb::ndarray<nb::ro>;
 using WriteArray = nb::ndarray<>;
 
-// `source` as an array in the memory of the CPU, contiguous.
+// `source` as a contiguous array in the memory of the CPU.
 template <class AnyArray> AnyArray take(const std::string &name, nb::handle source) {
     AnyArray array;
     if (!nb::try_cast(source, array, false))
@@ -38,14 +38,14 @@ template <class AnyArray> std::string shape_of(const AnyArray &array) {
     return "(" + text + ")";
 }
 
-// The numbers of one argument, kept alive; T is const where they are only read.
+// The numbers of an argument, kept alive; T is const if they are only read.
 template <class T> class View {
     std::conditional_t<std::is_const_v<T>, ReadArray, WriteArray> array;
 
   public:
-    View() = default; // of None
+    View() = default; // for None
 
-    // `shape` has -1 for an axis of any length.
+    // -1 in `shape` is an axis of any length.
     View(const std::string &name, nb::handle source, std::initializer_list<int64_t> shape)
         : array(take<decltype(array)>(name, source)) {
         if (array.dtype() != nb::dtype<std::remove_const_t<T>>())

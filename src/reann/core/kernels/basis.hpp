@@ -3,7 +3,8 @@
 //     bessel      B_n = scale sin(n pi x) / (n x) fc,  x = r / rc,  n = 1 .. n_radial
 //     gaussians   B_n = scale exp(-alpha (r - c_n)^2) fc
 //
-// With y = (rc - r) / rc, sin(n pi x) = (-1)^(n+1) sin(n pi y), which is exact where it vanishes.
+// With y = (rc - r) / rc, sin(n pi x) = (-1)^(n+1) sin(n pi y), which is exact near the cutoff, where it
+// vanishes.
 #pragma once
 
 #include "radial.hpp"
@@ -11,7 +12,7 @@
 namespace reann {
 namespace {
 
-// Values and derivatives of all functions for a vector of edges, without scale and cutoff function.
+// Values and derivatives of all functions for a vector of edges, without the scale and the cutoff function.
 template <class Real>
 REANN_INLINE void bessel(int n_radial, double cutoff, Vector<Real> r, Vector<Real> *value,
                          Vector<Real> *slope) {
@@ -41,8 +42,8 @@ REANN_INLINE void gaussians(const Weights<Real> &w, Vector<Real> r, Vector<Real>
     }
 }
 
-// Rows of the basis for all edges of a chunk: (planes, basis_stride), and the slopes where edges get
-// derivatives.
+// Rows of the basis for all edges of a chunk: (planes, basis_stride), and the slopes if derivatives of edges
+// are needed.
 template <class F>
 void fill_basis(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk) {
     using Real = typename F::Real;

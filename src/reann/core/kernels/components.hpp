@@ -1,7 +1,7 @@
 // Angular functions: monomials x^lx y^ly z^lz of every l, in the order x first (angular.py).
 //
-// A monomial is its parent, one power less, times a coordinate. Its weight l! / (lx! ly! lz!) makes
-// sum_a weight_a Y_a(r) Y_a(r') = (r . r')^l, and stands in the density, not in the moments.
+// A monomial is its parent, which has one power less, times a coordinate. With the weights l! / (lx! ly!
+// lz!), sum_a weight_a Y_a(r) Y_a(r') = (r . r')^l. The weights enter the density, not the moments.
 #pragma once
 
 #include "../facts.hpp"
@@ -11,9 +11,9 @@ namespace {
 
 constexpr int n_components(int l_max) { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
 
-// Components of the moments of l with equivariant messages: of l = 2 the five without its trace.
+// Number of components of the moments of l with equivariant messages: for l = 2 the five without the trace.
 constexpr int shell_size(int l) { return l < 2 ? 2 * l + 1 : l == 2 ? 5 : 10; }
-constexpr int n_moments(int l_max) { // of all l
+constexpr int n_moments(int l_max) { // for all l
     return l_max < 0 ? 0 : shell_size(l_max) + n_moments(l_max - 1);
 }
 
@@ -25,7 +25,7 @@ constexpr int component(int lx, int ly, int lz) {
 struct Monomial {
     int power[3] = {0, 0, 0};
     int l = 0, parent = 0, coordinate = 0, weight = 1;
-    int lower[3] = {0, 0, 0}; // the component with one power less of x, y, z, if there is one
+    int lower[3] = {0, 0, 0}; // the component with one power less of x, y, z, if any
 };
 
 constexpr int factorial(int n) { return n < 2 ? 1 : n * factorial(n - 1); }

@@ -1,5 +1,5 @@
-// The density of an atom: products of its moments within each l, and their adjoint; behind them
-// the products of many moments (many_body.hpp).
+// The density of an atom, products of two of its moments with the same l, and its adjoint. The products of
+// three and four moments follow in memory (many_body.hpp).
 //
 //     G^l_kk' = sum_{a in l} weight_a s^{a,k} s^{a,k'},   k <= k',   l after l
 //
@@ -15,7 +15,7 @@
 namespace reann {
 namespace {
 
-// s: (components, planes, stride); G: (planes, width), one vector of room behind each row
+// s: (components, planes, stride); G: (planes, width), with room for a vector behind each row
 template <class F>
 void density(const Weights<typename F::Real> &w, const typename F::Real *s,
              const ManyBody<typename F::Real> &many, typename F::Real *G) {
@@ -34,7 +34,7 @@ void density(const Weights<typename F::Real> &w, const typename F::Real *s,
                     sum = sum + load<F>(s_b + next, stride) * (number<F>(s_b + k, stride) *
                                                                Real(component_weights.of[b]));
                 }
-                store(G + at + next - k, width, sum); // what is too much is overwritten
+                store(G + at + next - k, width, sum); // the excess is overwritten
             }
             at += n_radial - k;
         }

@@ -1,12 +1,13 @@
-// Sums over the neighbors of an atom in the equivariant recursion, and their adjoint.
+// Sums over the neighbors of an atom in the equivariant recursion, with their adjoint.
 //
-//     w_j = R0 h0_j + R1 u.h1_j + R2 T(u).h2_j            a neighbor as seen from direction u
+//     w_j = R0 h0_j + R1 u.h1_j + R2 T(u).h2_j            weight of a neighbor in direction u
 //     s_a = sum_j w_j Y_a(u)      q1 = sum_j R3 h1_j      q2 = sum_j R4 h2_j
 //
 // for each channel k, the lanes of all vectors. Y_a are the monomials of components.hpp, T the five
 // components of l = 2, sqrt3 (xy, xz, yz, (xx - yy)/2, (2zz - xx - yy)/(2 sqrt3)). The radial functions R
-// of a tile of edges are a matrix product of their basis. The states h of layer 0 depend on elements
-// alone: there the sums are those of the basis for each element, and all else is mixing (fold.hpp).
+// of a tile of edges are a matrix product of their basis. The states h of layer 0 depend on elements only, so
+// that the sums are those of the basis for each element, and everything else is part of the mixing
+// (fold.hpp).
 #pragma once
 
 #include "basis.hpp"
@@ -19,7 +20,7 @@ namespace {
 constexpr int edge_tile = 16;
 constexpr double sqrt3 = 1.7320508075688772935;
 
-// The ranks of the states, and the rows of numbers that come with them.
+// The ranks of the states, and their numbers of rows.
 template <int l_max> struct States {
     static constexpr int highest = l_max < 2 ? l_max : 2;
     static constexpr int paths = 1 + 2 * highest;
@@ -103,7 +104,8 @@ void adjoint_of_elements(const Work<typename F::Real> &work, int64_t i, const ty
 
 // --- layers above -----------------------------------------------------------------------------
 
-// What a neighbor's states are along a direction: u.h1, and T(u).h2 with its derivatives along u.
+// The states of a neighbor projected on a direction: u.h1, and T(u).h2 with its derivatives with respect to
+// u.
 template <class F, int l_max> struct Along {
     typename F::Lanes h0, vector, matrix, slope[3], h[States<l_max>::rows];
 
@@ -124,8 +126,8 @@ template <class F, int l_max> struct Along {
     }
 };
 
-// The radial functions of the next edges of an atom, from `first` on, and with `slopes` their
-// derivatives; returns how many edges there are in the tile.
+// The radial functions of the next edges of an atom, from `first` on, and with `slopes` their derivatives;
+// returns the number of edges in the tile.
 template <class F>
 int radial_of_tile(const Work<typename F::Real> &work, const Linear<typename F::Real> &radial, int64_t i,
                    int64_t first, bool slopes, const EdgeScratch<typename F::Real> &tile) {
@@ -192,7 +194,7 @@ void sum_of_states(const Work<typename F::Real> &work, int64_t i, int t,
     }
 }
 
-// P and its derivatives G along the direction of an edge, which has no tangents.
+// P and its derivatives G with respect to the direction of an edge, which has no tangents.
 template <class F, int l_max, class Get>
 REANN_INLINE typename F::Lanes along_direction(const Get &of, const typename F::Number (&u)[3],
                                                typename F::Lanes (&G)[3]) {
@@ -211,9 +213,9 @@ REANN_INLINE typename F::Lanes along_direction(const Get &of, const typename F::
     }
 }
 
-// bar: the adjoint of `sums`. Adds to the adjoint of the neighbors' states; without tangents to
-// edges.gradient, with tangents to the gradient of the mixing of radial functions. With tangents and `slopes`
-// it adds to edges.gradient the rates of what is added to it without tangents.
+// bar: the adjoint of `sums`. Adds to the adjoint of the neighbors' states and, without tangents, to
+// edges.gradient; with tangents, to the gradient of the weights of radial functions. With tangents and
+// `slopes`, the rates of the derivatives of edges are added to edges.gradient.
 template <class F, int l_max, bool slopes>
 void adjoint_of_states(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t i,
                        int t, const EdgeScratch<typename F::Real> &tile, const typename F::Real *bar) {

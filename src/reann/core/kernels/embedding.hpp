@@ -1,4 +1,4 @@
-// From the edges of a block of atoms to their features, and the adjoint of that down to the forces.
+// Features of a block of atoms from their edges, and the adjoint down to the forces.
 #pragma once
 
 #include "../repulsion.hpp"
@@ -11,7 +11,7 @@
 namespace reann {
 namespace {
 
-// The moments s^(t) of a block, kept for the way back.
+// The moments s^(t) of a block, kept for the backward passes.
 template <class F>
 typename F::Real *moments_of(const Work<typename F::Real> &work,
                              const Chunk<typename F::Real> &chunk, const Block &block, int t) {
@@ -19,7 +19,7 @@ typename F::Real *moments_of(const Work<typename F::Real> &work,
     return work.moments[t] + block.first * w.n_components * F::planes * w.stride + chunk.gap;
 }
 
-// What g_t gave a block: kept for the way back where it gates messages, else in scratch.
+// Results of g_t for a block: kept for the backward passes if they gate messages, else in scratch.
 template <class F>
 typename F::Real *changes_of(const Work<typename F::Real> &work, const Block &block, int t,
                              typename F::Real *scratch) {
@@ -54,7 +54,7 @@ int64_t system_of(const Atoms &atoms, int64_t i) {
     return atoms.system ? atoms.system[atoms.caller[i]] : 0;
 }
 
-// The energy of a free atom and its nuclear repulsion.
+// The energies of the free atom and of the repulsion of an atom.
 template <class Real> double free_energy(const Work<Real> &work, int64_t i) {
     const int32_t *element = work.atoms.element;
     const Edges<Real> &edges = work.edges;
@@ -68,7 +68,8 @@ template <class Real> double free_energy(const Work<Real> &work, int64_t i) {
     return energy;
 }
 
-// Starts what the passes add to: energies of free atoms, derivatives of edges, with tangents the power.
+// Initializes the arrays to which the passes add: energies of free atoms, derivatives of edges and, with
+// tangents, the power.
 template <class F>
 void begin_sums(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk) {
     const Edges<typename F::Real> &edges = work.edges;
@@ -82,11 +83,10 @@ void begin_sums(const Work<typename F::Real> &work, const Chunk<typename F::Real
         for (int64_t k = 4 * chunk.edges; k < 4 * end; ++k) edges.gradient[k] = 0;
 }
 
-// With the distance R(r) that the network sees, R = r of all but close pairs,
-// dE/dr_ij = R' b u + (G - u (u . G)) / r for unit vectors u, for raw ones
-// R' (b + u . G) u + (G - u (u . G)) R / r, and what follows:
-// F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij. With tangents of atoms at rest the same holds
-// for the rates of G, b and F, and the repulsion of nuclei has none.
+// Let R(r) be the distance in the network, which equals r except for close pairs. Then g_ij = dE/dr_ij = R' b
+// u + (G - u (u . G)) / r for unit vectors u, and R' (b + u . G) u + (G - u (u . G)) R / r for raw vectors.
+// It follows that F_i = sum_j g_ij - sum_j g_ji, W = sum_ij r_ij (x) g_ij. With tangents and atoms at rest,
+// the same holds for the rates of G, b and F; the repulsion of nuclei has no rate.
 template <class F>
 void add_forces(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t i) {
     using Real = typename F::Real;
@@ -129,7 +129,7 @@ void add_forces(const Work<typename F::Real> &work, Chunk<typename F::Real> &chu
     for (int k = 0; k < 9; ++k) chunk.virial[9 * system + k] += W[k];
 }
 
-// From the adjoint of the features of a block to those of coefficients, radial functions, edges.
+// From the adjoint of the features of a block to those of the coefficients, radial functions and edges.
 template <class F, int l_max>
 void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
                           const Scratch<typename F::Real> &scratch,
@@ -142,7 +142,7 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
     const RadialRows<Real> rows{w.alpha, w.center, scratch.alpha_bar, scratch.center_bar,
                                 work.atoms.element,
                                 w.radial_per_pair ? block.element * w.n_elements : 0};
-    // Without tangents nobody asks for the adjoint of c^(0).
+    // Without tangents the adjoint of c^(0) is not needed.
     Real *c_bar = t > 0 || F::planes == 2 ? chunk.coefficients_bar : nullptr;
     for (int i = 0; i < block.n; ++i) {
         const int64_t atom = block.first + i;
@@ -173,7 +173,7 @@ void adjoint_of_embedding(const Work<typename F::Real> &work, Chunk<typename F::
     }
 }
 
-// Moves the adjoints of alpha and center that a pass has gathered to the gradient.
+// Adds the adjoints of alpha and center from a pass to the gradient.
 template <class Real>
 void add_radial_gradient(const Weights<Real> &w, const Scratch<Real> &scratch, Chunk<Real> &chunk) {
     const int pairs = w.radial_per_pair ? w.n_elements * w.n_elements : w.n_elements;

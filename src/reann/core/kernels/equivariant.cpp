@@ -1,4 +1,4 @@
-// The kernels of the equivariant recursion, compiled once per instruction set as level.cpp is.
+// The kernels of the equivariant recursion, compiled once per instruction set, as level.cpp.
 
 #include "equivariant.hpp"
 #include "free_atom.hpp"

@@ -1,14 +1,14 @@
-// The passes of the equivariant recursion over the atoms of a chunk; when they run is as in passes.hpp.
-// A layer computes, for a block of atoms of one element:
+// The passes of the equivariant recursion over the atoms of a chunk; their order is that of passes.hpp. For a
+// block of atoms of one element, a layer computes:
 //
 //     m^l = [s^l; q^l] M^l                          mixing of the sums over neighbors
 //     b, v, A = products(m)                         scalars; vectors and matrices, weighted
 //     x = b U (+ h0 S)                              the features of the layer
-//     E += a.x + NN(x)                              every layer is read out
+//     E += a.x + NN(x)                              readout of every layer
 //     h0' = x + g0(x),  hl' = (1 + gl(x)) e_l,  e_l = [v; A] U_l     gated states
-//     y += a.h'                                     outputs, where they are wanted
+//     y += a.h'                                     outputs, if they are needed
 //
-// The last layer makes states only where outputs are wanted, and they have adjoints only where something
+// The last layer computes states only if outputs are needed, and their adjoints only if the energy or a loss
 // depends on the outputs.
 //
 // The passes:
@@ -17,8 +17,8 @@
 //     middle     t = T: the same without states, and its adjoint, in one call or in two
 //     backward   t = T-1 .. 0: from the adjoints of energies and states to those of states and edges
 //
-// Kept of a layer are moments m, features x and e, the states before their gates; products are
-// computed again on the way back.
+// The moments m, the features x and the states before the gates, e, of a layer are kept; products are
+// computed again in the backward passes.
 #pragma once
 
 #include "embedding.hpp"
@@ -35,7 +35,7 @@ template <class Real> struct KeptRows { // of a block
     Real *m[4], *x, *e, *in[4];
 };
 
-// Where a block keeps what its adjoint needs.
+// Memory of a block for the numbers that its adjoint needs.
 template <class F, int l_max>
 KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work,
                                      const Chunk<typename F::Real> &chunk, const Block &block, int t,
@@ -46,7 +46,7 @@ KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work,
     const bool last = t == w.n_recursions;
     KeptRows<Real> kept;
     Real *m = last ? work.last_moments : work.moments[t], *tape = last ? work.last_tape : work.tape[t];
-    Real *in = last ? nullptr : work.changes[t]; // with derivatives only
+    Real *in = last ? nullptr : work.changes[t]; // only with derivatives
     if (m) m += block.first * n_moments(l_max) * row + chunk.gap;
     if (tape) tape += block.first * w.kept[t].tape * F::planes;
     if (in) in += block.first * w.kept[t].sums * F::planes;
@@ -76,8 +76,8 @@ void prepare_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &
         for (int64_t i = chunk.begin; i < chunk.end; ++i) work.extrapolation[i] = 0.0;
 }
 
-// The states that a layer makes: those of the next one; of the last layer in memory that is free between
-// its energies and the adjoint of its states.
+// The states that a layer computes: those of the next layer; for the last layer, in memory that is unused
+// between its energies and the adjoint of its states.
 template <class F>
 typename F::Real *next_states_of(const Work<typename F::Real> &work, const Block &block, int t,
                                  const LayerScratch<typename F::Real> &scratch) {
@@ -86,7 +86,7 @@ typename F::Real *next_states_of(const Work<typename F::Real> &work, const Block
     return work.coefficients[t + 1] + block.first * w.n_rows * F::planes * w.stride;
 }
 
-// The moments that products are made of: those of a block, or limited.
+// The moments of a block from which products are computed, after the limit if there is one.
 template <class F, int l_max>
 typename F::Real *const *limited_moments(const Weights<typename F::Real> &w, int n,
                                          const KeptRows<typename F::Real> &kept,
@@ -96,7 +96,7 @@ typename F::Real *const *limited_moments(const Weights<typename F::Real> &w, int
     return scratch.limited;
 }
 
-// The products of a block, from its moments; vectors and matrices only where there will be states.
+// The products of a block from its moments; vectors and matrices only if there are states.
 template <class F, int l_max>
 void products_of(const Work<typename F::Real> &work, const Block &block, int t, bool has_states,
                  const LayerScratch<typename F::Real> &scratch, typename F::Real *const *m) {
@@ -110,8 +110,8 @@ void products_of(const Work<typename F::Real> &work, const Block &block, int t, 
                       states_of<F>(work, block, t), scratch.b);
 }
 
-// Takes what is read out of a free atom from the energies, exactly all of it where there are no neighbors
-// and no field.
+// Subtracts the readout of a free atom from the energies; without neighbors and field, the result is exactly
+// zero.
 template <class Real> void above_free_atoms(const Work<Real> &work, const Block &block) {
     const Edges<Real> &edges = work.edges;
     for (int64_t i = block.first; i < block.first + block.n; ++i) {
@@ -120,7 +120,7 @@ template <class Real> void above_free_atoms(const Work<Real> &work, const Block 
     }
 }
 
-// Moments, features, energies, and states with what is read off them.
+// Moments, features, energies and states, with the outputs that are read off the states.
 template <class F, int l_max>
 void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::Real> &chunk,
                     const Block &block, int t, const LayerScratch<typename F::Real> &scratch) {
@@ -181,7 +181,7 @@ void adjoint_of_layer_states(const Work<typename F::Real> &work, Chunk<typename 
     const Weights<Real> &w = *work.weights;
     const EquivariantLayer<Real> &layer = w.layers[t];
     const int row = F::planes * w.stride, n = block.n;
-    Real *bar = work.coefficients_bar + block.first * S::rows * row; // of own atoms: no other reads them
+    Real *bar = work.coefficients_bar + block.first * S::rows * row; // of its own atoms only
     if (t == w.n_recursions)
         for (int64_t k = 0; k < int64_t(n) * S::rows * row; ++k) bar[k] = 0;
     if (work.output_bar)
@@ -216,7 +216,7 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     if (F::planes > 1 && !last) products_of<F, l_max>(work, block, t, true, scratch, m);
     if (has_states) adjoint_of_layer_states<F, l_max>(work, chunk, block, t, kept, scratch);
     adjoint_of_linear<F>(layer.scalars[z], scratch.b, scratch.x_bar, n, scratch.b_bar, chunk.parameters);
-    if (t > 0) { // own scalars
+    if (t > 0) { // scalars of the atom itself
         const int64_t width = layer.scalars[z].n_in;
         for (int i = 0; i < n; ++i)
             for (int k = 0; k < row; ++k)

@@ -7,8 +7,8 @@
 namespace reann {
 namespace {
 
-// Its energy above the reference. With tangents, what -sum_i weight_i E_free adds to the gradient, for
-// `count` atoms of an element and `sum` of their weights.
+// Its energy relative to the reference energy. With tangents, also the contribution of -sum_i weight_i E_free
+// to the gradient, for `count` atoms of an element with the total weight `sum`.
 template <class F, int l_max>
 double free_atom(const Weights<typename F::Real> &w, int element, typename F::Real *memory, double count,
                  double sum, double *parameters) {
@@ -17,7 +17,7 @@ double free_atom(const Weights<typename F::Real> &w, int element, typename F::Re
     const LayerScratch<Real> scratch(w, F::planes, memory);
     const int stride = w.stride, row = F::planes * stride, T = w.n_recursions;
     double energy = 0.0;
-    Real *x = scratch.in[0], *states = scratch.in_bar[0], *bar = scratch.bar; // memory that is free here
+    Real *x = scratch.in[0], *states = scratch.in_bar[0], *bar = scratch.bar; // memory that is unused here
     const auto inputs = [&](int t) {
         const Linear<Real> &scalars = w.layers[t].scalars[element];
         for (int k = 0; k < F::planes * scalars.n_in; ++k) scratch.b[k] = 0;

@@ -1,7 +1,7 @@
 // Vectors of an instruction set, numbers with tangents, and the functions that kernels need.
 //
-// No intrinsics: vector types of gcc and clang, whose width is that of the registers. A `Dual`
-// carries a number and its derivative along one direction; products of duals are the product rule.
+// No intrinsics: vector types of gcc and clang with the width of the registers. A `Dual` is a number with its
+// derivative along one direction; products of duals follow the product rule.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace {
 
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64;
-constexpr int tile_vectors = 4; // of a row in a matrix product
+constexpr int tile_vectors = 4; // in a row of a tile of a matrix product
 #elif defined(__AVX2__)
 constexpr int vector_bytes = 32;
 constexpr int tile_vectors = 2;
@@ -90,7 +90,7 @@ template <class A, class B> REANN_INLINE auto operator-(const Jet<A> &a, const B
     return Jet<decltype(a.value - b)>{a.value - b, a.first, a.second};
 }
 
-// What kernels are written in: `Number` and `Lanes` are plain, or carry derivatives up to an order.
+// The number types of the kernels: `Number` and `Lanes` are plain, or have derivatives up to an order.
 template <class R, int order> struct Field;
 template <class R> struct Field<R, 0> {
     using Real = R;
@@ -111,7 +111,7 @@ template <class R> struct Field<R, 2> {
     static constexpr int planes = 3;
 };
 
-// The derivative that is carried last, or without any the number itself.
+// The highest derivative, or the number itself without derivatives.
 template <class F> REANN_INLINE Vector<typename F::Real> last_plane(const typename F::Lanes &v) {
     if constexpr (F::planes == 3) return v.second;
     else if constexpr (F::planes == 2) return v.tangent;
@@ -129,7 +129,7 @@ template <class Real> REANN_INLINE void store_vector(Real *p, Vector<Real> v) {
     __builtin_memcpy(p, &v, sizeof v);
 }
 
-// Rows of numbers, followed by the rows of their derivatives, each `stride` further on.
+// Rows of numbers, followed by the rows of their derivatives, at distances of `stride`.
 template <class F> REANN_INLINE typename F::Lanes load(const typename F::Real *p, int stride) {
     if constexpr (F::planes == 3)
         return {load_vector(p), load_vector(p + stride), load_vector(p + 2 * int64_t(stride))};
@@ -223,14 +223,14 @@ template <class Real> REANN_INLINE Jet<Real> sum(const Jet<Vector<Real>> &v) {
 
 // --- functions --------------------------------------------------------------------------------
 
-// 1/n! of a Taylor polynomial, highest first; x is small enough for `terms` of them.
+// Coefficients 1/n! of a Taylor polynomial, highest order first; x is small enough for `terms` of them.
 template <class Real, int n> constexpr Real inverse_factorial() {
     Real f = 1;
     for (int i = 2; i <= n; ++i) f *= static_cast<Real>(i);
     return 1 / f;
 }
 
-// exp(x) = 2^n exp(x - n ln 2), |x - n ln 2| <= ln(2)/2; flat beyond the range of the exponent.
+// exp(x) = 2^n exp(x - n ln 2), |x - n ln 2| <= ln(2)/2; constant beyond the range of the exponent.
 REANN_INLINE Vector<float> exponential(Vector<float> x) {
     using I = VectorOf<float, vector_bytes>::integer;
     x = x < -87.0f ? splat(-87.0f) : x;
@@ -239,7 +239,7 @@ REANN_INLINE Vector<float> exponential(Vector<float> x) {
     const Vector<float> shifted = x * 1.44269504f + shifter;
     const Vector<float> n = shifted - shifter;
     const Vector<float> r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-    // Taylor series; what is left out is 5e-9 of the result, in double precision 4e-18
+    // Taylor series with a relative truncation error of 5e-9, in double precision 4e-18
     Vector<float> p = r * 1.98412698e-4f + 1.38888889e-3f;
     p = p * r + 8.33333333e-3f;
     p = p * r + 4.16666667e-2f;

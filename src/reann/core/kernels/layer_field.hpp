@@ -1,8 +1,8 @@
-// An electric field as one more input of the mixing, the last one of l = 0, 1 and 2: with f = F / F_0
+// An electric field as one more input of the mixing, the last one for l = 0, 1 and 2: with f = F / F_0
 //
 //     f.f,   f,   five components of f f
 //
-// whose norms belong to the matrix behind them; and from the adjoint of these to the dipole, -dE/dF.
+// whose norms are folded into the matrix that follows; and the dipole, -dE/dF, from their adjoint.
 #pragma once
 
 #include "layer_inputs.hpp"
@@ -10,7 +10,8 @@
 namespace reann {
 namespace {
 
-// The field at an atom and its tangent, in units of F_0; it is linear in what derivatives are taken of.
+// The field at an atom and its tangent, in units of F_0. The field is linear in the variable of the
+// derivatives.
 template <class F> struct ElectricField {
     using Real = typename F::Real;
     Real of[3][3] = {}; // by plane
@@ -27,7 +28,7 @@ template <class F> struct ElectricField {
     }
 };
 
-// A bilinear form of f f: f.g, and half of f g + g f as xx, xy, xz, yy, yz, zz, all of it `times`.
+// A bilinear form of f and g, multiplied by `times`: f.g, and (f g + g f) / 2 as xx, xy, xz, yy, yz, zz.
 template <class Real> void squares(Real times, const Real *f, const Real *g, Real *dot, Real *six) {
     *dot = times * (f[0] * g[0] + f[1] * g[1] + f[2] * g[2]);
     int at = 0;
@@ -35,7 +36,7 @@ template <class Real> void squares(Real times, const Real *f, const Real *g, Rea
         for (int b = a; b < 3; ++b) six[at++] = Real(0.5) * times * (f[a] * g[b] + f[b] * g[a]);
 }
 
-// Adds to g_bar what f and the adjoints of the squares of f mean for a change of f.
+// Adds the derivative with respect to f to g_bar, from f and the adjoints of its squares.
 template <class Real> void adjoint_of_squares(const Real *f, Real dot_bar, const Real *six, Real *g_bar) {
     for (int a = 0; a < 3; ++a) g_bar[a] += Real(2) * dot_bar * f[a];
     int at = 0;
@@ -46,7 +47,7 @@ template <class Real> void adjoint_of_squares(const Real *f, Real dot_bar, const
         }
 }
 
-// Where the numbers of a plane lie, component after component of l = 0 .. highest <= 2.
+// Addresses of the numbers of a plane, component after component of l = 0 .. highest <= 2.
 template <class F, int l_max, class Use>
 void each_field_input(const EquivariantLayer<typename F::Real> &layer, typename F::Real *const *in, int i,
                       int plane, const Use &use) {

@@ -1,5 +1,6 @@
-// Sums over neighbors as inputs of the mixing: the components of each l behind each other, for l = 2
-// five instead of six products of coordinates; and from the adjoint of the inputs to that of the sums.
+// Converts sums over neighbors to inputs of the mixing: the components of each l one after the other, with
+// five components for l = 2 instead of six products of coordinates; and the adjoint of inputs to that of
+// sums.
 #pragma once
 
 #include "layer_scratch.hpp"
@@ -29,8 +30,8 @@ template <class Real> struct Traceless {
     }
 };
 
-// Copies sums of monomials, `component` numbers from one to the next, to rows of the components of
-// each l, `row` numbers apart; or their adjoints back.
+// Copies sums of monomials, at distances of `component` numbers, to rows of the components of each l, at
+// distances of `row` numbers; or copies their adjoints back.
 template <class Real, int l_max>
 void to_rows(const Real *sums, int64_t component, int count, Real *const *rows, const int64_t *row) {
     unrolled<0, l_max + 1>([&](auto l) {
@@ -64,11 +65,11 @@ void from_rows(Real *sums, int64_t component, int count, const Real *const *rows
     });
 }
 
-// Where the numbers of an atom lie in the inputs of the mixing.
+// Addresses of the numbers of an atom in the inputs of the mixing.
 template <class F, int l_max> struct Inputs {
     using Real = typename F::Real;
     Real *at[l_max + 1];
-    int64_t row[l_max + 1]; // from one component to the next
+    int64_t row[l_max + 1]; // distance from one component to the next
 
     Inputs(const EquivariantLayer<Real> &layer, Real *const *in, int i) {
         for (int l = 0; l <= l_max; ++l) {
@@ -76,7 +77,7 @@ template <class F, int l_max> struct Inputs {
             at[l] = in[l] + i * shell_size(l) * row[l];
         }
     }
-    // Those of a plane, from number `first` on.
+    // Addresses for a plane, from number `first` on.
     void part(const EquivariantLayer<Real> &layer, int plane, int first, Real **to) const {
         for (int l = 0; l <= l_max; ++l) to[l] = at[l] + plane * layer.mixing[l].n_in + first;
     }
@@ -115,7 +116,7 @@ void inputs_of_atom(const Work<typename F::Real> &work, int64_t atom, int t,
     }
 }
 
-// From the adjoint of the inputs of an atom to that of neighbors, radial functions and edges.
+// From the adjoint of the inputs of an atom to those of neighbors, radial functions and edges.
 template <class F, int l_max>
 void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk, int64_t atom,
                        int t, const LayerScratch<typename F::Real> &scratch, int i) {
@@ -126,11 +127,11 @@ void adjoint_of_inputs(const Work<typename F::Real> &work, Chunk<typename F::Rea
     const EquivariantLayer<Real> &layer = w.layers[t];
     const Inputs<F, l_max> inputs(layer, scratch.in_bar, i);
     Real *rows[l_max + 1];
-    if (t == 0) { // parameters get their gradients by the mixing
+    if (t == 0) { // the mixing computes the gradients of parameters
         if (!work.edges.gradient) return;
         const int64_t row = w.basis_stride;
         for (int64_t k = 0; k < w.n_elements * n * row; ++k) scratch.sums_bar[k] = 0;
-        for (int z = 0; z < w.n_elements; ++z) { // with tangents those of the adjoint
+        for (int z = 0; z < w.n_elements; ++z) { // with tangents those of the adjoint as well
             inputs.part(layer, F::planes - 1, z * w.n_radial, rows);
             from_rows<Real, l_max>(scratch.sums_bar + z * n * row, row, w.n_radial, rows, inputs.row);
         }

@@ -1,5 +1,5 @@
-// The limit of the moments: those of a channel are scaled down where they are large, so that their
-// products of four stay bounded.
+// The limit of the moments: large moments of a channel are scaled down, so that products of four moments
+// remain bounded.
 //
 //     m <- f m,   f = 1 / sqrt(1 + N / limit^2),   N = mean over l of m^l . m^l / n_l,   n_l = 1, 3, 5, 27
 #pragma once
@@ -9,7 +9,7 @@
 namespace reann {
 namespace {
 
-// What the square of a component adds to N: of a tensor of rank three, all of its 27 entries count.
+// Weight of the square of a component in N: for a tensor of rank three, all of its 27 entries count.
 template <int l_max> constexpr double share(int l, int a) {
     constexpr double entries[] = {1, 3, 3, 3, 6, 3, 1, 3, 3, 1}; // xxx xxy xxz xyy xyz xzz yyy yyz yzz zzz
     return (l == 3 ? entries[a] / 27.0 : 1.0 / shell_size(l)) / (l_max + 1);
@@ -48,7 +48,7 @@ void limited(typename F::Real per_limit, int n, int stride, const typename F::Re
         }
 }
 
-// m_bar: adjoint of the limited moments on entry, of the moments on return.
+// m_bar: the adjoint of the limited moments on entry, that of the moments on return.
 template <class F, int l_max>
 void adjoint_of_limited(typename F::Real per_limit, int n, int stride, const typename F::Real *const *m,
                         typename F::Real *const *m_bar) {

@@ -1,4 +1,4 @@
-// What a layer gives for a block of atoms: energies, and the states that neighbors see in the next one.
+// Results of a layer for a block of atoms: energies, and the states that neighbors read in the next layer.
 //
 //     E += a.x + NN(x)
 //     h0' = x + g0(x),  hl' = (1 + gl(x)) e_l
@@ -10,7 +10,7 @@
 namespace reann {
 namespace {
 
-// Energies of the readout of a layer, a.x + NN(x), without tangents.
+// Energies from the readout of a layer, a.x + NN(x), without tangents.
 template <class F>
 void read_out(const EquivariantLayer<typename F::Real> &layer, int element, int n, int stride,
               const typename F::Real *x, const LayerScratch<typename F::Real> &scratch,
@@ -26,7 +26,8 @@ void read_out(const EquivariantLayer<typename F::Real> &layer, int element, int 
     }
 }
 
-// Raises `farthest` to the distance of the features of an atom from their range (range.hpp).
+// Increases `farthest` to the distance of the features of an atom from their ranges (range.hpp), if that is
+// larger.
 template <class Real>
 void widen(const EquivariantLayer<Real> &layer, int element, int stride, const Real *x,
            double &farthest) {
@@ -98,7 +99,7 @@ void next_states(const EquivariantLayer<typename F::Real> &layer, int element, i
     }
 }
 
-// bar: adjoint of the next states, as `next`; adds to x_bar, and overwrites e with its adjoint.
+// bar: the adjoint of the next states, laid out as `next`; adds to x_bar, and overwrites e with its adjoint.
 template <class F, int l_max>
 void adjoint_of_next_states(const EquivariantLayer<typename F::Real> &layer, int element, int n,
                             int stride, const typename F::Real *x, const typename F::Real *e,
@@ -132,7 +133,7 @@ void adjoint_of_next_states(const EquivariantLayer<typename F::Real> &layer, int
             }
         }
     }
-    // x_bar of the gates, by way of memory that is free now
+    // x_bar of the gates, in memory that is unused here
     adjoint_of_network<F>(net, x, scratch.g_bar, n, scratch.tape, scratch.layers, scratch.b_bar,
                           parameters);
     for (int64_t k = 0; k < n * row; ++k) scratch.x_bar[k] += scratch.b_bar[k];

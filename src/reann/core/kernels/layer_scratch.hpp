@@ -1,6 +1,6 @@
-// Memory of a layer of the equivariant recursion, for a block of atoms of one element.
+// Scratch memory of a layer of the equivariant recursion for a block of atoms of one element.
 //
-// Rows of a block: l after l, atom after atom, component after component, each (planes, stride).
+// Order of the rows of a block: by l, then by atom, then by component, each row (planes, stride).
 #pragma once
 
 #include "directions.hpp"
@@ -10,7 +10,7 @@ namespace {
 
 template <class Real> struct LayerScratch {
     Real *in[4], *in_bar[4], *m[4], *m_bar[4]; // inputs of the mixing, and moments
-    Real *limited[4];                          // moments, where the model limits them
+    Real *limited[4];                          // limited moments, if the model has a limit
     Real *b, *b_bar, *v, *A, *v_bar, *A_bar;   // products
     Real *x, *x_bar, *e, *g, *g_bar, *bar, *out, *layers, *tape, *weights_bar[2];
     Real *sums, *sums_bar; // of one atom
@@ -33,8 +33,8 @@ template <class Real> struct LayerScratch {
             }
         }
         const auto take = [&](Real *&part, int64_t count) {
-            part = start ? start + size : nullptr; // without memory, for the size alone
-            size += (count + 31) / 16 * 16;        // vectors may reach beyond the end
+            part = start ? start + size : nullptr; // without memory, to compute the size only
+            size += (count + 31) / 16 * 16;        // the last vector may reach beyond the end
         };
         for (int l = 0; l < 4; ++l) {
             const int64_t rows = l <= w.l_max ? n * shell_size(l) : 0;

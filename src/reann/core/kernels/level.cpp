@@ -1,5 +1,5 @@
-// Compiled once per instruction set, with REANN_LEVEL its name: everything here is local to this
-// object but the table of its functions.
+// Compiled once per instruction set, whose name is REANN_LEVEL. Everything is local to this object file
+// except the table of its functions.
 
 #include "passes.hpp"
 #include "tables.hpp"

@@ -1,8 +1,8 @@
-// Products of three and four moments: of each contracted vector v of l = 1 and matrix A of l = 2
+// Products of three and four moments, for each contracted vector v (l = 1) and matrix A (l = 2)
 //
 //     v^c = sum_k V_kc s^{1,k},   A^c = sum_k W_kc s^{2,k}:     v A v,   tr A^3,   |A v|^2
 //
-// and their adjoint. The contractions are learned; without them these products bring little.
+// and their adjoint. The contractions are trained; without them these products hardly reduce errors.
 #pragma once
 
 #include "components.hpp"
@@ -14,12 +14,12 @@ namespace {
 
 constexpr int many_rows = 9; // 3 components of v, then 6 of A: xx, xy, xz, yy, yz, zz
 
-// Scratch of an atom: v and A, their adjoints, those of the moments; each (9, planes, columns).
+// Scratch of an atom: v and A, their adjoints, and the adjoints of the moments; each (9, planes, columns).
 template <class Real> struct ManyBody {
     Real *contracted, *contracted_bar, *moments_bar;
 };
 
-// v and A of one vector of c
+// v and A for one vector of channels c
 template <class F> struct VectorAndMatrix {
     using Real = typename F::Real;
     using Lanes = typename F::Lanes;
@@ -106,7 +106,7 @@ void adjoint_of_products_of_many(const Weights<typename F::Real> &w, const typen
             for (int j = i; j < 3; ++j) {
                 const Lanes chain = m.Av[i] * m.v[j] + m.Av[j] * m.v[i];
                 const Lanes one = bar[0] * (m.v[i] * m.v[j]) + bar[1] * m.AA[i][j] * Real(3) + bar[2] * chain;
-                put(m.of[i][j], i == j ? one : one * Real(2)); // xy stands for yx, too
+                put(m.of[i][j], i == j ? one : one * Real(2)); // xy counts for yx as well
             }
         }
     }

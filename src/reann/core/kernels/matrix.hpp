@@ -1,8 +1,8 @@
 // Matrix products of the layers: y = x W + b, its adjoint d W^T, and the gradient x^T d.
 //
-// Weights are packed in panels of a few vectors, one panel row after the other, so that the inner
-// loop reads them in order; a tile of rows times a panel stays in registers. Rows of x are numbers
-// and, with planes > 1, between them their derivatives: a linear map treats all alike.
+// Weights are packed in panels of a few vectors, one panel row after the other, so that the inner loop reads
+// them in order. The product of a tile of rows and a panel stays in registers. With planes > 1, rows of x
+// alternate between numbers and their derivatives, which a linear map treats alike.
 #pragma once
 
 #include "../plan.hpp"
@@ -19,7 +19,7 @@ template <class Real> constexpr int64_t packed_size(int rows, int columns) {
     return static_cast<int64_t>(rows) * ((columns + lanes<Real> - 1) / lanes<Real>)*lanes<Real>;
 }
 
-// W: (rows, columns) with distances `down` and `right` between its numbers
+// W: (rows, columns), whose numbers are `down` and `right` apart
 template <class Real>
 void pack(const double *W, int rows, int columns, int64_t down, int64_t right, Real *packed) {
     for (int first = 0; first < columns; first += panel_columns<Real>) {
@@ -92,8 +92,8 @@ void multiply(const Real *x, int64_t x_row, int rows, int depth, const Real *pac
     }
 }
 
-// W_bar[k .. k + m)[0 .. n vectors) += sum over rows of x_i,k d_i', i' the row of the same number whose
-// order adds up to the highest with that of i
+// W_bar[k .. k + m)[0 .. n vectors) += sum over rows i of x_i,k d_i', where i' belongs to the same number,
+// and the orders of derivatives of i and i' add up to the highest order
 template <int planes, class Real, int m, int n>
 REANN_INLINE void gradient_tile(const Real *x, int64_t x_row, const Real *d, int64_t d_row, int rows,
                                 double *W_bar, int64_t stride) {
@@ -124,7 +124,7 @@ void gradient_panel(const Real *x, int64_t x_row, int depth, const Real *d, int6
         gradient_tile<planes, Real, 1, n>(x + k, x_row, d, d_row, rows, W_bar + k * stride, stride);
 }
 
-// W_bar (depth, stride) += the highest coefficient of x^T d for rows of values and derivatives, in double
+// W_bar (depth, stride) += the highest coefficient of x^T d, for rows of values and derivatives; in double
 // precision
 template <int planes, class Real>
 void add_gradient(const Real *x, int64_t x_row, int depth, const Real *d, int64_t d_row, int rows,

@@ -1,4 +1,4 @@
-// What the recursion passes on: coefficients, and with directional messages moments, mixed and gated.
+// Messages of the recursion: coefficients and, with directional messages, mixed and gated moments.
 //
 //     c^(t+1) = c^(t) + g^0        u^{a,k (t+1)} = g^{l(a),k} m^{a,k}        m^{a,k} = sum_k' M^l_k'k s^{a,k'}
 //
@@ -22,7 +22,7 @@ struct Shell {
     explicit Shell(int l) : first(n_components(l - 1)), n(n_components(l) - first) {}
 };
 
-// m of all components of l >= 1, (components, planes, stride); the first row is left alone
+// m for all components of l >= 1, (components, planes, stride); the first row is not written
 template <class F>
 void mix(const Weights<typename F::Real> &w, int t, const typename F::Real *s, typename F::Real *m) {
     const int row = F::planes * w.stride;
@@ -51,7 +51,8 @@ void pass_on(const Weights<typename F::Real> &w, int t, const typename F::Real *
     }
 }
 
-// bar: the adjoint of the atom's rows at t + 1; g_bar: as g; scratch: (components, planes, stride)
+// bar: the adjoint of the rows of the atom at t + 1; g_bar: laid out as g; scratch: (components, planes,
+// stride)
 template <class F>
 void adjoint_of_gates(const Weights<typename F::Real> &w, int t, const typename F::Real *s,
                       const typename F::Real *bar, typename F::Real *scratch, typename F::Real *g_bar) {

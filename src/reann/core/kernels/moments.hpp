@@ -1,10 +1,11 @@
-// Moments of the neighbors' orbitals, and their adjoint.
+// Moments of the orbitals of neighbors, and their adjoint.
 //
 //     s_i^{a,k} = sum_j R_k(r_ij) [c_j^k Y_a(r_ij) + u_j^{a,k}]
 //
-// with the directional messages u of l >= 1, if there are any (`directed`). All lanes of a vector are
-// the radial index k, so an edge costs one multiply-add per component, with messages two.
-// With S = dE/ds, P_k = sum_a S_i^{a,k} Y_a and its derivatives along the direction u, an edge gives
+// with the directional messages u for l >= 1, if there are any (`directed`). The lanes of a vector are values
+// of the radial index k, so that an edge takes one multiply-add per component, or two with messages. With S =
+// dE/ds, and P_k = sum_a S_i^{a,k} Y_a with its derivatives with respect to the direction u, an edge
+// contributes
 //
 //     dE/dc_j^k += R_k P_k      dE/dR_k = c_j^k P_k      dE/du = sum_k c_j^k R_k dP_k/du
 //
@@ -51,7 +52,7 @@ void sum_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end
     }
 }
 
-// sum_a S_a Y_a, each monomial added to its parent times one coordinate (Horner).
+// sum_a S_a Y_a by Horner's scheme: each monomial is its parent times one coordinate.
 template <class F, int l_max, class Get>
 REANN_INLINE typename F::Lanes polynomial(const Get &S, const typename F::Number (&u)[3]) {
     constexpr int n = n_components(l_max);
@@ -65,8 +66,8 @@ REANN_INLINE typename F::Lanes polynomial(const Get &S, const typename F::Number
     return sum[0];
 }
 
-// The same, and its derivatives G along u. The part of degree l is homogeneous: with its derivatives
-// D_l it is u . D_l / l (Euler).
+// The same, and its derivatives G with respect to u. The part of degree l is homogeneous, so that it is u .
+// D_l / l with its derivatives D_l (Euler).
 template <class Real, int l_max, class Get>
 REANN_INLINE Vector<Real> polynomial_and_slope(const Get &S, const Real (&u)[3], Vector<Real> (&G)[3]) {
     constexpr int lower = n_components(l_max > 1 ? l_max - 1 : 0);
@@ -99,17 +100,17 @@ REANN_INLINE Vector<Real> polynomial_and_slope(const Get &S, const Real (&u)[3],
     return P;
 }
 
-// What the adjoint of an edge needs of the radial functions.
+// Data of the radial functions for the adjoint of an edge.
 template <class Real> struct RadialRows {
     const Real *alpha, *center;   // (rows, stride)
-    Real *alpha_bar, *center_bar; // adjoints, with tangents only
+    Real *alpha_bar, *center_bar; // adjoints, only with tangents
     const int32_t *element;
-    int row_of_center; // added to the element of the neighbor
+    int row_of_center; // added to the element of the neighbor to get the row
 };
 
-// S of one atom, vector after vector of k: (stride / lanes, components, planes, lanes). Adds to c_bar
-// of the neighbors if it is given, and to edges.gradient without tangents, or to the adjoints of
-// alpha and center with tangents.
+// S of one atom, vector after vector of k: (stride / lanes, components, planes, lanes). Adds to c_bar of the
+// neighbors unless it is NULL; and without tangents to edges.gradient, with tangents to the adjoints of alpha
+// and center.
 template <class F, int l_max, bool directed>
 void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int64_t end,
                         const typename F::Real *R, const typename F::Real *c, int n_rows, int stride,
@@ -142,7 +143,7 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
                     for (int a = 1; a < n; ++a)
                         store(target + a * row, stride, load<F>(target + a * row, stride) + R_k * S_of(a));
             }
-            [[maybe_unused]] Lanes Q = zero<F>(); // what messages add to dE/dR_k
+            [[maybe_unused]] Lanes Q = zero<F>(); // contribution of messages to dE/dR_k
             if constexpr (directed)
                 for (int a = 1; a < n; ++a) Q = Q + load<F>(c_j + a * row, stride) * S_of(a);
             const Vector<Real> alpha = load_vector(rows.alpha + radial_row + k);
@@ -173,8 +174,8 @@ void adjoint_of_moments(const Edges<typename F::Real> edges, int64_t begin, int6
     }
 }
 
-// What the energy gains by each edge as c_j and u_j change along the tangents, added to edges.power;
-// S as above, with tangents, which do not count here.
+// The rate of the energy through each edge as c_j and u_j change along the tangents, added to edges.power. S
+// as above; its tangents are ignored.
 template <class Real, int l_max, bool directed>
 void add_power(const Edges<Real> edges, int64_t begin, int64_t end, const Real *R, const Real *c,
                int n_rows, int stride, const Real *S) {

@@ -2,7 +2,7 @@
 //
 //     first -> blocks of (neurons, [norm], linear), with a residual connection -> neurons -> last
 //
-// The tape keeps what goes into the neurons; what comes out of them is computed again.
+// The tape keeps the inputs of the neurons; their outputs are computed again.
 #pragma once
 
 #include "matrix.hpp"
@@ -151,7 +151,7 @@ void adjoint_of_linear(const Linear<typename F::Real> &f, const typename F::Real
         multiply<Real>(d, f.n_out, rows, f.columns, f.backward, f.rows, x_bar, f.n_in, nullptr, 1);
 }
 
-// Adds rows (n, planes, stride) to the adjoint S of the moments from component `first` on, which lies
+// Adds rows (n, planes, stride) to the adjoint S of the moments from component `first` on. S is laid out
 // vector after vector of k: (stride / lanes, components, planes, lanes).
 template <class F>
 void add_to_adjoint(const Weights<typename F::Real> &w, const typename F::Real *rows, int first, int n,
@@ -191,8 +191,8 @@ void network(const Network<typename F::Real> &net, const typename F::Real *x, in
     linear<F>(net.last, scratch, n_atoms, out);
 }
 
-// out_bar: (atoms, planes, n_out); x_bar: (atoms, planes, n_in); x is needed with tangents only;
-// scratch: 4 (atoms * planes * net.widest)
+// out_bar: (atoms, planes, n_out); x_bar: (atoms, planes, n_in); x is needed only with tangents; scratch: 4
+// (atoms * planes * net.widest)
 template <class F>
 void adjoint_of_network(const Network<typename F::Real> &net, const typename F::Real *x,
                         const typename F::Real *out_bar, int n_atoms, const typename F::Real *tape,

@@ -1,7 +1,7 @@
-// The passes over the atoms of a chunk. Between two passes all chunks meet, and ghosts are
-// exchanged.
+// The passes over the atoms of a chunk. Between two passes, threads wait for each other, and the rows of
+// ghosts are exchanged.
 //
-//     prepare    edges, radial functions, free atoms and nuclear repulsion
+//     prepare    edges, radial functions, free atoms and repulsion
 //     forward    t = 0 .. T-1: moments, density, c^(t+1) = c^(t) + g_t(rho^(t)) and messages
 //     middle     t = T: moments, density, readout and all their adjoints, in one call or in two
 //     backward   t = T-1 .. 0: adjoints of g_t, density and moments
@@ -52,7 +52,7 @@ void forward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
     });
 }
 
-// What the readout of a block leaves to its adjoint: in scratch, or kept for a later call.
+// Numbers that the readout of a block keeps for its adjoint: in scratch, or in memory for a later call.
 template <class Real> struct Last {
     Real *moments, *features, *tape;
 };
@@ -82,7 +82,7 @@ void add_energies(const Work<typename F::Real> &work, const Block &block,
     }
 }
 
-// The adjoint of the readouts' results: their seeds, and with tangents those of the loss.
+// The adjoint of the results of the readouts: their seeds and, with tangents, the derivatives of the loss.
 template <class F>
 void set_seeds(const Work<typename F::Real> &work, const Block &block, typename F::Real *out) {
     using Real = typename F::Real;
@@ -146,8 +146,8 @@ void backward(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk
     });
 }
 
-// Readout of an empty neighborhood, and with tangents what it adds to the gradient of
-// sum_i weight_i (NN(rho_i) - NN(0)) for atoms of one element.
+// Readout of an atom without neighbors and, with tangents, its contribution to the gradient of sum_i weight_i
+// (NN(rho_i) - NN(0)) for atoms of one element.
 template <class F>
 double nothing(const Weights<typename F::Real> &w, int element, typename F::Real *memory, double count,
                double sum, double *parameters) {

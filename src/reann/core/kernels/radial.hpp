@@ -1,8 +1,8 @@
 // Edges inside the cutoff, and radial functions R_k(r) = exp(-alpha_k (r - rs_k)^2) fc(r).
 //
-// Lengths are differences of positions in double precision. The cutoff function is kept as fc and
-// its log-derivative fc'/fc, so that R_k' = R_k (fc'/fc - 2 alpha_k (r - rs_k)). Towards the cutoff
-// fc'/fc grows as 1 / (rc - r), and is finite inside; fc may be too small for single precision.
+// Lengths are differences of positions in double precision. The cutoff function is stored as fc and its
+// logarithmic derivative fc'/fc, so that R_k' = R_k (fc'/fc - 2 alpha_k (r - rs_k)). Near the cutoff, fc'/fc
+// grows as 1 / (rc - r) but is finite for r < rc; fc itself may be too small for single precision.
 #pragma once
 
 #include "../facts.hpp"
@@ -26,7 +26,7 @@ REANN_INLINE void cutoff_function(bool polynomial, double cutoff, Vector<Real> i
             Real(1) + x * (Real(3) + x * (Real(6) + x * (Real(10) + x * (Real(15) + Real(21) * x))));
         fc = y * y * y * p;
         const Vector<Real> x2 = x * x;
-        slope = Real(-168.0 / cutoff) * (x2 * x2 * x) / (y * p); // not by fc, which may be zero
+        slope = Real(-168.0 / cutoff) * (x2 * x2 * x) / (y * p); // not divided by fc, which may be zero
     } else {
         Vector<Real> s, c;
         sine_cosine<Real>(inside * Real(pi / (2.0 * cutoff)), s, c);
@@ -80,7 +80,8 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
                 edges.x[at] = edges.y[at] = edges.z[at] = edges.r[at] = 0;
             }
             if constexpr (F::planes == 2) {
-                // u_ij = v_i - v_j + r_ij . w: along it the energy changes as the loss does
+                // u_ij = v_i - v_j + r_ij . w: the derivative of the energy along this direction is that of
+                // the loss
                 double u[3] = {0.0, 0.0, 0.0};
                 const double r_ij[3] = {x, y, z};
                 for (int b = 0; b < 3; ++b) {

@@ -1,8 +1,9 @@
-// How far the density of an atom lies outside the range of the training, in widths of the range.
+// Distance of the features of an atom from their ranges in the training data, in widths of the range.
 //
 //     max_m max(low_m - rho_m, rho_m - high_m, 0) / width_m
 //
-// Infinite where a feature of width zero lies outside, and for elements that the training did not have.
+// Infinite if a feature with a range of width zero is outside, and for elements that are not in the training
+// data.
 #pragma once
 
 #include "components.hpp"
@@ -37,7 +38,7 @@ const typename F::Real *orbital_density(const Weights<typename F::Real> &w, cons
                 const Vector<Real> x = load_vector(scratch.contracted + b * n_out + m);
                 sum += x * x * Real(component_weights.of[a + b]);
             }
-            store_vector(to + m, sum); // what is too much is zero, or overwritten
+            store_vector(to + m, sum); // the excess is zero or overwritten
         }
         if (range.orbitals_per_l) to += contraction.columns;
         a += n;
@@ -45,7 +46,7 @@ const typename F::Real *orbital_density(const Weights<typename F::Real> &w, cons
     return scratch.density;
 }
 
-// s: moments of one atom; products: its features as the kernels have them
+// s: moments of one atom; products: its features as computed by the kernels
 template <class F>
 double extrapolation(const Weights<typename F::Real> &w, int element, const typename F::Real *s,
                      const typename F::Real *products,
@@ -62,7 +63,7 @@ double extrapolation(const Weights<typename F::Real> &w, int element, const type
         const Vector<Real> above = x - load_vector(range.high + row + m);
         const Vector<Real> outside = below > above ? below : above;
         const Vector<Real> widths = outside * load_vector(range.per_width + row + m);
-        const Vector<Real> counts = outside > zero ? widths : zero; // 0 times infinity does not
+        const Vector<Real> counts = outside > zero ? widths : zero; // excludes 0 times infinity
         farthest = counts > farthest ? counts : farthest;
     }
     Real most = 0;

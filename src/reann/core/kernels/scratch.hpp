@@ -1,4 +1,4 @@
-// Blocks of atoms that the networks work on together, and the memory that a chunk needs for one.
+// Blocks of atoms on which networks are evaluated together, and the memory that a chunk needs for a block.
 #pragma once
 
 #include "../plan.hpp"
@@ -9,7 +9,7 @@
 namespace reann {
 namespace {
 
-// Scratch of a chunk, one part after the other.
+// Scratch memory of a chunk, one part after the other.
 template <class Real> struct Scratch {
     Real *features, *features_bar, *out, *layers, *M, *S, *moments, *messages, *tape, *alpha_bar, *center_bar;
     ManyBody<Real> many;
@@ -27,8 +27,8 @@ template <class Real> struct Scratch {
         const int pairs = w.radial_per_pair ? w.n_elements * w.n_elements : w.n_elements;
         size = 0;
         const auto take = [&](Real *&part, int64_t n) {
-            part = start ? start + size : nullptr; // without memory, for the size alone
-            size += n + 16;                        // vectors may reach beyond the end
+            part = start ? start + size : nullptr; // without memory, to compute the size only
+            size += n + 16;                        // the last vector may reach beyond the end
         };
         take(features, atoms * w.n_features);
         take(features_bar, atoms * w.n_features);

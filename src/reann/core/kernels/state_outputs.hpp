@@ -1,9 +1,9 @@
-// What heads read off the states h that a layer makes, for a block of atoms of one element:
+// Outputs that are read off the states h of a layer, for a block of atoms of one element:
 //
 //     y_i += a.h_i        h_bar_i += y_bar_i a        a_bar += sum_i y_bar_i h_i
 //
-// for each of the 2l + 1 components of an output. With tangents, y_bar is the derivative of a loss, and
-// belongs to the tangents of the adjoint.
+// for each of the 2l + 1 components of an output. With tangents, y_bar is the derivative of a loss and is
+// added to the tangents of the adjoint.
 #pragma once
 
 #include "directions.hpp"
@@ -41,8 +41,8 @@ void read_outputs(const Work<typename F::Real> &work, const Block &block, int t,
     }
 }
 
-// Adds to `bar`, the adjoint of the states, and with tangents to the gradient of a; `states` count there
-// alone.
+// Adds to `bar`, the adjoint of the states, and with tangents to the gradient of a; `states` are needed only
+// for this gradient.
 template <class F, int l_max>
 void adjoint_of_outputs(const Work<typename F::Real> &work, const Block &block, int t,
                         const typename F::Real *states, typename F::Real *bar, double *parameters) {

@@ -1,4 +1,4 @@
-// The names of the tables of an instruction set, which end with REANN_LEVEL: level_v3, equivariant_v3.
+// Names of the tables of an instruction set. They end with REANN_LEVEL: level_v3, equivariant_v3.
 #pragma once
 
 #include "../level.hpp"

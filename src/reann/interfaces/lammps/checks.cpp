@@ -1,4 +1,4 @@
-// What an input leaves out of the neighbors that the pair style needs.
+// Checks whether an input of LAMMPS excludes neighbors that the pair style needs.
 #include "pair_reann.h"
 
 #include "atom.h"
@@ -13,14 +13,14 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-// `bordergroup` is protected: a class derived from Comm may name it.
+// `bordergroup` is protected; a class derived from Comm can access it.
 struct Borders : Comm {
     static int group_of(const Comm &comm) { return comm.*&Borders::bordergroup; }
 };
 
 } // namespace
 
-// Pairs of bonded atoms may be missing in the list. In a hybrid they may belong to others.
+// Pairs of bonded atoms may be missing in the list. In a hybrid style they may belong to other styles.
 void PairReann::check_bonds() const {
     bool all = true;
     for (int k = 1; k <= 3; ++k)
@@ -34,7 +34,7 @@ void PairReann::check_bonds() const {
         warn(what);
 }
 
-// Without some of its neighbors an atom has another energy, which its other neighbors feel.
+// Without some of its neighbors an atom has another energy, which changes the forces on its other neighbors.
 void PairReann::check_neighbors() const {
     bool some = neighbor->nex_type > 0 || neighbor->nex_mol > 0;
     for (int k = 0; k < neighbor->nex_group; ++k)
@@ -44,18 +44,18 @@ void PairReann::check_neighbors() const {
              "everything, `neigh_modify exclude group GROUP all`, or not at all");
 }
 
-// With a group, LAMMPS has lists, or ghosts, of its atoms alone.
+// With a group, LAMMPS has lists or ghosts only for the atoms of the group.
 void PairReann::check_group(int which, const char *command) const {
     bigint outside = 0, all = 0;
     for (int i = 0; i < atom->nlocal; ++i)
         outside += of_style(i) && !(atom->mask[i] & group->bitmask[which]);
     MPI_Allreduce(&outside, &all, 1, MPI_LMP_BIGINT, MPI_SUM, world);
     if (all)
-        error->all(FLERR, "`{}` leaves out neighbors of {} atoms of pair_style reann, which are not in its "
+        error->all(FLERR, "`{}` excludes neighbors of {} atoms of pair_style reann that are not in its "
                           "group '{}'", command, all, group->names[which]);
 }
 
-// In a hybrid some pairs may belong to another style; only now the list knows which.
+// In a hybrid style some pairs may belong to other styles. Only the neighbor list shows which.
 void PairReann::setup() {
     check_group(neighbor->includegroup, "neigh_modify include");
     check_group(Borders::group_of(*comm), "comm_modify group");

@@ -13,9 +13,9 @@ using namespace LAMMPS_NS;
 ComputeReannDipole::ComputeReannDipole(LAMMPS *lmp, int narg, char **arg) : Compute(lmp, narg, arg) {
     polarizability_ = narg == 4 && !std::strcmp(arg[3], "polarizability");
     if (narg != 3 && !polarizability_)
-        error->all(FLERR, "compute {} reann/dipole takes no argument, or `polarizability`", id);
+        error->all(FLERR, "compute {} reann/dipole has no argument except `polarizability`", id);
     if (igroup)
-        error->all(FLERR, "compute {} reann/dipole is of all atoms: the group must be all", id);
+        error->all(FLERR, "compute {} reann/dipole needs the group all", id);
     vector_flag = extvector = timeflag = 1;
     size_vector = polarizability_ ? 9 : 3;
     vector = new double[size_vector];
@@ -25,7 +25,7 @@ ComputeReannDipole::~ComputeReannDipole() { delete[] vector; }
 
 PairReann *ComputeReannDipole::pair() const {
     auto *found = dynamic_cast<PairReann *>(force->pair_match("reann", 1));
-    if (!found) error->all(FLERR, "compute {} reann/dipole needs pair_style reann, once", id);
+    if (!found) error->all(FLERR, "compute {} reann/dipole needs exactly one pair_style reann", id);
     return found;
 }
 
@@ -35,13 +35,14 @@ void ComputeReannDipole::init() {
                           : polarizability_ && !from->has("polarizability") ? "polarizability"
                                                                             : nullptr;
     if (missing)
-        error->all(FLERR, "compute {} reann/dipole: the potential has no output '{}' that is read off states: "
+        error->all(FLERR, "compute {} reann/dipole: the potential has no output '{}' in a form that LAMMPS supports: "
                           "train one with `model.outputs: [dipole, polarizability]`, or with "
                           "`model.field: true`",
                    id, missing);
 }
 
-// Charges q_i + (Q - sum_j q_j) / N with Q = 0, at positions where nothing is periodic; and atomic dipoles.
+// Charges q_i + (Q - sum_j q_j) / N with Q = 0 times positions, only without periodic directions; and atomic
+// dipoles.
 void ComputeReannDipole::compute_vector() {
     invoked_vector = update->ntimestep;
     const Polarization own = pair()->polarization(polarizability_);

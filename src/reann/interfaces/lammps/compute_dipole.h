@@ -1,4 +1,5 @@
-// Compute `reann/dipole` of LAMMPS: the dipole of a potential with this output, or in an electric field.
+// Compute `reann/dipole` of LAMMPS: the dipole of a potential that has this output or depends on an electric
+// field.
 //
 //     compute mu all reann/dipole                  mu_x mu_y mu_z, e Å
 //     compute mu all reann/dipole polarizability   and xx yy zz xy xz yz of the polarizability, Å^3

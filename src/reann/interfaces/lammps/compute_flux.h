@@ -1,7 +1,7 @@
-// Compute `reann/flux` of LAMMPS: the heat flux of a potential whose atoms see further than their
-// neighbors, exact on any number of ranks.
+// Compute `reann/flux` of LAMMPS: the heat flux of a potential with messages, whose energies of atoms depend
+// on more than their neighbors; exact on any number of ranks.
 //
-//     compute flux all reann/flux         Jx Jy Jz, and what of it atoms carry along, not per volume
+//     compute flux all reann/flux         Jx Jy Jz, then their convective parts; not divided by the volume
 #pragma once
 
 #include "compute.h"

@@ -17,7 +17,7 @@ FixReannField::FixReannField(LAMMPS *lmp, int narg, char **arg) : Fix(lmp, narg,
         error->all(FLERR, "fix {} reann/field needs the three components of the field in V/Å: "
                           "`fix {} all reann/field 0 0 0.1`", id, id);
     if (igroup)
-        error->all(FLERR, "fix {} reann/field: the field acts on all atoms, the group must be all", id);
+        error->all(FLERR, "fix {} reann/field needs the group all, because the field acts on all atoms", id);
     for (int a = 0; a < 3; ++a) {
         const std::string word = arg[3 + a];
         if (word.rfind("v_", 0) == 0) variable_[a] = word.substr(2);
@@ -32,13 +32,13 @@ int FixReannField::setmask() { return FixConst::PRE_FORCE | FixConst::MIN_PRE_FO
 
 PairReann *FixReannField::pair() const {
     auto *found = dynamic_cast<PairReann *>(force->pair_match("reann", 1));
-    if (!found) error->all(FLERR, "fix {} reann/field needs pair_style reann, once", id);
+    if (!found) error->all(FLERR, "fix {} reann/field needs exactly one pair_style reann", id);
     return found;
 }
 
 void FixReannField::init() {
     if (utils::strmatch(force->pair_style, "^hybrid/scaled"))
-        error->all(FLERR, "fix {} reann/field does not know the factors of pair_style hybrid/scaled", id);
+        error->all(FLERR, "fix {} reann/field does not support pair_style hybrid/scaled", id);
     if (!pair()->knows_field())
         error->all(FLERR, "fix {} reann/field: the potential does not depend on an electric field: train one "
                           "with `model.field: true`", id);
@@ -49,7 +49,7 @@ void FixReannField::init() {
     for (const std::string &name : variable_) {
         if (name.empty()) continue;
         const int found = input->variable->find(name.c_str());
-        if (found < 0) error->all(FLERR, "fix {} reann/field: there is no variable {}", id, name);
+        if (found < 0) error->all(FLERR, "fix {} reann/field: variable {} does not exist", id, name);
         if (!input->variable->equalstyle(found))
             error->all(FLERR, "fix {} reann/field: variable {} must be of style equal", id, name);
     }

@@ -1,4 +1,4 @@
-// Fix `reann/field` of LAMMPS: a uniform electric field for a potential that knows electric fields. The
+// Fix `reann/field` of LAMMPS: a uniform electric field for a potential that depends on electric fields. The
 // pair style evaluates the energy in this field; the fix itself adds no forces.
 //
 //     fix F all reann/field 0 0 v_Ez      V/Å; numbers or equal-style variables
@@ -26,13 +26,13 @@ class FixReannField : public Fix {
     double compute_scalar() override;
     double compute_vector(int component) override;
 
-    const double *field() const { return field_; } // V/Å, of the present step
+    const double *field() const { return field_; } // V/Å, in the present step
 
   private:
     PairReann *pair() const;
 
     double field_[3] = {};
-    std::string variable_[3]; // names; empty: a number
+    std::string variable_[3]; // names; empty for numbers
 };
 
 } // namespace LAMMPS_NS

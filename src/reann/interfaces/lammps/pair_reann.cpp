@@ -37,7 +37,7 @@ PairReann::PairReann(LAMMPS *lmp) : Pair(lmp), workspace_(reann_workspace_new())
     single_enable = restartinfo = 0;
     centroidstressflag = CENTROID_AVAIL;
     unit_convert_flag = 0;
-    comm_forward = comm_reverse = at_once; // must not change after the start
+    comm_forward = comm_reverse = at_once; // must not change after construction
 }
 
 PairReann::~PairReann() {
@@ -50,7 +50,7 @@ PairReann::~PairReann() {
 }
 
 void PairReann::settings(int narg, char **) {
-    if (narg) error->all(FLERR, "pair_style reann has no arguments; the file is named in pair_coeff");
+    if (narg) error->all(FLERR, "pair_style reann has no arguments: name the file in pair_coeff");
 }
 
 void PairReann::coeff(int narg, char **arg) {
@@ -74,11 +74,11 @@ void PairReann::coeff(int narg, char **arg) {
         std::string known;
         for (int e = 0; e < reann_n_elements(model_); ++e)
             known += std::string(" ") + reann::symbols[reann_atomic_number(model_, e)];
-        error->all(FLERR, "{}: this potential does not know '{}', it knows{}", arg[2], symbol, known);
+        error->all(FLERR, "{}: this potential does not have the element '{}', only{}", arg[2], symbol, known);
     }
 }
 
-// Rank 0 reads; all of them take it, or say why not. A run folder stands for its potential.
+// Rank 0 reads the file; all ranks parse it or report the error. A run folder stands for its potential.
 void PairReann::open(std::string file) {
     std::string content;
     int64_t size = -1;
@@ -93,7 +93,7 @@ void PairReann::open(std::string file) {
     MPI_Bcast(&size, 1, MPI_INT64_T, 0, world);
     MPI_Bcast(&why, sizeof why, MPI_CHAR, 0, world);
     if (size < 0) error->all(FLERR, "{}", why.message[0] ? why.message : file + ": it cannot be read");
-    if (size > MAXSMALLINT) error->all(FLERR, "{}: this is too large for a potential", file);
+    if (size > MAXSMALLINT) error->all(FLERR, "{}: the file is too large for a potential", file);
     content.resize(size);
     MPI_Bcast(&content[0], static_cast<int>(size), MPI_CHAR, 0, world);
     reann_model *found = reann_parse(content.data(), size, &why);
@@ -110,7 +110,7 @@ void PairReann::init_style() {
     if (!model_) error->all(FLERR, "pair_style reann has no potential: name one in pair_coeff");
     check_bonds();
     check_neighbors();
-    // In a field there are torques: the virial is symmetric only when it is made so, pair by pair.
+    // In a field there are torques, so the virial is symmetric only if it is symmetrized pair by pair.
     if (is_in_field()) no_virial_fdotr_compute = force->pair->no_virial_fdotr_compute = 1;
     neighbor->add_request(this, full_list);
 }
@@ -125,11 +125,11 @@ void PairReann::compute(int eflag, int vflag) {
     const size_t n_rows = atom_.size();
     for (size_t r = 0; r < n_rows; ++r) {
         std::copy_n(atom->x[atom_[r]], 3, &position_[3 * r]);
-        element_[r] = element_of_type_[atom->type[atom_[r]]]; // a fix may swap types
+        element_[r] = element_of_type_[atom->type[atom_[r]]]; // a fix may have swapped types
     }
 
     const int members = reann_n_members(model_);
-    const bool global = vflag_global && !vflag_fdotr; // wanted pair by pair
+    const bool global = vflag_global && !vflag_fdotr; // requested pair by pair
     const bool virials = global || vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
     if (spread) of_members_.assign(3 * n_rows * members, 0.0);
     if (extrapolation_flag_) std::fill(extrapolation_.begin(), extrapolation_.end(), 0.0);
@@ -194,7 +194,7 @@ void PairReann::evaluate(int member, const reann_result &result, bool with_field
         error->one(FLERR, "pair_style reann: {}", why.message);
 }
 
-// The energies of atoms flow between them, and move with them.
+// Energy flows between atoms and is carried along with them.
 void PairReann::heat_flux(double *flux) {
     require_current("the flux");
     const reann_system system = rows();

@@ -1,7 +1,7 @@
-// Pair style `reann` of LAMMPS: a potential of a `.reann` file, exact on any number of ranks.
+// Pair style `reann` of LAMMPS: a potential from a `.reann` file, exact on any number of ranks.
 //
 //     pair_style reann
-//     pair_coeff * * water.reann O H          element of each type; NULL: not of this style
+//     pair_coeff * * water.reann O H          element of each type; NULL: atoms of another style
 #pragma once
 
 #include <string>
@@ -12,10 +12,10 @@
 
 namespace LAMMPS_NS {
 
-// What a dipole is made of, summed over atoms: those of a rank, which are added to those of the others.
+// Contributions to a dipole, summed over the atoms of a rank and then over ranks.
 struct Polarization {
     double charge, atoms, charges_at[3], at[3]; // charges q, numbers of atoms, q r and r
-    double dipole[3];                           // e Å, of atoms
+    double dipole[3];                           // e Å, sum of atomic dipoles
     double polarizability[6];                   // Å^3: xx yy zz xy xz yz
     static constexpr int size = 17;
 };
@@ -39,7 +39,7 @@ class PairReann : public Pair {
     void unpack_reverse_comm(int n, int *list, double *buffer) override;
     double memory_usage() override;
 
-    // Of the atoms of this rank: Jx Jy Jz, and what of it atoms carry along.
+    // For the atoms of this rank: Jx Jy Jz, then their convective parts.
     void heat_flux(double *flux);
 
     // Electric fields and dipoles (polarization.cpp).
@@ -78,38 +78,38 @@ class PairReann : public Pair {
     reann_model *model_ = nullptr;
     reann_workspace *workspace_ = nullptr;
     std::vector<int32_t> element_of_type_; // index in the model; -1: not of this style
-    double unit_ = 1.0;                    // of the energies, per eV
+    double unit_ = 1.0;                    // unit of energy in LAMMPS, per eV
 
-    // The atoms of this style in rows, local ones first, as of the last neighbor list.
+    // The atoms of this style in rows, local ones first, from the last neighbor list.
     std::vector<int> atom_;       // of each row
     std::vector<int32_t> row_;    // of each atom; -1: not of this style
     std::vector<int32_t> element_, neighbor_;
     std::vector<int64_t> first_;
     int64_t n_local_ = 0;
-    bigint computed_ = -1;       // the step of what is below
-    const Comm *comm_ = nullptr; // whose atoms these are
+    bigint computed_ = -1;       // step of the results below
+    const Comm *comm_ = nullptr; // `comm` at that step
 
     std::vector<double> position_, energies_, forces_, virials_;
 
-    // What is exchanged at the moment: columns `column_` to `column_ + columns_` of rows.
+    // The numbers in the present exchange: columns `column_` to `column_ + columns_` of rows.
     double *values_ = nullptr;
     int width_ = 0, column_ = 0, columns_ = 0;
 
-    // Ensembles: the forces of every member, and how far they lie apart for each atom.
+    // Ensembles: the forces of every member, and their standard deviation for each atom.
     std::vector<double> of_members_, spread_;
     int spread_flag_ = 0;
 
-    // Of the last computation: the electric field, V/Å, empty without one, and the energy of this rank.
+    // From the last computation: the electric field, V/Å, empty without one, and the energy of this rank.
     std::vector<double> field_;
     double energy_ = 0.0;
 
-    // The dipole as of step `polarized_`; outputs of atoms and -dE/dF of one member.
+    // The dipole at step `polarized_`; outputs of atoms and -dE/dF of one member.
     Polarization polarization_ = {};
     bigint polarized_ = -1;
     std::vector<double> outputs_;
     double dipole_[3] = {};
 
-    // How far a row lies outside the range of the training, of one member; and each atom, of all.
+    // Extrapolation: of rows for one member, and of atoms for all members.
     std::vector<double> of_member_, extrapolation_;
     int extrapolation_flag_ = 0;
 };

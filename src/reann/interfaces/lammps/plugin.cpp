@@ -1,5 +1,5 @@
-// What LAMMPS calls when it loads the plugin. LAMMPS itself does not refuse a plugin that was
-// compiled for another version, which would run with a wrong layout of its classes: this does.
+// The function that LAMMPS calls when it loads the plugin. LAMMPS accepts a plugin that was compiled for
+// another version, although the layout of its classes may differ; this function rejects it.
 
 #include <cstdint>
 #include <cstdio>
@@ -12,10 +12,10 @@
 
 namespace {
 
-// As in lammpsplugin.h, which is not among the installed headers.
+// Copied from lammpsplugin.h, which is not among the installed headers.
 struct Plugin {
     const char *version, *style, *name, *info, *author;
-    void *creator; // of pairs called with lmp, of computes and fixes also with the words of their command
+    void *creator; // called with lmp; for computes and fixes also with the words of their command
     void *handle;
 };
 using Register = void (*)(Plugin *, void *lmp);

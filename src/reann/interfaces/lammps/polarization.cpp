@@ -1,5 +1,5 @@
-// Dipoles and polarizabilities: of output heads, or derivatives of the energy with respect to the electric
-// field. They are computed together with the forces in steps in which a compute will ask for them.
+// Dipoles and polarizabilities: from output heads, or as derivatives of the energy with respect to the
+// electric field. They are computed together with the forces in steps in which a compute needs them.
 
 #include <algorithm>
 #include <cstring>
@@ -30,7 +30,7 @@ void add_six(const double *matrix, double times, double *six) {
 
 bool PairReann::is_in_field() const { return !modify->get_fix_by_style("^reann/field$").empty(); }
 
-// The electric field of fix reann/field; none is left without one.
+// The electric field of fix reann/field, or no field without such a fix.
 void PairReann::take_field() {
     field_.clear();
     for (const Fix *fix : modify->get_fix_by_style("^reann/field$")) {
@@ -41,7 +41,7 @@ void PairReann::take_field() {
 
 bool PairReann::knows_field() const { return model_ && reann_knows_field(model_); }
 
-// Whether it can compute a dipole or a polarizability.
+// Whether the potential has a dipole or a polarizability.
 bool PairReann::has(const char *name) const {
     if (!model_ || knows_field()) return model_ != nullptr;
     if (!std::strcmp(name, "dipole"))
@@ -49,7 +49,7 @@ bool PairReann::has(const char *name) const {
     return reann_head_width(model_, name) == 9;
 }
 
-// Whether a compute will ask for the dipole at this step.
+// Whether a compute needs the dipole in this step.
 bool PairReann::is_polarization_due() const {
     for (Compute *compute : modify->get_compute_by_style("^reann/dipole$"))
         if (compute->matchstep(update->ntimestep)) return true;
@@ -62,13 +62,13 @@ void PairReann::begin_polarization() {
     outputs_.resize(n_local_ * reann_n_outputs(model_) + 1);
 }
 
-// Where an evaluation leaves what the dipole is made of.
+// Memory in which an evaluation stores the contributions to the dipole.
 void PairReann::ask_for_polarization(reann_result &result) {
     if (knows_field()) result.dipole = dipole_;
     else result.outputs = outputs_.data();
 }
 
-// Adds what a member gave, as its share of the mean.
+// Adds the contribution of a member to the mean over the ensemble.
 void PairReann::add_polarization(int member) {
     const double share = 1.0 / reann_n_members(model_);
     if (knows_field()) {
@@ -84,7 +84,7 @@ void PairReann::add_polarization(int member) {
         return found;
     };
     const std::vector<double> charges = values("charges", 1), dipoles = values("dipole", 3);
-    double center[3]; // any origin will do: charges add up to zero
+    double center[3]; // any origin is fine, because charges add up to zero
     for (int a = 0; a < 3; ++a) center[a] = 0.5 * (domain->boxlo[a] + domain->boxhi[a]);
     for (int64_t r = 0; r < n_local_; ++r) {
         polarization_.charge += share * charges[r];
@@ -101,7 +101,7 @@ void PairReann::add_polarization(int member) {
     for (int64_t r = 0; r < n_local_; ++r) add_six(&each[9 * r], share, polarization_.polarizability);
 }
 
-// Of this rank, with the polarizability if it is wanted; in a field that takes evaluations of its own.
+// The dipole of this rank and, if needed, the polarizability, which takes additional evaluations in a field.
 Polarization PairReann::polarization(bool polarizability) {
     require_current("the dipole");
     if (polarized_ != update->ntimestep) {
@@ -127,7 +127,7 @@ Polarization PairReann::polarization(bool polarizability) {
     return found;
 }
 
-// E(F) - E(0) of this rank.
+// E(F) - E(0) on this rank.
 double PairReann::energy_of_field() {
     require_current("the energy of the field");
     double without = 0.0;

@@ -1,5 +1,5 @@
-// The atoms of the pair style as rows, local ones first, and the exchange of what they hold between
-// owners and ghosts.
+// The atoms of the pair style as rows, local ones first, and the exchange of their numbers between owners and
+// ghosts.
 
 #include <algorithm>
 
@@ -13,8 +13,8 @@
 
 using namespace LAMMPS_NS;
 
-// Whether an atom belongs to this style. One that is excluded from interactions with all others, as
-// by fix gcmc to try a deletion, counts as deleted: it has no energy, not even that of a free atom.
+// Whether an atom belongs to this style. An atom that is excluded from all interactions, as when fix gcmc
+// attempts a deletion, counts as deleted: it has no energy, not even that of a free atom.
 bool PairReann::of_style(int i) const {
     if (element_of_type_[atom->type[i]] < 0) return false;
     constexpr int all = 0;
@@ -25,7 +25,7 @@ bool PairReann::of_style(int i) const {
     return true;
 }
 
-// Whether the rows are still those of the atoms: their number, and who is of this style.
+// Whether the rows still agree with the atoms: their number, and which of them belong to this style.
 bool PairReann::fits() const {
     bool same = row_.size() == size_t(atom->nlocal + atom->nghost);
     for (size_t i = 0; same && i < row_.size(); ++i)
@@ -33,7 +33,7 @@ bool PairReann::fits() const {
     return same;
 }
 
-// Whether the last computation was of these atoms, where they are: between runs they may change.
+// Whether the last computation was for the present atoms and positions, which may change between runs.
 bool PairReann::current() const {
     bool same = computed_ == update->ntimestep && comm_ == comm && fits();
     for (size_t r = 0; same && r < atom_.size(); ++r)
@@ -45,11 +45,11 @@ void PairReann::require_current(const char *what) const {
     int mine = current(), all = 0;
     MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, world);
     if (!all)
-        error->all(FLERR, "pair_style reann has not computed these atoms at step {}: ask for {} during a "
+        error->all(FLERR, "pair_style reann has no results for these atoms at step {}: request {} during a "
                           "run, or after `run 0`", update->ntimestep, what);
 }
 
-// Rows and neighbors, after every change of the neighbor list.
+// Makes rows and neighbors after every change of the neighbor list.
 void PairReann::lay_out() {
     const int n = atom->nlocal + atom->nghost;
     atom_.clear();
@@ -62,7 +62,7 @@ void PairReann::lay_out() {
     }
     if (atom->nghost == 0) n_local_ = static_cast<int64_t>(atom_.size());
 
-    // A list of a hybrid style may lack atoms and have another order.
+    // The list of a hybrid style may lack atoms and may have another order.
     std::vector<bool> listed(n_local_, false);
     for (int ii = 0; ii < list->inum; ++ii)
         if (const int32_t r = row_[list->ilist[ii]]; r >= 0) listed[r] = true;
@@ -76,12 +76,13 @@ void PairReann::lay_out() {
         }
         first_.push_back(static_cast<int64_t>(neighbor_.size()));
     }
-    // One more: where there are no atoms, the engine still has to know what is wanted.
+    // One more than needed: without atoms, pointers must not be NULL, because the engine takes NULL as not
+    // requested.
     element_.resize(atom_.size());
     position_.resize(3 * atom_.size() + 1);
     forces_.resize(3 * atom_.size() + 1);
     energies_.resize(n_local_ + 1);
-    spread_.assign(n + 1, 0.0); // NULL would mean to `fix pair` that there is nothing of this name
+    spread_.assign(n + 1, 0.0); // NULL would tell `fix pair` that the name is unknown
     extrapolation_.assign(n + 1, 0.0);
 }
 

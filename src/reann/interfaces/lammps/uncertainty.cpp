@@ -1,5 +1,5 @@
-// What says how far a result can be trusted, for `fix pair`, atom by atom and only when it is asked for:
-// how far the members of an ensemble lie apart, and how far an atom lies outside the training.
+// Estimates of reliability per atom for `fix pair`, computed only when requested: the standard deviation of
+// the forces of an ensemble, and the distance of an atom from the range of the training data.
 
 #include <algorithm>
 #include <cmath>
@@ -10,8 +10,8 @@
 
 using namespace LAMMPS_NS;
 
-// The standard deviation of the members' forces, |F - mean| of each atom: their shares at ghosts
-// must be with their owners before they are compared.
+// The standard deviation of the forces of the members, from |F - mean| of each atom. Forces on ghosts must be
+// added to those of their owners before the comparison.
 void PairReann::add_spread() {
     const size_t size = 3 * atom_.size(), members = reann_n_members(model_);
     for (size_t m = 0; m < members; ++m) exchange(of_members_.data() + size * m, 3, false);
@@ -31,7 +31,7 @@ void PairReann::add_spread() {
     }
 }
 
-// Of an ensemble, that of the member that extrapolates furthest.
+// For an ensemble, the largest value of its members.
 void PairReann::take_extrapolation() {
     for (int64_t r = 0; r < n_local_; ++r) {
         double &most = extrapolation_[atom_[r]];
@@ -39,7 +39,7 @@ void PairReann::take_extrapolation() {
     }
 }
 
-// `fix pair` sets the flag of what it wants before the forces are computed.
+// `fix pair` sets the flag of the quantity that it needs before the forces are computed.
 void *PairReann::extract(const char *name, int &dimensions) {
     dimensions = 0;
     if (!std::strcmp(name, "spread_flag")) return &spread_flag_;
