@@ -69,9 +69,9 @@ def once(kind: str, name: str, train: Callable[[], dict[str, Any]]) -> None:
     """Write the result of a training, unless it is there."""
     file = RESULTS / kind / f"{name}.json"
     if not file.exists():
-        found = train()
+        result = train()
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(found, indent=1) + "\n")
+        file.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def time_again(data: Path, runs: Path, kinds: list[str]) -> None:
@@ -80,13 +80,13 @@ def time_again(data: Path, runs: Path, kinds: list[str]) -> None:
     times: dict[Path, list[float]] = {file: [] for file in files}
     for _ in range(ROUNDS):
         for file, measured in times.items():
-            found = json.loads(file.read_text())
-            fields = {key: found[key] for key in ("set", "label", "seed")}
-            trial = Trial(**fields, settings=tuple(found["settings"]))
+            result = json.loads(file.read_text())
+            fields = {key: result[key] for key in ("set", "label", "seed")}
+            trial = Trial(**fields, settings=tuple(result["settings"]))
             measured.append(us_per_atom(trial, data, runs.resolve() / file.parent.name))
     for file, measured in times.items():
-        found = json.loads(file.read_text()) | {"us_per_atom": round(min(measured), 2)}
-        file.write_text(json.dumps(found, indent=1) + "\n")
+        result = json.loads(file.read_text()) | {"us_per_atom": round(min(measured), 2)}
+        file.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def beside_peers(data: Path, arguments: argparse.Namespace) -> None:

@@ -59,11 +59,11 @@ def once(file: Path, compute: Callable[[], dict[str, Any]]) -> None:
     if file.exists():
         return
     begun = time.perf_counter()
-    found = compute()
-    found["seconds"] = round(time.perf_counter() - begun, 1)
+    result = compute()
+    result["seconds"] = round(time.perf_counter() - begun, 1)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"{file.stem}: {found['seconds']} s", flush=True)
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"{file.stem}: {result['seconds']} s", flush=True)
 
 
 def parse() -> argparse.Namespace:
@@ -73,11 +73,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--runs", type=Path, default=Path("runs/claims"))
-    found = parser.parse_args()
-    found.data = found.data and found.data.resolve()
-    if found.data is None and found.claim not in ("degenerate", "chains"):
-        parser.error(f"{found.claim} needs the folder of the data sets")
-    return found
+    arguments = parser.parse_args()
+    arguments.data = arguments.data and arguments.data.resolve()
+    if arguments.data is None and arguments.claim not in ("degenerate", "chains"):
+        parser.error(f"{arguments.claim} needs the folder of the data sets")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -78,10 +78,10 @@ def run(library: str) -> None:
     Potential(model).save(file)
     c = c_interface.Library(Path(library))
     opened = c.open(file)
-    found = neighbors_within(water["positions"], water["cell"], np.ones(3, bool), opened.cutoff)
+    neighbors = neighbors_within(water["positions"], water["cell"], np.ones(3, bool), opened.cutoff)
     element, position = opened.elements(water["numbers"]), np.ascontiguousarray(water["positions"])
     energies, forces = np.empty(n), np.empty((n, 3))
-    lists = {k: getattr(found, k).ctypes.data for k in ("first", "neighbor", "shift")}
+    lists = {k: getattr(neighbors, k).ctypes.data for k in ("first", "neighbor", "shift")}
     system = c_interface.System(
         n_local=n, n_atoms=n, element=element.ctypes.data, position=position.ctypes.data,
         n_systems=1, n_threads=1, **lists
@@ -110,14 +110,14 @@ def main() -> None:
     ):
         shares[symbol] = shares.get(symbol, 0.0) + float(percent)
     scale = total / sum(shares.values())
-    found = {
+    times = {
         kernel: scale * sum(shares.get(name, 0.0) for name in names)
         for kernel, names in KERNELS.items()
     }
-    found["rest"] = total - sum(found.values())
-    for kernel, microseconds in found.items():
+    times["rest"] = total - sum(times.values())
+    for kernel, microseconds in times.items():
         print(f"{kernel:20} {microseconds:6.3f} µs/atom")
-    Path(sys.argv[1]).write_text(json.dumps(found, indent=1) + "\n")
+    Path(sys.argv[1]).write_text(json.dumps(times, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def dimers(data: Path, runs: Path, seeds: int, epochs: int) -> None:
     files = {name: write(runs / f"{name}.xyz", part) for name, part in parts.items()}
     with_monomers = [*parts["train"], *monomers(parts["train"])]
     files["monomers"] = write(runs / "train-monomers.xyz", with_monomers)
-    found = {name: len(part) for name, part in parts.items()}
+    counts = {name: len(part) for name, part in parts.items()}
     for form, choices in FORMS.items():
         for seed in range(1, seeds + 1):
             folder = runs / f"{form.replace(', ', '-').replace(' ', '-')}-{seed}"
@@ -107,8 +107,8 @@ def dimers(data: Path, runs: Path, seeds: int, epochs: int) -> None:
                 }
                 reann.train(reann.Config.model_validate(config))
             potential = reann.load(folder / "model.reann")
-            found[f"{form}, seed {seed}"] = errors_by_class(potential, parts)
-            record("dimers", found)
+            counts[f"{form}, seed {seed}"] = errors_by_class(potential, parts)
+            record("dimers", counts)
 
 
 def monomers(frames: list[ase.Atoms]) -> list[ase.Atoms]:
@@ -130,7 +130,7 @@ def errors_by_class(potential: Any, parts: dict[str, list[ase.Atoms]]) -> dict[s
 
     The constant of each class is that of its last training frame: what counts is the curve.
     """
-    found: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
     for label in sorted({a.info["label"] for a in parts["test"]}):
         own = {name: [a for a in part if a.info["label"] == label] for name, part in parts.items()}
         start = max(own["train"], key=lambda a: a.info["distance"])
@@ -142,12 +142,12 @@ def errors_by_class(potential: Any, parts: dict[str, list[ase.Atoms]]) -> dict[s
             forces.append((p["forces"] - atoms.get_forces()).ravel())
             slopes.append((along_axis(atoms, p["forces"]), along_axis(atoms, atoms.get_forces())))
         slope = np.array(slopes)
-        found[label] = {
+        errors[label] = {
             "energy_rmse_meV": 1e3 * float(np.sqrt(np.mean(np.square(energy)))),
             "forces_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(np.concatenate(forces) ** 2))),
             "slope_ratio": [round(x, 4) for x in (slope[:, 0] / slope[:, 1]).tolist()],
         }
-    return found
+    return errors
 
 
 def along_axis(atoms: ase.Atoms, forces: np.ndarray) -> float:
@@ -161,7 +161,7 @@ def along_axis(atoms: ase.Atoms, forces: np.ndarray) -> float:
 
 
 def states(folder: Path, runs: Path, time_: str) -> None:
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, cutoff in (("ag3", 7.0), ("carbon_chain", 5.0)):
         groups: dict[bytes, list[ase.Atoms]] = defaultdict(list)
         frames = read(folder / f"{name}_train.xyz.gz")
@@ -190,13 +190,13 @@ def states(folder: Path, runs: Path, time_: str) -> None:
             reann.train(reann.Config.model_validate(config))
         potential = reann.load(run / "model.reann")
         test = [a for k in cut[0] for a in every[k]]
-        found[name] = {
+        results[name] = {
             "train": sum(len(every[k]) for k in cut[2]),
             "time": time_,
             "all": errors(potential, test),
             "ground state": errors(potential, [a for a in test if id(a) not in excited]),
         }
-        record("states", found)
+        record("states", results)
 
 
 def of_other_states(frames: list[ase.Atoms]) -> set[int]:
@@ -230,7 +230,7 @@ def errors(potential: Any, test: list[ase.Atoms]) -> dict[str, float]:
 def cost() -> None:
     """Time energies and forces of water with and without charges, in processor seconds."""
     torch.set_num_threads(1)
-    found = {}
+    seconds = {}
     for n in (4, 5, 7, 10):
         atoms = water_box(n)
         row: dict[str, Any] = {"atoms": len(atoms)}
@@ -248,8 +248,8 @@ def cost() -> None:
                 choice.evaluate(model, graph, ["energy", "forces"], engine="native")
                 best = min(best, time.process_time() - begin)
             row[f"{form}, ms"] = round(1e3 * best, 1)
-        found[f"{n}^3 molecules"] = row
-        record("cost", found)
+        seconds[f"{n}^3 molecules"] = row
+        record("cost", seconds)
 
 
 def water_box(n: int) -> ase.Atoms:

@@ -147,8 +147,8 @@ def labeled(atoms: ase.Atoms) -> ase.Atoms:
     """Return a structure with energy and forces of GFN2-xTB."""
     work = bare(atoms)
     work.calc = make_calculator("tblite", {"method": "GFN2-xTB"}, ".")
-    found = {"energy": work.get_potential_energy(), "forces": work.get_forces()}
-    work.calc = SinglePointCalculator(work, **found)
+    results = {"energy": work.get_potential_energy(), "forces": work.get_forces()}
+    work.calc = SinglePointCalculator(work, **results)
     return work
 
 

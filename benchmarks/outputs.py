@@ -76,8 +76,8 @@ def work(model: Reann, graph: Graph, outputs: list[str]) -> dict[str, Callable[[
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        found = compiled.evaluate(graph, with_gradient)
-        loss(found, graph, counts).backward()
+        results = compiled.evaluate(graph, with_gradient)
+        loss(results, graph, counts).backward()
         optimizer.step()
         compiled.update(model)
 

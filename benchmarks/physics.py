@@ -58,15 +58,15 @@ def main() -> None:
             print(f"{name}: waits for {', '.join(str(bench.model(one)) for one in missing)}")
             continue
         begun = time.perf_counter()
-        found = {"models": {one: bench.history(one) for one in sets}, **check(bench)}
-        found["seconds"] = round(time.perf_counter() - begun, 1)
-        file.write_text(as_text(found), encoding="utf-8")
-        print(f"{name}: {found['seconds']:.0f} s, {file}", flush=True)
+        record = {"models": {one: bench.history(one) for one in sets}, **check(bench)}
+        record["seconds"] = round(time.perf_counter() - begun, 1)
+        file.write_text(as_text(record), encoding="utf-8")
+        print(f"{name}: {record['seconds']:.0f} s, {file}", flush=True)
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(results: dict[str, Any]) -> str:
     """Return JSON with a line for each entry of the top."""
-    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in found.items())
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in results.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

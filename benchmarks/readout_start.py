@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs/readout"))
     arguments = parser.parse_args()
-    found: dict[str, list[list[float]]] = {}
+    all_errors: dict[str, list[list[float]]] = {}
     for number, (name, variant) in enumerate(VARIANTS.items()):
         for seed in (1, 2):
             folder = arguments.runs / f"{number}-seed{seed}"
@@ -73,8 +73,8 @@ def main() -> None:
                 )
             last = read_log(folder / "log.csv")[-1]
             errors = ("valid_energy_rmse_meV_per_atom", "valid_forces_rmse_meV_per_A")
-            found.setdefault(name, []).append([last[error] for error in errors])
-            RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+            all_errors.setdefault(name, []).append([last[error] for error in errors])
+            RESULTS.write_text(json.dumps(all_errors, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -105,11 +105,11 @@ def main() -> None:
     measured = json.loads(arguments.profile.read_text()) if arguments.profile else {}
     peak, stream = matrix_peak(), stream_peak()
     print(f"matrix product {peak / 1e9:.1f} GFLOP/s, stream {stream / 1e9:.1f} GB/s")
-    found = {}
+    bounds = {}
     for name, kernel in kernels(arguments.neighbors).items():
         arithmetic, memory = kernel.operations / peak, kernel.bytes / stream
         bound = 1e6 * max(arithmetic, memory)
-        found[name] = {
+        bounds[name] = {
             "operations_per_atom": kernel.operations,
             "bytes_per_atom": kernel.bytes,
             "bound_us_per_atom": bound,
@@ -117,7 +117,7 @@ def main() -> None:
         line = f"{name:20} {kernel.operations:9.0f} operations {kernel.bytes:9.0f} bytes"
         line += f"  at least {bound:6.3f} µs/atom"
         if name in measured:
-            found[name] |= {
+            bounds[name] |= {
                 "us_per_atom": measured[name],
                 "fraction_of_matrix_peak": 1e6 * arithmetic / measured[name],
                 "fraction_of_stream_peak": 1e6 * memory / measured[name],
@@ -129,7 +129,7 @@ def main() -> None:
             "threads": arguments.threads,
             "matrix_GFLOP_per_s": peak / 1e9,
             "stream_GB_per_s": stream / 1e9,
-            "kernels": found,
+            "kernels": bounds,
         }
         arguments.json.write_text(json.dumps(written, indent=1) + "\n")
 

@@ -31,7 +31,7 @@ ROUNDS, CALLS = 5, {1: 20, 2: 6, 4: 2}
 
 
 def main() -> None:
-    core, found = native.core(), []
+    core, timings = native.core(), []
     for form, settings in step.FORMS.items():
         model = build(ModelConfig(**settings), [1, 8], 99.0, seed=1)
         packed, workspace = new_model(model), core.Workspace()
@@ -53,9 +53,9 @@ def main() -> None:
                     core.evaluate(packed, 0, workspace, *lists, threads, *results)
                     times[threads].append(1e6 * (time.perf_counter() - start) / n)
             one, two = (statistics.median(t) for t in times.values())
-            found.append({"model": form, "atoms": n, "one": one, "two": two, "ratio": one / two})
+            timings.append({"model": form, "atoms": n, "one": one, "two": two, "ratio": one / two})
             print(f"{form:16} {n:6} atoms {one:6.2f} {two:6.2f} µs/atom, {one / two:.2f} x")
-    (HERE / "results" / "scaling.json").write_text(json.dumps(found, indent=1) + "\n")
+    (HERE / "results" / "scaling.json").write_text(json.dumps(timings, indent=1) + "\n")
 
 
 if __name__ == "__main__":

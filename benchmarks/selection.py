@@ -72,11 +72,11 @@ def parts(system: System, data: Path, seed: int) -> dict[str, list[ase.Atoms]]:
         del order[:number]
         return taken
 
-    found = {"test": take(system.n_test), "valid": take(N_VALID), "pool": take(system.n_pool)}
+    chosen = {"test": take(system.n_test), "valid": take(N_VALID), "pool": take(system.n_pool)}
     if system.start == system.pool:
-        return found | {"start": take(system.n)}
+        return chosen | {"start": take(system.n)}
     start = cast("list[ase.Atoms]", ase.io.read(data / system.start, ":"))
-    return found | {"start": [start[i] for i in rng.permutation(len(start))[: system.n]]}
+    return chosen | {"start": [start[i] for i in rng.permutation(len(start))[: system.n]]}
 
 
 def trained(
@@ -127,16 +127,16 @@ def errors(potential: Potential, test: list[ase.Atoms]) -> dict[str, float]:
 
 def run(name: str, data: Path, seed: int) -> dict[str, dict[str, float]]:
     """Return the errors of the start and of every way to choose."""
-    system, found = SYSTEMS[name], {}
+    system, results = SYSTEMS[name], {}
     each = parts(system, data, seed)
     start = trained(system, each["start"], each["valid"], seed)
-    found["start"] = errors(start, each["test"])
+    results["start"] = errors(start, each["test"])
     for by in WAYS:
         chosen = select(each["pool"], start, each["start"], system.n, by=by, seed=seed)
         more = [each["pool"][i] for i in chosen.indices]
         potential = trained(system, [*each["start"], *more], each["valid"], seed)
-        found[by] = errors(potential, each["test"])
-    return found
+        results[by] = errors(potential, each["test"])
+    return results
 
 
 def table(results: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def main() -> None:
 
 def peers(arguments: argparse.Namespace) -> dict[str, Peer]:
     """Return the peers whose environments and models exist."""
-    found = {
+    available = {
         "original": Peer("original", "original.py"),
         "EMT": Peer("EMT", "emt.py"),
         "epoch": Peer("epoch", "reann_epoch.py", options={"engine": arguments.engines[-1]}),
@@ -60,7 +60,7 @@ def peers(arguments: argparse.Namespace) -> dict[str, Peer]:
             if arguments.models:
                 options["model"] = str((arguments.models / f"{form}.reann").resolve())
             name = f"reann {engine}, {form}"
-            found[name] = Peer(name, "reann_engine.py", options=options)
+            available[name] = Peer(name, "reann_engine.py", options=options)
     model = arguments.folder / "deepmd-model"
     elsewhere = {
         "NEP": ("nep", "nep_calorine.py", {"model": str(arguments.nep)}),
@@ -75,8 +75,8 @@ def peers(arguments: argparse.Namespace) -> dict[str, Peer]:
         if not python.exists() or (name == "NEP" and arguments.nep is None):
             print(f"left out    {name}: no {python if arguments.nep else '--nep'}")
             continue
-        found[name] = Peer(name, script, python.absolute(), options=options)
-    return found
+        available[name] = Peer(name, script, python.absolute(), options=options)
+    return available
 
 
 def report(block: dict) -> None:
@@ -85,10 +85,10 @@ def report(block: dict) -> None:
     print(f"  {block['system']}; load of others {busy:.2f}")
     for t in block["timings"]:
         ratio = f"{first / t['seconds']:8.2f} x" if busy <= BUSY else "    busy"
-        found = "".join(f"  {key} {value:.4g}" for key, value in t["found"].items())
+        values = "".join(f"  {key} {value:.4g}" for key, value in t["found"].items())
         print(
             f"    {t['peer']:26} {t['threads']} {t['task']:10} {1e3 * t['seconds']:10.3f} ms"
-            f" +- {100 * t['spread']:2.0f} % {ratio}{found}",
+            f" +- {100 * t['spread']:2.0f} % {ratio}{values}",
             flush=True,
         )
 

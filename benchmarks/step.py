@@ -87,8 +87,8 @@ def ours(form: dict) -> dict[str, Callable[[], object]]:
 
     def step() -> object:
         optimizer.zero_grad(set_to_none=True)
-        found = properties.evaluate(model, graph, ["energy", "forces"], create_graph=True)
-        loss(found, graph, counts).backward()
+        results = properties.evaluate(model, graph, ["energy", "forces"], create_graph=True)
+        loss(results, graph, counts).backward()
         optimizer.step()
         return None
 

@@ -52,8 +52,8 @@ def nve() -> str:
         f"{r['temperature_max_K']:.0f}) "
         f"| {r['rms_0.5fs_meV_per_atom']:.4f} / {r['rms_0.25fs_meV_per_atom']:.4f} "
         f"| {r['ratio']:.2f} |"
-        for found in results
-        for r in found["results"]
+        for result in results
+        for r in result["results"]
     ]
     return "\n".join(rows)
 

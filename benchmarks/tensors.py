@@ -57,10 +57,10 @@ def train(name: str, arguments: argparse.Namespace) -> None:
         for part, frames in split(one, arguments.data).items():
             write(frames, parts / f"{part}.xyz.gz")
     if (folder / "config.yaml").exists():
-        found = resume(folder)
+        trained = resume(folder)
     else:
         epochs = affordable(one, parts, folder, arguments)
-        found = run(config(one, parts, folder, epochs, arguments))
+        trained = run(config(one, parts, folder, epochs, arguments))
     log = read_log(folder / "log.csv")
     content = {
         "set": name,
@@ -69,8 +69,8 @@ def train(name: str, arguments: argparse.Namespace) -> None:
         "model": one.model,
         "epochs": int(log[-1]["epoch"]),
         "minutes": arguments.minutes or one.minutes,
-        "parameters": sum(p.numel() for p in found.potential.model.parameters()),
-        "valid": found.evaluations["valid"].summary(),
+        "parameters": sum(p.numel() for p in trained.potential.model.parameters()),
+        "valid": trained.evaluations["valid"].summary(),
         "machine": machine.describe(),
     }
     result.parent.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ def judged(evaluation: Evaluation, bounds: dict[str, Scale]) -> dict[str, Any]:
     ends = np.cumsum(evaluation.n_atoms)[:-1]
     largest = [np.array([part.max() for part in np.split(x, ends)]) for x in (error, std)]
     energy = np.abs(evaluation.predicted["energy"] - evaluation.reference["energy"])
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "force_rmse_meV_per_A": round(1e3 * float(np.sqrt(np.mean(error**2) / 3)), 1),
         "structures": evaluation.n_structures,
         "rho_atoms": round(_rank_correlation(error, std), 2),
@@ -65,11 +65,11 @@ def judged(evaluation: Evaluation, bounds: dict[str, Scale]) -> dict[str, Any]:
     scales = [bounds.get(s, bounds["all"]) for s in symbols]
     for level in ("68", "90", "95"):
         bound = np.array([scale.bounds[level] for scale in scales])
-        found[f"forces_{level}"] = round(100 * float(np.mean(error <= bound * std)), 1)
+        results[f"forces_{level}"] = round(100 * float(np.mean(error <= bound * std)), 1)
         if level in bounds["energy"].bounds:
             limit = bounds["energy"].bounds[level] * evaluation.std["energy"]
-            found[f"energy_{level}"] = round(100 * float(np.mean(energy <= limit)), 1)
-    return found
+            results[f"energy_{level}"] = round(100 * float(np.mean(energy <= limit)), 1)
+    return results
 
 
 def _rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -82,11 +82,11 @@ def adjoints(results: Sequence[Value], bars: Sequence[Value]) -> dict[int, Value
     record, parts = results[0].record, defaultdict(list)
     for result, bar in zip(results, bars, strict=True):
         parts[result.node].append(bar * result.factor)
-    found = {}
+    derivatives = {}
     for node in range(max(parts), -1, -1):
         if node not in parts:
             continue
-        bar = found[node] = total(parts[node])
+        bar = derivatives[node] = total(parts[node])
         kind, *operands = record.nodes[node]
         if kind == "sum":
             for factor, operand in operands:
@@ -94,7 +94,7 @@ def adjoints(results: Sequence[Value], bars: Sequence[Value]) -> dict[int, Value
         elif kind == "product":
             for operand, other in (operands, operands[::-1]):
                 parts[operand].append(bar * Value(record, other))
-    return found
+    return derivatives
 
 
 # --- C++ --------------------------------------------------------------------------------------

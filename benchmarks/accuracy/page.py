@@ -38,10 +38,10 @@ def results(folder: str) -> list[Result]:
 
 def spread(values: Iterable[float]) -> str:
     """Return the mean over the seeds and, of several, half the range."""
-    found = list(values)
-    mean = statistics.mean(found)
+    numbers = list(values)
+    mean = statistics.mean(numbers)
     digits = 0 if mean >= 100 else 1 if mean >= 10 else 2
-    half = f" ± {(max(found) - min(found)) / 2:.{digits}f}" if len(found) > 1 else ""
+    half = f" ± {(max(numbers) - min(numbers)) / 2:.{digits}f}" if len(numbers) > 1 else ""
     return f"{mean:.{digits}f}{half}"
 
 
@@ -137,10 +137,10 @@ def answers(study: Study) -> str:
     for question, changes in study.questions.items():
         title = f"**{question}**"
         for label in changes:
-            found = runs_of(label)
-            if label == "base" or not any(found.values()):
+            of_label = runs_of(label)
+            if label == "base" or not any(of_label.values()):
                 continue
-            cells = [change(found[n], base[n], timed=study.timed) for n in measured]
+            cells = [change(of_label[n], base[n], timed=study.timed) for n in measured]
             rows.append(f"| {title} | {label} | {' | '.join(cells)} |")
             title = ""
     return "\n".join(rows)
@@ -232,7 +232,7 @@ def front() -> None:
 
     plt.rcParams |= {"svg.hashsalt": "reann", "svg.fonttype": "none", "font.size": 8}
     figure, every = plt.subplots(2, 2, figsize=(7.2, 7.0), layout="constrained")
-    found = results("train")
+    trained = results("train")
     for kind, axes in zip(KINDS, every.flat, strict=True):
         for name, one in SETS.items():
             points = [
@@ -241,7 +241,7 @@ def front() -> None:
                     statistics.mean(run["tests"]["test"][FORCES] for run in own),
                 )
                 for preset in PRESETS
-                if (own := [r for r in found if (r["set"], r["label"]) == (name, preset)])
+                if (own := [r for r in trained if (r["set"], r["label"]) == (name, preset)])
             ]
             if one.kind == kind and points:
                 axes.loglog(*zip(*points, strict=True), "o-", label=one.title, ms=4)

@@ -171,12 +171,12 @@ PEERS = {
 
 def _errors(folder: Path) -> dict[str, float]:
     """Return the errors of the predictions of the test."""
-    found = np.load(folder / "predictions.npz")
+    predictions = np.load(folder / "predictions.npz")
     test = ase.io.read(folder / "test.xyz", ":")
     sizes = np.array([len(atoms) for atoms in test])
     energies = np.array([atoms.get_potential_energy() for atoms in test])
-    energy = 1e3 * (found["energy"] - energies) / sizes
-    force = 1e3 * (found["forces"] - np.concatenate([atoms.get_forces() for atoms in test]))
+    energy = 1e3 * (predictions["energy"] - energies) / sizes
+    force = 1e3 * (predictions["forces"] - np.concatenate([atoms.get_forces() for atoms in test]))
     return {
         "energy_rmse_meV_per_atom": float(np.sqrt((energy**2).mean())),
         "energy_mae_meV_per_atom": float(np.abs(energy).mean()),

@@ -80,9 +80,9 @@ def run(trial: Trial, data: Path, runs: Path) -> dict[str, Any]:
     folder = runs / trial.name
     before = _processor_seconds()
     if (folder / "config.yaml").exists():
-        found = resume(folder)
+        trained = resume(folder)
     else:
-        found = train(trial.config(data, folder, trial.epochs or _affordable(trial, data, runs)))
+        trained = train(trial.config(data, folder, trial.epochs or _affordable(trial, data, runs)))
     log = read_log(folder / "log.csv")
     return {
         "set": trial.set,
@@ -92,11 +92,11 @@ def run(trial: Trial, data: Path, runs: Path) -> dict[str, Any]:
         "epochs": int(log[-1]["epoch"]),
         "training_seconds": round(log[-1]["seconds"], 1),
         "processor_seconds": round(_processor_seconds() - before, 1),
-        "atoms": statistics.mean(found.evaluations["valid"].n_atoms.tolist()),
-        "parameters": sum(p.numel() for p in found.potential.model.parameters()),
+        "atoms": statistics.mean(trained.evaluations["valid"].n_atoms.tolist()),
+        "parameters": sum(p.numel() for p in trained.potential.model.parameters()),
         "us_per_atom": round(us_per_atom(trial, data, runs), 2),
-        "valid": found.evaluations["valid"].summary(),
-        "tests": _tests(trial, found, data, runs) if trial.judged else {},
+        "valid": trained.evaluations["valid"].summary(),
+        "tests": _tests(trial, trained, data, runs) if trial.judged else {},
         "machine": machine.describe(),
     }
 
@@ -135,17 +135,17 @@ def _affordable(trial: Trial, data: Path, runs: Path) -> int:
     return max(1, int((60.0 * trial.minutes - seconds[0]) / each))
 
 
-def _tests(trial: Trial, found: Run, data: Path, runs: Path) -> dict[str, dict[str, Any]]:
+def _tests(trial: Trial, run: Run, data: Path, runs: Path) -> dict[str, dict[str, Any]]:
     """Return the errors of the test parts."""
     summaries = {}
-    if "test" in found.evaluations:
-        summaries["test"] = found.evaluations["test"].summary()
-    config = load_config(found.folder / "config.yaml")
+    if "test" in run.evaluations:
+        summaries["test"] = run.evaluations["test"].summary()
+    config = load_config(run.folder / "config.yaml")
     for name, files in SETS[trial.set].tests.items():
         names = [str(data / file) for file in files]
-        dataset = open_dataset(names, config.data, found.potential.cutoff, runs / ".reann-cache")
+        dataset = open_dataset(names, config.data, run.potential.cutoff, runs / ".reann-cache")
         every = Subset(dataset, torch.arange(len(dataset)).numpy())
-        summaries[name] = compare(found.potential, every).summary()
+        summaries[name] = compare(run.potential, every).summary()
     return summaries
 
 

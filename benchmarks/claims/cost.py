@@ -87,8 +87,8 @@ def measure(host: str, t: int, messages: str, engine: str, data: Path) -> dict[s
 
 def train_step(model: torch.nn.Module, graph: Graph, engine: str) -> None:
     """Compute the gradients of a loss of energies and forces."""
-    found = choice.evaluate(model, graph, ["energy", "forces"], create_graph=True, engine=engine)
-    (found["energy"].square().sum() + found["forces"].square().sum()).backward()
+    results = choice.evaluate(model, graph, ["energy", "forces"], create_graph=True, engine=engine)
+    (results["energy"].square().sum() + results["forces"].square().sum()).backward()
 
 
 def timed(work: Callable[[], object]) -> float:

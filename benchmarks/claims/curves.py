@@ -55,8 +55,8 @@ def row(size: int, case: str, seed: int, data: Path, runs: Path) -> dict[str, An
     epochs = -(-STEPS // -(-size // BATCH))
     trial = Trial("ch4", f"{size} {case}", settings, seed, epochs=epochs)
     folder = (runs / "curves").resolve()
-    found = run(trial, data, folder)
-    return {"size": size, "case": case, **found, "curve": curve(folder / trial.name)}
+    result = run(trial, data, folder)
+    return {"size": size, "case": case, **result, "curve": curve(folder / trial.name)}
 
 
 def subset(part: str, size: int, data: Path, runs: Path) -> Path:

@@ -37,13 +37,13 @@ def rows(_: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[str, An
 
 def row(host: str, messages: str) -> dict[str, Any]:
     """Return, for every pair and T, difference and rounding, medians over the seeds."""
-    found = {}
+    measured = {}
     for pair in pairs():
-        found[pair.name] = [
+        measured[pair.name] = [
             measure(pair, host, messages, t)
             for t in range(MOST + 1 if messages != "averaged" else 1)
         ]
-    return {"host": host, "messages": messages, "pairs": found}
+    return {"host": host, "messages": messages, "pairs": measured}
 
 
 def measure(pair: Pair, host: str, messages: str, t: int) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def model(
 @torch.no_grad()
 def standardize(model: Reann, batch: Graph) -> None:
     """Set mean and scale of the features from a batch, as before every training."""
-    found, atoms = model.embed(batch, batch.edge_vectors())
-    for z, own in enumerate(found.split(atoms.counts)):
+    features, atoms = model.embed(batch, batch.edge_vectors())
+    for z, own in enumerate(features.split(atoms.counts)):
         mean, deviation = own.mean(0), own.std(0)
         model.recursion.feature_mean[z] = mean
         scale = (deviation + MEAN_SHARE * mean.abs()).clamp(min=LEAST_SCALE)

@@ -42,11 +42,11 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def spread(values: Iterable[float], digits: int | None = None) -> str:
     """Return the mean and, of several seeds, half the range."""
-    found = list(values)
-    mean = statistics.mean(found)
+    numbers = list(values)
+    mean = statistics.mean(numbers)
     if digits is None:
         digits = 0 if mean >= 100 else 1 if mean >= 10 else 2 if mean >= 1 else 3
-    half = f" ± {(max(found) - min(found)) / 2:.{digits}f}" if len(found) > 1 else ""
+    half = f" ± {(max(numbers) - min(numbers)) / 2:.{digits}f}" if len(numbers) > 1 else ""
     return f"{mean:.{digits}f}{half}"
 
 
@@ -64,8 +64,10 @@ def degenerate(rows: list[Row]) -> str:
 
     names = list(rows[0]["pairs"])
     order = {"scalar": 0, "directional": 1, "averaged": 2}
-    found = sorted(rows, key=lambda r: (list(HOSTS).index(r["host"]), order[r["messages"]]))
-    body = [[f"{r['host']}: {r['messages']}", *(cell(r["pairs"][n]) for n in names)] for r in found]
+    ordered = sorted(rows, key=lambda r: (list(HOSTS).index(r["host"]), order[r["messages"]]))
+    body = [
+        [f"{r['host']}: {r['messages']}", *(cell(r["pairs"][n]) for n in names)] for r in ordered
+    ]
     return table([f"host: messages (T ≤ {MOST})", *names], body)
 
 

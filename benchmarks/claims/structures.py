@@ -50,7 +50,7 @@ def star(graph: Graph) -> Graph:
 def pairs() -> list[Pair]:
     """Return all pairs."""
     three, four, all_atoms = three_body(), four_body(), methane()
-    found = [
+    candidates = [
         Pair("four neighbors", three, 3.0, center_only=True),
         Pair("seven neighbors", four, 5.0, center_only=True),
         Pair("all atoms", all_atoms, 3.0, center_only=False),
@@ -61,7 +61,7 @@ def pairs() -> list[Pair]:
         Pair("manifold, star", manifold_pair(126.0), 3.0, center_only=True, star=True),
     ]
     lengths = range(2, 7)
-    return found + [
+    return candidates + [
         Pair(f"chain {k}", chain(k), REACH, center_only=False, loud=40.0) for k in lengths
     ]
 

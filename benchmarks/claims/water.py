@@ -40,6 +40,6 @@ def row(
     )
     trial = Trial("water-pbe0", f"{cutoff}-{t}-{messages}", settings, seed, epochs=EPOCHS)
     folder = (arguments.runs / "water").resolve()
-    found = run(trial, arguments.data, folder)
+    result = run(trial, arguments.data, folder)
     about = {"cutoff": cutoff, "T": t, "messages": messages}
-    return {**about, **found, "curve": curve(folder / trial.name)}
+    return {**about, **result, "curve": curve(folder / trial.name)}

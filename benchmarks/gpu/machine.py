@@ -118,14 +118,14 @@ class Bench:
     @contextmanager
     def peak(self) -> Iterator[dict[str, float]]:
         """Measure the most memory that is taken at once, in bytes beside what was there."""
-        found: dict[str, float] = {}
+        memory: dict[str, float] = {}
         if self.device != "cuda":
-            yield found
+            yield memory
             return
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        yield found
-        found["peak_bytes"] = torch.cuda.max_memory_allocated() - before
+        yield memory
+        memory["peak_bytes"] = torch.cuda.max_memory_allocated() - before
 
     def write(self) -> None:
         """Write what is known."""

@@ -30,8 +30,8 @@ def resident_of(bench: Bench, model: Reann, repeats: int = 1) -> Resident:
     compiled = Compiled(model)
 
     def forces() -> tuple[Tensor, Tensor]:
-        found = compiled.evaluate(pairs.graph, INFERENCE)
-        return found["energy"][0], found["forces"]
+        results = compiled.evaluate(pairs.graph, INFERENCE)
+        return results["energy"][0], results["forces"]
 
     def noise(steps: int) -> Tensor:
         shape = steps, 2, len(atoms), 3
@@ -42,7 +42,7 @@ def resident_of(bench: Bench, model: Reann, repeats: int = 1) -> Resident:
 
 def dynamics(bench: Bench) -> dict[str, Any]:
     """Steps per second of 192 atoms: each kernel started alone, and a step as a CUDA graph."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     n_steps = 2 if bench.small else BLOCK
     for preset in bench.presets:
         own = resident_of(bench, bench.network(preset))
@@ -55,21 +55,21 @@ def dynamics(bench: Bench) -> dict[str, Any]:
             except Exception as error:  # noqa: BLE001 - reported
                 row["captured"] = f"{type(error).__name__}: {error}"[:600]
         row["lists"] = own.pairs.n_builds
-        found[preset] = row
-    return found
+        results[preset] = row
+    return results
 
 
 def profile(bench: Bench) -> dict[str, Any]:
     """The kernels that take most of the time of an evaluation, in microseconds."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for preset in bench.presets:
         model = bench.network(preset)
         graph = bench.graph(
             water(1 if bench.small else 4, 1 if bench.small else 4), cutoff=model.cutoff
         )
         compiled = Compiled(model)
-        found[preset] = times_of(bench, lambda c=compiled, g=graph: c.evaluate(g, INFERENCE))
-    return found
+        results[preset] = times_of(bench, lambda c=compiled, g=graph: c.evaluate(g, INFERENCE))
+    return results
 
 
 def times_of(bench: Bench, call: Callable[[], object]) -> dict[str, float]:

@@ -27,11 +27,11 @@ from reann.graph import Graph
 from reann.model import Reann
 
 
-def difference(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, float]:
+def difference(computed: dict[str, Any], expected: dict[str, Any]) -> dict[str, float]:
     """Return the largest errors, relative to the largest value."""
     errors = {}
     for name, value in expected.items():
-        error = (found[name].detach().cpu() - value.detach().cpu()).abs().max()
+        error = (computed[name].detach().cpu() - value.detach().cpu()).abs().max()
         errors[name] = float(error / value.detach().abs().max().cpu())
     return errors
 
@@ -51,7 +51,7 @@ def parity(bench: Bench, presets: tuple[str, ...] | None = None) -> dict[str, An
         potential = load(bench.model, torch.device(bench.device))
         models[bench.model.name] = next(iter(potential.members)).model
     names = Request.of(["energies", "forces", "virial"])
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, model in models.items():
         graph = bench.graph(water(1 if bench.small else 4), cutoff=model.cutoff)
         by_gpu = Compiled(model).evaluate(graph, names)
@@ -60,19 +60,19 @@ def parity(bench: Bench, presets: tuple[str, ...] | None = None) -> dict[str, An
         model.to("cpu")
         expected = on_cpu.compile(model).evaluate(graph.to("cpu"), names)
         model.to(bench.device)
-        found[name] = difference(by_gpu, expected) | {
+        results[name] = difference(by_gpu, expected) | {
             "engine": on_cpu.name,
             "same_bits_twice": all(torch.equal(by_gpu[x], again[x]) for x in by_gpu),
         }
-    return found
+    return results
 
 
 def sizes(bench: Bench) -> dict[str, Any]:
     """Energy and forces of water of all sizes: time without neighbor list, and memory."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for atoms in boxes(bench):
         if bench.left < 1e-4 * len(atoms) + 30 and not bench.small:
-            found[f"{len(atoms)} atoms"] = "left out: no time"
+            results[f"{len(atoms)} atoms"] = "left out: no time"
             break
         models = {preset: bench.network(preset) for preset in bench.presets}
         cutoff = models[bench.presets[0]].cutoff
@@ -86,10 +86,10 @@ def sizes(bench: Bench) -> dict[str, Any]:
         }
         for preset, model in models.items():
             row[preset] = one_size(bench, model, graph)
-        found[f"{len(atoms)} atoms"] = row
-        bench.results["sizes"] = found
+        results[f"{len(atoms)} atoms"] = row
+        bench.results["sizes"] = results
         bench.write()
-    return found
+    return results
 
 
 def one_size(bench: Bench, model: Reann, graph: Graph) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def one_size(bench: Bench, model: Reann, graph: Graph) -> dict[str, Any]:
 
 def references(bench: Bench) -> dict[str, Any]:
     """The same by PyTorch: eager, and what torch.compile makes of it (energies alone)."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for repeats in (1,) if bench.small else (1, 2, 4):
         atoms = water(1 if bench.small else 4, repeats)
         row: dict[str, Any] = {}
@@ -131,25 +131,25 @@ def references(bench: Bench) -> dict[str, Any]:
                     row[preset][f"{name}_energy_us_per_atom"] = seconds / len(atoms) * 1e6
             except Exception as error:  # noqa: BLE001 - reported
                 row[preset]["compiled_error"] = f"{type(error).__name__}: {error}"[:300]
-        found[f"{len(atoms)} atoms"] = row
-    return found
+        results[f"{len(atoms)} atoms"] = row
+    return results
 
 
 def molecules(bench: Bench) -> dict[str, Any]:
     """Many molecules of methane at once."""
-    n, found = 2 if bench.small else MOLECULES, {}
+    n, results = 2 if bench.small else MOLECULES, {}
     for preset in bench.presets:
         model = bench.network(preset)
         graph = bench.graph(*[ase.Atoms(*METHANE)] * n, cutoff=model.cutoff)
         made = Compiled(model)
         seconds = bench.time_of(lambda m=made, g=graph: m.evaluate(g, INFERENCE))
-        found[preset] = {"molecules_per_s": n / seconds, "us_per_atom": seconds / (5 * n) * 1e6}
-    return found
+        results[preset] = {"molecules_per_s": n / seconds, "us_per_atom": seconds / (5 * n) * 1e6}
+    return results
 
 
 def training(bench: Bench) -> dict[str, Any]:
     """Loss of energies and forces and its gradient, 8 boxes of 192 atoms: time per atom."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for preset in bench.presets:
         model = bench.network(preset)
         box = water(1 if bench.small else 4)
@@ -165,13 +165,13 @@ def training(bench: Bench) -> dict[str, Any]:
             with bench.peak() as memory:
                 seconds = bench.time_of(lambda e=engine: step(e))
             row[engine.name] = {"us_per_atom": seconds / graph.n_atoms * 1e6, **memory}
-        found[preset] = row
-    return found
+        results[preset] = row
+    return results
 
 
 def tiles(bench: Bench) -> dict[str, Any]:
     """Time per atom with other sizes of the tiles of edges and channels: which is the best?"""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for tile in () if bench.small else (128, 256, 512):
         if bench.left < 60:
             break
@@ -181,10 +181,10 @@ def tiles(bench: Bench) -> dict[str, Any]:
         graph = bench.graph(water(4, 4), cutoff=model.cutoff)
         made = Compiled(model)
         seconds = bench.time_of(lambda m=made, g=graph: m.evaluate(g, INFERENCE), 1.0)
-        found[str(tile)] = seconds / graph.n_atoms * 1e6
+        results[str(tile)] = seconds / graph.n_atoms * 1e6
         edge_text.TILE = before
     forget_kernels()
-    return found
+    return results
 
 
 def forget_kernels() -> None:

@@ -48,8 +48,8 @@ def load(
         data = change(data)
 
     def evaluate() -> None:
-        found = model(dict(data))
-        assert AtomicDataDict.FORCE_KEY in found
+        results = model(dict(data))
+        assert AtomicDataDict.FORCE_KEY in results
 
     versions = {"nequip": version("nequip"), "torch": torch.__version__}
     if form == "allegro":

@@ -66,8 +66,8 @@ def load(
 
     def train() -> dict[str, int]:
         optimizer.zero_grad(set_to_none=True)
-        found = choice.evaluate(potential.model, batch, wanted, create_graph=True, engine=engine)
-        loss(found, batch, counts).backward()
+        results = choice.evaluate(potential.model, batch, wanted, create_graph=True, engine=engine)
+        loss(results, batch, counts).backward()
         optimizer.step()
         return {"peak_bytes": peak.above()}
 

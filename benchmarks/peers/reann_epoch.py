@@ -70,23 +70,23 @@ def measured(config: Config) -> dict[str, float]:
 
 def frames(atoms: ase.Atoms) -> list[ase.Atoms]:
     """Return rattled copies of the structure with random labels."""
-    random, found = np.random.default_rng(1), []
+    random, copies = np.random.default_rng(1), []
     for _ in range(FRAMES):
         moved = atoms.copy()
         moved.positions += random.normal(scale=0.02, size=moved.positions.shape)
         forces = random.normal(size=moved.positions.shape)
         moved.calc = SinglePointCalculator(moved, energy=random.normal(), forces=forces)
-        found.append(moved)
-    return found
+        copies.append(moved)
+    return copies
 
 
 def _timed(spent: dict[str, float], name: str) -> Callable[[Callable], Callable]:
     def decorate(function: Callable) -> Callable:
         def timed(*arguments: Any) -> Any:
             start = time.perf_counter()
-            found = function(*arguments)
+            result = function(*arguments)
             spent[name] += time.perf_counter() - start
-            return found
+            return result
 
         return timed
 
@@ -98,11 +98,11 @@ def _waiting(spent: dict[str, float], function: Callable) -> Callable:
         source = function(*arguments)
         while True:
             start = time.perf_counter()
-            found = next(source, None)
+            graph = next(source, None)
             spent["loading"] += time.perf_counter() - start
-            if found is None:
+            if graph is None:
                 return
-            yield found
+            yield graph
 
     return graphs
 

@@ -48,12 +48,12 @@ def serve(load: Callable[..., tuple[dict[str, str], dict[str, Task]]]) -> None:
 
 
 def _answer(tasks: dict[str, Task], do: str, times: int = 1, **arguments: Any) -> dict[str, Any]:
-    task, found = tasks[do], None
+    task, result = tasks[do], None
     start, busy = time.perf_counter(), time.process_time()
     for _ in range(times):
-        found = task(**arguments)
+        result = task(**arguments)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
-    return {"seconds": seconds / times, "busy": busy / times, **(found or {})}
+    return {"seconds": seconds / times, "busy": busy / times, **(result or {})}
 
 
 def through_ase(atoms: ase.Atoms, calculator: Any) -> dict[str, Task]:

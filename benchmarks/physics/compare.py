@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Found = Mapping[str, Any]
-Row = tuple[str, str, Callable[[Found], str], Callable[[Found], str] | None]
+Results = Mapping[str, Any]
+Row = tuple[str, str, Callable[[Results], str], Callable[[Results], str] | None]
 """Quantity, check, its value of a potential, and its value of DFT if there is one."""
 
 
 def _mode(name: str) -> list[Row]:
     title = f"Ethanol, mode at {name} cm⁻¹"
 
-    def curvature(of: str) -> Callable[[Found], str]:
-        return lambda found: f"{found['scans'][name]['curvature_per_cm'][of]:.0f}"
+    def curvature(of: str) -> Callable[[Results], str]:
+        return lambda results: f"{results['scans'][name]['curvature_per_cm'][of]:.0f}"
 
-    def error(found: Found) -> str:
-        return f"{found['scans'][name]['rmse_meV']['in the range of energies of the training']:.1f}"
+    def error(results: Results) -> str:
+        return (
+            f"{results['scans'][name]['rmse_meV']['in the range of energies of the training']:.1f}"
+        )
 
     return [
         (f"{title}: curvature, cm⁻¹", "modes", curvature("potential"), curvature("dft")),
@@ -25,18 +27,18 @@ def _mode(name: str) -> list[Row]:
     ]
 
 
-def _overturned(found: Found) -> str:
+def _overturned(results: Results) -> str:
     pairs = {
         pair: curve["turns_over_A"]
-        for pair, curve in found["pairs"].items()
+        for pair, curve in results["pairs"].items()
         if curve["turns_over_A"] is not None
     }
     return ", ".join(f"{pair} below {r:.2f} Å" for pair, r in pairs.items()) or "none"
 
 
 def _crystal(name: str, symbol: str) -> list[Row]:
-    def value(key: str, of: str, digits: int) -> Callable[[Found], str]:
-        return lambda found: f"{found[name][of][key]:.{digits}f}"
+    def value(key: str, of: str, digits: int) -> Callable[[Results], str]:
+        return lambda results: f"{results[name][of][key]:.{digits}f}"
 
     quantities = [("a", "Å", 4), ("B", "GPa", 1)]
     moduli = [("C11", "GPa", 1), ("C12", "GPa", 1), ("C44 clamped", "GPa", 1)]
@@ -51,18 +53,18 @@ def _crystal(name: str, symbol: str) -> list[Row]:
     ]
 
 
-def _drift(found: Found) -> str:
-    largest = max(abs(t["drift_meV_per_atom_per_ps"]) for t in found["trajectories"])
+def _drift(results: Results) -> str:
+    largest = max(abs(t["drift_meV_per_atom_per_ps"]) for t in results["trajectories"])
     return f"{largest:.4f}"
 
 
-def _oxygen_peak(found: Found) -> str:
-    (_, height), (_, error) = (found["functions"]["O-O"][key] for key in ("peak", "peak_error"))
+def _oxygen_peak(results: Results) -> str:
+    (_, height), (_, error) = (results["functions"]["O-O"][key] for key in ("peak", "peak_error"))
     return f"{height:.2f} ± {error:.2f}"
 
 
-def _diffusion(found: Found) -> str:
-    mean, error = found["diffusion"]["mean_A2_per_ps"]
+def _diffusion(results: Results) -> str:
+    mean, error = results["diffusion"]["mean_A2_per_ps"]
     return f"{mean:.3f} ± {error:.3f}"
 
 
@@ -78,7 +80,7 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def compare(presets: Mapping[str, Mapping[str, Found]]) -> str:
+def compare(presets: Mapping[str, Mapping[str, Results]]) -> str:
     """Return the table; a dash where a check was not run."""
     lines = [
         f"| | DFT | {' | '.join(f'`{preset}`' for preset in presets)} |",

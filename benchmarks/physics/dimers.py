@@ -44,13 +44,13 @@ def pair_distances(training: list[ase.Atoms]) -> dict[str, tuple[float, float]]:
     if any(frame.get_chemical_symbols() != symbols for frame in training):
         raise ValueError("The structures of the training are not all one molecule.")
     every = np.array([frame.get_all_distances() for frame in training])
-    found: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
     for i, j in zip(*np.triu_indices(len(symbols), 1), strict=True):
         pair = "-".join(sorted((symbols[i], symbols[j])))
-        low, high = found.get(pair, (np.inf, 0.0))
+        low, high = ranges.get(pair, (np.inf, 0.0))
         between = every[:, i, j]
-        found[pair] = min(low, float(between.min())), max(high, float(between.max()))
-    return found
+        ranges[pair] = min(low, float(between.min())), max(high, float(between.max()))
+    return ranges
 
 
 def curve(

@@ -87,7 +87,7 @@ def fit(strains: NDArray[np.float64], stresses: NDArray[np.float64]) -> dict[str
     }
 
 
-def stable(found: dict[str, Any], shear: str = "C44") -> bool:
+def stable(constants: dict[str, Any], shear: str = "C44") -> bool:
     """Whether a cubic crystal resists every small strain (Born)."""
-    c11, c12, c44 = found["C11"], found["C12"], found[shear]
+    c11, c12, c44 = constants["C11"], constants["C12"], constants[shear]
     return bool(c11 - c12 > 0 and c11 + 2 * c12 > 0 and c44 > 0)

@@ -90,9 +90,9 @@ def equation_of_state(
     cells = [bulk(about.symbol, about.lattice, a=s * near, cubic=True) for s in SCALES]
     energies = [_with(cell, calculator).get_potential_energy() for cell in cells]
     volumes = np.array([cell.get_volume() for cell in cells])
-    found = birch_murnaghan(volumes, np.array(energies))
-    constants = {"a": found["volume"] ** (1 / 3), "B": found["B"], "B'": found["B′"]}
-    per_atom = 1e3 * (np.array(energies) - found["energy"]) / about.n_atoms
+    fit = birch_murnaghan(volumes, np.array(energies))
+    constants = {"a": fit["volume"] ** (1 / 3), "B": fit["B"], "B'": fit["B′"]}
+    per_atom = 1e3 * (np.array(energies) - fit["energy"]) / about.n_atoms
     return volumes / about.n_atoms, per_atom, constants
 
 
@@ -105,8 +105,8 @@ def lattice_constant(labeled: list[ase.Atoms], modulus: float, about: Crystal) -
     return a * (1 - float(stress(best)[:3].mean()) / (3 * modulus))
 
 
-def _bulk(found: dict[str, float]) -> float:
-    return (found["C11"] + 2 * found["C12"]) / 3
+def _bulk(constants: dict[str, float]) -> float:
+    return (constants["C11"] + 2 * constants["C12"]) / 3
 
 
 def _with(atoms: ase.Atoms, calculator: Calculator) -> ase.Atoms:
@@ -115,5 +115,5 @@ def _with(atoms: ase.Atoms, calculator: Calculator) -> ase.Atoms:
     return atoms
 
 
-def _rounded(found: dict[str, float]) -> dict[str, float]:
-    return {key: round(value, 4) for key, value in found.items()}
+def _rounded(constants: dict[str, float]) -> dict[str, float]:
+    return {key: round(value, 4) for key, value in constants.items()}

@@ -22,7 +22,7 @@ PRESETS = ("density", "default", "accurate")
 WITH_FIGURES = "density"
 """Preset whose figures are drawn; its column of the comparison is the first."""
 NAMES = {"si": "Si", "mo": "Mo"}
-Found = dict[str, Any]
+Results = dict[str, Any]
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -32,12 +32,12 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def dimers(found: Found) -> str:
+def dimers(results: Results) -> str:
     """Return minima of the dimers, and where the potential turns attractive again."""
     head = ["pair", "training, Å", "DFT: r, Å", "E, eV", "potential: r, Å", "E, eV"]
     head += ["attractive again below, Å", "extrapolating points"]
     rows = []
-    for pair, c in found["pairs"].items():
+    for pair, c in results["pairs"].items():
         trained = "none" if c["training_A"] is None else _range(c["training_A"], 2)
         (r, e), (own_r, own_e) = c["dft_minimum"], c["potential_minimum"]
         bound = own_e < 0
@@ -50,9 +50,9 @@ def dimers(found: Found) -> str:
     return table(head, rows)
 
 
-def bond(found: Found) -> str:
+def bond(results: Results) -> str:
     """Return the energy of the O-H bond at some lengths, and how many atoms extrapolate."""
-    b = found["bond"]
+    b = results["bond"]
     wanted = (0.7, 0.8, 0.9, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0, 6.0)
     at = {r: i for i, r in enumerate(b["distance_A"])}
     rows = [
@@ -64,7 +64,7 @@ def bond(found: Found) -> str:
     return table(["O-H, Å", "E, eV", "extrapolating atoms"], rows) + f"\n\n{text}"
 
 
-def modes(found: Found) -> str:
+def modes(results: Results) -> str:
     """Return wavenumbers and errors along the scans."""
     head = ["scan", "DFT curvature, cm⁻¹", "potential curvature", "nearest mode, cm⁻¹", "overlap"]
     head += [
@@ -74,7 +74,7 @@ def modes(found: Found) -> str:
         "without extrapolation",
     ]
     rows = []
-    for name, s in found["scans"].items():
+    for name, s in results["scans"].items():
         errors = [
             "–" if error is None else f"{error:.1f} ({s['n_frames'][part]})"
             for part, error in s["rmse_meV"].items()
@@ -88,12 +88,12 @@ def modes(found: Found) -> str:
     return table(head, rows)
 
 
-def frequencies(found: Found) -> str:
+def frequencies(results: Results) -> str:
     """Return all wavenumbers in a sentence, and how the relaxation ended."""
-    values = found["frequencies_per_cm"]
+    values = results["frequencies_per_cm"]
     still = ", ".join(f"{value:.1f}" for value in sorted(values, key=abs)[:6])
     vibrations = ", ".join(f"{value:.0f}" for value in sorted(sorted(values, key=abs)[6:]))
-    r = found["relaxed"]
+    r = results["relaxed"]
     return (
         f"Vibrations, cm⁻¹: {vibrations}. Translations and rotations: {still}. Relaxed from the "
         f"minimum of DFT, where the largest force is {1e3 * r['force_at_dft_minimum_eV_per_A']:.0f}"
@@ -102,12 +102,12 @@ def frequencies(found: Found) -> str:
     )
 
 
-def eos(found: Found) -> str:
+def eos(results: Results) -> str:
     """Return lattice and elastic constants."""
     head = ["", "a, Å", "B", "B'", "C11", "C12", "C44", "C44, clamped ions", "stable"]
     rows = []
     for name, symbol in NAMES.items():
-        c = found[name]
+        c = results[name]
         for label, key in (("DFT", "dft"), ("potential, same cells", "potential, same frames"),
                            ("potential, its own crystal", "potential")):  # fmt: skip
             own = c[key]
@@ -121,32 +121,32 @@ def eos(found: Found) -> str:
     return table(head, rows)
 
 
-def frames(found: Found) -> str:
+def frames(results: Results) -> str:
     """Return in sentences which strained cells were fitted."""
     return " ".join(
         f"{NAMES[name]}: {c['n_frames']} of {c['n_labeled']} cells, largest force on an ion "
         f"{_range(c['largest_forces_eV_per_A'], 2)} eV/Å, {c['dft']['residual']:.2f} GPa residual "
         f"of the fit to DFT, error of the potential's stress {c['stress_rmse_GPa']:.2f} GPa (RMSE)."
-        for name, c in ((name, found[name]) for name in NAMES)
+        for name, c in ((name, results[name]) for name in NAMES)
     )
 
 
-def rdf(found: Found) -> str:
+def rdf(results: Results) -> str:
     """Return the first peaks between molecules."""
     head = ["pair", "r, Å", "height", "path-integral DFT: r, Å", "height"]
     rows = []
-    for pair, f in found["functions"].items():
+    for pair, f in results["functions"].items():
         (r, g), (dr, dg), (pr, pg) = f["peak"], f["peak_error"], f["dft_peak"]
         rows.append([pair, f"{r:.3f} ± {dr:.3f}", f"{g:.2f} ± {dg:.2f}", f"{pr:.3f}", f"{pg:.2f}"])
     return table(head, rows)
 
 
-def diffusion(found: Found) -> str:
+def diffusion(results: Results) -> str:
     """Return diffusion, temperature and extrapolation in a sentence."""
-    mean, error = found["diffusion"]["mean_A2_per_ps"]
-    blocks = ", ".join(f"{d:.3f}" for d in found["diffusion"]["blocks_A2_per_ps"])
-    t, dt = found["temperature_K"]
-    outside = found["extrapolating"]
+    mean, error = results["diffusion"]["mean_A2_per_ps"]
+    blocks = ", ".join(f"{d:.3f}" for d in results["diffusion"]["blocks_A2_per_ps"])
+    t, dt = results["temperature_K"]
+    outside = results["extrapolating"]
     return (
         f"D(O) = {mean:.3f} ± {error:.3f} Å²/ps (blocks {blocks}) at {t:.1f} ± {dt:.1f} K; "
         "1 Å²/ps is 10⁻⁴ cm²/s. "
@@ -155,12 +155,12 @@ def diffusion(found: Found) -> str:
     )
 
 
-def surface(found: Found) -> str:
+def surface(results: Results) -> str:
     """Return drift, fluctuation and extrapolation of every trajectory."""
     head = ["structure", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom", "temperature, K"]
     head += ["checks with extrapolation", "most atoms at once", "elements"]
     rows = []
-    for t in found["trajectories"]:
+    for t in results["trajectories"]:
         mean, low, high = t["temperature_K"]
         ps = f"{t['ps']:g}" + ("" if t["exploded"] is None else " (exploded)")
         rows.append([
@@ -172,10 +172,10 @@ def surface(found: Found) -> str:
     return table(head, rows)
 
 
-def models(every: dict[str, Found]) -> str:
+def models(every: dict[str, Results]) -> str:
     """Return which potentials were asked, and how accurate they are."""
     head = ["potential", "epochs", "energy RMSE, meV/atom", "forces RMSE, meV/Å", "file (SHA-256)"]
-    known = {name: m for found in every.values() for name, m in found["models"].items()}
+    known = {name: m for results in every.values() for name, m in results["models"].items()}
     rows = [
         [name, str(m["epoch"]), f"{m['valid']['energy_rmse_meV_per_atom']:.2f}",
          f"{m['valid']['forces_rmse_meV_per_A']:.1f}", f"`{m['sha256']}`"]
@@ -184,7 +184,7 @@ def models(every: dict[str, Found]) -> str:
     return table(head, rows)
 
 
-PARTS: dict[str, tuple[Callable[[Found], str], ...]] = {
+PARTS: dict[str, tuple[Callable[[Results], str], ...]] = {
     "dimers": (dimers, bond),
     "modes": (modes, frequencies),
     "eos": (eos, frames),
@@ -211,7 +211,7 @@ def main() -> None:
     (arguments.results / "compare.md").write_text(compare(presets) + "\n", encoding="utf-8")
 
 
-def write_tables(folder: Path) -> dict[str, Found]:
+def write_tables(folder: Path) -> dict[str, Results]:
     """Write the tables of one preset and return the results they come from."""
     every = {}
     for name, makers in PARTS.items():

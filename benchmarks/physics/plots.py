@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-Found = dict[str, Any]
+Results = dict[str, Any]
 DFT = {"color": "0.45", "lw": 1.2, "label": "DFT"}
 OURS = {"color": "C0", "lw": 1.4, "label": "potential"}
 OUTSIDE = {"color": "C1", "ls": "", "marker": ".", "ms": 4, "label": "an atom extrapolates"}
@@ -37,10 +37,10 @@ def _potential(ax: Axes, x: Any, energy: Any, outside: Any) -> None:
     ax.plot(x[outside], energy[outside], **OUTSIDE)
 
 
-def dimers(found: Found, file: Path) -> None:
+def dimers(results: Results, file: Path) -> None:
     """Draw six dimers and, below, the bond."""
     figure, axes = _figure(3, 3, 6.4)
-    for ax, (pair, c) in zip(axes, found["pairs"].items(), strict=False):
+    for ax, (pair, c) in zip(axes, results["pairs"].items(), strict=False):
         ax.plot(c["distance_A"], c["dft_eV"], **DFT)
         _potential(ax, c["distance_A"], c["potential_eV"], c["extrapolates"])
         if c["training_A"] is not None:
@@ -48,11 +48,11 @@ def dimers(found: Found, file: Path) -> None:
         depth = abs(c["dft_minimum"][1])
         ax.set(title=pair, ylim=(-1.2 * depth, 1.5 * depth))
         ax.set(xlim=(min(c["distance_A"]), max(c["distance_A"])), xlabel="r, Å", ylabel="E, eV")
-    b, ax = found["bond"], axes[len(found["pairs"])]
+    b, ax = results["bond"], axes[len(results["pairs"])]
     _potential(ax, b["distance_A"], b["potential_eV"], np.array(b["n_extrapolating"]) > 0)
     ax.axvspan(*b["training_A"], color="C2", alpha=0.15, lw=0, label="distances of the training")
     ax.set(title="O-H of ethanol, the potential alone", xlabel="r, Å", ylabel="E, eV")
-    for rest in axes[len(found["pairs"]) + 1 :]:
+    for rest in axes[len(results["pairs"]) + 1 :]:
         rest.set_axis_off()
     handles = [*axes[0].get_lines(), ax.patches[-1]]
     labels = [str(handle.get_label()) for handle in handles]
@@ -60,10 +60,10 @@ def dimers(found: Found, file: Path) -> None:
     _save(figure, file)
 
 
-def modes(found: Found, file: Path) -> None:
+def modes(results: Results, file: Path) -> None:
     """Draw the energies along both modes."""
     figure, axes = _figure(1, 2, 2.8)
-    for ax, (name, s) in zip(axes, found["scans"].items(), strict=True):
+    for ax, (name, s) in zip(axes, results["scans"].items(), strict=True):
         ax.plot(s["displacement"], s["dft_eV"], **DFT)
         _potential(ax, s["displacement"], s["potential_eV"], s["extrapolates"])
         ax.set(title=f"mode at {name} cm⁻¹", xlabel="displacement of the data", ylabel="E, eV")
@@ -71,11 +71,11 @@ def modes(found: Found, file: Path) -> None:
     _save(figure, file)
 
 
-def eos(found: Found, file: Path) -> None:
+def eos(results: Results, file: Path) -> None:
     """Draw the energy against the volume, and normal and shear stress against strain."""
     figure, axes = _figure(2, 3, 4.6)
     for row, (name, symbol) in enumerate((("si", "Si"), ("mo", "Mo"))):
-        c = found[name]
+        c = results[name]
         first, second, third = axes[3 * row : 3 * row + 3]
         first.plot(c["volumes_A3_per_atom"], c["energies_meV_per_atom"], ".-", **OURS)
         first.axvline(_volume(name, c["dft"]["a"]), ls="--", **DFT)
@@ -107,11 +107,11 @@ def _volume(name: str, a: float) -> float:
     return a**3 / {"si": 8, "mo": 2}[name]
 
 
-def rdf(found: Found, file: Path) -> None:
+def rdf(results: Results, file: Path) -> None:
     """Draw the three distribution functions."""
     figure, axes = _figure(1, 3, 2.8)
-    r = np.array(found["r_A"])
-    for ax, (pair, f) in zip(axes, found["functions"].items(), strict=True):
+    r = np.array(results["r_A"])
+    for ax, (pair, f) in zip(axes, results["functions"].items(), strict=True):
         g, error = np.array(f["potential"]), np.array(f["error"])
         ax.plot(r, f["dft_path_integral"], **DFT | {"label": "path-integral DFT"})
         ax.plot(r, g, **OURS | {"label": "potential, classical"})
@@ -121,18 +121,18 @@ def rdf(found: Found, file: Path) -> None:
     _save(figure, file)
 
 
-def surface(found: Found, file: Path) -> None:
+def surface(results: Results, file: Path) -> None:
     """Draw the total energy of every trajectory."""
     figure, (ax,) = _figure(1, 1, 2.6)
-    for t in found["trajectories"]:
+    for t in results["trajectories"]:
         label = f"frame {t['frame']}"
         ax.plot(t["times_ps"], t["energy_meV_per_atom"], lw=0.8, label=label)
     ax.set(xlabel="ps", ylabel="E(t) - E(0), meV/atom")
-    ax.legend(frameon=False, ncols=len(found["trajectories"]))
+    ax.legend(frameon=False, ncols=len(results["trajectories"]))
     _save(figure, file)
 
 
-PLOTS: dict[str, Callable[[Found, Path], None]] = {
+PLOTS: dict[str, Callable[[Results, Path], None]] = {
     "dimers": dimers,
     "modes": modes,
     "eos": eos,

@@ -89,22 +89,22 @@ def dynamics(bench: Bench, start: ase.Atoms) -> tuple[dict[str, Any], Positions]
             outside.append(float(extrapolating(potential, atoms).mean()))
     of_blocks = np.array(temperatures)[1:].reshape(BLOCKS, -1).mean(1)
     mean, error = mean_and_error(of_blocks)
-    found = {
+    summary = {
         "time_ps": TIME * 1e-3,
         "temperature_K": rounded([mean, error], 2),
         "extrapolating": {"mean": float(np.mean(outside)), "largest": max(outside)},
     }
-    return found, np.array(positions)
+    return summary, np.array(positions)
 
 
 def stack(frames: Iterable[ase.Atoms], like: ase.Atoms) -> Positions:
     """Return the positions of structures that have the cell and the order of atoms of one."""
-    found = []
+    positions = []
     for frame in frames:
         if (frame.numbers != like.numbers).any() or not np.allclose(frame.cell, like.cell):
             raise ValueError("The structures differ in their cells or atoms.")
-        found.append(frame.positions)
-    return np.array(found)
+        positions.append(frame.positions)
+    return np.array(positions)
 
 
 def peaks(
