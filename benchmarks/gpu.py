@@ -124,17 +124,17 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="Tiny sizes, for the interpreter.")
     parser.add_argument("--pack", type=Path, help="Copy all that it needs into this folder.")
     parser.add_argument("--warm", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.pack:
-        print(pack.packed(HERE.parent, given.pack))
+    arguments = parser.parse_args()
+    if arguments.pack:
+        print(pack.packed(HERE.parent, arguments.pack))
         return
-    interpreted = given.small and os.environ.get("TRITON_INTERPRET") == "1"
+    interpreted = arguments.small and os.environ.get("TRITON_INTERPRET") == "1"
     if not interpreted and (why := toolchain.missing()) is not None:
         sys.exit(f"No kernel can run: {why}. Without a GPU try `TRITON_INTERPRET=1 ... --small`.")
     device = "cpu" if interpreted else "cuda"
-    bench = Bench(device, given.small, given.model, given.seconds, given.results)
-    if given.warm:
-        warm(bench, given.warm)
+    bench = Bench(device, arguments.small, arguments.model, arguments.seconds, arguments.results)
+    if arguments.warm:
+        warm(bench, arguments.warm)
         return
     for part in PARTS:
         name, began = part.__name__, time.monotonic()

@@ -257,10 +257,10 @@ def water_box(n: int) -> ase.Atoms:
     rng, spacing = np.random.default_rng(0), 3.104
     whole = ase.Atoms(cell=[n * spacing] * 3, pbc=True)
     for place in np.ndindex(n, n, n):
-        one = molecule("H2O")
-        one.rotate(rng.uniform(0, 360), rng.normal(size=3))
-        one.translate(spacing * np.array(place) - one.get_center_of_mass())
-        whole += one
+        water = molecule("H2O")
+        water.rotate(rng.uniform(0, 360), rng.normal(size=3))
+        water.translate(spacing * np.array(place) - water.get_center_of_mass())
+        whole += water
     return whole
 
 

@@ -45,10 +45,10 @@ def spread(values: Iterable[float]) -> str:
     return f"{mean:.{digits}f}{half}"
 
 
-def errors(one: DataSet, runs: list[Result], test: str) -> list[str]:
+def errors(dataset: DataSet, runs: list[Result], test: str) -> list[str]:
     """Return MAE and RMSE of energy and forces, and the RMSE of the stress, of one test."""
     every = [run["tests"][test] for run in runs]
-    size = statistics.mean(run["atoms"] for run in runs) if one.energy == "meV" else 1.0
+    size = statistics.mean(run["atoms"] for run in runs) if dataset.energy == "meV" else 1.0
     energy = [spread(size * t[f"energy_{m}_meV_per_atom"] for t in every) for m in MEASURES]
     forces = [spread(t[f"forces_{m}_meV_per_A"] for t in every) for m in MEASURES]
     stress = "stress_rmse_meV_per_A3"
@@ -58,33 +58,33 @@ def errors(one: DataSet, runs: list[Result], test: str) -> list[str]:
 def tests_of(kind: str) -> Iterator[tuple[DataSet, str, str, dict[str, list[Result]]]]:
     """Yield set, test, title and the runs of each preset, for all tests of sets of a kind."""
     every = results("train")
-    for name, one in SETS.items():
+    for name, dataset in SETS.items():
         runs = {p: [r for r in every if (r["set"], r["label"]) == (name, p)] for p in PRESETS}
         runs = {preset: own for preset, own in runs.items() if own}
-        if one.kind != kind or not runs:
+        if dataset.kind != kind or not runs:
             continue
         for test in next(iter(runs.values()))[0]["tests"]:
-            title = one.title if test == "test" else f"{one.title}, tested at {test}"
-            yield one, test, title, runs
+            title = dataset.title if test == "test" else f"{dataset.title}, tested at {test}"
+            yield dataset, test, title, runs
 
 
 def tables(kind: str) -> str:
     """Return a table for each test of the sets of a kind: a row per preset, then literature."""
     parts = []
-    for one, test, title, runs in tests_of(kind):
-        head = ["potential", f"energy MAE, {one.energy}", f"energy RMSE, {one.energy}"]
+    for dataset, test, title, runs in tests_of(kind):
+        head = ["potential", f"energy MAE, {dataset.energy}", f"energy RMSE, {dataset.energy}"]
         head += ["forces MAE, meV/Å", "forces RMSE, meV/Å", "stress RMSE, meV/Å³"]
         head += ["µs/atom", "minutes", "seeds"]
         rows = [f"| {' | '.join(head)} |", "| --- |" + " --: |" * 8]
         for preset, own in runs.items():
-            cells = [f"`{preset}`", *errors(one, own, test)]
+            cells = [f"`{preset}`", *errors(dataset, own, test)]
             cells += [f"{min(run['us_per_atom'] for run in own):.1f}"]  # the quietest
             cells += [spread(run["processor_seconds"] / 60 for run in own).split(" ")[0]]
             rows.append(f"| {' | '.join([*cells, str(len(own))])} |")
         notes = []
         if test == "test":  # what others reached is about the structures of this test only
-            for source, reached in one.published.items():
-                row, note = literature(one, source, reached)
+            for source, reached in dataset.published.items():
+                row, note = literature(dataset, source, reached)
                 rows.append(row)
                 notes.append(note)
         parts += [f"### {title}", "\n".join(rows)]
@@ -92,11 +92,11 @@ def tables(kind: str) -> str:
     return "\n\n".join(parts)
 
 
-def literature(one: DataSet, source: str, reached: str) -> tuple[str, str]:
+def literature(dataset: DataSet, source: str, reached: str) -> tuple[str, str]:
     """Return the row of a published result, in the columns of its measure, and its note."""
     match = re.fullmatch(r"(\S+) / (\S+) \((.*)\)", reached)
     assert match, reached
-    energy, forces = ([match[i] if one.measure == m else "–" for m in MEASURES] for i in (1, 2))
+    energy, forces = ([match[i] if dataset.measure == m else "–" for m in MEASURES] for i in (1, 2))
     row = f"| *{source}* | {' | '.join([*energy, *forces])} | – | – | – | – |"
     return row, f"{source}, {match[3].replace(';', ',')}"
 
@@ -171,8 +171,8 @@ def beside_the_original() -> str:
     """Return what the original reached at the same epochs, and the time that it took."""
     every = results("original")
     head = ["set", "recursions", "epochs"]
-    for who in ("reann", "original"):
-        head += [f"{who}: energy RMSE, meV", "forces RMSE, meV/Å", "minutes"]
+    for code in ("reann", "original"):
+        head += [f"{code}: energy RMSE, meV", "forces RMSE, meV/Å", "minutes"]
     rows = [f"| {' | '.join(head)} |", "| --- |" + " --: |" * 8]
     for curve in CURVES:
         for epochs, (energy, forces) in curve.reached.items():
@@ -202,15 +202,15 @@ def beside_peers() -> str:
     head = ["set", "potential", "minutes", "energy MAE, meV/atom", "energy RMSE, meV/atom"]
     head += ["forces MAE, meV/Å", "forces RMSE, meV/Å"]
     rows = [f"| {' | '.join(head)} |", "| --- | --- |" + " --: |" * 5]
-    ours, theirs = results("train"), results("peers")
-    for name in dict.fromkeys(run["set"] for run in theirs):
+    ours, published = results("train"), results("peers")
+    for name in dict.fromkeys(run["set"] for run in published):
         lines = []
         for preset in PRESETS:
             own = [r for r in ours if (r["set"], r["label"]) == (name, preset)]
             if own:
                 minutes = statistics.mean(run["processor_seconds"] for run in own) / 60
                 lines.append((f"reann, `{preset}`", minutes, own))
-        lines += [(run["label"], run["minutes"], [run]) for run in theirs if run["set"] == name]
+        lines += [(run["label"], run["minutes"], [run]) for run in published if run["set"] == name]
         title = f"**{SETS[name].title}**"
         for label, minutes, runs in lines:
             cells = [title, label, f"{minutes:.1f}"]
@@ -234,7 +234,7 @@ def front() -> None:
     figure, every = plt.subplots(2, 2, figsize=(7.2, 7.0), layout="constrained")
     trained = results("train")
     for kind, axes in zip(KINDS, every.flat, strict=True):
-        for name, one in SETS.items():
+        for name, dataset in SETS.items():
             points = [
                 (
                     statistics.median(run["us_per_atom"] for run in own),
@@ -243,8 +243,8 @@ def front() -> None:
                 for preset in PRESETS
                 if (own := [r for r in trained if (r["set"], r["label"]) == (name, preset)])
             ]
-            if one.kind == kind and points:
-                axes.loglog(*zip(*points, strict=True), "o-", label=one.title, ms=4)
+            if dataset.kind == kind and points:
+                axes.loglog(*zip(*points, strict=True), "o-", label=dataset.title, ms=4)
         axes.set(xlabel="µs per atom, one thread", ylabel="forces, RMSE in meV/Å", title=kind)
         axes.set(xlim=(2, 200), ylim=(7, 300))
         x_ticks, y_ticks = (3, 10, 30, 100), (10, 20, 50, 100, 200)

@@ -131,8 +131,8 @@ def train_mace(binaries: Path, folder: Path, seconds: float, device: str) -> Pat
             "device": device,
             "seed": 1,
         }
-        given = [f"--{key}={value}" for key, value in options.items()]
-        return [str(binaries / "mace_run_train"), *given, "--swa", "--ema", "--amsgrad"]
+        arguments = [f"--{key}={value}" for key, value in options.items()]
+        return [str(binaries / "mace_run_train"), *arguments, "--swa", "--ema", "--amsgrad"]
 
     _call(command("short", 3), folder / "short.log")
     each = _mace_epoch((folder / "short.log").read_text())

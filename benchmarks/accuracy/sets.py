@@ -210,9 +210,11 @@ def split_file(name: str, part: str) -> Path:
 
 def draw(name: str, data: Path) -> None:
     """Draw valid and test of a set, equal structures on one side, and write the lists."""
-    one = SETS[name]
+    dataset = SETS[name]
     frames = [
-        atoms for file in one.train_files(data) for atoms in ase.io.read(file, ":", format="extxyz")
+        atoms
+        for file in dataset.train_files(data)
+        for atoms in ase.io.read(file, ":", format="extxyz")
     ]
     same: dict[str, list[int]] = {}
     for index, atoms in enumerate(frames):
@@ -221,7 +223,7 @@ def draw(name: str, data: Path) -> None:
         same.setdefault(key.hexdigest(), []).append(index)
     wholes = list(same.values())
     order = iter(np.random.default_rng(SEED).permutation(len(wholes)).tolist())
-    for part, size in (("valid", one.valid), ("test", one.test)):
+    for part, size in (("valid", dataset.valid), ("test", dataset.test)):
         chosen: list[int] = []
         while len(chosen) < size:
             chosen += wholes[next(order)]

@@ -48,21 +48,21 @@ def fit(k: int, t: int, messages: str, name: str, seed: int) -> list[float]:
     """Train energies of -1 and 1 eV, and return the loss every few steps; 1 is that of a guess."""
     pair = Pair(f"chain {k}", chain(k), REACH, center_only=False)
     own = {"features": "gram", "cutoff": pair.cutoff, "n_recursions": t, "n_radial": 6}
-    made = model(own | {"messages": messages}, [6], seed)
+    chain_model = model(own | {"messages": messages}, [6], seed)
     graph = Graph.batch([pair.graphs(atoms) for atoms in pair.both])
-    wanted = torch.tensor([-1.0, 1.0], dtype=torch.float64)
-    standardize(made, graph)
+    targets = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    standardize(chain_model, graph)
     config = TrainingConfig(weight_decay=0.0, learning_rate=RATE, optimizer=name)
-    optimizer = optimizer_for(made, config)
+    optimizer = optimizer_for(chain_model, config)
     curve = []
     for step in range(STEPS + 1):
         set_rate(optimizer, config, cosine_rate(CosineSchedule(), step / STEPS))
-        energy = properties.evaluate(made, graph, ["energy"], create_graph=True)["energy"]
-        loss = (energy - wanted).square().mean()
+        energy = properties.evaluate(chain_model, graph, ["energy"], create_graph=True)["energy"]
+        loss = (energy - targets).square().mean()
         if step % EVERY == 0:
             curve.append(round(loss.item(), 6))
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(made.parameters(), 10.0)
+        torch.nn.utils.clip_grad_norm_(chain_model.parameters(), 10.0)
         optimizer.step()
     return curve

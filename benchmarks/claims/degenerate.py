@@ -54,10 +54,12 @@ def measure(pair: Pair, host: str, messages: str, t: int) -> dict[str, Any]:
         turned.positions @ Rotation.random(rng=np.random.default_rng(1)).as_matrix().T
     )
     for seed in SEEDS:
-        made = talkative(pair, host, messages, t, seed)
-        one, same, other = (features(made, pair, a) for a in (pair.both[0], turned, pair.both[1]))
-        differences.append(float((one - other).norm() / one.norm()))
-        roundings.append(max(float((one - same).norm() / one.norm()), 1e-16))
+        network = talkative(pair, host, messages, t, seed)
+        first, rotated, second = (
+            features(network, pair, a) for a in (pair.both[0], turned, pair.both[1])
+        )
+        differences.append(float((first - second).norm() / first.norm()))
+        roundings.append(max(float((first - rotated).norm() / first.norm()), 1e-16))
     distinguished = [d > DISTINGUISHED * r for d, r in zip(differences, roundings, strict=True)]
     return {
         "difference": float(np.median(differences)),
@@ -74,22 +76,22 @@ def talkative(pair: Pair, host: str, messages: str, t: int, seed: int) -> Reann:
     if messages == "directional":
         own["messages"] = messages
     settings = hosts.HOSTS[host] | own
-    made = hosts.model(settings, elements, seed, averaged=messages == "averaged")
+    network = hosts.model(settings, elements, seed, averaged=messages == "averaged")
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for update in made.recursion.update.networks:
+        for update in network.recursion.update.networks:
             weight = update.last.weight
             weight.copy_(
                 pair.loud * torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
             )
-    return made
+    return network
 
 
 @torch.no_grad()
-def features(made: Reann, pair: Pair, atoms: ase.Atoms) -> torch.Tensor:
+def features(network: Reann, pair: Pair, atoms: ase.Atoms) -> torch.Tensor:
     """Return the features of the center, or the sums over the atoms of each element."""
     graph = pair.graphs(atoms)
-    found, order = made.embed(graph, graph.edge_vectors())
+    found, order = network.embed(graph, graph.edge_vectors())
     if pair.center_only:
         return found[order.rank[0]]
     return torch.cat([own.sum(0) for own in found.split(order.counts)])

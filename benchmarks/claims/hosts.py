@@ -61,8 +61,8 @@ def model(
     host = host_of(config, len(elements), generator)
     if averaged:
         host = Averaged(host, config.cutoff)
-    made = Reann(config, elements, 4.0, generator, host=host)
-    return made.to(torch.float64)
+    network = Reann(config, elements, 4.0, generator, host=host)
+    return network.to(torch.float64)
 
 
 @torch.no_grad()

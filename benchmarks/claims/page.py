@@ -54,11 +54,11 @@ def degenerate(rows: list[Row]) -> str:
     """Return the lowest T that distinguishes each pair."""
 
     def cell(measured: list[Row]) -> str:
-        distinguished = [t for t, one in enumerate(measured) if one["told_apart"]]
+        distinguished = [t for t, row in enumerate(measured) if row["told_apart"]]
         if len(measured) == 1:  # the control has no recursions
             return "yes" if distinguished else "**no**"
         if not distinguished:
-            partly = [t for t, one in enumerate(measured) if not one["seeds_agree"]]
+            partly = [t for t, row in enumerate(measured) if not row["seeds_agree"]]
             return f"(T = {partly[0]})" if partly else "**never**"
         return "always" if distinguished[0] == 0 else f"T ≥ {distinguished[0]}"
 
@@ -102,8 +102,8 @@ def manifold(rows: list[Row]) -> str:
         if not own:
             continue
         graph = "bonds only" if case.star else "all pairs"
-        what = "directional" if case.messages == "directional" else ""
-        note = ", ".join(filter(None, (what, case.control, "all atoms" * (case.readout == "all"))))
+        kind = "directional" if case.messages == "directional" else ""
+        note = ", ".join(filter(None, (kind, case.control, "all atoms" * (case.readout == "all"))))
         cells = [spread(r[key] for r in own) for key in ("degenerate", "train", "test")]
         body.append([case.host, str(case.t), graph, note, *cells, str(own[0]["parameters"])])
     head = ["host", "T", "neighbors", "variant", "degenerate pairs", "training set", "held out"]

@@ -43,8 +43,8 @@ class Pair:
 
 def star(graph: Graph) -> Graph:
     """Keep the pairs with the first atom."""
-    kept = (graph.edge_index == 0).any(0)
-    return graph.with_edges(kept)
+    near = (graph.edge_index == 0).any(0)
+    return graph.with_edges(near)
 
 
 def pairs() -> list[Pair]:
@@ -69,8 +69,8 @@ def pairs() -> list[Pair]:
 def three_body() -> tuple[ase.Atoms, ase.Atoms]:
     """Return a center with four neighbors: distances and angles at the center are equal."""
     a, b, opposite = (1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (-1.0, -1.0, 1.0)
-    one, other = ([(0, 0, 0), a, b, opposite, (0.0, y, 1.0)] for y in (1.0, -1.0))
-    return ase.Atoms("CH4", 0.9 * np.array(one)), ase.Atoms("CH4", 0.9 * np.array(other))
+    first, second = ([(0, 0, 0), a, b, opposite, (0.0, y, 1.0)] for y in (1.0, -1.0))
+    return ase.Atoms("CH4", 0.9 * np.array(first)), ase.Atoms("CH4", 0.9 * np.array(second))
 
 
 def four_body() -> tuple[ase.Atoms, ase.Atoms]:
@@ -118,6 +118,6 @@ def manifold_pair(phi: float, elevation: float = 0.0) -> tuple[ase.Atoms, ase.At
 def chain(k: int, step: float = 1.6) -> tuple[ase.Atoms, ase.Atoms]:
     """Return k atoms in a row with two bent ends, on the same side and on opposite ones."""
     row = [(-0.6, -0.8, 0.0), *((0.0, i, 0.0) for i in range(k))]
-    one, other = ([*row, (x, k - 1 + 0.8, 0.0)] for x in (0.6, -0.6))
+    first, second = ([*row, (x, k - 1 + 0.8, 0.0)] for x in (0.6, -0.6))
     symbols = f"C{k + 2}"
-    return ase.Atoms(symbols, step * np.array(one)), ase.Atoms(symbols, step * np.array(other))
+    return ase.Atoms(symbols, step * np.array(first)), ase.Atoms(symbols, step * np.array(second))

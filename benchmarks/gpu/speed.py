@@ -94,11 +94,11 @@ def sizes(bench: Bench) -> dict[str, Any]:
 
 def one_size(bench: Bench, model: Reann, graph: Graph) -> dict[str, Any]:
     """Return what one model takes for a graph."""
-    made = Compiled(model)
-    expected = made.without_gradients().needs(INFERENCE).of(graph.n_atoms, 0)
+    compiled = Compiled(model)
+    expected = compiled.without_gradients().needs(INFERENCE).of(graph.n_atoms, 0)
     try:
         with bench.peak() as memory:
-            seconds = bench.time_of(lambda: made.evaluate(graph, INFERENCE), 1.5)
+            seconds = bench.time_of(lambda: compiled.evaluate(graph, INFERENCE), 1.5)
     except Exception as error:  # noqa: BLE001 - memory, or a limit of the device: reported
         return {"error": f"{type(error).__name__}: {error}"[:300]}
     return {
@@ -141,8 +141,8 @@ def molecules(bench: Bench) -> dict[str, Any]:
     for preset in bench.presets:
         model = bench.network(preset)
         graph = bench.graph(*[ase.Atoms(*METHANE)] * n, cutoff=model.cutoff)
-        made = Compiled(model)
-        seconds = bench.time_of(lambda m=made, g=graph: m.evaluate(g, INFERENCE))
+        compiled = Compiled(model)
+        seconds = bench.time_of(lambda m=compiled, g=graph: m.evaluate(g, INFERENCE))
         results[preset] = {"molecules_per_s": n / seconds, "us_per_atom": seconds / (5 * n) * 1e6}
     return results
 
@@ -179,8 +179,8 @@ def tiles(bench: Bench) -> dict[str, Any]:
         forget_kernels()
         model = bench.network("default")
         graph = bench.graph(water(4, 4), cutoff=model.cutoff)
-        made = Compiled(model)
-        seconds = bench.time_of(lambda m=made, g=graph: m.evaluate(g, INFERENCE), 1.0)
+        compiled = Compiled(model)
+        seconds = bench.time_of(lambda m=compiled, g=graph: m.evaluate(g, INFERENCE), 1.0)
         results[str(tile)] = seconds / graph.n_atoms * 1e6
         edge_text.TILE = before
     forget_kernels()
