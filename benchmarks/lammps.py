@@ -82,13 +82,13 @@ def main() -> None:
         models = [model.resolve() for model in arguments.model]
         bench = Bench(arguments.data, models, Path(folder), peers)
         file = HERE / "results" / "lammps.json"
-        found = json.loads(file.read_text()) if file.exists() else {}
+        results = json.loads(file.read_text()) if file.exists() else {}
         for name in arguments.only:
-            found[name] = getattr(bench, name)()
-            found.setdefault("machines", {})[name] = machine.describe()
-            print(name, json.dumps(found[name]), flush=True)
-            file.write_text(json.dumps(found, indent=1) + "\n")
-    (HERE / "results" / "lammps.md").write_text(table(found) + "\n")
+            results[name] = getattr(bench, name)()
+            results.setdefault("machines", {})[name] = machine.describe()
+            print(name, json.dumps(results[name]), flush=True)
+            file.write_text(json.dumps(results, indent=1) + "\n")
+    (HERE / "results" / "lammps.md").write_text(table(results) + "\n")
 
 
 def coeff(model: Path) -> str:
@@ -138,12 +138,12 @@ class Bench:
             text=True,
             check=False,
         )
-        found = re.findall(
+        loops = re.findall(
             r"Loop time of (\S+) on \d+ procs for (\d+) steps with (\d+)", done.stdout
         )
-        if done.returncode or len(found) < 2:
+        if done.returncode or len(loops) < 2:
             raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-        seconds, n, atoms = map(float, found[-1])
+        seconds, n, atoms = map(float, loops[-1])
         return 1e6 * seconds / n / atoms, done.stdout
 
     def engine(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -229,7 +229,7 @@ class Bench:
 
     def snap(self) -> dict[str, float]:
         """Return the time of SNAP, which everybody knows, for the same atoms and cutoff."""
-        found = {}
+        results = {}
         for twojmax, n in TWOJMAX.items():
             draw = random.Random(1)  # noqa: S311 - the time does not depend on them
             lines = [f"2 {n + 1}"]
@@ -240,9 +240,9 @@ class Bench:
             text = f"rcutfac {radius}\ntwojmax {twojmax}\nquadraticflag 0\n"
             (self.folder / "water.snapparam").write_text(text)
             coeff = "pair_coeff * * water.snapcoeff water.snapparam H O"
-            found[str(twojmax)] = self.step((2, 2, 2), 20, style="snap", coeff=coeff)
-        found["reann"] = self.step((2, 2, 2), 100)
-        return found
+            results[str(twojmax)] = self.step((2, 2, 2), 20, style="snap", coeff=coeff)
+        results["reann"] = self.step((2, 2, 2), 100)
+        return results
 
     def flux(self) -> dict[str, float]:
         """Return the times of a step, and of one that also computes the heat flux."""
@@ -265,14 +265,14 @@ class Bench:
         command = [str(here / "python"), "-c", program]
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True)  # noqa: S603
         style = {"style": "deepmd compressed.pb", "coeff": "pair_coeff * * H O", "step": "1e-9"}
-        found: dict[str, list[float]] = {}
+        measured: dict[str, list[float]] = {}
         for _ in range(REPEATS):
             for name, own in (("deepmd", {"here": here, **style}), ("reann", {})):
                 for ranks in (1, 2):
                     steps = 8 if own else 40
                     time = self.run((4, 4, 4), steps, ranks, **own)[0]
-                    found.setdefault(f"{name}, {ranks}", []).append(time)
-        return {name: statistics.median(times) for name, times in found.items()}
+                    measured.setdefault(f"{name}, {ranks}", []).append(time)
+        return {name: statistics.median(times) for name, times in measured.items()}
 
     def halo(self) -> dict[str, float]:
         """Count what ranks exchange in a step, beside a halo of T + 1 cutoffs."""

@@ -66,14 +66,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--by", nargs="+", default=["both", "random"])
-    asked = parser.parse_args()
-    start = structures(asked.folder)
-    for seed in asked.seeds:
-        for by in asked.by:
+    arguments = parser.parse_args()
+    start = structures(arguments.folder)
+    for seed in arguments.seeds:
+        for by in arguments.by:
             name = f"{by}-{seed}"
             if name not in results():
-                loop = run_loop(asked.folder / name, by, seed)
-                about = loop | judged(asked.folder, name, start, seed)
+                loop = run_loop(arguments.folder / name, by, seed)
+                about = loop | judged(arguments.folder, name, start, seed)
                 known = dict(sorted((results() | {name: about}).items()))
                 RESULTS.write_text(json.dumps(known, indent=1) + "\n")
     write_table(results())

@@ -95,7 +95,7 @@ def main() -> None:
     bare, full = model_of(arguments.preset, []), model_of(arguments.preset, OUTPUTS)
     of_field = model_of(arguments.preset, ["dipole"], field=True)
     for system, atoms in systems().items():
-        graph = Graph.batch([graph_from_atoms(one, bare.cutoff) for one in atoms])
+        graph = Graph.batch([graph_from_atoms(structure, bare.cutoff) for structure in atoms])
         cases = {
             "no outputs": work(bare, graph, []),
             "not asked for": work(full, graph, []),
@@ -105,12 +105,12 @@ def main() -> None:
             "in a field": work(of_field, in_field(graph), []),
             "and -dE/dF": work(of_field, in_field(graph), ["dipole"]),
         }
-        for what in ("evaluation", "training step"):
+        for task in ("evaluation", "training step"):
             times: dict[str, list[float]] = {name: [] for name in cases}
             for repeat in range(arguments.repeats + 2):
                 for name, case in cases.items():
                     start = time.process_time()
-                    case[what]()
+                    case[task]()
                     if repeat >= 2:
                         elapsed = time.process_time() - start
                         times[name].append(1e6 * elapsed / graph.n_atoms)
@@ -118,7 +118,7 @@ def main() -> None:
             for name, each in times.items():
                 ratio = statistics.median(a / b for a, b in zip(each, least, strict=True))
                 median = statistics.median(each)
-                print(f"{system:8} {what:14} {name:14} {median:8.1f} µs/atom {ratio:6.3f}")
+                print(f"{system:8} {task:14} {name:14} {median:8.1f} µs/atom {ratio:6.3f}")
 
 
 if __name__ == "__main__":

@@ -112,18 +112,18 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     models = {"original": original()} | {name: ours(form) for name, form in FORMS.items()}
     n_atoms, results = len(frame()["numbers"]), {}
-    for what in ("evaluation", "training step"):
+    for task in ("evaluation", "training step"):
         times: dict[str, list[float]] = {name: [] for name in models}
         for repeat in range(arguments.repeats + 2):
             for name, work in models.items():
-                elapsed = seconds(work[what])
+                elapsed = seconds(work[task])
                 if repeat >= 2:
                     times[name].append(1e6 * elapsed / n_atoms)
         medians = {name: statistics.median(t) for name, t in times.items()}
-        results[what] = medians
+        results[task] = medians
         for name, median in medians.items():
             ratio = medians["original"] / median
-            print(f"{what:14}  {name:16} {median:8.0f} µs/atom   {ratio:5.2f} x original's speed")
+            print(f"{task:14}  {name:16} {median:8.0f} µs/atom   {ratio:5.2f} x original's speed")
     if arguments.json:
         known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         known[str(arguments.threads)] = results

@@ -45,7 +45,7 @@ def load(
     loss = Loss(LossConfig(), 1.0)
     counts = {"energy": float(frames), "forces": float(batch.positions.numel())}
     optimizer = torch.optim.AdamW(potential.model.parameters(), lr=1e-6)
-    wanted = ["energy", "forces"]
+    quantities = ["energy", "forces"]
 
     if engine == "native":
         packed, system = new_model(potential.model), arguments(graph, potential.model.element_index)
@@ -56,7 +56,7 @@ def load(
     else:
 
         def evaluate() -> None:
-            choice.evaluate(potential.model, graph, wanted, engine=engine)
+            choice.evaluate(potential.model, graph, quantities, engine=engine)
 
     always_new = Calculator(potential, engine=engine, skin=0.0)
 
@@ -66,7 +66,9 @@ def load(
 
     def train() -> dict[str, int]:
         optimizer.zero_grad(set_to_none=True)
-        results = choice.evaluate(potential.model, batch, wanted, create_graph=True, engine=engine)
+        results = choice.evaluate(
+            potential.model, batch, quantities, create_graph=True, engine=engine
+        )
         loss(results, batch, counts).backward()
         optimizer.step()
         return {"peak_bytes": peak.above()}

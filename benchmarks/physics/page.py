@@ -53,12 +53,12 @@ def dimers(results: Results) -> str:
 def bond(results: Results) -> str:
     """Return the energy of the O-H bond at some lengths, and how many atoms extrapolate."""
     b = results["bond"]
-    wanted = (0.7, 0.8, 0.9, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0, 6.0)
+    distances = (0.7, 0.8, 0.9, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0, 6.0)
     at = {r: i for i, r in enumerate(b["distance_A"])}
     rows = [
         [f"{r:.2f}", f"{b['potential_eV'][at[r]]:.2f}",
          f"{b['n_extrapolating'][at[r]]} of {b['n_atoms']}"]
-        for r in wanted
+        for r in distances
     ]  # fmt: skip
     text = f"Relaxed: {b['equilibrium_A']:.3f} Å; training: {_range(b['training_A'], 2)} Å."
     return table(["O-H, Å", "E, eV", "extrapolating atoms"], rows) + f"\n\n{text}"

@@ -63,8 +63,8 @@ def trajectory(potential: Potential | Ensemble, start: ase.Atoms, seed: int) -> 
     try:
         for _ in watch.steps(dynamics, round(TIME / STEP), TrajectoryWriter(None)):
             if dynamics.nsteps % LOOK == 0:
-                who = extrapolating(potential, atoms)
-                symbols = [str(symbol) for symbol in atoms.symbols[who]]
+                outside_atoms = extrapolating(potential, atoms)
+                symbols = [str(symbol) for symbol in atoms.symbols[outside_atoms]]
                 outside.append((dynamics.nsteps * STEP * 1e-3, symbols))
     except ExplosionError as error:
         exploded = str(error)

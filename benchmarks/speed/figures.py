@@ -64,8 +64,8 @@ class Bench:
                 running[peer] = worker
                 if warm:
                     worker.ask("thermalize", steps=warm)
-            asked = [(running[peer], task, request) for peer, task, request in tasks]
-            block = alternate(asked, repeats or self.repeats)
+            requests = [(running[peer], task, request) for peer, task, request in tasks]
+            block = alternate(requests, repeats or self.repeats)
             versions = {k: v for w in running.values() for k, v in w.ready["versions"].items()}
         return {"system": system, "versions": versions, **block}
 

@@ -163,11 +163,11 @@ def _influence(
 def _euler(n: int, order: int) -> Float[Tensor, " n"]:
     """Return |b(m)|^2, which makes exponentials of splines."""
     at_points = torch.ones(1, dtype=torch.float64)  # M at 1, 2, ...
-    for own in range(3, order + 1):
-        x = torch.arange(1, own).to(at_points)
+    for degree in range(3, order + 1):
+        x = torch.arange(1, degree).to(at_points)
         zero = torch.zeros(1).to(at_points)
         left, right = torch.cat([at_points, zero]), torch.cat([zero, at_points])
-        at_points = (x * left + (own - x) * right) / (own - 1)
+        at_points = (x * left + (degree - x) * right) / (degree - 1)
     turn = 2.0 * math.pi / n * torch.arange(n, dtype=torch.float64)
     phase = turn[:, None] * torch.arange(order - 1, dtype=torch.float64)
     real, imaginary = phase.cos() @ at_points, phase.sin() @ at_points

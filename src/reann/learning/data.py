@@ -111,14 +111,14 @@ def _labeled(atoms: ase.Atoms, origin: str) -> ase.Atoms:
 def starts(earlier: Sequence[Iteration]) -> list[ase.Atoms]:
     """Return the labeled structures of all earlier iterations from which explorations may start.
 
-    These are the initial structures, and those of explorations that reached their end: dynamics
-    from a structure in which a potential failed fails at once, and explores nothing.
+    These are the initial structures and those of explorations that were not ended early. Dynamics
+    that starts where a potential failed would fail at once and explore nothing.
     """
     first, *others = earlier
     labeled = read_frames(first.labels)
-    for one in others:
-        ended = {name for name, about in explorations(one).items() if about["ended"]}
-        labeled += [a for a in read_frames(one.labels) if a.info["exploration"] not in ended]
+    for iteration in others:
+        ended = {name for name, about in explorations(iteration).items() if about["ended"]}
+        labeled += [a for a in read_frames(iteration.labels) if a.info["exploration"] not in ended]
     return [_bare(atoms) for atoms in labeled]
 
 

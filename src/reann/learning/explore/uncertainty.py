@@ -51,12 +51,12 @@ class UncertaintyLimit:
         """Return a trajectory up to its first structure beyond the limit, which is included."""
         if not trajectory.time or not trajectory.frames:  # not dynamics
             return trajectory
-        found = self._spreads(trajectory.frames)
-        beyond = np.flatnonzero(~(found <= self.limit))  # NaN is beyond, too
+        deviations = self._spreads(trajectory.frames)
+        beyond = np.flatnonzero(~(deviations <= self.limit))  # NaN is beyond, too
         if not len(beyond):
             return trajectory
         frames = trajectory.frames[: int(beyond[0]) + 1]
-        times = found[beyond[0]] / max(self.median, 1e-300)
+        times = deviations[beyond[0]] / max(self.median, 1e-300)
         why = f"the uncertainty is {times:.1f} times that of the training data"
         time = float(frames[-1].info["time_fs"])
         return dataclasses.replace(trajectory, frames=frames, ended=why, time=time)
