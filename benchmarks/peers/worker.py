@@ -5,8 +5,9 @@ A peer is a script that runs in an environment of its own, as
     python peer.py SYSTEM.xyz '{"threads": 1, ...}' 1
 
 Each line on standard input is a request, `{"do": TASK, "times": 3, ...}`; each line written to the
-file descriptor named last is an answer, `{"seconds": ..., ...}`: seconds of one call, and what the
-task found. The first line says that the peer is ready and what it is.
+file descriptor named last is an answer, `{"seconds": ..., "busy": ..., ...}`: the seconds and the
+processor seconds of one call, and what the task found. The first line says that the peer is ready
+and what it is.
 """
 
 from __future__ import annotations
