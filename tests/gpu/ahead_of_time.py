@@ -1,7 +1,10 @@
 """Compile every kernel for GPUs that are not there: a program, for it cannot have the interpreter.
 
-Prints the target, the name, the shared memory in bytes, the registers of a thread, and the bytes
-that a thread keeps in memory instead, of each.
+    python tests/gpu/ahead_of_time.py cuda-90,gfx942 equivariant,pair float32 every 1 2 3
+
+compiles every kernel (or one of `each` kind) for l_max, channels and radial functions. It prints
+target, form of the model, name of the kernel, shared memory in bytes, registers of a thread, and
+the bytes that a thread keeps in memory instead.
 """
 
 import itertools
@@ -65,13 +68,22 @@ def of_channels(multiplied):
     return [(kernel, real, 4) for kernel in made]
 
 
-def kernels(messages, dtype, l_max, channels):
+FORMS = {
+    "equivariant": {"messages": "equivariant", "moment_limit": 2.0},
+    "scalar": {"messages": "scalar"},
+    "pair": {"messages": "scalar", "radial": "pair"},
+    "directional": {"messages": "directional"},
+}
+
+
+def kernels(form, dtype, l_max, channels, n_radial):
     """Return the kernels of a model with everything that it can have."""
-    choices = {"channels": channels, "n_radial": 8, "moment_limit": 2.0}
-    if messages != "equivariant":
-        choices = {"n_radial": channels}
-    choices |= {"l_max": l_max, "n_recursions": 1, "repulsion": True, "zbl": {}}
-    model = random_model(messages=messages, dtype=dtype, **choices)
+    choices = {"l_max": l_max, "n_recursions": 1, "repulsion": True, "zbl": {}} | FORMS[form]
+    # The channels of a density are its radial functions.
+    sizes = {"channels": channels, "n_radial": n_radial}
+    choices |= sizes if form == "equivariant" else {"n_radial": channels}
+    model = random_model(dtype=dtype, **choices)
+    messages = choices["messages"]
     form = form_of(model)
     made = of_edges(pair_summand(model), trained=False)
     if isinstance(form, EquivariantForm):
@@ -89,14 +101,22 @@ def signature(kernel, real):
     return {name: types.get(name, f"*{real}") for name in kernel.arg_names}
 
 
-def compile_all(target, messages, precision, l_max, channels):
+def one_of_each(every):
+    """Return a kernel of each name and precision."""
+    known = {}
+    for made in every:
+        known.setdefault((made[0].__name__, made[1]), made)
+    return list(known.values())
+
+
+def compile_all(target, form, precision, sizes, *, every):
     """Compile, and print what came out."""
-    dtype = getattr(torch, precision)
-    for kernel, real, warps in kernels(messages, dtype, int(l_max), int(channels)):
+    made_for = kernels(form, getattr(torch, precision), *sizes)
+    for kernel, real, warps in made_for if every else one_of_each(made_for):
         source = ASTSource(fn=kernel, signature=signature(kernel, SHORT[real]))
         made = triton.compile(source, target=TARGETS[target], options={"num_warps": warps})
         shared, (registers, spilled) = made.metadata.shared, registers_of(made, TARGETS[target])
-        print(target, messages, kernel.__name__, shared, registers, spilled, flush=True)  # noqa: T201
+        print(target, form, kernel.__name__, shared, registers, spilled, flush=True)  # noqa: T201
 
 
 def registers_of(made, target):
@@ -124,6 +144,7 @@ def registers_of(made, target):
 
 
 if __name__ == "__main__":
-    targets, messages, precision, l_max, channels = sys.argv[1:]
-    for target, form in itertools.product(targets.split(","), messages.split(",")):
-        compile_all(target, form, precision, l_max, channels)
+    targets, forms, precision, which, *sizes = sys.argv[1:]
+    numbers = [int(x) for x in sizes]
+    for target, form in itertools.product(targets.split(","), forms.split(",")):
+        compile_all(target, form, precision, numbers, every=which == "every")

@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).with_name("ahead_of_time.py")
+KINDS = {
+    *("sums", "rates", "flow", "slopes", "slopes_of_rates", "gradient", "gradient_of_rates"),
+    *("products", "product_rates", "product_slopes", "slopes_of_product_rates"),
+}
+"""Names of all kernels."""
 LEAST_SHARED = 48 * 1024
 """Bytes that a program can have on every one of these GPUs."""
 
@@ -31,13 +36,19 @@ def compiled(tmp_path, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["cuda-80", "cuda-90", "gfx942"])
-def test_every_kernel_compiles(tmp_path, target):
-    lines = compiled(tmp_path, target, "equivariant,scalar", "float32", "1", "2")
-    assert {line[1] for line in lines} == {"equivariant", "scalar"}
-    assert {"sums", "rates", "slopes", "slopes_of_rates", "gradient", "gradient_of_rates"} <= {
-        line[2] for line in lines
-    }
+@pytest.mark.parametrize(
+    ("target", "forms", "which"),
+    [
+        ("cuda-90", "equivariant,pair", "every"),
+        ("cuda-80", "equivariant", "each"),
+        ("gfx942", "equivariant", "each"),
+    ],
+)
+def test_kernels_compile(tmp_path, target, forms, which):
+    """Every kernel for one target, a kernel of each kind for the others: the texts are the same."""
+    lines = compiled(tmp_path, target, forms, "float32", which, "1", "2", "3")
+    assert {line[1] for line in lines} == set(forms.split(","))
+    assert {line[2] for line in lines} == KINDS
     assert all(int(line[3]) <= LEAST_SHARED for line in lines)
 
 
@@ -46,7 +57,7 @@ def test_every_kernel_compiles(tmp_path, target):
 @pytest.mark.parametrize("target", ["cuda-80", "cuda-90", "gfx942"])
 def test_the_kernels_of_the_presets_compile(tmp_path, target):
     """With all of their channels, those of `accurate` and of `density`."""
-    lines = compiled(tmp_path, target, "equivariant", "float32", "3", "64")
-    lines += compiled(tmp_path, target, "scalar,directional", "float32", "2", "12")
-    lines += compiled(tmp_path, target, "equivariant", "float64", "1", "2")
+    lines = compiled(tmp_path, target, "equivariant", "float32", "every", "3", "64", "8")
+    lines += compiled(tmp_path, target, "scalar,directional", "float32", "every", "2", "12", "8")
+    lines += compiled(tmp_path, target, "equivariant", "float64", "every", "1", "2", "8")
     assert all(int(line[3]) <= LEAST_SHARED for line in lines)
