@@ -88,7 +88,9 @@ class Graph:
     @cached_property
     def atoms_per_system(self) -> Int[Tensor, " systems"]:
         """Number of atoms of each system."""
-        return torch.bincount(self.system, minlength=self.n_systems)
+        # Not `bincount`, which waits for a GPU.
+        zero = self.system.new_zeros(self.n_systems)
+        return zero.index_add(0, self.system, torch.ones_like(self.system))
 
     @property
     def volume(self) -> Float[Tensor, " systems"]:
@@ -130,6 +132,16 @@ class Graph:
             "es,esx->ex", self.edge_shift.to(self.cell.dtype), self.cell[self.system[center]]
         )
         return self.positions[neighbor] - self.positions[center] + crossed
+
+    def with_values(self, **tensors: Tensor) -> Graph:
+        """Return the graph with other positions, cells or inputs of the same atoms and neighbors.
+
+        Its sizes stay known.
+        """
+        changed = replace(self, **tensors)
+        if "sizes" in self.__dict__:
+            changed.__dict__["sizes"] = self.sizes
+        return changed
 
     def with_edges(self, kept: Bool[Tensor, " edges"]) -> Graph:
         """Return the graph with only some of its edges."""

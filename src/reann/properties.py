@@ -8,7 +8,6 @@ are differentiated with respect to positions and strain instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -103,7 +102,7 @@ def evaluate(
     strained = Strained.of(graph, derivatives=derivatives, strain=strains, is_variable=moved)
     fields = [graph.fields().detach().requires_grad_()] if by_field else []
     if fields:
-        graph = replace(graph, field=fields[0])
+        graph = graph.with_values(field=fields[0])
     with torch.set_grad_enabled(derivatives or of_head or create_graph):
         of_atoms = _outputs(model, graph, r, requested.union(*(term.needs for term in terms)))
         for term in terms:
@@ -138,7 +137,7 @@ def evaluate(
 def _with_variable_positions(graph: Graph, *, are_variable: bool) -> tuple[Graph, Tensor]:
     """Return a graph whose edge vectors are functions of its positions, and the edge vectors."""
     if not are_variable:
-        graph = replace(graph, positions=graph.positions.detach().requires_grad_())
+        graph = graph.with_values(positions=graph.positions.detach().requires_grad_())
     with torch.enable_grad():
         return graph, graph.edge_vectors()
 

@@ -5,6 +5,7 @@ the middle of a step is an error here. PyTorch without CUDA has no more than tha
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,17 @@ FORMS = {
     "directional": SMALL | EVERYTHING | {"messages": "directional"},
     "scalar": SMALL | EVERYTHING | {"preset": "fast"},
     "upstream": SMALL | {"preset": "upstream"},
+    "pairs": SMALL | {"messages": "directional", "radial": "pair"},
+    "field": SMALL | {"messages": "equivariant", "l_max": 2, "field": True},
+    "field density": SMALL | {"host": "field_density", "l_max": 1, "field": True},
+    "heads": SMALL
+    | {"messages": "equivariant", "l_max": 2, "heads": ["pbe", "ccsd"]}
+    | {"outputs": ["charges", "dipole", "polarizability", "transition_dipole"]},
+    "neighbors": SMALL
+    | {"preset": "fast", "outputs": ["dipole"], "output_forms": {"dipole": "neighbors"}},
 }
 MODULES = (channel_kernels, edge_kernels)
-NAMES = ["energy", "energies", "forces", "stress", "virials"]
+NAMES = ["energy", "energies", "forces", "stress", "virial", "virials"]
 
 
 class OneDevice(TorchDispatchMode):
@@ -76,40 +85,58 @@ def elsewhere(model):
 
 def the_graph(model):
     every = random_atoms(1, 4), random_atoms(2, 3, (False,) * 3)
-    return Graph.batch([graph_from_atoms(x, model.cutoff) for x in every]).to("meta")
+    graph = Graph.batch([graph_from_atoms(x, model.cutoff) for x in every])
+    head = torch.tensor([0, 1]) if len(model.heads) > 1 else None
+    field = torch.ones(2, 3, dtype=torch.float64) if model.config.field else None
+    return replace(graph, head=head, field=field).to("meta")
 
 
-@pytest.fixture(params=["torch", "triton"])
-def compiled(request, monkeypatch):
-    """Returns a compiled model of one of the engines for GPUs."""
-    if request.param == "torch":
-        yield Reference().compile
-        return
+@pytest.fixture
+def no_kernels(monkeypatch):
+    """Kernels that do nothing."""
     kept = [f for module in MODULES for f in vars(module).values() if hasattr(f, "cache_clear")]
     for module in MODULES:
         monkeypatch.setattr(module, "kernel", lambda *_: NoKernel())
     for function in kept:
         function.cache_clear()
-    yield Triton().compile
+    yield
     for function in kept:
         function.cache_clear()
+
+
+@pytest.fixture(params=[Reference, Triton], ids=["torch", "triton"])
+def compiled(request, no_kernels):
+    """Returns a compiled model of one of the engines for GPUs."""
+    return request.param().compile
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_step_stays_on_its_device_and_asks_for_no_number(compiled, form):
     model = random_model(**FORMS[form])
     graph = the_graph(model)
+    names = [*NAMES, *model.output_names]
     engine = compiled(elsewhere(model))
     with OneDevice():
-        found = engine.evaluate(graph, Request.of(NAMES))
+        found = engine.evaluate(graph, Request.of(names))
+        assert found.keys() == set(names)
         assert {x.device.type for x in found.values()} == {"meta"}
-        found = engine.evaluate(graph, Request.of(NAMES, create_graph=True))
-        loss = found["forces"].square().sum() + found["energy"].sum() + found["stress"].sum()
-        loss.backward()
+        found = engine.evaluate(graph, Request.of(names, create_graph=True))
+        sum(x.square().sum() for x in found.values()).backward()
     assert all(p.grad is not None for p in model.parameters())
 
 
-@pytest.mark.parametrize("compiled", ["triton"], indirect=True)
+@pytest.mark.parametrize("form", ["equivariant", "directional"])
+@pytest.mark.parametrize("backend", [Reference, Triton])
+def test_a_heat_flux_stays_on_its_device(no_kernels, backend, form):
+    model = random_model(**FORMS[form])
+    graph = the_graph(model)
+    model, v = elsewhere(model), torch.empty(graph.n_atoms, 3, dtype=torch.float64, device="meta")
+    with OneDevice():
+        energies, flux = backend().heat_flux(model, graph, v)
+    assert (energies.device.type, flux.device.type) == ("meta", "meta")
+
+
+@pytest.mark.parametrize("compiled", [Triton], indirect=True)
 def test_a_step_of_dynamics_asks_for_no_number(compiled):
     """So that it can be captured as a CUDA graph: only a new list and the end of a block ask."""
     model = random_model(**FORMS["scalar"])

@@ -188,18 +188,23 @@ class Heads(nn.ModuleDict):
         Raises
         ------
         UserError
-            If a structure has a head that the model does not have.
+            If a structure on the CPU has a head that the model does not have.
         """
         if graph.head is None:
             return None
-        unknown = graph.head[(graph.head < 0) | (graph.head >= len(self))]
+        if graph.head.device.type == "cpu":  # a GPU would be waited for
+            self._check(graph.head)
+        return graph.head[graph.system] if len(self) > 1 else None
+
+    def _check(self, head: Int[Tensor, " systems"]) -> None:
+        """Raise `UserError` for a head that there is not."""
+        unknown = head[(head < 0) | (head >= len(self))]
         if len(unknown):
             raise UserError(
                 f"A structure has the head {unknown[0]}, counted from 0. The heads of the model"
                 f" are {', '.join(self)}.",
                 fix="Correct `head` of the graph.",
             )
-        return graph.head[graph.system] if len(self) > 1 else None
 
     def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, " atoms"]:
         """Return the energies of the atoms, each by its head."""

@@ -14,7 +14,6 @@ mean of (sum_c v_c g_c)(sum_c v_c g_c)^T is sum_c g_c g_c^T.
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -63,7 +62,7 @@ class Rows:
             v = torch.randn(graph.positions.shape, generator=generator, dtype=torch.float64)
             v = v.to(graph.positions.device)
             plus, minus = (
-                self.features(replace(graph, positions=graph.positions + sign * STEP * v))
+                self.features(graph.with_values(positions=graph.positions + sign * STEP * v))
                 for sign in (1.0, -1.0)
             )
             g = (plus - minus) / (2.0 * STEP)

@@ -22,7 +22,6 @@ from reann.backends.triton.slopes import (
     differentiated,
     energy_slopes,
     systems_sum,
-    with_variable,
 )
 from reann.graph import Graph
 from reann.model import Reann
@@ -101,7 +100,7 @@ class Compiled:
         place = self._place(variables.graph, to_third_order=thrice)
         graph = variables.graph
         if of_head:
-            graph = with_variable(graph, positions=place.positions)
+            graph = graph.with_values(positions=place.positions)
         heads = of_head or variables.strained is not None
         heads = heads or bool(names.intersection(model.output_heads))
         differentiates = variables.derivatives or of_head

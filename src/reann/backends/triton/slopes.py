@@ -8,7 +8,6 @@ computed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -50,7 +49,7 @@ class Variables(NamedTuple):
         by_field = names.intersection(model.responses)
         derivatives = bool(names & DERIVATIVES or by_field)
         if by_field:
-            graph = with_variable(graph, field=graph.fields().detach().requires_grad_())
+            graph = graph.with_values(field=graph.fields().detach().requires_grad_())
         strained = None
         if model.structure_terms and (names & set(PROPERTIES) or by_field):
             strain = bool(names & {"stress", "virial"})
@@ -67,13 +66,6 @@ class Variables(NamedTuple):
             (term.of_structures(self.graph, positions, cell, of_atoms) for term in terms[1:]),
             start=terms[0].of_structures(self.graph, positions, cell, of_atoms),
         )
-
-
-def with_variable(graph: Graph, **tensors: Tensor) -> Graph:
-    """Return a graph in which these tensors are variables of derivatives."""
-    changed = replace(graph, **tensors)
-    changed.__dict__["sizes"] = graph.sizes
-    return changed
 
 
 def energy_slopes(
