@@ -105,4 +105,4 @@ class _Solver:
     ) -> Float[Tensor, " atoms"]:
         """Return x with A x = b + lambda and given sums of x, lambda a constant of each system."""
         parts = zip(self.systems, b.split(self.sizes), total, strict=True)
-        return torch.cat([system.balanced(charges, sum_) for system, charges, sum_ in parts])
+        return torch.cat([system.balanced(part, sum_) for system, part, sum_ in parts])
