@@ -9,8 +9,8 @@ energy of its Gaussian, J_i = h_i + sqrt(2 / pi) / (4 pi eps_0 sigma) with h_i >
 minimum. Rappe, Goddard, J. Phys. Chem. 95, 3358 (1991); Ghasemi, Hofstetter, Saha, Goedecker,
 Phys. Rev. B 92, 045131 (2015).
 
-The minimum is the solution of A q + chi = lambda, A = J + V; see `balance`. Because E is at its
-minimum, its slopes are those at fixed charges, and need no further solution. Slopes of the charges
+The minimum is the solution of A q + chi = lambda, A = J + V; see `balance`. Because E is minimal,
+its derivatives are those at fixed charges and need no further solution. Slopes of the charges
 themselves are -A^-1 times those of A q + chi, without what would change the total charge.
 """
 
@@ -37,8 +37,8 @@ def equilibrated(
 ) -> Float[Tensor, " atoms"]:
     """Return the charges of all atoms in e.
 
-    They carry gradients of chi and of the hardness, and of positions and cells of the graph where
-    these require one. Second derivatives are those of a linear response.
+    They have gradients with respect to chi and the hardness, and to positions and cells of the
+    graph if these require one. Second derivatives are those of a linear response.
 
     Parameters
     ----------

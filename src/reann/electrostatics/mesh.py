@@ -1,9 +1,9 @@
 """Ewald's sum over reciprocal vectors on a mesh, with its first derivatives: smooth PME.
 
 Charges are spread on a mesh by B-splines, so that all S(k) are one Fourier transform (Essmann et
-al., J. Chem. Phys. 103, 8577, 1995). Because charges are Gaussians the mesh holds the whole energy.
-Energies, forces and strain derivative belong to each other exactly: they are those of the charges
-on the mesh. From Ewald's sum they differ by a part of about 1e-6.
+al., J. Chem. Phys. 103, 8577, 1995). Because charges are Gaussians, the mesh contains the whole
+energy. Forces and strain derivative are the exact derivatives of the energy of the charges on the
+mesh. Relative differences from Ewald's sum are about 1e-6.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Fineness(NamedTuple):
 
 
 FINE = Fineness(8, 2.0)
-"""Energies and forces differ from Ewald's sum by a part of about 1e-6."""
+"""Relative differences of energies and forces from Ewald's sum are about 1e-6."""
 
 
 class Slopes(NamedTuple):
@@ -55,7 +55,7 @@ class Mesh:
         sigma: float,
         fineness: Fineness = FINE,
     ) -> None:
-        """Lay a mesh through a cell; positions and cell in Å carry no gradients."""
+        """Make the mesh of a cell; positions and cell in Å have no gradients."""
         order, per_sigma = fineness
         self.sigma, self.inverse = sigma, torch.linalg.inv(cell)
         self.sizes = [_good_size(float(a.norm()) * per_sigma / sigma, order) for a in cell]
@@ -144,7 +144,7 @@ def _splines(
 def _influence(
     cell: Tensor, inverse: Tensor, sizes: list[int], sigma: float, order: int
 ) -> tuple[Float[Tensor, "a b c"], Float[Tensor, "a b c 3"], Float[Tensor, "a b c"]]:
-    """Return G / V without what the splines add, k, and k^2, one for k = 0."""
+    """Return G / V without the factors of the splines, k, and k^2 (1 for k = 0)."""
     last = len(sizes) - 1
     each = [
         (torch.fft.rfftfreq if axis == last else torch.fft.fftfreq)(n, 1.0 / n).to(cell)
@@ -161,7 +161,7 @@ def _influence(
 
 
 def _euler(n: int, order: int) -> Float[Tensor, " n"]:
-    """Return |b(m)|^2, which makes exponentials of splines."""
+    """Return |b(m)|^2, the factors that convert splines to exponentials."""
     at_points = torch.ones(1, dtype=torch.float64)  # M at 1, 2, ...
     for degree in range(3, order + 1):
         x = torch.arange(1, degree).to(at_points)
@@ -175,7 +175,7 @@ def _euler(n: int, order: int) -> Float[Tensor, " n"]:
 
 
 def _power(S: Tensor, n: int) -> Float[Tensor, "a b c"]:
-    """Return |S|^2, twice where the opposite vector is left out."""
+    """Return |S|^2, doubled if the opposite vector is omitted."""
     twice = torch.full((S.shape[-1],), 2.0, dtype=torch.float64, device=S.device)
     twice[0] = 1.0
     if n % 2 == 0:

@@ -1,4 +1,4 @@
-"""Reference energies of labels that contain dispersion: what it is on average is not theirs."""
+"""Subtracts the average dispersion from reference energies if the labels contain it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from reann.model import Reann
 from reann.model.dispersion import damping
 
 STRUCTURES = 200
-"""Training structures that tell the average."""
+"""Number of training structures from which the average is computed."""
 
 
 @torch.no_grad()
 def start_dispersion(
     model: Reann, train: Subset, references: Sequence[ReferenceEnergies], seed: int
 ) -> None:
-    """Take the dispersion out of fitted reference energies.
+    """Subtract the dispersion from fitted reference energies.
 
     Raises
     ------
     UserError
-        If the package of the dispersion is not installed, or does not know the functional.
+        If the package of the dispersion is not installed or does not have the functional.
     """
     term = model.dispersion
     if term is None:
         return
-    damping(term.config)  # says now, before the training, what is wrong
+    damping(term.config)  # raises before the training if the functional is unknown
     if term.config.labels == "lack":
         return
     drawn = np.random.default_rng(seed).permutation(train.indices)[:STRUCTURES]

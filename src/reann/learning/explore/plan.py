@@ -1,4 +1,4 @@
-"""Explorations of an iteration: tasks with their starts and seeds."""
+"""Explorations of an iteration: tasks with their initial structures and seeds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Beginning:
     model: bytes
     """Content of the file of the last potential."""
     limit: UncertaintyLimit
-    """Where trajectories are cut."""
+    """Uncertainty at which trajectories are cut."""
     home: Path
     """Folder of the loop's file."""
 

@@ -1,8 +1,8 @@
 """Cuts trajectories where the potential becomes uncertain.
 
-What dynamics does beyond that point follows from errors of the potential: structures of many eV,
-with forces of tens of eV/Å. They are the most uncertain ones, but real dynamics never visits them,
-and a potential that is trained on them is worse where it matters.
+Beyond that point, dynamics is governed by errors of the potential and visits structures with
+energies of many eV and forces of tens of eV/Å. These are the most uncertain structures, but the
+true dynamics never visits them, and training on them increases the errors of relevant structures.
 """
 
 from __future__ import annotations
