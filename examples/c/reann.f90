@@ -1,4 +1,4 @@
-! The C interface of reann for Fortran; `reann.h` says what everything means.
+! The C interface of reann for Fortran; its documentation is in `reann.h`.
 module reann
     use, intrinsic :: iso_c_binding
     implicit none

@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
         if (element[i] < 0) stop("an element that the potential does not know");
     }
 
-    /* All pairs within the cutoff, with the images of the box; with a skin they last some steps. */
+    /* All pairs within the cutoff, including periodic images. With a skin, the list is valid for several steps. */
     const double cell[9] = {length, 0, 0, 0, length, 0, 0, 0, length};
     const int32_t periodic[3] = {1, 1, 1};
     reann_workspace *workspace = reann_workspace_new();

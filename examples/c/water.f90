@@ -34,7 +34,7 @@ program water
         if (element(i) < 0) error stop "an element that the potential does not know"
     end do
 
-    ! All pairs within the cutoff, with the images of the box; with a skin they last some steps.
+    ! All pairs within the cutoff, including periodic images. With a skin, the list is valid for several steps.
     cell = reshape([length, 0d0, 0d0, 0d0, length, 0d0, 0d0, 0d0, length], [3, 3])
     workspace = reann_workspace_new()
     if (reann_neighbors(workspace, r, int(n, c_int64_t), cell, [1, 1, 1], reann_cutoff(model), &

@@ -75,7 +75,7 @@ def smeared_potentials(
 def smeared_slopes(q: Float[Tensor, " atoms"], graph: Graph, sigma: float) -> Slopes:
     """Return the same energies, of periodic systems by a mesh, and the derivatives of their sum.
 
-    They carry no gradients; errors as `smeared_energies`. Strains are those of each system.
+    They have no gradients; errors as `smeared_energies`. Strains are those of each system.
     """
     full, q = periodic(graph), q.detach()
     with torch.enable_grad():

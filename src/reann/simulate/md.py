@@ -97,7 +97,7 @@ def run_md(
         Continue the run that wrote `output`, if the file exists: from its last complete structure,
         with its step and time, until the total time is `time`. Constraints and masses are those of
         `start`. NVE continues up to rounding errors. Random numbers differ from those of an
-        uninterrupted run, but are reproducible; the barostat starts anew.
+        uninterrupted run, but are reproducible; the barostat is reset.
     max_extrapolating
         Stop if a larger fraction of the atoms extrapolates in a row of the table; 1 never stops.
     max_spread

@@ -49,7 +49,7 @@ from reann.training.warm_start import (
 )
 
 EDGES_PER_THREAD = 10_000
-"""Neighbor pairs of a step per thread; with fewer, another thread brings no speedup."""
+"""Neighbor pairs of a step per thread; with fewer, another thread gives no speedup."""
 SPLIT = "split.json"
 ReportLine = Callable[[str], None]
 
