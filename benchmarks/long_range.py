@@ -1,15 +1,16 @@
 """Do charges reach where the cutoff does not, and does a charge as an input tell states apart?
 
     python benchmarks/long_range.py dimers DATA [--runs runs/long-range] [--seeds 2]
-    python benchmarks/long_range.py states DATA [--runs runs/long-range] [--time 10min]
-    python benchmarks/long_range.py cost
+    python benchmarks/long_range.py states DATA [--runs runs/long-range]
+    python benchmarks/long_range.py chains DATA [--runs runs/long-range]
 
 `dimers`: DATA is `train.xyz.gz` of the dimers of charged (C), polar (P) and apolar (A) molecules of
 Huguenin-Dumittan et al., J. Phys. Chem. Lett. 14, 9612 (2023), CC BY-NC 4.0, HSE06 in periodic
 boxes of 30 Å. Each class is one dimer at ten distances: those below 8.5 Å train, up to 9.5 Å they
 choose the weights, beyond they test. The box is put back, because the labels are those of a box: at
-12 Å the force between the ions is 13 % below Coulomb's law. `states`: DATA is a folder with
-`ag3_train.xyz.gz` and `carbon_chain_train.xyz.gz` of Ko et al., Nat. Commun. 12, 398 (2021).
+12 Å the force between the ions is 13 % below Coulomb's law. `states` and `chains`: DATA is a folder
+with `ag3_train.xyz.gz` and `carbon_chain_train.xyz.gz` of Ko et al., Nat. Commun. 12, 398 (2021).
+`chains` is a learning curve: each training takes as many steps.
 
 Results go to `results/long_range.json`.
 """
@@ -19,7 +20,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -27,23 +27,19 @@ from typing import Any
 import ase
 import ase.io
 import numpy as np
-import torch
-from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import reann
-from reann.backends import choice
-from reann.config import ModelConfig
 from reann.data.check.jumps import Jumps
-from reann.data.neighbors import graph_from_atoms
-from reann.model import build
 
 RESULTS = Path(__file__).parent / "results" / "long_range.json"
 BOX, TRAIN, VALID = 30.0, 8.5, 9.5
 """Å: the box of the labels; distances up to which dimers train, and choose the weights."""
 EPOCHS, BATCH = 100, 12
 HELD_OUT = 0.15
-"""Part of the geometries of `states` that no training sees."""
+"""Part of the geometries of `states` and `chains` that no training sees."""
+CHAIN_STEPS, CHAIN_BATCH = 1200, 4
+"""Steps of each training on carbon chains, and structures per step."""
 SMALL = {"channels": 16, "l_max": 2}
 """Of the dimers: 35 structures of six molecules train."""
 FORMS: dict[str, dict[str, Any]] = {
@@ -160,43 +156,70 @@ def along_axis(atoms: ase.Atoms, forces: np.ndarray) -> float:
 # --- charge states ------------------------------------------------------------------------------
 
 
-def states(folder: Path, runs: Path, time_: str) -> None:
-    results: dict[str, Any] = {}
-    for name, cutoff in (("ag3", 7.0), ("carbon_chain", 5.0)):
-        groups: dict[bytes, list[ase.Atoms]] = defaultdict(list)
-        frames = read(folder / f"{name}_train.xyz.gz")
-        excited = of_other_states(frames)
-        for atoms in frames:
-            groups[np.round(atoms.positions, 6).tobytes()].append(atoms)
-        every = list(groups.values())
-        order = np.random.default_rng(0).permutation(len(every))
-        n_test, n_valid = int(HELD_OUT * len(every)), max(int(0.1 * len(every)), 10)
-        cut = [order[:n_test], order[n_test : n_test + n_valid], order[n_test + n_valid :]]
-        files = [
-            write(
-                runs / f"{name}-{part}.xyz",
-                [a for k in chosen for a in every[k] if part == "test" or id(a) not in excited],
-            )
-            for part, chosen in zip(("test", "valid", "train"), cut, strict=True)
-        ]
-        run = runs / name
-        if not (run / "model.reann").exists():
-            config = {
-                "data": {"train": files[2], "valid": [files[1]]},
-                "model": {"cutoff": cutoff, "inputs": ["charge"]},
-                "training": {"time": time_, "batch_size": 16 if name == "ag3" else 4},
-                "run": {"folder": str(run), "threads": 1},
-            }
-            reann.train(reann.Config.model_validate(config))
-        potential = reann.load(run / "model.reann")
-        test = [a for k in cut[0] for a in every[k]]
-        results[name] = {
-            "train": sum(len(every[k]) for k in cut[2]),
-            "time": time_,
-            "all": errors(potential, test),
-            "ground state": errors(potential, [a for a in test if id(a) not in excited]),
+def states(folder: Path, runs: Path) -> None:
+    """Train one model on both charges of the silver clusters."""
+    frames = read(folder / "ag3_train.xyz.gz")
+    excited = of_other_states(frames)
+    parts = split(frames)
+    ground = {name: [a for a in part if id(a) not in excited] for name, part in parts.items()}
+    potential = trained(runs / "ag3", ground, cutoff=7.0, batch=16, epochs=60)
+    record(
+        "states",
+        {
+            "train": len(ground["train"]),
+            "all": errors(potential, parts["test"]),
+            "ground state": errors(potential, ground["test"]),
+        },
+    )
+
+
+def chains(folder: Path, runs: Path) -> None:
+    """Train on thirds of the carbon chains, C10H2 and C10H3+."""
+    parts, found = split(read(folder / "carbon_chain_train.xyz.gz")), {}
+    for thirds in (3, 1, 2):
+        some = {**parts, "train": parts["train"][: len(parts["train"]) * thirds // 3]}
+        n = len(some["train"])
+        epochs = CHAIN_STEPS * CHAIN_BATCH // n
+        run = runs / f"carbon-chains-{n}"
+        potential = trained(run, some, cutoff=5.0, batch=CHAIN_BATCH, epochs=epochs)
+        found[f"{n} structures"] = {
+            "epochs": epochs,
+            "validation": errors(potential, parts["valid"]),
+            "test": errors(potential, parts["test"]),
         }
-        record("states", results)
+        record("chains", found)
+
+
+def split(frames: list[ase.Atoms]) -> dict[str, list[ase.Atoms]]:
+    """Return test, validation and training structures; the charges of a geometry stay together."""
+    groups: dict[bytes, list[ase.Atoms]] = defaultdict(list)
+    for atoms in frames:
+        atoms.info["charge"] = atoms.info.pop("total_charge")
+        groups[np.round(atoms.positions, 6).tobytes()].append(atoms)
+    every = list(groups.values())
+    order = np.random.default_rng(0).permutation(len(every))
+    n_test, n_valid = int(HELD_OUT * len(every)), max(int(0.1 * len(every)), 10)
+    cut = [order[:n_test], order[n_test : n_test + n_valid], order[n_test + n_valid :]]
+    return {
+        name: [atoms for k in chosen for atoms in every[k]]
+        for name, chosen in zip(("test", "valid", "train"), cut, strict=True)
+    }
+
+
+def trained(
+    run: Path, parts: dict[str, list[ase.Atoms]], cutoff: float, batch: int, epochs: int
+) -> Any:
+    """Return the model of a run, which is trained if there is none."""
+    if not (run / "model.reann").exists():
+        files = {p: write(run.parent / f"{run.name}-{p}.xyz", parts[p]) for p in ("train", "valid")}
+        config = {
+            "data": {"train": files["train"], "valid": [files["valid"]]},
+            "model": {"cutoff": cutoff, "inputs": ["charge"]},
+            "training": {"epochs": epochs, "batch_size": batch},
+            "run": {"folder": str(run), "threads": 1},
+        }
+        reann.train(reann.Config.model_validate(config))
+    return reann.load(run / "model.reann")
 
 
 def of_other_states(frames: list[ase.Atoms]) -> set[int]:
@@ -209,73 +232,33 @@ def of_other_states(frames: list[ase.Atoms]) -> set[int]:
 
 
 def errors(potential: Any, test: list[ase.Atoms]) -> dict[str, float]:
-    """Return RMSE of energies and forces, and of the forces of 95 % of the structures."""
-    for atoms in test:
-        atoms.info["charge"] = atoms.info["total_charge"]
+    """Return MAE and RMSE of energies and forces, and RMSE of forces of 95 % of the structures."""
     pairs = list(zip(potential.predict(test), test, strict=True))
     e = [(float(p["energy"]) - a.get_potential_energy()) / len(a) for p, a in pairs]
+    f = np.concatenate([(p["forces"] - a.get_forces()).ravel() for p, a in pairs])
     squares = np.sort([np.mean((p["forces"] - a.get_forces()) ** 2) for p, a in pairs])
     most = squares[: int(0.95 * len(squares))]
     return {
         "structures": len(test),
         "energy_rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(np.square(e)))),
+        "energy_mae_meV_per_atom": 1e3 * float(np.mean(np.abs(e))),
         "forces_rmse_meV_per_A": 1e3 * float(np.sqrt(squares.mean())),
+        "forces_mae_meV_per_A": 1e3 * float(np.mean(np.abs(f))),
         "forces_rmse_of_95_percent_meV_per_A": 1e3 * float(np.sqrt(most.mean())),
     }
 
 
-# --- cost ---------------------------------------------------------------------------------------
-
-
-def cost() -> None:
-    """Time energies and forces of water with and without charges, in processor seconds."""
-    torch.set_num_threads(1)
-    seconds = {}
-    for n in (4, 5, 7, 10):
-        atoms = water_box(n)
-        row: dict[str, Any] = {"atoms": len(atoms)}
-        for form, choices in FORMS.items():
-            if form.endswith("monomers"):  # differs in its training
-                continue
-            model = build(ModelConfig(**choices), [1, 8], 40.0, seed=0)
-            with torch.no_grad():  # charges that are not zero
-                for head in model.output_heads.values():
-                    head.of_elements.copy_(torch.tensor([-1.0, 2.0]))
-            graph = graph_from_atoms(atoms, model.cutoff)
-            best = np.inf
-            for _ in range(4):
-                begin = time.process_time()
-                choice.evaluate(model, graph, ["energy", "forces"], engine="native")
-                best = min(best, time.process_time() - begin)
-            row[f"{form}, ms"] = round(1e3 * best, 1)
-        seconds[f"{n}^3 molecules"] = row
-        record("cost", seconds)
-
-
-def water_box(n: int) -> ase.Atoms:
-    """Return n^3 molecules of water at the density of the liquid, turned at random."""
-    rng, spacing = np.random.default_rng(0), 3.104
-    whole = ase.Atoms(cell=[n * spacing] * 3, pbc=True)
-    for place in np.ndindex(n, n, n):
-        water = molecule("H2O")
-        water.rotate(rng.uniform(0, 360), rng.normal(size=3))
-        water.translate(spacing * np.array(place) - water.get_center_of_mass())
-        whole += water
-    return whole
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["dimers", "states", "cost"])
-    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("what", choices=["dimers", "states", "chains"])
+    parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs/long-range"))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--time", default="10min")
     given = parser.parse_args()
     if given.what == "dimers":
         dimers(given.data, given.runs, given.seeds, given.epochs)
     elif given.what == "states":
-        states(given.data, given.runs, given.time)
+        states(given.data, given.runs)
     else:
-        cost()
+        chains(given.data, given.runs)
