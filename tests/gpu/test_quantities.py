@@ -90,9 +90,10 @@ def test_the_density_in_a_field(engine, orbitals, trained):
     assert_is_the_reference(engine, model, graph, [*FORCES, *RESPONSES], trained=trained)
 
 
+@pytest.mark.parametrize("charges", ["latent", "equilibrated"])
 @pytest.mark.parametrize("pbc", [True, False])
-def test_latent_charges(engine, pbc):
-    model = random_model(**EQUIVARIANT | {"l_max": 1}, long_range={})
+def test_charges(engine, pbc, charges):
+    model = random_model(**EQUIVARIANT | {"l_max": 1}, long_range={"charges": charges})
     graph = graph_of(model, random_atoms(1, 2) if pbc else molecule())
     assert_is_the_reference(engine, model, graph, [*FORCES, "stress"] if pbc else FORCES)
 
