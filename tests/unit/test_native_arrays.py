@@ -86,11 +86,15 @@ def read_only(array):
         ("position", np.full((3, 3), np.nan), "atom 0"),
         ("first", FIRST[:-1], r"first: shape \(3\) does not fit"),
         ("first", np.array([0, 2, 4, 5]), "first: the last is 5 for 6 neighbors"),
-        ("first", np.array([0, 4, 2, 6]), "neighbors of atom 1 ends"),
-        ("first", np.array([-1, 2, 4, 6]), "neighbors of atom 0 ends"),
-        ("neighbor", np.array([1, 2, 0, 3, 0, 1], np.int32), "Neighbor 3 is no atom"),
+        ("first", np.array([0, 4, 2, 6]), "neighbors of atom 1 has a negative length"),
+        ("first", np.array([-1, 2, 4, 6]), "neighbors of atom 0 has a negative length"),
+        (
+            "neighbor",
+            np.array([1, 2, 0, 3, 0, 1], np.int32),
+            "Atom 3, in the list of neighbors of atom 1,",
+        ),
         ("shift", SHIFT[:-1], r"shift: shape \(5, 3\) does not fit"),
-        ("system", np.array([0, 0, 1], np.int32), "system of atom 2 does not exist"),
+        ("system", np.array([0, 0, 1], np.int32), "system index of atom 2 does not exist"),
         ("n_systems", 0, "n_systems: 0"),
         ("member", 1, "no member 1"),
         ("energies", np.zeros(2), r"energies: shape \(2\) does not fit"),
@@ -105,7 +109,7 @@ def test_an_array_that_does_not_fit_is_refused_by_its_name(model, name, value, m
 
 
 def test_several_systems_must_be_told_apart(model):
-    with pytest.raises(ValueError, match="n_systems: 2 does not fit"):
+    with pytest.raises(ValueError, match="n_systems: 2 does not agree"):
         native.core().evaluate(**arguments(model, system=None, n_systems=2))
 
 
