@@ -48,18 +48,18 @@ def test_a_run_killed_ten_times_equals_the_uninterrupted_one(tmp_path: Path) -> 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    settings = {"training.epochs": "200"}
-    arguments = command(tmp_path, stopped, settings)
+    arguments = command(tmp_path, stopped, {"training.epochs": "60"})
     process = subprocess.Popen(
         arguments, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     _wait_for_a_new_checkpoint(stopped, process)
+    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert f"reann resume {stopped}" in out
     assert finish([sys.executable, "-m", "reann", "resume", str(stopped)]).returncode == 0
-    assert finish(command(tmp_path, whole, settings)).returncode == 0
+    assert finish(command(tmp_path, whole, {"training.epochs": "60"})).returncode == 0
     assert_same_run(whole, stopped)
 
 

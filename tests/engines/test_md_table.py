@@ -159,7 +159,7 @@ WRONG = {
 def test_numbers_that_make_no_sense_are_errors(potential, box, tmp_path, name, value):
     output = tmp_path / "md.xyz"
     settings = {"temperature": 300.0, "time": 5.0, "ensemble": "npt", "quiet": True, name: value}
-    with pytest.raises(UserError, match=r"fix: +Give"):
+    with pytest.raises(UserError, match=r"fix: +Use"):
         run_md(potential, box, output=output, **settings)
     assert not output.exists()
 
@@ -168,7 +168,7 @@ def test_numbers_that_make_no_sense_are_errors(potential, box, tmp_path, name, v
 def test_the_limits_of_the_friction_are_per_femtosecond(potential, box, friction, said):
     with pytest.raises(UserError, match=f"friction is {said}") as info:
         run_md(potential, box, temperature=300.0, timestep=0.5, friction=friction, quiet=True)
-    assert info.value.fix == "Give at least 0 and at most 2 per fs."
+    assert info.value.fix == "Use at least 0 and at most 2 per fs."
 
 
 def test_a_cell_that_runs_away_ends_the_run_while_numbers_are_finite(potential, box):
@@ -180,5 +180,5 @@ def test_a_cell_that_runs_away_ends_the_run_while_numbers_are_finite(potential, 
     "settings", [{"fmax": 0.0}, {"fmax": -1.0}, {"fmax": INF}, {"fmax": NAN}, {"max_steps": 0}]
 )
 def test_numbers_that_make_no_sense_are_errors_of_relax(potential, box, settings):
-    with pytest.raises(UserError, match=r"fix: +Give"):
+    with pytest.raises(UserError, match=r"fix: +Use"):
         relax(potential, box, quiet=True, **settings)
