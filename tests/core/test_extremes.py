@@ -44,8 +44,8 @@ def batch() -> Graph:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"structure": np.array([0, 0, 0, 0, 1, 1, 1, 2], np.int32)}, "system of atom 7"),
-        ({"structure": np.array([0, 0, -1, 0, 1, 1, 1, 1], np.int32)}, "system of atom 2"),
+        ({"structure": np.array([0, 0, 0, 0, 1, 1, 1, 2], np.int32)}, "system index of atom 7"),
+        ({"structure": np.array([0, 0, -1, 0, 1, 1, 1, 1], np.int32)}, "system index of atom 2"),
         ({"structure": np.zeros(7, np.int32)}, "system"),
         ({"n_structures": 0}, "systems"),
         ({"n_structures": -1}, "systems|negative"),
