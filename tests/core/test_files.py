@@ -120,7 +120,8 @@ def test_files_of_other_kinds_are_told_apart(library, tmp_path):
     assert "truncated" in refusal(original[:1000])
     assert "checksum" in refusal(original[:-1])
     assert "install --upgrade" in refusal(changed(original, r"\"format\": 1", r"\"format\": 9"))
-    assert "does not contain a potential" in refusal(changed(original, r"\"potential\"", r"\"checkpoint\""))
+    checkpoint = changed(original, r"\"potential\"", r"\"checkpoint\"")
+    assert "does not contain a potential" in refusal(checkpoint)
     assert "not of type" in refusal(changed(original, '"dtype":"F64"', '"dtype":"I64"'))
     with pytest.raises(RefusalError, match="cannot be read"):
         library.open(tmp_path)
