@@ -103,10 +103,10 @@ class Dispersion(nn.Module, StructureTerm):
         interface = library(self.config.method)
         if self._parameters_of_damping is None:
             self._parameters_of_damping = damping(self.config)
-        lattice = {"lattice": cell / Bohr, "periodic": pbc} if pbc.any() else {}
+        options = {"lattice": cell / Bohr, "periodic": pbc} if pbc.any() else {}
         if charge.size:
-            lattice["charge"] = float(charge)
-        model = interface.DispersionModel(numbers, positions / Bohr, **lattice)
+            options["charge"] = float(charge)
+        model = interface.DispersionModel(numbers, positions / Bohr, **options)
         result = model.get_dispersion(self._parameters_of_damping, grad=True)
         return (
             float(result["energy"]) * Hartree,

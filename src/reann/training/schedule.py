@@ -24,10 +24,10 @@ class Schedule:
     config: TrainingConfig
     state: TrainingState
     steps_per_epoch: int
-
-    def __post_init__(self) -> None:
-        self.steps_done = 0
-        self.started = time.monotonic()
+    steps_done: int = 0
+    """Steps since `begin_steps`."""
+    started: float = math.nan
+    """Time of `begin_steps`, s."""
 
     @property
     def progress(self) -> Progress:
