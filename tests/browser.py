@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-WIDE, NARROW = 1440, 360
+WIDE, NARROW = 1280, 360
 """Widths of a window, in pixels."""
 CHOSEN = {"light": "default", "dark": "slate"}
 """Names of the schemes in the documentation, which remembers the choice of a reader."""

@@ -246,8 +246,8 @@ def front() -> None:
             if dataset.kind == kind and points:
                 axes.loglog(*zip(*points, strict=True), "o-", label=dataset.title, ms=4)
         axes.set(xlabel="µs per atom, one thread", ylabel="forces, RMSE in meV/Å", title=kind)
-        axes.set(xlim=(2, 200), ylim=(7, 300))
-        x_ticks, y_ticks = (3, 10, 30, 100), (10, 20, 50, 100, 200)
+        axes.set(xlim=(1, 100), ylim=(4, 300))
+        x_ticks, y_ticks = (1, 3, 10, 30, 100), (5, 10, 20, 50, 100, 200)
         for axis, ticks in ((axes.xaxis, x_ticks), (axes.yaxis, y_ticks)):
             axis.set_ticks(ticks, [f"{tick}" for tick in ticks])
             axis.set_minor_formatter(mpl.ticker.NullFormatter())

@@ -17,7 +17,6 @@ sys.path += [str(BENCHMARKS / "accuracy"), str(BENCHMARKS / "speed")]
 import plots  # noqa: E402
 from curves import CASES as SIZED  # noqa: E402
 from curves import SIZES  # noqa: E402
-from degenerate import MOST  # noqa: E402
 from hosts import HOSTS  # noqa: E402
 from manifold import CASES as METHANES  # noqa: E402
 from plots import ENERGY, FORCES, Row, matching  # noqa: E402
@@ -51,24 +50,22 @@ def spread(values: Iterable[float], digits: int | None = None) -> str:
 
 
 def degenerate(rows: list[Row]) -> str:
-    """Return the lowest T that distinguishes each pair."""
+    """Return the smallest number of recursions that distinguishes each pair."""
 
     def cell(measured: list[Row]) -> str:
         distinguished = [t for t, row in enumerate(measured) if row["told_apart"]]
         if len(measured) == 1:  # the control has no recursions
-            return "yes" if distinguished else "**no**"
+            return "yes" if distinguished else "no"
         if not distinguished:
             partly = [t for t, row in enumerate(measured) if not row["seeds_agree"]]
-            return f"(T = {partly[0]})" if partly else "**never**"
-        return "always" if distinguished[0] == 0 else f"T ≥ {distinguished[0]}"
+            return f"({partly[0]})" if partly else "–"
+        return str(distinguished[0])
 
     names = list(rows[0]["pairs"])
     order = {"scalar": 0, "directional": 1, "averaged": 2}
     ordered = sorted(rows, key=lambda r: (list(HOSTS).index(r["host"]), order[r["messages"]]))
-    body = [
-        [f"{r['host']}: {r['messages']}", *(cell(r["pairs"][n]) for n in names)] for r in ordered
-    ]
-    return table([f"host: messages (T ≤ {MOST})", *names], body)
+    body = [[r["host"], r["messages"], *(cell(r["pairs"][n]) for n in names)] for r in ordered]
+    return table(["host", "messages", *names], body)
 
 
 def chains(rows: list[Row]) -> str:
