@@ -51,6 +51,9 @@ def quantities_reference() -> str:
 
 # --- configuration ----------------------------------------------------------------------------
 
+MOST_CHOICES = 10
+"""Number of values that a cell of a table lists."""
+
 
 def config_reference() -> str:
     """Return a table of the fields of every section, from their docstrings."""
@@ -131,7 +134,8 @@ def values(about: dict[str, Any], models: dict[str, Any]) -> str:
     if several:
         return " or ".join(dict.fromkeys(values(one, models) for one in several))
     if "const" in about or "enum" in about:
-        return ", ".join(f"`{value}`" for value in about.get("enum", [about.get("const")]))
+        choices = about.get("enum", [about.get("const")])
+        return ", ".join(f"`{x}`" for x in choices) if len(choices) <= MOST_CHOICES else "name"
     if "$ref" in about:
         return "section"
     if about.get("type") == "array":
@@ -147,7 +151,8 @@ def values(about: dict[str, Any], models: dict[str, Any]) -> str:
 def _default(about: dict[str, Any]) -> str:
     if _models(about) and isinstance(about.get("default"), dict):
         return "see below"
-    return f"`{json.dumps(about.get('default'))}`"
+    default = about.get("default")
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
 def _models(about: dict[str, Any]) -> list[str]:

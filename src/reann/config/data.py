@@ -25,11 +25,11 @@ class Units(Section):
     stress: str | None = None
     """eV/Ang^3, GPa, kbar or bar; by default energy divided by length cubed."""
     dipole: str | None = None
-    """e*Ang, Debye or e*Bohr; by default e times length."""
+    """`e*Ang`, `Debye` or `e*Bohr`; by default e times length."""
     transition_dipole: str | None = None
     """Same choices as `dipole`."""
     polarizability: str | None = None
-    """Ang^3, Bohr^3 or e*Ang^2/V; by default length cubed."""
+    """`Ang^3`, `Bohr^3` or `e*Ang^2/V`; by default length cubed."""
 
 
 class Keys(OfLabels):
@@ -165,7 +165,7 @@ class DataConfig(Section):
     per-atom array that is true for these atoms. By default `force_mask`, if the files have it."""
     accept: list[Accepted] = Field(default=[])
     """Errors of `reann check` that do not apply to these data and do not stop the training, for
-    example `[constant-energy]`."""
+    example `[constant-energy]`. `reann check` prints the name of each error."""
     cache: Path | None = None
     """Folder of the cache of neighbor lists; by default `.reann-cache` beside the run folder."""
 
