@@ -32,7 +32,7 @@ def advice(train_rmse: float, **settings) -> str | None:
 
 @pytest.mark.parametrize(
     ("ratio", "words"),
-    [(0.9, "not overfitted"), (1.4, "not overfitted"), (2.0, "limited by the data"), (5.0, "over")],
+    [(0.9, "not overfitted"), (1.4, "not overfitted"), (2.0, "slightly overfitted"), (5.0, "over")],
 )
 def test_the_ratio_decides(ratio, words):
     text = advice(RMSE / ratio)

@@ -144,8 +144,8 @@ def _gap(
     verdict = graded(ratio, GAP, LARGE_GAP)
     if ratio > GAP:
         text = (
-            f"Force errors are {ratio:.1f} times those of the training structures: more data"
-            " would help most, a larger model would not."
+            f"Force errors are {ratio:.1f} times those of the training structures. Train longer; if"
+            " the errors no longer fall, add data."
         )
     else:
         text = (

@@ -33,11 +33,11 @@ def advice_of(
             f"overfitted: {start}. Use more data (`reann select` chooses structures) or a smaller"
             " model."
         )
+    longer = f"`reann resume {folder} training.epochs={2 * config.training.epochs}`"
     if ratio > GAP:
         return (
-            f"limited by the data: {start}. More data would help most; `reann curve` estimates how"
-            " much."
+            f"slightly overfitted: {start}. Train longer ({longer}). If the validation errors no"
+            " longer fall, add data; `reann curve` estimates how much they help."
         )
     larger = "" if config.model.preset == LARGEST else f", or use model.preset={LARGEST}"
-    longer = f"`reann resume {folder} training.epochs={2 * config.training.epochs}`"
     return f"not overfitted: {start}. To reduce the errors, train longer ({longer}){larger}."
