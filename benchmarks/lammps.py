@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
 import statistics
@@ -26,21 +25,17 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import torch
-from ase.io.lammpsdata import write_lammps_data
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "accuracy"), str(HERE / "speed")]
 
 import machine  # noqa: E402
+from lammps_dynamics import DYNAMICS, REPEATS, SKIN, Runs, coeff, ghosts_in  # noqa: E402
 from lammps_table import TWOJMAX, table  # noqa: E402
-from sets import SETS  # noqa: E402
 
 from reann.interfaces.ase import Calculator  # noqa: E402
 from reann.potential import load  # noqa: E402
 
-SKIN = 1.0
-"""Å."""
-REPEATS = 3
 FRAME = 192
 """Atoms of the frame that is repeated."""
 SIZES = {1_536: (2, 2, 2), 12_288: (4, 4, 4), 98_304: (8, 8, 8)}
@@ -49,20 +44,6 @@ SMALL = {192: ((1, 1, 1), 100), 1_536: ((2, 2, 2), 16)}
 TURNS = 3
 LARGE = (18, 18, 16)
 """995 328 atoms."""
-DYNAMICS = """units metal
-{before}
-read_data frame.data
-replicate {repeats}
-pair_style {style}
-{coeff}
-neighbor {skin} bin
-timestep {step}
-velocity all create 300 1 loop geom
-fix 1 all nve
-thermo_modify norm no
-run {warm}
-run {steps}
-"""
 COMPRESS = """import sys
 sys.path.insert(0, {peers!r})
 import ase.io
@@ -70,7 +51,6 @@ from pathlib import Path
 from deepmd_compressed import compressed
 compressed(ase.io.read("frame.xyz"), Path("."))
 """
-ONE_THREAD = ("OMP_NUM", "DP_INTRA_OP_PARALLELISM", "DP_INTER_OP_PARALLELISM")
 
 
 def main() -> None:
@@ -91,60 +71,8 @@ def main() -> None:
     (HERE / "results" / "lammps.md").write_text(table(results) + "\n")
 
 
-def coeff(model: Path) -> str:
-    """Return the command `pair_coeff` of a potential of water."""
-    return f"pair_coeff * * {model} H O"
-
-
-def ghosts_in(printed: str) -> float:
-    """Return the mean number of ghosts of a rank that LAMMPS printed."""
-    return float(re.findall(r"Nghost:\s+(\S+)", printed)[-1])
-
-
-class Bench:
-    """Water, a potential, and a folder for LAMMPS."""
-
-    def __init__(self, data: Path, models: list[Path], folder: Path, peers: Path) -> None:
-        self.folder, self.models, self.model, self.peers = folder, models, models[0], peers
-        self.usual = {"style": "reann", "coeff": coeff(self.model), "before": "", "step": "0.0005"}
-        self.frame = ase.io.read(SETS["water-pbe0"].train_files(data)[0], 0)
-        with (folder / "frame.data").open("w") as file:
-            write_lammps_data(file, self.frame, specorder=["H", "O"], masses=True)
-
-    def step(self, repeats: tuple[int, int, int], steps: int, ranks: int = 1, **own: str) -> float:
-        """Return microseconds per atom and step of a short dynamics, the best of some runs."""
-        return min(self.run(repeats, steps, ranks, **own)[0] for _ in range(REPEATS))
-
-    def run(
-        self,
-        repeats: tuple[int, int, int],
-        steps: int,
-        ranks: int = 1,
-        here: Path = Path(sys.executable).parent,
-        **own: str,
-    ) -> tuple[float, str]:
-        """Return microseconds per atom and step, and what the LAMMPS of `here` printed."""
-        words = self.usual | own
-        script = DYNAMICS.format(
-            repeats=" ".join(map(str, repeats)), steps=steps, warm=steps // 4, skin=SKIN, **words
-        )
-        (self.folder / "in.lammps").write_text(script)
-        command = [str(here / "mpirun"), "-n", str(ranks), str(here / "lmp")]
-        done = subprocess.run(  # noqa: S603 - the LAMMPS of this environment
-            [*command, "-in", "in.lammps", "-log", "none"],
-            cwd=self.folder,
-            env={**os.environ, **{f"{name}_THREADS": "1" for name in ONE_THREAD}},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        loops = re.findall(
-            r"Loop time of (\S+) on \d+ procs for (\d+) steps with (\d+)", done.stdout
-        )
-        if done.returncode or len(loops) < 2:
-            raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-        seconds, n, atoms = map(float, loops[-1])
-        return 1e6 * seconds / n / atoms, done.stdout
+class Bench(Runs):
+    """Measurements."""
 
     def engine(self) -> dict[str, dict[str, dict[str, float]]]:
         """Return processor times in LAMMPS and with the calculator of ASE, a list with one skin.

@@ -27,6 +27,7 @@ from reann.data.cache.sources import (
     weight_factors,
 )
 from reann.data.cache.storage import DamagedCacheError, open_cache, remove_cache
+from reann.data.concatenated import counts, pieces
 from reann.data.fingerprint import fingerprints, stored_part
 from reann.data.heads import head_indices
 from reann.data.labels.resolved import ResolvedKeys
@@ -146,7 +147,7 @@ class Dataset:
         array, indices = self._arrays[name], np.asarray(indices, dtype=np.int64)
         per_atom = [quantity.name for quantity in labels() if quantity.per_atom]
         if name in ("positions", "numbers", "n_neighbors", *per_atom):
-            return _pieces(array, self._atoms, indices)
+            return pieces(array, self._atoms, indices)
         if name == "weight" and self._factor is not None:
             return array[indices] * self._factor[indices]
         return array[indices]
@@ -157,9 +158,9 @@ class Dataset:
         sizes, pairs = self.n_atoms[indices], self.n_edges[indices]
         first_atom = np.cumsum(sizes) - sizes
         first = np.concatenate([[0], np.cumsum(self.rows("n_neighbors", indices), dtype=np.int64)])
-        neighbor = _pieces(self._arrays["neighbor"], self._edges, indices).astype(np.int32)
+        neighbor = pieces(self._arrays["neighbor"], self._edges, indices).astype(np.int32)
         neighbor += np.repeat(first_atom.astype(np.int32), pairs)
-        shift = _pieces(self._arrays["shift"], self._edges, indices).astype(np.int32)
+        shift = pieces(self._arrays["shift"], self._edges, indices).astype(np.int32)
         names = [name for name in label_names() if self.has(name)]
         labels = {name: torch.from_numpy(self.rows(name, indices)) for name in [*names, "weight"]}
         numbers = self.rows("numbers", indices).astype(np.int64)
@@ -207,11 +208,9 @@ class Dataset:
 
     def composition(self) -> NDArray[np.int64]:
         """Return the number of atoms of each element in each structure, (structures, elements)."""
-        counts = np.zeros((len(self), len(self.elements)), dtype=np.int64)
-        for column, element in enumerate(self.elements):
-            total = np.cumsum(self._arrays["numbers"] == element)
-            counts[:, column] = np.diff(np.concatenate([[0], total])[self._atoms])
-        return counts
+        numbers = self._arrays["numbers"]
+        columns = [counts(numbers == element, self._atoms) for element in self.elements]
+        return np.stack(columns, axis=1)
 
 
 @dataclass(frozen=True)
@@ -294,12 +293,3 @@ def open_sources(opening: Opening, progress: Progress | None = None) -> Dataset:
         remove_cache(folder)
     notes += build_cache(folder, sources, opening.cutoff, progress)
     return Dataset(*open_cache(folder), sources, opening, notes)
-
-
-def _pieces(
-    array: NDArray[Any], first: NDArray[np.int64], indices: NDArray[np.int64]
-) -> NDArray[Any]:
-    if len(indices) == 0:
-        return array[:0].copy()
-    starts, ends = first[indices], first[indices + 1]
-    return np.concatenate([array[a:b] for a, b in zip(starts, ends, strict=True)])
