@@ -62,6 +62,21 @@ def test_the_version_is_that_of_the_changelog_and_of_the_citation():
     assert newest[2] == str(citation["date-released"])
 
 
+def test_the_recipe_for_conda_forge_has_the_version_and_the_dependencies_of_the_package():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = pyproject["project"]
+    recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["context"]["version"] == project["version"]
+    assert recipe["about"]["summary"] == project["description"]
+    names = {"torch": "pytorch", "vesin": "python-vesin"}  # those of conda-forge
+    split = [re.split(r"(?=[<>=])", line, maxsplit=1) for line in project["dependencies"]]
+    needed = [f"{names.get(name, name)} {versions}" for name, versions in split]
+    assert recipe["requirements"]["run"] == ["python", *needed]
+    build = [re.sub(r"(?=>=)", " ", line) for line in pyproject["build-system"]["requires"]]
+    assert set(build) <= {x for x in recipe["requirements"]["host"] if isinstance(x, str)}
+    assert all((ROOT / file).exists() for file in recipe["tests"][1]["files"]["source"])
+
+
 def test_a_public_name_stays_what_it_is_after_its_first_use():
     """A module of the same name would take its place once it is imported."""
     program = """import reann
