@@ -59,6 +59,7 @@ model: {{preset: fast, cutoff: 4.5}}
 training: {{epochs: 100, batch_size: 5}}
 retraining: {{epochs: 40, batch_size: 5}}
 stop: {{iterations: 3}}
+final: false
 workers: {{scheduler: {scheduler}}}
 run: {{folder: {folder}, seed: {seed}, threads: 1}}
 """

@@ -86,20 +86,26 @@ def assert_same_loop(one: Path, other: Path) -> None:
     for name in names[0]:
         assert (one / name).read_text() == (other / name).read_text(), name
     for file in one.glob("iteration-*/**/*.json"):
-        if file.parent.name != "run":
+        if file.parent.name not in ("run", "final"):
             name = file.relative_to(one)
             assert without_times(file) == without_times(other / name), name
-    for run in one.glob("iteration-*/run"):
+    for run in (*one.glob("iteration-*/run"), *one.glob("iteration-*/final")):
         assert_same_training(run, other / run.relative_to(one))
+    assert_same_weights(one / "model.reann", other / "model.reann", "potential")
 
 
 def assert_same_training(one: Path, other: Path) -> None:
     """Two trainings agree bitwise, wherever their data are."""
     assert log_without_time(one) == log_without_time(other)
     for name, kind in ((FILE, KIND), ("model.reann", "potential")):
-        first, second = (checkpoint.read(run / name, kind)[1] for run in (one, other))
-        assert first.keys() == second.keys()
-        assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
+        assert_same_weights(one / name, other / name, kind)
+
+
+def assert_same_weights(one: Path, other: Path, kind: str) -> None:
+    """Two files contain the same tensors."""
+    first, second = (checkpoint.read(file, kind)[1] for file in (one, other))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
 
 
 def without_times(file: Path) -> Any:

@@ -21,6 +21,7 @@ from reann.learning.explore.dynamics import Conditions, run_dynamics
 from reann.learning.explore.trajectory import Trajectory, is_possible
 from reann.learning.explore.uncertainty import UncertaintyLimit
 from reann.learning.settings import CommandConfig, DisplacementsConfig
+from reann.selection.known import known_from
 from runs import DATA, small
 
 
@@ -77,7 +78,9 @@ def test_dynamics_ends_where_it_makes_no_sense_and_keeps_what_was_before(model) 
 def test_a_trajectory_ends_with_its_first_uncertain_structure(model, tmp_path: Path) -> None:
     (tmp_path / "model.reann").write_bytes(model)
     known = ase.io.read(DATA, ":14")
-    limit = UncertaintyLimit(reann.load(tmp_path / "model.reann"), known[:10], seed=1)
+    potential = reann.load(tmp_path / "model.reann")
+    ensemble = known_from(known[:10], potential, 1, lambda _: None).ensemble
+    limit = UncertaintyLimit(potential, known[:10], ensemble)
     squeezed = known[10].copy()
     squeezed.positions *= 0.6
     frames = [known[11], known[12], squeezed, known[13]]

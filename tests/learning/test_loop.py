@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 
-from loops import assert_same_loop, write_loop
+from loops import assert_same_loop, assert_same_weights, write_loop
 from reann.learning.folders import read_json
 from runs import environment
 
@@ -25,6 +25,7 @@ PHASES = {
     "choice": "iteration-001/chosen.xyz",
     "labels": "iteration-001/calculations/0001.json",
     "training": "iteration-001/run/last.ckpt.safetensors",
+    "final training": "iteration-001/final/last.ckpt.safetensors",
 }
 """A file that says that a phase is going on, or has just ended."""
 
@@ -87,6 +88,11 @@ def test_a_loop_survives_kills_of_workers_and_of_its_own_process(tmp_path: Path,
     assert not list(folder.glob("**/.*.tmp"))
     page = (folder / "loop.html").read_text()
     assert "The loop has ended: the budget of 1 iteration is spent." in page
+    assert "trained from scratch" in page
+    errors = read_json(folder / "iteration-001" / "final.json")
+    better = min(("final", "last"), key=lambda name: errors[name]["forces_rmse_meV_per_A"])
+    place = folder / "iteration-001" / {"final": "final", "last": "run"}[better]
+    assert_same_weights(folder / "model.reann", place / "model.reann", "potential")
     again = finish(broken)  # nothing is left to do
     assert "iteration 1" not in again
     assert (folder / "model.reann").exists()

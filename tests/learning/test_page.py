@@ -2,6 +2,8 @@
 
 import pytest
 
+from reann.learning.final import Final
+from reann.learning.folders import Iteration
 from reann.learning.page import PAGE, write_page
 from reann.learning.settings import LoopConfig
 
@@ -15,7 +17,8 @@ SETTINGS = {
 
 def iteration(number):
     errors = {"forces_rmse_meV_per_A": 300.0 / number, "forces_p95_meV_per_A": 700.0 / number}
-    errors["energy_rmse_meV_per_atom"] = 20.0 / number
+    errors |= {"forces_mae_meV_per_A": 200.0 / number, "energy_rmse_meV_per_atom": 20.0 / number}
+    errors |= {"structures": 25, "energy_mae_meV_per_atom": 15.0 / number}
     return {
         "iteration": number,
         "chosen": 20,
@@ -39,5 +42,8 @@ def iteration(number):
 def test_the_page_is_readable_in_any_window_and_scheme(browser, tmp_path, ended):
     first = iteration(1) | {"iteration": 0, "errors": {}, "explorations": {}}
     summaries = [first, *(iteration(number) for number in range(1, 6))]
-    write_page(tmp_path, summaries, LoopConfig(**SETTINGS), ended)
+    errors = {"last": iteration(1)["errors"]["random"], "final": iteration(2)["errors"]["random"]}
+    last = tmp_path / "iteration-004" / "run" / "model.reann"
+    final = Final(Iteration(tmp_path / "iteration-005"), last, errors) if ended else None
+    write_page(tmp_path, summaries, LoopConfig(**SETTINGS), ended, final)
     assert browser.problems((tmp_path / PAGE).as_uri()) == []

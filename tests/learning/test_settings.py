@@ -15,11 +15,13 @@ from reann.errors import UserError
 from reann.learning.data import extend, starts, write_first
 from reann.learning.explore.plan import ALL
 from reann.learning.file import load_loop, refuse_changes, save_settings
+from reann.learning.final import Final, is_needed
 from reann.learning.folders import Iteration, read_frames, write_frames, write_json
 from reann.learning.label.calculation import Method, compute
 from reann.learning.page import PAGE, write_page
 from reann.learning.settings import LoopConfig, StopConfig, femtoseconds
 from reann.learning.summary import ending
+from reann.learning.train import final_training
 
 
 def changed(file: Path, old: str, new: str) -> Path:
@@ -39,6 +41,9 @@ def changed(file: Path, old: str, new: str) -> Path:
         ("by: random", "by: chance", "select.by cannot be 'chance'"),
         ("label:\n", "label:\n  files: {input: a, output: b}\n", "calculator or files"),
         ("l_max: 1", "l_max: 9", "model.l_max cannot be 9"),
+        ("stop:", "final: 3\nstop:", "final cannot be 3"),
+        ("stop:", "final: {epoch: 3}\nstop:", "Did you mean 'epochs'"),
+        ("stop:", "final: {epochs: 0}\nstop:", "final.epochs cannot be 0"),
         ("workers: {number: 2}", "workers: {jobqueue: {name: slur}}", "workers.jobqueue.name"),
     ],
 )
@@ -149,6 +154,44 @@ def test_a_loop_ends_when_errors_are_small_and_nothing_failed_or_the_budget_is_s
     assert "1 iteration" in str(ending([first, second], StopConfig(iterations=1)))
     assert "22 labels" in str(ending([first, second], StopConfig(labels=22)))
     assert ending([first, second], StopConfig(labels=23)) is None
+
+
+def test_a_final_training_is_needed_unless_the_last_one_was_the_same(tmp_path: Path) -> None:
+    file = write_loop(tmp_path / "loop")
+    zero, one, two = (Iteration(tmp_path / f"iteration-00{i}") for i in (0, 1, 2))
+    settings = load_loop(file)
+    assert is_needed(one, one, settings)
+    assert is_needed(two, one, settings)  # the labels of iteration 2 were only a test
+    assert not is_needed(zero, zero, settings)
+    assert final_training(settings) == settings.training
+    changed(file, "stop:", "start_from: nothing\nstop:")
+    assert not is_needed(one, one, load_loop(file))
+    assert is_needed(two, one, load_loop(file))
+    changed(file, "stop:", "final: {epochs: 9, batch_size: 2}\nstop:")
+    assert is_needed(one, one, load_loop(file))
+    assert final_training(load_loop(file)).epochs == 9
+    changed(file, "final: {epochs: 9, batch_size: 2}", "final: false")
+    assert not is_needed(two, one, load_loop(file))
+
+
+@pytest.mark.parametrize("error", [80.0, 120.0])
+def test_the_page_compares_the_final_and_the_last_potential(tmp_path: Path, error) -> None:
+    errors = summaries()[1]["errors"]["random"]
+    last = tmp_path / "iteration-001" / "run" / "model.reann"
+    both = {"last": errors | {"forces_rmse_meV_per_A": 100.0}}
+    both["final"] = errors | {"forces_rmse_meV_per_A": error}
+    final = Final(Iteration(tmp_path / "iteration-002"), last, both)
+    expected = last if error > 100.0 else tmp_path / "iteration-002" / "final" / "model.reann"
+    assert final.model == expected
+    values = {"structures": "a.xyz", "label": {"calculator": {"name": "emt"}}}
+    values["explore"] = {"displacements": {}}
+    settings = LoopConfig.model_validate(values)
+    write_page(tmp_path, summaries(), settings, "the budget is spent", final)
+    page = (tmp_path / PAGE).read_text()
+    assert 'href="iteration-001/run/report.html"' in page
+    assert 'href="iteration-002/final/report.html"' in page
+    shown = "last of the loop" if error > 100.0 else "trained from scratch"
+    assert f"the smaller RMSE of the forces: {shown}." in page
 
 
 def test_the_page_shows_errors_early_ends_and_failures(tmp_path: Path) -> None:

@@ -142,7 +142,10 @@ def _mistake(item: Mapping[str, Any], values: Any, root: type[Section]) -> Mista
         if section is None or not isinstance(value, Mapping):
             break
         if len([member for member in alternatives(kind) if member is not type(None)]) > 1:
-            if rest.pop(0) not in (section.__name__, tag_of(section)):
+            member = str(rest.pop(0))
+            # A section with a validator of its own is named `function-after[..., Section]`.
+            is_meant = member in (section.__name__, tag_of(section))
+            if not is_meant and not member.endswith(f", {section.__name__}]"):
                 return None
             if not rest:
                 break

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import ase
 import numpy as np
 
@@ -12,7 +10,8 @@ from reann.learning.explore.plan import structures
 from reann.learning.folders import Iteration, write_frames
 from reann.learning.settings import LoopConfig
 from reann.potential import Ensemble, Potential
-from reann.selection import select
+from reann.selection.known import Known
+from reann.selection.select import select_beside
 
 CHOICE = "choice"
 """Entry of `info`: why a structure was chosen."""
@@ -22,7 +21,7 @@ RANDOM = "random"
 def choose(
     iteration: Iteration,
     settings: LoopConfig,
-    training: Sequence[ase.Atoms],
+    known: Known,
     potential: Potential | Ensemble,
     most: int,
 ) -> None:
@@ -48,7 +47,7 @@ def choose(
     n_random = min(settings.select.random, most)
     number = min(settings.select.number, most - n_random)
     by = settings.select.by
-    selection = select(pool, potential, training, number + n_random, by=by, seed=seeds[1])
+    selection = select_beside(known, pool, potential, number + n_random, by=by, seed=seeds[1])
     candidates = [i for i in range(len(pool)) if i not in selection.rejected]
     order = np.random.default_rng(seeds[0]).permutation(len(candidates))
     drawn = sorted(candidates[i] for i in order[:n_random])

@@ -79,6 +79,16 @@ class Iteration:
         return self.folder / "run"
 
     @property
+    def final(self) -> Path:
+        """Folder of the final training, if the loop ended with this iteration."""
+        return self.folder / "final"
+
+    @property
+    def final_errors(self) -> Path:
+        """Errors of the final and the last potential, when the final training is complete."""
+        return self.folder / "final.json"
+
+    @property
     def summary(self) -> Path:
         """Summary of the iteration."""
         return self.folder / "summary.json"

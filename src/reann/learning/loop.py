@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from reann.atomic_file import replacing
@@ -18,6 +19,7 @@ from reann.learning.data import all_labeled, extend, model_of, starts, write_fir
 from reann.learning.explore.plan import ALL, Beginning, explorations, explore
 from reann.learning.explore.uncertainty import UncertaintyLimit
 from reann.learning.file import folder_of, load_loop, refuse_changes, save_settings
+from reann.learning.final import Final, is_needed, trained_from_scratch
 from reann.learning.folders import Iteration, iteration, read_frames, read_json, write_json
 from reann.learning.label.by_calculator import compute_labels
 from reann.learning.label.by_files import collect_labels
@@ -34,6 +36,7 @@ from reann.learning.summary import (
 from reann.learning.train import train_on
 from reann.model_file import MODEL
 from reann.potential import load
+from reann.selection.known import Known, known_from
 from reann.terminal import print_line
 from reann.training.distributed import World
 from reann.training.folder import locked
@@ -49,7 +52,7 @@ class Learned:
 
     folder: Path
     model: Path
-    """The last potential."""
+    """The final potential."""
     reason: str
     """Why the loop ended."""
     summaries: list[Summary]
@@ -71,7 +74,9 @@ def learn(file: str | Path) -> Learned:
     with locked(folder, World()):
         _begin(folder, settings)
         with Workers(settings.workers, settings.label.retries, print_line) as workers:
-            return _Loop(folder, home, settings, workers).run()
+            loop = _Loop(folder, home, settings, workers)
+            reason = loop.run()
+        return loop.finish(reason)  # the workers have ended
 
 
 def _begin(folder: Path, settings: LoopConfig) -> None:
@@ -94,17 +99,25 @@ class _Loop:
         self.settings = settings
         self.summaries: list[Summary] = []
 
-    def run(self) -> Learned:
+    def run(self) -> str:
+        """Run iterations until the loop ends, and return the reason."""
         number, reason = 0, None
         while reason is None:
             self.summaries.append(self._iteration(number))
             reason = ending(self.summaries, self.settings.stop)
             write_page(self.folder, self.summaries, self.settings, reason)
             number += 1
-        model = self._model()
-        with replacing(self.folder / MODEL) as temporary:
-            shutil.copyfile(model, temporary)
         print_line(f"\nend       {reason}")
+        return reason
+
+    def finish(self, reason: str) -> Learned:
+        """Train the final potential and write the results of the loop."""
+        final = self._final()
+        with replacing(self.folder / MODEL) as temporary:
+            shutil.copyfile(self._model() if final is None else final.model, temporary)
+        if final is not None:
+            write_page(self.folder, self.summaries, self.settings, reason, final)
+            _print_final(final)
         print_line(f"labels    {sum(s['labels'] for s in self.summaries)}")
         print_line(f"potential {self.folder / MODEL}")
         print_line(f"report    {self.folder / PAGE}")
@@ -141,17 +154,21 @@ class _Loop:
         before = iteration(self.folder, now.number - 1)
         model = self._model()
         earlier = [iteration(self.folder, number) for number in range(now.number)]
-        known = all_labeled(before)
+        labeled, potential = all_labeled(before), load(model)
+
+        @cache
+        def known() -> Known:
+            return known_from(labeled, potential, settings.run.seed, lambda _: None)
 
         def run() -> None:
-            limit = UncertaintyLimit(load(model), known, settings.run.seed)
+            limit = UncertaintyLimit(potential, labeled, known().ensemble)
             start = Beginning(starts(earlier), model.read_bytes(), limit, self.home)
             explore(now, settings, start, self.workers)
 
         self._step(now.explored / ALL, run)
         _print_explorations(now)
         most = max(1, self.settings.stop.labels - spent(self.summaries))
-        self._step(now.chosen, lambda: choose(now, settings, known, load(model), most))
+        self._step(now.chosen, lambda: choose(now, settings, known(), potential, most))
 
     def _label(self, now: Iteration, settings: LoopConfig) -> None:
         # Current timeout and retries apply: the user may raise them for an unfinished iteration.
@@ -174,6 +191,15 @@ class _Loop:
         errors = run.evaluations["valid"].summary()
         return with_training(summary, now, errors, time.perf_counter() - begun)
 
+    def _final(self) -> Final | None:
+        """Return the final potential; None if it is the last one."""
+        now = iteration(self.folder, len(self.summaries) - 1)
+        trained = iteration(self.folder, self._last_trained())
+        if not is_needed(now, trained, self.settings):
+            return None
+        before = iteration(self.folder, now.number - 1) if now.number else None
+        return trained_from_scratch(now, before, trained, self.settings)
+
     def _settings_of(self, now: Iteration) -> LoopConfig:
         """Return the settings recorded at the start of an iteration, else the current ones."""
         if now.settings.exists():
@@ -185,8 +211,11 @@ class _Loop:
 
     def _model(self) -> Path:
         """Return the last potential."""
-        trained = [summary["iteration"] for summary in self.summaries if "validation" in summary]
-        return model_of(iteration(self.folder, trained[-1]))
+        return model_of(iteration(self.folder, self._last_trained()))
+
+    def _last_trained(self) -> int:
+        """Return the number of the last iteration with a training."""
+        return max(s["iteration"] for s in self.summaries if "validation" in s)
 
     def _step(self, done: Path, act: Callable[[], None]) -> None:
         """Run a step unless the file that marks its end exists."""
@@ -202,6 +231,15 @@ def _print_explorations(now: Iteration) -> None:
     )
     for name, about in list(early.items())[:SHOWN]:
         print_line(f"          {name}: {about['time_ps']:g} ps, {about['ended']}")
+
+
+def _print_final(final: Final) -> None:
+    for name, about in (("last", "last of the loop"), ("final", "from scratch")):
+        errors = final.errors[name]
+        rmse, mae = errors["forces_rmse_meV_per_A"], errors["forces_mae_meV_per_A"]
+        print_line(f"valid     {about}: forces RMSE {rmse:.1f} meV/Å, MAE {mae:.1f} meV/Å")
+    if not final.is_better:
+        print_line("note      the last potential of the loop has the smaller error and is kept")
 
 
 def _print_labels(summary: Summary) -> None:

@@ -14,6 +14,7 @@ import yaml
 from reann.atomic_file import write_text
 from reann.errors import counted
 from reann.evaluation.tables import number
+from reann.learning.final import Final
 from reann.learning.settings import LoopConfig
 from reann.learning.summary import Summary, failed_explorations
 from reann.report.svg import Axes
@@ -24,6 +25,13 @@ CURVES = {
     "forces_rmse_meV_per_A": ("RMSE of the forces", "meV/Å"),
     "forces_p95_meV_per_A": ("95th percentile of force errors", "meV/Å"),
     "energy_rmse_meV_per_atom": ("RMSE of the energy", "meV/atom"),
+}
+POTENTIAL_COLUMNS = {
+    "forces_rmse_meV_per_A": ("forces", "RMSE, meV/Å"),
+    "forces_mae_meV_per_A": ("forces", "MAE, meV/Å"),
+    "forces_p95_meV_per_A": ("forces", "95 %, meV/Å"),
+    "energy_rmse_meV_per_atom": ("energy", "RMSE, meV/atom"),
+    "energy_mae_meV_per_atom": ("energy", "MAE, meV/atom"),
 }
 COLUMNS = (
     ("", ""),
@@ -40,7 +48,11 @@ COLUMNS = (
 
 
 def write_page(
-    folder: Path, summaries: Sequence[Summary], settings: LoopConfig, reason: str | None
+    folder: Path,
+    summaries: Sequence[Summary],
+    settings: LoopConfig,
+    reason: str | None,
+    final: Final | None = None,
 ) -> None:
     """Write the page; `reason` is why the loop has ended, None if it continues."""
     tested = [summary for summary in summaries if summary["errors"]]
@@ -60,6 +72,7 @@ def write_page(
         about_rows="Force errors on random and selected structures are those of the previous"
         " potential; validation errors are those of the potential trained in this iteration. The"
         " number of an iteration links to the report of its training.",
+        potentials=_potentials(final) if final else None,
         columns=COLUMNS,
         rows=[_row(summary) for summary in summaries],
         lists={"Explorations that ended early": _early(summaries), "Failures": _failed(summaries)},
@@ -188,6 +201,29 @@ def _row(summary: Summary) -> list[str]:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else number(value)
+
+
+def _potentials(final: Final) -> dict[str, Any]:
+    """Return the table of the final and the last potential."""
+    errors = final.errors
+    kept = "trained from scratch" if final.is_better else "last of the loop"
+    return {
+        "about": f"Errors on the {errors['final']['structures']} validation structures, which also"
+        f" chose the epoch of both. model.reann is the potential with the smaller RMSE of the"
+        f" forces: {kept}.",
+        "columns": [("", ""), *POTENTIAL_COLUMNS.values()],
+        "rows": [
+            (
+                about,
+                f"{place}/report.html",
+                [number(errors[name][key]) for key in POTENTIAL_COLUMNS],
+            )
+            for name, about, place in (
+                ("last", "last of the loop", f"{final.last.parent.parent.name}/run"),
+                ("final", "trained from scratch", f"{final.iteration.folder.name}/final"),
+            )
+        ],
+    }
 
 
 def _early(summaries: Sequence[Summary]) -> list[tuple[str, str]]:

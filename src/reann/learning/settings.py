@@ -257,6 +257,9 @@ class LoopConfig(Section):
     """Errors of `reann check` that do not stop a training, like `data.accept` of `reann train`."""
     start_from: Literal["last", "nothing"] = "last"
     """Whether later trainings start from the weights of the last potential, or from scratch."""
+    final: TrainingConfig | bool = True
+    """Whether a final potential is trained from scratch on all labels when the loop ends, with the
+    settings of `training` or with those given here, such as `{epochs: 300}`."""
     stop: StopConfig = StopConfig()
     """When the loop ends."""
     workers: WorkersConfig = WorkersConfig()

@@ -14,7 +14,7 @@ from reann.potential import Ensemble, Potential
 from reann.selection import greedy
 from reann.selection.candidates import candidates_of
 from reann.selection.describe import Whitening
-from reann.selection.known import ensemble_of, known_from
+from reann.selection.known import Known, ensemble_of, known_from
 from reann.selection.result import Reason, Selection
 
 Progress = Callable[[int], None]
@@ -60,6 +60,20 @@ def select(
     if n < 1:
         raise UserError(f"{n} structures cannot be chosen.", "-n", "Choose at least 1.")
     known = known_from(training, potential, seed, progress)
+    return select_beside(known, pool, potential, n, by=by, seed=seed, progress=progress)
+
+
+def select_beside(
+    known: Known,
+    pool: Sequence[ase.Atoms],
+    potential: Potential | Ensemble,
+    n: int,
+    *,
+    by: By,
+    seed: int,
+    progress: Progress = lambda _: None,
+) -> Selection:
+    """Choose structures like `select`, beside data of the training set that are known already."""
     candidates = candidates_of(pool, potential, known, progress)
     spread, unit = np.array([candidate.largest for candidate in candidates.spreads]), "eV/Å"
     if ensemble_of(potential) is None:

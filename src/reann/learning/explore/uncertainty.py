@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from reann.learning.explore.trajectory import Trajectory
 from reann.potential import Ensemble, Potential
 from reann.selection.describe import batches, spreads
-from reann.selection.known import ensemble_of, graph_of, known_from
+from reann.selection.known import graph_of
 
 LARGEST = 3.0
 """Uncertainty of a structure, in medians of the training structures, that ends a trajectory."""
@@ -34,20 +34,17 @@ class UncertaintyLimit:
     ----------
     training
         Training structures of the potential.
-    seed
-        Seed of the draws of a potential that is not calibrated.
+    ensemble
+        Members or draws for the uncertainty.
     """
 
     def __init__(
-        self, potential: Potential | Ensemble, training: Sequence[ase.Atoms], seed: int
+        self,
+        potential: Potential | Ensemble,
+        training: Sequence[ase.Atoms],
+        ensemble: Ensemble,
     ) -> None:
-        self.potential = potential
-        calibrated = ensemble_of(potential)
-        self.ensemble = (
-            known_from(training, potential, seed, lambda _: None).ensemble
-            if calibrated is None
-            else calibrated
-        )
+        self.potential, self.ensemble = potential, ensemble
         of_training = self._spreads(training)
         self.median = float(np.median(of_training))
         self.limit = max(LARGEST * self.median, float(of_training.max()))
