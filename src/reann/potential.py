@@ -20,6 +20,7 @@ from reann.backends.choice import Engine
 from reann.calibration import Calibration
 from reann.device import memory_advice
 from reann.display import Displayed, Summary
+from reann.draws import Draws
 from reann.elements import check_elements
 from reann.errors import UserError, counted
 from reann.graph import Graph
@@ -47,6 +48,7 @@ class Potential(Displayed):
     def __init__(self, model: Reann, metadata: dict[str, Any] | None = None) -> None:
         self.model = model.eval()
         self.metadata = metadata or {}
+        self._draws = Draws()
 
     @property
     def elements(self) -> list[str]:
@@ -144,8 +146,7 @@ class Potential(Displayed):
             the model has no energy, or the stress is requested for a structure that is not periodic
             in three dimensions.
         """
-        draws = self.with_uncertainty() if spread and self.calibration is not None else None
-        return predict(self, atoms, names, engine, draws)
+        return predict(self, atoms, names, engine, self._draws.of(self) if spread else None)
 
     def evaluate(
         self, graph: Graph, names: Iterable[str], engine: Engine = "auto"

@@ -133,6 +133,30 @@ def test_the_mean_of_the_draws_is_the_potential_and_68_percent_of_errors_are_bel
     assert set(ensemble.predict(ETHANE, spread=False)) == {"energy", "forces"}
 
 
+def test_predictions_reuse_the_draws_until_the_weights_or_the_calibration_change(
+    folder, monkeypatch
+):
+    made, with_uncertainty = [], Potential.with_uncertainty
+
+    def counted(potential):
+        made.append(potential)
+        return with_uncertainty(potential)
+
+    monkeypatch.setattr(Potential, "with_uncertainty", counted)
+    potential = load(folder / "calibrated.reann")
+    first, second = (potential.predict(ETHANE) for _ in range(2))
+    assert len(made) == 1
+    np.testing.assert_array_equal(second["forces_std"], first["forces_std"])
+    with torch.no_grad():
+        next(p for p in potential.model.parameters() if p.requires_grad).mul_(1.01)
+    third = potential.predict(ETHANE)
+    assert len(made) == 2
+    expected = with_uncertainty(potential).predict(ETHANE)
+    np.testing.assert_allclose(third["forces_std"], expected["forces_std"], rtol=1e-9)
+    potential.metadata = {}
+    assert "forces_std" not in potential.predict(ETHANE)
+
+
 @each_engine
 def test_every_way_to_compute_gives_the_same_uncertainty(folder, engine, tmp_path):
     potential = load(folder / "calibrated.reann")
