@@ -1,15 +1,19 @@
-"""Time of energies and forces with and without charges, by the number of atoms.
+"""Time of molecular dynamics and training with and without charges, by the number of atoms.
 
-    python benchmarks/cost_of_charges.py
+    python benchmarks/cost_of_charges.py [--largest 33] [--engines native torch]
 
-Untrained models of the preset `default` with charges that are not zero, boxes of water, one core.
-Results go to `results/long_range.json`.
+Untrained models of the preset `default` with charges that are not zero, one core, processor time.
+`md` is a step of the calculator with a neighbor list that holds; `training` is energies, forces and
+the gradient of a loss of both. Models take turns, and times are medians. Boxes of water, and a
+batch of molecules of water clusters. Results go to `results/long_range.json`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
+from collections.abc import Callable
 
 import ase
 import numpy as np
@@ -18,40 +22,127 @@ from ase.build import molecule
 from long_range import FORMS, RESULTS, record
 
 from reann.backends import choice
+from reann.backends.protocol import Request
 from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
-from reann.model import build
+from reann.graph import Graph
+from reann.interfaces.ase import Calculator
+from reann.model import Reann, build
+from reann.potential import Potential
 
-COST_SIZES, LARGEST_OF_TORCH = (4, 7, 10, 15), 7
-"""Molecules of water along an edge of the box."""
+SIZES = (4, 7, 10, 15, 22, 32)
+"""Molecules of water along an edge of the box: 192 to 98 304 atoms."""
+LARGEST_OF_TORCH, LARGEST_OF_TRAINING = 7, 10
+COMPARED = ("short range", "charges", "equilibrated")
+CLUSTERS, IN_CLUSTER = 32, 3
+"""Batch of small molecules: clusters of water, and molecules in each."""
+ENOUGH, MOST, LEAST = 20.0, 15, 2
+"""Seconds of measurement of each row, and numbers of repetitions."""
 
 
 def main() -> None:
-    """Time energies and forces of water with and without charges, in processor seconds."""
+    """Write a row for each size, engine and task."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--largest", type=int, default=SIZES[-1])
+    parser.add_argument("--engines", nargs="+", default=["native", "torch"])
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for n in COST_SIZES:
-        for engine in ("native", "torch") if n <= LARGEST_OF_TORCH else ("native",):
-            row = timed(water_box(n), engine)
-            known = json.loads(RESULTS.read_text()).get("cost", {})
-            record("cost", known | {f"{n}^3 molecules, {engine}": row})
+    for engine in arguments.engines:
+        keep(f"{CLUSTERS} clusters, {engine}, training", trained(clusters(), engine))
+    for n in (n for n in SIZES if n <= arguments.largest):
+        for engine in arguments.engines:
+            if engine == "torch" and n > LARGEST_OF_TORCH:
+                continue
+            atoms = water_box(n)
+            keep(f"{len(atoms)} atoms, {engine}, md", stepped(atoms, engine))
+            if n <= LARGEST_OF_TRAINING:
+                row = trained([atoms], engine)
+                keep(f"{len(atoms)} atoms, {engine}, training", row)
 
 
-def timed(atoms: ase.Atoms, engine: str) -> dict[str, float]:
-    """Return the milliseconds of each form; the best of four, or one of large boxes."""
-    row: dict[str, float] = {"atoms": len(atoms)}
-    graph = graph_from_atoms(atoms, ModelConfig().cutoff)
-    for form in ("short range", "charges", "equilibrated"):
-        model = build(ModelConfig(**FORMS[form]), [1, 8], 40.0, seed=0)
-        with torch.no_grad():  # charges that are not zero
-            for head in model.output_heads.values():
-                head.of_elements.copy_(torch.tensor([-1.0, 2.0]))
-        best = np.inf
-        for _ in range(4 if len(atoms) < 5000 else 1):
+def keep(name: str, row: dict[str, float]) -> None:
+    """Add a row to the results."""
+    known = json.loads(RESULTS.read_text()).get("cost", {})
+    record("cost", known | {name: row})
+    print(name, row, flush=True)
+
+
+def charged(form: str) -> Reann:
+    """Return an untrained model of the preset `default` whose charges are not zero."""
+    model = build(ModelConfig(**FORMS[form]), [1, 8], 40.0, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for head in model.output_heads.values():
+            head.of_elements.copy_(torch.tensor([0.4, -0.8]))
+            head.scalars.copy_(0.1 * torch.randn(head.scalars.shape, generator=generator))
+    return model
+
+
+def stepped(atoms: ase.Atoms, engine: str) -> dict[str, float]:
+    """Return the milliseconds of a step of each form."""
+    potentials = {form: Potential(charged(form)) for form in COMPARED}
+    calculators = {form: Calculator(p, engine=engine) for form, p in potentials.items()}
+    rng = np.random.default_rng(0)
+
+    def step(form: str) -> Callable[[], None]:
+        moved = atoms.copy()
+        moved.positions += 0.001 * rng.normal(size=moved.positions.shape)
+        return lambda: calculators[form].calculate(moved)
+
+    return medians(step)
+
+
+def trained(structures: list[ase.Atoms], engine: str) -> dict[str, float]:
+    """Return the milliseconds of a training step of each form, without that of the optimizer."""
+    graph = Graph.batch([graph_from_atoms(atoms, ModelConfig().cutoff) for atoms in structures])
+    models = {form: charged(form) for form in COMPARED}
+    compiled = {form: choice.named(engine).compile(model) for form, model in models.items()}
+    request = Request.of(["energy", "forces"], create_graph=True)
+
+    def step(form: str) -> Callable[[], None]:
+        def run() -> None:
+            model = models[form]
+            model.zero_grad(set_to_none=True)
+            compiled[form].update(model)
+            found = compiled[form].evaluate(graph, request)
+            loss = found["energy"].square().sum() * 1e-6 + found["forces"].square().sum()
+            loss.backward()
+
+        return run
+
+    return medians(step)
+
+
+def medians(step: Callable[[str], Callable[[], None]]) -> dict[str, float]:
+    """Return the median milliseconds of each form, and of ratios to the first."""
+    times: dict[str, list[float]] = {form: [] for form in COMPARED}
+    begun = time.process_time()
+    for form in COMPARED:
+        step(form)()  # builds lists and kernels
+    while len(times[COMPARED[0]]) < LEAST or (
+        time.process_time() - begun < ENOUGH and len(times[COMPARED[0]]) < MOST
+    ):
+        for form in COMPARED:
+            run = step(form)
             begin = time.process_time()
-            choice.evaluate(model, graph, ["energy", "forces"], engine=engine)
-            best = min(best, time.process_time() - begin)
-        row[f"{form}, ms"] = round(1e3 * best, 1)
-    return row
+            run()
+            times[form].append(time.process_time() - begin)
+    base = np.array(times[COMPARED[0]])
+    row = {f"{form}, ms": round(1e3 * float(np.median(t)), 2) for form, t in times.items()}
+    ratios = {f"{form}, ratio": round(float(np.median(t / base)), 2) for form, t in times.items()}
+    return row | ratios | {"repetitions": len(base)}
+
+
+def clusters() -> list[ase.Atoms]:
+    """Return small clusters of water, without a cell."""
+    box = water_box(6)
+    box.pbc = False
+    some = []
+    for k in range(CLUSTERS):
+        one = box[3 * IN_CLUSTER * k : 3 * IN_CLUSTER * (k + 1)]
+        one.cell = None
+        some.append(one)
+    return some
 
 
 def water_box(n: int) -> ase.Atoms:

@@ -100,21 +100,42 @@ void walk_halfway(const Model &model, int member, Workspace &workspace, const re
     workspace.kept = std::move(halfway);
 }
 
-// Runs a walk with derivatives; the gradient with respect to the folded weights is then in the chunks.
-template <class Real> void walk_with_tangents(Run<Real> &run) {
+template <class Real> void make_gradients(Run<Real> &run) {
     for (Chunk<Real> &chunk : run.chunks) {
         chunk.parameters = run.workspace.template take<double>(run.weights.n_parameters);
         clear(chunk.parameters, run.weights.n_parameters);
     }
+}
+
+// Runs a walk with derivatives; the gradient with respect to the folded weights is then in the chunks.
+template <class Real> void walk_with_tangents(Run<Real> &run) {
+    make_gradients(run);
     run.walk();
+}
+
+// The same for a loss whose derivatives with respect to the outputs depend on their rates.
+template <class Real> void walk_with_rates(Run<Real> &run) {
+    const reann_loss &loss = *run.loss;
+    std::vector<double> rates(run.system.n_local * run.weights.outputs_width + 1), seeds(rates.size());
+    make_gradients(run);
+    make_outputs(run, rates.data());
+    run.split();
+    run.walk();
+    give_outputs(run, rates.data());
+    if (!loss.seeds(loss.context, rates.data(), seeds.data()))
+        throw Error("The callback for the derivatives of the outputs failed.");
+    run.work.output_slopes = loss.output_slopes;
+    run.walk_back(nullptr, seeds.data());
 }
 
 // The gradient with respect to the folded weights and the reference energies.
 template <class Real>
 std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_bar) {
     const Weights<Real> &weights = run.weights;
-    if (weights.outputs_width > 0) run.work.output_bar = run.loss->outputs;
-    walk_with_tangents(run);
+    const bool has_outputs = weights.outputs_width > 0;
+    if (has_outputs) run.work.output_bar = run.loss->outputs;
+    if (has_outputs && run.loss->seeds) walk_with_rates(run);
+    else walk_with_tangents(run);
     std::vector<double> bar(weights.n_parameters), count(weights.n_elements);
     run.add_up(bar.data(), weights.n_parameters, &Chunk<Real>::parameters, 0);
     reference_bar.assign(weights.n_elements, 0.0);
@@ -244,6 +265,8 @@ void gradient(const Model &model, int member, Workspace &workspace, const reann_
               const reann_loss &loss, double *const *gradients) {
     check(model, system);
     if (system.n_atoms != system.n_local) throw Error("The gradient needs systems without ghosts.");
+    if (!loss.output_slopes != !loss.seeds)
+        throw Error("Slopes of outputs need a callback for the derivatives of the outputs, and vice versa.");
     std::vector<double> bar, reference_bar;
     if (model.settings().float64)
         bar = gradient_of(Run<double>(model, member, workspace, system, true, &loss), reference_bar);

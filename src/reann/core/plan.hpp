@@ -191,15 +191,17 @@ template <class Real> struct Work {
     Real *coefficients_bar = nullptr;    // adjoint of c^(t+1) and u^(t+1), summed over the chunks
     double *energies = nullptr;          // in the order of the engine
     double *extrapolation = nullptr;     // likewise; NULL: not needed
-    double *outputs = nullptr;           // (local, outputs_width), likewise
+    double *outputs = nullptr; // (local, outputs_width), likewise; with tangents their rates
     bool derivatives = false;            // forces, virials or tangents are needed
     // Tasks of `middle`: the readout, its adjoint, or both for one block after the other.
     bool readout = true, adjoint = false;
     const double *seeds = nullptr; // dE/dE_i in the caller's order; NULL: ones
     const double *output_bar = nullptr; // the same for the outputs, with the tangents of a loss; NULL: zeros
+    const double *output_slopes = nullptr; // only with tangents: the same without those; NULL: zeros
     // Memory for the numbers that the adjoint of the readout needs, if it is a separate call; else NULL, and
     // they stay in scratch.
     Real *last_moments = nullptr, *last_features = nullptr, *last_tape = nullptr; // of each local atom
+    Real *last_sums = nullptr; // only with tangents
 };
 
 constexpr int block_atoms = 24; // rows of a matrix product; a multiple of its tile

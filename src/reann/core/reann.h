@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define REANN_INTERFACE 3 /* increases when programs must be compiled again */
+#define REANN_INTERFACE 4 /* increases when programs must be compiled again */
 
 typedef struct reann_model reann_model;         /* a potential or an ensemble */
 typedef struct reann_workspace reann_workspace; /* memory reused by evaluations */
@@ -201,12 +201,23 @@ int reann_responses(const reann_model *model, int32_t member, reann_workspace *w
 
 /* --- training --------------------------------------------------------------------------------- */
 
+/* A callback that receives the rates of the outputs and writes derivatives with respect to the outputs, both
+ * (n_local, reann_n_outputs). It returns 0 if it failed, which ends the computation. */
+typedef int (*reann_seeds)(void *context, const double *rates, double *outputs);
+
 typedef struct {         /* derivatives of a loss; NULL if it does not depend on the quantity */
     const double *energies; /* (n_local) */
     const double *forces;   /* (n_atoms, 3) */
     const double *virial;   /* (n_systems, 3, 3) of W above */
     const double *outputs;  /* (n_local, reann_n_outputs) */
     const double *dipole;   /* (n_systems, 3) */
+    /* For energies with a part U(y, r) that depends on the outputs y, as in `reann_adjoint`: its slopes
+     * p = dU/dy, (n_local, reann_n_outputs), and a callback; both or none. The rates that it receives are
+     * dy/dt as the positions move by -dL/dF and the strain grows by dL/dW. It writes the sum of dL/dy,
+     * in place of `outputs`, and of the derivatives of dU/dt with respect to y at constant rates. */
+    const double *output_slopes;
+    reann_seeds seeds;
+    void *context;
 } reann_loss;
 
 /* Derivatives of a loss with respect to the arrays of `reann_build`, in the same order, for systems

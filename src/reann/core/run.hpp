@@ -93,6 +93,7 @@ template <class Real> struct Run {
         work.last_moments = workspace.take<Real>(local * planes * kept.moments + room);
         work.last_features = workspace.take<Real>(local * planes * kept.features + room);
         work.last_tape = workspace.take<Real>(local * planes * kept.tape);
+        if (planes > 1) work.last_sums = workspace.take<Real>(local * planes * kept.sums + line);
         work.adjoint = false;
     }
 
@@ -141,7 +142,8 @@ template <class Real> struct Run {
                 }
             } else { // computed before
                 each([&](Chunk<Real> &chunk) {
-                    std::fill_n(work.edges.gradient + 4 * chunk.edges, 4 * chunk.n_edges, Real(0));
+                    if (work.edges.gradient)
+                        std::fill_n(work.edges.gradient + 4 * chunk.edges, 4 * chunk.n_edges, Real(0));
                 });
             }
             each([&](Chunk<Real> &chunk) { passes.middle(work, chunk); });

@@ -1,4 +1,4 @@
-"""Charges in vacuum: the sum over all pairs of a molecule."""
+"""Charges in vacuum: the sum over all pairs of a molecule, V(r) = erf(r / (sqrt(2) sigma)) / r."""
 
 from __future__ import annotations
 
@@ -8,8 +8,60 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from reann.electrostatics.slopes import Slopes
 from reann.graph import Graph
 from reann.units import COULOMB
+
+
+class Pairs:
+    """All pairs of the molecules among some systems, for any charges of their atoms."""
+
+    def __init__(self, graph: Graph, selected: Bool[Tensor, " systems"], sigma: float) -> None:
+        """Compute the pairs of the selected systems; positions of the graph have no gradients."""
+        i, j = pairs_of(graph, selected[graph.system])
+        self.i, self.j = (x[i < j] for x in (i, j))
+        self.system, self.n_systems = graph.system, graph.n_systems
+        self.vector = graph.positions.detach()[self.j] - graph.positions.detach()[self.i]
+        r = torch.linalg.vector_norm(self.vector, dim=1)
+        self.direction = self.vector / r[:, None]
+        self.V = _interaction(r, sigma)
+        gaussian = COULOMB * math.sqrt(2.0 / math.pi) / sigma * torch.exp(-0.5 * (r / sigma) ** 2)
+        self.slope = (gaussian - self.V) / r
+
+    def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
+        """Return the potentials at the atoms in V; zero in systems that are not selected."""
+        return self._summed(self.V, q)
+
+    def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
+        """Return energies of charges and the derivatives of their sum."""
+        potentials = self.potentials(q)
+        at_i, at_j = q[self.i, None], q[self.j, None]
+        along = self.slope[:, None] * self.direction
+        zero = q.new_zeros(len(q), 3)
+        field = zero.index_add(0, self.j, at_i * along).index_add(0, self.i, -at_j * along)
+        outer = self.vector[:, :, None] * (at_i * at_j * along)[:, None]
+        by_strain = q.new_zeros(self.n_systems, 3, 3)
+        by_strain.index_add_(0, self.system[self.i], outer)
+        return Slopes(0.5 * q * potentials, potentials, q[:, None] * field, by_strain, field)
+
+    def rates(
+        self,
+        q: Float[Tensor, " atoms"],
+        by_time: Float[Tensor, " atoms"],
+        velocity: Float[Tensor, "atoms 3"],
+        strain: Float[Tensor, "systems 3 3"],
+    ) -> Float[Tensor, " atoms"]:
+        """Return the rates of the potentials, from those of charges, positions and strain."""
+        moved = velocity[self.j] - velocity[self.i]
+        moved = moved + (self.vector[:, None] @ strain[self.system[self.i]])[:, 0]
+        rate = self.slope * (moved * self.direction).sum(1)
+        return self._summed(self.V, by_time) + self._summed(rate, q)
+
+    def _summed(
+        self, of_pairs: Float[Tensor, " pairs"], q: Float[Tensor, " atoms"]
+    ) -> Float[Tensor, " atoms"]:
+        sums = torch.zeros_like(q).index_add(0, self.i, of_pairs * q[self.j])
+        return sums.index_add(0, self.j, of_pairs * q[self.i])
 
 
 def direct_potentials(

@@ -72,7 +72,8 @@ def _phases(
     fractions = positions @ torch.linalg.inv(cell)
     factors = []
     for axis, most in enumerate(_numbers(cell, sigma)):
-        n = torch.arange(0 if axis == 0 else -most, most + 1, device=cell.device)
+        # As float64: a complex factor would convert whole numbers to single precision.
+        n = torch.arange(0 if axis == 0 else -most, most + 1, device=cell.device).to(cell)
         factors.append(torch.exp(2j * math.pi * n[:, None] * fractions[None, :, axis]))
     return factors
 

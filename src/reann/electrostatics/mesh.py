@@ -9,6 +9,8 @@ mesh. Relative differences from Ewald's sum are about 1e-6.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -16,6 +18,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from reann.electrostatics.ewald import self_potential
+from reann.electrostatics.slopes import Slopes
 from reann.units import COULOMB
 
 
@@ -30,19 +33,8 @@ class Fineness(NamedTuple):
 
 FINE = Fineness(8, 2.0)
 """Relative differences of energies and forces from Ewald's sum are about 1e-6."""
-
-
-class Slopes(NamedTuple):
-    """Energies of charges, and the first derivatives of their sum."""
-
-    energies: Float[Tensor, " atoms"]
-    """eV, half of each pair's."""
-    by_charge: Float[Tensor, " atoms"]
-    """eV/e: the potential at each charge."""
-    by_position: Float[Tensor, "atoms 3"]
-    """eV/Å."""
-    by_strain: Float[Tensor, "... 3 3"]
-    """eV."""
+BLOCK = 512
+"""Number of atoms whose mesh points are spread or summed at once."""
 
 
 class Mesh:
@@ -59,9 +51,11 @@ class Mesh:
         order, per_sigma = fineness
         self.sigma, self.inverse = sigma, torch.linalg.inv(cell)
         self.sizes = [_good_size(float(a.norm()) * per_sigma / sigma, order) for a in cell]
-        place = torch.tensor(self.sizes).to(cell) * (positions @ self.inverse)
-        self.weights, self.w_slopes, self.index = _splines(place, self.sizes, order)
-        self.G, self.k, self.k2 = _influence(cell, self.inverse, self.sizes, sigma, order)
+        self.scale = torch.tensor(self.sizes).to(cell) * self.inverse
+        self.weights, self.w_slopes, self.index = _splines(
+            positions @ self.scale, self.sizes, order
+        )
+        self.G, self.by_square = influence(cell, tuple(self.sizes), sigma, order)
 
     def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return the potentials at the atoms, V."""
@@ -71,13 +65,11 @@ class Mesh:
         self, q: Float[Tensor, " atoms"], G: Float[Tensor, "a b c"]
     ) -> Float[Tensor, " atoms"]:
         """Return the sums over k of G exp(-i k . r) S(k) at the atoms."""
-        x, y, z = self.weights.unbind(1)
-        near = (self._near(G * self._waves(q)) @ z[:, None, :, None])[..., 0]
-        return ((near @ y[:, :, None])[..., 0] * x).sum(1)
+        return self._at_atoms(G * self._waves(q))
 
     def highest_density(self) -> float:
         """Return the highest number of Gaussians of width sigma per cell volume, on the mesh."""
-        k2 = self.k.square().sum(-1)  # of which k2 differs at k = 0
+        k2 = _quadratic(self.sizes, self._of_numbers(torch.eye(3).to(self.inverse)))
         waves = self._waves(self.weights.new_ones(len(self.weights)))
         density = torch.fft.irfftn(waves * torch.exp(-0.5 * self.sigma**2 * k2), s=self.sizes)
         return float(density.max()) * math.prod(self.sizes)
@@ -85,36 +77,119 @@ class Mesh:
     def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
         """Return energies of charges and their derivatives; see `ewald`."""
         S = self._waves(q)
-        near, weights, slopes = self._near(self.G * S), self.weights, self.w_slopes
-        # Contracted along z, y and x: the potential and its three slopes.
-        z = (near @ weights[:, 2, None, :, None])[..., 0]
-        dz = (near @ slopes[:, 2, None, :, None])[..., 0]
-        y, dy = ((z @ w[:, 1, :, None])[..., 0] for w in (weights, slopes))
-        dz = (dz @ weights[:, 1, :, None])[..., 0]
-        phi = (y * weights[:, 0]).sum(1) - q * self_potential(self.sigma)
-        by_place = [(y * slopes[:, 0]).sum(1), *((d * weights[:, 0]).sum(1) for d in (dy, dz))]
-        sizes = torch.tensor(self.sizes).to(q)
-        gradient = q[:, None] * (torch.stack(by_place, 1) * sizes) @ self.inverse.T
-        strain = self._by_strain(S)
-        return Slopes(0.5 * COULOMB * q * phi, COULOMB * phi, COULOMB * gradient, COULOMB * strain)
+        potential, by_place = self._with_slopes(self.G * S)
+        by_strain = self._by_strain(S, q @ potential)
+        field = COULOMB * by_place @ self.scale.T
+        potential = COULOMB * (potential - q * self_potential(self.sigma))
+        strain = COULOMB * by_strain
+        return Slopes(0.5 * q * potential, potential, q[:, None] * field, strain, field)
+
+    def rates(
+        self,
+        q: Float[Tensor, " atoms"],
+        field: Float[Tensor, "atoms 3"],
+        by_time: Float[Tensor, " atoms"],
+        velocity: Float[Tensor, "atoms 3"],
+        strain: Float[Tensor, "3 3"],
+    ) -> Float[Tensor, " atoms"]:
+        """Return the rates of the potentials, V per unit of time.
+
+        Parameters
+        ----------
+        q, field
+            Charges, and the field that `slopes` gave for them.
+        by_time, velocity, strain
+            Rates of charges, of positions at constant strain, and of the strain.
+        """
+        waves = self.G * self._wave_rates(q, by_time, velocity @ self.scale)
+        if strain.any():
+            along = _quadratic(self.sizes, self._of_numbers(0.5 * (strain + strain.T)))
+            waves += (self.by_square * along - strain.trace() * self.G) * self._waves(q)
+        rates = self._at_atoms(waves) - by_time * self_potential(self.sigma)
+        return COULOMB * rates + (field * velocity).sum(1)
 
     def _waves(self, q: Float[Tensor, " atoms"]) -> Complex[Tensor, "a b c"]:
         """Return S of the charges."""
-        spread = self.weights[:, 0, :, None, None] * self.weights[:, 1, None, :, None]
-        spread = q[:, None, None, None] * spread * self.weights[:, 2, None, None, :]
         mesh = q.new_zeros(math.prod(self.sizes))
-        mesh.index_add_(0, self.index.view(-1), spread.view(-1))
+        for block in self._blocks():
+            x, y, z = self.weights[block].unbind(1)
+            plane = (q[block, None] * x)[:, :, None] * y[:, None]
+            self._spread(plane[..., None] * z[:, None, None], block, mesh)
         return torch.fft.rfftn(mesh.view(self.sizes))
 
-    def _near(self, waves: Complex[Tensor, "a b c"]) -> Float[Tensor, "atoms x y z"]:
-        """Return a sum of waves on the mesh points around the atoms."""
-        potential = torch.fft.irfftn(waves, s=self.sizes).view(-1) * math.prod(self.sizes)
-        return potential[self.index.view(-1)].view(self.index.shape)
+    def _wave_rates(
+        self,
+        q: Float[Tensor, " atoms"],
+        by_time: Float[Tensor, " atoms"],
+        moved: Float[Tensor, "atoms 3"],
+    ) -> Complex[Tensor, "a b c"]:
+        """Return the rate of S from those of charges and of their places on the mesh."""
+        mesh = q.new_zeros(math.prod(self.sizes))
+        for block in self._blocks():
+            weights, rates = self.weights[block], self.w_slopes[block] * moved[block, :, None]
+            (x, y, z), (dx, dy, dz) = weights.unbind(1), rates.unbind(1)
+            of_q, qx = q[block, None], q[block, None] * x
+            plane = (by_time[block, None] * x + of_q * dx)[:, :, None] * y[:, None]
+            plane += qx[:, :, None] * dy[:, None]
+            cube = plane[..., None] * z[:, None, None]
+            cube += (qx[:, :, None] * y[:, None])[..., None] * dz[:, None, None]
+            self._spread(cube, block, mesh)
+        return torch.fft.rfftn(mesh.view(self.sizes))
 
-    def _by_strain(self, S: Complex[Tensor, "a b c"]) -> Float[Tensor, "3 3"]:
-        power = _power(S, self.sizes[2]) * self.G
-        along = (power * (2.0 / self.k2 + self.sigma**2)).view(-1, 1) * self.k.view(-1, 3)
-        return 0.5 * (self.k.view(-1, 3).T @ along - power.sum() * torch.eye(3).to(power))
+    def _spread(self, cube: Float[Tensor, "atoms x y z"], block: slice, mesh: Tensor) -> None:
+        mesh.index_add_(0, self.index[block].view(-1), cube.view(-1))
+
+    def _blocks(self) -> Iterator[slice]:
+        """Yield the atoms in blocks whose mesh points fit into the cache of a processor."""
+        n = len(self.weights)
+        return (slice(at, min(at + BLOCK, n)) for at in range(0, n, BLOCK))
+
+    def _near(self, waves: Complex[Tensor, "a b c"]) -> Iterator[tuple[slice, Tensor]]:
+        """Yield a sum of waves on the points around atoms, (atoms, x, y, z), block by block."""
+        potential = torch.fft.irfftn(waves, s=self.sizes, norm="forward").view(-1)
+        for block in self._blocks():
+            index = self.index[block]
+            yield block, potential.index_select(0, index.view(-1)).view(index.shape)
+
+    def _at_atoms(self, waves: Complex[Tensor, "a b c"]) -> Float[Tensor, " atoms"]:
+        """Return a sum of waves at the atoms."""
+        parts = []
+        for block, near in self._near(waves):
+            x, y, z = self.weights[block].unbind(1)
+            in_plane = (near @ z[:, None, :, None])[..., 0]
+            parts.append(((in_plane @ y[:, :, None])[..., 0] * x).sum(1))
+        return torch.cat(parts)
+
+    def _with_slopes(
+        self, waves: Complex[Tensor, "a b c"]
+    ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "atoms 3"]]:
+        """Return a sum of waves at the atoms, and its slopes along the places on the mesh."""
+        values, slopes = [], []
+        for block, near in self._near(waves):
+            # Along z, y and x: the weights, and their slopes.
+            x, y, z = torch.stack([self.weights[block], self.w_slopes[block]], 3).unbind(1)
+            of_z = (near @ z[:, None]).transpose(2, 3)  # (atoms, x, kind of z, y)
+            of_yz = (of_z @ y[:, None]).flatten(2)  # the last: 2 (kind of z) + (kind of y)
+            of_xyz = x.transpose(1, 2) @ of_yz
+            values.append(of_xyz[:, 0, 0])
+            slopes.append(torch.stack([of_xyz[:, 1, 0], of_xyz[:, 0, 1], of_xyz[:, 0, 2]], 1))
+        return torch.cat(values), torch.cat(slopes)
+
+    def _by_strain(self, S: Tensor, energy: Float[Tensor, ""]) -> Float[Tensor, "3 3"]:
+        """Return the strain derivative; `energy` is twice that of the waves."""
+        power = _power(S, self.sizes[2]) * self.by_square
+        x, y, z = _numbers(self.sizes, power)
+        xy, xz, yz = x @ power.sum(2) @ y, x @ power.sum(1) @ z, y @ power.sum(0) @ z
+        xx, yy, zz = (
+            n.square() @ power.sum(others) for n, others in ((x, (1, 2)), (y, (0, 2)), (z, (0, 1)))
+        )
+        of_numbers = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz]).view(3, 3)
+        along = (2.0 * math.pi) ** 2 * self.inverse @ of_numbers @ self.inverse.T
+        return 0.5 * (along - energy * torch.eye(3).to(along))
+
+    def _of_numbers(self, form: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
+        """Return a quadratic form of k as one of the whole numbers, k = 2 pi inverse n."""
+        return (2.0 * math.pi) ** 2 * self.inverse.T @ form @ self.inverse
 
 
 def _splines(
@@ -136,28 +211,57 @@ def _splines(
     slopes = torch.cat([lower, zero], -1) - torch.cat([zero, lower], -1)
     size = torch.tensor(sizes, device=place.device)
     points = (first.long()[..., None] - torch.arange(order, device=place.device)) % size[:, None]
-    x, y, z = points.unbind(1)
+    x, y, z = points.to(torch.int32).unbind(1)
     plane = x[:, :, None] * sizes[1] + y[:, None]
     return values, slopes, plane[..., None] * sizes[2] + z[:, None, None]
 
 
+def influence(
+    cell: Float[Tensor, "3 3"], sizes: tuple[int, ...], sigma: float, order: int
+) -> tuple[Float[Tensor, "a b c"], Float[Tensor, "a b c"]]:
+    """Return G / V without the factors of the splines, and -2 times its derivative by k^2.
+
+    Those of the last cells are kept, because cells often do not change.
+    """
+    return _influence(tuple(cell.flatten().tolist()), cell.device, sizes, sigma, order)
+
+
+@lru_cache(maxsize=4)
 def _influence(
-    cell: Tensor, inverse: Tensor, sizes: list[int], sigma: float, order: int
-) -> tuple[Float[Tensor, "a b c"], Float[Tensor, "a b c 3"], Float[Tensor, "a b c"]]:
-    """Return G / V without the factors of the splines, k, and k^2 (1 for k = 0)."""
+    cell: tuple[float, ...],
+    device: torch.device,
+    sizes: tuple[int, ...],
+    sigma: float,
+    order: int,
+) -> tuple[Float[Tensor, "a b c"], Float[Tensor, "a b c"]]:
+    lattice = torch.tensor(cell, dtype=torch.float64, device=device).view(3, 3)
+    inverse = 2.0 * math.pi * torch.linalg.inv(lattice)
+    k2 = _quadratic(sizes, inverse.T @ inverse)
+    k2[0, 0, 0] = 1.0
+    G = 4.0 * math.pi / torch.linalg.det(lattice).abs() * torch.exp(-0.5 * sigma**2 * k2) / k2
+    G[0, 0, 0] = 0.0
+    each = _numbers(sizes, lattice)
+    b = [_euler(n, order).to(lattice)[: len(x)] for n, x in zip(sizes, each, strict=True)]
+    G *= b[0][:, None, None] * b[1][:, None] * b[2]
+    return G, G * (2.0 / k2 + sigma**2)
+
+
+def _numbers(sizes: Sequence[int], like: Tensor) -> list[Float[Tensor, " numbers"]]:
+    """Return the whole numbers of the reciprocal vectors along each direction; half of the last."""
     last = len(sizes) - 1
-    each = [
-        (torch.fft.rfftfreq if axis == last else torch.fft.fftfreq)(n, 1.0 / n).to(cell)
+    return [
+        (torch.fft.rfftfreq if axis == last else torch.fft.fftfreq)(n, 1.0 / n).to(like)
         for axis, n in enumerate(sizes)
     ]
-    m = torch.stack(torch.meshgrid(*each, indexing="ij"), dim=-1)
-    k = 2.0 * math.pi * m @ inverse.T
-    k2 = k.square().sum(-1)
-    k2[0, 0, 0] = 1.0
-    G = 4.0 * math.pi / torch.linalg.det(cell).abs() * torch.exp(-0.5 * sigma**2 * k2) / k2
-    G[0, 0, 0] = 0.0
-    b = [_euler(n, order).to(cell)[: len(x)] for n, x in zip(sizes, each, strict=True)]
-    return G * b[0][:, None, None] * b[1][:, None] * b[2], k, k2
+
+
+def _quadratic(sizes: Sequence[int], form: Float[Tensor, "3 3"]) -> Float[Tensor, "a b c"]:
+    """Return n . form . n, for a symmetric form, of the numbers of all reciprocal vectors."""
+    x, y, z = _numbers(sizes, form)
+    plane = form[0, 0] * x.square()[:, None] + form[1, 1] * y.square()
+    plane = plane + 2.0 * form[0, 1] * x[:, None] * y
+    linear = 2.0 * (form[0, 2] * x[:, None] + form[1, 2] * y)
+    return plane[..., None] + (linear[..., None] + form[2, 2] * z) * z
 
 
 def _euler(n: int, order: int) -> Float[Tensor, " n"]:

@@ -11,13 +11,17 @@ energy; periodic images of an atom do act on it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from reann.electrostatics.direct import direct_potentials
+from reann.electrostatics.direct import Pairs, direct_potentials
 from reann.electrostatics.ewald import ewald_potentials, weights_of
-from reann.electrostatics.mesh import Mesh, Slopes
+from reann.electrostatics.mesh import FINE, Mesh
+from reann.electrostatics.slopes import Slopes
 from reann.errors import UserError
 from reann.graph import Graph
 
@@ -75,23 +79,78 @@ def smeared_potentials(
 def smeared_slopes(q: Float[Tensor, " atoms"], graph: Graph, sigma: float) -> Slopes:
     """Return the same energies, of periodic systems by a mesh, and the derivatives of their sum.
 
-    They have no gradients; errors as `smeared_energies`. Strains are those of each system.
+    They have gradients with respect to the charges, computed from rates instead of second
+    derivatives, and none with respect to positions and cells. Errors as `smeared_energies`;
+    strains are those of each system.
     """
-    full, q = periodic(graph), q.detach()
-    with torch.enable_grad():
-        leaf, moved = q.clone().requires_grad_(), graph.positions.detach().clone().requires_grad_()
-        energies = 0.5 * leaf * direct_potentials(leaf, moved, graph, ~full, sigma)
-        slopes = torch.autograd.grad(energies.sum(), (leaf, moved), materialize_grads=True)
-    energies, (by_charge, by_position) = energies.detach(), slopes
-    outer = graph.positions.detach()[:, :, None] * by_position[:, None]
-    by_strain = torch.zeros_like(graph.cell).index_add(0, graph.system, outer)
-    for system in torch.nonzero(full)[:, 0].tolist():
-        atoms = torch.nonzero(graph.system == system)[:, 0]
-        mesh = Mesh(graph.positions[atoms].detach(), graph.cell[system], sigma)
-        of_system = mesh.slopes(q[atoms])
-        energies[atoms], by_charge[atoms], by_position[atoms] = of_system[:3]
-        by_strain[system] = of_system.by_strain
-    return Slopes(energies, by_charge, by_position, by_strain)
+    return Slopes(*_Differentiable.apply(q, _Systems(graph, sigma)))  # pyright: ignore[reportGeneralTypeIssues]
+
+
+class _Systems:
+    """The interactions of all systems of a batch: pairs of molecules, meshes of crystals."""
+
+    def __init__(self, graph: Graph, sigma: float) -> None:
+        full = periodic(graph)
+        self.pairs = Pairs(graph, ~full, sigma)
+        ends = graph.atoms_per_system.cumsum(0).tolist()
+        self.meshes: list[tuple[int, slice, Mesh]] = []
+        for system in torch.nonzero(full)[:, 0].tolist():
+            atoms = slice(ends[system - 1] if system else 0, ends[system])
+            positions, cell = graph.positions[atoms].detach(), graph.cell[system].detach()
+            mesh = Mesh(positions, cell, sigma, FINE)
+            self.meshes.append((system, atoms, mesh))
+
+    def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
+        """Return the energies of charges and the derivatives of their sum."""
+        total = self.pairs.slopes(q)
+        for system, atoms, mesh in self.meshes:
+            own = mesh.slopes(q[atoms])
+            total.energies[atoms], total.by_charge[atoms] = own.energies, own.by_charge
+            total.by_position[atoms], total.field[atoms] = own.by_position, own.field
+            total.by_strain[system] = own.by_strain
+        return total
+
+    def rates(
+        self,
+        q: Float[Tensor, " atoms"],
+        field: Float[Tensor, "atoms 3"],
+        by_time: Float[Tensor, " atoms"],
+        velocity: Float[Tensor, "atoms 3"],
+        strain: Float[Tensor, "systems 3 3"],
+    ) -> Float[Tensor, " atoms"]:
+        """Return the rates of the potentials; see `Mesh.rates`."""
+        total = self.pairs.rates(q, by_time, velocity, strain)
+        for system, a, mesh in self.meshes:
+            total[a] = mesh.rates(q[a], field[a], by_time[a], velocity[a], strain[system])
+        return total
+
+
+class _Differentiable(torch.autograd.Function):
+    """`Slopes` of charges; the backward needs one calculation of rates.
+
+    With U = q V q / 2, the gradient of by_position . v + by_strain : w is that of dU/dt along v and
+    w, (dV/dt) q; that of by_charge . u is V u, and that of the energies e . (q V q / 2) of atoms
+    (e V q + V (e q)) / 2.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, systems: _Systems) -> tuple[Tensor, ...]:
+        """Return the fields of `Slopes`."""
+        slopes = systems.slopes(q.detach())
+        ctx.systems = systems
+        ctx.save_for_backward(q, slopes.by_charge, slopes.field)
+        ctx.mark_non_differentiable(slopes.field)
+        return tuple(slopes)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient of the charges."""
+        of_energies, of_charges, velocity, strain, _ = gradients
+        q, potentials, field = ctx.saved_tensors
+        by_time = of_charges + 0.5 * of_energies * q
+        rates = ctx.systems.rates(q, field, by_time, velocity, strain)
+        return rates + 0.5 * of_energies * potentials, None
 
 
 def periodic(graph: Graph) -> Bool[Tensor, " systems"]:

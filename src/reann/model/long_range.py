@@ -61,7 +61,7 @@ class LatentCharges(nn.Module, StructureTerm):
         return smeared_energies(before["charges"], positions, cell, graph, self.sigma)
 
     def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
-        """Return energies and analytic first derivatives, faster than automatic differentiation."""
+        """Return energies and analytic first derivatives; see `smeared_slopes`."""
         coulomb = smeared_slopes(before["charges"], graph, self.sigma)
         by_output = {"charges": coulomb.by_charge}
         return TermSlopes(coulomb.energies, coulomb.by_position, coulomb.by_strain, by_output)
@@ -109,11 +109,10 @@ class EquilibratedCharges(nn.Module, StructureTerm):
 
     def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
         """Return energies and first derivatives; the charges are those by electronegativities."""
-        q = before["charges"].detach()
-        with torch.no_grad():
-            single = self._single_atom_energies(graph, before)
+        q = before["charges"]
         coulomb = smeared_slopes(q, graph, self.sigma)
-        energies, by_output = single + coulomb.energies, {ELECTRONEGATIVITIES: q}
+        energies = self._single_atom_energies(graph, before) + coulomb.energies
+        by_output = {ELECTRONEGATIVITIES: q}
         return TermSlopes(energies, coulomb.by_position, coulomb.by_strain, by_output)
 
     def _single_atom_energies(

@@ -93,15 +93,25 @@ class StructureTerm:
         raise NotImplementedError
 
     def slopes(self, graph: Graph, before: Mapping[str, Tensor]) -> TermSlopes:
-        """Return energies and first derivatives, detached."""
+        """Return energies and first derivatives.
+
+        Unless gradients are disabled, they have gradients with respect to `before` and parameters.
+        """
+        kept = torch.is_grad_enabled()
         strained = Strained.of(graph, derivatives=True, strain=True, is_variable=False)
         with torch.enable_grad():
-            outputs = {name: before[name].detach().clone().requires_grad_() for name in self.needs}
+            outputs = {
+                name: x if kept and x.requires_grad else x.detach().clone().requires_grad_()
+                for name, x in ((name, before[name]) for name in self.needs)
+            }
             energies = self.of_structures(graph, strained.positions, strained.cell, outputs)
         variables = [strained.moved, strained.strain, *outputs.values()]
-        gradients = torch.autograd.grad(energies.sum(), variables, materialize_grads=True)
+        gradients = torch.autograd.grad(
+            energies.sum(), variables, create_graph=kept, materialize_grads=True
+        )
         by_output = dict(zip(outputs, gradients[2:], strict=True))
-        return TermSlopes(energies.detach(), gradients[0], gradients[1], by_output)
+        energies = energies if kept else energies.detach()
+        return TermSlopes(energies, gradients[0], gradients[1], by_output)
 
 
 def summed(terms: Iterable[Term], atoms: Neighborhood) -> Outputs:

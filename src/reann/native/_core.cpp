@@ -3,7 +3,9 @@
 // The C interface takes bare pointers, so all arrays are checked before (views.hpp). Errors of the engine are
 // raised as ValueError with its message. An array of numpy takes 0.2 us, one of torch 3.4 us (DLPack); for
 // small systems, pass `tensor.numpy()`.
+#include <algorithm>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -198,6 +200,63 @@ void evaluate(const Model &model, int32_t member, Workspace &workspace, nb::hand
     });
 }
 
+// Calls a function of Python, which converts an array of outputs of atoms to another one of the same shape.
+struct Seeds {
+    nb::handle function;
+    size_t n_atoms, width;
+    std::exception_ptr problem = nullptr;
+
+    // For the C interface, which no exception may pass through.
+    static int call(void *context, const double *from, double *to) {
+        Seeds &self = *static_cast<Seeds *>(context);
+        const nb::gil_scoped_acquire alone;
+        try {
+            const nb::ndarray<nb::numpy, const double> array(from, {self.n_atoms, self.width});
+            const nb::object result = self.function(nb::cast(array, nb::rv_policy::copy));
+            const int64_t n = int64_t(self.n_atoms), width = int64_t(self.width);
+            const View<const double> seeds("seeds", result, {n, width});
+            std::copy_n(seeds.data(), n * width, to);
+            return 1;
+        } catch (...) {
+            self.problem = std::current_exception();
+            return 0;
+        }
+    }
+};
+
+// The same as `compute`; raises the errors of the function.
+template <class Call>
+void compute_with(Seeds &seeds, const Model &model, Workspace &workspace, const Call &call) {
+    try {
+        compute(model, workspace, call);
+    } catch (...) {
+        if (seeds.problem) std::rethrow_exception(seeds.problem);
+        throw;
+    }
+}
+
+// Derivatives of energies with a part that depends on the outputs, and whose slopes are `seeds` of these.
+void evaluate_with_seeds(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
+                         nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
+                         nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
+                         nb::handle outputs, nb::handle forces, nb::handle virial, nb::callable function) {
+    const System s(element, position, first, neighbor, shift, system, n_systems, n_threads);
+    const int64_t n = s.n_atoms, width = model.n_outputs();
+    const View<double> e("energies", energies, {n}), y("outputs", outputs, {n, width});
+    const auto f = view_or_none<double>("forces", forces, {n, 3});
+    const auto w = view_or_none<double>("virial", virial, {n_systems, 3, 3});
+    Seeds seeds{function, size_t(n), size_t(width)};
+    std::vector<double> slopes(n * width);
+    compute_with(seeds, model, workspace, [&](reann_workspace *memory, reann_error *error) {
+        reann_result result = {};
+        result.forces = f.data();
+        result.virial = w.data();
+        return reann_forward(model.model.get(), member, memory, &s.c, e.data(), y.data(), error) &&
+               Seeds::call(&seeds, y.data(), slopes.data()) &&
+               reann_adjoint(memory, nullptr, slopes.data(), &result, error);
+    });
+}
+
 // Derivatives of several quantities that depend on energies and outputs.
 void derivatives(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
                  nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
@@ -290,17 +349,20 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
               nb::handle forces, nb::handle virial, const nb::dict &gradients, nb::handle outputs,
-              nb::handle dipole, nb::handle field) {
+              nb::handle dipole, nb::handle field, nb::handle slopes, nb::handle function) {
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads, field);
     const auto e = view_or_none<const double>("energies", energies, {s.n_atoms});
     const auto f = view_or_none<const double>("forces", forces, {s.n_atoms, 3});
     const auto w = view_or_none<const double>("virial", virial, {s.n_systems, 3, 3});
     const auto y = view_or_none<const double>("outputs", outputs, {s.n_atoms, model.n_outputs()});
     const auto mu = view_or_none<const double>("dipole", dipole, {s.n_systems, 3});
-    const reann_loss loss = {e.data(), f.data(), w.data(), y.data(), mu.data()};
+    const auto p = view_or_none<const double>("slopes", slopes, {s.n_atoms, model.n_outputs()});
+    Seeds seeds{function, size_t(s.n_atoms), size_t(model.n_outputs())};
+    const reann_loss loss = {e.data(),  f.data(), w.data(), y.data(),
+                             mu.data(), p.data(), function.is_none() ? nullptr : &Seeds::call, &seeds};
 
     const Gradients of(model, gradients);
-    compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
+    compute_with(seeds, model, workspace, [&](reann_workspace *memory, reann_error *error) {
         return reann_gradient(model.model.get(), member, memory, &s.c, &loss, of.pointers.data(), error);
     });
 }
@@ -372,7 +434,10 @@ NB_MODULE(_core, m) {
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a,
           "outputs"_a.none() = nb::none(), "dipole"_a.none() = nb::none(),
-          "field"_a.none() = nb::none());
+          "field"_a.none() = nb::none(), "slopes"_a.none() = nb::none(), "seeds"_a.none() = nb::none());
+    m.def("evaluate_with_seeds", &evaluate_with_seeds, "model"_a, "member"_a, "workspace"_a, "element"_a,
+          "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
+          "n_threads"_a, "energies"_a, "outputs"_a, "forces"_a.none(), "virial"_a.none(), "seeds"_a);
     m.def("curvature_gradient", &curvature_gradient, "model"_a, "member"_a, "workspace"_a, "element"_a,
           "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "field"_a.none(), "directions"_a, "weights"_a, "gradients"_a);

@@ -1,5 +1,6 @@
 # Arrays are contiguous and in the CPU's memory; shapes and units are those of core/reann.h.
 # `ValueError` is an array of another type or shape, or what the engine finds wrong.
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -144,6 +145,29 @@ def gradient(
     outputs: Array | None = None,
     dipole: Array | None = None,
     field: Array | None = None,
+    slopes: Array | None = None,  # p = dU/dy of a part U of the energy, (atoms, n_outputs)
+    # From dy/dt to the derivatives with respect to y, in place of `outputs`; with `slopes`.
+    seeds: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+) -> None: ...
+
+# Energies, outputs y, and derivatives of an energy with a part U(y); `seeds` returns dU/dy for y.
+def evaluate_with_seeds(
+    model: Model,
+    member: int,
+    workspace: Workspace,
+    element: Array,
+    position: Array,
+    first: Array,
+    neighbor: Array,
+    shift: Array | None,
+    system: Array | None,
+    n_systems: int,
+    n_threads: int,
+    energies: Array,  # results
+    outputs: Array,
+    forces: Array | None,
+    virial: Array | None,
+    seeds: Callable[[NDArray[Any]], NDArray[Any]],
 ) -> None: ...
 
 # first (atoms + 1) int64, neighbor int32, shift (neighbors, 3) Å, crossed (neighbors, 3) int32.

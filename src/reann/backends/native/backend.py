@@ -72,8 +72,6 @@ class Native(Backend):
             "it runs on CPUs only": model.element_index.device.type != "cpu",
             "it has no gradients of positions and cells": moved,
             "it has no gradients of buffers": kept and any(map(_has_trained_buffer, modules)),
-            "it has no gradients of energies of charges": kept
-            and any(term.needs for term in model.structure_terms),
             "virials of atoms are not defined for energies of whole structures": "virials"
             in request.names
             and bool(model.structure_terms),
@@ -120,12 +118,10 @@ class Native(Backend):
     def step(self, potential: Potential | Ensemble) -> NativeStep | None:
         """Return the step without PyTorch, which uses the neighbor list of the calculator directly.
 
-        None for models with electric fields or structure terms, as these need computations outside
-        the engine, and for models without energies.
+        None for models with electric fields, and for models without energies.
         """
         model = potential.model
-        beside = model.responses or model.structure_terms
-        return NativeStep(potential) if len(model.heads) and not beside else None
+        return NativeStep(potential) if len(model.heads) and not model.responses else None
 
     def device(self, name: str) -> str:
         """Return the name of a device; `auto` is the CPU."""

@@ -9,15 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reann.backends.native.function import Computed, Differentiable, compute
+from reann.backends.native.function import Computed, Differentiable, Field, compute
 from reann.backends.native.outputs import born_charges, quantities, values_of
 from reann.backends.native.weights import Values, arrays_of, new_model, snapshot
-from reann.backends.native.whole import compute_whole, with_constants
+from reann.backends.native.whole import beyond, compute_whole, needs, plus
+from reann.backends.native.whole_training import DifferentiableWhole
 from reann.backends.protocol import Request
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
-from reann.native.system import arguments
+from reann.native.system import Arguments, arguments
 from reann.properties import NAMES, of_strain
 from reann.quantities import BORN
 from reann.response import with_charges
@@ -67,13 +68,7 @@ class Compiled:
         field = graph.fields().detach().numpy().copy() if knows_field else None
         try:
             if request.create_graph:
-                parameters = dict(self.source.named_parameters())
-                of_atoms = Computed(
-                    *Differentiable.apply(
-                        self, (system, field), requested, list(parameters), *parameters.values()
-                    )  # pyright: ignore[reportGeneralTypeIssues]
-                )
-                of_atoms = with_constants(of_atoms, self.source, graph)
+                of_atoms = self._differentiable(graph, system, field, requested)
             elif self.source.structure_terms:
                 of_atoms = compute_whole(self.model, self.source, graph, system, requested)
             else:
@@ -94,6 +89,23 @@ class Compiled:
         return {
             name: results[name] for name in (*NAMES, *self.source.output_names) if name in names
         }
+
+    def _differentiable(
+        self, graph: Graph, system: Arguments, field: Field, requested: set[str]
+    ) -> Computed:
+        """Return results with gradients with respect to the parameters."""
+        parameters = dict(self.source.named_parameters())
+        names, tensors = list(parameters), parameters.values()
+        if needs(self.source):
+            results = DifferentiableWhole.apply(self, (graph, system), requested, names, *tensors)
+            return Computed(*results)  # pyright: ignore[reportGeneralTypeIssues]
+        results = Differentiable.apply(self, (system, field), requested, names, *tensors)
+        computed = Computed(*results)  # pyright: ignore[reportGeneralTypeIssues]
+        if not self.source.structure_terms:
+            return computed
+        with torch.no_grad():
+            constants = beyond(self.source, graph, system.element)
+        return plus(computed, constants)
 
     def _quantities(
         self, graph: Graph, element: NDArray[np.int32], outputs: Tensor, request: Request

@@ -7,7 +7,7 @@ u_ij = -(v_j - v_i) + r_ij . w: one tangent per edge, and no graph is kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -129,11 +129,8 @@ class Differentiable(torch.autograd.Function):
         *parameters: Tensor,
     ) -> tuple[Tensor | None, ...]:
         """Return the fields of `Computed` except virials; `names` are those of the parameters."""
-        ctx.compiled, ctx.n_updates = compiled, compiled.n_updates
         system, field = ctx.inputs = inputs
-        ctx.names = names
-        ctx.kinds = [(p.shape, p.dtype) for p in parameters]
-        ctx.set_materialize_grads(False)
+        remember(ctx, compiled, names, parameters)
         computed = compute(compiled.model, system, requested, field)
         if computed.extrapolation is not None:
             ctx.mark_non_differentiable(computed.extrapolation)
@@ -149,17 +146,7 @@ class Differentiable(torch.autograd.Function):
         RuntimeError
             If the compiled model has been updated since.
         """
-        if ctx.compiled.n_updates != ctx.n_updates:
-            raise RuntimeError(
-                "Weights were updated after these properties were computed: call backward before"
-                " updating."
-            )
-        needs_gradient = ctx.needs_input_grad[4:]
-        gradients: dict[str, NDArray] = {
-            f"{MEMBER}{name}": np.zeros(tuple(shape))
-            for name, (shape, _), needed in zip(ctx.names, ctx.kinds, needs_gradient, strict=True)
-            if needed
-        }
+        gradients = zero_gradients(ctx)
         system, field = ctx.inputs
         of = Computed(*losses)  # pyright: ignore[reportArgumentType]
         if of.polarizability is not None:
@@ -182,11 +169,46 @@ class Differentiable(torch.autograd.Function):
                 *seeds[3:],
                 field,
             )
-        computed = (
-            torch.from_numpy(gradients[f"{MEMBER}{name}"]).to(dtype) if needed else None
-            for name, (_, dtype), needed in zip(ctx.names, ctx.kinds, needs_gradient, strict=True)
+        return of_inputs(ctx, gradients)
+
+
+def remember(ctx: Any, compiled: Compiled, names: list[str], parameters: Sequence[Tensor]) -> None:
+    """Store what the backward needs; the parameters are the last inputs of the function."""
+    ctx.compiled, ctx.n_updates = compiled, compiled.n_updates
+    ctx.names = names
+    ctx.kinds = [(p.shape, p.dtype) for p in parameters]
+    ctx.set_materialize_grads(False)
+
+
+def zero_gradients(ctx: Any) -> dict[str, NDArray]:
+    """Return arrays for the gradients of the parameters that need one, by names of the engine.
+
+    Raises
+    ------
+    RuntimeError
+        If the compiled model has been updated since.
+    """
+    if ctx.compiled.n_updates != ctx.n_updates:
+        raise RuntimeError(
+            "Weights were updated after these properties were computed: call backward before"
+            " updating."
         )
-        return (None, None, None, None, *computed)
+    needed = ctx.needs_input_grad[-len(ctx.names) :]
+    parameters = zip(ctx.names, ctx.kinds, needed, strict=True)
+    return {
+        f"{MEMBER}{name}": np.zeros(tuple(shape)) for name, (shape, _), is_in in parameters if is_in
+    }
+
+
+def of_inputs(ctx: Any, gradients: Mapping[str, NDArray]) -> tuple[Tensor | None, ...]:
+    """Return the gradients of all inputs of the function."""
+    before = len(ctx.needs_input_grad) - len(ctx.names)
+    by_name = (
+        (gradients.get(f"{MEMBER}{name}"), dtype)
+        for name, (_, dtype) in zip(ctx.names, ctx.kinds, strict=True)
+    )
+    parameters = (None if x is None else torch.from_numpy(x).to(dtype) for x, dtype in by_name)
+    return (*(None for _ in range(before)), *parameters)
 
 
 def _add_gradients_of_polarizability(

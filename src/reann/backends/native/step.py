@@ -1,7 +1,8 @@
 """Steps of a calculator in C++: one call per member, with the neighbor list including the skin.
 
-PyTorch is not involved unless outputs of heads are requested. The engine skips pairs beyond the
-cutoff exactly. Data that depend only on the list are kept until it is rebuilt.
+PyTorch is involved only if outputs of heads are requested or if the model has structure terms. The
+engine skips pairs beyond the cutoff exactly. Data that depend only on the list are kept until it is
+rebuilt.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ from reann.backends.native.compiled import refused
 from reann.backends.native.inputs import at_numbers
 from reann.backends.native.outputs import born_charges, quantities
 from reann.backends.native.weights import new_model
+from reann.backends.native.whole import compute_whole
 from reann.backends.protocol import Results
 from reann.data.neighbors import checked_neighbors, graph_of, stated_inputs
 from reann.model.inputs import numbers_of_values
+from reann.native.system import Arguments
 from reann.quantities import BORN, is_per_atom, named
 
 if TYPE_CHECKING:
     from reann.interfaces.skin import SkinList
     from reann.model import Reann
     from reann.potential import Ensemble, Potential
+
+RESULTS = frozenset({"energies", "forces", "extrapolation"})
+"""Results of the engine that are those of the calculator."""
 
 
 class NativeStep:
@@ -107,51 +113,54 @@ class NativeStep:
         neighbors: SkinList,
         names: frozenset[str],
     ) -> Results:
-        (element, first, neighbor, shift), n = self.of_neighbors, len(atoms)
-        energies = np.empty(n)
-        forces = np.empty((n, 3)) if "forces" in names else None
-        strain = None if self.volume is None or "stress" not in names else np.empty((1, 3, 3))
-        outside = np.empty(n) if "extrapolation" in names else None
         others = names.intersection(member.output_names)
-        outputs = np.empty((n, model.n_outputs)) if others else None
+        has_terms = bool(member.structure_terms)
+        needs_graph = has_terms or others
+        graph = graph_of(atoms, neighbors.pairs, member.inputs) if needs_graph else None
+        requested = {"forces", "extrapolation"} & names | ({"outputs"} if others else set())
+        if self.volume is not None and "stress" in names:
+            requested.add("strain")
+        positions = np.ascontiguousarray(atoms.arrays["positions"], dtype=np.float64)
+        element, first, neighbor, shift = self.of_neighbors
+        system = Arguments(element, positions, first, neighbor, shift)
         try:
-            self.core.evaluate(
-                model,
-                0,
-                self.workspace,
-                element,
-                np.ascontiguousarray(atoms.arrays["positions"], dtype=np.float64),
-                first,
-                neighbor,
-                shift,
-                None,
-                1,
-                torch.get_num_threads(),
-                energies,
-                forces,
-                strain,
-                None,
-                outside,
-                outputs,
-            )
+            if has_terms and graph is not None:
+                computed = compute_whole(model, member, graph, system, requested)
+                found = {k: x.numpy() for k, x in computed._asdict().items() if x is not None}
+            else:
+                found = self._without_terms(model, system, requested)
         except (ValueError, RuntimeError) as error:
             # Raises an error that names the atoms if some coincide.
             checked_neighbors(atoms, neighbors.cutoff)
             raise refused(error) from error
-        results: Results = {"energy": float(energies.sum()), "energies": energies}
-        if forces is not None:
-            results["forces"] = forces
-        if strain is not None:
-            results["stress"] = full_3x3_to_voigt_6_stress(strain[0] / self.volume)
-        if outside is not None:
-            results["extrapolation"] = outside
-        if outputs is not None:
-            graph = graph_of(atoms, neighbors.pairs, member.inputs)
+        results: Results = {"energy": float(found["energies"].sum())}
+        results |= {name: found[name] for name in ("energies", *requested) if name in RESULTS}
+        if "strain" in requested:
+            results["stress"] = full_3x3_to_voigt_6_stress(found["strain"][0] / self.volume)
+        if others and graph is not None:
             with torch.no_grad():
-                of_heads = quantities(member, graph, element, torch.from_numpy(outputs))
+                of_heads = quantities(member, graph, element, torch.from_numpy(found["outputs"]))
             if BORN in others:
                 of_heads[BORN] = born_charges(member, graph, model)
             for name in others:
                 value = of_heads[name].numpy()
                 results[name] = value if is_per_atom(name) else value[0]
         return results
+
+    def _without_terms(
+        self, model: Any, system: Arguments, requested: set[str]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the requested results of the engine."""
+        n = system.n_atoms
+        shapes = {
+            "energies": (n,),
+            "forces": (n, 3),
+            "strain": (1, 3, 3),
+            "virials": (n, 3, 3),
+            "extrapolation": (n,),
+            "outputs": (n, model.n_outputs),
+        }
+        found = {k: np.empty(shape) for k, shape in shapes.items() if k in {"energies"} | requested}
+        arrays = (found.get(name) for name in shapes)
+        self.core.evaluate(model, 0, self.workspace, *system, torch.get_num_threads(), *arrays)
+        return found

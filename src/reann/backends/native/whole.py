@@ -1,16 +1,20 @@
-"""Structure terms outside the native engine: from its charges to energies and forces.
+"""Structure terms outside the native engine: from its outputs to energies and forces.
 
 The engine computes the outputs y, from which charges are derived. The terms compute their energy
-U(r, strain, y) and its derivatives in float64; dU/dy is passed to the engine, whose adjoint gives
-the forces of sum_i E_i + sum_i (dU/dy_i) y_i.
+U(r, strain, y) and its derivatives in float64; p = dU/dy is passed to the engine, whose adjoint
+gives the forces of sum_i E_i + sum_i p_i . y_i.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
 
 from reann import native
 from reann.backends.native.function import Computed, compute
@@ -20,54 +24,141 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.native.system import Arguments
 
+if TYPE_CHECKING:
+    from reann.backends.native.weights import Values
+
 OF_ADJOINT = frozenset({"forces", "strain"})
+
+
+class Beyond(NamedTuple):
+    """The structure terms of a batch: energies, and the first derivatives of their sum U."""
+
+    energies: Float[Tensor, " atoms"]
+    """eV."""
+    by_position: Float[Tensor, "atoms 3"]
+    """eV/Å."""
+    by_strain: Float[Tensor, "structures 3 3"]
+    """eV."""
+    by_output: Float[Tensor, "atoms outputs"] | None
+    """p; None if U does not depend on the outputs of the engine."""
+
+    def detached(self) -> Beyond:
+        """Return the same without gradients."""
+        p = None if self.by_output is None else self.by_output.detach()
+        energies, by_position, by_strain = (x.detach() for x in self[:3])
+        return Beyond(energies, by_position, by_strain, p)
+
+
+def beyond(
+    source: Reann,
+    graph: Graph,
+    element: NDArray[np.int32],
+    y: Float[Tensor, "atoms outputs"] | None = None,
+    values: Values | None = None,
+) -> Beyond:
+    """Return the structure terms of a batch.
+
+    If gradients are enabled, they have gradients with respect to y, which then requires one, and to
+    parameters.
+
+    Parameters
+    ----------
+    element, values
+        As in `quantities`.
+    y
+        Outputs of the engine, where there are terms that need them.
+    """
+    kept, before = torch.is_grad_enabled(), {}
+    needed = needs(source)
+    if y is not None and needed:
+        with torch.enable_grad():
+            y = y if kept else y.detach().requires_grad_()
+            before = quantities(source, graph, element, y, values)
+    slopes = [term.slopes(graph, before) for term in source.structure_terms]
+    by_output = [(before[name], slope) for s in slopes for name, slope in s.by_output.items()]
+    p = None
+    if by_output and y is not None:
+        outputs, gradients = zip(*by_output, strict=True)
+        (p,) = torch.autograd.grad(
+            outputs, y, gradients, create_graph=kept, retain_graph=kept, materialize_grads=True
+        )
+    energies, by_position, by_strain = (
+        torch.stack(parts).sum(0) for parts in zip(*(s[:3] for s in slopes), strict=True)
+    )
+    return Beyond(energies, by_position, by_strain, p)
+
+
+def needs(source: Reann) -> frozenset[str]:
+    """Return the outputs that the structure terms of a model depend on."""
+    return frozenset(name for term in source.structure_terms for name in term.needs)
 
 
 def compute_whole(
     engine: Any, source: Reann, graph: Graph, system: Arguments, requested: Collection[str]
 ) -> Computed:
-    """Return the requested results of a model with structure terms."""
-    needed = {name for term in source.structure_terms for name in term.needs}
-    first = set(requested) - OF_ADJOINT | ({"outputs"} if needed else set())
-    computed = compute(engine, system, first)
-    y, before = computed.outputs, {}
-    if y is not None and needed:
-        with torch.enable_grad():
-            y = y.detach().requires_grad_()
-            before = quantities(source, graph, system.element, y)
-    slopes = [term.slopes(graph, before) for term in source.structure_terms]
-    computed = computed._replace(energies=computed.energies + sum(s.energies for s in slopes))
-    if OF_ADJOINT.isdisjoint(requested):
-        return computed
-    by_output = [(before[name], slope) for s in slopes for name, slope in s.by_output.items()]
-    seeds = None
-    if by_output and y is not None:
-        outputs, gradients = zip(*by_output, strict=True)
-        (seeds,) = torch.autograd.grad(outputs, y, gradients, materialize_grads=True)
-    by_position, by_strain = sum(s.by_position for s in slopes), sum(s.by_strain for s in slopes)
-    forces, strain = torch.empty_like(graph.positions), torch.empty_like(graph.cell)
-    native.core().derivatives(
+    """Return the requested results of a model with structure terms, without gradients."""
+    requested = set(requested)
+    with torch.no_grad():
+        if not needs(source):
+            computed = compute(engine, system, requested)
+            return plus(computed, beyond(source, graph, system.element))
+        if OF_ADJOINT.isdisjoint(requested):
+            computed = compute(engine, system, requested | {"outputs"})
+            return plus(computed, beyond(source, graph, system.element, computed.outputs))
+        computed, terms = with_slopes(
+            engine, system, requested, lambda y: beyond(source, graph, system.element, y)
+        )
+        if others := requested - OF_ADJOINT - {"outputs"}:
+            more = compute(engine, system, others)
+            computed = computed._replace(**{name: getattr(more, name) for name in others})
+        return plus(computed, terms)
+
+
+def with_slopes(
+    engine: Any,
+    system: Arguments,
+    requested: Collection[str],
+    terms_of: Callable[[Float[Tensor, "atoms outputs"]], Beyond],
+) -> tuple[Computed, Beyond]:
+    """Return energies, outputs, and the derivatives of sum_i E_i + sum_i p_i . y_i.
+
+    Parameters
+    ----------
+    terms_of
+        Function from the outputs y to the terms, which contain p.
+    """
+    n, found = system.n_atoms, []
+    energies = torch.empty(n, dtype=torch.float64)
+    outputs = torch.empty(n, engine.n_outputs, dtype=torch.float64)
+    forces = torch.empty(n, 3, dtype=torch.float64) if "forces" in requested else None
+    shape = system.n_structures, 3, 3
+    strain = torch.empty(shape, dtype=torch.float64) if "strain" in requested else None
+
+    def slopes(_: NDArray[np.float64]) -> NDArray[np.float64]:
+        terms = terms_of(outputs)
+        found.append(terms)
+        assert terms.by_output is not None
+        return terms.by_output.detach().contiguous().numpy()
+
+    native.core().evaluate_with_seeds(
         engine,
         0,
         workspace(),
         *system,
         torch.get_num_threads(),
-        torch.ones(1, system.n_atoms, dtype=torch.float64).numpy(),
-        None if seeds is None else seeds[None].contiguous().numpy(),
-        forces[None].numpy(),
-        strain[None].numpy(),
+        energies.numpy(),
+        outputs.numpy(),
+        None if forces is None else forces.numpy(),
+        None if strain is None else strain.numpy(),
+        slopes,
     )
-    return computed._replace(forces=forces - by_position, strain=strain + by_strain)
+    return Computed(energies, forces, strain, outputs=outputs), found[0]
 
 
-def with_constants(computed: Computed, source: Reann, graph: Graph) -> Computed:
-    """Return differentiable results, plus the terms that do not depend on parameters."""
-    for term in source.structure_terms:
-        assert not term.needs, "the backend does not support it"
-        slopes = term.slopes(graph, {})
-        computed = computed._replace(
-            energies=computed.energies + slopes.energies,
-            forces=None if computed.forces is None else computed.forces - slopes.by_position,
-            strain=None if computed.strain is None else computed.strain + slopes.by_strain,
-        )
-    return computed
+def plus(computed: Computed, terms: Beyond) -> Computed:
+    """Return results with the energies of terms and their derivatives at constant outputs."""
+    return computed._replace(
+        energies=computed.energies + terms.energies,
+        forces=None if computed.forces is None else computed.forces - terms.by_position,
+        strain=None if computed.strain is None else computed.strain + terms.by_strain,
+    )

@@ -46,7 +46,7 @@ KeptRows<typename F::Real> kept_rows(const Work<typename F::Real> &work,
     const bool last = t == w.n_recursions;
     KeptRows<Real> kept;
     Real *m = last ? work.last_moments : work.moments[t], *tape = last ? work.last_tape : work.tape[t];
-    Real *in = last ? nullptr : work.changes[t]; // only with derivatives
+    Real *in = last ? work.last_sums : work.changes[t]; // only with derivatives
     if (m) m += block.first * n_moments(l_max) * row + chunk.gap;
     if (tape) tape += block.first * w.kept[t].tape * F::planes;
     if (in) in += block.first * w.kept[t].sums * F::planes;
@@ -157,7 +157,7 @@ void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::
     }
     Real *next = next_states_of<F>(work, block, t, scratch);
     next_states<F, l_max>(layer, block.element, n, stride, kept.x, kept.e, scratch, next);
-    if (F::planes == 1 && work.outputs) read_outputs<F, l_max>(work, block, t, next);
+    if (work.outputs) read_outputs<F, l_max>(work, block, t, next);
 }
 
 template <class F>
@@ -184,6 +184,8 @@ void adjoint_of_layer_states(const Work<typename F::Real> &work, Chunk<typename 
     Real *bar = work.coefficients_bar + block.first * S::rows * row; // of its own atoms only
     if (t == w.n_recursions)
         for (int64_t k = 0; k < int64_t(n) * S::rows * row; ++k) bar[k] = 0;
+    if (F::planes > 1 && t == w.n_recursions && !work.readout) // their memory was used by other blocks
+        next_states<F, l_max>(layer, block.element, n, w.stride, kept.x, kept.e, scratch, scratch.bar);
     if (work.output_bar)
         adjoint_of_outputs<F, l_max>(work, block, t, next_states_of<F>(work, block, t, scratch), bar,
                                      chunk.parameters);
@@ -213,7 +215,7 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     set_layer_seeds<F>(work, block, seeds);
     adjoint_of_read_out<F>(layer, z, n, stride, kept.x, seeds, scratch, chunk.parameters);
     Real *const *m = limited_moments<F, l_max>(w, n, kept, scratch);
-    if (F::planes > 1 && !last) products_of<F, l_max>(work, block, t, true, scratch, m);
+    if (F::planes > 1 && !(last && work.readout)) products_of<F, l_max>(work, block, t, true, scratch, m);
     if (has_states) adjoint_of_layer_states<F, l_max>(work, chunk, block, t, kept, scratch);
     adjoint_of_linear<F>(layer.scalars[z], scratch.b, scratch.x_bar, n, scratch.b_bar, chunk.parameters);
     if (t > 0) { // scalars of the atom itself

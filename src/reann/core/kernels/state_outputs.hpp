@@ -2,8 +2,8 @@
 //
 //     y_i += a.h_i        h_bar_i += y_bar_i a        a_bar += sum_i y_bar_i h_i
 //
-// for each of the 2l + 1 components of an output. With tangents, y_bar is the derivative of a loss and is
-// added to the tangents of the adjoint.
+// for each of the 2l + 1 components of an output. With tangents, the rates of y are read, and y_bar is the
+// derivative of a loss, the tangent of an adjoint whose value is `output_slopes`.
 #pragma once
 
 #include "directions.hpp"
@@ -28,11 +28,11 @@ void read_outputs(const Work<typename F::Real> &work, const Block &block, int t,
                   const typename F::Real *states) {
     using Real = typename F::Real;
     const Weights<Real> &w = *work.weights;
-    const int64_t row = F::planes * w.stride;
+    const int64_t row = F::planes * w.stride, last = row - w.stride;
     for (int i = 0; i < block.n; ++i, states += States<l_max>::rows * row) {
         double *to = work.outputs + (block.first + i) * w.outputs_width;
         each_output(w, t, block.element, [&](const Output<Real> &output, int64_t at, int a) {
-            const Real *h = states + (output.l * output.l + a) * row;
+            const Real *h = states + (output.l * output.l + a) * row + last;
             Vector<Real> total = {};
             for (int k = 0; k < w.stride; k += lanes<Real>)
                 total += load_vector(output.weights + at + k) * load_vector(h + k);
@@ -52,17 +52,19 @@ void adjoint_of_outputs(const Work<typename F::Real> &work, const Block &block, 
     for (int i = 0; i < block.n; ++i, states += rows, bar += rows) {
         const int64_t atom = work.atoms.caller[block.first + i];
         const double *y_bar = work.output_bar + atom * w.outputs_width;
+        const double *slopes = work.output_slopes ? work.output_slopes + atom * w.outputs_width : nullptr;
         each_output(w, t, block.element, [&](const Output<Real> &output, int64_t at, int a) {
             const int64_t place = (output.l * output.l + a) * row;
-            const Real seed = static_cast<Real>(y_bar[output.first + a]);
-            for (int k = 0; k < w.stride; k += lanes<Real>) {
-                Real *h_bar = bar + place + tangent + k;
-                const Vector<Real> weights = load_vector(output.weights + at + k);
-                store_vector<Real>(h_bar, load_vector(h_bar) + weights * seed);
-            }
+            const auto add = [&](Real *h_bar, const Real *h, double seed) {
+                for (int k = 0; k < w.stride; k += lanes<Real>)
+                    store_vector<Real>(h_bar + k, load_vector(h_bar + k) + load_vector(output.weights + at + k) *
+                                                                               static_cast<Real>(seed));
+                if constexpr (F::planes == 2)
+                    for (int k = 0; k < w.stride; ++k) parameters[output.weights_at + at + k] += seed * h[k];
+            };
+            add(bar + place + tangent, states + place, y_bar[output.first + a]);
             if constexpr (F::planes == 2)
-                for (int k = 0; k < w.stride; ++k)
-                    parameters[output.weights_at + at + k] += double(seed) * states[place + k];
+                if (slopes) add(bar + place, states + place + tangent, slopes[output.first + a]);
         });
     }
 }
