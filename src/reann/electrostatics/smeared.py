@@ -104,10 +104,10 @@ class _Systems:
         """Return the energies of charges and the derivatives of their sum."""
         total = self.pairs.slopes(q)
         for system, atoms, mesh in self.meshes:
-            own = mesh.slopes(q[atoms])
-            total.energies[atoms], total.by_charge[atoms] = own.energies, own.by_charge
-            total.by_position[atoms], total.field[atoms] = own.by_position, own.field
-            total.by_strain[system] = own.by_strain
+            part = mesh.slopes(q[atoms])
+            total.energies[atoms], total.by_charge[atoms] = part.energies, part.by_charge
+            total.by_position[atoms], total.field[atoms] = part.by_position, part.field
+            total.by_strain[system] = part.by_strain
         return total
 
     def rates(

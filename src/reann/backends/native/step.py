@@ -126,20 +126,20 @@ class NativeStep:
         try:
             if has_terms and graph is not None:
                 computed = compute_whole(model, member, graph, system, requested)
-                found = {k: x.numpy() for k, x in computed._asdict().items() if x is not None}
+                arrays = {k: x.numpy() for k, x in computed._asdict().items() if x is not None}
             else:
-                found = self._without_terms(model, system, requested)
+                arrays = self._without_terms(model, system, requested)
         except (ValueError, RuntimeError) as error:
             # Raises an error that names the atoms if some coincide.
             checked_neighbors(atoms, neighbors.cutoff)
             raise refused(error) from error
-        results: Results = {"energy": float(found["energies"].sum())}
-        results |= {name: found[name] for name in ("energies", *requested) if name in RESULTS}
+        results: Results = {"energy": float(arrays["energies"].sum())}
+        results |= {name: arrays[name] for name in ("energies", *requested) if name in RESULTS}
         if "strain" in requested:
-            results["stress"] = full_3x3_to_voigt_6_stress(found["strain"][0] / self.volume)
+            results["stress"] = full_3x3_to_voigt_6_stress(arrays["strain"][0] / self.volume)
         if others and graph is not None:
             with torch.no_grad():
-                of_heads = quantities(member, graph, element, torch.from_numpy(found["outputs"]))
+                of_heads = quantities(member, graph, element, torch.from_numpy(arrays["outputs"]))
             if BORN in others:
                 of_heads[BORN] = born_charges(member, graph, model)
             for name in others:
@@ -160,7 +160,8 @@ class NativeStep:
             "extrapolation": (n,),
             "outputs": (n, model.n_outputs),
         }
-        found = {k: np.empty(shape) for k, shape in shapes.items() if k in {"energies"} | requested}
-        arrays = (found.get(name) for name in shapes)
-        self.core.evaluate(model, 0, self.workspace, *system, torch.get_num_threads(), *arrays)
-        return found
+        names = {"energies"} | requested
+        arrays = {name: np.empty(shape) for name, shape in shapes.items() if name in names}
+        in_order = (arrays.get(name) for name in shapes)
+        self.core.evaluate(model, 0, self.workspace, *system, torch.get_num_threads(), *in_order)
+        return arrays

@@ -127,7 +127,7 @@ def with_slopes(
     terms_of
         Function from the outputs y to the terms, which contain p.
     """
-    n, found = system.n_atoms, []
+    n, results = system.n_atoms, list[Beyond]()
     energies = torch.empty(n, dtype=torch.float64)
     outputs = torch.empty(n, engine.n_outputs, dtype=torch.float64)
     forces = torch.empty(n, 3, dtype=torch.float64) if "forces" in requested else None
@@ -136,7 +136,7 @@ def with_slopes(
 
     def slopes(_: NDArray[np.float64]) -> NDArray[np.float64]:
         terms = terms_of(outputs)
-        found.append(terms)
+        results.append(terms)
         assert terms.by_output is not None
         return terms.by_output.detach().contiguous().numpy()
 
@@ -152,7 +152,7 @@ def with_slopes(
         None if strain is None else strain.numpy(),
         slopes,
     )
-    return Computed(energies, forces, strain, outputs=outputs), found[0]
+    return Computed(energies, forces, strain, outputs=outputs), results[0]
 
 
 def plus(computed: Computed, terms: Beyond) -> Computed:
