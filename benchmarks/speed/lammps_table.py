@@ -1,79 +1,102 @@
-"""Table of the pair style in LAMMPS, from the results of `benchmarks/lammps.py`."""
+"""Tables of the pair style in LAMMPS, from the results of `benchmarks/lammps.py`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 TWOJMAX = {6: 30, 8: 55}
 """Of SNAP, and the number of its coefficients per element."""
 
-
-def table(found: dict[str, Any]) -> str:
-    """Return the results as a table."""
-    rows = [*own(found), *beside(found)]
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+Row = tuple[str, ...]
 
 
-def own(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return rows of the pair style alone."""
-    rows = []
-    if "python" in found:
-        one = found["python"]
-        rows += [
-            (
-                "12 288 atoms, calculator of ASE, list with the same skin",
-                f"{one['engine']:.2f} µs/atom",
-            ),
-            ("the same in LAMMPS, a whole step", f"{one['lammps']:.2f} µs/atom"),
+def table(results: dict[str, Any]) -> str:
+    """Return the times of a step, then what ranks store and exchange."""
+    times = _table(("compared", "program", "atoms", "ranks", "µs/atom"), times_of(results))
+    return "\n\n".join([times, *_of_ranks(results)])
+
+
+def times_of(results: dict[str, Any]) -> Iterator[Row]:
+    """Give the rows; those of one comparison were measured in one run."""
+    for name, rows in COMPARISONS.items():
+        if name in results:
+            yield from rows(results[name])
+
+
+def _python(times: dict[str, Any]) -> Iterator[Row]:
+    yield "ASE and LAMMPS", "`density`, ASE calculator", "12288", "1", us(times["engine"])
+    yield "", "`density`, LAMMPS", "12288", "1", us(times["lammps"])
+
+
+def _engine(presets: dict[str, Any]) -> Iterator[Row]:
+    for preset, sizes in presets.items():
+        for n, times in sizes.items():
+            program = f"`{preset}`, LAMMPS, {times['ghosts per atom']:.1f} ghosts per atom"
+            yield "ASE and LAMMPS", f"`{preset}`, ASE calculator", n, "1", us(times["engine"])
+            yield "", program, n, "1", us(times["lammps"])
+
+
+def _ranks(times: dict[str, float]) -> Iterator[Row]:
+    for ranks, time in times.items():
+        yield "ranks" if ranks == "1" else "", "`density`", "12288", ranks, us(time)
+
+
+def _sizes(times: dict[str, float]) -> Iterator[Row]:
+    for n, (atoms, time) in enumerate(times.items()):
+        yield "" if n else "sizes", "`density`", atoms, "1", us(time)
+
+
+def _flux(times: dict[str, float]) -> Iterator[Row]:
+    yield "heat flux", "`density`, without", "12288", "1", us(times["without"])
+    yield "", "`density`, with the exact heat flux", "12288", "1", us(times["with"])
+
+
+def _snap(times: dict[str, float]) -> Iterator[Row]:
+    yield "SNAP", "`density`", "1536", "1", us(times["reann"])
+    for j in TWOJMAX:
+        if str(j) in times:
+            yield "", f"SNAP, the same cutoff, twojmax {j}", "1536", "1", us(times[str(j)])
+
+
+def _deepmd(times: dict[str, float]) -> Iterator[Row]:
+    other = "DeePMD-kit 3.2, se_e2_a compressed, 6 Å, double precision"
+    for title, name, program in (("DeePMD-kit", "reann", "`density`"), ("", "deepmd", other)):
+        for ranks in ("1", "2"):
+            compared = title if ranks == "1" else ""
+            yield compared, program, "12288", ranks, us(times[f"{name}, {ranks}"])
+
+
+COMPARISONS = {
+    "python": _python,
+    "engine": _engine,
+    "ranks": _ranks,
+    "sizes": _sizes,
+    "flux": _flux,
+    "snap": _snap,
+    "deepmd": _deepmd,
+}
+
+
+def _of_ranks(results: dict[str, Any]) -> Iterator[str]:
+    if "halo" in results:
+        of = results["halo"]
+        rows = [
+            (title, f"{of[key]:.0f}", f"{of[f'{key} of T + 1 cutoffs']:.0f}")
+            for title, key in (("ghost atoms of a rank", "ghosts"), ("kB per step", "kB per step"))
         ]
-    for preset, sizes in found.get("engine", {}).items():
-        for n, one in sizes.items():
-            ghosts = one["ghosts per atom"]
-            title = f"`{preset}`, {int(n):,} atoms, {ghosts:.1f} ghosts per atom: ASE, LAMMPS"
-            ratio = one["lammps"] / one["engine"]
-            text = f"{one['engine']:.1f}, {one['lammps']:.1f} µs/atom: {ratio:.2f} times"
-            rows.append((title, text))
-    if "ranks" in found:
-        one, two = found["ranks"]["1"], found["ranks"]["2"]
-        rows.append(("one rank, two ranks", f"{one:.2f}, {two:.2f} µs/atom: {one / two:.2f} times"))
-    if "sizes" in found:
-        text = ", ".join(f"{t:.2f} ({int(n):,} atoms)" for n, t in found["sizes"].items())
-        rows.append(("one rank, µs/atom", text))
-    if "memory" in found:
-        one = found["memory"]
-        rows.append((f"memory, {one['atoms']:,} atoms, one rank", f"{one['GB']:.1f} GB"))
-    if "halo" in found:
-        one = found["halo"]
-        for name, key in (
-            ("ghosts of a rank, of two", "ghosts"),
-            ("a step exchanges", "kB per step"),
-        ):
-            both = (
-                f"{one[key]:.0f}; with a halo of T + 1 cutoffs {one[f'{key} of T + 1 cutoffs']:.0f}"
-            )
-            rows.append((name, f"{both} kB" if key.startswith("kB") else both))
-    return rows
+        yield _table(("two ranks, 12 288 atoms", "halo of one cutoff", "T + 1 cutoffs"), rows)
+    if "memory" in results:
+        of = results["memory"]
+        yield f"A rank with {of['atoms']} atoms needs {of['GB']:.1f} GB."
 
 
-def beside(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return rows of the pair style and something else."""
-    rows = []
-    if "flux" in found:
-        one, two = found["flux"]["without"], found["flux"]["with"]
-        title = "12 288 atoms, a step, and one with the exact heat flux"
-        rows.append((title, f"{one:.2f}, {two:.2f} µs/atom"))
-    if "snap" in found:
-        text = ", ".join(
-            f"{found['snap'][str(j)]:.1f} (twojmax {j})" for j in TWOJMAX if str(j) in found["snap"]
-        )
-        rows.append(("SNAP, 1536 atoms, the same cutoff, µs/atom", text))
-        rows.append(("reann, 1536 atoms, µs/atom", f"{found['snap']['reann']:.2f}"))
-    if "deepmd" in found:
-        for name, title in (
-            ("deepmd", "DeePMD 3.2, se_e2_a compressed, 6 Å, double"),
-            ("reann", "reann beside it"),
-        ):
-            one, two = (found["deepmd"][f"{name}, {ranks}"] for ranks in (1, 2))
-            text = f"{one:.2f}, {two:.2f} µs/atom"
-            rows.append((f"{title}: 12 288 atoms, one rank, two ranks", text))
-    return rows
+def _table(head: Row, rows: Any) -> str:
+    texts = 2 if len(head) > 3 else 1
+    marks = ["---"] * texts + ["--:"] * (len(head) - texts)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, tuple(marks), *rows])
+
+
+def us(time: float) -> str:
+    """Return a time with three digits."""
+    return f"{time:#.3g}" if time < 100 else f"{time:.0f}"
