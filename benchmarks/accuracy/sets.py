@@ -50,15 +50,15 @@ class DataSet:
 
 
 _RMD17 = {
-    "MACE": "2.2 / 6.6 (950 + 50 structures; arXiv 2206.07697, as listed)",
-    "BOTNet": "– / 8.5 (950 + 50 structures; arXiv 2205.06643, as listed)",
+    "MACE": "2.2 / 6.6 (950 + 50 structures; arXiv 2206.07697; secondary source)",
+    "BOTNet": "– / 8.5 (950 + 50 structures; arXiv 2205.06643; secondary source)",
 }
 _3BPA = {
     "NequIP": "3.3 / 10.8 (450 + 50 structures, official test; README of nequip-eqx)",
-    "MACE": "2.8 / – (450 + 50 structures, official test; arXiv 2206.07697, as listed)",
-    "CACE": "6.3 / – (450 + 50 structures, official test; arXiv 2402.07472, as listed)",
+    "MACE": "2.8 / – (450 + 50 structures, official test; arXiv 2206.07697; secondary source)",
+    "CACE": "6.3 / – (450 + 50 structures, official test; arXiv 2402.07472; secondary source)",
 }
-_WATER = {"REANN": "0.8 / 53 (1393 structures; PRL 127, 156002, as listed)"}
+_WATER = {"REANN": "0.8 / 53 (1393 structures; PRL 127, 156002; secondary source)"}
 
 SETS: dict[str, DataSet] = {
     "acac": DataSet(
@@ -105,8 +105,8 @@ SETS: dict[str, DataSet] = {
         measure="mae",
         settings=("training.batch_size=5",),
         published={
-            "MACE": "17.0 / 43.9 (50 other structures; as listed)",
-            "NequIP": "19.5 / 52.0 (50 other structures; as listed)",
+            "MACE": "17.0 / 43.9 (50 other structures; secondary source)",
+            "NequIP": "19.5 / 52.0 (50 other structures; secondary source)",
         },
     ),
     "aspirin-ccsd": DataSet(
