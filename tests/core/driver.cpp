@@ -194,6 +194,7 @@ class Replay {
     // The same, bit for bit, in two calls of which the second is made twice.
     void evaluate_in_two(reann_workspace *workspace, const reann_system &system, const Answer &one) {
         Answer two = one;
+        two.extrapolation.assign(system.n_local, -1.0);
         reann_error error;
         if (!reann_forward(model_, 0, workspace, &system, two.energies.data(), two.outputs.data(),
                            &error))
@@ -201,7 +202,7 @@ class Replay {
         const std::vector<double> others(system.n_local, 2.0), of_outputs(two.outputs.size(), 0.5);
         for (const bool seeded : {true, false}) {
             const reann_result result = {nullptr, two.forces.data(), two.virial.data(),
-                                         two.virials.data(), nullptr, nullptr};
+                                         two.virials.data(), two.extrapolation.data(), nullptr};
             if (!reann_adjoint(workspace, seeded ? others.data() : nullptr,
                                seeded ? of_outputs.data() : nullptr, &result, &error))
                 throw std::runtime_error(error.message);

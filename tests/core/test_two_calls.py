@@ -54,6 +54,7 @@ class Calls:
 
     def results(self):
         shapes = {"forces": (self.n, 3), "virial": (3, 3), "virials": (self.n, 3, 3)}
+        shapes |= {"extrapolation": (self.n,)}
         arrays = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
         return arrays, Result(**{name: array.ctypes.data for name, array in arrays.items()})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import ase
@@ -26,7 +25,7 @@ from reann.electrostatics.smeared import smeared_energies
 from reann.errors import UserError
 from reann.flux import heat_flux
 from reann.graph import Graph
-from reann.interfaces.lammps.export import export
+from reann.interfaces.beyond import require_neighbors_alone
 from reann.model import Reann, build
 from reann.potential import Potential
 from reann.units import COULOMB
@@ -231,14 +230,10 @@ def test_what_is_not_computed_is_said(model: Reann) -> None:
         ModelConfig(preset="density", long_range={})
 
 
-def test_programs_that_know_neighbors_alone_refuse_such_a_potential(
-    model: Reann, tmp_path: Path
-) -> None:
+def test_programs_that_know_neighbors_alone_refuse_such_a_potential(model: Reann) -> None:
     config = model.config.model_copy(update={"inputs": []})
-    Potential(build(config, model.elements, seed=0)).save(tmp_path / "model.reann")
-    ase.io.write(tmp_path / "start.xyz", random_atoms(1, 4, FREE), format="extxyz")
     with pytest.raises(UserError, match="terms of longer range"):
-        export(tmp_path / "model.reann", tmp_path / "start.xyz", tmp_path / "out")
+        require_neighbors_alone(build(config, model.elements, seed=0), "metatomic")
 
 
 def test_a_graph_without_a_charge_is_neutral(model: Reann) -> None:

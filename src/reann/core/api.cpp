@@ -56,6 +56,13 @@ const reann::FoldedHead *head_of(const reann_model *model, int32_t member, const
     return nullptr;
 }
 
+const reann::FoldedHead &existing_head(const reann_model *model, int32_t member, const char *name) {
+    check_member(model, member);
+    const reann::FoldedHead *head = head_of(model, member, name);
+    if (!head) throw reann::Error("The model has no output '" + std::string(name) + "'.");
+    return *head;
+}
+
 } // namespace
 
 int32_t reann_interface(void) { return REANN_INTERFACE; }
@@ -110,18 +117,28 @@ int32_t reann_head_width(const reann_model *model, const char *name) {
 int reann_head_values(const reann_model *model, int32_t member, const char *name, int64_t n,
                       const int32_t *element, const double *outputs, double *values, reann_error *error) {
     return guarded(error, 0, [&] {
-        check_member(model, member);
-        const reann::FoldedHead *head = head_of(model, member, name);
-        if (!head) throw reann::Error("The model has no output '" + std::string(name) + "'.");
+        const reann::FoldedHead &head = existing_head(model, member, name);
         const int64_t width = reann_n_outputs(model);
         for (int64_t i = 0; i < n; ++i) {
             if (element[i] < 0 || element[i] >= reann_n_elements(model))
                 throw reann::Error("The model does not have the element of atom " + std::to_string(i) + ".");
-            head->value(element[i], outputs + i * width, values + i * head->width);
+            head.value(element[i], outputs + i * width, values + i * head.width);
         }
         return 1;
     });
 }
+
+int reann_head_adjoint(const reann_model *model, int32_t member, const char *name, int64_t n,
+                       const double *value_seeds, double *output_seeds, reann_error *error) {
+    return guarded(error, 0, [&] {
+        const reann::FoldedHead &head = existing_head(model, member, name);
+        const int64_t width = reann_n_outputs(model);
+        for (int64_t i = 0; i < n; ++i) head.adjoint(value_seeds + i * head.width, output_seeds + i * width);
+        return 1;
+    });
+}
+
+double reann_smearing(const reann_model *model) { return model->model.settings().smearing; }
 
 int32_t reann_knows_field(const reann_model *model) { return model->model.settings().field; }
 

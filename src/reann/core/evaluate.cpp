@@ -35,8 +35,8 @@ template <class Real> void give_energies(const Run<Real> &run, double *energies)
 
 template <class Real> void make_outputs(Run<Real> &run, const double *wanted) {
     const int64_t size = run.system.n_local * run.weights.outputs_width;
-    if (!wanted || size == 0) return;
-    run.work.outputs = run.workspace.template take<double>(size);
+    if (!wanted || run.weights.outputs_width == 0) return;
+    run.work.outputs = run.workspace.template take<double>(size + 1); // not NULL without atoms
     clear(run.work.outputs, size);
 }
 
@@ -57,16 +57,23 @@ template <class Real> void give_derivatives(const Run<Real> &run, const reann_re
     if (result.dipole) run.add_up(result.dipole, 3 * run.system.n_systems, &Chunk<Real>::dipole, 0);
 }
 
+template <class Real> void make_extrapolation(Run<Real> &run) {
+    run.work.extrapolation = run.workspace.template take<double>(run.system.n_local);
+}
+
+template <class Real> void give_extrapolation(const Run<Real> &run, double *extrapolation) {
+    for (int64_t i = 0; extrapolation && i < run.system.n_local; ++i)
+        extrapolation[run.work.atoms.caller[i]] = run.work.extrapolation[i];
+}
+
 template <class Real> void evaluate_with(Run<Real> run, const reann_result &result) {
     make_sums(run, result);
     make_outputs(run, result.outputs);
-    if (result.extrapolation)
-        run.work.extrapolation = run.workspace.template take<double>(run.system.n_local);
+    if (result.extrapolation) make_extrapolation(run);
     run.walk();
     give_energies(run, result.energies);
     give_outputs(run, result.outputs);
-    for (int64_t i = 0; result.extrapolation && i < run.system.n_local; ++i)
-        result.extrapolation[run.work.atoms.caller[i]] = run.work.extrapolation[i];
+    give_extrapolation(run, result.extrapolation);
     give_derivatives(run, result);
 }
 
@@ -85,6 +92,7 @@ template <class Real> struct Halfway final : Kept {
             throw Error("Seeds of outputs need the outputs of reann_forward, which were not requested.");
         make_sums(run, result);
         run.walk_back(seeds, run.work.outputs ? output_seeds : nullptr);
+        give_extrapolation(run, result.extrapolation);
         give_derivatives(run, result);
     }
 };
@@ -94,6 +102,7 @@ void walk_halfway(const Model &model, int member, Workspace &workspace, const re
                   double *energies, double *outputs) {
     auto halfway = std::make_unique<Halfway<Real>>(model, member, workspace, system);
     make_outputs(halfway->run, outputs);
+    make_extrapolation(halfway->run);
     halfway->run.walk();
     give_energies(halfway->run, energies);
     give_outputs(halfway->run, outputs);
@@ -228,10 +237,18 @@ void check_exchange(const Model &model, const reann_system &system) {
         throw Error("Ghost atoms need callbacks that exchange their coefficients.");
 }
 
+// Without the Coulomb energy of its charges, the energy of a model is not the sum of those of its atoms.
+void check_energy_of_atoms(const Model &model) {
+    if (model.settings().smearing > 0.0)
+        throw Error("The energy of this model contains the Coulomb energy of its charges, which the caller adds "
+                    "between reann_forward and reann_adjoint.");
+}
+
 } // namespace
 
 void evaluate(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_result &result) {
+    check_energy_of_atoms(model);
     check(model, system);
     check_exchange(model, system);
     const bool derivatives = result.forces || result.virial || result.virials || result.dipole;
@@ -263,6 +280,7 @@ void adjoint(Workspace &workspace, const double *seeds, const double *output_see
 
 void gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
               const reann_loss &loss, double *const *gradients) {
+    check_energy_of_atoms(model);
     check(model, system);
     if (system.n_atoms != system.n_local) throw Error("The gradient needs systems without ghosts.");
     if (!loss.output_slopes != !loss.seeds)

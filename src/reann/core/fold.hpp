@@ -61,6 +61,9 @@ struct FoldedHead {
 
     // The value for an atom of an element, computed from all outputs of the atom.
     void value(int element, const double *outputs, double *to) const;
+
+    // Adds the derivatives with respect to the outputs, from those with respect to the value.
+    void adjoint(const double *bar, double *outputs_bar) const;
 };
 
 // The range of the features in the training data for each element: (elements, features). A feature is outside

@@ -65,4 +65,19 @@ void FoldedHead::value(int element, const double *outputs, double *to) const {
     for (int k = 0; k < 9; ++k) to[k] = matrix[k];
 }
 
+void FoldedHead::adjoint(const double *bar, double *outputs_bar) const {
+    double *y = outputs_bar + first;
+    if (width != 9) {
+        for (int a = 0; a < width; ++a) y[a] += *scale * bar[a];
+        return;
+    }
+    const double root = *scale * std::sqrt(0.5), sixth = *scale * std::sqrt(1.0 / 6.0);
+    y[0] += *scale * (bar[0] + bar[4] + bar[8]);
+    y[1] += root * (bar[1] + bar[3]);
+    y[2] += root * (bar[2] + bar[6]);
+    y[3] += root * (bar[5] + bar[7]);
+    y[4] += root * (bar[0] - bar[4]);
+    y[5] += sixth * (2.0 * bar[8] - bar[0] - bar[4]);
+}
+
 } // namespace reann

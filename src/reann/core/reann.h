@@ -93,6 +93,21 @@ int32_t reann_head_width(const reann_model *model, const char *name);
 int reann_head_values(const reann_model *model, int32_t member, const char *name, int64_t n,
                       const int32_t *element, const double *outputs, double *values, reann_error *error);
 
+/* The derivatives of a number with respect to outputs (n, reann_n_outputs), from `value_seeds` (n, width),
+ * those with respect to the values of this head; they are added to `output_seeds`, the seeds of
+ * `reann_adjoint`. Returns 1, or 0 with a message. */
+int reann_head_adjoint(const reann_model *model, int32_t member, const char *name, int64_t n,
+                       const double *value_seeds, double *output_seeds, reann_error *error);
+
+/* Width sigma in Å of the charges of a model whose energy contains their Coulomb energy, 0 for other models:
+ *
+ *     U = 1/2 sum_(i != j) q_i q_j erf(r_ij / (sqrt(2) sigma)) / (4 pi epsilon_0 r_ij),
+ *
+ * where the sum includes periodic images of j, also those of i. Charges are those of the head "charges",
+ * with the correct total charge. The caller computes U and its derivatives between `reann_forward` and
+ * `reann_adjoint`; the other functions below return an error for such a model. */
+double reann_smearing(const reann_model *model);
+
 /* Whether the energy depends on an electric field. */
 int32_t reann_knows_field(const reann_model *model);
 
@@ -165,9 +180,10 @@ int reann_evaluate(const reann_model *model, int32_t member, reann_workspace *wo
  * reann_n_outputs; NULL: not computed) and keeps data for the second in the workspace. The second call
  * computes the forces, the virial and the virials of E from `seeds`, dE/dE_i (n_local), and
  * `output_seeds`, the derivatives of E with respect to the outputs. NULL stands for ones and zeros,
- * respectively; the results are then identical to those of `reann_evaluate`, bit for bit. The second call
- * may be repeated with other seeds. Until the last one, the model and the system must not change, and the
- * workspace must not be used for anything else. */
+ * respectively; the results are then identical to those of `reann_evaluate`, bit for bit. It also gives
+ * the extrapolation; `energies` and `outputs` of its result are not used. The second call may be repeated
+ * with other seeds. Until the last one, the model and the system must not change, and the workspace must
+ * not be used for anything else. */
 int reann_forward(const reann_model *model, int32_t member, reann_workspace *workspace,
                   const reann_system *system, double *energies, double *outputs, reann_error *error);
 int reann_adjoint(reann_workspace *workspace, const double *seeds, const double *output_seeds,

@@ -1,148 +1,23 @@
 #include "settings.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <utility>
 
 #include "array.hpp"
 #include "facts.hpp"
-#include "json.hpp"
+#include "section.hpp"
 
 namespace reann {
 
 namespace {
 
-constexpr int largest_count = 100'000;
 constexpr size_t most_outputs = 1000, longest_name = 200;
 constexpr const char *characters = // of a name
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
 constexpr double largest_number = 1e6; // of a length in Å, or of a fraction
+constexpr double least_smearing = 1e-2; // Å
 constexpr double most_weights = 2e8;   // 1.6 GB in double precision
-
-[[noreturn]] void impossible(const std::string &name, const std::string &what) {
-    throw Error("The header of the model is damaged, or newer than this program: " + name + " " +
-                what + ". Copy the file again, or upgrade with `pip install --upgrade reann`.");
-}
-
-// A JSON object all of whose fields must be read.
-class Section {
-  public:
-    Section(const Json &object, std::string name) : object_(object), name_(std::move(name)) {
-        if (object.kind != Json::Kind::object) impossible(name_, "is no object");
-    }
-
-    const Json &field(const char *key) const {
-        ++n_asked_;
-        const Json *value = object_.find(key);
-        if (!value) impossible(name_ + "." + key, "is missing");
-        return *value;
-    }
-
-    double number(const char *key, double low, double high) const {
-        const Json &value = field(key);
-        const bool right = value.kind == Json::Kind::number;
-        if (!right || !(value.number >= low && value.number <= high)) wrong(key);
-        return value.number;
-    }
-
-    int count(const char *key, int low = 1, int high = largest_count) const {
-        return as_count(field(key), key, low, high);
-    }
-
-    int as_count(const Json &value, const char *key, int low, int high) const {
-        const double x = value.number;
-        const bool right = value.kind == Json::Kind::number && x >= low && x <= high;
-        if (!right || std::floor(x) != x) wrong(key);
-        return static_cast<int>(x);
-    }
-
-    const std::vector<Json> &list(const char *key) const {
-        const Json &value = field(key);
-        if (value.kind != Json::Kind::list || value.values.empty()) wrong(key);
-        return value.values;
-    }
-
-    bool flag(const char *key) const {
-        const Json &value = field(key);
-        if (value.kind != Json::Kind::boolean) wrong(key);
-        return value.boolean;
-    }
-
-    // A field with only one allowed value.
-    void constant(const char *key, const char *word) const {
-        if (field(key).string != word) wrong(key);
-    }
-
-    // The choice named by a field.
-    template <class Choice, size_t n>
-    Choice choice(const char *key, const char *const (&names)[n]) const {
-        return as_choice<Choice>(field(key).string, key, names);
-    }
-
-    template <class Choice, size_t n>
-    Choice as_choice(const std::string &word, const char *key, const char *const (&names)[n]) const {
-        const auto name = std::find(names, names + n, word);
-        if (name == names + n) wrong(key);
-        return static_cast<Choice>(name - names);
-    }
-
-    // The string of a field; `otherwise` if an older file does not have the field.
-    std::string newer_word(const char *key, const char *otherwise) const {
-        if (!object_.find(key)) return otherwise;
-        const Json &value = field(key);
-        if (value.kind != Json::Kind::string) wrong(key);
-        return value.string.substr(0, 80);
-    }
-
-    // The strings of a list; `otherwise` if an older file does not have the field.
-    std::vector<std::string> newer_words(const char *key, const char *otherwise) const {
-        if (!object_.find(key)) return {otherwise};
-        const Json &given = field(key);
-        if (given.kind != Json::Kind::list) wrong(key);
-        std::vector<std::string> words;
-        for (const Json &value : given.values) {
-            if (value.kind != Json::Kind::string) wrong(key);
-            words.push_back(value.string.substr(0, 80));
-        }
-        return words;
-    }
-
-    // The number of a newer field; `otherwise` if the file does not have the field.
-    int newer_count(const char *key, int otherwise) const {
-        return object_.find(key) ? count(key) : otherwise;
-    }
-
-    // A switch; off if an older file does not have the field.
-    bool newer_flag(const char *key) const { return object_.find(key) && flag(key); }
-
-    // A number; 0 if it is null or if an older file does not have the field.
-    double newer_number(const char *key, double lowest, double highest) const {
-        const Json *value = object_.find(key);
-        if (!value || value->kind != Json::Kind::null) return value ? number(key, lowest, highest) : 0.0;
-        field(key);
-        return 0.0;
-    }
-
-    // A field without meaning here, which files of older versions do not have.
-    void newer(const char *key) const {
-        if (object_.find(key)) field(key);
-    }
-
-    // Throws `Error` unless the fields of the object are exactly those that were read, each of them once.
-    void no_other() const {
-        if (object_.keys.size() != n_asked_) impossible(name_, "has an unknown field");
-    }
-
-    [[noreturn]] void wrong(const char *key) const {
-        impossible(name_ + "." + key, "has no possible value");
-    }
-
-  private:
-    const Json &object_;
-    std::string name_;
-    mutable size_t n_asked_ = 0;
-};
 
 NetworkSettings network(const Json &object, const char *name) {
     const Section section(object, name);
@@ -200,6 +75,30 @@ void zbl(const Json &object, Settings &settings) {
     section.no_other();
 }
 
+// Charges whose Coulomb energy the caller computes.
+void long_range(const Section &model, const Json *object, Settings &settings) {
+    if (!object || model.field("long_range").kind == Json::Kind::null) return;
+    const Section section(*object, "model.long_range");
+    section.constant("kind", "charges");
+    settings.smearing = section.number("smearing", least_smearing, largest_number);
+    const std::string &charges = section.field("charges").string;
+    if (charges == "equilibrated")
+        throw Error("The C++ engine does not compute equilibrated charges (model.long_range.charges): use "
+                    "the potential in Python, by `reann md` or the ASE calculator, or train one with latent "
+                    "charges.");
+    if (charges != "latent") section.wrong("charges");
+    section.no_other();
+    if (!settings.equivariant) model.wrong("long_range");
+}
+
+// Parts of the energy that only Python computes.
+void refuse_parts_of_python(const Json &model) {
+    for (const char *part : {"inputs", "dispersion"})
+        if (const Json *value = model.find(part); value && value->kind != Json::Kind::null)
+            throw Error(std::string("The energy of this potential depends on model.") + part + ", which the "
+                        "C++ engine does not support: use it in Python, by `reann md` or the ASE calculator.");
+}
+
 // The engine computes orbitals from their products, and first layers act on the products. These have many
 // more numbers than the file, so that the length of the file does not limit them.
 void check_size(const Section &model, const Settings &settings) {
@@ -246,6 +145,7 @@ void check_units(const Json &object) {
 Settings parse_settings(const std::string &text) {
     const Json json = parse_json(text);
     const Section header(json, "header"), model(header.field("model"), "model");
+    refuse_parts_of_python(header.field("model"));
     Settings settings;
     settings.elements = elements(header);
     settings.float64 = header.choice<Precision>("precision", precision_names) == Precision::float64;
@@ -298,6 +198,7 @@ Settings parse_settings(const std::string &text) {
         model.wrong("heads");
     zbl(model.field("zbl"), settings);
     settings.repulsion = model.newer_flag("repulsion");
+    long_range(model, header.field("model").find("long_range"), settings);
     model.field("preset");            // the preset from which the user took the other settings
     model.field("coefficient_scale"); // an array of the model
     model.no_other();

@@ -41,19 +41,21 @@ void ComputeReannDipole::init() {
                    id, missing);
 }
 
-// Charges q_i + (Q - sum_j q_j) / N with Q = 0 times positions, only without periodic directions; and atomic
-// dipoles.
+// Charges q_i + (Q - sum_j q_j) / N times positions relative to the center of mass, only without periodic
+// directions; and atomic dipoles.
 void ComputeReannDipole::compute_vector() {
     invoked_vector = update->ntimestep;
-    const Polarization own = pair()->polarization(polarizability_);
+    PairReann *from = pair();
+    const Polarization own = from->polarization(polarizability_);
     Polarization all;
     static_assert(sizeof own == Polarization::size * sizeof(double), "an array of numbers");
     MPI_Allreduce(&own, &all, Polarization::size, MPI_DOUBLE, MPI_SUM, world);
     const bool periodic = domain->periodicity[0] || domain->periodicity[1] || domain->periodicity[2];
     for (int a = 0; a < 3; ++a) {
         vector[a] = all.dipole[a];
-        if (!periodic && all.atoms > 0.0)
-            vector[a] += all.charges_at[a] - all.charge / all.atoms * all.at[a];
+        if (periodic || !(all.atoms > 0.0)) continue;
+        const double Q = from->total_charge();
+        vector[a] += all.charges_at[a] + (Q - all.charge) / all.atoms * all.at[a] - Q * all.mass_at[a] / all.mass;
     }
     for (int k = 0; polarizability_ && k < 6; ++k) vector[3 + k] = all.polarizability[k];
 }

@@ -22,6 +22,9 @@ void ComputeReannFlux::init() {
         error->all(FLERR, "compute {} reann/flux does not support pair_style hybrid/scaled", id);
     if (!force->pair_match("reann", 1))
         error->all(FLERR, "compute {} reann/flux needs exactly one pair_style reann", id);
+    if (static_cast<PairReann *>(force->pair_match("reann", 1))->has_coulomb())
+        error->all(FLERR, "compute {} reann/flux does not support potentials with charges, because their Coulomb "
+                          "energy is that of all atoms together", id);
 }
 
 void ComputeReannFlux::compute_vector() {

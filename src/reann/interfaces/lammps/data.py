@@ -31,6 +31,8 @@ class System:
     """Mass of each atom type, in g/mol."""
     types: NDArray[np.int64]
     """Type of each atom, starting at 1."""
+    charge: float = 0.0
+    """Total charge of a structure for a potential with charges, e."""
 
     @property
     def turned(self) -> bool:
@@ -38,7 +40,7 @@ class System:
         return not np.allclose(self.prism.rot_mat, np.eye(3), atol=1e-9)
 
 
-def system_of(atoms: ase.Atoms, order: Sequence[str]) -> System:
+def system_of(atoms: ase.Atoms, order: Sequence[str], charge: float = 0.0) -> System:
     """Return a structure with atom types in the order of the elements; isotopes by their masses."""
     symbols, masses = atoms.get_chemical_symbols(), atoms.get_masses()
     of_atoms = [(order.index(s), float(m)) for s, m in zip(symbols, masses, strict=True)]
@@ -49,6 +51,7 @@ def system_of(atoms: ase.Atoms, order: Sequence[str]) -> System:
         [order[element] for element, _ in kinds],
         [mass for _, mass in kinds],
         np.array([kinds.index(kind) + 1 for kind in of_atoms]),
+        charge,
     )
 
 

@@ -10,13 +10,15 @@ import ase
 import numpy as np
 
 from reann.backends.native.backend import unsupported_form
+from reann.data.neighbors import stated_inputs
 from reann.errors import UserError
-from reann.interfaces.beyond import require_neighbors_alone
+from reann.interfaces.beyond import require_latent_charges_at_most
 from reann.interfaces.lammps.data import System, data_file, system_of
 from reann.interfaces.lammps.doctor import run
 from reann.interfaces.lammps.installation import from_pip
 from reann.interfaces.lammps.script import check_input, command, fixed_in, start_input
 from reann.interfaces.parity import Difference, checked, not_computed
+from reann.model import Reann
 from reann.model_file import model_file
 from reann.motion.start import at_start, plain_name, read_start, title_of
 from reann.output_files import check_folder, write_folder
@@ -55,7 +57,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     atoms, origin = read_start(start)
     atoms = _with_room(atoms)
     potential.model.heads.require()
-    require_neighbors_alone(potential.model, "LAMMPS", str(model))
+    require_latent_charges_at_most(potential.model, "LAMMPS", str(model))
     if (why := unsupported_form(potential.model)) is not None:
         raise UserError(
             f"The pair style cannot compute this potential: {why}.",
@@ -65,7 +67,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     with at_start(origin):
         expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
-    system = system_of(atoms, potential.elements)
+    system = system_of(atoms, potential.elements, _charge(atoms, potential.model))
     fixed, name, title = fixed_in(system), plain_name(model), title_of(model, start)
     files = {
         "in.lammps": start_input(system, fixed, name, title).encode("utf-8"),
@@ -75,6 +77,13 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     difference = _difference(files, system, name, expected) if from_pip() else None
     write_folder(folder, files, [model, start], overwrite=overwrite)
     return Exported(difference, command(len(atoms)), fixed.all_atoms, fixed.dropped)
+
+
+def _charge(atoms: ase.Atoms, model: Reann) -> float:
+    """Return the total charge of a structure in e, 0 for a model without charges of atoms."""
+    if "charges" not in model.output_names:
+        return 0.0
+    return float(stated_inputs(atoms, ["charge"]).get("charge", 0.0))
 
 
 def _with_room(atoms: ase.Atoms) -> ase.Atoms:

@@ -118,7 +118,7 @@ def find_compiler() -> list[str]:
 
 def _compile(compiler: list[str], lammps: Lammps, folder: Path) -> None:
     size = "LAMMPS_BIGBIG" if lammps.bigbig else "LAMMPS_SMALLBIG"
-    command = [*compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
+    command = [*compiler, "-std=c++17", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-D{size}", f"-DREANN_LAMMPS={lammps.version}"]
     command += [f"-I{path}" for path in (lammps.headers, lammps.mpi, CORE, SOURCES)]
     command += [str(source) for source in sorted(SOURCES.glob("*.cpp"))]

@@ -49,8 +49,12 @@ PairReann::~PairReann() {
     }
 }
 
-void PairReann::settings(int narg, char **) {
-    if (narg) error->all(FLERR, "pair_style reann has no arguments: name the file in pair_coeff");
+void PairReann::settings(int narg, char **arg) {
+    charge_is_stated_ = narg == 2 && !std::strcmp(arg[0], "charge");
+    if (narg && !charge_is_stated_)
+        error->all(FLERR, "pair_style reann has no arguments except `charge Q`, the total charge in e: name the "
+                          "file in pair_coeff");
+    total_charge_ = charge_is_stated_ ? utils::numeric(FLERR, arg[1], false, lmp) : 0.0;
 }
 
 void PairReann::coeff(int narg, char **arg) {
@@ -100,6 +104,7 @@ void PairReann::open(std::string file) {
     if (!found) error->all(FLERR, "{}: {}", file, why.message);
     reann_close(model_);
     model_ = found;
+    mesh_.reset(); // its charges may have another width
 }
 
 void PairReann::init_style() {
@@ -110,8 +115,10 @@ void PairReann::init_style() {
     if (!model_) error->all(FLERR, "pair_style reann has no potential: name one in pair_coeff");
     check_bonds();
     check_neighbors();
-    // In a field there are torques, so the virial is symmetric only if it is symmetrized pair by pair.
-    if (is_in_field()) no_virial_fdotr_compute = force->pair->no_virial_fdotr_compute = 1;
+    check_charges();
+    // In a field there are torques, so the virial is symmetric only if it is symmetrized pair by pair. With
+    // charges in periodic images, it does not follow from forces and positions.
+    if (is_in_field() || has_coulomb()) no_virial_fdotr_compute = force->pair->no_virial_fdotr_compute = 1;
     neighbor->add_request(this, full_list);
 }
 
@@ -130,7 +137,11 @@ void PairReann::compute(int eflag, int vflag) {
 
     const int members = reann_n_members(model_);
     const bool global = vflag_global && !vflag_fdotr; // requested pair by pair
-    const bool virials = global || vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
+    const bool charged = has_coulomb();
+    if (charged && (vflag_atom || cvflag_atom))
+        error->all(FLERR, "pair_style reann has no stress of single atoms for a potential with charges, because "
+                          "the Coulomb energy is that of all atoms together: use the pressure of the system");
+    const bool virials = (global && !charged) || vflag_atom || cvflag_atom, spread = spread_flag_ && members > 1;
     if (spread) of_members_.assign(3 * n_rows * members, 0.0);
     if (extrapolation_flag_) std::fill(extrapolation_.begin(), extrapolation_.end(), 0.0);
     take_field();
@@ -147,8 +158,16 @@ void PairReann::compute(int eflag, int vflag) {
     if (extrapolation_flag_) of_member_.resize(n_local_ + 1);
     result.extrapolation = extrapolation_flag_ ? of_member_.data() : nullptr;
     if (polarized) ask_for_polarization(result);
+    result.virial = global && charged ? strain_ : nullptr;
+    std::fill(charge_.begin(), charge_.end(), 0.0);
     for (int m = 0; m < members; ++m) {
-        evaluate(m, result);
+        coulomb_energy_ = 0.0;
+        if (charged) {
+            begin(m);
+            finish(m, result);
+        } else {
+            evaluate(m, result);
+        }
         if (polarized) add_polarization(m);
         if (spread) std::copy_n(forces_.begin(), 3 * n_rows, of_members_.begin() + 3 * n_rows * m);
         if (extrapolation_flag_) take_extrapolation();
@@ -156,6 +175,15 @@ void PairReann::compute(int eflag, int vflag) {
             energy_ += share * energies_[r];
             if (eflag_global) eng_vdwl += share * energies_[r];
             if (eflag_atom) eatom[atom_[r]] += share * energies_[r];
+        }
+        if (eflag_global) {
+            eng_vdwl -= share * coulomb_energy_;
+            eng_coul += share * coulomb_energy_;
+        }
+        for (int k = 0; k < 3 && result.virial; ++k) {
+            const int i = k == 2 ? 1 : 0, j = k == 0 ? 1 : 2; // xy, xz, yz
+            virial[k] -= share * strain_[4 * k];
+            virial[3 + k] -= 0.5 * share * (strain_[3 * i + j] + strain_[3 * j + i]);
         }
         for (size_t r = 0; r < n_rows; ++r) {
             double *f = atom->f[atom_[r]];

@@ -1,12 +1,14 @@
 // Pair style `reann` of LAMMPS: a potential from a `.reann` file, exact on any number of ranks.
 //
-//     pair_style reann
+//     pair_style reann [charge Q]         total charge in e, 0 by default, of a potential with charges
 //     pair_coeff * * water.reann O H          element of each type; NULL: atoms of another style
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "mesh.h"
 #include "pair.h"
 #include "reann.h"
 
@@ -17,7 +19,8 @@ struct Polarization {
     double charge, atoms, charges_at[3], at[3]; // charges q, numbers of atoms, q r and r
     double dipole[3];                           // e Å, sum of atomic dipoles
     double polarizability[6];                   // Å^3: xx yy zz xy xz yz
-    static constexpr int size = 17;
+    double mass, mass_at[3];                    // masses m and m r
+    static constexpr int size = 21;
 };
 
 class PairReann : public Pair {
@@ -48,6 +51,10 @@ class PairReann : public Pair {
     Polarization polarization(bool polarizability);
     double energy_of_field();
 
+    // Charges and their Coulomb energy (charges.cpp).
+    bool has_coulomb() const;
+    double total_charge() const { return total_charge_; }
+
   private:
     static constexpr int at_once = 16; // doubles per atom in one message
 
@@ -63,6 +70,12 @@ class PairReann : public Pair {
     void lay_out();
     reann_system rows();
     void evaluate(int member, const reann_result &result, bool with_field = true);
+    void check_charges() const;
+    void begin(int member);
+    void finish(int member, reann_result result);
+    std::vector<double> values_of(int member, const char *name, int width) const;
+    std::vector<double> charges_of(int member) const;
+    reann::CoulombSlopes coulomb_slopes(const reann::Charges &charges);
     bool is_in_field() const;
     void take_field();
     bool is_polarization_due() const;
@@ -108,6 +121,14 @@ class PairReann : public Pair {
     bigint polarized_ = -1;
     std::vector<double> outputs_;
     double dipole_[3] = {};
+
+    // Charges: their sum, whether it was stated, the mean over members for each atom, the Coulomb energy of
+    // this rank, and the strain derivative of the whole energy for one member.
+    double total_charge_ = 0.0;
+    bool charge_is_stated_ = false;
+    std::vector<double> charge_;
+    double coulomb_energy_ = 0.0, strain_[9] = {};
+    std::unique_ptr<reann::Mesh> mesh_;
 
     // Extrapolation: of rows for one member, and of atoms for all members.
     std::vector<double> of_member_, extrapolation_;

@@ -17,8 +17,6 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-constexpr double coulomb = 14.399645478425668; // 1 / (4 pi epsilon_0) in V Å / e: Å^3 of e Å^2/V
-
 // xx yy zz xy xz yz
 void add_six(const double *matrix, double times, double *six) {
     constexpr int rows[6] = {0, 1, 2, 0, 0, 1}, columns[6] = {0, 1, 2, 1, 2, 2};
@@ -75,29 +73,26 @@ void PairReann::add_polarization(int member) {
         for (int a = 0; a < 3; ++a) polarization_.dipole[a] += share * dipole_[a];
         return;
     }
-    const auto values = [&](const char *name, int width) {
-        std::vector<double> found(width * n_local_ + 1);
-        reann_error why;
-        if (!reann_head_values(model_, member, name, n_local_, element_.data(), outputs_.data(), found.data(),
-                               &why))
-            error->one(FLERR, "compute reann/dipole: {}", why.message);
-        return found;
-    };
-    const std::vector<double> charges = values("charges", 1), dipoles = values("dipole", 3);
-    double center[3]; // any origin is fine, because charges add up to zero
+    const std::vector<double> charges = values_of(member, "charges", 1);
+    const std::vector<double> dipoles = values_of(member, "dipole", 3);
+    double center[3]; // any origin is fine
     for (int a = 0; a < 3; ++a) center[a] = 0.5 * (domain->boxlo[a] + domain->boxhi[a]);
     for (int64_t r = 0; r < n_local_; ++r) {
         polarization_.charge += share * charges[r];
         polarization_.atoms += share;
+        const int i = atom_[r];
+        const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
+        polarization_.mass += share * mass;
         for (int a = 0; a < 3; ++a) {
             const double x = position_[3 * r + a] - center[a];
             polarization_.charges_at[a] += share * charges[r] * x;
             polarization_.at[a] += share * x;
+            polarization_.mass_at[a] += share * mass * x;
             polarization_.dipole[a] += share * dipoles[3 * r + a];
         }
     }
     if (!has("polarizability")) return;
-    const std::vector<double> each = values("polarizability", 9);
+    const std::vector<double> each = values_of(member, "polarizability", 9);
     for (int64_t r = 0; r < n_local_; ++r) add_six(&each[9 * r], share, polarization_.polarizability);
 }
 
@@ -110,7 +105,8 @@ Polarization PairReann::polarization(bool polarizability) {
             reann_result result = {};
             result.energies = energies_.data();
             ask_for_polarization(result);
-            evaluate(m, result);
+            if (has_coulomb()) begin(m);
+            else evaluate(m, result);
             add_polarization(m);
         }
     }
@@ -122,7 +118,7 @@ Polarization PairReann::polarization(bool polarizability) {
         reann_error why;
         if (!reann_responses(model_, m, workspace_, &system, dipole, alpha, nullptr, &why))
             error->one(FLERR, "compute reann/dipole: {}", why.message);
-        add_six(alpha, coulomb / reann_n_members(model_), found.polarizability);
+        add_six(alpha, reann::coulomb / reann_n_members(model_), found.polarizability);
     }
     return found;
 }

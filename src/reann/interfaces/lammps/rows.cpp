@@ -84,6 +84,7 @@ void PairReann::lay_out() {
     energies_.resize(n_local_ + 1);
     spread_.assign(n + 1, 0.0); // NULL would tell `fix pair` that the name is unknown
     extrapolation_.assign(n + 1, 0.0);
+    charge_.assign(n + 1, 0.0);
 }
 
 reann_system PairReann::rows() {

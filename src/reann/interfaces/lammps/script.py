@@ -15,7 +15,7 @@ from reann.motion.start import time_step
 SETUP = """units metal
 boundary {boundary}
 read_data start.data
-pair_style reann
+pair_style reann{charge}
 pair_coeff * * {model} {elements}
 """
 CHECK = """thermo_style custom pe
@@ -135,6 +135,7 @@ def _dynamics_input(system: System, fixed: Fixed, model: str, title: str) -> str
 def _setup(system: System, model: str) -> str:
     return SETUP.format(
         boundary=" ".join("p" if periodic else "m" for periodic in system.atoms.pbc),
+        charge=f" charge {system.charge:g}" if system.charge else "",
         model=model,
         elements=" ".join(system.elements),
     )

@@ -1,5 +1,5 @@
-// Estimates of reliability per atom for `fix pair`, computed only when requested: the standard deviation of
-// the forces of an ensemble, and the distance of an atom from the range of the training data.
+// Quantities of atoms for `fix pair`. Computed only when requested: the standard deviation of the forces of an
+// ensemble, and the distance of an atom from the range of the training data. In every step: charges.
 
 #include <algorithm>
 #include <cmath>
@@ -51,5 +51,6 @@ void *PairReann::extract_peratom(const char *name, int &columns) {
     columns = 0;
     if (!std::strcmp(name, "spread")) return spread_.data();
     if (!std::strcmp(name, "extrapolation")) return extrapolation_.data();
+    if (!std::strcmp(name, "charge") && has_coulomb()) return charge_.data();
     return nullptr;
 }

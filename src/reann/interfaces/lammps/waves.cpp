@@ -1,0 +1,133 @@
+// Each rank transforms its planes along z and y, and, after an exchange, its columns along x.
+
+#include "waves.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace reann {
+namespace {
+
+std::vector<long> shares(long n, int n_ranks) {
+    std::vector<long> begin;
+    for (int r = 0; r <= n_ranks; ++r) begin.push_back(n * r / n_ranks);
+    return begin;
+}
+
+} // namespace
+
+Waves::Waves(MPI_Comm world, std::array<int, 3> sizes, int padding)
+    : world_(world), sizes_(sizes), padding_(padding), x_(sizes[0]), y_(sizes[1]), z_(sizes[2] / 2),
+      rows_(sizes[2]) {
+    MPI_Comm_rank(world, &rank_);
+    MPI_Comm_size(world, &n_ranks_);
+    const long n_columns = long(sizes[1]) * half();
+    planes_ = shares(sizes[0], n_ranks_);
+    columns_ = shares(n_columns, n_ranks_);
+    const long n_planes = planes_[rank_ + 1] - planes_[rank_], own = last() - first();
+    for (int r = 0; r < n_ranks_; ++r) {
+        mesh_counts_.push_back(int((planes_[r + 1] - planes_[r]) * sizes[1] * row()));
+        mesh_starts_.push_back(int(planes_[r] * sizes[1] * row()));
+        sent_.push_back(int(n_planes * (columns_[r + 1] - columns_[r])));
+        sent_from_.push_back(int(n_planes * columns_[r]));
+        received_.push_back(int((planes_[r + 1] - planes_[r]) * own));
+        received_at_.push_back(int(planes_[r] * own));
+    }
+    slab_.resize(mesh_counts_[rank_] + 1);
+    for (std::vector<double> *part : {&plane_re_, &plane_im_}) part->resize(n_planes * n_columns + 1);
+    for (std::vector<double> *part : {&re_, &im_}) part->resize(sizes[0] * own + 1);
+    const long most = std::max(n_columns, std::max(sizes[0] * own, n_planes * n_columns)) + 1;
+    for (std::vector<double> *part : {&work_re_, &work_im_, &part_re_, &part_im_}) part->resize(most);
+}
+
+Complex Waves::plane(int x) {
+    const long n_columns = long(sizes_[1]) * half();
+    return {&plane_re_[x * n_columns], &plane_im_[x * n_columns]};
+}
+
+void Waves::forward(const double *mesh) {
+    MPI_Reduce_scatter(mesh, slab_.data(), mesh_counts_.data(), MPI_DOUBLE, MPI_SUM, world_);
+    for (int x = 0; x < planes_[rank_ + 1] - planes_[rank_]; ++x)
+        planes_forward(x, &slab_[x * sizes_[1] * row()]);
+    exchange(true);
+    x_.forward(S(), last() - first(), {work_re_.data(), work_im_.data()});
+}
+
+void Waves::backward(double *mesh) {
+    x_.backward(S(), last() - first(), {work_re_.data(), work_im_.data()});
+    exchange(false);
+    for (int x = 0; x < planes_[rank_ + 1] - planes_[rank_]; ++x)
+        planes_backward(x, &slab_[x * sizes_[1] * row()]);
+    MPI_Allgatherv(slab_.data(), mesh_counts_[rank_], MPI_DOUBLE, mesh, mesh_counts_.data(), mesh_starts_.data(),
+                   MPI_DOUBLE, world_);
+}
+
+// Even and odd numbers of a row are the real and imaginary parts of a sequence of half the length, from whose
+// transform that of the row follows.
+void Waves::planes_forward(int x, const double *from) {
+    const int n_y = sizes_[1], n = sizes_[2] / 2;
+    const Complex to = plane(x), part = {part_re_.data(), part_im_.data()};
+    for (int y = 0; y < n_y; ++y)
+        for (int z = 0; z < n; ++z) {
+            part.re[z * n_y + y] = from[y * row() + 2 * z];
+            part.im[z * n_y + y] = from[y * row() + 2 * z + 1];
+        }
+    z_.forward(part, n_y, {work_re_.data(), work_im_.data()});
+    for (int k = 0; k <= n; ++k) {
+        const double c = rows_.cosine(k), s = rows_.sine(k);
+        const long one = long(k % n) * n_y, other = long((n - k) % n) * n_y;
+        for (int y = 0; y < n_y; ++y) {
+            const double pr = part.re[one + y] + part.re[other + y], pi = part.im[one + y] - part.im[other + y];
+            const double mr = part.im[one + y] + part.im[other + y], mi = part.re[other + y] - part.re[one + y];
+            to.re[y * (n + 1) + k] = 0.5 * (pr + c * mr - s * mi);
+            to.im[y * (n + 1) + k] = 0.5 * (pi + c * mi + s * mr);
+        }
+    }
+    y_.forward(to, n + 1, {work_re_.data(), work_im_.data()});
+}
+
+void Waves::planes_backward(int x, double *to) {
+    const int n_y = sizes_[1], n = sizes_[2] / 2;
+    const Complex from = plane(x), part = {part_re_.data(), part_im_.data()};
+    y_.backward(from, n + 1, {work_re_.data(), work_im_.data()});
+    for (int k = 0; k < n; ++k) {
+        const double c = rows_.cosine(k), s = -rows_.sine(k);
+        for (int y = 0; y < n_y; ++y) {
+            const long one = long(y) * (n + 1) + k, other = long(y) * (n + 1) + n - k;
+            const double pr = from.re[one] + from.re[other], pi = from.im[one] - from.im[other];
+            const double mr = from.re[one] - from.re[other], mi = from.im[one] + from.im[other];
+            part.re[k * n_y + y] = pr - c * mi - s * mr;
+            part.im[k * n_y + y] = pi + c * mr - s * mi;
+        }
+    }
+    z_.backward(part, n_y, {work_re_.data(), work_im_.data()});
+    for (int y = 0; y < n_y; ++y)
+        for (int z = 0; z < n; ++z) {
+            to[y * row() + 2 * z] = part.re[z * n_y + y];
+            to[y * row() + 2 * z + 1] = part.im[z * n_y + y];
+        }
+}
+
+// From all columns of the planes of this rank to all planes of its columns, or back.
+void Waves::exchange(bool forward) {
+    const long n_columns = columns_.back(), n_planes = planes_[rank_ + 1] - planes_[rank_];
+    for (const auto &[plane, own] : {std::pair(&plane_re_, &re_), std::pair(&plane_im_, &im_)}) {
+        if (!forward)
+            MPI_Alltoallv(own->data(), received_.data(), received_at_.data(), MPI_DOUBLE, work_re_.data(),
+                          sent_.data(), sent_from_.data(), MPI_DOUBLE, world_);
+        for (int r = 0; r < n_ranks_; ++r) {
+            const long width = columns_[r + 1] - columns_[r];
+            for (long x = 0; x < n_planes; ++x) {
+                double *packed = &work_re_[sent_from_[r] + x * width];
+                double *unpacked = &(*plane)[x * n_columns + columns_[r]];
+                if (forward) std::copy_n(unpacked, width, packed);
+                else std::copy_n(packed, width, unpacked);
+            }
+        }
+        if (forward)
+            MPI_Alltoallv(work_re_.data(), sent_.data(), sent_from_.data(), MPI_DOUBLE, own->data(),
+                          received_.data(), received_at_.data(), MPI_DOUBLE, world_);
+    }
+}
+
+} // namespace reann
