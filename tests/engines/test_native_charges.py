@@ -16,6 +16,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.electrostatics import ewald, smeared
 from reann.electrostatics.direct import Pairs
 from reann.electrostatics.mesh import Fineness, Mesh
+from reann.electrostatics.split import width_of
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.reann import in_precision
@@ -46,6 +47,15 @@ def batch_of(name: str, n: int = 5) -> Graph:
         atoms.info["charge"] = charge
         graphs.append(graph_from_atoms(atoms, CUTOFF, inputs=["charge"]))
     return Graph.batch(graphs)
+
+
+def large() -> Graph:
+    """Return two structures in cells that are large for their few charges, of total charge 1."""
+    graph = batch_of("mixed")
+    cell = torch.tensor([[20.0, 0.0, 0.0], [5.0, 22.0, 0.0], [3.0, -6.0, 25.0]]).to(graph.cell)
+    full = graph.pbc.all(1)[:, None, None]
+    positions = graph.positions + (graph.atomic_numbers == 1)[:, None] * cell[1]
+    return graph.with_values(cell=torch.where(full, cell, graph.cell), positions=positions)
 
 
 def model_of(charges: str, **choices: Any) -> Reann:
@@ -160,9 +170,9 @@ def test_auto_trains_such_models_without_pytorch() -> None:
     )
 
 
-def test_rates_of_potentials_are_their_differences() -> None:
+@pytest.mark.parametrize("graph", [batch_of("mixed"), large()], ids=["mixed", "large"])
+def test_rates_of_potentials_are_their_differences(graph: Graph) -> None:
     generator = torch.Generator().manual_seed(1)
-    graph = batch_of("mixed")
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
@@ -193,6 +203,21 @@ def test_blocks_of_atoms_do_not_change_a_mesh(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("reann.electrostatics.mesh.BLOCK", 7)
     for ours, expected in zip(Mesh(x, cell, 1.0).slopes(q), one, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.usefixtures("fine")
+def test_a_few_charges_in_a_large_cell_have_the_slopes_of_the_ewald_sum() -> None:
+    graph = large()
+    assert width_of(graph.cell[0], 5, 0.8) > 1.3 * 0.8
+    q = torch.linspace(-1.0, 2.0, graph.n_atoms, dtype=torch.float64).requires_grad_()
+    strain = torch.zeros_like(graph.cell).requires_grad_()
+    positions = graph.positions.clone().requires_grad_()
+    moved = positions + (positions[:, None] @ strain[graph.system])[:, 0]
+    energies = smeared.smeared_energies(q, moved, graph.cell @ (torch.eye(3) + strain), graph, 0.8)
+    expected = [energies, *torch.autograd.grad(energies.sum(), (q, positions, strain))]
+    found = smeared.smeared_slopes(q, graph, 0.8)
+    for ours, theirs in zip(found[:4], expected, strict=True):
+        torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=1e-8, atol=1e-8)
 
 
 def test_pairs_are_the_direct_sum() -> None:

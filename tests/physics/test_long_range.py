@@ -22,6 +22,7 @@ from reann.electrostatics import ewald
 from reann.electrostatics.ewald import ewald_potentials
 from reann.electrostatics.mesh import Fineness, Mesh
 from reann.electrostatics.smeared import smeared_energies
+from reann.electrostatics.split import split_potentials, width_of
 from reann.errors import UserError
 from reann.flux import heat_flux
 from reann.graph import Graph
@@ -98,6 +99,27 @@ def test_molecules_are_large_cells() -> None:
     ]
     of_images = -2 * math.pi / (3 * L**3) * (dipole @ dipole) * COULOMB
     assert found[1] - found[0] == pytest.approx(of_images, rel=0.02)
+
+
+def test_few_charges_in_a_large_cell_have_the_energy_of_the_ewald_sum() -> None:
+    """The cell has no right angles, a molecule extends over its boundary, and it is charged."""
+    draw = torch.Generator().manual_seed(2)
+    q = torch.randn(8, dtype=double, generator=draw)
+    r = 12.0 * torch.rand(8, 3, dtype=double, generator=draw)
+    cell = torch.tensor([[20.0, 0.0, 0.0], [5.0, 22.0, 0.0], [3.0, -6.0, 25.0]], dtype=double)
+    r[3] += 2.0 * cell[1] - cell[2]
+    wide = width_of(cell, len(q), 1.0)
+    assert wide > 1.3
+    assert width_of(0.3 * cell, len(q), 1.0) == 1.0
+
+    def slopes(potentials: Any, *widths: float) -> list[torch.Tensor]:
+        leaves = [x.clone().requires_grad_() for x in (q, r, cell)]
+        energy = 0.5 * (leaves[0] * potentials(*leaves, *widths)).sum()
+        return [energy.detach(), *torch.autograd.grad(energy, leaves)]
+
+    whole, split = slopes(ewald_potentials, 1.0), slopes(split_potentials, 1.0, wide)
+    for a, b in zip(whole, split, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=5e-6)
 
 
 def test_the_mesh_is_the_ewald_sum() -> None:

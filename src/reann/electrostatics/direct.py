@@ -1,8 +1,12 @@
-"""Charges in vacuum: the sum over all pairs of a molecule, V(r) = erf(r / (sqrt(2) sigma)) / r."""
+"""Sums over all pairs of charges: of a molecule in vacuum, and of a few charges in a large cell.
+
+In vacuum V(r) = erf(r / (sqrt(2) sigma)) / r, in a cell V(r) less that of a width w (see `split`).
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,17 +20,30 @@ from reann.units import COULOMB
 class Pairs:
     """All pairs of the molecules among some systems, for any charges of their atoms."""
 
-    def __init__(self, graph: Graph, selected: Bool[Tensor, " systems"], sigma: float) -> None:
-        """Compute the pairs of the selected systems; positions of the graph have no gradients."""
+    def __init__(
+        self,
+        graph: Graph,
+        selected: Bool[Tensor, " systems"],
+        sigma: float,
+        wide: Sequence[float] | None = None,
+    ) -> None:
+        """Compute the pairs of the selected systems; positions of the graph have no gradients.
+
+        `wide` is the width w of each system, infinite (the default) in vacuum, without images.
+        """
         i, j = pairs_of(graph, selected[graph.system])
         self.i, self.j = (x[i < j] for x in (i, j))
         self.system, self.n_systems = graph.system, graph.n_systems
+        of_pair = graph.system[self.i]
+        widths = wide or [math.inf] * graph.n_systems
+        w = graph.positions.new_tensor(widths)[of_pair]
         self.vector = graph.positions.detach()[self.j] - graph.positions.detach()[self.i]
+        if any(math.isfinite(x) for x in widths):
+            self.vector -= _images(self.vector, graph, of_pair)
         r = torch.linalg.vector_norm(self.vector, dim=1)
         self.direction = self.vector / r[:, None]
-        self.V = _interaction(r, sigma)
-        gaussian = COULOMB * math.sqrt(2.0 / math.pi) / sigma * torch.exp(-0.5 * (r / sigma) ** 2)
-        self.slope = (gaussian - self.V) / r
+        self.V = _interaction(r, sigma) - _interaction(r, w)
+        self.slope = (_gaussian(r, sigma) - _gaussian(r, w) - self.V) / r
 
     def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return the potentials at the atoms in V; zero in systems that are not selected."""
@@ -83,8 +100,23 @@ def pair_matrix(positions: Float[Tensor, "atoms 3"], sigma: float) -> Float[Tens
     return _interaction(r, sigma).fill_diagonal_(0.0)
 
 
-def _interaction(r: Float[Tensor, "..."], sigma: float) -> Float[Tensor, "..."]:
+def _interaction(r: Float[Tensor, "..."], sigma: float | Tensor) -> Float[Tensor, "..."]:
     return COULOMB * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
+
+
+def _gaussian(r: Float[Tensor, "..."], sigma: float | Tensor) -> Float[Tensor, "..."]:
+    """Return the derivative of r times the interaction."""
+    return COULOMB * math.sqrt(2.0 / math.pi) / sigma * torch.exp(-0.5 * (r / sigma) ** 2)
+
+
+def _images(
+    vector: Float[Tensor, "pairs 3"], graph: Graph, of_pair: Int[Tensor, " pairs"]
+) -> Float[Tensor, "pairs 3"]:
+    """Return the lattice vectors by which the vectors of pairs become those of nearest images."""
+    cell, full = graph.cell.detach(), graph.pbc.all(1)[:, None, None]
+    inverse = torch.linalg.inv(torch.where(full, cell, torch.eye(3).to(cell)))
+    numbers = (vector[:, None] @ inverse[of_pair]).round()
+    return (numbers @ torch.where(full, cell, 0.0)[of_pair])[:, 0]
 
 
 def pairs_of(

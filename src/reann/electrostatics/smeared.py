@@ -11,17 +11,20 @@ energy; periodic images of an atom do act on it.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from reann.electrostatics.direct import Pairs, direct_potentials
-from reann.electrostatics.ewald import ewald_potentials, weights_of
+from reann.electrostatics.ewald import weights_of
 from reann.electrostatics.mesh import FINE, Mesh
 from reann.electrostatics.slopes import Slopes
+from reann.electrostatics.split import mean_of, split_potentials, width_of
 from reann.errors import UserError
 from reann.graph import Graph
 
@@ -64,14 +67,15 @@ def smeared_potentials(
     """
     full = periodic(graph)
     potentials = direct_potentials(q, positions, graph, ~full, sigma)
-    weights: dict[bytes, Tensor] = {}  # of equal cells, such as those of a trajectory, once
+    # Of equal cells, such as those of a trajectory, once.
+    weights: dict[tuple[bytes, float], Tensor] = {}
     for system in torch.nonzero(full)[:, 0].tolist():
         atoms = torch.nonzero(graph.system == system)[:, 0]
-        G = None
+        wide, G = width_of(cell[system], len(atoms), sigma), None
         if not cell.requires_grad:
-            key = cell[system].cpu().numpy().tobytes()
-            G = weights[key] = weights[key] if key in weights else weights_of(cell[system], sigma)
-        of_system = ewald_potentials(q[atoms], positions[atoms], cell[system], sigma, G)
+            key = (cell[system].cpu().numpy().tobytes(), wide)
+            G = weights[key] = weights[key] if key in weights else weights_of(cell[system], wide)
+        of_system = split_potentials(q[atoms], positions[atoms], cell[system], sigma, wide, G=G)
         potentials = potentials.index_put((atoms,), of_system)
     return potentials
 
@@ -87,27 +91,40 @@ def smeared_slopes(q: Float[Tensor, " atoms"], graph: Graph, sigma: float) -> Sl
 
 
 class _Systems:
-    """The interactions of all systems of a batch: pairs of molecules, meshes of crystals."""
+    """The interactions of all systems of a batch: pairs of molecules, meshes of crystals.
+
+    A few charges in a large cell have both, see `split`.
+    """
 
     def __init__(self, graph: Graph, sigma: float) -> None:
-        full = periodic(graph)
-        self.pairs = Pairs(graph, ~full, sigma)
-        ends = graph.atoms_per_system.cumsum(0).tolist()
-        self.meshes: list[tuple[int, slice, Mesh]] = []
+        full, sizes = periodic(graph), graph.atoms_per_system.tolist()
+        ends = np.cumsum(sizes).tolist()
+        self.meshes: list[tuple[int, slice, Mesh, Tensor]] = []
+        wide = [math.inf] * graph.n_systems
         for system in torch.nonzero(full)[:, 0].tolist():
-            atoms = slice(ends[system - 1] if system else 0, ends[system])
+            atoms = slice(ends[system] - sizes[system], ends[system])
             positions, cell = graph.positions[atoms].detach(), graph.cell[system].detach()
-            mesh = Mesh(positions, cell, sigma, FINE)
-            self.meshes.append((system, atoms, mesh))
+            width = wide[system] = width_of(cell, sizes[system], sigma)
+            mesh = Mesh(positions, cell, width, FINE)
+            self.meshes.append((system, atoms, mesh, mean_of(cell, sigma, width)))
+        with_pairs = graph.pbc.new_tensor([width != sigma for width in wide])
+        self.pairs = Pairs(graph, with_pairs, sigma, wide)
 
     def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
-        """Return the energies of charges and the derivatives of their sum."""
+        """Return the energies of charges and the derivatives of their sum.
+
+        The field is that of the meshes, which `rates` needs.
+        """
         total = self.pairs.slopes(q)
-        for system, atoms, mesh in self.meshes:
-            part = mesh.slopes(q[atoms])
-            total.energies[atoms], total.by_charge[atoms] = part.energies, part.by_charge
-            total.by_position[atoms], total.field[atoms] = part.by_position, part.field
-            total.by_strain[system] = part.by_strain
+        total.field.zero_()
+        for system, atoms, mesh, mean in self.meshes:
+            part, Q = mesh.slopes(q[atoms]), q[atoms].sum()
+            total.energies[atoms] += part.energies - 0.5 * mean * Q * q[atoms]
+            total.by_charge[atoms] += part.by_charge - mean * Q
+            total.by_position[atoms] += part.by_position
+            total.field[atoms] = part.field
+            total.by_strain[system] += part.by_strain
+            total.by_strain[system].diagonal().add_(0.5 * mean * Q.square())
         return total
 
     def rates(
@@ -120,8 +137,9 @@ class _Systems:
     ) -> Float[Tensor, " atoms"]:
         """Return the rates of the potentials; see `Mesh.rates`."""
         total = self.pairs.rates(q, by_time, velocity, strain)
-        for system, a, mesh in self.meshes:
-            total[a] = mesh.rates(q[a], field[a], by_time[a], velocity[a], strain[system])
+        for system, a, mesh, mean in self.meshes:
+            total[a] += mesh.rates(q[a], field[a], by_time[a], velocity[a], strain[system])
+            total[a] -= mean * (by_time[a].sum() - strain[system].trace() * q[a].sum())
         return total
 
 
