@@ -14,12 +14,13 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import ase
 import numpy as np
 import torch
 from ase.build import molecule
-from long_range import FORMS, RESULTS, record
+from long_range import RESULTS, record
 
 from reann.backends import choice
 from reann.backends.protocol import Request
@@ -33,7 +34,11 @@ from reann.potential import Potential
 SIZES = (4, 7, 10, 15, 22, 32)
 """Molecules of water along an edge of the box: 192 to 98 304 atoms."""
 LARGEST_OF_TORCH, LARGEST_OF_TRAINING = 7, 10
-COMPARED = ("short range", "charges", "equilibrated")
+FORMS: dict[str, dict[str, Any]] = {
+    "short range": {},
+    "charges": {"long_range": {}},
+    "equilibrated": {"long_range": {"charges": "equilibrated"}},
+}
 CLUSTERS, IN_CLUSTER = 32, 3
 """Batch of small molecules: clusters of water, and molecules in each."""
 ENOUGH, MOST, LEAST = 20.0, 15, 2
@@ -80,7 +85,7 @@ def charged(form: str) -> Reann:
 
 def stepped(atoms: ase.Atoms, engine: str) -> dict[str, float]:
     """Return the milliseconds of a step of each form."""
-    potentials = {form: Potential(charged(form)) for form in COMPARED}
+    potentials = {form: Potential(charged(form)) for form in FORMS}
     calculators = {form: Calculator(p, engine=engine) for form, p in potentials.items()}
     rng = np.random.default_rng(0)
 
@@ -95,7 +100,7 @@ def stepped(atoms: ase.Atoms, engine: str) -> dict[str, float]:
 def trained(structures: list[ase.Atoms], engine: str) -> dict[str, float]:
     """Return the milliseconds of a training step of each form, without that of the optimizer."""
     graph = Graph.batch([graph_from_atoms(atoms, ModelConfig().cutoff) for atoms in structures])
-    models = {form: charged(form) for form in COMPARED}
+    models = {form: charged(form) for form in FORMS}
     compiled = {form: choice.named(engine).compile(model) for form, model in models.items()}
     request = Request.of(["energy", "forces"], create_graph=True)
 
@@ -115,19 +120,19 @@ def trained(structures: list[ase.Atoms], engine: str) -> dict[str, float]:
 
 def medians(step: Callable[[str], Callable[[], None]]) -> dict[str, float]:
     """Return the median milliseconds of each form, and of ratios to the first."""
-    times: dict[str, list[float]] = {form: [] for form in COMPARED}
+    times: dict[str, list[float]] = {form: [] for form in FORMS}
     begun = time.process_time()
-    for form in COMPARED:
+    for form in FORMS:
         step(form)()  # builds lists and kernels
-    while len(times[COMPARED[0]]) < LEAST or (
-        time.process_time() - begun < ENOUGH and len(times[COMPARED[0]]) < MOST
+    while len(times["short range"]) < LEAST or (
+        time.process_time() - begun < ENOUGH and len(times["short range"]) < MOST
     ):
-        for form in COMPARED:
+        for form in FORMS:
             run = step(form)
             begin = time.process_time()
             run()
             times[form].append(time.process_time() - begin)
-    base = np.array(times[COMPARED[0]])
+    base = np.array(times["short range"])
     row = {f"{form}, ms": round(1e3 * float(np.median(t)), 2) for form, t in times.items()}
     ratios = {f"{form}, ratio": round(float(np.median(t / base)), 2) for form, t in times.items()}
     return row | ratios | {"repetitions": len(base)}

@@ -18,8 +18,8 @@ from reann.units import COULOMB
 
 WAVES = (2, 4, 8, 16)
 """Lengths of the waves of phonons in cubic cells."""
-HOT, STEP, SETTLING, SAMPLING = 1300.0, 2.0, 300, 2000
-"""Of the melt: temperature in K, step in fs, steps before and during the average."""
+HOT, STEP, SETTLING, SAMPLING, RUNS = 1300.0, 2.0, 500, 2000, 4
+"""Of the melt: temperature in K, step in fs, steps before and during the average, runs."""
 DRIFTING = 2000
 """Steps at constant energy."""
 THZ = 1e3 * ase.units.fs / (2.0 * math.pi)
@@ -61,25 +61,35 @@ def splitting() -> float:
     return float(omega2 * THZ**2)
 
 
-def charge_structure(frames: list[ase.Atoms]) -> dict[str, float]:
-    """Return S_zz of the four longest waves along x over k^2 / k_D^2, which is 1 at small k."""
-    atoms = frames[0]
+def charge_structure(runs: list[list[ase.Atoms]]) -> dict[str, dict[str, float]]:
+    """Return S_zz of the four longest waves along x over k^2 / k_D^2, which is 1 at small k.
+
+    The standard error is that of independent runs.
+    """
+    atoms = runs[0][0]
     z = np.where(atoms.numbers == 11, 1.0, -1.0)
     debye2 = 4.0 * math.pi * COULOMB * len(atoms) / atoms.get_volume() / (ase.units.kB * HOT)
     found = {}
     for m in (1, 2, 3, 4):
         k = 2.0 * math.pi * m / atoms.cell[0, 0]
-        waves = np.array([np.exp(1j * k * frame.positions[:, 0]) @ z for frame in frames])
-        found[f"{k:.3f}"] = float((np.abs(waves) ** 2).mean() / len(atoms) * debye2 / k**2)
+        squares = [
+            np.mean([np.abs(np.exp(1j * k * a.positions[:, 0]) @ z) ** 2 for a in frames])
+            for frames in runs
+        ]
+        ratios = np.array(squares) / len(atoms) * debye2 / k**2
+        found[f"{k:.3f}"] = {
+            "mean": float(ratios.mean()),
+            "standard error": float(ratios.std(ddof=1) / math.sqrt(len(runs))),
+        }
     return found
 
 
-def sampled(calculator: Any, start: ase.Atoms) -> list[ase.Atoms]:
+def sampled(calculator: Any, start: ase.Atoms, seed: int) -> list[ase.Atoms]:
     """Return frames of the melt every 20 fs."""
     atoms = ase.Atoms(
         start.symbols, start.positions, cell=start.cell, pbc=True, calculator=calculator
     )
-    draw = np.random.default_rng(1)
+    draw = np.random.default_rng(seed)
     MaxwellBoltzmannDistribution(atoms, temperature_K=HOT, rng=draw)
     motion = Langevin(
         atoms, STEP * ase.units.fs, temperature_K=HOT, friction=0.005 / ase.units.fs, rng=draw

@@ -1,6 +1,6 @@
 """Do latent charges give the physics of rigid ions that a short-range model cannot have?
 
-    python benchmarks/rigid_ions.py [--runs runs/rigid-ions] [--epochs 40]
+    python benchmarks/rigid_ions.py [--runs runs/rigid-ions] [--epochs 40] [--forms charges ...]
 
 LAMMPS makes crystals, melts, slabs and clusters of NaCl of Tosi and Fumi (`tosi_fumi.py`), whose
 charges are +1 and -1 without any electronic screening. Two models of the same size learn energies
@@ -29,7 +29,9 @@ import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 from ionic_properties import (
     HOT,
+    RUNS,
     SAMPLING,
+    SETTLING,
     charge_structure,
     drift,
     phonons,
@@ -92,6 +94,12 @@ def lone_ions() -> list[ase.Atoms]:
         ion.calc = SinglePointCalculator(ion, energy=0.0, forces=np.zeros((1, 3)))
         found.append(ion)
     return found
+
+
+def of_lammps(ions: TosiFumi, start: ase.Atoms, seed: int) -> list[ase.Atoms]:
+    """Return frames of the melt every 20 fs."""
+    settled = 2 * SETTLING // 20
+    return ions.moved(start, HOT, 2 * (SETTLING + SAMPLING), 20, seed)[settled + 1 :]
 
 
 def test_frames(ions: TosiFumi) -> list[ase.Atoms]:
@@ -165,7 +173,7 @@ def of_sodium(potential: Any, frames: list[ase.Atoms]) -> list[float]:
     return [float(np.mean(np.concatenate(q))), float(np.std(np.concatenate(q)))]
 
 
-def main(runs: Path, epochs: int) -> None:
+def main(runs: Path, epochs: int, forms: list[str]) -> None:
     torch.set_num_threads(1)
     runs.mkdir(parents=True, exist_ok=True)
     ions = TosiFumi(runs / "lammps")
@@ -174,8 +182,12 @@ def main(runs: Path, epochs: int) -> None:
     for atoms in kept(runs / "test.xyz", lambda: test_frames(ions)):
         tests[atoms.info["kind"]].append(atoms)
     start = kept(runs / "melt.xyz", lambda: [ions.moved(melt(ions, 8, 2, 2), HOT, 3000, 3000)[-1]])
-    by_lammps = kept(runs / "sampled.xyz", lambda: ions.moved(start[0], HOT, 2 * SAMPLING, 20)[1:])
-    found: dict[str, Any] = {
+    by_lammps = [
+        kept(runs / f"sampled-{seed}.xyz", lambda: of_lammps(ions, start[0], seed))  # noqa: B023
+        for seed in range(1, RUNS + 1)
+    ]
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found |= {
         "training structures": len(frames),
         "splitting by charges of 1, THz^2": splitting(),
         "LAMMPS": {
@@ -185,22 +197,23 @@ def main(runs: Path, epochs: int) -> None:
         },
     }
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    for form, choices in FORMS.items():
+    for form in forms:
         potential, seconds = trained(runs, frames, form, epochs)
         predict = potential.predict
         found[form] = {
+            "epochs": epochs,
             "processor seconds": seconds,
             "errors": {kind: errors(potential, part) for kind, part in tests.items()},
             "phonons": phonons(lambda frames: [p["forces"] for p in predict(frames)]),  # noqa: B023
             "surfaces": surfaces(lambda atoms: float(predict(atoms)["energy"])),  # noqa: B023
         }
-        if choices:
+        if FORMS[form]:
             found[form]["charge of Na"] = {
                 kind: of_sodium(potential, part) for kind, part in tests.items()
             }
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
         found[form]["constant energy"] = drift(Calculator(potential))
-        melted = sampled(Calculator(potential), start[0])
+        melted = [sampled(Calculator(potential), start[0], seed) for seed in range(1, RUNS + 1)]
         found[form]["S_zz k_D^2 / k^2"] = charge_structure(melted)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -209,5 +222,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/rigid-ions"))
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     given = parser.parse_args()
-    main(given.runs, given.epochs)
+    main(given.runs, given.epochs, given.forms)

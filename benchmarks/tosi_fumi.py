@@ -99,15 +99,16 @@ class TosiFumi:
         return self.labeled(self.moved(atoms, temperature, steps, every))
 
     def moved(
-        self, atoms: ase.Atoms, temperature: float, steps: int, every: int
+        self, atoms: ase.Atoms, temperature: float, steps: int, every: int, seed: int = 1
     ) -> list[ase.Atoms]:
         """Return the same frames without labels, the first before the dynamics."""
         self._run(
             atoms,
             f"dump 1 all custom {every} dump id x y z\n"
             "dump_modify 1 sort id format float %.14g first yes\n"
-            f"velocity all create {temperature} 1 mom yes rot yes\ntimestep 0.001\nfix 2 all nve\n"
-            f"fix 3 all langevin {temperature} {temperature} 0.2 1 zero yes\nrun {steps}\n",
+            f"velocity all create {temperature} {seed} mom yes rot yes\n"
+            "timestep 0.001\nfix 2 all nve\n"
+            f"fix 3 all langevin {temperature} {temperature} 0.2 {seed} zero yes\nrun {steps}\n",
         )
         return [
             ase.Atoms(atoms.symbols, x, cell=atoms.cell, pbc=atoms.pbc) for x in self._read(atoms)
