@@ -83,9 +83,9 @@ def config(
     """Return the configuration of a training."""
     files = {part: str(parts / f"{part}.xyz.gz") for part in ("train", "valid")}
     return Config(
-        data={**files, "units": one.units},
+        data={**files, "units": one.units, "missing": "allow"},
         model={"preset": arguments.preset, **one.model},
-        training={"epochs": epochs},
+        training={"epochs": epochs, **one.training},
         run={"folder": folder, "threads": 1, "seed": arguments.seed},
     )
 

@@ -16,6 +16,7 @@ import ase
 import ase.io
 import numpy as np
 from ase.io.extxyz import write_xyz
+from branches import on_one_branch
 
 SEED = 20261129
 """Of the draws."""
@@ -50,6 +51,8 @@ class DataSet:
     """Fields of the section `model`."""
     minutes: float
     """Processor time of one core."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Fields of the section `training` besides the number of epochs."""
     units: dict[str, str] = field(default_factory=dict)
     prepare: Callable[[Frames], Frames] = unchanged
     other_fields: str | None = None
@@ -108,6 +111,7 @@ SETS: dict[str, DataSet] = {
         IN_FIELDS | {"outputs": ["dipole", "polarizability"]},
         minutes=12.0,
         units=FIELD_UNITS,
+        prepare=on_one_branch,
         other_fields="water-field/field_sweep_one_geometry.xyz.gz",
     ),
 }

@@ -24,10 +24,12 @@ from reann.potential import Potential
 from reann.quantities import SOUGHT
 from reann.simulate.md import run_md
 from reann.training.run import Run, train
+from reann.units import COULOMB
 
 pytestmark = pytest.mark.filterwarnings("ignore::reann.backends.choice.ReferenceWarning")
 CHARGES = np.array([-0.8, 0.4, 0.4])
 """e, of O and H in the molecules that the labels are of."""
+SMALL = {"channels": 6, "l_max": 2, "cutoff": 4.0, "field": True}
 
 
 def waters(n: int, key: str = "external_field") -> list[ase.Atoms]:
@@ -58,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("fields")
     values = {
         "data": {"train": str(written(waters(60), folder)), "valid": 0.2},
-        "model": {"channels": 6, "l_max": 2, "cutoff": 4.0, "field": True, "outputs": ["dipole"]},
+        "model": SMALL | {"outputs": ["dipole"]},
         "training": {"batch_size": 8, "epochs": 40},
         "run": {"folder": str(folder / "run"), "threads": 1},
     }
@@ -114,6 +116,33 @@ def test_energies_forces_and_dipoles_in_fields_are_learned(run: Run) -> None:
     found = run.potential.predict(atoms, ["dipole", "born_effective_charges"])
     np.testing.assert_allclose(found["born_effective_charges"].sum(0), 0.0, atol=1e-5)
     assert np.linalg.norm(found["dipole"] - CHARGES @ atoms.positions) < 0.05
+
+
+def test_polarizabilities_are_learned_in_weak_fields(tmp_path: Path) -> None:
+    """If fields were the unit of the model, it would start hundreds of standard deviations off."""
+    frames, alpha = waters(60), 1.5
+    for atoms in frames:
+        field = 0.1 * atoms.info.pop("external_field", np.zeros(3))
+        bonds = atoms.positions[1:] - atoms.positions[0]
+        r = np.linalg.norm(bonds, axis=1, keepdims=True)
+        pulls = 30.0 * (r - 0.97) * bonds / r  # eV/Å
+        static, induced = CHARGES @ atoms.positions, alpha / COULOMB * field
+        atoms.calc = SinglePointCalculator(
+            atoms,
+            energy=15.0 * ((r - 0.97) ** 2).sum() - (static + 0.5 * induced) @ field,
+            forces=CHARGES[:, None] * field + np.concatenate([pulls.sum(0)[None], -pulls]),
+        )
+        atoms.info |= {"dipole": static + induced, "field": field}
+        atoms.info["polarizability"] = alpha * np.eye(3).ravel()
+    values = {
+        "data": {"train": str(written(frames, tmp_path)), "valid": 0.2},
+        "model": SMALL | {"outputs": ["dipole", "polarizability"]},
+        "training": {"batch_size": 8, "epochs": 40},
+        "run": {"folder": str(tmp_path / "run"), "threads": 1, "uncertainty": False},
+    }
+    errors = train(Config.model_validate(values)).evaluations["valid"].summary()
+    assert errors["polarizability_rmse_mA3_per_atom"] < 30.0  # of 290
+    assert errors["dipole_rmse_me_A_per_atom"] < 10.0
 
 
 def test_files_are_evaluated_in_their_fields(run: Run, tmp_path: Path) -> None:

@@ -7,16 +7,17 @@ product and channel. A layer is calibrated after all layers before it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from reann.model import Reann
 from reann.model.equivariant.layer import Layer, State
 from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.neighborhood import Neighborhood
 from reann.model.products import products
+from reann.units import COULOMB
 
 MEAN_SHARE, LEAST_SCALE = 0.1, 1e-3
 """Scale of a product: its standard deviation, plus this fraction of its mean, plus a minimum."""
@@ -25,18 +26,19 @@ FEW_ATOMS = 100
 LEAST_PART = 1e-2
 """Smallest root mean square that is scaled to one, relative to the largest of the moments: in
 crystals, moments that vanish by symmetry consist of rounding errors."""
+POLARIZABILITY = 0.45 / COULOMB
+"""Of an atom of H, C, N or O in a molecule, e Å^2/V."""
 
 
 @torch.no_grad()
 def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
     """Set the fixed scales of a recursion from batches of structures with neighbors.
 
-    Without batches they are not changed.
+    Without batches they are not changed. The scale of electric fields must have been set.
     """
     if not batches:
         return
     _set_radial_scale(recursion, batches)
-    _set_field_scale(recursion, batches)
     _set_input_scale(recursion, batches)
     states = [recursion.start(atoms) for atoms in batches]
     for layer in recursion.each_layer():
@@ -54,20 +56,24 @@ def calibrate(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) 
             _set_state_scales(layer, states)
 
 
+@torch.no_grad()
+def set_field_scale(model: Reann) -> None:
+    """Set F_0 so that 1/2 alpha F_0^2 of an atom is the energy scale, about 10 V/Å for molecules.
+
+    With the fields of the structures as scale, which are much weaker, initial weights and steps of
+    the optimizer would change polarizabilities by hundreds of times their spread.
+    """
+    if isinstance(model.recursion, EquivariantRecursion) and model.config.field:
+        scale = (POLARIZABILITY / (2.0 * model.energy_scale)).sqrt()
+        model.recursion.field_scale.copy_(scale)
+
+
 def _set_radial_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
     recursion.radial_scale.fill_(1.0)
     inside = [atoms.vector.square().sum(-1) < recursion.cutoff**2 for atoms in batches]
     basis = [recursion.prepare(atoms).basis for atoms in batches]
     size = _rms([b[within] for b, within in zip(basis, inside, strict=True)])
     recursion.radial_scale.copy_(1.0 / size)
-
-
-def _set_field_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:
-    """Set the scale of the electric field if any structure has a field."""
-    fields = [atoms.field for atoms in batches if atoms.field is not None]
-    acting = [field[field.any(1)] for field in fields if field.any()]
-    if acting:
-        recursion.field_scale.copy_(1.0 / (math.sqrt(3.0) * _rms(acting)))
 
 
 def _set_input_scale(recursion: EquivariantRecursion, batches: Sequence[Neighborhood]) -> None:

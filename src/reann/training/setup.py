@@ -25,6 +25,7 @@ from reann.data.statistics import (
 from reann.errors import UserError
 from reann.model import Reann, build
 from reann.model.reann import in_precision
+from reann.training.calibration import set_field_scale
 from reann.training.contacts import set_repulsion
 from reann.training.dispersion_start import start_dispersion
 from reann.training.distributed import World
@@ -229,6 +230,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
     set_input_energies(model, parts.train, parts.references)
     start_dispersion(model, parts.train, parts.references, config.run.seed)
     set_repulsion(model, parts.train)
+    set_field_scale(model)
     set_standardization(model, parts.train, config.run.seed)
     set_output_heads(model, parts.train, config.run.seed)
     for head, reference in zip(model.heads.as_list(), parts.references, strict=True):

@@ -38,7 +38,7 @@ class EquivariantRecursion(Representation):
     input_scale
         s, (numbers,): the root mean square of each number in the training, of those not zero.
     field_scale
-        Factor of the electric field, Å/V, (): one over its root mean square in the training.
+        Factor of the electric field, 1/F_0 in Å/V, ().
     layers
         Layers t = 0 .. T.
     """
