@@ -58,22 +58,23 @@ def hook(name="generated"):
     return module
 
 
-def run_page(path, folder, *, time=SHORT, more=()):
+def run_page(path, folder, *, time=SHORT, more=(), printed=None):
     """Execute the bash and python blocks of a page, one after the other, in a folder.
 
     `time` is that of molecular dynamics; `more` has options for commands with a word, such as those
-    that write a file.
+    that write a file. Lines that the commands print are appended to `printed`.
     """
     executed = []
+    printed = [] if printed is None else printed
     for language, text in blocks(path, "bash", "python"):
         if language == "python":
-            folder = execute([sys.executable, "-c", text], folder)
+            folder = execute([sys.executable, "-c", text], folder, printed)
             continue
         for line in text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words and shlex.join(words) not in ELSEWHERE:
                 added = [option for word, options in more if word in words for option in options]
-                folder = execute(shortened(words, time) + added, folder)
+                folder = execute(shortened(words, time) + added, folder, printed)
                 executed.append(words)
     return executed
 
@@ -90,17 +91,41 @@ def shortened(words, time):
     return command
 
 
-def execute(command, folder):
+def execute(command, folder, printed):
     """Run a command and return the folder in which the next one runs."""
     if command[0] == "cd":
         return folder / command[1]
     source = Path(reann.__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    printed += done.stdout.splitlines()
     return folder
+
+
+def shape(line):
+    """Return a line of output without its numbers and the width of its columns."""
+    numbers = re.sub(r"[-+−]?\d[\d.:]*(e[-+]?\d+)?", "#", line)
+    return re.sub(r"─+", "─", " ".join(numbers.replace("*", "").split()))
+
+
+def missing(path, printed):
+    """Return the lines of output on a page that no command printed, whatever the numbers.
+
+    Dots at the end of a line stand for its rest. The advice depends on the numbers and is left out.
+    """
+    shapes, lines, is_advice = {shape(line) for line in printed}, [], False
+    for line in "".join(text for _, text in blocks(path, "text")).splitlines():
+        is_advice = line.startswith("advice") or (is_advice and line.startswith("     "))
+        start = shape(line.removesuffix("..."))
+        seen = start in shapes or (
+            line.endswith("...") and any(s.startswith(start) for s in shapes)
+        )
+        if not seen and not is_advice:
+            lines.append(line)
+    return lines
 
 
 @pytest.mark.slow
@@ -115,10 +140,13 @@ def test_the_commands_of_the_readme_work(tmp_path):
 
 @pytest.mark.slow
 def test_the_commands_of_the_tutorial_work(tmp_path):
-    verbs = {words[1] for words in run_page(DOCS / "tutorial.md", tmp_path) if words[0] == "reann"}
+    printed = []
+    executed = run_page(DOCS / "tutorial.md", tmp_path, printed=printed)
+    verbs = {words[1] for words in executed if words[0] == "reann"}
     assert verbs >= {"check", "new", "train", "resume", "evaluate", "relax", "md", "info"}
     for name in ("predicted.xyz", "relaxed.xyz", "md.xyz", "runs/ethanol_1/report.html"):
         assert (tmp_path / "tutorial" / name).stat().st_size > 0
+    assert missing(DOCS / "tutorial.md", printed) == []
 
 
 @pytest.mark.slow
@@ -177,7 +205,7 @@ config = ModelConfig(outputs=["nics"], channels=3)
 found = Potential(build(config, [1, 8], seed=0)).predict(molecule("H2O"), ["nics"])
 assert found["nics"].shape == (3, 3, 3)
 """
-    execute([sys.executable, "-c", code], tmp_path)
+    execute([sys.executable, "-c", code], tmp_path, [])
 
 
 def unpacked(path):
