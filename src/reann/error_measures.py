@@ -20,12 +20,19 @@ def unit_of(name: str, measure: str) -> ErrorUnit:
     return PERCENT if measure == "rrmse" else quantities.named(name).error_unit
 
 
+def _percentage(value: float) -> str:
+    """Return a percentage with two digits, without an exponent."""
+    return f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"
+
+
 def sentence(errors: Mapping[str, float]) -> str:
     """Return the RMSE of each label with its unit, and relative to the standard deviation."""
     parts = []
     for quantity in quantities.labels():
         x, percent = (errors.get(key(quantity.name, measure)) for measure in ("rmse", "rrmse"))
         if x is not None:
-            relative = "" if percent is None else f" ({percent:.2g} % of the standard deviation)"
+            relative = (
+                "" if percent is None else f" ({_percentage(percent)} % of the standard deviation)"
+            )
             parts.append(f"{quantity.name} {x:.2f} {quantity.error_unit.shown}{relative}")
     return " · ".join(parts)

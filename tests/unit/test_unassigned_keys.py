@@ -322,3 +322,21 @@ def test_the_lines_before_a_training_hold_the_notes_about_all_its_files(tmp_path
     lines = describe(config, parts, start_model(config, parts, None)[0])
     assert "note      Not used: OH_dist." in lines
     assert "note      valid: Not used: OH_dist, step." in lines
+
+
+def test_a_constant_is_never_proposed_as_the_energy():
+    samples = [molecule({"U": 1.0, "E": -76.4 - i}, {"F": FORCES}) for i in range(4)]
+    error = error_of(*samples)
+    assert keys_of(error.fix) == {"energy": "E", "forces": "F"}
+    assert "'U' is 1 in all structures: it is not the total energy" in error.fix
+    constant = [molecule({"U": 1.0}, forces=FORCES) for _ in range(4)]
+    assert keys_of(error_of(*constant).fix) == {"energy": None}
+
+
+def test_of_several_keys_that_vary_none_is_proposed():
+    samples = [
+        molecule({"DFT_E": -1.0 - i, "my_energy": -2.0 - i}, forces=FORCES) for i in range(4)
+    ]
+    error = error_of(*samples)
+    assert keys_of(error.fix) == {"energy": "KEY"}
+    assert "Replace KEY by the key of the energy: DFT_E or my_energy." in error.fix

@@ -72,10 +72,10 @@ def describe(config: Config, parts: Parts, model: Reann) -> list[str]:
 def notes_of_outputs(config: ModelConfig, data: Dataset) -> list[str]:
     """Return notes about labels of outputs other than the energy."""
     notes = []
-    if "dipole" in config.outputs and config.reads_states and data.periodic:
+    if "dipole" in config.outputs and data.periodic:
         notes.append(
-            "dipoles of periodic structures are sums of atomic dipoles, so all labels must be on"
-            " the same branch of the polarization"
+            "dipoles of periodic structures are defined only up to multiples of an electron charge"
+            " times a lattice vector: all labels must be on the same branch of the polarization"
         )
     if "polarizability" in config.outputs and data.has("polarizability"):
         alpha = data.label("polarizability")
@@ -150,7 +150,7 @@ def _neighbor_warning(data: Dataset, neighbors: float) -> list[str]:
     if few <= neighbors <= MANY_NEIGHBORS:
         return []
     better = "longer" if neighbors < FEW_NEIGHBORS else "shorter"
-    return [f"note      {neighbors:.0f} neighbors per atom is unusual: try a {better} model.cutoff"]
+    return [f"warning   {neighbors:.0f} neighbors per atom is unusual: try a {better} model.cutoff"]
 
 
 def provenance(config: Config) -> dict[str, str]:

@@ -114,8 +114,9 @@ def train(
         parts = open_parts(
             config, folder, processes, journal.write, as_split=False, warm_start=file
         )
+        doubts: list[str] = []
         if processes.leads:
-            check_at_start(
+            doubts = check_at_start(
                 parts.datasets(),
                 config.model.cutoff,
                 config.data.accept,
@@ -136,7 +137,7 @@ def train(
                 save_split(folder / SPLIT, parts.by_name(), config.run.seed)
                 save_config(config, folder / CONFIG, provenance(config) | notes)
             processes.wait()
-            return _train_members(config, common, start, journal)
+            return _train_members(config, common, start, journal, doubts)
 
 
 def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
@@ -196,7 +197,10 @@ def _start(config: Config, common: Common, file: Path | None) -> Start:
     return Start(model.to(common.device), energies)
 
 
-def _train_members(config: Config, common: Common, start: Start, journal: Journal) -> Run:
+def _train_members(
+    config: Config, common: Common, start: Start, journal: Journal, doubts: Sequence[str] = ()
+) -> Run:
+    """Train all members and finish the run; `doubts` are the warnings about the data."""
     folder = folder_of(config)
     file = folder / START if common.warm_start else None
     members = []
@@ -206,13 +210,13 @@ def _train_members(config: Config, common: Common, start: Start, journal: Journa
         members.append(
             train_member(member, common, start if i == 0 else _start(member, common, file))
         )
-    return _finish(config, common, members)
+    return _finish(config, common, members, doubts)
 
 
 # --- after the training -----------------------------------------------------------------------
 
 
-def _finish(config: Config, common: Common, members: list[Member]) -> Run:
+def _finish(config: Config, common: Common, members: list[Member], doubts: Sequence[str]) -> Run:
     """Evaluate the potential on the validation and test sets and write the report."""
     folder, processes, parts = folder_of(config), common.processes, common.parts
     journal = Journal(folder, writes=processes.leads)
@@ -225,6 +229,9 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
         warnings = [member.warning for member in members if member.warning is not None]
         for warning in warnings:
             journal.write(paragraph("warning", warning))
+        if doubts:
+            names = f"the data: {', '.join(doubts)} (see the header above and `reann check`)"
+            journal.write(paragraph("warning", names))
         journal.write(f"potential {folder / MODEL}")
         held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
         potential.to(common.device)
@@ -234,7 +241,14 @@ def _finish(config: Config, common: Common, members: list[Member]) -> Run:
             journal.write(f"{name:9} {errors} (RMSE of {_weights(members, bool(warnings))})")
         first = members_of(config)[0]
         history = read_log(folder_of(first) / LOG)
-        advice = advice_of(config, history, evaluations["valid"], folder)
+        advice = advice_of(
+            config,
+            history,
+            evaluations["valid"],
+            folder,
+            n_train=len(parts.train),
+            baseline=parts.baseline,
+        )
         if advice is not None and not warnings:
             journal.write(paragraph("advice", advice))
         calibrated = with_uncertainty(config, parts, potential, journal)

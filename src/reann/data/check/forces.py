@@ -1,4 +1,4 @@
-"""Checks of forces alone: magnitude, outliers, net force, fixed atoms, placeholders."""
+"""Checks of forces alone: outliers, net force, fixed atoms, placeholders."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from ase.data import chemical_symbols
 
-from reann.data.check.bonds import HYDROGEN_BONDS, Bonds, stiffness
+from reann.data.check.bonds import Bonds
 from reann.data.check.finding import MOST_EXAMPLES, Finding, about, placeholders
 from reann.data.check.outliers import apart
 from reann.data.check.record import Record, collides
 
-SMALL_FORCES, LARGE_FORCES = 0.06, 10.0
-"""eV/Å; typical forces outside this range suggest another unit."""
 OUTLIER = 6.0
 """Robust standard deviations of the logarithm of a force."""
 FEWEST = 5
@@ -28,34 +25,9 @@ MOST, WIDESPREAD = 0.5, 0.2
 fraction of all structures with fixed atoms from which the finding is a warning."""
 OPPOSITE = -0.4
 """Rank correlation along bonds below which forces have the wrong sign; 0 to 1 if correct."""
-CLEAR = 0.7
-"""Rank correlation along bonds above which the stiffness is meaningful."""
 CLEAR_SIGN, FEWEST_OPPOSITE = 0.5, 3
 """Correlation along the bonds of a structure above which its sign is certain; minimum number of
 structures of opposite sign."""
-STIFFNESS = (8.0, 150.0)
-"""Plausible range for bonds of hydrogen, eV/Å^2; 25 to 45 in molecules and water."""
-
-
-def force_unit(records: Sequence[Record]) -> Finding | None:
-    """Report typical forces that are implausible in eV/Å."""
-    sizes = np.array([r.force_rms for r in records if r.force_rms is not None])
-    sizes = sizes[sizes > 1e-6]
-    if len(sizes) < FEWEST:
-        return None
-    low, typical, high = np.percentile(sizes, [20, 50, 80])
-    if high < SMALL_FORCES:
-        words = "small: the unit may be Hartree/Bohr (51.4 eV/Å), or the structures nearly relaxed"
-        fix = "Unless they are relaxed: `data: {units: {energy: Ha, forces: Ha/Bohr}}`."
-        option = "--unit energy=Ha --unit forces=Ha/Bohr"
-    elif low > LARGE_FORCES:
-        words = "large: the unit may be kcal/mol/Å (0.043 eV/Å), or the geometries random"
-        fix = "Unless they are random: `data: {units: {energy: kcal/mol, forces: kcal/mol/Ang}}`."
-        option = "--unit energy=kcal/mol --unit forces=kcal/mol/Ang"
-    else:
-        return None
-    message = f"forces are {typical:.3g} eV/Å (median of root mean squares), {words}"
-    return Finding("force-unit", "warning", message, fix, len(sizes), option=option)
 
 
 def force_outliers(records: Sequence[Record]) -> Finding | None:
@@ -190,33 +162,16 @@ def zero_forces(records: Sequence[Record]) -> Finding | None:
 
 
 def along_bonds(bonds: Bonds) -> Finding | None:
-    """Report forces along the shortest distances with the wrong sign or magnitude."""
-    by_elements = bonds.by_elements()
-    if not by_elements:
-        return None
-    ranks, total = bonds.alignment()
+    """Report forces along the shortest distances with the wrong sign."""
+    total, count = bonds.alignment()[1], sum(map(len, bonds.by_elements().values()))
     if total < OPPOSITE:
         return Finding(
             "forces-along-bonds",
             "error",
             f"compressed bonds attract and stretched ones repel (rank correlation {total:.2f} "
-            f"over {sum(map(len, by_elements.values()))} bonds): the forces have the opposite sign",
+            f"over {count} bonds): the forces have the opposite sign",
             "They are gradients of the energy: change their sign in the file.",
         )
-    for (a, b), rows in by_elements.items():
-        clear = (a, b) in HYDROGEN_BONDS and ranks[a, b] > CLEAR
-        size = stiffness(rows)
-        if clear and not STIFFNESS[0] < size < STIFFNESS[1]:
-            bond = f"{chemical_symbols[a]}-{chemical_symbols[b]}"
-            return Finding(
-                "forces-along-bonds",
-                "warning",
-                f"the forces give {bond} bonds a stiffness of {size:.3g} eV/Å² ({len(rows)} bonds) "
-                "instead of the usual 25 to 45 eV/Å²: the unit of the forces is probably wrong",
-                "Forces in Hartree/Bohr make it 51 times too small, in kcal/mol/Å 23 times too "
-                "large: set `data: {units: {forces: ...}}`.",
-                option="--unit forces=UNIT",
-            )
     return None
 
 

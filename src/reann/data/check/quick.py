@@ -17,6 +17,7 @@ from reann.data.check.arrays import labels_of, largest_forces, measure, records_
 from reann.data.check.bonds import Bonds
 from reann.data.check.energies import residuals_of_energies
 from reann.data.check.finding import Finding, accept, of_head
+from reann.data.check.force_units import declared_unit
 from reann.data.check.inputs import unknown_inputs
 from reann.data.check.record import Record
 from reann.data.check.rules import judge
@@ -49,8 +50,8 @@ def check_at_start(
     accepted: Collection[str],
     report_line: ReportLine,
     inputs: Collection[str] | None = None,
-) -> None:
-    """Check the data of a training and report warnings.
+) -> list[str]:
+    """Check the data of a training, report warnings, and return their names.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ def check_at_start(
     findings = [f for f in findings if f.name != "mixed-labels"]
     for f in findings:
         if f.severity == "warning" or f.name in accepted:
-            report_line(f"note      {f.name}: {f.message}{_examples(f)}")
+            grade = "note" if f.name in accepted else "warning"
+            report_line(f"{grade:9} {f.name}: {f.message}{_examples(f)}")
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         names = ", ".join(f.name for f in errors)
@@ -89,6 +91,7 @@ def check_at_start(
             " ".join(dict.fromkeys(f.fix for f in errors))
             + f" If the data are correct as they are, write `data: {{accept: [{names}]}}`.",
         )
+    return [f.name for f in findings if f.severity == "warning"]
 
 
 def quick_findings(datasets: Sequence[Dataset], cutoff: float) -> list[Finding]:
@@ -122,7 +125,10 @@ def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Find
         for index in _spaced(chosen, MOST_FITTED) if dataset.has("stress") else ():
             labels = labels_of(dataset, int(index))
             stress_fit.add(dataset.atoms(index), dataset.origin(index), labels)
-    return judge(records, cutoff, work, bonds, stress_fit) if records else []
+    declared = declared_unit(each.data.units for dataset in datasets for each in dataset.sources)
+    if not records:
+        return []
+    return judge(records, cutoff, work, bonds, stress_fit, declared=declared)
 
 
 def _chosen(dataset: Dataset, head: int) -> NDArray[np.int64]:

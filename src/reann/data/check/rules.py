@@ -20,6 +20,7 @@ from reann.data.check import (
 from reann.data.check.bonds import Bonds
 from reann.data.check.finding import Finding, Rule
 from reann.data.check.force_order import order_of_forces
+from reann.data.check.force_units import DeclaredUnit, Evidence, force_unit, stiffness_of_bonds
 from reann.data.check.record import Record
 from reann.data.check.stress_fit import StressFit
 from reann.data.check.work import Work
@@ -45,7 +46,6 @@ RULES: tuple[Rule, ...] = (
     digits.energy_digits,
     digits.force_digits,
     forces.all_forces_zero,
-    forces.force_unit,
     forces.force_outliers,
     forces.zero_forces,
     forces.zero_component,
@@ -74,25 +74,38 @@ OVERRULED = {
 
 
 def judge(
-    records: Sequence[Record], cutoff: float, work: Work, bonds: Bonds, stress_fit: StressFit
+    records: Sequence[Record],
+    cutoff: float,
+    work: Work,
+    bonds: Bonds,
+    stress_fit: StressFit,
+    *,
+    declared: DeclaredUnit | None = None,
 ) -> list[Finding]:
     """Return the findings of all checks for the records of all structures."""
     pairs = duplicates.twins(records)
     findings = [rule(records) for rule in (*RULES, geometry.atoms_without_neighbors(cutoff))]
     findings += [rule(pairs) for rule in PAIR_RULES]
+    by_work = work.forces()
+    known = Evidence(records, bonds, declared, by_work)
+    stiff = stiffness_of_bonds(known)
     findings += [
-        forces.along_bonds(bonds),
+        force_unit(known),
+        forces.along_bonds(bonds) or stiff,
         forces.signs_along_bonds(bonds),
-        work.forces(),
+        by_work,
         work.stress(),
     ]
-    agree = any(f is not None and f.name == "forces-agree" for f in findings)
+    agree = by_work is not None and by_work.name == "forces-agree"
     if not agree and abs(bonds.alignment()[1]) < DOUBTFUL:
         findings.append(order_of_forces(work.with_forces()))
     findings += _shear(records, work, stress_fit)
     reported = [f for f in findings if f is not None]
     names = {f.name for f in reported}
     refuted = {name for agree, others in OVERRULED.items() if agree in names for name in others}
+    # An impossible stiffness remains wrong: energies and forces agree, but in another unit.
+    if stiff is not None and stiff.severity == "error":
+        refuted -= OVERRULED["forces-agree"]
     return [f for f in reported if f.name not in refuted] + _not_checkable(work, names)
 
 
@@ -118,7 +131,8 @@ def _not_checkable(work: Work, names: set[str]) -> list[Finding]:
                 "note",
                 "forces could not be checked against energies: no two structures are close enough, "
                 "or their energies are equal",
-                "Check by hand: the energy changes by minus force times displacement.",
+                "Nothing to correct. To test signs and units, label a structure and a copy of"
+                " it with one atom displaced by 0.01 Å.",
             )
         )
     judged = {"stresses-agree", "stresses-disagree", "all-stresses-zero", "stress-and-volume"}
@@ -129,7 +143,8 @@ def _not_checkable(work: Work, names: set[str]) -> list[Finding]:
                 "note",
                 "stresses could not be checked against energies: no two structures that differ by "
                 "a strain are close enough",
-                "Check by hand: in a compressed crystal the diagonal is negative.",
+                "Nothing to correct. To test signs and units, label a structure and a copy of"
+                " it with a cell that is 0.5 % larger.",
             )
         )
     return notes

@@ -17,6 +17,7 @@ from reann.config import DataConfig, DispersionConfig
 from reann.data.check.dispersion import contradiction, methods_of
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
+from reann.data.check.force_units import DeclaredUnit, declared_unit
 from reann.data.check.inputs import stated_inputs, unknown_inputs, varying_keys
 from reann.data.check.jumps import Jumps
 from reann.data.check.reading import left_out
@@ -127,8 +128,9 @@ def survey(
         shown = tuple(origins[:MOST_EXAMPLES])
         findings.append(Finding("bad-label", "error", what, fix, len(origins), shown))
     notes = _notes(readings, findings) if records and not refused else ()
+    declared = declared_unit(reading.data.units for reading in readings.used())
     for head, evidence in (heads or {"": _Evidence(cutoff)}).items():
-        of_evidence = evidence.judge()
+        of_evidence = evidence.judge(declared)
         findings += [of_head(f, head) for f in of_evidence] if len(heads) > 1 else of_evidence
     findings += unknown_inputs(varying_keys(records), inputs)
     findings.append(contradiction(methods, dispersion))
@@ -163,10 +165,16 @@ class _Evidence:
         self._records.append(self._recorder(atoms, origin, labels))
         return self._records[-1]
 
-    def judge(self) -> list[Finding]:
+    def judge(self, declared: DeclaredUnit | None) -> list[Finding]:
         """Return the findings of all rules."""
-        bonds = self._recorder.bonds
-        by_rules = judge(self._records, self._cutoff, self._work, bonds, self._stress_fit)
+        by_rules = judge(
+            self._records,
+            self._cutoff,
+            self._work,
+            self._recorder.bonds,
+            self._stress_fit,
+            declared=declared,
+        )
         jumps = self._jumps.finding()
         return by_rules if jumps is None else [*by_rules, jumps]
 

@@ -162,7 +162,7 @@ class Candidate:
         return f"'{self.name}' ({counted(n, 'structure')}: {values}{unit})"
 
     def repair(self) -> str:
-        """Return how the file must be changed so that the values can be read; empty if not."""
+        """Return why the values cannot be read as they are, such as a change of the file; or ""."""
         label = self.label()
         if self.shape == "column" and label == "forces":
             return "Write the three components of the forces as one property, forces:R:3."
@@ -170,6 +170,8 @@ class Candidate:
             return f"'{self.name}' has values per atom: write the {label} of the structure."
         if label == "stress" and self.shape == "scalar":
             return "Write the components of the stress under one key, as nine numbers."
+        if label == "energy" and self.n_values > 1 and self.low == self.high:
+            return f"'{self.name}' is {self.low:.6g} in all structures: it is not the total energy."
         return ""
 
     def caution(self) -> str:

@@ -11,6 +11,9 @@ from reann.data.labels.names import label_meant
 from reann.data.labels.unassigned_keys import Candidate
 from reann.errors import counted, listed
 
+KEY = "KEY"
+"""Stands for one of several possible keys."""
+
 
 @dataclass(frozen=True)
 class UnrecognizedLabel:
@@ -42,14 +45,19 @@ class UnrecognizedLabel:
             f" the first is {self.first}."
         )
 
-    def choice(self) -> tuple[str, str | None]:
-        """Return the label and its most likely key; None if no key can be read."""
+    def likely(self) -> list[str]:
+        """Return the keys that can be read, without those that may need a change if possible."""
         cautions = {
             key: candidate.caution() if candidate else ""
             for key in self.counts
             if (candidate := self.candidates.get(key)) is None or not candidate.repair()
         }
-        key = min(cautions, key=lambda key: bool(cautions[key]), default=None)
+        return [key for key, caution in cautions.items() if not caution] or list(cautions)
+
+    def choice(self) -> tuple[str, str | None]:
+        """Return the label and its key: `KEY` if there are several, None if none can be read."""
+        keys = self.likely()
+        key = keys[0] if len(keys) == 1 else None if not keys else KEY
         is_virial = self.label == "stress" and key is not None and label_meant(key) == "virial"
         return "virial" if is_virial else self.label, key
 
@@ -69,6 +77,11 @@ def fix_of(labels: Collection[UnrecognizedLabel]) -> str:
         what = "it" if len(choices) == 1 else "a label"
         instead = ", or null instead of the key" if any(choices.values()) else ""
         sentences.append(f"Write `data: {{keys: {{{keys}}}}}`{instead} to ignore {what}.")
+        sentences += [
+            f"Replace {KEY} by the key of the {m.label}: {' or '.join(m.likely())}."
+            for m in unread
+            if m.choice()[1] == KEY
+        ]
     sentences += [text for m in unread for text in m.advice()]
     sentences += [
         f"Use the same key for the {m.label} in all files, or set data.keys.{m.label} to one key"
