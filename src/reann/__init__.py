@@ -31,14 +31,21 @@ if TYPE_CHECKING:
     from reann import upstream
     from reann.config import Config
     from reann.errors import UserError
+    from reann.evaluation.comparison import Evaluation
     from reann.evaluation.evaluate import evaluate
     from reann.flux import heat_flux
     from reann.graph import Graph
     from reann.interfaces.ase import Calculator
     from reann.potential import Ensemble, Potential, load
+    from reann.selection.result import Selection
+    from reann.selection.select import select
     from reann.simulate.md import run_md
+    from reann.simulate.md_result import Trajectory
     from reann.simulate.relax import relax
+    from reann.simulate.relaxation import Relaxation
+    from reann.training.result import Run
     from reann.training.run import resume, train
+    from reann.uncertainty.calibrate import calibrate
 
     __version__: str
 
@@ -46,16 +53,23 @@ __all__ = [
     "Calculator",
     "Config",
     "Ensemble",
+    "Evaluation",
     "Graph",
     "Potential",
+    "Relaxation",
+    "Run",
+    "Selection",
+    "Trajectory",
     "UserError",
     "__version__",
+    "calibrate",
     "evaluate",
     "heat_flux",
     "load",
     "relax",
     "resume",
     "run_md",
+    "select",
     "train",
     "upstream",
 ]
@@ -64,15 +78,22 @@ _HOME = {
     "Calculator": "reann.interfaces.ase",
     "Config": "reann.config",
     "Ensemble": "reann.potential",
+    "Evaluation": "reann.evaluation.comparison",
     "Graph": "reann.graph",
     "Potential": "reann.potential",
+    "Relaxation": "reann.simulate.relaxation",
+    "Run": "reann.training.result",
+    "Selection": "reann.selection.result",
+    "Trajectory": "reann.simulate.md_result",
     "UserError": "reann.errors",
+    "calibrate": "reann.uncertainty.calibrate",
     "evaluate": "reann.evaluation.evaluate",
     "heat_flux": "reann.flux",
     "load": "reann.potential",
     "relax": "reann.simulate.relax",
     "resume": "reann.training.run",
     "run_md": "reann.simulate.md",
+    "select": "reann.selection.select",
     "train": "reann.training.run",
 }
 
@@ -94,4 +115,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -35,5 +35,5 @@ def check_elements(known: Collection[int], numbers: NDArray[np.integer]) -> None
             f"The potential supports the elements {', '.join(chemical_symbols[z] for z in known)}; "
             f"the structure also has {', '.join(names)}.",
             f"atoms {listed(np.flatnonzero(np.isin(numbers, list(unknown))))}",
-            "Train a potential with these elements.",
+            f"Train a potential on structures that contain {' and '.join(names)}.",
         )

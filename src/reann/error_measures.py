@@ -20,7 +20,7 @@ def unit_of(name: str, measure: str) -> ErrorUnit:
     return PERCENT if measure == "rrmse" else quantities.named(name).error_unit
 
 
-def _percentage(value: float) -> str:
+def percentage(value: float) -> str:
     """Return a percentage with two digits, without an exponent."""
     return f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"
 
@@ -32,7 +32,7 @@ def sentence(errors: Mapping[str, float]) -> str:
         x, percent = (errors.get(key(quantity.name, measure)) for measure in ("rmse", "rrmse"))
         if x is not None:
             relative = (
-                "" if percent is None else f" ({_percentage(percent)} % of the standard deviation)"
+                "" if percent is None else f" ({percentage(percent)} % of the standard deviation)"
             )
             parts.append(f"{quantity.name} {x:.2f} {quantity.error_unit.shown}{relative}")
     return " · ".join(parts)

@@ -391,7 +391,7 @@ def test_a_damaged_potential_is_refused_by_every_verb(model, ethanol, kind):
 
 def test_data_in_the_place_of_the_potential_are_reported(model):
     said = message("evaluate", DATA, model)
-    assert "This is not a reann file" in said
+    assert "This is a file of structures, not a potential" in said
     assert str(DATA) in said
 
 

@@ -73,6 +73,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 @pytest.mark.parametrize("name", reann.__all__)
 def test_every_public_name_is_there(name):
+    assert dir(reann) == sorted(reann.__all__)
     assert name in dir(reann)
     assert getattr(reann, name) is not None
 

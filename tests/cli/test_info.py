@@ -38,9 +38,9 @@ def test_errors_and_versions_are_shown_with_their_names(tmp_path):
     errors = {"valid": {"forces_rmse_meV_per_A": 51.25}}
     potential(errors=errors, provenance={"torch": "2.13.0"}, epoch=17).save(file)
     text = text_of(model_lines(file))
-    assert "valid.forces_rmse_meV_per_A 51.25" in text
+    assert "errors: forces 51.25 meV/Å (RMSE, validation)" in text
     assert "torch 2.13.0" in text
-    assert "epoch: 17" in text
+    assert "best epoch: 17" in text
 
 
 def test_a_fit_that_cannot_tell_the_elements_apart_makes_dissociation_an_extrapolation(tmp_path):

@@ -73,6 +73,14 @@ def test_an_ensemble_shows_its_size():
     assert shown(reann.Ensemble(members)).startswith("Ensemble of 2 potentials of H, C, O\n")
 
 
+def test_a_calculator_shows_its_potential_and_its_engine():
+    text = shown(reann.Calculator(reann.Potential(random_model(seed=1)), engine="torch"))
+    assert text.startswith("Calculator\n")
+    assert "one potential · H, C, O" in text
+    assert "3 Å, skin 0.5 Å" in text
+    assert "torch on cpu" in text
+
+
 def test_a_configuration_shows_data_model_and_training():
     config = reann.Config(data={"train": "far/away/water.xyz"}, training={"time": "2h"})
     text = shown(config)

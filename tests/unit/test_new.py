@@ -77,7 +77,27 @@ def test_labels_under_keys_that_are_not_recognized_are_asked_about(data):
     ase.io.write("other.xyz", frames)
     said = new_config("a.yaml", "other.xyz")
     assert "The energy may be under an unknown key: 'my_energy'" in said
-    assert "data: {keys: {energy: my_energy}}" in (data / "a.yaml").read_text()
+    assert said.splitlines()[-1].startswith("First set data.keys")
+    assert said.endswith("reann train a.yaml")
+    assert "Train with" not in said
+    text = (data / "a.yaml").read_text()
+    assert "data: {keys: {energy: my_energy}}" in text
+    assert "\n  #keys: {energy: my_energy}\n" in text
+    assert "\n  keys:" not in text
+    (data / "a.yaml").write_text(text.replace("  #keys: ", "  keys: "))
+    assert load_config("a.yaml").data.keys.energy == "my_energy"
+
+
+def test_each_source_has_the_suggestion_of_its_file(data):
+    frames = ase.io.read("train.xyz", ":")
+    for atoms in frames:
+        atoms.info["my_energy"] = atoms.info.pop("DFT_energy")
+    ase.io.write("other.xyz", frames)
+    said = new_config("a.yaml", ["train.xyz", "other.xyz"])
+    assert "First set the keys of these files in data.sources" in said
+    text = (data / "a.yaml").read_text()
+    assert re.search(r"other.xyz.*\n    # add after checking: keys: \{energy: my_energy\}", text)
+    assert len(load_config("a.yaml").data.sources) == 2
 
 
 def test_what_is_not_used_is_said_and_written_above_the_configuration(data):
@@ -95,12 +115,16 @@ def test_every_field_is_there_with_its_documentation_and_its_default(tmp_path):
     text = render(config, "a.yaml", "a.xyz: 3 structures")
     for section in Config.model_fields:
         for name, field in type(getattr(config, section)).model_fields.items():
-            (line,) = re.findall(rf"^  (?:# )?{name}: .*$", text, flags=re.MULTILINE)
-            assert line.endswith("# " + " ".join(field.description.split()))
+            entry = rf"((?:^  # .*\n)+)^  #?{name}: "
+            (comment,) = re.findall(entry, text, flags=re.MULTILINE)
+            described = " ".join(comment.replace("  # ", "").split())
+            assert described == " ".join(field.description.split())
+    comments = [line for line in text.splitlines() if line.strip().startswith("# ")]
+    assert max(map(len, comments)) <= 88
     (tmp_path / "a.yaml").write_text(text)
     read = load_config(tmp_path / "a.yaml", ["run.folder=null"])
     assert read == config
-    (tmp_path / "a.yaml").write_text(re.sub(r"^  # (?=[a-z_]+: )", "  ", text, flags=re.MULTILINE))
+    (tmp_path / "a.yaml").write_text(re.sub(r"^  #(?=[a-z_]+: )", "  ", text, flags=re.MULTILINE))
     assert load_config(tmp_path / "a.yaml") == config, "uncommenting a line changes nothing"
 
 

@@ -12,6 +12,7 @@ from reann.assessment.check import Check
 from reann.assessment.dynamics import ExplosionError, thermalized
 from reann.assessment.figures import curves
 from reann.assessment.outcome import Outcome, exploded, graded
+from reann.error_measures import percentage
 from reann.model.reann import MARGIN
 
 TIMES = (1.0, 1.5, 2.0, 3.0)
@@ -41,7 +42,7 @@ def run(case: Case) -> Outcome:
         if case.is_late():
             break
     shown = ", ".join(
-        f"{100 * f:.2g} % at {t:g} K" for t, f in zip(temperatures, fractions, strict=True)
+        f"{percentage(100 * f)} % at {t:g} K" for t, f in zip(temperatures, fractions, strict=True)
     )
     lost = (
         ""
@@ -53,7 +54,8 @@ def run(case: Case) -> Outcome:
     )
     return Outcome(
         graded(max(fractions[0], at_start), FEW, MANY),
-        f"Extrapolating atoms: {100 * at_start:.2g} % in the structure; mean in dynamics {shown}."
+        f"Extrapolating atoms: {percentage(100 * at_start)} % in the structure; mean in dynamics"
+        f" {shown}."
         f"{lost} By element at {temperatures[0]:g} K: {by_element}.",
         f"At most {100 * FEW:g} % of the atoms may extrapolate, in the structure and at"
         f" {temperatures[0]:g} K. Beyond {100 * MANY:g} % the potential is used outside its"

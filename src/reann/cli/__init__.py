@@ -15,6 +15,7 @@ import typer
 
 from reann.cli import assess, choose, data, doctor, export, lammps, spectrum, train, use
 from reann.cli.group import Commands
+from reann.cli.help import Command
 from reann.terminal import replace_unknown_characters
 
 PANELS = {
@@ -55,7 +56,7 @@ def _paragraphs(docstring: str | None) -> str:
 for panel, verbs in PANELS.items():
     for verb in verbs:
         name = NAMES.get(verb.__name__)
-        app.command(name, rich_help_panel=panel, help=_paragraphs(verb.__doc__))(verb)
+        app.command(name, cls=Command, rich_help_panel=panel, help=_paragraphs(verb.__doc__))(verb)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -68,11 +68,11 @@ def assess(
     engine: ComputedBy = "auto",
     device: Device = "auto",
 ) -> None:
-    """Test whether a potential is good: the tests that a referee would request, on one page.
+    """Test whether a potential is good: common physical tests, on one page.
 
     Conservation of energy, symmetry, smoothness, short distances, relaxation, and what fits the
-    structure: vibrations, phonons, elastic constants, diffusion. Verdicts are no errors: the exit
-    code is 0 unless a check could not run.
+    structure: vibrations, phonons, elastic constants, diffusion. A failed check is not an error:
+    the exit code is 0 unless a check could not run.
 
     Example: reann test runs/water/model.reann start.xyz --data test.xyz
     """

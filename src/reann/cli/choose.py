@@ -103,7 +103,7 @@ def select(
     seed: Annotated[int, typer.Option(min=0, help="Seed of random choices and draws.")] = 0,
     device: Device = "auto",
 ) -> None:
-    """Choose structures to label: uncertain and diverse, neither known nor unphysical.
+    """Choose structures to label: uncertain and diverse, excluding known and unphysical ones.
 
     The file states the reasons in `info`: select_spread (eV/Å), select_atom, and others.
 

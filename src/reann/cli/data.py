@@ -104,8 +104,8 @@ def convert(
         typer.Option(
             "--fireann-version",
             metavar="2022-01|2023-09|2024-01|2024-04",
-            help="Version of FIREANN that trained a model in electric fields: the latest of these"
-            " dates before its own.",
+            help="Version of FIREANN that trained a model in electric fields: the last of these"
+            " dates that is not later than your version.",
         ),
     ] = None,
     coordinates: Annotated[

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from reann.cli.help import plain
 from reann.errors import UserError, shortened
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,6 +31,10 @@ class Commands(TyperGroup):
                 raise
             complain(f"Writing failed: {error.strerror}.\n  fix:   Free some disk space.")
             sys.exit(1)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        TyperGroup.format_help(plain(self, ctx), ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""

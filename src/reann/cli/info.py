@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from reann.checkpoint import read_header
 from reann.config import Config
 from reann.config.presets import describe_host, describe_preset
 from reann.config.section import flat
+from reann.error_measures import sentence
 from reann.errors import UserError, counted
 from reann.model_file import restore_advice
 from reann.potential import Ensemble, Potential, load
@@ -24,7 +25,10 @@ from reann.training.folder import REPORT, run_files
 from reann.training.journal import Row, read_log
 from reann.training.state import FILE
 from reann.training.warm_start import RECORD
+from reann.uncertainty.scales import FEWEST
 
+NAMES = {"n_train": "training structures", "epoch": "best epoch"}
+"""What is printed instead of the names of metadata."""
 Line = tuple[str, str]
 """Name and value."""
 
@@ -73,11 +77,11 @@ def model_lines(path: Path) -> Iterator[Line]:
     else:
         yield "energy", "none"
     if (calibration := potential.calibration) is not None:
-        yield "uncertainty", described(calibration)
+        yield "uncertainty", described(calibration, potential.elements)
     yield from provenance(potential.metadata)
 
 
-def described(calibration: Calibration) -> str:
+def described(calibration: Calibration, elements: Sequence[str] = ()) -> str:
     """Return a description of an uncertainty: its source and its coverage."""
     source = {"last layer": "draws of the last layer", "ensemble": "members"}[calibration.kind]
     n = counted(calibration.structures, "structure")
@@ -87,6 +91,10 @@ def described(calibration: Calibration) -> str:
             f"{measured:g} % within the {p} % bound" for p, measured in scale.coverage.items()
         ]
         lines.append(f"{name}: {', '.join(covered[1:])}" if covered else name)
+    few = [symbol for symbol in elements if calibration.forces and symbol not in calibration.forces]
+    if few:
+        reason = f"those of all forces; fewer than {FEWEST} such atoms in the validation set"
+        lines.append(f"force on {', '.join(few)}: {reason}")
     return "\n".join(lines)
 
 
@@ -111,7 +119,7 @@ def reference_energies(potential: Potential | Ensemble) -> Iterator[Line]:
     values = potential.model.reference_energies.tolist()
     source = potential.metadata.get("reference_energies_source", "unknown")
     listed = ", ".join(f"{e} {v:.4f}" for e, v in zip(potential.elements, values, strict=True))
-    yield "atoms", f"{listed} eV (source: {source})"
+    yield "reference energies", f"{listed} eV (source: {source})"
     heads = potential.model.heads
     for name, head in list(zip(heads, heads.as_list(), strict=True))[1:]:
         values = head.reference_energies.tolist()
@@ -131,13 +139,23 @@ def provenance(metadata: Mapping[str, Any]) -> Iterator[Line]:
     for name, value in metadata.items():
         if name.startswith("reference_energies") or name in (RECORD, UNCERTAINTY):
             continue
+        if name == "errors" and isinstance(value, Mapping):
+            yield from _errors_of_training(value)
+            continue
         if isinstance(value, Mapping):
             if name == "settings":
                 value = _changed(value)  # noqa: PLW2901
             lines = [f"{k} {_short(x)}" for k, x in flat(value).items() if x is not None]
             yield name, "\n".join(lines)
         elif value is not None:
-            yield name, _short(value)
+            yield NAMES.get(name, name), _short(value)
+
+
+def _errors_of_training(errors: Mapping[str, Any]) -> Iterator[Line]:
+    """Describe the errors of the validation set, and those without a network."""
+    for part, title in {"valid": "errors", "baseline": "without a network"}.items():
+        if text := sentence(errors.get(part) or {}):
+            yield title, f"{text} (RMSE, validation)"
 
 
 # --- a run ------------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ def curve(
     """Train on parts of the data, and report whether more data would help.
 
     Each training takes as many steps as one on all data, or `training.time`. The runs, `curve.html`
-    and `curve.json` are in the folder of the run with `-curve` added; the same command goes on
-    with a curve that was stopped.
+    and `curve.json` are in the folder of the run with `-curve` added; the same command continues
+    an interrupted curve.
 
     Example: reann curve water.yaml training.time=10min
     """
@@ -130,7 +130,7 @@ def learn(
 ) -> None:
     """Run active learning: explore, select structures, label them, train, and repeat.
 
-    The same command continues a loop that was stopped. Exit code 3: run the calculations, then
+    The same command continues an interrupted loop. Exit code 3: run the calculations, then
     start the loop again.
 
     Example: reann learn ethanol-loop.yaml

@@ -271,5 +271,6 @@ def femtoseconds(text: str) -> float:
     except (KeyError, ValueError):
         value = 0.0
     if not 0 < value < float("inf"):
-        raise UserError(f"'{text}' is not a time.", "--time", "Write 10ps, 500fs or 1ns.")
+        fix = "Write 10ps, 500fs or 1ns, without a space."
+        raise UserError(f"'{text}' is not a time.", "--time", fix)
     return value

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from reann.atomic_file import write_text
 from reann.config import Config, DataConfig, Section, Units
 from reann.config.errors import control_characters
 from reann.config.yaml import Dumper
+from reann.data.labels.unrecognized_labels import UnrecognizedError
 from reann.errors import UserError, counted
 from reann.output_files import check_outputs
 
@@ -28,8 +31,9 @@ ACTIVE = {
 A written-out field of the model would override a preset that is chosen later.
 """
 
-COLUMN = 34
-"""Column in which the comments begin."""
+WIDTH = 88
+"""Columns of the comments."""
+LEGEND = "A line `#name: value` shows a default; remove its # to change the value."
 
 
 def new_config(file: str | Path, from_files: str | Sequence[str], host: str = "density") -> str:
@@ -65,14 +69,23 @@ def new_config(file: str | Path, from_files: str | Sequence[str], host: str = "d
             raise UserError(mistake.what, fix=mistake.fix)
     _check_host(host)
     surveys = [survey(name) for name in names]
-    summary = "\n".join(lines for lines, _ in surveys)
-    data: dict[str, Any] = {"train": names[0], **surveys[0][1]}
+    summary = "\n".join(each.text for each in surveys)
+    data: dict[str, Any] = {"train": names[0], **surveys[0].labels}
     if len(names) > 1:
-        labels = [labels for _, labels in surveys]
-        data = {"sources": [{"files": n, **x} for n, x in zip(names, labels, strict=True)]}
+        data = {"sources": [{"files": n, **x.labels} for n, x in zip(names, surveys, strict=True)]}
     config = Config.model_validate({"data": data, "model": {"host": host}})
-    write_text(file, render(config, file.name, summary))
-    return f"{file}\n{summary}\nTrain with: reann train {shlex.quote(str(file))}"
+    suggestions = [each.suggestion for each in surveys]
+    write_text(file, render(config, file.name, summary, suggestions))
+    return f"{file}\n{summary}\n{_next_step(str(file), suggestions)}"
+
+
+def _next_step(file: str, suggestions: Sequence[Mapping[str, Any]]) -> str:
+    """Return how to train, and what must be set before."""
+    command = f"reann train {shlex.quote(file)}"
+    if not any(suggestions):
+        return f"Train with: {command}"
+    place = "data.keys" if len(suggestions) == 1 else "the keys of these files in data.sources"
+    return f"First set {place} in the file, where a suggestion is in a comment; then: {command}"
 
 
 def _check_host(name: str) -> None:
@@ -81,11 +94,20 @@ def _check_host(name: str) -> None:
     kind_of(name)
 
 
-def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
-    """Read the data once; return a summary, and the keys and units of the labels.
+@dataclass(frozen=True)
+class Surveyed:
+    """What was found in the data of a source."""
 
-    If the keys are ambiguous, the summary says so and no keys are returned.
-    """
+    text: str
+    """A summary, and why keys are ambiguous."""
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Keys and units of the labels; empty if the keys are ambiguous."""
+    suggestion: Mapping[str, str | None] = field(default_factory=dict)
+    """Keys to be checked by the user."""
+
+
+def survey(from_file: str) -> Surveyed:
+    """Read the data once; return a summary, and the keys and units of the labels."""
     from reann.data.files.read import iter_atoms
     from reann.data.files.skipped import SkippedData, summarized
     from reann.data.labels.keys import KeyCensus
@@ -102,42 +124,72 @@ def survey(from_file: str) -> tuple[str, dict[str, dict[str, str]]]:
     summary = "\n".join([summary, *summarized(notes)])
     try:
         resolved = census.resolve(DataConfig(train=from_file, missing="allow"), from_file)
+    except UnrecognizedError as error:
+        return Surveyed(f"{summary}\n{error}", suggestion=error.keys)
     except UserError as error:
-        return f"{summary}\n{error}", {}
+        return Surveyed(f"{summary}\n{error}")
     units = {name: unit for name, unit in resolved.units.items() if name in Units.model_fields}
-    return "\n".join([summary, *resolved.notes]), {
-        "keys": resolved.chosen,
-        "units": units,
-    }
+    labels = {"keys": resolved.chosen, "units": units}
+    return Surveyed("\n".join([summary, *resolved.notes]), labels)
 
 
-def render(config: Config, name: str, summary: str) -> str:
-    """Return a configuration as commented YAML below a summary of the data."""
-    lines = [
-        f"# {line}"
-        for line in [*summary.splitlines(), f"Train with: reann train {shlex.quote(name)}"]
-    ]
-    for title, field in Config.model_fields.items():
-        lines += ["", f"# {field.description}", f"{title}:"]
+def render(
+    config: Config,
+    name: str,
+    summary: str,
+    suggestions: Sequence[Mapping[str, str | None]] = (),
+) -> str:
+    """Return a configuration as commented YAML below a summary of the data.
+
+    Parameters
+    ----------
+    suggestions
+        Keys of each source that the user must check; they are written as a comment.
+    """
+    about = [*summary.splitlines(), _next_step(name, suggestions), LEGEND]
+    lines = [row for text in about for row in _comment(text, "")]
+    for title, part in Config.model_fields.items():
+        lines += ["", *_comment(part.description or "", ""), f"{title}:"]
         section = getattr(config, title)
         active = {*ACTIVE[title], *_chosen(section)}
         if title == "data" and config.data.sources:
             active -= {"train", "keys"}
-        lines += _fields(section, active)
+        lines += _fields(section, active, suggestions if title == "data" else ())
     return "\n".join([*lines, ""])
 
 
-def _fields(section: Section, active: Collection[str]) -> Iterator[str]:
+def _fields(
+    section: Section, active: Collection[str], suggestions: Sequence[Mapping[str, str | None]]
+) -> Iterator[str]:
+    """Yield the lines of the fields, each below its description."""
     values = section.model_dump(mode="json")
-    for name, field in type(section).model_fields.items():
-        mark = "" if name in active else "# "
-        value = getattr(section, name)
+    for name, about in type(section).model_fields.items():
+        value, flow = getattr(section, name), _flow(values[name])
         sections = [x for x in value if isinstance(x, Section)] if isinstance(value, list) else []
-        entry = f"  {mark}{name}: {'' if sections else _flow(values[name])}".rstrip()
-        comment = " ".join((field.description or "").split())
-        yield f"{entry:<{COLUMN}}  # {comment}"
-        for each in sections:
+        yield from _comment(about.description or "", "  ")
+        if name == "keys" and len(suggestions) == 1 and suggestions[0]:
+            yield from _comment("Check this suggestion, then remove the # in front of it.", "  ")
+            yield f"  #{name}: {_flow(suggestions[0], unset=True)}"
+            continue
+        mark = "" if name in active else "#"
+        yield f"  {mark}{name}: {'' if sections else flow}".rstrip()
+        for index, each in enumerate(sections):
             yield f"    - {_flow(each.model_dump(mode='json', exclude_unset=True))}"
+            if index < len(suggestions) and suggestions[index]:
+                yield f"    # add after checking: keys: {_flow(suggestions[index], unset=True)}"
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    """Return a text as lines of a comment."""
+    start = f"{indent}# "
+    return textwrap.wrap(
+        " ".join(text.split()),
+        width=WIDTH,
+        initial_indent=start,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _chosen(section: Section) -> list[str]:
@@ -150,9 +202,9 @@ def _chosen(section: Section) -> list[str]:
     ]
 
 
-def _flow(value: Any) -> str:
-    """Return a value on one line; unset entries of a mapping are left out."""
-    if isinstance(value, Mapping):
+def _flow(value: Any, *, unset: bool = False) -> str:
+    """Return a value on one line; entries of a mapping that are None only with `unset`."""
+    if isinstance(value, Mapping) and not unset:
         value = {key: item for key, item in value.items() if item is not None}
     text = yaml.dump(
         value,

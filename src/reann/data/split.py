@@ -98,12 +98,16 @@ def _thinned(
 def _no_training_set(train: Dataset, names: Iterable[str]) -> UserError:
     alike = len(train) > 1 and len(np.unique(train.fingerprints)) == 1
     subject = "the only one is" if len(train) == 1 else f"all {len(train)} are"
+    if alike:
+        fix = "All structures have the same geometry, and equal geometries are not separated."
+    elif len(train) == 1:
+        fix = "Add structures."
+    else:
+        fix = "Make the other parts smaller, add structures, or change run.seed."
     return UserError(
         f"No structure is left for training: {subject} in {' and '.join(names)}.",
         "data",
-        "All structures have the same geometry, and equal geometries are not separated."
-        if alike
-        else "Make the other parts smaller, add structures, or change run.seed.",
+        fix,
     )
 
 

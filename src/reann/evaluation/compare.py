@@ -159,5 +159,6 @@ def _check_elements(potential: Potential | Ensemble, batch: _Batch) -> None:
             f"The potential supports the elements {', '.join(potential.elements)}, but the data"
             f" also have {', '.join(symbols)}.",
             listed(f"{batch.origins[i]} atom {listed(indices)}" for i, indices in atoms.items()),
-            "Remove these structures, or train a potential with these elements.",
+            "Remove these structures, or train a potential on structures"
+            f" that contain {' and '.join(symbols)}.",
         )

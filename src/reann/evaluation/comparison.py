@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reann import quantities
 from reann.display import Displayed, Summary
-from reann.error_measures import key, sentence, unit_of
+from reann.error_measures import key, percentage, sentence, unit_of
 from reann.errors import counted
 from reann.evaluation.metrics import Errors, relative_rmse
 from reann.table import Table
@@ -213,7 +213,9 @@ class Evaluation(Displayed):
         if len(rows) == 1:
             rows.append(("labels", "none, only predictions"))
         if self.extrapolating is not None and len(self.numbers):
-            rows.append(("extrapolating", f"{100 * self.extrapolating.mean():.2g} % of the atoms"))
+            rows.append(
+                ("extrapolating", f"{percentage(100 * self.extrapolating.mean())} % of the atoms")
+            )
         return Summary("Evaluation", rows)
 
     def as_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from reann.error_measures import key, unit_of
+from reann.error_measures import key, percentage, unit_of
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation
 from reann.quantities import label_names, named
@@ -58,7 +58,9 @@ def show(evaluation: Evaluation, console: Terminal) -> None:
             console.print(table)
     if evaluation.extrapolating is not None and evaluation.extrapolating.any():
         fraction = 100 * evaluation.extrapolating.mean()
-        console.write(f"{fraction:.2g} % of the atoms are outside the range of the training set.")
+        console.write(
+            f"{percentage(fraction)} % of the atoms are outside the range of the training set."
+        )
     if "forces" in evaluation.std:
         spread = 1e3 * np.sqrt(np.mean(evaluation.std["forces"] ** 2))
         console.write(f"Disagreement of the ensemble members: {number(spread)} meV/Å (rms).")

@@ -18,6 +18,7 @@ from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.backends.protocol import Backend, Request
 from reann.device import device_named
+from reann.display import Displayed, Summary
 from reann.elements import check_elements
 from reann.errors import UserError, did_you_mean
 from reann.interfaces.compute import GraphStep, step_of
@@ -30,7 +31,7 @@ USUAL = frozenset({"energy", "energies", "forces", "stress"})
 EXTRAPOLATION = frozenset({"extrapolation"})
 
 
-class Calculator(ase_calculator.Calculator):
+class Calculator(Displayed, ase_calculator.Calculator):
     """ASE calculator of a potential or an ensemble.
 
     Computes energy, free_energy (the same), energies (eV), forces (eV/Å) and, for cells that are
@@ -108,6 +109,17 @@ class Calculator(ase_calculator.Calculator):
         if self.usual and len(self.potential.members) > 1:
             spreads = ["energy_std", "forces_std", "stress_std"]
             self.implemented_properties = [*self.implemented_properties, *spreads]
+
+    def _summary(self) -> Summary:
+        potential, members = self.potential, len(self.potential.members)
+        kind = "one potential" if members == 1 else f"ensemble of {members}"
+        rows = [
+            ("potential", f"{kind} · {', '.join(potential.elements)}"),
+            ("cutoff", f"{potential.cutoff:g} Å, skin {self.skin:g} Å"),
+            ("computes", ", ".join(self.implemented_properties)),
+            ("engine", f"{self.backend.name} on {potential.device}"),
+        ]
+        return Summary("Calculator", rows)
 
     @property
     def engine(self) -> str:

@@ -138,7 +138,8 @@ class CommandConfig(Section):
     """Another program that writes structures, such as LAMMPS."""
 
     run: str
-    """Command line; {model}, {start}, {seed} and {iteration} are replaced."""
+    """Command line; {model}, {start}, {seed}, {iteration} and {folder}, the folder of this file,
+    are replaced."""
     output: str
     """File or glob of the structures that the program writes, in any format that ASE reads."""
     runs: Count = 1

@@ -20,7 +20,7 @@ from reann import atomic_file, strict_json
 from reann.calibration import Calibration
 from reann.config import Config
 from reann.config.presets import describe_preset
-from reann.error_measures import key, unit_of
+from reann.error_measures import key, percentage, unit_of
 from reann.errors import counted
 from reann.evaluation.comparison import Evaluation, Outlier
 from reann.evaluation.quality import quality_of
@@ -161,7 +161,7 @@ def _cards(part: str, evaluation: Evaluation, baseline: Mapping[str, float]) -> 
     outside = ""
     if evaluation.extrapolating is not None and atoms:
         fraction = 100 * evaluation.extrapolating.mean()
-        outside = f"{fraction:.2g} % outside the range of the training set"
+        outside = f"{percentage(fraction)} % outside the range of the training set"
     size: Values = {
         "name": f"Structures in {where}",
         "value": evaluation.n_structures,

@@ -1,4 +1,4 @@
-"""Choice of structures to label: uncertain and diverse, neither known nor unphysical."""
+"""Choice of structures to label: uncertain and diverse, excluding known and unphysical ones."""
 
 from reann.criteria import By
 from reann.selection.result import Reason, Selection

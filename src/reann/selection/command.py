@@ -103,7 +103,7 @@ def print_reasons(
     unit = selection.reasons[0].unit
     table = plain_table(f"{counted(len(origins), 'structure')} chosen from {n_pool}")
     table.add_column("structure", overflow="fold")
-    for heading in (f"spread\n{unit}", "at atom", "not explained\nby earlier, %", "distance"):
+    for heading in (f"spread\n{unit}", "at atom", "spread\nleft, %", "distance"):
         table.add_column(heading, justify="right")
     for origin, reason in list(zip(origins, selection.reasons, strict=True))[:SHOWN]:
         table.add_row(

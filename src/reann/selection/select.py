@@ -31,7 +31,7 @@ def select(
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> Selection:
-    """Choose structures to label: uncertain and diverse, neither known nor unphysical.
+    """Choose structures to label: uncertain and diverse, excluding known and unphysical ones.
 
     Parameters
     ----------

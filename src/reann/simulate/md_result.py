@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reann.display import Displayed, Summary
+from reann.error_measures import percentage
 from reann.errors import counted
 from reann.report.course import course
 from reann.report.figure import Figure, figure_of
@@ -96,7 +97,9 @@ class Trajectory(Displayed):
             rows.append(("pressure", f"{self.pressure.mean():.0f} bar on average"))
             rows.append(("density", f"{mean:.4f} g/cm³ on average"))
         if np.isfinite(self.extrapolating):
-            rows.append(("extrapolating", f"at most {100 * self.extrapolating:.2g} % of the atoms"))
+            rows.append(
+                ("extrapolating", f"at most {percentage(100 * self.extrapolating)} % of the atoms")
+            )
         speed = ns_per_day(self.steps_per_second, self.timestep)
         rows.append(("speed", f"{self.steps_per_second:.1f} steps/s, {speed:.3f} ns/day"))
         return Summary("Molecular dynamics", rows)

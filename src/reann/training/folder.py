@@ -87,14 +87,16 @@ def refuse_another_run(folder: Path) -> None:
         raise UserError(
             "There is already a run in this folder.",
             str(folder),
-            f"Continue it with `reann resume {folder}`, choose another run.folder, "
-            "or use --overwrite.",
+            f"Continue it with reann.resume('{folder}') (`reann resume {folder}`), choose another"
+            " run.folder, "
+            "or use overwrite=True (`--overwrite`).",
         )
     if files:
         raise UserError(
             f"This folder already contains files of a run: {listed(files)}.",
             str(folder),
-            "Choose another run.folder, or use --overwrite to overwrite these files.",
+            "Choose another run.folder, or overwrite these files with overwrite=True"
+            " (`--overwrite`).",
         )
 
 

@@ -28,7 +28,7 @@ DATA = "configuration"
 COORDINATES = {"cartesian": False, "fractional": True}
 FROM_NAMES = ("activate", "oc_activate", "cutoff")
 """Settings that follow from the names in an exported model, besides the order of its elements."""
-DATA_SUFFIXES = (".xyz", ".extxyz")
+DATA_SUFFIXES = frozenset({".xyz", ".extxyz"})
 BRANCHES = (
     "Branches of the original may differ in what the arrays do not show: compare the errors of"
     " `reann evaluate` on the training data with those in nn.err."
@@ -82,6 +82,13 @@ def convert(
         names = CHECKPOINTS if to_model else (DATA,)
         src = next(
             (src / name for name in names if (src / name).is_file()), src / next(iter(names))
+        )
+    if not DATA_SUFFIXES.isdisjoint(src.suffixes):
+        raise UserError(
+            "This is a file of structures, which can be used directly.",
+            str(src),
+            "Train on it, or check it with `reann check`; only files of the original REANN are"
+            " converted.",
         )
     if not src.is_file():
         raise UserError(

@@ -153,7 +153,10 @@ def _unknown_outputs(model: Reann, request: Request) -> str | None:
         return f"the model has no output {', '.join(missing)}"
     if others and (unknown := unknown_heads(model)):
         unsupported = [name for name in unknown if name in others]
-        return f"it supports outputs of states, not {', '.join(unsupported or unknown)}"
+        return (
+            f"it computes {', '.join(unsupported or unknown)} only for models with equivariant"
+            " messages, such as preset default"
+        )
     return None
 
 

@@ -13,7 +13,7 @@ from reann.data.labels.inputs import input_key
 from reann.data.labels.key_sets import KeySets
 from reann.data.labels.names import all_names, names_of
 from reann.data.labels.resolved import ResolvedKeys
-from reann.data.labels.unrecognized_labels import UnrecognizedLabel, fix_of
+from reann.data.labels.unrecognized_labels import UnrecognizedLabel, error_of
 from reann.errors import UserError, counted, did_you_mean, listed
 from reann.quantities import SOUGHT, Quantity, forms_of, inputs, label_names, named, readable
 
@@ -127,8 +127,7 @@ class KeyCensus(KeyCounts):
             k: m for k, m in unrecognized.items() if m is not None and k not in set_by_user
         }
         if undecided:
-            what = " ".join(m.sentence() for m in undecided.values())
-            raise UserError(what, where, fix_of(undecided.values()))
+            raise error_of(undecided.values(), where)
         return [m.sentence() for k, m in unrecognized.items() if m is not None and chosen.get(k)]
 
     def _unrecognized(

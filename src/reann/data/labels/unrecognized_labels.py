@@ -9,10 +9,30 @@ from dataclasses import dataclass
 from reann import strict_json
 from reann.data.labels.names import label_meant
 from reann.data.labels.unassigned_keys import Candidate
-from reann.errors import counted, listed
+from reann.errors import UserError, counted, listed
 
 KEY = "KEY"
 """Stands for one of several possible keys."""
+
+
+class UnrecognizedError(UserError):
+    """Labels may be under keys that are not recognized.
+
+    Attributes
+    ----------
+    keys
+        The suggested key of each label without a key; `KEY` or None if there is none.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        where: str = "",
+        fix: str = "",
+        keys: Mapping[str, str | None] | None = None,
+    ) -> None:
+        super().__init__(what, where, fix)
+        self.keys = dict(keys or {})
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,13 @@ class UnrecognizedLabel:
         """Return advice about changes that the values may need."""
         about = [self.candidates[key] for key in self.counts if key in self.candidates]
         return [text for c in about for text in (c.repair(), c.caution()) if text]
+
+
+def error_of(labels: Collection[UnrecognizedLabel], where: str) -> UnrecognizedError:
+    """Return the error about these labels."""
+    keys = dict(m.choice() for m in labels if not m.used)
+    what = " ".join(m.sentence() for m in labels)
+    return UnrecognizedError(what, where, fix_of(labels), keys)
 
 
 def fix_of(labels: Collection[UnrecognizedLabel]) -> str:
