@@ -18,6 +18,8 @@ BENCHMARKS = Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results"
 PLOT = BENCHMARKS.parent / "docs" / "explanation" / "speed.svg"
 BUSY = 0.3
+STEPS = 100
+"""Steps of dynamics in the table of single steps."""
 
 Block = dict[str, Any]
 Cell = Callable[[Block, dict[str, Any], dict[str, Any]], str]
@@ -38,6 +40,12 @@ def per_call(_block: Block, timing: dict[str, Any], _first: dict[str, Any]) -> s
     return _number(1e6 * timing["seconds"])
 
 
+def per_step(_block: Block, timing: dict[str, Any], _first: dict[str, Any]) -> str:
+    """Microseconds of a step of dynamics, or of the engine alone."""
+    steps = STEPS if timing["task"] == "trajectory" else 1
+    return _number(1e6 * timing["seconds"] / steps)
+
+
 def relative_time(block: Block, timing: dict[str, Any], first: dict[str, Any]) -> str:
     """Time relative to the first of the block."""
     quiet = block["load_of_others"] <= BUSY
@@ -48,6 +56,11 @@ def speed(block: Block, timing: dict[str, Any], first: dict[str, Any]) -> str:
     """How many times as fast as the first of the block."""
     quiet = block["load_of_others"] <= BUSY
     return f"{first['seconds'] / timing['seconds']:.2f}" if quiet else "–"
+
+
+def speed_beside_original(block: Block, timing: dict[str, Any], first: dict[str, Any]) -> str:
+    """How many times as fast as the original, if it was measured for this structure."""
+    return speed(block, timing, first) if first["peer"] == "original" else "–"
 
 
 def memory(_block: Block, timing: dict[str, Any], _first: dict[str, Any]) -> str:
@@ -62,7 +75,7 @@ def step_ratio(block: Block, timing: dict[str, Any], _first: dict[str, Any]) -> 
     alone = next(
         t for t in block["timings"] if t["peer"] == timing["peer"] and t["task"] == "evaluate"
     )
-    return f"{timing['seconds'] / 100 / alone['seconds']:.2f}"
+    return f"{timing['seconds'] / STEPS / alone['seconds']:.2f}"
 
 
 def found(name: str, factor: float = 1.0, digits: int = 3) -> Cell:
@@ -71,17 +84,17 @@ def found(name: str, factor: float = 1.0, digits: int = 3) -> Cell:
 
 
 COLUMNS: dict[str, dict[str, Cell]] = {
-    "inference": {"µs/atom": per_atom, "speed / original": speed},
+    "inference": {"µs/atom": per_atom, "speed / original": speed_beside_original},
     "lists": {"µs/atom": per_atom, "speed / first row": speed},
     "trajectory": {
         "s per 1000 steps": lambda _b, t, _f: _number(t["seconds"]),
         "speed / first row": speed,
         "mean temperature, K": found("temperature"),
     },
-    "step": {"µs": per_call, "step / engine alone": step_ratio},
-    "methane": {"µs per call": per_call, "speed / original": speed},
+    "step": {"µs per step": per_step, "step / engine alone": step_ratio},
+    "methane": {"µs per call": per_call, "speed / original": speed_beside_original},
     "training": {"µs/atom": lambda b, t, f: per_atom(b, t | {"seconds": t["seconds"] / 4}, f),
-                 "speed / original": speed, "peak memory, MB": memory},
+                 "speed / original": speed_beside_original, "peak memory, MB": memory},
     "others": {"µs/atom": per_atom, "time / first row": relative_time},
     "epoch": {"s per epoch": found("epoch_seconds"), "loading and metrics, %": found("share", 100)},
 }  # fmt: skip

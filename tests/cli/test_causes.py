@@ -118,11 +118,12 @@ def test_flags_take_no_value_and_ranges_are_in_words(words: list[str]) -> None:
 
 
 def test_a_range_is_part_of_the_help_and_still_checked() -> None:
-    assert re.search(r"--cutoff +NUMBER .*radius|--cutoff +NUMBER", help_of("check"))
-    assert "From 0 to 100." in " ".join(re.sub("[│\n]", " ", help_of("check")).split())
+    text = help_of("check")
+    assert re.search(r"--cutoff +NUMBER", text)
+    assert "From 0 to 100." in " ".join(re.sub("[│\n]", " ", text).split())
     said = output_of("check", ETHANOL, "--cutoff", "101")
-    assert "101" in said
-    assert "100" in said.replace("101", "")
+    assert "--cutoff" in said
+    assert "100" in said
 
 
 def test_all_placeholders_of_a_command_are_documented() -> None:

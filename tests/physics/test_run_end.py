@@ -51,6 +51,24 @@ def zero_labels(path: Path, symbols: str = "OgH") -> Path:
     return path
 
 
+# --- warnings about the data ------------------------------------------------------------------
+
+
+def test_warnings_about_the_data_are_named_again_at_the_end(tmp_path, capsys):
+    """Forces that are five times too small give bonds an unusual stiffness."""
+    frames = ase.io.read(DATA, ":")
+    for atoms in frames:
+        labels = {"energy": atoms.get_potential_energy(), "forces": 0.2 * atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+    ase.io.write(tmp_path / "soft.xyz", frames, format="extxyz")
+    config = small(tmp_path / "run", epochs=1)
+    data = config.data.model_copy(update={"train": str(tmp_path / "soft.xyz")})
+    train(config.model_copy(update={"data": data}))
+    header, end = capsys.readouterr().out.split("potential ", 1)[0].split("data  ", 1)
+    assert "warning   forces-along-bonds: the forces give H-C bonds a stiffness" in header
+    assert "warning   the data: forces-along-bonds (see the header above" in end
+
+
 # --- nothing learned --------------------------------------------------------------------------
 
 

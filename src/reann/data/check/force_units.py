@@ -66,8 +66,8 @@ class DeclaredUnit:
 
 def declared_unit(settings: Iterable[Units]) -> DeclaredUnit | None:
     """Return the declared unit that determines the forces; None if there is none or several."""
-    found = {_declared(each) for each in settings}
-    return next(iter(found)) if len(found) == 1 else None
+    declared = {_declared(each) for each in settings}
+    return next(iter(declared)) if len(declared) == 1 else None
 
 
 def _declared(settings: Units) -> DeclaredUnit | None:
