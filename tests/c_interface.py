@@ -119,6 +119,8 @@ class Library:
         self.c.reann_adjoint.argtypes = arguments
         self.c.reann_smearing.restype = c_double
         self.c.reann_smearing.argtypes = [c_void_p]
+        self.c.reann_hardness.restype = c_double
+        self.c.reann_hardness.argtypes = [c_void_p, c_int32, c_int32]
         self.c.reann_head_width.argtypes = [c_void_p, c_char_p]
         arguments = [c_void_p, c_int32, c_char_p, c_int64]
         self.c.reann_head_values.argtypes = [*arguments, *[c_void_p] * 3, POINTER(Error)]

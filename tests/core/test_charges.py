@@ -37,6 +37,16 @@ def test_the_width_of_charges_and_the_error_without_their_energy(load) -> None:
     assert np.isfinite(plain.evaluate(plain.elements([8, 1, 1]), WATER, *all_pairs(3))[0]).all()
 
 
+def test_the_hardness_of_equilibrated_charges(load) -> None:
+    built = random_model(**FORM, long_range={"charges": "equilibrated"})
+    model, expected = load(built), built.state_dict()["long_range.log_hardness"].exp()
+    of_elements = [model.c.reann_hardness(model.handle, 0, i) for i in range(4)]
+    np.testing.assert_allclose(of_elements, [*expected.tolist(), 0.0], rtol=1e-15)
+    assert model.c.reann_head_width(model.handle, b"electronegativities") == 1
+    latent = load(random_model(**FORM, long_range={}))
+    assert latent.c.reann_hardness(latent.handle, 0, 0) == 0.0
+
+
 def test_the_adjoint_of_a_head_is_that_of_its_values(load) -> None:
     built, n = random_model(**FORM, outputs=["dipole", "polarizability"]), 4
     for number, head in enumerate(built.output_heads.values()):
@@ -80,7 +90,6 @@ def test_a_rank_without_atoms_takes_seeds(load) -> None:
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"long_range": {"charges": "equilibrated"}}, "does not compute equilibrated charges"),
         ({"inputs": ["charge"]}, "depends on model.inputs"),
         ({"dispersion": {"functional": "pbe", "labels": "lack"}}, "depends on model.dispersion"),
     ],

@@ -38,12 +38,12 @@ run 0
 """
 
 
-def charged(seed: int = 0, sigma: float = 0.8, **choices: Any) -> Reann:
+def charged(seed: int = 0, sigma: float = 0.8, charges: str = "latent", **choices: Any) -> Reann:
     form = {"messages": "equivariant", "l_max": 2, "n_recursions": 1, "outputs": ["dipole"]}
-    long_range = {"smearing": sigma}
+    long_range = {"smearing": sigma, "charges": charges}
     model = random_model([1, 6, 8, 28], seed=seed, long_range=long_range, **(form | choices))
-    for number, head in enumerate(model.output_heads.values()):
-        head.scale.fill_(0.7 + 0.2 * number)
+    for name, head in model.output_heads.items():
+        head.scale.fill_({"charges": 0.7, "dipole": 0.9, "electronegativities": 9.0}[name])
     return model
 
 
@@ -141,9 +141,30 @@ def test_it_computes_what_python_computes(
         assert abs(found["coulomb"]) > 0.01
 
 
-def test_it_agrees_with_the_reference_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("charge", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["box of 375 atoms", "molecules"])
+def test_equilibrated_charges_are_those_of_python(tmp_path: Path, name: str, charge: float) -> None:
+    atoms = drop() if name == "molecules" else water(5)
+    potential = Ensemble([Potential(charged(s, charges="equilibrated")) for s in range(2)])
+    setup = with_charge(prepare(tmp_path, potential, atoms), charge)
+    atoms.info["charge"] = charge
+    names = ["energy", "energies", "forces", "charges", "dipole", "stress"]
+    expected = predicted(potential, atoms, *names[: 6 if atoms.pbc.all() else 5])
+    size = 1.0 + np.abs(expected["forces"]).max()
+    assert np.ptp(expected["charges"]) > 0.1
+    for ranks in (1, 2, 4):
+        found = asked(tmp_path, setup, ranks)
+        for key in ("energy", "energies", "forces", "charges", "dipole"):
+            np.testing.assert_allclose(found[key], expected[key], atol=1e-7 * size, err_msg=key)
+        if "stress" in expected:
+            stress = np.reshape(expected["stress"], (3, 3))[SIX]
+            np.testing.assert_allclose(found["stress"], stress, atol=1e-6 * np.abs(stress).max())
+
+
+@pytest.mark.parametrize("charges", ["latent", "equilibrated"])
+def test_it_agrees_with_the_reference_too(tmp_path: Path, charges: str) -> None:
     """Ewald's sum instead of the mesh."""
-    potential, atoms = Potential(charged()), triclinic()
+    potential, atoms = Potential(charged(charges=charges)), triclinic()
     expected = potential.predict(atoms, ["energy", "forces", "stress"], "torch")
     assert isinstance(expected, dict)
     found = asked(tmp_path, prepare(tmp_path, potential, atoms))
@@ -153,9 +174,13 @@ def test_it_agrees_with_the_reference_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["stress"], stress, atol=1e-4 * np.abs(stress).max())
 
 
+@pytest.mark.parametrize("charges", ["latent", "equilibrated"])
 @pytest.mark.parametrize("name", ["triclinic", "molecules"])
-def test_forces_are_derivatives_of_the_energy_of_lammps(tmp_path: Path, name: str) -> None:
-    setup = with_charge(prepare(tmp_path, Potential(charged()), STRUCTURES[name]()), 1.0)
+def test_forces_are_derivatives_of_the_energy_of_lammps(
+    tmp_path: Path, name: str, charges: str
+) -> None:
+    potential = Potential(charged(charges=charges))
+    setup = with_charge(prepare(tmp_path, potential, STRUCTURES[name]()), 1.0)
     script = setup + (
         "fix n all numdiff 1 1.0e-5\n"
         "variable off atom sqrt((fx-f_n[1])^2+(fy-f_n[2])^2+(fz-f_n[3])^2)\n"
@@ -165,13 +190,15 @@ def test_forces_are_derivatives_of_the_energy_of_lammps(tmp_path: Path, name: st
     assert rows_of(lammps(tmp_path, script, 2))[0, 1] < 1e-5
 
 
-@pytest.mark.parametrize("charge", [0.0, 2.0])
+@pytest.mark.parametrize(
+    ("charges", "charge"), [("latent", 0.0), ("latent", 2.0), ("equilibrated", 2.0)]
+)
 def test_the_pressure_is_the_derivative_with_respect_to_the_box(
-    tmp_path: Path, charge: float
+    tmp_path: Path, charges: str, charge: float
 ) -> None:
     atoms, h = triclinic(), 1e-4
     # With a mesh of the same size at all strains.
-    potential = Potential(charged(sigma=0.9))
+    potential = Potential(charged(sigma=0.9, charges=charges))
     setup = with_charge(prepare(tmp_path, potential, atoms), charge)
     script = [f"{setup}thermo_style custom pe pxx pyy pzz pxy pxz pyz", f"{NUMBERS}run 0"]
     for (row, column), sign in itertools.product(zip(*SIX, strict=True), (1.0, -1.0)):
@@ -190,9 +217,11 @@ def test_the_pressure_is_the_derivative_with_respect_to_the_box(
     np.testing.assert_allclose(first[1:7], wanted, atol=1e-5 * np.abs(wanted).max())
 
 
-def test_ranks_follow_each_other_and_the_energy_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("charges", ["latent", "equilibrated"])
+def test_ranks_follow_each_other_and_the_energy_stays(tmp_path: Path, charges: str) -> None:
     """NVE, atoms that migrate, new lists on the way."""
-    setup = prepare(tmp_path, Potential(charged(zbl={}, moment_limit=2.0)), water(3))
+    model = charged(charges=charges, zbl={}, moment_limit=2.0)
+    setup = prepare(tmp_path, Potential(model), water(3))
     script = setup + (
         "timestep 0.00002\nneighbor 0.02 bin\nvelocity all create 3000 1 loop geom\nfix 1 all nve\n"
         f"thermo 10\nthermo_style custom pe etotal ecoul\n{NUMBERS}run 100\n"
@@ -271,7 +300,6 @@ def test_what_it_cannot_compute_is_refused(
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"long_range": {"charges": "equilibrated"}}, "equilibrated charges"),
         ({"inputs": ["charge"]}, "depends on model.inputs"),
         ({"dispersion": {"functional": "pbe", "labels": "lack"}}, "depends on model.dispersion"),
     ],

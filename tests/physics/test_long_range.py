@@ -254,7 +254,7 @@ def test_what_is_not_computed_is_said(model: Reann) -> None:
 
 def test_programs_that_know_neighbors_alone_refuse_such_a_potential(model: Reann) -> None:
     config = model.config.model_copy(update={"inputs": []})
-    with pytest.raises(UserError, match="terms of longer range"):
+    with pytest.raises(UserError, match="a longer range than its neighbors"):
         require_neighbors_alone(build(config, model.elements, seed=0), "metatomic")
 
 

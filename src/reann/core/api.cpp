@@ -1,5 +1,6 @@
 // The C interface. No exception leaves it.
 
+#include <cmath>
 #include <cstdio>
 #include <exception>
 
@@ -136,6 +137,13 @@ int reann_head_adjoint(const reann_model *model, int32_t member, const char *nam
         for (int64_t i = 0; i < n; ++i) head.adjoint(value_seeds + i * head.width, output_seeds + i * width);
         return 1;
     });
+}
+
+double reann_hardness(const reann_model *model, int32_t member, int32_t element) {
+    const bool known = element >= 0 && element < reann_n_elements(model) && member >= 0 &&
+                       member < reann_n_members(model);
+    const double *log_hardness = known ? model->model.folded(member).log_hardness : nullptr;
+    return log_hardness ? std::exp(log_hardness[element]) : 0.0;
 }
 
 double reann_smearing(const reann_model *model) { return model->model.settings().smearing; }

@@ -95,6 +95,7 @@ class Folded {
     std::vector<FoldedOutput> outputs;           // likewise
     int outputs_width = 0;                       // numbers of an atom
     std::vector<FoldedHead> heads;               // whose values follow from the outputs
+    const double *log_hardness = nullptr;        // (elements) log of V/e, of equilibrated charges
     double basis_scale = 1.0;                    // of its radial basis
     double field_scale = 0.0;                    // Å/V, of its electric field
     std::vector<double> reference;               // e_Z in eV

@@ -21,6 +21,7 @@ void Folded::read_outputs() {
         outputs_width += 2 * output.l + 1;
     }
     read_heads();
+    if (settings_.equilibrated) log_hardness = raw("long_range.log_hardness", {n_elements}).values.data();
 }
 
 // The outputs of a head are contiguous. Heads with other outputs or without a scale are not supported here.

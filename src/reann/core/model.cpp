@@ -23,12 +23,11 @@ Model::Model(const std::string &header, std::vector<Array> arrays)
     let_go();
     if (settings_.zbl) set_zbl();
     const std::vector<FoldedHead> &heads = members_.front()->folded.heads;
-    const auto of_charges = [](const FoldedHead &head) {
-        return head.name == "output_heads.charges" && head.width == 1;
-    };
-    if (settings_.smearing > 0.0 && std::none_of(heads.begin(), heads.end(), of_charges))
-        throw Error("The model has a Coulomb energy (model.long_range) but no charges in a form that the C++ "
-                    "engine supports.");
+    const std::string needed = settings_.equilibrated ? "electronegativities" : "charges";
+    const auto fits = [&](const FoldedHead &head) { return head.name == "output_heads." + needed && head.width == 1; };
+    if (settings_.smearing > 0.0 && std::none_of(heads.begin(), heads.end(), fits))
+        throw Error("The Coulomb energy of the model (model.long_range) needs " + needed + " of atoms in a form that "
+                    "the C++ engine supports.");
 }
 
 const PairRepulsion *Model::repulsion(int member) const {

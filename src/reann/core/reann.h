@@ -103,10 +103,19 @@ int reann_head_adjoint(const reann_model *model, int32_t member, const char *nam
  *
  *     U = 1/2 sum_(i != j) q_i q_j erf(r_ij / (sqrt(2) sigma)) / (4 pi epsilon_0 r_ij),
  *
- * where the sum includes periodic images of j, also those of i. Charges are those of the head "charges",
- * with the correct total charge. The caller computes U and its derivatives between `reann_forward` and
- * `reann_adjoint`; the other functions below return an error for such a model. */
+ * where the sum includes periodic images of j, also those of i. Latent charges are those of the head
+ * "charges", with the correct total charge. The caller computes U and its derivatives between
+ * `reann_forward` and `reann_adjoint`; the other functions below return an error for such a model. */
 double reann_smearing(const reann_model *model);
+
+/* Hardness h > 0 of an element in V/e, for a model with equilibrated charges; 0 for latent charges, and for
+ * a member or an element that does not exist. Equilibrated charges minimize, with the correct total charge,
+ *
+ *     E = sum_i (chi_i q_i + J_i q_i^2 / 2) + U,      J = h + sqrt(2 / pi) / (4 pi epsilon_0 sigma),
+ *
+ * where chi, in V, is the head "electronegativities". E takes the place of U: dE/dchi_i = q_i, and E has no
+ * other derivatives than those of U at fixed charges. */
+double reann_hardness(const reann_model *model, int32_t member, int32_t element);
 
 /* Whether the energy depends on an electric field. */
 int32_t reann_knows_field(const reann_model *model);

@@ -82,11 +82,8 @@ void long_range(const Section &model, const Json *object, Settings &settings) {
     section.constant("kind", "charges");
     settings.smearing = section.number("smearing", least_smearing, largest_number);
     const std::string &charges = section.field("charges").string;
-    if (charges == "equilibrated")
-        throw Error("The C++ engine does not compute equilibrated charges (model.long_range.charges): use "
-                    "the potential in Python, by `reann md` or the ASE calculator, or train one with latent "
-                    "charges.");
-    if (charges != "latent") section.wrong("charges");
+    settings.equilibrated = charges == "equilibrated";
+    if (charges != "latent" && !settings.equilibrated) section.wrong("charges");
     section.no_other();
     if (!settings.equivariant) model.wrong("long_range");
 }

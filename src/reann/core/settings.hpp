@@ -48,6 +48,7 @@ struct Settings {
     double zbl_inner = 0.0, zbl_outer = 0.0; // fractions of the sum of the covalent radii
     bool repulsion = false; // of pairs closer than in the training data
     double smearing = 0.0;  // width in Å of charges with a Coulomb energy; 0: none
+    bool equilibrated = false; // whether charges minimize the energy; else they are an output
     NetworkSettings readout, update;
     std::string head = default_head; // name of the only head
     std::vector<OutputSettings> outputs;

@@ -41,8 +41,7 @@ void ComputeReannDipole::init() {
                    id, missing);
 }
 
-// Charges q_i + (Q - sum_j q_j) / N times positions relative to the center of mass, only without periodic
-// directions; and atomic dipoles.
+// Charges times positions relative to the center of mass, only without periodic directions; and atomic dipoles.
 void ComputeReannDipole::compute_vector() {
     invoked_vector = update->ntimestep;
     PairReann *from = pair();
@@ -53,9 +52,8 @@ void ComputeReannDipole::compute_vector() {
     const bool periodic = domain->periodicity[0] || domain->periodicity[1] || domain->periodicity[2];
     for (int a = 0; a < 3; ++a) {
         vector[a] = all.dipole[a];
-        if (periodic || !(all.atoms > 0.0)) continue;
-        const double Q = from->total_charge();
-        vector[a] += all.charges_at[a] + (Q - all.charge) / all.atoms * all.at[a] - Q * all.mass_at[a] / all.mass;
+        if (periodic || !(all.mass > 0.0)) continue;
+        vector[a] += all.charges_at[a] - from->total_charge() * all.mass_at[a] / all.mass;
     }
     for (int k = 0; polarizability_ && k < 6; ++k) vector[3 + k] = all.polarizability[k];
 }

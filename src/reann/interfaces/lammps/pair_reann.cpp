@@ -104,7 +104,7 @@ void PairReann::open(std::string file) {
     if (!found) error->all(FLERR, "{}: {}", file, why.message);
     reann_close(model_);
     model_ = found;
-    mesh_.reset(); // its charges may have another width
+    interactions_.reset(); // charges may have another width
 }
 
 void PairReann::init_style() {
@@ -163,7 +163,9 @@ void PairReann::compute(int eflag, int vflag) {
     for (int m = 0; m < members; ++m) {
         coulomb_energy_ = 0.0;
         if (charged) {
+            if (m == 0) place_charges();
             begin(m);
+            take_charges(m);
             finish(m, result);
         } else {
             evaluate(m, result);

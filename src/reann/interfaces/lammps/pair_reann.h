@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "mesh.h"
+#include "coulomb.h"
 #include "pair.h"
 #include "reann.h"
 
@@ -16,11 +16,10 @@ namespace LAMMPS_NS {
 
 // Contributions to a dipole, summed over the atoms of a rank and then over ranks.
 struct Polarization {
-    double charge, atoms, charges_at[3], at[3]; // charges q, numbers of atoms, q r and r
-    double dipole[3];                           // e Å, sum of atomic dipoles
-    double polarizability[6];                   // Å^3: xx yy zz xy xz yz
-    double mass, mass_at[3];                    // masses m and m r
-    static constexpr int size = 21;
+    double charges_at[3], mass, mass_at[3]; // q r, masses m, and m r
+    double dipole[3];                       // e Å, sum of atomic dipoles
+    double polarizability[6];               // Å^3: xx yy zz xy xz yz
+    static constexpr int size = 16;
 };
 
 class PairReann : public Pair {
@@ -74,8 +73,10 @@ class PairReann : public Pair {
     void begin(int member);
     void finish(int member, reann_result result);
     std::vector<double> values_of(int member, const char *name, int width) const;
-    std::vector<double> charges_of(int member) const;
-    reann::CoulombSlopes coulomb_slopes(const reann::Charges &charges);
+    bool has_charges() const;
+    bool is_equilibrated() const;
+    void place_charges();
+    void take_charges(int member);
     bool is_in_field() const;
     void take_field();
     bool is_polarization_due() const;
@@ -122,13 +123,13 @@ class PairReann : public Pair {
     std::vector<double> outputs_;
     double dipole_[3] = {};
 
-    // Charges: their sum, whether it was stated, the mean over members for each atom, the Coulomb energy of
-    // this rank, and the strain derivative of the whole energy for one member.
+    // Charges: their sum, whether it was stated, those of one member, the mean over members for each atom, the
+    // Coulomb energy of this rank, and the strain derivative of the whole energy for one member.
     double total_charge_ = 0.0;
     bool charge_is_stated_ = false;
-    std::vector<double> charge_;
+    std::vector<double> q_, charge_;
     double coulomb_energy_ = 0.0, strain_[9] = {};
-    std::unique_ptr<reann::Mesh> mesh_;
+    std::unique_ptr<reann::Coulomb> interactions_;
 
     // Extrapolation: of rows for one member, and of atoms for all members.
     std::vector<double> of_member_, extrapolation_;

@@ -43,7 +43,7 @@ bool PairReann::knows_field() const { return model_ && reann_knows_field(model_)
 bool PairReann::has(const char *name) const {
     if (!model_ || knows_field()) return model_ != nullptr;
     if (!std::strcmp(name, "dipole"))
-        return reann_head_width(model_, name) == 3 && reann_head_width(model_, "charges") == 1;
+        return reann_head_width(model_, name) == 3 && has_charges();
     return reann_head_width(model_, name) == 9;
 }
 
@@ -73,20 +73,17 @@ void PairReann::add_polarization(int member) {
         for (int a = 0; a < 3; ++a) polarization_.dipole[a] += share * dipole_[a];
         return;
     }
-    const std::vector<double> charges = values_of(member, "charges", 1);
+    if (!has_coulomb()) take_charges(member);
     const std::vector<double> dipoles = values_of(member, "dipole", 3);
-    double center[3]; // any origin is fine
+    double center[3]; // any origin would do
     for (int a = 0; a < 3; ++a) center[a] = 0.5 * (domain->boxlo[a] + domain->boxhi[a]);
     for (int64_t r = 0; r < n_local_; ++r) {
-        polarization_.charge += share * charges[r];
-        polarization_.atoms += share;
         const int i = atom_[r];
         const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
         polarization_.mass += share * mass;
         for (int a = 0; a < 3; ++a) {
             const double x = position_[3 * r + a] - center[a];
-            polarization_.charges_at[a] += share * charges[r] * x;
-            polarization_.at[a] += share * x;
+            polarization_.charges_at[a] += share * q_[r] * x;
             polarization_.mass_at[a] += share * mass * x;
             polarization_.dipole[a] += share * dipoles[3 * r + a];
         }
@@ -105,8 +102,13 @@ Polarization PairReann::polarization(bool polarizability) {
             reann_result result = {};
             result.energies = energies_.data();
             ask_for_polarization(result);
-            if (has_coulomb()) begin(m);
-            else evaluate(m, result);
+            if (has_coulomb()) {
+                if (m == 0) place_charges();
+                begin(m);
+                take_charges(m);
+            } else {
+                evaluate(m, result);
+            }
             add_polarization(m);
         }
     }
