@@ -41,7 +41,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 CLUSTERS, IN_CLUSTER = 32, 3
 """Batch of small molecules: clusters of water, and molecules in each."""
-ENOUGH, MOST, LEAST = 20.0, 15, 2
+ENOUGH, MOST, LEAST = 15.0, 15, 2
 """Seconds of measurement of each row, and numbers of repetitions."""
 
 

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from reann import native
 from reann.backends import choice
-from reann.config import Config
+from reann.config import Config, ModelConfig
 from reann.errors import UserError
 from reann.training import run as training_run
 from reann.training.folder import CONFIG
@@ -54,6 +54,22 @@ def test_both_engines_take_the_same_steps(tmp_path, options):
         if name.startswith("average."):
             size = 1.0 + np.abs(tensor.numpy()).max()
             assert np.abs((found[name] - tensor).numpy()).max() < 10 * tolerance * size
+
+
+@pytest.mark.parametrize("charges", ["latent", "equilibrated"])
+def test_both_engines_train_charges(tmp_path, charges, capsys):
+    model = {"preset": "default", "cutoff": 3.0, "channels": 4, "l_max": 2, "n_radial": 3}
+    model |= {"long_range": {"charges": charges}, "readout": NETWORK, "update": NETWORK}
+    runs = []
+    for engine in ("auto", "torch"):
+        config = small(tmp_path / engine, engine)
+        runs.append(train(config.model_copy(update={"model": ModelConfig(**model)})).folder)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "engine native" in said
+    assert "instead of the faster engine" not in said
+    for native_row, torch_row in zip(*(read_log(run / "log.csv") for run in runs), strict=True):
+        for name in native_row.keys() - {"seconds"}:
+            assert native_row[name] == pytest.approx(torch_row[name], rel=1e-6, nan_ok=True)
 
 
 def test_resuming_with_another_engine_says_so(tmp_path, capsys):

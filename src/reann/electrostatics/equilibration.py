@@ -81,6 +81,8 @@ class _Response(torch.autograd.Function):
     def forward(ctx: Any, b: Tensor, solver: _Solver) -> Tensor:
         """Return x."""
         ctx.solver = solver
+        if not b.any():  # where only the gradient is needed
+            return torch.zeros_like(b)
         return solver.balanced(b, b.new_zeros(len(solver.systems)))
 
     @staticmethod

@@ -37,7 +37,7 @@ def ewald_potentials(
 
     `G` is what `weights_of` returns for the cell, where it is known.
     """
-    phases, G = _phases(positions, cell, sigma), weights_of(cell, sigma) if G is None else G
+    phases, G = phases_of(positions, cell, sigma), weights_of(cell, sigma) if G is None else G
     in_plane = (phases[0][:, None] * phases[1][None]).flatten(0, 1)
     S = (in_plane * q) @ phases[2].T
     weighted = (G.flatten(0, 1) * S.conj()) @ phases[2]
@@ -49,7 +49,7 @@ def ewald_matrix(
     positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], sigma: float
 ) -> Float[Tensor, "atoms atoms"]:
     """Return the interactions of all pairs of atoms of one system, eV/e^2: V = matrix q."""
-    phases, G = _phases(positions, cell, sigma), weights_of(cell, sigma)
+    phases, G = phases_of(positions, cell, sigma), weights_of(cell, sigma)
     in_plane = (phases[0][:, None] * phases[1][None]).flatten(0, 1)
     matrix = positions.new_zeros(len(positions), len(positions))
     for z, weights in zip(phases[2], G.flatten(0, 1).T, strict=True):
@@ -65,7 +65,7 @@ def self_potential(sigma: float) -> float:
     return math.sqrt(2.0 / math.pi) / sigma
 
 
-def _phases(
+def phases_of(
     positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], sigma: float
 ) -> list[Complex[Tensor, "numbers atoms"]]:
     """Return exp(2 pi i n f) of the fractions f of each direction; n >= 0 in the first."""

@@ -33,8 +33,10 @@ class Fineness(NamedTuple):
 
 FINE = Fineness(8, 2.0)
 """Relative differences of energies and forces from Ewald's sum are about 1e-6."""
-BLOCK = 512
-"""Number of atoms whose mesh points are spread or summed at once."""
+BLOCK = 2**18
+"""Number of mesh points around atoms that are computed at once."""
+KEPT = 4**3
+"""Number of points around an atom up to which the products of its weights are kept."""
 
 
 class Mesh:
@@ -56,6 +58,7 @@ class Mesh:
             positions @ self.scale, self.sizes, order
         )
         self.G, self.by_square = influence(cell, tuple(self.sizes), sigma, order)
+        self.products = self._products(slice(None)) if order**3 <= KEPT else None
 
     def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return the potentials at the atoms, V."""
@@ -112,9 +115,11 @@ class Mesh:
         """Return S of the charges."""
         mesh = q.new_zeros(math.prod(self.sizes))
         for block in self._blocks():
-            x, y, z = self.weights[block].unbind(1)
-            plane = (q[block, None] * x)[:, :, None] * y[:, None]
-            self._spread(plane[..., None] * z[:, None, None], block, mesh)
+            if self.products is None:
+                cube = self._products(block, q[block])
+            else:
+                cube = self.products[block] * q[block, None, None, None]
+            self._spread(cube, block, mesh)
         return torch.fft.rfftn(mesh.view(self.sizes))
 
     def _wave_rates(
@@ -136,13 +141,21 @@ class Mesh:
             self._spread(cube, block, mesh)
         return torch.fft.rfftn(mesh.view(self.sizes))
 
+    def _products(
+        self, block: slice, q: Float[Tensor, " atoms"] | None = None
+    ) -> Float[Tensor, "atoms x y z"]:
+        """Return the products of the weights of atoms, times their charges."""
+        x, y, z = self.weights[block].unbind(1)
+        x = x if q is None else q[:, None] * x
+        return (x[:, :, None] * y[:, None])[..., None] * z[:, None, None]
+
     def _spread(self, cube: Float[Tensor, "atoms x y z"], block: slice, mesh: Tensor) -> None:
         mesh.index_add_(0, self.index[block].view(-1), cube.view(-1))
 
     def _blocks(self) -> Iterator[slice]:
         """Yield the atoms in blocks whose mesh points fit into the cache of a processor."""
-        n = len(self.weights)
-        return (slice(at, min(at + BLOCK, n)) for at in range(0, n, BLOCK))
+        n, size = len(self.weights), max(BLOCK // self.weights.shape[-1] ** 3, 1)
+        return (slice(at, min(at + size, n)) for at in range(0, n, size))
 
     def _near(self, waves: Complex[Tensor, "a b c"]) -> Iterator[tuple[slice, Tensor]]:
         """Yield a sum of waves on the points around atoms, (atoms, x, y, z), block by block."""
@@ -155,6 +168,9 @@ class Mesh:
         """Return a sum of waves at the atoms."""
         parts = []
         for block, near in self._near(waves):
+            if self.products is not None:
+                parts.append((near * self.products[block]).flatten(1).sum(1))
+                continue
             x, y, z = self.weights[block].unbind(1)
             in_plane = (near @ z[:, None, :, None])[..., 0]
             parts.append(((in_plane @ y[:, :, None])[..., 0] * x).sum(1))

@@ -107,16 +107,22 @@ class _Systems:
             width = wide[system] = width_of(cell, sizes[system], sigma)
             mesh = Mesh(positions, cell, width, FINE)
             self.meshes.append((system, atoms, mesh, mean_of(cell, sigma, width)))
+        self.n_systems = graph.n_systems
         with_pairs = graph.pbc.new_tensor([width != sigma for width in wide])
-        self.pairs = Pairs(graph, with_pairs, sigma, wide)
+        self.pairs = Pairs(graph, with_pairs, sigma, wide) if with_pairs.any() else None
 
     def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
         """Return the energies of charges and the derivatives of their sum.
 
         The field is that of the meshes, which `rates` needs.
         """
-        total = self.pairs.slopes(q)
-        total.field.zero_()
+        if self.pairs is None:
+            zero, vectors = torch.zeros_like(q), q.new_zeros(len(q), 3)
+            strain = q.new_zeros(self.n_systems, 3, 3)
+            total = Slopes(zero, zero.clone(), vectors, strain, vectors.clone())
+        else:
+            total = self.pairs.slopes(q)
+            total.field.zero_()
         for system, atoms, mesh, mean in self.meshes:
             part, Q = mesh.slopes(q[atoms]), q[atoms].sum()
             total.energies[atoms] += part.energies - 0.5 * mean * Q * q[atoms]
@@ -136,7 +142,9 @@ class _Systems:
         strain: Float[Tensor, "systems 3 3"],
     ) -> Float[Tensor, " atoms"]:
         """Return the rates of the potentials; see `Mesh.rates`."""
-        total = self.pairs.rates(q, by_time, velocity, strain)
+        total = torch.zeros_like(q)
+        if self.pairs is not None:
+            total += self.pairs.rates(q, by_time, velocity, strain)
         for system, a, mesh, mean in self.meshes:
             total[a] += mesh.rates(q[a], field[a], by_time[a], velocity[a], strain[system])
             total[a] -= mean * (by_time[a].sum() - strain[system].trace() * q[a].sum())
