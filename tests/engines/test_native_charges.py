@@ -11,6 +11,7 @@ import torch
 from models import CUTOFF, random_atoms, random_model
 from reann import native
 from reann.backends import choice
+from reann.backends.native.step import NativeStep
 from reann.backends.protocol import Request
 from reann.data.neighbors import graph_from_atoms
 from reann.electrostatics import ewald, smeared
@@ -18,8 +19,10 @@ from reann.electrostatics.direct import Pairs
 from reann.electrostatics.mesh import Fineness, Mesh
 from reann.electrostatics.split import width_of
 from reann.graph import Graph
+from reann.interfaces.ase import Calculator
 from reann.model import Reann
 from reann.model.reann import in_precision
+from reann.potential import Potential
 
 # Under CI tests/engines/test_native.py fails without it.
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native engine")
@@ -168,6 +171,24 @@ def test_auto_trains_such_models_without_pytorch() -> None:
     assert choice.chosen("auto", [model], request=Request.of(["forces"], create_graph=True)) is (
         choice.NATIVE
     )
+
+
+@pytest.mark.parametrize("charges", ["latent", "equilibrated"])
+@pytest.mark.parametrize("pbc", [FREE, PERIODIC])
+@pytest.mark.usefixtures("fine")
+def test_the_calculator_needs_no_graph_of_the_edges(charges: str, pbc: tuple[bool, ...]) -> None:
+    potential = Potential(model_of(charges, inputs=["charge"]))
+    calculators = [Calculator(potential, engine=engine) for engine in ("native", "torch")]
+    assert isinstance(calculators[0].compute, NativeStep)
+    atoms = random_atoms(3, 7, pbc)
+    names = ["energy", "forces", "charges", *(["stress"] if pbc == PERIODIC else [])]
+    for charge in (1, -1, 0):
+        atoms.positions += 0.01
+        atoms.positions[0] += 0.02
+        atoms.info["charge"] = charge
+        for name in names:
+            ours, expected = (c.get_property(name, atoms) for c in calculators)
+            assert ours == pytest.approx(expected, rel=1e-9, abs=1e-9), name
 
 
 @pytest.mark.parametrize("graph", [batch_of("mixed"), large()], ids=["mixed", "large"])

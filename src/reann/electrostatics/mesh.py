@@ -215,21 +215,32 @@ def _splines(
 ]:
     """Return M(w + j), its derivative, and the mesh points that they belong to."""
     first = place.floor()
-    w = (place - first)[..., None]
-    values, lower = torch.ones_like(w), torch.ones_like(w)
-    for n in range(2, order + 1):
-        lower = values
-        x = w + torch.arange(n).to(w)
-        zero = torch.zeros_like(w)
-        left, right = torch.cat([values, zero], -1), torch.cat([zero, values], -1)
-        values = (x * left + (n - x) * right) / (n - 1)
-    zero = torch.zeros_like(w)
-    slopes = torch.cat([lower, zero], -1) - torch.cat([zero, lower], -1)
+    powers = torch.linalg.vander(place - first, N=order)
+    of_powers = _polynomials(order).to(place)
+    values = powers @ of_powers
+    slopes = powers[..., :-1] @ (of_powers[1:] * torch.arange(1, order).to(place)[:, None])
     size = torch.tensor(sizes, device=place.device)
     points = (first.long()[..., None] - torch.arange(order, device=place.device)) % size[:, None]
     x, y, z = points.to(torch.int32).unbind(1)
     plane = x[:, :, None] * sizes[1] + y[:, None]
     return values, slopes, plane[..., None] * sizes[2] + z[:, None, None]
+
+
+@lru_cache
+def _polynomials(order: int) -> Float[Tensor, "powers order"]:
+    """Return the coefficients of M(w + j), 0 <= w < 1, in powers of w.
+
+    (n - 1) M_n(x) = x M_(n-1)(x) + (n - x) M_(n-1)(x - 1).
+    """
+    M = torch.zeros(order, order, dtype=torch.float64)
+    M[0, 0] = 1.0
+    for n in range(2, order + 1):
+        at = torch.arange(order).to(M)  # x at w = 0
+        before = M.roll(1, dims=1)  # M(x - 1); its last column is zero below the highest order
+        sums = at * M + (n - at) * before
+        sums[1:] += (M - before)[:-1]
+        M = sums / (n - 1)
+    return M
 
 
 def influence(
