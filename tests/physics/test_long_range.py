@@ -240,8 +240,9 @@ def test_the_native_engine_computes_a_batch(model: Reann) -> None:
 
 def test_what_is_not_computed_is_said(model: Reann) -> None:
     slab = random_atoms(7, 4, (True, True, False))
-    with pytest.raises(UserError, match="periodic in one or two"):
-        energy(model, graph_of(slab))
+    for engine in ("torch", "native") if native.available() else ("torch",):
+        with pytest.raises(UserError, match="periodic in one or two"):
+            energy(model, graph_of(slab), engine)
     with pytest.raises(UserError, match="not defined"):
         properties.evaluate(model, graph_of(random_atoms(7, 4, FREE)), ["virials"])
     atoms = random_atoms(7, 4, FREE)

@@ -84,7 +84,8 @@ class Meshed:
         x = (total / len(b)).expand_as(b)
         largest = CONVERGED * (b.abs().max() + (self.diagonal * x).abs().max())
         for _ in range(MOST_CORRECTIONS):
-            residual = _level(b - self.diagonal * x - self.fine.potentials(x))
+            potentials = self.fine.potentials(x) if x.any() else x  # zero at first, often
+            residual = _level(b - self.diagonal * x - potentials)
             if residual.abs().max() <= largest:
                 return x
             x = x + self._coarse_solution(residual)
