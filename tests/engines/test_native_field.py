@@ -80,6 +80,39 @@ def test_gradients_of_polarizabilities_are_those_of_the_reference(
     assert_equal_gradients(model, batch(*strengths), l_max, {"polarizability": (3, 3, 3)})
 
 
+@given(equivariant, st.integers(0, 100), st.sampled_from([0.0, 1.0, None]))
+def test_gradients_of_born_charges_are_those_of_the_reference(
+    form: dict[str, object], seed: int, strength: float | None
+) -> None:
+    model = random_model(**(form | {"field": True, "moment_limit": form["moment_limit"] or 2.0}))
+    graph = batch(strength, 1.0, strength)
+    more = {BORN: (graph.n_atoms, 3, 3), "polarizability": (3, 3, 3)}
+    assert_equal_gradients(model, graph, seed, more)
+
+
+def test_a_loss_of_born_charges_alone_decreases_along_its_gradient() -> None:
+    model, graph = fielded(moment_limit=2.0, repulsion=True), batch(1.0, 1.0, None)
+
+    def loss() -> torch.Tensor:
+        found = choice.evaluate(model, graph, [BORN], engine="native", create_graph=True)
+        return found[BORN].square().sum()
+
+    before = loss()
+    before.backward()
+    parameters = [p for p in model.parameters() if p.grad is not None]
+    slope = sum(float(p.grad.square().sum()) for p in parameters if p.grad is not None)
+    values, h = [], 1e-7
+    for sign in (1.0, -2.0):
+        with torch.no_grad():
+            for p in parameters:
+                assert p.grad is not None
+                p.add_(sign * h * p.grad)
+        values.append(loss().item())
+    difference = (values[0] - values[1]) / (2 * h)
+    assert slope > 0
+    assert difference == pytest.approx(slope, rel=1e-5)
+
+
 def assert_equal_gradients(
     model: Reann, graph: Graph, seed: int, more: dict[str, tuple[int, ...]] | None = None
 ) -> None:
@@ -142,9 +175,9 @@ def test_threads_agree() -> None:
 def test_what_is_left_to_the_reference_is_said() -> None:
     model, engine = fielded(), Native()
     assert engine.supports(model, Request.of(RESPONSES)) is None
-    why = engine.supports(model, Request.of([BORN], create_graph=True))
-    assert why == "it has no gradients of Born effective charges"
-    assert engine.supports(model, Request.of(["dipole"], create_graph=True)) is None
+    assert engine.supports(model, Request.of(RESPONSES, create_graph=True)) is None
+    why = engine.supports(model, Request.of(["virials"], create_graph=True))
+    assert why == "it has no gradients of per-atom virials"
 
 
 def test_a_training_asks_for_the_outputs_that_have_labels() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import ase
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,8 @@ from models import (
 )
 from reann import native, properties
 from reann.backends import choice
-from reann.backends.native.outputs import derivatives
+from reann.backends.native.numbers import Numbers
+from reann.backends.native.outputs import derivatives, quantities
 from reann.backends.native.weights import new_model
 from reann.backends.protocol import Request
 from reann.data.neighbors import graph_from_atoms
@@ -258,6 +260,60 @@ def test_born_charges_of_a_head_are_one_quantity_for_both_engines(batch):
     slope = (8 * (dipole(h) - dipole(-h)) - (dipole(2 * h) - dipole(-2 * h))) / (12 * h)
     born = evaluate(model, molecules, ["born_effective_charges"])["born_effective_charges"]
     torch.testing.assert_close(born[atom, :, direction], slope, rtol=1e-6, atol=1e-9)
+
+
+@given(
+    st.lists(structures, min_size=1, max_size=3), equivariant, st.integers(0, 1000), st.booleans()
+)
+def test_gradients_of_born_charges_are_those_of_the_reference(atoms, form, seed, with_others):
+    model, graph = model_of(form, seed=seed), batch_of(*atoms)
+    charge = torch.randn(graph.n_systems, generator=torch.Generator().manual_seed(seed))
+    graph = replace(graph, charge=charge.double() if seed % 2 else None)
+    names = [*([*ENERGIES, *BOTH[:1]] if with_others else []), "born_effective_charges"]
+    engines = (evaluate, properties.evaluate)
+    found, expected = (gradients(engine, model, graph, names) for engine in engines)
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, 1e-9)
+
+
+def test_gradients_of_born_charges_cannot_be_computed_after_an_update(batch):
+    model = random_model(**FORM)
+    compiled = choice.NATIVE.compile(model)
+    request = Request.of(["born_effective_charges"], create_graph=True)
+    born = compiled.evaluate(batch, request)["born_effective_charges"]
+    compiled.update(model)
+    with pytest.raises(RuntimeError, match="call backward before"):
+        born.sum().backward()
+
+
+@pytest.mark.parametrize("charged", [False, True])
+def test_quantities_without_pytorch_are_those_of_the_heads(batch, charged):
+    common = [name for name in ALL if name != "transition_dipole"]
+    model = random_model(**{**FORM, "outputs": common})
+    charge = torch.tensor([0.0, 1.0, -1.0, 0.5], dtype=torch.float64)
+    graph = replace(batch, charge=charge if charged else None)
+    numbers, element = Numbers.of(model), model.element_index[graph.atomic_numbers]
+    assert numbers is not None
+    indices = element.numpy().astype(np.int32)
+    rows = torch.randn((graph.n_atoms, len(numbers.matrix)), dtype=torch.float64)
+    with torch.no_grad():
+        expected = quantities(model, graph, indices, rows)
+    for names in ([name] for name in common):
+        found = numbers.quantities(graph, indices, rows, names)
+        assert list(found) == names
+        assert_close(found[names[0]], expected[names[0]], 1e-13)
+    assert Numbers.of(random_model(**{**FORM, "outputs": ["transition_dipole"]})) is None
+
+
+def test_structures_without_atoms_have_no_dipole():
+    model = random_model(**FORM)
+    graph = batch_of(
+        random_atoms(1, 3, (False,) * 3), ase.Atoms(), random_atoms(2, 4, (False,) * 3)
+    )
+    found, expected = (f(model, graph, BOTH) for f in (evaluate, properties.evaluate))
+    for name in BOTH:
+        assert_close(found[name], expected[name], 1e-12)
+        assert not found[name][1].any()
 
 
 def test_a_calculator_and_a_prediction_have_born_charges_of_a_head():

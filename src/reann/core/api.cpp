@@ -252,11 +252,12 @@ int reann_gradient(const reann_model *model, int32_t member, reann_workspace *wo
 }
 
 int reann_curvature_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
-                             const reann_system *system, const double *directions, const double *weights,
+                             const reann_system *system, const double *velocity,
+                             const double *directions, const double *weights,
                              double *const *gradients, reann_error *error) {
     return guarded(error, 0, [&] {
         check_member(model, member);
-        reann::curvature_gradient(model->model, member, workspace->workspace, *system, directions, weights,
+        reann::curvature_gradient(model->model, member, workspace->workspace, *system, velocity, directions, weights,
                                   gradients);
         return 1;
     });

@@ -134,7 +134,7 @@ template <class Real> void walk_with_rates(Run<Real> &run) {
     if (!loss.seeds(loss.context, rates.data(), seeds.data()))
         throw Error("The callback for the derivatives of the outputs failed.");
     run.work.output_slopes = loss.output_slopes;
-    run.walk_back(nullptr, seeds.data());
+    run.walk_back(loss.energy_slopes, seeds.data());
 }
 
 // The gradient with respect to the folded weights and the reference energies.
@@ -142,6 +142,7 @@ template <class Real>
 std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_bar) {
     const Weights<Real> &weights = run.weights;
     const bool has_outputs = weights.outputs_width > 0;
+    run.work.seeds = run.loss->energy_slopes;
     if (has_outputs) run.work.output_bar = run.loss->outputs;
     if (has_outputs && run.loss->seeds) walk_with_rates(run);
     else walk_with_tangents(run);
@@ -163,13 +164,24 @@ std::vector<double> gradient_of(Run<Real> run, std::vector<double> &reference_ba
     return bar;
 }
 
-// The same for sum_s weights[s] d^2E_s/dt^2 along a field: twice the second coefficient of the Taylor series.
+// Minus n numbers, such as the derivatives of a loss that displace atoms along a velocity; NULL for NULL.
+const double *minus(const double *from, int64_t n, std::vector<double> &to) {
+    if (!from) return nullptr;
+    to.resize(n + 1); // one more than needed, so that the address is not NULL
+    for (int64_t k = 0; k < n; ++k) to[k] = -from[k];
+    return to.data();
+}
+
+// The same for sum_s weights[s] d^2E_s/dt^2 along a field and a displacement: twice the second coefficient of
+// the Taylor series.
 template <class Real>
 std::vector<double> curvature_gradient_of(const Model &model, int member, Workspace &workspace,
-                                          const reann_system &system, const double *directions,
-                                          const double *weights) {
+                                          const reann_system &system, const double *velocity,
+                                          const double *directions, const double *weights) {
+    std::vector<double> moved, changed;
     reann_loss along = {};
-    along.dipole = directions;
+    along.forces = minus(velocity, 3 * system.n_atoms, moved);
+    along.dipole = minus(directions, 3 * system.n_systems, changed);
     std::vector<double> seeds(system.n_local + 1);
     for (int64_t i = 0; i < system.n_local; ++i) seeds[i] = 2.0 * weights[system.system ? system.system[i] : 0];
     Run<Real> run(model, member, workspace, system, true, &along, false, 2);
@@ -297,12 +309,13 @@ void gradient(const Model &model, int member, Workspace &workspace, const reann_
 }
 
 void curvature_gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
-                        const double *directions, const double *weights, double *const *gradients) {
+                        const double *velocity, const double *directions, const double *weights,
+                        double *const *gradients) {
     check(model, system);
     check_dipole(model, directions);
     if (system.n_atoms != system.n_local) throw Error("The gradient needs systems without ghosts.");
     const auto bar = model.settings().float64 ? curvature_gradient_of<double> : curvature_gradient_of<float>;
-    model.folded(member).unfold(bar(model, member, workspace, system, directions, weights), gradients);
+    model.folded(member).unfold(bar(model, member, workspace, system, velocity, directions, weights), gradients);
 }
 
 // The sum of two parts: from the virials at the neighbors and their velocities, and through the recursion.
@@ -337,13 +350,7 @@ void dipole_rate(const Model &model, int member, Workspace &workspace, const rea
     check(model, system);
     check_exchange(model, system);
     check_dipole(model, dipole);
-    std::vector<double> moved, changed; // with a minus sign, as derivatives of a loss
-    const auto minus = [](const double *from, int64_t n, std::vector<double> &to) -> const double * {
-        if (!from) return nullptr;
-        to.resize(n + 1);
-        for (int64_t k = 0; k < n; ++k) to[k] = -from[k];
-        return to.data();
-    };
+    std::vector<double> moved, changed;
     reann_loss along = {};
     along.forces = minus(velocity, 3 * system.n_atoms, moved);
     along.dipole = minus(field_rate, 3 * system.n_systems, changed);

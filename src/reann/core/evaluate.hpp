@@ -18,9 +18,11 @@ void gradient(const Model &model, int member, Workspace &workspace, const reann_
               const reann_loss &loss, double *const *gradients);
 void heat_flux(const Model &model, int member, Workspace &workspace, const reann_system &system,
                const double *velocity, double *energies, double *flux);
-// Adds to gradients[a] the derivatives of sum_s weights[s] d^2E_s/dt^2 in the field F_s + t directions[s].
+// Adds to gradients[a] the derivatives of sum_s weights[s] d^2E_s/dt^2 in the field F_s + t directions[s], at
+// the positions r_i + t velocity[i]; `velocity` may be NULL.
 void curvature_gradient(const Model &model, int member, Workspace &workspace, const reann_system &system,
-                        const double *directions, const double *weights, double *const *gradients);
+                        const double *velocity, const double *directions, const double *weights,
+                        double *const *gradients);
 // `born` may be NULL.
 void responses(const Model &model, int member, Workspace &workspace, const reann_system &system,
                double *dipole, double *polarizability, double *born);

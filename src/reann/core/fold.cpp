@@ -193,10 +193,9 @@ void Folded::copy_into(const Place &place, const Raw &from, int64_t at, const Ra
     copies_.push_back({from, at, place, scale, place.columns, place.columns, place.columns, scale_at, times});
 }
 
-FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &form, int element, int t,
-                              int n_in_first, int n_out, const Raw *scale, int n_groups, bool biased) {
+FoldedNetwork Folded::hidden(const std::string &name, const NetworkSettings &form, int element, int t,
+                             int n_in_first) {
     const int64_t n_elements = settings_.elements.size();
-    const int n_blocks = form.hidden.size() > 1 ? form.blocks : 0;
     const auto neurons = [&](FoldedLayer &layer, const std::string &at, int64_t width) {
         if (form.activation == Activation::silu) return;
         layer.a = copy(at + ".a", {n_elements, width}, element);
@@ -214,7 +213,7 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
         firsts_.push_back({t, element, first, first_bias, net.first, net.first_bias});
     }
     int64_t width = form.hidden[0];
-    for (int block = 0; block < n_blocks; ++block)
+    for (int block = 0; block < form.used_blocks(); ++block)
         for (size_t i = 0; i + 1 < form.hidden.size(); ++i) {
             const std::string at = name + ".blocks." + std::to_string(block), n = std::to_string(i);
             const int64_t n_in = form.hidden[i], next = form.hidden[i + 1];
@@ -231,10 +230,17 @@ FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &fo
         }
     FoldedLayer last;
     neurons(last, name + ".activation", width);
-    const int64_t n_last = int64_t(n_groups) * n_out;
-    last.weight = copy(name + ".last.weight", {n_elements, width, n_last}, element, scale, n_groups);
-    if (biased) last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, scale, n_groups);
     net.layers.push_back(last);
+    return net;
+}
+
+FoldedNetwork Folded::network(const std::string &name, const NetworkSettings &form, int element, int t,
+                              int n_in_first, int n_out, const Raw *scale, int n_groups, bool biased) {
+    FoldedNetwork net = hidden(name, form, element, t, n_in_first);
+    FoldedLayer &last = net.layers.back();
+    const int64_t n_elements = settings_.elements.size(), n_last = int64_t(n_groups) * n_out;
+    last.weight = copy(name + ".last.weight", {n_elements, form.last_width(), n_last}, element, scale, n_groups);
+    if (biased) last.bias = copy(name + ".last.bias", {n_elements, n_last}, element, scale, n_groups);
     return net;
 }
 

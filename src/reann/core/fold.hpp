@@ -44,13 +44,15 @@ struct FoldedEquivariant {
     Place radial, mixing[4], tensors[2], tensor_weights[2], linear;
     std::vector<Place> scalars, scalars_bias;    // (elements)
     std::vector<FoldedNetwork> gates, readout;   // (elements)
+    std::vector<FoldedNetwork> outputs;          // (elements), of the last layer
     std::vector<double> low, high, per_width;    // range of x, (elements, channels)
 };
 
 // An output of each atom, 2l + 1 numbers; see fold_outputs.cpp.
 struct FoldedOutput {
     int l = 0;
-    Place weights; // (layers, elements) rows of channels
+    Place weights;  // (layers, elements) rows of channels
+    int column = 0; // its first result of the network of the last layer
 };
 
 // A head whose values are linear in its outputs; see fold_outputs.cpp.
@@ -139,6 +141,17 @@ class Folded {
         const Raw &radial, &embedding, &mixing, &scale;
         Place place;
     };
+    struct Output { // of the last layer: see fold_outputs.cpp
+        int l, element;
+        const Raw &a, &gates, &gates_bias;
+        const Raw *tensors, *scale; // NULL for l = 0
+        Place weight, bias;
+        int column;
+
+        int64_t at(int64_t row) const { // the bias is behind the last row of the weights
+            return (row < weight.rows ? weight.at + row * weight.stride : bias.at) + column;
+        }
+    };
     struct Standardized { // U / sigma, and the bias -sum mean / sigma U
         int element, n_products;
         const Raw &scalars, &mean, &scale;
@@ -148,6 +161,12 @@ class Folded {
     void density();
     void equivariant();
     void read_outputs();
+    FoldedNetwork output_network(int element);
+    std::vector<double> gates_of(const Output &output) const;
+    std::vector<double> weights_of(const Output &output) const;
+    double factor_of(const Output &output) const;
+    void fold_outputs();
+    void unfold_outputs(const std::vector<double> &bar, double *const *gradients) const;
     void read_heads();
     FoldedEquivariant equivariant_layer(int t);
     void fold_equivariant();
@@ -164,6 +183,9 @@ class Folded {
     // A network of the density at `t`; with t < 0 the first layer, with `n_in_first` inputs, is copied.
     FoldedNetwork network(const std::string &name, const NetworkSettings &form, int element, int t,
                           int n_in_first, int n_out, const Raw *scale, int n_groups, bool biased);
+    // The same without the weights of the last linear layer.
+    FoldedNetwork hidden(const std::string &name, const NetworkSettings &form, int element, int t,
+                         int n_in_first);
     void fold_first(const First &first);
     void fold_range();
     void unfold_first(const First &first, const std::vector<double> &bar,
@@ -181,12 +203,14 @@ class Folded {
     std::vector<double> root_; // gram: sqrt(2 - delta_kk') of each product; orbitals: 1
     std::map<std::string, Raw> raws_;
     int stride_ = 0; // channels of the equivariant recursion, padded
+    int output_columns_ = 0; // results of the networks of outputs of the last layer
     const Raw *width_ = nullptr, *contraction_ = nullptr, *reference_ = nullptr;
     const Raw *mean_ = nullptr, *scale_ = nullptr, *least_ = nullptr, *most_ = nullptr; // of features
     std::vector<Copy> copies_;
     std::vector<First> firsts_;
     std::vector<Start> starts_;
     std::vector<Standardized> standardized_;
+    std::vector<Output> last_outputs_;
     const Raw *basis_scale_ = nullptr, *field_scale_ = nullptr;
 };
 

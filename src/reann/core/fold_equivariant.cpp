@@ -103,16 +103,23 @@ FoldedEquivariant Folded::equivariant_layer(int t) {
               1.0 / std::sqrt(K));
     for (std::vector<double> *part : {&layer.low, &layer.high, &layer.per_width})
         part->resize(n_elements * K);
-    if (t == settings_.n_recursions && outputs.empty()) return layer;
-    const Raw &state_scale = raw(name + "state_scale", {highest});
+    const bool last = t == settings_.n_recursions;
+    if (last && outputs.empty()) return layer;
     for (int l = 1; l <= highest; ++l) {
-        const std::string index = std::to_string(l - 1);
         const int n_l = n.tensors[l - 1];
-        layer.tensors[l - 1] = place(K, K);
-        copy_into(layer.tensors[l - 1], raw(name + "tensors." + index, {K, K}), 0, &state_scale, l - 1);
         layer.tensor_weights[l - 1] = place(n_elements * n_l, K);
         copy_into(layer.tensor_weights[l - 1],
-                  raw(name + "tensor_weights." + index, {n_elements, n_l, K}), 0);
+                  raw(name + "tensor_weights." + std::to_string(l - 1), {n_elements, n_l, K}), 0);
+    }
+    if (last) {
+        for (int z = 0; z < n_elements; ++z) layer.outputs.push_back(output_network(z));
+        return layer;
+    }
+    const Raw &state_scale = raw(name + "state_scale", {highest});
+    for (int l = 1; l <= highest; ++l) {
+        layer.tensors[l - 1] = place(K, K);
+        copy_into(layer.tensors[l - 1], raw(name + "tensors." + std::to_string(l - 1), {K, K}), 0,
+                  &state_scale, l - 1);
     }
     for (int z = 0; z < n_elements; ++z)
         layer.gates.push_back(
@@ -154,6 +161,7 @@ void Folded::fold_equivariant() {
                 }
             }
     }
+    fold_outputs();
     // If the range of a feature is unknown, the element is not in the training data (see fold_range).
     const int64_t all = int64_t(layers.size()) * K;
     for (int z = 0; z < n_elements; ++z) {
@@ -199,6 +207,7 @@ void Folded::unfold_equivariant(const std::vector<double> &bar, double *const *g
         const std::vector<double> add = product(w, K, rows, {V_bar.data(), K, 1}, K);
         for (size_t i = 0; i < add.size(); ++i) M_bar[i] += add[i];
     }
+    unfold_outputs(bar, gradients);
     for (const Standardized &s : standardized_) {
         double *to = gradients[s.scalars.array];
         if (!to) continue;

@@ -49,12 +49,12 @@ EquivariantLayer<Real> Packed<Real>::equivariant_layer(const Settings &settings,
     layer.low = rows(from.low.data(), n_elements, K, weights_.stride);
     layer.high = rows(from.high.data(), n_elements, K, weights_.stride);
     layer.per_width = rows(from.per_width.data(), n_elements, K, weights_.stride);
-    if (from.gates.empty()) return layer;
-    layer.gates = networks(from.gates, settings.update);
+    if (!from.outputs.empty()) layer.outputs = networks(from.outputs, settings.update);
+    if (!from.gates.empty()) layer.gates = networks(from.gates, settings.update);
     for (int l = 0; l < std::min(settings.l_max, 2); ++l) {
-        layer.tensors[l] = linear(folded, from.tensors[l], {});
-        layer.tensor_weights[l] = numbers(folded, from.tensor_weights[l]);
+        if (from.tensor_weights[l].at >= 0) layer.tensor_weights[l] = numbers(folded, from.tensor_weights[l]);
         layer.tensor_weights_at[l] = from.tensor_weights[l].at;
+        if (from.tensors[l].at >= 0) layer.tensors[l] = linear(folded, from.tensors[l], {});
     }
     return layer;
 }
@@ -86,13 +86,14 @@ template <class Real> void Packed<Real>::equivariant(const Settings &settings, c
             kept.moments += shell_size(l) * w.stride;
             kept.sums += shell_size(l) * equivariant_.back().mixing[l].n_in;
         }
-        kept.tape = w.stride * w.n_rows; // x, and e
+        const bool last = equivariant_.size() == folded.layers.size();
+        kept.tape = last ? w.stride : w.stride * w.n_rows; // x and, but in the last layer, e
         kept_.push_back(kept);
     }
     w.layers = equivariant_.data();
     for (const FoldedOutput &output : folded.outputs) {
         const Place &a = output.weights;
-        outputs_.push_back({output.l, w.outputs_width, numbers(folded, a), a.at});
+        outputs_.push_back({output.l, w.outputs_width, numbers(folded, a), a.at, output.column});
         w.outputs_width += 2 * output.l + 1;
     }
     w.outputs = outputs_.data();

@@ -66,11 +66,12 @@ template <class Real> struct EquivariantLayer {
     Linear<Real> radial;                // basis -> radial functions of each path, t > 0
     Linear<Real> mixing[4];             // of the sums of each l
     const Linear<Real> *scalars;        // (elements): products (t > 0: and own scalars) -> x
-    // For the states of the next layer; in the last layer, only if outputs are read off them.
-    Linear<Real> tensors[2];            // of l = 1 and 2
+    // For the states of the next layer, or for the outputs of the last one.
     const Real *tensor_weights[2] = {}; // (elements, products, stride)
     int64_t tensor_weights_at[2] = {};
-    const Network<Real> *gates = nullptr;   // (elements)
+    Linear<Real> tensors[2];              // of l = 1 and 2
+    const Network<Real> *gates = nullptr; // (elements)
+    const Network<Real> *outputs = nullptr; // (elements), of the last layer (kernels/last_outputs.hpp)
     const Network<Real> *readout = nullptr; // (elements)
     const Real *linear = nullptr;           // (elements, stride): the linear part of the readout
     int64_t linear_at = 0;
@@ -82,6 +83,7 @@ template <class Real> struct Output {
     int l = 0, first = 0;          // `first`: index of its first number among those of an atom
     const Real *weights = nullptr; // (layers, elements, stride)
     int64_t weights_at = 0;
+    int column = 0; // its first result of the networks of the last layer: `stride` numbers, or 1 of a scalar
 };
 
 // Numbers per atom and plane that the passes of a layer keep for the backward passes.

@@ -243,6 +243,9 @@ typedef struct {         /* derivatives of a loss; NULL if it does not depend on
     const double *output_slopes;
     reann_seeds seeds;
     void *context;
+    /* Factors of the energies E_i (n_local) in the energy whose derivatives the forces and the virial are,
+     * 1 if NULL. With zeros, dL/dF is a direction along which U alone is differentiated. */
+    const double *energy_slopes;
 } reann_loss;
 
 /* Derivatives of a loss with respect to the arrays of `reann_build`, in the same order, for systems
@@ -252,11 +255,15 @@ int reann_gradient(const reann_model *model, int32_t member, reann_workspace *wo
                    reann_error *error);
 
 /* For a model with electric fields: the same for the loss sum_s weights[s] d^2E_s/dt^2 of the energies in
- * the fields F_s + t directions[s], with weights (n_systems) and directions (n_systems, 3) in V/Å. To get
- * the gradient of a loss L of polarizabilities alpha = -d^2E/dF^2, call this function for each eigenvector
- * of dL/dalpha as direction, with minus its eigenvalue as weight. */
+ * the fields F_s + t directions[s], at the positions r_i + t velocity[i], with weights (n_systems),
+ * directions (n_systems, 3) in V/Å and `velocity` (n_atoms, 3), NULL for atoms at rest. To get the gradient
+ * of a loss L of polarizabilities alpha = -d^2E/dF^2, call this function for each eigenvector of dL/dalpha
+ * as direction, with minus its eigenvalue as weight. For Born effective charges, use that the derivative
+ * along a velocity and a direction is a quarter of the difference of two such losses, with the direction
+ * and its opposite. */
 int reann_curvature_gradient(const reann_model *model, int32_t member, reann_workspace *workspace,
-                             const reann_system *system, const double *directions, const double *weights,
+                             const reann_system *system, const double *velocity,
+                             const double *directions, const double *weights,
                              double *const *gradients, reann_error *error);
 
 #ifdef __cplusplus

@@ -41,10 +41,10 @@ Repulsion of_close_pairs(const PairRepulsion &pairs, int i, int j, double r) {
 
 Softened softened(const PairRepulsion &pairs, int i, int j, double r) {
     const double start = pairs.start ? pairs.start[i * pairs.n_elements + j] : 0.0;
-    if (r >= start) return {r, 1.0};
+    if (r >= start) return {r, 1.0, 0.0};
     const double width = repulsion_width * start, u = std::min((start - r) / width, 1.0);
     return {start - width * u * (1.0 - u * u * u * (2.5 - u * (3.0 - u))),
-            1.0 - u * u * u * (10.0 - u * (15.0 - 6.0 * u))};
+            1.0 - u * u * u * (10.0 - u * (15.0 - 6.0 * u)), 30.0 * u * u * (1.0 - u) * (1.0 - u) / width};
 }
 
 Repulsion repulsion(const PairRepulsion &pairs, int i, int j, double r) {

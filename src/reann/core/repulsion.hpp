@@ -23,7 +23,8 @@ inline bool are_close(const PairRepulsion &pairs, int element_i, int element_j, 
 }
 
 struct Softened {
-    double r, slope; // Å, and its derivative with respect to the distance
+    double r, slope;        // Å, and its derivative with respect to the distance
+    double curvature = 0.0; // 1/Å, the second derivative
 };
 
 Softened softened(const PairRepulsion &pairs, int element_i, int element_j, double r);

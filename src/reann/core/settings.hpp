@@ -14,6 +14,9 @@ struct NetworkSettings {
     bool residual = true;
     Activation activation = Activation::silu;
     bool layer_norm = false;
+
+    int used_blocks() const { return hidden.size() > 1 ? blocks : 0; }
+    int last_width() const { return used_blocks() > 0 ? hidden.back() : hidden.front(); }
 };
 
 // An output of each atom that is linear in its states.

@@ -78,9 +78,14 @@ class Normalization(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_elements, width))
 
     def forward(self, element: int, x: Tensor) -> Tensor:
-        """Normalize over the neurons."""
-        weight, bias = self.weight[element], self.bias[element]
-        return functional.layer_norm(x, x.shape[-1:], weight, bias, LAYER_NORM_EPSILON)
+        """Normalize over the neurons.
+
+        Not by `torch.nn.functional.layer_norm`, whose third derivatives are wrong (PyTorch 2.13):
+        training on second derivatives of the energy needs them.
+        """
+        away = x - x.mean(-1, keepdim=True)
+        scale = torch.rsqrt(away.square().mean(-1, keepdim=True) + LAYER_NORM_EPSILON)
+        return away * scale * self.weight[element] + self.bias[element]
 
 
 class Block(nn.Module):

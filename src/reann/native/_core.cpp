@@ -349,7 +349,8 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
               nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
               nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle energies,
               nb::handle forces, nb::handle virial, const nb::dict &gradients, nb::handle outputs,
-              nb::handle dipole, nb::handle field, nb::handle slopes, nb::handle function) {
+              nb::handle dipole, nb::handle field, nb::handle slopes, nb::handle function,
+              nb::handle energy_slopes) {
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads, field);
     const auto e = view_or_none<const double>("energies", energies, {s.n_atoms});
     const auto f = view_or_none<const double>("forces", forces, {s.n_atoms, 3});
@@ -358,9 +359,10 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
     const auto mu = view_or_none<const double>("dipole", dipole, {s.n_systems, 3});
     const auto p = view_or_none<const double>("slopes", slopes, {s.n_atoms, model.n_outputs()});
     Seeds seeds{function, size_t(s.n_atoms), size_t(model.n_outputs())};
-    const reann_loss loss = {e.data(),  f.data(), w.data(), y.data(),
-                             mu.data(), p.data(), function.is_none() ? nullptr : &Seeds::call, &seeds};
-
+    const auto factors = view_or_none<const double>("energy_slopes", energy_slopes, {s.n_atoms});
+    const auto call = function.is_none() ? nullptr : &Seeds::call;
+    const reann_loss loss = {e.data(), f.data(), w.data(), y.data(), mu.data(),
+                             p.data(), call,     &seeds,   factors.data()};
     const Gradients of(model, gradients);
     compute_with(seeds, model, workspace, [&](reann_workspace *memory, reann_error *error) {
         return reann_gradient(model.model.get(), member, memory, &s.c, &loss, of.pointers.data(), error);
@@ -370,12 +372,14 @@ void gradient(const Model &model, int32_t member, Workspace &workspace, nb::hand
 void curvature_gradient(const Model &model, int32_t member, Workspace &workspace, nb::handle element,
                         nb::handle position, nb::handle first, nb::handle neighbor, nb::handle shift,
                         nb::handle system, int64_t n_systems, int32_t n_threads, nb::handle field,
-                        nb::handle directions, nb::handle weights, const nb::dict &gradients) {
+                        nb::handle velocity, nb::handle directions, nb::handle weights,
+                        const nb::dict &gradients) {
     const System s(element, position, first, neighbor, shift, system, n_systems, n_threads, field);
+    const auto v = view_or_none<const double>("velocity", velocity, {s.n_atoms, 3});
     const View<const double> n("directions", directions, {s.n_systems, 3}), w("weights", weights, {s.n_systems});
     const Gradients of(model, gradients);
     compute(model, workspace, [&](reann_workspace *memory, reann_error *error) {
-        return reann_curvature_gradient(model.model.get(), member, memory, &s.c, n.data(), w.data(),
+        return reann_curvature_gradient(model.model.get(), member, memory, &s.c, v.data(), n.data(), w.data(),
                                         of.pointers.data(), error);
     });
 }
@@ -434,13 +438,14 @@ NB_MODULE(_core, m) {
           "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a.none(), "forces"_a.none(), "virial"_a.none(), "gradients"_a,
           "outputs"_a.none() = nb::none(), "dipole"_a.none() = nb::none(),
-          "field"_a.none() = nb::none(), "slopes"_a.none() = nb::none(), "seeds"_a.none() = nb::none());
+          "field"_a.none() = nb::none(), "slopes"_a.none() = nb::none(), "seeds"_a.none() = nb::none(),
+          "energy_slopes"_a.none() = nb::none());
     m.def("evaluate_with_seeds", &evaluate_with_seeds, "model"_a, "member"_a, "workspace"_a, "element"_a,
           "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "energies"_a, "outputs"_a, "forces"_a.none(), "virial"_a.none(), "seeds"_a);
     m.def("curvature_gradient", &curvature_gradient, "model"_a, "member"_a, "workspace"_a, "element"_a,
           "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
-          "n_threads"_a, "field"_a.none(), "directions"_a, "weights"_a, "gradients"_a);
+          "n_threads"_a, "field"_a.none(), "velocity"_a.none(), "directions"_a, "weights"_a, "gradients"_a);
     m.def("dipole_rate", &dipole_rate, "model"_a, "member"_a, "workspace"_a, "element"_a,
           "position"_a, "first"_a, "neighbor"_a, "shift"_a.none(), "system"_a.none(), "n_systems"_a,
           "n_threads"_a, "field"_a.none(), "velocity"_a.none(), "field_rate"_a.none(), "dipole"_a,

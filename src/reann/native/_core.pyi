@@ -63,7 +63,8 @@ def curvature_gradient(
     n_systems: int,
     n_threads: int,
     field: Array | None,  # (structures, 3) V/Å
-    directions: Array,  # (structures, 3)
+    velocity: Array | None,  # (atoms, 3) Å
+    directions: Array,  # (structures, 3) V/Å
     weights: Array,  # (structures,)
     gradients: dict[str, Any],
 ) -> None: ...
@@ -148,6 +149,7 @@ def gradient(
     slopes: Array | None = None,  # p = dU/dy of a part U of the energy, (atoms, n_outputs)
     # From dy/dt to the derivatives with respect to y, in place of `outputs`; with `slopes`.
     seeds: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    energy_slopes: Array | None = None,  # factors of the energies, (atoms,); None: 1
 ) -> None: ...
 
 # Energies, outputs y, and derivatives of an energy with a part U(y); `seeds` returns dU/dy for y.

@@ -27,7 +27,6 @@ from reann.model.recursion import Recursion
 from reann.model.representation import Representation
 from reann.native.system import arguments
 from reann.properties import NAMES, PROPERTIES, AtomicEnergies
-from reann.quantities import BORN
 
 if TYPE_CHECKING:
     from reann.potential import Ensemble, Potential
@@ -58,7 +57,6 @@ class Native(Backend):
         if type(model) is not Reann:
             return f"it supports the class Reann, not {type(model).__name__}"
         assert isinstance(model, Reann)
-        others = request.names.difference(NAMES)
         why = _unknown_recursion(model.recursion) or _several_heads(model)
         if (why := why or _unknown_outputs(model, request)) is not None:
             return why
@@ -76,7 +74,6 @@ class Native(Backend):
             in request.names
             and bool(model.structure_terms),
             "it has no gradients of per-atom virials": kept and "virials" in request.names,
-            "it has no gradients of Born effective charges": kept and BORN in others,
             "it has no forward mode and no function transforms": forward or transformed,
         }
         return next((why for why, applies in obstacles.items() if applies), None)

@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reann.backends.native.born import BornOfHead
 from reann.backends.native.function import Computed, Differentiable, Field, compute
-from reann.backends.native.outputs import born_charges, quantities, values_of
-from reann.backends.native.weights import Values, arrays_of, new_model, snapshot
+from reann.backends.native.numbers import Numbers
+from reann.backends.native.outputs import born_charges, quantities
+from reann.backends.native.weights import arrays_of, new_model, snapshot
 from reann.backends.native.whole import beyond, compute_whole, needs, plus
 from reann.backends.native.whole_training import DifferentiableWhole
 from reann.backends.protocol import Request
@@ -21,7 +23,7 @@ from reann.model import Reann
 from reann.native.system import Arguments, arguments
 from reann.properties import NAMES, of_strain
 from reann.quantities import BORN
-from reann.response import with_charges
+from reann.response import about_a_fixed_origin, with_charges
 
 
 class Compiled:
@@ -35,15 +37,16 @@ class Compiled:
         The model whose parameters get gradients.
     n_updates
         Number of updates of the weights.
-    values
-        Function from rows to values of the heads, without gradients; created when first needed.
+    numbers
+        Function from rows to quantities without gradients, for common heads; created when first
+        needed.
     """
 
     def __init__(self, source: Reann, *, shared: bool = False) -> None:
         self.source, self.shared, self.n_updates = source, shared, 0
         kept = snapshot(source) if shared else None
         self.model: Any = new_model(source) if kept is None else kept.model
-        self.values: Values | None = None if kept is None else kept.values
+        self.numbers: Numbers | None = None if kept is None else kept.numbers
 
     def update(self, model: Reann) -> None:
         """Copy weights in place; a shared model is not changed for others."""
@@ -51,7 +54,7 @@ class Compiled:
             self.model, self.shared = new_model(model), False
         else:
             self.model.update(arrays_of(model))
-        self.source, self.values = model, None
+        self.source, self.numbers = model, None
         self.n_updates += 1
 
     def evaluate(self, graph: Graph, request: Request) -> dict[str, Tensor]:
@@ -83,7 +86,7 @@ class Compiled:
         if of_atoms.outputs is not None and "outputs" in requested:
             results |= self._quantities(graph, system.element, of_atoms.outputs, request)
         if BORN in names - by_field:
-            results[BORN] = born_charges(self.source, graph, self.model)
+            results[BORN] = self._born(graph, system, request)
         if self.source.responses:
             results = with_charges(graph, results)
         return {
@@ -107,15 +110,26 @@ class Compiled:
             constants = beyond(self.source, graph, system.element)
         return plus(computed, constants)
 
+    def _born(self, graph: Graph, system: Arguments, request: Request) -> Tensor:
+        """Return the Born effective charges of the dipole of a head."""
+        if not request.create_graph:
+            return born_charges(self.source, graph, self.model)
+        parameters = dict(self.source.named_parameters())
+        names, tensors = list(parameters), parameters.values()
+        born = BornOfHead.apply(self, (graph, system), names, *tensors)
+        return about_a_fixed_origin(born, graph)  # pyright: ignore[reportArgumentType]
+
     def _quantities(
         self, graph: Graph, element: NDArray[np.int32], outputs: Tensor, request: Request
     ) -> dict[str, Tensor]:
         """Return the quantities of the heads from the outputs of the engine."""
         if request.create_graph:
             return quantities(self.source, graph, element, outputs)
+        self.numbers = self.numbers or Numbers.of(self.source)
+        if self.numbers is not None:
+            return self.numbers.quantities(graph, element, outputs, request.names)
         with torch.no_grad():
-            self.values = self.values or values_of(self.source)
-            return quantities(self.source, graph, element, outputs, self.values)
+            return quantities(self.source, graph, element, outputs)
 
 
 def refused(error: Exception) -> UserError:

@@ -18,6 +18,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from reann import native
+from reann.backends.native.curvature import (
+    add_gradients_of_born,
+    add_gradients_of_polarizability,
+)
 from reann.backends.native.weights import MEMBER, workspace
 from reann.native.system import Arguments
 from reann.units import COULOMB
@@ -150,8 +154,12 @@ class Differentiable(torch.autograd.Function):
         system, field = ctx.inputs
         of = Computed(*losses)  # pyright: ignore[reportArgumentType]
         if of.polarizability is not None:
-            _add_gradients_of_polarizability(
+            add_gradients_of_polarizability(
                 ctx.compiled.model, system, field, of.polarizability, gradients
+            )
+        if of.born_effective_charges is not None:
+            add_gradients_of_born(
+                ctx.compiled.model, system, field, of.born_effective_charges, gradients
             )
         seeds = [
             None if x is None else x.contiguous().numpy()
@@ -209,31 +217,3 @@ def of_inputs(ctx: Any, gradients: Mapping[str, NDArray]) -> tuple[Tensor | None
     )
     parameters = (None if x is None else torch.from_numpy(x).to(dtype) for x, dtype in by_name)
     return (*(None for _ in range(before)), *parameters)
-
-
-def _add_gradients_of_polarizability(
-    model: Any,
-    system: Arguments,
-    field: Field,
-    loss: Float[Tensor, "structures 3 3"],
-    gradients: dict[str, NDArray],
-) -> None:
-    """Add the gradients of the parameters from that of the polarizabilities.
-
-    With dL/dalpha = sum_k w_k n_k n_k^T they are those of -sum_k w_k d^2E/dt^2, in the fields
-    F + t n_k.
-    """
-    weights, directions = torch.linalg.eigh(-0.5 * COULOMB * (loss + loss.mT))
-    for weight, direction in zip(weights.unbind(1), directions.unbind(2), strict=True):
-        if weight.any():
-            native.core().curvature_gradient(
-                model,
-                0,
-                workspace(),
-                *system,
-                torch.get_num_threads(),
-                field,
-                direction.contiguous().numpy(),
-                weight.contiguous().numpy(),
-                gradients,
-            )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reann import native
 from reann.backends.native.function import compute
-from reann.backends.native.weights import Values, snapshot, workspace
+from reann.backends.native.weights import snapshot, workspace
 from reann.graph import Graph
 from reann.model import Reann
 from reann.model.state_heads import StateHead, linear_of
@@ -31,17 +31,11 @@ def unknown_heads(model: Reann) -> list[str]:
     ]
 
 
-def values_of(model: Reann) -> Values:
-    """Return the function from the rows of the engine to the values of all heads."""
-    return linear_of(cast("StateHead", head) for head in model.output_heads.values())
-
-
 def quantities(
     model: Reann,
     graph: Graph,
     element: NDArray[np.int32],
     outputs: Float[Tensor, "atoms outputs"],
-    values: Values | None = None,
 ) -> dict[str, Tensor]:
     """Return the outputs of a model by name, from the rows of the engine.
 
@@ -49,10 +43,8 @@ def quantities(
     ----------
     element
         Index of the element of each atom, as in the engine.
-    values
-        Function from rows to values, if known and no gradients are needed.
     """
-    linear, widths = values or values_of(model)
+    linear, widths = linear_of(cast("StateHead", x) for x in model.output_heads.values())
     indices = torch.from_numpy(element)
     parts = linear(outputs, indices).split(widths, dim=1)
     of_heads = dict(zip(model.output_heads, parts, strict=True))

@@ -8,7 +8,7 @@ rebuilt.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ase
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from reann import native
 from reann.backends.native.compiled import refused
 from reann.backends.native.inputs import at_numbers
+from reann.backends.native.numbers import Numbers
 from reann.backends.native.outputs import born_charges, quantities
 from reann.backends.native.weights import new_model
 from reann.backends.native.whole import compute_whole
@@ -37,19 +38,27 @@ RESULTS = frozenset({"energies", "forces", "extrapolation"})
 """Results of the engine that are those of the calculator."""
 
 
+class Member(NamedTuple):
+    """A model and, for common heads, its quantities without PyTorch."""
+
+    model: Reann
+    numbers: Numbers | None
+
+
 class NativeStep:
     """Computes structures with the weights of a potential at the time of creation."""
 
     def __init__(self, potential: Potential | Ensemble) -> None:
         # A copy: PyTorch moves the memory of tensors when a potential is sent to another process.
         self.element_index = potential.model.element_index.numpy().copy()
-        self.members = [member.model for member in potential.members]
+        members = [member.model for member in potential.members]
         self.has_inputs = bool(potential.model.config.inputs)
         if self.has_inputs:
-            self.members = [copy.deepcopy(model) for model in self.members]
+            members = [copy.deepcopy(model) for model in members]
             self.of_state: dict[tuple[float, ...], list[Any]] = {}
         else:
-            self.models = [new_model(model) for model in self.members]
+            self.models = [new_model(model) for model in members]
+        self.members = [Member(model, Numbers.of(model)) for model in members]
         self.core, self.workspace = native.core(), native.core().Workspace()
         self.of_list = 0
         self.calibration = potential.calibration if len(self.members) > 1 else None
@@ -85,7 +94,7 @@ class NativeStep:
 
     def _models_at(self, atoms: ase.Atoms) -> list[Any]:
         """Return the models of the engine for charge and spin of a structure."""
-        names = self.members[0].config.inputs
+        names = self.members[0].model.config.inputs
         from_atoms = stated_inputs(atoms, names)
         of_each = {n: [float(from_atoms.get(n, named(n).default or 0.0))] for n in names}
         values = {n: torch.tensor(value, dtype=torch.float64) for n, value in of_each.items()}
@@ -93,7 +102,9 @@ class NativeStep:
             x = numbers_of_values(values, torch.tensor([len(atoms)]))[0]
             key = tuple(x.tolist())
             if key not in self.of_state:
-                self.of_state[key] = [new_model(at_numbers(member, x)) for member in self.members]
+                self.of_state[key] = [
+                    new_model(at_numbers(member.model, x)) for member in self.members
+                ]
         return self.of_state[key]
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
@@ -108,15 +119,16 @@ class NativeStep:
     def _one(
         self,
         model: Any,
-        member: Reann,
+        member: Member,
         atoms: ase.Atoms,
         neighbors: SkinList,
         names: frozenset[str],
     ) -> Results:
-        others = names.intersection(member.output_names)
-        has_terms = bool(member.structure_terms)
+        source, numbers = member
+        others = names.intersection(source.output_names)
+        has_terms = bool(source.structure_terms)
         needs_graph = has_terms or others
-        graph = graph_of(atoms, neighbors.pairs, member.inputs) if needs_graph else None
+        graph = graph_of(atoms, neighbors.pairs, source.inputs) if needs_graph else None
         requested = {"forces", "extrapolation"} & names | ({"outputs"} if others else set())
         if self.volume is not None and "stress" in names:
             requested.add("strain")
@@ -125,7 +137,7 @@ class NativeStep:
         system = Arguments(element, positions, first, neighbor, shift)
         try:
             if has_terms and graph is not None:
-                computed = compute_whole(model, member, graph, system, requested)
+                computed = compute_whole(model, source, graph, system, requested)
                 arrays = {k: x.numpy() for k, x in computed._asdict().items() if x is not None}
             else:
                 arrays = self._without_terms(model, system, requested)
@@ -138,10 +150,14 @@ class NativeStep:
         if "strain" in requested:
             results["stress"] = full_3x3_to_voigt_6_stress(arrays["strain"][0] / self.volume)
         if others and graph is not None:
-            with torch.no_grad():
-                of_heads = quantities(member, graph, element, torch.from_numpy(arrays["outputs"]))
+            rows = torch.from_numpy(arrays["outputs"])
+            if numbers is None:
+                with torch.no_grad():
+                    of_heads = quantities(source, graph, element, rows)
+            else:
+                of_heads = numbers.quantities(graph, element, rows, others)
             if BORN in others:
-                of_heads[BORN] = born_charges(member, graph, model)
+                of_heads[BORN] = born_charges(source, graph, model)
             for name in others:
                 value = of_heads[name].numpy()
                 results[name] = value if is_per_atom(name) else value[0]

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reann import native, strict_json
+from reann.backends.native.numbers import Numbers
 from reann.config import ModelConfig, NetworkConfig
 from reann.facts import DEFAULT_HEAD
 from reann.model import Reann
 from reann.model.heads import EnergyHead
 from reann.model.restore import description
-from reann.model.state_heads import Linear, StateHead, linear_of
 
 BESIDE_ENGINE = ("long_range", "dispersion")
 """Fields of the section `model` for terms that are computed outside the engine."""
@@ -32,27 +32,19 @@ SMALLEST = NetworkConfig(hidden=[1], blocks=0)
 """The readout of an energy of zero."""
 
 
-Values = tuple[Linear, list[int]]
-"""Function from the rows of the engine to values, and the number of rows of each head."""
-
-
 class Snapshot:
     """A model of the extension with the weights at its creation; it never changes.
 
     Attributes
     ----------
-    values
-        Function from the rows of the engine to the values of the heads; None for other heads.
+    numbers
+        Function from the rows of the engine to quantities; None for uncommon heads.
     """
 
     def __init__(self, model: Reann) -> None:
         self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         self.model = new_model(model)
-        tensors = list(model.output_heads.values())
-        heads = [head for head in tensors if isinstance(head, StateHead)]
-        with torch.no_grad():
-            known = heads and len(heads) == len(tensors)
-            self.values: Values | None = linear_of(heads) if known else None
+        self.numbers = Numbers.of(model)
 
     def has(self, state: Mapping[str, Tensor]) -> bool:
         """Return whether these are the current weights; optimizers may change tensors in place."""

@@ -8,7 +8,7 @@ gives the forces of sum_i E_i + sum_i p_i . y_i.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from reann.backends.native.weights import workspace
 from reann.graph import Graph
 from reann.model import Reann
 from reann.native.system import Arguments
-
-if TYPE_CHECKING:
-    from reann.backends.native.weights import Values
 
 OF_ADJOINT = frozenset({"forces", "strain"})
 
@@ -54,7 +51,6 @@ def beyond(
     graph: Graph,
     element: NDArray[np.int32],
     y: Float[Tensor, "atoms outputs"] | None = None,
-    values: Values | None = None,
 ) -> Beyond:
     """Return the structure terms of a batch.
 
@@ -63,7 +59,7 @@ def beyond(
 
     Parameters
     ----------
-    element, values
+    element
         As in `quantities`.
     y
         Outputs of the engine, where there are terms that need them.
@@ -73,7 +69,7 @@ def beyond(
     if y is not None and needed:
         with torch.enable_grad():
             y = y if kept else y.detach().requires_grad_()
-            before = quantities(source, graph, element, y, values)
+            before = quantities(source, graph, element, y)
     slopes = [term.slopes(graph, before) for term in source.structure_terms]
     by_output = [(before[name], slope) for s in slopes for name, slope in s.by_output.items()]
     p = None

@@ -42,6 +42,17 @@ REANN_INLINE void gaussians(const Weights<Real> &w, Vector<Real> r, Vector<Real>
     }
 }
 
+// The second derivative of function n, from its value and derivative.
+template <class Real>
+REANN_INLINE Vector<Real> second(const Weights<Real> &w, int n, Vector<Real> r, Vector<Real> value,
+                                 Vector<Real> slope) {
+    if (w.bessel) {
+        const Real k = Real((n + 1) * pi / w.cutoff);
+        return -k * k * value - Real(2) * slope / r;
+    }
+    return Real(-2) * w.alpha[n] * (value + (r - w.center[n]) * slope);
+}
+
 // Rows of the basis for all edges of a chunk: (planes, basis_stride), and the slopes if derivatives of edges
 // are needed.
 template <class F>
@@ -59,18 +70,28 @@ void fill_basis(const Work<typename F::Real> &work, const Chunk<typename F::Real
         if (w.bessel) bessel<Real>(w.n_radial, w.cutoff, r, value, slope);
         else gaussians<Real>(w, r, value, slope);
         const Vector<Real> fc = load_vector(edges.fc + e) * scale, along = load_vector(edges.slope + e);
+        [[maybe_unused]] Vector<Real> curve{};
+        if constexpr (F::planes == 3) curve = cutoff_curvature<Real>(w.polynomial_cutoff, w.cutoff, r, along);
         const int n_here = end - e < W ? static_cast<int>(end - e) : W;
         for (int n = 0; n < stride; ++n) {
             Vector<Real> B{}, D{};
+            [[maybe_unused]] Vector<Real> D2{}; // half of the second derivative
             if (n < w.n_radial) {
                 B = value[n] * fc;
                 D = (slope[n] + value[n] * along) * fc;
+                if constexpr (F::planes == 3)
+                    D2 = Real(0.5) * fc *
+                         (second<Real>(w, n, r, value[n], slope[n]) + Real(2) * slope[n] * along + value[n] * curve);
             }
             for (int lane = 0; lane < n_here; ++lane) {
                 Real *row = edges.radial + (e + lane) * F::planes * stride + n;
                 row[0] = B[lane];
                 if constexpr (F::planes == 2) row[stride] = D[lane] * edges.r[edges.capacity + e + lane];
-                if constexpr (F::planes == 3) row[stride] = row[2 * stride] = 0; // atoms are at rest
+                if constexpr (F::planes == 3) {
+                    const Real first = edges.r[edges.capacity + e + lane];
+                    row[stride] = D[lane] * first;
+                    row[2 * stride] = D[lane] * edges.r[2 * edges.capacity + e + lane] + D2[lane] * first * first;
+                }
                 if (edges.radial_slope) edges.radial_slope[(e + lane) * stride + n] = D[lane];
             }
         }

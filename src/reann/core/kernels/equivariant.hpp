@@ -22,6 +22,7 @@
 #pragma once
 
 #include "embedding.hpp"
+#include "last_outputs.hpp"
 #include "layer_field.hpp"
 #include "layer_limit.hpp"
 #include "layer_outputs.hpp"
@@ -74,16 +75,6 @@ void prepare_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &
     begin_sums<F>(work, chunk);
     if (F::planes == 1 && work.extrapolation)
         for (int64_t i = chunk.begin; i < chunk.end; ++i) work.extrapolation[i] = 0.0;
-}
-
-// The states that a layer computes: those of the next layer; for the last layer, in memory that is unused
-// between its energies and the adjoint of its states.
-template <class F>
-typename F::Real *next_states_of(const Work<typename F::Real> &work, const Block &block, int t,
-                                 const LayerScratch<typename F::Real> &scratch) {
-    const auto &w = *work.weights;
-    if (t == w.n_recursions) return scratch.bar;
-    return work.coefficients[t + 1] + block.first * w.n_rows * F::planes * w.stride;
 }
 
 // The moments of a block from which products are computed, after the limit if there is one.
@@ -148,14 +139,17 @@ void layer_of_block(const Work<typename F::Real> &work, const Chunk<typename F::
                       work.extrapolation[block.first + i]);
         if (last) above_free_atoms(work, block);
     }
-    if (!has_states) return;
+    if (last) {
+        if (work.outputs) read_last_outputs<F, l_max>(work, block, kept.x, scratch);
+        return;
+    }
     const Real *from[2] = {scratch.v, scratch.A};
     Real *e = kept.e;
     for (int l = 1; l <= S::highest; ++l) {
         linear<F>(layer.tensors[l - 1], from[l - 1], n * shell_size(l), e);
         e += n * shell_size(l) * row;
     }
-    Real *next = next_states_of<F>(work, block, t, scratch);
+    Real *next = work.coefficients[t + 1] + block.first * S::rows * row;
     next_states<F, l_max>(layer, block.element, n, stride, kept.x, kept.e, scratch, next);
     if (work.outputs) read_outputs<F, l_max>(work, block, t, next);
 }
@@ -171,7 +165,8 @@ void set_layer_seeds(const Work<typename F::Real> &work, const Block &block, typ
     }
 }
 
-// From the adjoint of the states to x_bar, and to that of the weighted products.
+// From the adjoint of the states or, in the last layer, of the outputs to x_bar, and to that of the weighted
+// products.
 template <class F, int l_max>
 void adjoint_of_layer_states(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk,
                              const Block &block, int t, const KeptRows<typename F::Real> &kept,
@@ -181,14 +176,13 @@ void adjoint_of_layer_states(const Work<typename F::Real> &work, Chunk<typename 
     const Weights<Real> &w = *work.weights;
     const EquivariantLayer<Real> &layer = w.layers[t];
     const int row = F::planes * w.stride, n = block.n;
+    if (t == w.n_recursions) {
+        adjoint_of_last_outputs<F, l_max>(work, block, kept.x, scratch, chunk.parameters);
+        return;
+    }
     Real *bar = work.coefficients_bar + block.first * S::rows * row; // of its own atoms only
-    if (t == w.n_recursions)
-        for (int64_t k = 0; k < int64_t(n) * S::rows * row; ++k) bar[k] = 0;
-    if (F::planes > 1 && t == w.n_recursions && !work.readout) // their memory was used by other blocks
-        next_states<F, l_max>(layer, block.element, n, w.stride, kept.x, kept.e, scratch, scratch.bar);
     if (work.output_bar)
-        adjoint_of_outputs<F, l_max>(work, block, t, next_states_of<F>(work, block, t, scratch), bar,
-                                     chunk.parameters);
+        adjoint_of_outputs<F, l_max>(work, block, t, states_of<F>(work, block, t + 1), bar, chunk.parameters);
     adjoint_of_next_states<F, l_max>(layer, block.element, n, w.stride, kept.x, kept.e, bar, scratch,
                                      scratch.bar, chunk.parameters);
     Real *e_bar = scratch.bar;
@@ -215,7 +209,9 @@ void adjoint_of_layer(const Work<typename F::Real> &work, Chunk<typename F::Real
     set_layer_seeds<F>(work, block, seeds);
     adjoint_of_read_out<F>(layer, z, n, stride, kept.x, seeds, scratch, chunk.parameters);
     Real *const *m = limited_moments<F, l_max>(w, n, kept, scratch);
-    if (F::planes > 1 && !(last && work.readout)) products_of<F, l_max>(work, block, t, true, scratch, m);
+    // Those of the last layer are still there, unless its readout was another call.
+    if (last ? !work.readout && (F::planes > 1 || has_states) : F::planes > 1)
+        products_of<F, l_max>(work, block, t, has_states, scratch, m);
     if (has_states) adjoint_of_layer_states<F, l_max>(work, chunk, block, t, kept, scratch);
     adjoint_of_linear<F>(layer.scalars[z], scratch.b, scratch.x_bar, n, scratch.b_bar, chunk.parameters);
     if (t > 0) { // scalars of the atom itself

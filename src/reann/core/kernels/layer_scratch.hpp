@@ -20,17 +20,20 @@ template <class Real> struct LayerScratch {
     LayerScratch(const Weights<Real> &w, int planes, Real *start) {
         const int64_t row = planes * w.stride, n = equivariant_block(planes);
         int64_t in_width = 2 * w.stride, widest = 0, tape_width = 0, b_width = 0, paths = 0;
+        int64_t g_width = 3 * w.stride;
         for (int t = 0; t <= w.n_recursions; ++t) {
             const EquivariantLayer<Real> &layer = w.layers[t];
             for (int l = 0; l <= w.l_max; ++l)
                 in_width = layer.mixing[l].n_in > in_width ? layer.mixing[l].n_in : in_width;
             b_width = layer.scalars[0].n_in > b_width ? layer.scalars[0].n_in : b_width;
             paths = layer.radial.n_out > paths ? layer.radial.n_out : paths;
-            for (int i = 0; i < (layer.gates ? 2 : 1); ++i) {
-                const Network<Real> &net = i == 0 ? *layer.readout : *layer.gates;
-                widest = net.widest > widest ? net.widest : widest;
-                tape_width = net.tape > tape_width ? net.tape : tape_width;
+            const Network<Real> *const networks[] = {layer.readout, layer.gates, layer.outputs};
+            for (const Network<Real> *net : networks) {
+                if (!net) continue;
+                widest = net->widest > widest ? net->widest : widest;
+                tape_width = net->tape > tape_width ? net->tape : tape_width;
             }
+            if (layer.outputs && layer.outputs->last.n_out > g_width) g_width = layer.outputs->last.n_out;
         }
         const auto take = [&](Real *&part, int64_t count) {
             part = start ? start + size : nullptr; // without memory, to compute the size only
@@ -53,8 +56,8 @@ template <class Real> struct LayerScratch {
         take(x, n * row);
         take(x_bar, n * row);
         take(e, n * 8 * row);
-        take(g, n * 3 * row);
-        take(g_bar, n * 3 * row);
+        take(g, n * planes * g_width);
+        take(g_bar, n * planes * g_width);
         take(bar, n * 9 * row);
         take(out, n * planes * lanes<Real>);
         take(layers, 4 * n * planes * widest);

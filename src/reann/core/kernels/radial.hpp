@@ -35,6 +35,19 @@ REANN_INLINE void cutoff_function(bool polynomial, double cutoff, Vector<Real> i
     }
 }
 
+// fc''/fc, from the distance and fc'/fc
+template <class Real>
+REANN_INLINE Vector<Real> cutoff_curvature(bool polynomial, double cutoff, Vector<Real> r, Vector<Real> slope) {
+    if (!polynomial) {
+        const Real k = Real(pi / (2.0 * cutoff));
+        return Real(0.75) * slope * slope - Real(4) * k * k;
+    }
+    const Vector<Real> x = r * Real(1.0 / cutoff), y = Real(1) - x, x2 = x * x;
+    const Vector<Real> p =
+        Real(1) + x * (Real(3) + x * (Real(6) + x * (Real(10) + x * (Real(15) + Real(21) * x))));
+    return Real(-168.0 / (cutoff * cutoff)) * (x2 * x2) * (Real(5) - Real(7) * x) / (y * y * p);
+}
+
 // Edges of the atoms of a chunk: neighbors, directions, distances, cutoff function.
 template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typename F::Real> &chunk) {
     using Real = typename F::Real;
@@ -62,7 +75,7 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
             if (squared < shortest_distance * shortest_distance) chunk.closest = at;
             const double r = __builtin_sqrt(squared);
             if (!(r < cutoff)) continue; // the root may round to the cutoff
-            Softened seen{r, 1.0};
+            Softened seen{r, 1.0, 0.0};
             if (work.repulsion) {
                 const int z_i = atoms.element[i], z_j = atoms.element[atoms.rank[other]];
                 if (are_close(*work.repulsion, z_i, z_j, r)) seen = softened(*work.repulsion, z_i, z_j, r);
@@ -75,9 +88,24 @@ template <class F> void find_edges(const Work<typename F::Real> &work, Chunk<typ
             edges.z[e] = static_cast<Real>(z * scale);
             edges.r[e] = static_cast<Real>(seen.r);
             edges.fc[e] = static_cast<Real>(cutoff - seen.r);
-            for (int plane = 1; F::planes == 3 && plane < 3; ++plane) { // atoms are at rest
-                const int64_t at = plane * more + e;
-                edges.x[at] = edges.y[at] = edges.z[at] = edges.r[at] = 0;
+            if constexpr (F::planes == 3) { // along r_ij + t u_ij, for unit vectors
+                const double own_vector[3] = {x, y, z};
+                double u[3] = {0.0, 0.0, 0.0}, along = 0.0, across = 0.0;
+                for (int b = 0; b < 3 && atoms.force_bar; ++b) {
+                    u[b] = atoms.force_bar[3 * at + b] - atoms.force_bar[3 * other + b];
+                    along += own_vector[b] * u[b] / r;
+                    across += u[b] * u[b];
+                }
+                across = (across - along * along) / (2.0 * r); // of the distance, to second order
+                const double a = along / r, b = across / r;
+                Real *const planes[3] = {edges.x + e, edges.y + e, edges.z + e};
+                for (int c = 0; c < 3; ++c) {
+                    planes[c][more] = static_cast<Real>((u[c] - a * own_vector[c]) / r);
+                    planes[c][2 * more] = static_cast<Real>(((a * a - b) * own_vector[c] - a * u[c]) / r);
+                }
+                edges.r[more + e] = static_cast<Real>(along * seen.slope);
+                edges.r[2 * more + e] =
+                    static_cast<Real>(across * seen.slope + 0.5 * along * along * seen.curvature);
             }
             if constexpr (F::planes == 2) {
                 // u_ij = v_i - v_j + r_ij . w: the derivative of the energy along this direction is that of

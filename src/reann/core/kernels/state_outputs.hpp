@@ -22,6 +22,32 @@ REANN_INLINE void each_output(const Weights<Real> &w, int t, int element, const 
     }
 }
 
+// y += seed x for a row of numbers with derivatives, where x is a row of constants, or of such numbers.
+template <class F>
+REANN_INLINE void add_constants(const typename F::Real *x, const typename F::Number &seed, int stride,
+                                typename F::Real *y) {
+    for (int k = 0; k < stride; k += lanes<typename F::Real>)
+        store(y + k, stride, load<F>(y + k, stride) + seed * load_vector(x + k));
+}
+template <class F>
+REANN_INLINE void add_numbers(const typename F::Real *x, int x_stride, const typename F::Number &seed,
+                              int stride, typename F::Real *y, int y_stride) {
+    for (int k = 0; k < stride; k += lanes<typename F::Real>)
+        store(y + k, y_stride, load<F>(y + k, y_stride) + load<F>(x + k, x_stride) * seed);
+}
+
+// a_bar += seed x, the last derivative of this product
+template <class F>
+REANN_INLINE void add_gradient_of_weights(const typename F::Real *x, const typename F::Number &seed,
+                                          int stride, double *a_bar) {
+    using Real = typename F::Real;
+    if constexpr (F::planes > 1)
+        for (int k = 0; k < stride; k += lanes<Real>) {
+            const Vector<Real> product = last_plane<F>(load<F>(x + k, stride) * seed);
+            for (int lane = 0; lane < lanes<Real>; ++lane) a_bar[k + lane] += product[lane];
+        }
+}
+
 // states: (atoms of the block, rows, planes, stride)
 template <class F, int l_max>
 void read_outputs(const Work<typename F::Real> &work, const Block &block, int t,
@@ -41,6 +67,17 @@ void read_outputs(const Work<typename F::Real> &work, const Block &block, int t,
     }
 }
 
+// The adjoint of a number among the outputs of all atoms.
+template <class F>
+REANN_INLINE typename F::Number output_seed(const Work<typename F::Real> &work, int64_t at) {
+    using Real = typename F::Real;
+    const Real last = static_cast<Real>(work.output_bar[at]);
+    if constexpr (F::planes == 3) return {0, 0, last};
+    else if constexpr (F::planes == 2)
+        return {work.output_slopes ? static_cast<Real>(work.output_slopes[at]) : Real(0), last};
+    else return last;
+}
+
 // Adds to `bar`, the adjoint of the states, and with tangents to the gradient of a; `states` are needed only
 // for this gradient.
 template <class F, int l_max>
@@ -48,23 +85,14 @@ void adjoint_of_outputs(const Work<typename F::Real> &work, const Block &block, 
                         const typename F::Real *states, typename F::Real *bar, double *parameters) {
     using Real = typename F::Real;
     const Weights<Real> &w = *work.weights;
-    const int64_t row = F::planes * w.stride, tangent = row - w.stride, rows = States<l_max>::rows * row;
+    const int64_t row = F::planes * w.stride, rows = States<l_max>::rows * row;
     for (int i = 0; i < block.n; ++i, states += rows, bar += rows) {
-        const int64_t atom = work.atoms.caller[block.first + i];
-        const double *y_bar = work.output_bar + atom * w.outputs_width;
-        const double *slopes = work.output_slopes ? work.output_slopes + atom * w.outputs_width : nullptr;
+        const int64_t y = work.atoms.caller[block.first + i] * int64_t(w.outputs_width);
         each_output(w, t, block.element, [&](const Output<Real> &output, int64_t at, int a) {
             const int64_t place = (output.l * output.l + a) * row;
-            const auto add = [&](Real *h_bar, const Real *h, double seed) {
-                for (int k = 0; k < w.stride; k += lanes<Real>)
-                    store_vector<Real>(h_bar + k, load_vector(h_bar + k) + load_vector(output.weights + at + k) *
-                                                                               static_cast<Real>(seed));
-                if constexpr (F::planes == 2)
-                    for (int k = 0; k < w.stride; ++k) parameters[output.weights_at + at + k] += seed * h[k];
-            };
-            add(bar + place + tangent, states + place, y_bar[output.first + a]);
-            if constexpr (F::planes == 2)
-                if (slopes) add(bar + place, states + place + tangent, slopes[output.first + a]);
+            const typename F::Number seed = output_seed<F>(work, y + output.first + a);
+            add_constants<F>(output.weights + at, seed, w.stride, bar + place);
+            add_gradient_of_weights<F>(states + place, seed, w.stride, parameters + output.weights_at + at);
         });
     }
 }
