@@ -185,6 +185,53 @@ def test_structures_too_far_apart_in_time_are_warned_of(folder, tmp_path, capsys
     assert "vibrations above 1668 cm^-1" in " ".join(capsys.readouterr().out.split())
 
 
+def test_several_trajectories_give_their_mean_and_the_error_of_it(folder, tmp_path):
+    files = [tmp_path / f"md{i}.xyz" for i in range(3)]
+    for i, file in enumerate(files):
+        frames = trajectory(60)
+        for atoms in frames:
+            atoms.rattle(0.01, seed=100 * i + 1)
+        ase.io.write(file, frames)
+    options = ["--width", 800, "--temperature", 300, "--engine", "torch", "--json"]
+    each = []
+    for i, words in enumerate([file] for file in files):
+        result = run("spectrum", folder / "model.reann", *words, *options, tmp_path / f"{i}.json")
+        assert result.exit_code == 0, result.output
+        each.append(json.loads((tmp_path / f"{i}.json").read_text(encoding="utf-8")))
+    result = run("spectrum", folder / "model.reann", *files, *options, tmp_path / "all.json")
+    assert result.exit_code == 0, result.output
+    assert "180 structures in 3 trajectories" in result.output
+    assert "standard errors from 3 trajectories" in result.output
+    mean = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert (mean["n_trajectories"], mean["n_structures"], mean["n_blocks"]) == (3, 180, None)
+    for name, curve in mean["curves"].items():
+        values = np.array([one["curves"][name]["values"] for one in each])
+        np.testing.assert_allclose(curve["values"], values.mean(0), rtol=1e-12, atol=1e-300)
+        error = values.std(0, ddof=1) / np.sqrt(3)
+        np.testing.assert_allclose(curve["errors"], error, rtol=1e-12, atol=1e-300)
+
+
+def test_what_is_no_set_of_trajectories_is_refused(folder, tmp_path):
+    fast, slow = tmp_path / "fast.xyz", tmp_path / "slow.xyz"
+    ase.io.write(fast, trajectory(60))
+    ase.io.write(slow, trajectory(60, timestep=4.0))
+    cell = [atoms.copy() for atoms in trajectory(60)]
+    for atoms in cell:
+        atoms.cell, atoms.pbc = [9.0] * 3, True
+    ase.io.write(tmp_path / "cell.xyz", cell)
+    words = ["spectrum", folder / "model.reann", fast]
+    for other, options, message in (
+        (slow, [], "Structures of trajectory 1 are 2 fs apart"),
+        (tmp_path / "cell.xyz", [], "Only one of the trajectories 1 and 2 is periodic"),
+        (folder / "water.xyz", [], "is no trajectory"),
+        (fast, ["--harmonic"], "no option --harmonic"),
+        (fast, ["--blocks", 3], "no option --blocks"),
+    ):
+        result = run(*words, other, "--width", 800, "--engine", "torch", *options)
+        assert result.exit_code != 0
+        assert message in " ".join(result.output.split())
+
+
 def test_the_temperature_is_that_of_the_momenta():
     frames = trajectory(4000)
     recorded = Recorded()

@@ -20,8 +20,10 @@ class Correction(str, Enum):
 
 
 Structures = Annotated[
-    str,
-    typer.Argument(metavar="START|TRAJECTORY", help="A structure or a trajectory."),
+    list[str],
+    typer.Argument(
+        metavar="START|TRAJECTORY...", help="A structure, or one or more independent trajectories."
+    ),
 ]
 Width = Annotated[
     float | None,

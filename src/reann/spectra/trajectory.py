@@ -12,6 +12,7 @@ of lines are the intensities and activities of the harmonic approximation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from reann.errors import UserError
 from reann.spectra.constants import KM_PER_MOL, PER_CM_IN_VOLUME
+from reann.spectra.correlation import standard_error
 from reann.spectra.lines import Curve
 from reann.spectra.rates import Rates
 
@@ -108,6 +110,23 @@ def from_trajectory(
     if polarizabilities is not None:
         isotropic, anisotropic, raman = _raman(rates, polarizabilities)
     return TrajectorySpectrum(rates.wavenumbers, infrared, raman, isotropic, anisotropic)
+
+
+def mean_of(spectra: Sequence[TrajectorySpectrum]) -> TrajectorySpectrum:
+    """Return the mean of the spectra of independent trajectories, at the same wavenumbers.
+
+    The errors are standard errors from the differences between the trajectories, at least two.
+    """
+
+    def mean(name: str) -> Curve | None:
+        each: list[Curve] = [curve for s in spectra if (curve := getattr(s, name)) is not None]
+        if not each:
+            return None
+        values = np.array([curve.values for curve in each])
+        return Curve(each[0].name, each[0].unit, values.mean(0), standard_error(values))
+
+    names = ("infrared", "raman", "isotropic", "anisotropic")
+    return TrajectorySpectrum(spectra[0].wavenumbers, *map(mean, names))
 
 
 def _infrared(rates: Rates, densities: NDArray[np.float64], volume: float | None) -> Curve:
