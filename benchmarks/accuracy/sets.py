@@ -50,7 +50,7 @@ class DataSet:
 
 
 _RMD17 = {
-    "MACE": "2.2 / 6.6 (950 + 50 structures; arXiv 2206.07697; secondary source)",
+    "MACE": "2.2 / 6.6 (950 + 50 structures; arXiv 2206.07697)",
     "BOTNet": "– / 8.5 (950 + 50 structures; arXiv 2205.06643; secondary source)",
 }
 _3BPA = {
@@ -105,8 +105,8 @@ SETS: dict[str, DataSet] = {
         measure="mae",
         settings=("training.batch_size=5",),
         published={
-            "MACE": "17.0 / 43.9 (50 other structures; secondary source)",
-            "NequIP": "19.5 / 52.0 (50 other structures; secondary source)",
+            "MACE": "17.0 / 43.9 (50 other structures; arXiv 2206.07697)",
+            "NequIP": "19.5 / 52.0 (50 other structures; arXiv 2206.07697)",
         },
     ),
     "aspirin-ccsd": DataSet(

@@ -194,16 +194,16 @@ def install_package(page, name, group, folder):
 
 
 def test_the_how_to_adds_a_quantity_of_ones_own(tmp_path):
-    install_package(DOCS / "how-to" / "tensors.md", "nics", "reann.quantities", tmp_path)
+    install_package(DOCS / "how-to" / "tensors.md", "efg", "reann.quantities", tmp_path)
     code = """
 from ase.build import molecule
 from reann.config import ModelConfig
 from reann.model import build
 from reann.potential import Potential
 
-config = ModelConfig(outputs=["nics"], channels=3)
-found = Potential(build(config, [1, 8], seed=0)).predict(molecule("H2O"), ["nics"])
-assert found["nics"].shape == (3, 3, 3)
+config = ModelConfig(outputs=["efg"], channels=3)
+found = Potential(build(config, [1, 8], seed=0)).predict(molecule("H2O"), ["efg"])
+assert found["efg"].shape == (3, 3, 3)
 """
     execute([sys.executable, "-c", code], tmp_path, [])
 
