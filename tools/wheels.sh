@@ -8,7 +8,8 @@
 # it lacks remain without a version, which tools/check_symbols.sh refuses. libstdc++ is linked
 # statically, since its old versions lack symbols, too. OpenMP is not: PyTorch brings libgomp.so.1,
 # and a process must have one pool of threads.
-# The objects of the engine are compiled once; only the extension depends on Python.
+# The objects of the engine are compiled once; only the extension depends on Python. For that, all
+# Pythons share the build tools: scikit-build-core empties the build folder of another copy of itself.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 oldest=2.28
@@ -47,9 +48,10 @@ export REANN_REQUIRE_NATIVE=1
 for python in "$@"; do
     venv="$work/$("$python" -c 'import sys; print(f"python{sys.version_info[0]}.{sys.version_info[1]}")')"
     test -x "$venv/bin/pip" || "$python" -m venv "$venv"
-    "$venv/bin/pip" install --quiet -c constraints.txt cmake nanobind ninja scikit-build-core
+    test -d "$work/builder" || "$venv/bin/pip" install --quiet -c constraints.txt \
+        --target "$work/builder" cmake exceptiongroup nanobind ninja scikit-build-core tomli
     rm -rf "$work/built"
-    PATH="$venv/bin:$PATH" "$venv/bin/pip" wheel --no-deps --no-build-isolation \
+    PYTHONPATH="$work/builder" "$venv/bin/pip" wheel --no-deps --no-build-isolation \
         --config-settings "build-dir=$work/cmake" --wheel-dir "$work/built" \
         --config-settings "cmake.define.CMAKE_MODULE_LINKER_FLAGS=$flags" \
         --config-settings "cmake.define.CMAKE_SHARED_LINKER_FLAGS=$flags" .
