@@ -68,10 +68,9 @@ def trained_from_scratch(
     if not now.final_errors.exists():
         if trained.number != now.number and not now.final.exists():
             extend(now, before, settings)  # with the labels that have only tested the last one
-        sizes = [counted(len(read_frames(file)), "structure") for file in (now.train, now.valid)]
-        print_line(
-            f"\n--- final training, from scratch\ndata      {sizes[0]}, {sizes[1]} for validation"
-        )
+        n_train, n_valid = (len(read_frames(file)) for file in (now.train, now.valid))
+        print_line("\n--- final training, from scratch")
+        print_line(f"data      {counted(n_train, 'structure')}, {n_valid} more for validation")
         begun = time.perf_counter()
         train_final(now, settings)
         seconds = time.perf_counter() - begun
