@@ -81,8 +81,8 @@ def spectrum_of_trajectories(
     """
     settings.check(harmonic=False)
     potential = Calculator(model, engine=engine, device=device).potential
-    every = [_series(potential, frames, settings, engine) for frames in trajectories]
-    check_alike([(series.timestep, series.recorded.volume is None) for series in every])
+    all_series = [_series(potential, frames, settings, engine) for frames in trajectories]
+    check_alike([(series.timestep, series.recorded.volume is None) for series in all_series])
     width = WIDTH if settings.width is None else settings.width
     blocks = N_BLOCKS if settings.blocks is None else settings.blocks
     correction = settings.correction or CORRECTIONS[0]
@@ -98,22 +98,22 @@ def spectrum_of_trajectories(
             n_blocks=blocks,
             correction=correction,
         )
-        for series in every
+        for series in all_series
     ]
     spectrum = spectra[0] if len(spectra) == 1 else mean_of(spectra)
-    content = _of_series(every) | {
+    content = _of_series(all_series) | {
         "line_width_per_cm": width,
         "window": "Gaussian",
         "quantum_correction": correction,
-        "n_blocks": blocks if len(every) == 1 else None,
+        "n_blocks": blocks if len(all_series) == 1 else None,
     }
     source = "from the velocities" if settings.temperature is None else "from --temperature"
-    for line in _facts(content, source, every[0].recorded.has_hydrogen):
+    for line in _facts(content, source, all_series[0].recorded.has_hydrogen):
         console.write(line)
     for curve in (spectrum.infrared, spectrum.raman):
         if curve is not None:
             console.print(tables.peaks(spectrum.wavenumbers, curve))
-    lengths = [(len(series.recorded.times) - 1) * series.timestep for series in every]
+    lengths = [(len(series.recorded.times) - 1) * series.timestep for series in all_series]
     about = (
         f"{1e-3 * sum(lengths):.3g} ps at {content['temperature_K']:.0f} K; Gaussian lines, full"
         f" width at half maximum {width:g} cm^-1"
@@ -144,17 +144,17 @@ def _series(
     return Series(recorded, {**values, **moved}, timestep, temperature)
 
 
-def _of_series(every: Sequence[Series]) -> dict[str, Any]:
+def _of_series(all_series: Sequence[Series]) -> dict[str, Any]:
     """Return what the JSON file says about the trajectories."""
-    volumes = [v for series in every if (v := series.recorded.volume) is not None]
+    volumes = [v for series in all_series if (v := series.recorded.volume) is not None]
     return {
         "kind": "dynamics",
-        "n_trajectories": len(every),
-        "n_structures": sum(len(series.recorded.times) for series in every),
-        "timestep_fs": every[0].timestep,
-        "temperature_K": float(np.mean([series.temperature for series in every])),
+        "n_trajectories": len(all_series),
+        "n_structures": sum(len(series.recorded.times) for series in all_series),
+        "timestep_fs": all_series[0].timestep,
+        "temperature_K": float(np.mean([series.temperature for series in all_series])),
         "volume_A3": float(np.mean(volumes)) if volumes else None,
-        "infrared_by": "currents" if "currents" in every[0].values else "dipoles",
+        "infrared_by": "currents" if "currents" in all_series[0].values else "dipoles",
     }
 
 
@@ -171,16 +171,16 @@ def _names(potential: Potential | Ensemble) -> tuple[list[str], bool]:
     return names, by_charges
 
 
-def check_alike(every: Sequence[tuple[float, bool]]) -> None:
+def check_alike(all_series: Sequence[tuple[float, bool]]) -> None:
     """Raise `UserError` if trajectories cannot be averaged.
 
     Parameters
     ----------
-    every
+    all_series
         Time step in fs of each trajectory, and whether it has no volume.
     """
-    timestep, is_molecule = every[0]
-    for i, (other, other_is) in enumerate(every[1:], 2):
+    timestep, is_molecule = all_series[0]
+    for i, (other, other_is) in enumerate(all_series[1:], 2):
         if abs(other - timestep) > SAME * timestep:
             raise UserError(
                 f"Structures of trajectory 1 are {timestep:g} fs apart, those of trajectory {i}"

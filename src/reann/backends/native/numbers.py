@@ -72,17 +72,17 @@ class Numbers:
         names: Collection[str],
     ) -> dict[str, Tensor]:
         """Return those of the quantities that are outputs of heads; see `outputs.quantities`."""
-        wanted = [name for name in self.parts if name in names]
+        requested = [name for name in self.parts if name in names]
         values = outputs.numpy() @ self.matrix
         values += self.constants[element]
         systems = _Systems(graph)
         if "charges" in self.parts and ("charges" in names or "dipole" in names):
             self._neutralize(values, graph, systems)
-        if "dipole" in wanted:
+        if "dipole" in requested:
             self._add_charges(values, graph, systems)
-        sums = None if wanted == ["charges"] else systems.sums(values)
+        sums = None if requested == ["charges"] else systems.sums(values)
         results = {}
-        for name in wanted:
+        for name in requested:
             of = values if sums is None or name in self.per_atom else sums
             value = of[:, self.parts[name]]
             if name in self.shares:
