@@ -95,7 +95,7 @@ class Potential(Displayed):
         if (calibration := self.calibration) is None:
             raise UserError(
                 "This potential has no uncertainty: it is not calibrated.",
-                fix="Calibrate it: `reann calibrate MODEL --data VALID --training TRAIN`.",
+                fix="Calibrate it: `reann calibrate MODEL --validation VALID --training TRAIN`.",
             )
         weights = last_layer(self.model)
         of_draws = calibration.model_copy(update={"kind": "ensemble", "draws": ""})

@@ -92,7 +92,7 @@ def test_a_bad_verdict_is_no_error_but_a_check_that_cannot_run_is(files, monkeyp
     [
         (["water.xyz", "--only", "symetry"], "Did you mean 'symmetry'?"),
         (["water.xyz", "--only", "phonons"], "it is for a crystal"),
-        (["water.xyz", "--only", "errors"], "--data"),
+        (["water.xyz", "--only", "errors"], "--test"),
         (["water.xyz", "--only", ","], "No check is named"),
         ([], "Add a structure"),
     ],

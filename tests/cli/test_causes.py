@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from models import random_model
@@ -130,3 +131,18 @@ def test_all_placeholders_of_a_command_are_documented() -> None:
     text = CommandConfig.model_fields["run"].description or ""
     for name in ("model", "start", "seed", "iteration", "folder"):
         assert f"{{{name}}}" in text
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "former"),
+    [
+        ("calibrate", "--validation", "--data"),
+        ("select", "--training", "--data"),
+        ("select", "--model", "--from"),
+        ("test", "--test", "--data"),
+    ],
+)
+def test_former_names_of_options_still_work(verb: str, name: str, former: str) -> None:
+    command = typer.main.get_command(app).commands[verb]
+    (option,) = [each for each in command.params if name in each.opts]
+    assert option.opts == [name, former]

@@ -65,6 +65,6 @@ def reason(check: Check, case: Case) -> str:
         kinds = " or ".join(sorted(kind.value for kind in check.kinds))
         return f"it is for a {kinds}, but the structure is a {case.kind.value}"
     return {
-        "errors": "no labels are given (--data)",
+        "errors": "no labels are given (--test)",
         "extrapolation": "the potential did not record the range of its training",
     }.get(check.name, "the structure has only one atom")

@@ -72,7 +72,7 @@ def run(case: Case) -> Outcome:
         f" form or break unless the liquid reacts (fails beyond {100 * FEW_BONDS:g} per 100"
         f" atoms), and no two atoms may come closer than {TOO_CLOSE:g} of the sum of their"
         " covalent radii (a collapse). From structures of the same composition and density"
-        f" (--data), g(r) may differ by {100 * DIFFERENT:g} % of its area (fails from"
+        f" (--test), g(r) may differ by {100 * DIFFERENT:g} % of its area (fails from"
         f" {100 * OTHER:g} %). Bands are standard errors of four blocks.",
         tuple(figures),
         {

@@ -36,7 +36,9 @@ Only = Annotated[
 ]
 Data = Annotated[
     list[str] | None,
-    typer.Option(metavar="FILE", help="Structures with labels; may be repeated."),
+    typer.Option(
+        "--test", "--data", metavar="FILE", help="Structures with labels; may be repeated."
+    ),
 ]
 Folder = Annotated[
     Path | None,
@@ -74,7 +76,7 @@ def assess(
     structure: vibrations, phonons, elastic constants, diffusion. A failed check is not an error:
     the exit code is 0 unless a check could not run.
 
-    Example: reann test runs/water/model.reann start.xyz --data test.xyz
+    Example: reann test runs/water/model.reann start.xyz --test test.xyz
     """
     from reann.assessment.case import Settings
     from reann.assessment.command import exit_code

@@ -14,7 +14,10 @@ from reann.criteria import By
 Validation = Annotated[
     list[str],
     typer.Option(
-        "--data", metavar="FILE", help="Labeled structures that MODEL was not trained on."
+        "--validation",
+        "--data",
+        metavar="FILE",
+        help="Labeled structures that MODEL was not trained on.",
     ),
 ]
 Training = Annotated[
@@ -51,7 +54,7 @@ def calibrate(
     The spread comes from the members of an ensemble, or from draws of the last layer of a single
     potential. `reann train` does the same with the validation set.
 
-    Example: reann calibrate model.reann --data valid.xyz --training train.xyz
+    Example: reann calibrate model.reann --validation valid.xyz --training train.xyz
     """
     from reann.uncertainty.command import calibrate_file
 
@@ -79,12 +82,18 @@ def select(
     model: Annotated[
         Path,
         typer.Option(
-            "--from", metavar="MODEL", callback=of_run, help="A .reann file or a run folder."
+            "--model",
+            "--from",
+            metavar="MODEL",
+            callback=of_run,
+            help="A .reann file or a run folder.",
         ),
     ],
     data: Annotated[
         list[str],
-        typer.Option("--data", metavar="TRAIN", help="Structures that MODEL was trained on."),
+        typer.Option(
+            "--training", "--data", metavar="FILE", help="Structures that MODEL was trained on."
+        ),
     ],
     n: Annotated[int, typer.Option("-n", min=1, help="Number of structures to choose.")],
     output: Annotated[
@@ -107,7 +116,7 @@ def select(
 
     The file states the reasons in `info`: select_spread (eV/Å), select_atom, and others.
 
-    Example: reann select md.xyz --from runs/water --data train.xyz -n 50 -o chosen.xyz
+    Example: reann select md.xyz --model runs/water --training train.xyz -n 50 -o chosen.xyz
     """
     from reann.selection.command import select_files
 

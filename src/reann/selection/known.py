@@ -52,7 +52,7 @@ def known_from(
         raise UserError(
             "A single potential that is not calibrated has no uncertainty without its training"
             " data.",
-            fix="Add them with --data, or use a calibrated potential or an ensemble.",
+            fix="Add them with --training, or use a calibrated potential or an ensemble.",
         )
     rows = Rows(potential.model) if ensemble is None else None
     distances, generator = Distances(), torch.Generator().manual_seed(seed)

@@ -83,13 +83,6 @@ def convert(
         src = next(
             (src / name for name in names if (src / name).is_file()), src / next(iter(names))
         )
-    if not DATA_SUFFIXES.isdisjoint(src.suffixes):
-        raise UserError(
-            "This is a file of structures, which can be used directly.",
-            str(src),
-            "Train on it, or check it with `reann check`; only files of the original REANN are"
-            " converted.",
-        )
     if not src.is_file():
         raise UserError(
             f"There is no file {src.name}.",
@@ -99,6 +92,13 @@ def convert(
     para = _para(src)
     settings = [] if para is None else sorted(para.iterdir())
     check_outputs({"--output": dst}, [src, *settings])
+    if not DATA_SUFFIXES.isdisjoint(src.suffixes):
+        raise UserError(
+            "This is a file of structures, which can be used directly.",
+            str(src),
+            "Train on it, or check it with `reann check`; only files of the original REANN are"
+            " converted.",
+        )
     options = {"unit": unit, "dipole_definition": dipole_definition, OPTION: fireann_version}
     extra_settings = {name: x for name, x in options.items() if x is not None}
     if coordinates is not None and (to_model or coordinates not in COORDINATES):
