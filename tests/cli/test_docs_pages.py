@@ -56,3 +56,19 @@ def test_pages_fetch_nothing_from_other_servers():
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert "://" not in config.replace("site_url: https://", "").replace("repo_url: https://", "")
     assert (ROOT / "docs" / "assets" / "katex" / "katex.min.js").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("name", ["inference", "methane", "training"])
+def test_speed_is_compared_only_with_what_was_measured(name: str) -> None:
+    """The first row with a structure and a number of threads is that of the original, or none."""
+    head, _, *rows = (ROOT / "benchmarks/results/speed" / f"{name}.md").read_text().splitlines()
+    titles = [cell.strip() for cell in head.strip("|").split("|")]
+    table = [
+        dict(zip(titles, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
+        for row in rows
+    ]
+    measured = {(r["structure"], r["threads"]) for r in table if r["program"] == "original"}
+    assert measured
+    for row in table:
+        if (row["structure"], row["threads"]) not in measured:
+            assert row["speed / original"] == "–"
