@@ -16,7 +16,6 @@ from reann.atomic_file import write_text
 from reann.config import Config, DataConfig, Section, Units
 from reann.config.errors import control_characters
 from reann.config.yaml import Dumper
-from reann.data.labels.unrecognized_labels import UnrecognizedError
 from reann.errors import UserError, counted
 from reann.output_files import check_outputs
 
@@ -111,6 +110,7 @@ def survey(from_file: str) -> Surveyed:
     from reann.data.files.read import iter_atoms
     from reann.data.files.skipped import SkippedData, summarized
     from reann.data.labels.keys import KeyCensus
+    from reann.data.labels.unrecognized_labels import UnrecognizedError
 
     census, elements, structures = KeyCensus(), Counter[str](), 0
     notes: list[SkippedData] = []
