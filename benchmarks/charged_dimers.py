@@ -39,22 +39,22 @@ SMALL: dict[str, Any] = {"channels": 16, "l_max": 2}
 CHARGES: dict[str, Any] = {"long_range": {}}
 
 
-def form(
-    model: dict[str, Any], correction: float = 1.0, *, monomers: bool = False
-) -> dict[str, Any]:
-    return {"model": SMALL | model, "correction": correction, "monomers": monomers}
+def form(model: dict[str, Any], *, monomers: bool = False, **loss: float) -> dict[str, Any]:
+    return {"model": SMALL | model, "loss": loss, "monomers": monomers}
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "4 Å": form(CHARGES | {"cutoff": 4.0}, monomers=True),
     "5 Å": form(CHARGES, monomers=True),
     "3.5 Å": form(CHARGES | {"cutoff": 3.5}, monomers=True),
-    "4 Å, long": form(CHARGES | {"cutoff": 4.0}, monomers=True),
-    "4 Å, weight 10": form(CHARGES | {"cutoff": 4.0}, 10.0, monomers=True),
+    "4 Å, weight 30": form(CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0),
+    "4 Å, weight 30, energy 10": form(
+        CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0, energy=10.0
+    ),
 }
 """With charges: the cutoff, single molecules as structures of their own, `charge_correction`."""
 FORMS: dict[str, dict[str, Any]] = {
-    "charges": form(CHARGES | {"cutoff": 4.0}, monomers=True),
+    "charges": form(CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0),
     "short range": form({}),
     "short range, 4 Å": form({"cutoff": 4.0}),
 }
@@ -119,7 +119,7 @@ def trained(
             "training": {
                 "epochs": epochs,
                 "batch_size": BATCH,
-                "loss": {"charge_correction": choice["correction"]},
+                "loss": choice["loss"],
             },
             "run": {"folder": str(run), "seed": seed, "threads": 1},
         }
@@ -185,7 +185,7 @@ def main(
         if only and name not in only:
             continue
         for seed in range(1, seeds + 1):
-            run = runs / f"{what}-{name}-{seed}".replace(",", "").replace(" ", "-")
+            run = runs / f"{what}-{name}-{epochs}-{seed}".replace(",", "").replace(" ", "-")
             potential, seconds = trained(run, parts, choice, epochs, seed)
             errors = errors_by_class(potential, parts["valid"], parts["train"])
             own = {"epochs": epochs, "processor seconds": seconds, "validation": errors}
@@ -193,7 +193,7 @@ def main(
                 own["test"] = errors_by_class(potential, parts["test"], parts["train"])
             if "long_range" in choice["model"]:
                 own["charges"] = of_fragments(potential, parts["valid"])
-            found[f"{name}, seed {seed}"] = own
+            found[f"{name}, {epochs} epochs, seed {seed}"] = own
             RESULTS.write_text(json.dumps(known, indent=1) + "\n")
 
 

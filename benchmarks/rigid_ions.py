@@ -51,8 +51,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "short range": {},
     "charges": {"long_range": {}},
     "charges, ions": {"long_range": {}},
+    "charges, ions, weight 30": {"long_range": {}},
 }
-"""The last with the two ions as structures of their own, with their charges."""
+"""The last two with both ions as structures of their own, with their charges."""
+LOSS = {"charges, ions, weight 30": {"charge_correction": 30.0}}
 MODEL = {"cutoff": 5.0, "channels": 8, "l_max": 1}
 BATCH = 4
 
@@ -130,7 +132,7 @@ def trained(runs: Path, frames: list[ase.Atoms], form: str, epochs: int) -> tupl
     run = runs / form.replace(", ", "-").replace(" ", "-")
     seconds = run / "seconds"
     if not (run / "model.reann").exists():
-        own = lone_ions() if form.endswith("ions") else []
+        own = lone_ions() if "ions" in form else []
         train = [atoms for i, atoms in enumerate(frames) if i % 8]
         for name, part in (("valid", frames[::8]), ("train", [*train, *own])):
             ase.io.write(runs / f"{run.name}-{name}.xyz", part, format="extxyz")
@@ -142,7 +144,7 @@ def trained(runs: Path, frames: list[ase.Atoms], form: str, epochs: int) -> tupl
                 "accept": ["varying-charge"],
             },
             "model": {**MODEL, **FORMS[form]},
-            "training": {"epochs": epochs, "batch_size": BATCH},
+            "training": {"epochs": epochs, "batch_size": BATCH, "loss": LOSS.get(form, {})},
             "run": {"folder": str(run), "threads": 1, "seed": 1},
         }
         begin = time.process_time()
@@ -203,6 +205,7 @@ def main(runs: Path, epochs: int, forms: list[str]) -> None:
         found[form] = {
             "epochs": epochs,
             "processor seconds": seconds,
+            "validation": errors(potential, frames[::8]),
             "errors": {kind: errors(potential, part) for kind, part in tests.items()},
             "phonons": phonons(lambda frames: [p["forces"] for p in predict(frames)]),  # noqa: B023
             "surfaces": surfaces(lambda atoms: float(predict(atoms)["energy"])),  # noqa: B023
