@@ -149,10 +149,12 @@ def _unknown_outputs(model: Reann, request: Request) -> str | None:
     if missing := sorted(others.difference(model.output_names)):
         return f"the model has no output {', '.join(missing)}"
     if others and (unknown := unknown_heads(model)):
-        unsupported = [name for name in unknown if name in others]
+        unsupported = ", ".join([name for name in unknown if name in others] or unknown)
+        if model.config.messages == "equivariant":
+            return f"it computes outputs of heads that read states, not {unsupported}"
         return (
-            f"it computes {', '.join(unsupported or unknown)} only for models with equivariant"
-            " messages, such as preset default"
+            f"it computes {unsupported} only for models with equivariant messages, such as preset"
+            " default"
         )
     return None
 
