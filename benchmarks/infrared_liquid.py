@@ -5,9 +5,9 @@
     python benchmarks/infrared_liquid.py collect [--runs runs/liquid]
 
 64 molecules at 300 K, by the potential trained on energies, forces, dipoles and polarizabilities of
-`water-field`. Each trajectory starts from another training structure without its field, is brought
-to 300 K and then analyzed. Every trajectory is one file, so that `run` can be interrupted. Results
-go to `results/infrared_liquid.json`.
+`water-field`. Each trajectory starts from another structure of the data without its field, is
+brought to 300 K and then analyzed. Every trajectory is one file, so that `run` can be interrupted.
+Results go to `results/infrared_liquid.json`.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ WARM = 500.0
 """fs before the analysis."""
 FRICTIONS = 0.02, 0.001
 """1/fs, before and during the analysis: the second one broadens lines by 5 cm^-1."""
-WIDTH = 40.0
+WIDTH = 50.0
 """cm^-1."""
 BANDS = {"libration": (400, 1000), "bend": (1400, 1900), "stretch": (2800, 4000)}
 """cm^-1, where the highest point of each band is looked for."""
 
 
 def start_of(data: Path, number: int) -> ase.Atoms:
-    """Return a training structure without field and labels."""
+    """Return a structure of the data without field and labels."""
     with gzip.open(data / "water-field" / "train.xyz.gz", "rt", encoding="utf-8") as file:
         frame = read(file, index=10 * number, format="extxyz")
     assert isinstance(frame, ase.Atoms)
