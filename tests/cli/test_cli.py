@@ -135,7 +135,7 @@ CALLS = {
         "spectrum m.reann a.xyz -o s.csv --json s.json --figure s.svg --width 8 --blocks 4",
         "reann.spectra.command:spectrum",
         {
-            "start": "a.xyz",
+            "start": ["a.xyz"],
             "settings": Settings(width=8.0, blocks=4),
             "output": Path("s.csv"),
             "json_path": Path("s.json"),

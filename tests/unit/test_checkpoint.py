@@ -232,7 +232,7 @@ def test_a_large_file_of_another_kind_is_refused_without_reading_it(tmp_path):
     path = tmp_path / "train.xyz"
     path.write_bytes(b"9\nLattice=\n")
     os.truncate(path, 1 << 40)  # a sparse file of 1 TiB
-    assert "This is not a reann file" in refusal(path).what
+    assert "This is a file of structures" in refusal(path).what
 
 
 def safetensors_head(header: dict[str, Any]) -> bytes:

@@ -40,10 +40,11 @@ def test_a_bias_of_the_energy_is_said():
     assert any("reference energies" in sentence for sentence in biased.sentences)
 
 
-def test_a_gap_to_the_training_asks_for_data_and_none_for_a_larger_model():
+def test_a_gap_to_the_training_asks_for_time_then_data_and_none_for_a_larger_model():
     large = quality_of(evaluation(), train_rmse=10.0)
     assert large.verdict is Verdict.look
-    assert any("more data" in sentence for sentence in large.sentences)
+    assert any("Train longer; if" in sentence for sentence in large.sentences)
+    assert any("add data" in sentence for sentence in large.sentences)
     small = quality_of(evaluation(), train_rmse=45.0)
     assert small.verdict is Verdict.passes
     assert any("larger model" in sentence for sentence in small.sentences)
