@@ -74,7 +74,7 @@ SETS: dict[str, DataSet] = {
         "Water dimer",
         _WATER,
         ("water-tensors/dimer_train.xyz.gz",),
-        TENSORS | {"cutoff": 6.0},
+        TENSORS | {"cutoff": 10.0},
         minutes=8.0,
     ),
     "zundel": DataSet(
