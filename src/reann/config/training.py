@@ -104,7 +104,8 @@ class TrainingConfig(Section):
     learning_rate: Positive | Literal["auto"] = "auto"
     """Highest learning rate. `auto`: 3e-3; with equivariant messages 6e-3, or
     6e-3 sqrt(32 / channels) for more than 32 channels; a third of these with `--from`.
-    `config.yaml` records the number."""
+    `config.yaml` records the number. If the validation loss stays above five times its best value
+    for three epochs and 300 steps, the training returns to the best weights with half the rate."""
     body_rate: NonNegative = 1.0
     """For fine-tuning (`--from`): factor that multiplies the learning rate of the recursion, which
     all heads share; 0 freezes it."""

@@ -33,6 +33,7 @@ from reann.training.loss import ALL, Counts, Loss
 from reann.training.optim import Average, set_rate
 from reann.training.schedule import Schedule
 from reann.training.signals import Interrupted, StopRequest, stop_requests
+from reann.training.stability import HIGH, is_unstable
 from reann.training.state import Progress, TrainingState, is_over
 
 DIVERGED = 25.0
@@ -188,6 +189,8 @@ class Trainer:
         self.journal.add(row)
         if not valid_loss <= DIVERGED * max(progress.best_loss, NEGLIGIBLE):  # nor is NaN
             self._roll_back(f"the validation loss is {valid_loss:.3g}")
+        elif is_unstable(progress, valid_loss, len(self.train)):
+            self._calm()
         self.schedule.follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
         # Not before the first steps: a run must not overwrite another before it has trained.
@@ -223,6 +226,14 @@ class Trainer:
         self.state.roll_back()
         text = f"rolled back to epoch {progress.best_epoch} with half the learning rate: {why}"
         self.journal.write(text)
+
+    def _calm(self) -> None:
+        high, best = counted(self.state.progress.high, "epoch"), self.state.progress.best_epoch
+        self.state.calm()
+        self.journal.write(
+            f"note      the validation loss was more than {HIGH:g} times its best value for {high}:"
+            f" back to the weights of epoch {best} with half the learning rate"
+        )
 
     # --- saving -------------------------------------------------------------------------------
 

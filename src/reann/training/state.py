@@ -66,6 +66,8 @@ class Progress:
     """Epochs since the last improvement, for the plateau schedule."""
     plateau_loss: float = math.inf
     rollbacks: int = 0
+    high: int = 0
+    """Epochs in a row with a validation loss far above the best one."""
     seconds: float = 0.0
 
     @classmethod
@@ -163,12 +165,24 @@ class TrainingState:
     def roll_back(self) -> None:
         """Return to the best weights with half the learning rate and a fresh optimizer."""
         self._return_to_best()
+        self.optimizer.state.clear()
         self.progress.rate_factor *= 0.5
         self.progress.rollbacks += 1
+
+    def calm(self) -> None:
+        """Return to the best weights with half the learning rate.
+
+        The optimizer keeps its moments: a fresh SOAP would need another warm-up.
+        """
+        self._return_to_best()
+        self.progress.rate_factor *= 0.5
+        self.progress.rollbacks += 1
+        self.progress.high = 0
 
     def begin_schedule(self) -> None:
         """Start a new schedule from the best weights, like a warm start."""
         self._return_to_best()
+        self.optimizer.state.clear()
         self.average.updates = 0
         old = self.progress
         self.progress = Progress(
@@ -186,7 +200,6 @@ class TrainingState:
         ):
             live.data.copy_(self.best[name])
             average.copy_(self.best[name])
-        self.optimizer.state.clear()
 
     @contextmanager
     def best_weights(self) -> Iterator[Reann]:
