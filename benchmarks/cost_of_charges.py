@@ -1,6 +1,6 @@
 """Time of molecular dynamics and training with and without charges, by the number of atoms.
 
-    python benchmarks/cost_of_charges.py [--largest 33] [--engines native torch lammps]
+    python benchmarks/cost_of_charges.py [--sizes 4 7] [--engines native torch lammps]
 
 Untrained models of the preset `default` with charges that are not zero, one core, processor time.
 `md` is a step of the calculator with a neighbor list that holds; `training` is energies, forces and
@@ -47,21 +47,25 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 CLUSTERS, IN_CLUSTER = 32, 3
 """Batch of small molecules: clusters of water, and molecules in each."""
+LARGEST_PAIRED = 35_000
+"""Atoms up to which all models are in memory, and take turns."""
 ENOUGH, MOST, LEAST = 15.0, 15, 2
 """Seconds of measurement of each row, and numbers of repetitions."""
+Step = Callable[[], Callable[[], None]]
+"""Prepares a step, and returns the function whose time is measured."""
 
 
 def main() -> None:
     """Write a row for each size, engine and task."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--largest", type=int, default=SIZES[-1])
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     parser.add_argument("--engines", nargs="+", default=["native", "torch"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     in_python = [engine for engine in arguments.engines if engine != "lammps"]
-    for engine in in_python:
+    for engine in in_python if len(arguments.sizes) > 1 else ():
         keep(f"{CLUSTERS} clusters, {engine}, training", trained(clusters(), engine))
-    for n in (n for n in SIZES if n <= arguments.largest):
+    for n in arguments.sizes:
         if "lammps" in arguments.engines:
             atoms = water_box(n)
             keep(f"{len(atoms)} atoms, lammps, md", stepped_in_lammps(atoms))
@@ -95,16 +99,19 @@ def charged(form: str) -> Reann:
 
 def stepped(atoms: ase.Atoms, engine: str) -> dict[str, float]:
     """Return the milliseconds of a step of each form."""
-    potentials = {form: Potential(charged(form)) for form in FORMS}
-    calculators = {form: Calculator(p, engine=engine) for form, p in potentials.items()}
-    rng = np.random.default_rng(0)
 
-    def step(form: str) -> Callable[[], None]:
-        moved = atoms.copy()
-        moved.positions += 0.001 * rng.normal(size=moved.positions.shape)
-        return lambda: calculators[form].calculate(moved)
+    def prepared(form: str) -> Step:
+        calculator = Calculator(Potential(charged(form)), engine=engine)
+        rng = np.random.default_rng(0)
 
-    return medians(step)
+        def step() -> Callable[[], None]:
+            moved = atoms.copy()
+            moved.positions += 0.001 * rng.normal(size=moved.positions.shape)
+            return lambda: calculator.calculate(moved)
+
+        return step
+
+    return compared(prepared, paired=len(atoms) <= LARGEST_PAIRED)
 
 
 def stepped_in_lammps(atoms: ase.Atoms) -> dict[str, float]:
@@ -127,48 +134,67 @@ def stepped_in_lammps(atoms: ase.Atoms) -> dict[str, float]:
                 f"pair_coeff * * {folder / 'a.reann'} {' '.join(system.elements)}\n"
                 "timestep 1e-6\nneighbor 1.0 bin\nfix 1 all nve\nrun 0 post no\n"
             )
-    return medians(lambda form: lambda: programs[form].command("run 1 pre no post no"))
+    return compared(
+        lambda form: lambda: lambda: programs[form].command("run 1 pre no post no"), paired=True
+    )
 
 
 def trained(structures: list[ase.Atoms], engine: str) -> dict[str, float]:
     """Return the milliseconds of a training step of each form, without that of the optimizer."""
     graph = Graph.batch([graph_from_atoms(atoms, ModelConfig().cutoff) for atoms in structures])
-    models = {form: charged(form) for form in FORMS}
-    compiled = {form: choice.named(engine).compile(model) for form, model in models.items()}
     request = Request.of(["energy", "forces"], create_graph=True)
 
-    def step(form: str) -> Callable[[], None]:
+    def prepared(form: str) -> Step:
+        model = charged(form)
+        compiled = choice.named(engine).compile(model)
+
         def run() -> None:
-            model = models[form]
             model.zero_grad(set_to_none=True)
-            compiled[form].update(model)
-            found = compiled[form].evaluate(graph, request)
+            compiled.update(model)
+            found = compiled.evaluate(graph, request)
             loss = found["energy"].square().sum() * 1e-6 + found["forces"].square().sum()
             loss.backward()
 
-        return run
+        return lambda: run
 
-    return medians(step)
+    return compared(prepared, paired=True)
 
 
-def medians(step: Callable[[str], Callable[[], None]]) -> dict[str, float]:
-    """Return the median milliseconds of each form, and of ratios to the first."""
-    times: dict[str, list[float]] = {form: [] for form in FORMS}
-    begun = time.process_time()
-    for form in FORMS:
-        step(form)()  # builds lists and kernels
-    while len(times["short range"]) < LEAST or (
-        time.process_time() - begun < ENOUGH and len(times["short range"]) < MOST
-    ):
+def compared(prepared: Callable[[str], Step], *, paired: bool) -> dict[str, float]:
+    """Return the median milliseconds of each form, and their ratios to the first.
+
+    Forms take turns if they are `paired`, else only one is in memory at once.
+    """
+    if paired:
+        times = timed({form: prepared(form) for form in FORMS})
+    else:
+        times = {}
         for form in FORMS:
-            run = step(form)
+            times |= timed({form: prepared(form)})
+    base = np.array(times["short range"])
+    row = {f"{form}, ms": round(1e3 * float(np.median(t)), 2) for form, t in times.items()}
+    ratios = {
+        form: np.median(t / base) if paired else np.median(t) / np.median(base)
+        for form, t in times.items()
+    }
+    row |= {f"{form}, ratio": round(float(ratio), 2) for form, ratio in ratios.items()}
+    return row | {"repetitions": len(base)}
+
+
+def timed(steps: dict[str, Step]) -> dict[str, list[float]]:
+    """Return the seconds of each of the steps, which take turns."""
+    times: dict[str, list[float]] = {form: [] for form in steps}
+    begun = time.process_time()
+    for step in steps.values():
+        step()()  # builds lists and kernels
+    first = next(iter(times.values()))
+    while len(first) < LEAST or (time.process_time() - begun < ENOUGH and len(first) < MOST):
+        for form, step in steps.items():
+            run = step()
             begin = time.process_time()
             run()
             times[form].append(time.process_time() - begin)
-    base = np.array(times["short range"])
-    row = {f"{form}, ms": round(1e3 * float(np.median(t)), 2) for form, t in times.items()}
-    ratios = {f"{form}, ratio": round(float(np.median(t / base)), 2) for form, t in times.items()}
-    return row | ratios | {"repetitions": len(base)}
+    return times
 
 
 def clusters() -> list[ase.Atoms]:

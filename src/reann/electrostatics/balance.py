@@ -2,7 +2,7 @@
 
 A = J + V is the diagonal of the atoms plus their Coulomb interactions, and positive definite. It is
 factorized for molecules and small cells. In a large cell a coarse mesh takes the place of the
-interactions: conjugate gradients solve the coarse equations to a thousandth, and the residual of
+interactions: conjugate gradients solve the coarse equations to a hundredth, and the residual of
 the fine mesh is what the next coarse solution removes, until it is `CONVERGED`. The solution is
 thus that of the fine mesh.
 
@@ -27,7 +27,7 @@ DENSE = 250
 """Number of atoms of a periodic system up to which A is factorized."""
 CONVERGED = 1e-8
 """Largest difference of chemical potentials after iterations, a part of the largest |b|."""
-COARSE, COARSE_RESIDUAL = Fineness(4, 1.25), 1e-3
+COARSE, COARSE_RESIDUAL = Fineness(4, 1.25), 1e-2
 """Mesh of the conjugate gradients, and the part of the residual at which they end."""
 WIDE, WIDE_MESH = 2.0, Fineness(4, 1.2)
 """Width of the Gaussians of the preconditioner in sigma, and their mesh."""
