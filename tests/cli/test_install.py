@@ -152,3 +152,32 @@ def test_kernels_of_an_instruction_set_define_nothing_that_others_could_use():
         level = file.relative_to(ROOT).parts[1].removesuffix(".dir").removeprefix("level_")
         (name,) = symbols(file)  # the table of its functions
         assert f"{file.name.removesuffix('.cpp.o')}_{level}" in name
+
+
+@pytest.mark.slow
+def test_a_wheel_with_the_engine_works_where_it_is_installed(tmp_path):
+    needs("c++")
+    sources = copied(tmp_path / "sources")
+    for file in (ROOT / "src/reann/core").rglob("*.cpp"):
+        shutil.copy(file, sources / file.relative_to(ROOT))
+    done, wheels = wheel(sources, tmp_path / "wheels", REANN_REQUIRE_NATIVE="1")
+    assert done.returncode == 0, done.stdout
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    install = [sys.executable, "-m", "pip", "--python", venv, "install", "--no-deps"]
+    subprocess.run([*install, wheels[0]], check=True, capture_output=True)
+    code = f"""
+import sys
+sys.path.append({sysconfig.get_path("purelib")!r})  # the packages that reann needs
+import reann
+from ase.build import molecule
+from reann.config import ModelConfig
+from reann.model import build
+from reann.potential import Potential
+
+assert reann.__file__.startswith({str(venv)!r}), reann.__file__
+potential = Potential(build(ModelConfig(channels=3), [1, 8], seed=0))
+forces = [potential.predict(molecule("H2O"), ["forces"], e)["forces"] for e in ("native", "torch")]
+assert abs(forces[0] - forces[1]).max() < 1e-5
+"""
+    subprocess.run([venv / "bin" / "python", "-c", code], check=True, cwd=tmp_path)
