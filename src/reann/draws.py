@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from reann.calibration import Calibration
+from reann.kept_weights import are_current, kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,19 +23,11 @@ class Draws:
 
     def of(self, potential: Potential) -> Ensemble | None:
         """Return the ensemble of `with_uncertainty`; None if the potential is not calibrated."""
-        calibration, weights = potential.calibration, potential.model.state_dict()
+        calibration, model = potential.calibration, potential.model
         if calibration is None:
             return None
-        if self._ensemble is None or calibration != self._calibration or not self._has(weights):
-            self._weights = {name: tensor.clone() for name, tensor in weights.items()}
-            self._calibration, self._ensemble = calibration, potential.with_uncertainty()
+        is_made = self._ensemble is not None and calibration == self._calibration
+        if not (is_made and are_current(self._weights, model.state_dict())):
+            self._weights, self._calibration = kept(model), calibration
+            self._ensemble = potential.with_uncertainty()
         return self._ensemble
-
-    def _has(self, weights: dict[str, Tensor]) -> bool:
-        """Return whether these are the weights of the draws; they may be changed in place."""
-        return all(
-            (known := self._weights[name]).dtype == tensor.dtype
-            and known.device == tensor.device
-            and torch.equal(known, tensor)
-            for name, tensor in weights.items()
-        )

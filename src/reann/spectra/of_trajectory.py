@@ -171,16 +171,16 @@ def _names(potential: Potential | Ensemble) -> tuple[list[str], bool]:
     return names, by_charges
 
 
-def check_alike(all_series: Sequence[tuple[float, bool]]) -> None:
+def check_alike(sampled: Sequence[tuple[float, bool]]) -> None:
     """Raise `UserError` if trajectories cannot be averaged.
 
     Parameters
     ----------
-    all_series
+    sampled
         Time step in fs of each trajectory, and whether it has no volume.
     """
-    timestep, is_molecule = all_series[0]
-    for i, (other, other_is) in enumerate(all_series[1:], 2):
+    timestep, is_molecule = sampled[0]
+    for i, (other, other_is) in enumerate(sampled[1:], 2):
         if abs(other - timestep) > SAME * timestep:
             raise UserError(
                 f"Structures of trajectory 1 are {timestep:g} fs apart, those of trajectory {i}"

@@ -20,6 +20,7 @@ from reann import native, strict_json
 from reann.backends.native.numbers import Numbers
 from reann.config import ModelConfig, NetworkConfig
 from reann.facts import DEFAULT_HEAD
+from reann.kept_weights import are_current, kept
 from reann.model import Reann
 from reann.model.heads import EnergyHead
 from reann.model.restore import description
@@ -42,16 +43,13 @@ class Snapshot:
     """
 
     def __init__(self, model: Reann) -> None:
-        self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        self.weights = kept(model)
         self.model = new_model(model)
         self.numbers = Numbers.of(model)
 
     def has(self, state: Mapping[str, Tensor]) -> bool:
-        """Return whether these are the current weights; optimizers may change tensors in place."""
-        return all(
-            w.dtype == state[name].dtype and torch.equal(w, state[name])
-            for name, w in self.weights.items()
-        )
+        """Return whether these are the current weights."""
+        return are_current(self.weights, state)
 
 
 _snapshots: WeakKeyDictionary[Reann, Snapshot] = WeakKeyDictionary()
