@@ -257,6 +257,11 @@ def test_what_is_wrong_is_said(tmp_path: Path, command: str, said: str) -> None:
         ({}, DIPOLE, "the potential has no output 'dipole'"),
         ({"outputs": ["dipole"]}, DIPOLE, "the potential has no output 'polarizability'"),
         ({"outputs": ["polarizability"]}, DIPOLE, "the potential has no output 'dipole'"),
+        (
+            {"outputs": ["dipole", "polarizability"], "induction": True},
+            DIPOLE,
+            "the potential has no output 'polarizability' in a form that LAMMPS supports",
+        ),
         ({"outputs": ["dipole"]}, APPLY.format(0, 0, 1), "does not depend on an electric field"),
     ],
 )

@@ -205,6 +205,27 @@ def test_a_calculator_has_outputs_of_every_member_without_the_reference():
         assert atoms.calc.results["free_energy"] == atoms.get_potential_energy()
 
 
+@pytest.mark.parametrize("pbc", [(True,) * 3, (False,) * 3], ids=["crystal", "molecule"])
+def test_induction_is_one_quantity_for_both_engines(pbc):
+    model = random_model(**FORM, induction=True)
+    graph = batch_of(random_atoms(0, 4, pbc), random_atoms(1, 6, pbc))
+    found, expected = (
+        gradients(engine, model, graph, BOTH) for engine in (evaluate, properties.evaluate)
+    )
+    for a, b in zip(found, expected, strict=True):
+        assert_close(a, b, 1e-9)
+    found = evaluate(model, graph, BOTH)["polarizability"]
+    expected = properties.evaluate(model, graph, BOTH)["polarizability"]
+    assert_close(found, expected, 1e-10)
+    slopes = derivatives(model, graph, "polarizability")
+    moved, step = graph.positions.clone(), 1e-4
+    ends = []
+    for x in (step, -step):
+        moved[1, 2] = graph.positions[1, 2] + x
+        ends.append(evaluate(model, replace(graph, positions=moved), BOTH)["polarizability"][0])
+    assert_close(slopes[1, :, :, 2], (ends[0] - ends[1]) / (2 * step), 1e-6)
+
+
 def test_a_head_that_does_more_than_read_states_is_left_to_the_reference(batch):
     model = random_model(**FORM)
     head = model.output_heads["dipole"]

@@ -121,6 +121,18 @@ def test_moments_that_vanish_by_symmetry_are_not_blown_up() -> None:
     assert x.abs().max() < 1e3
 
 
+@torch.no_grad()
+def test_atoms_in_a_single_environment_have_finite_scales() -> None:
+    """Scalars minus their mean are zero, and so are all messages."""
+    model = model_of(n_recursions=2)
+    recursion: Any = model.recursion
+    graph = graph_from_atoms(ase.Atoms("O", cell=[2.5, 2.5, 20.0], pbc=[1, 1, 0]), CUTOFF)
+    atoms = model.neighborhood(graph, graph.edge_vectors())
+    calibrate(recursion, [atoms])
+    assert all(buffer.isfinite().all() for buffer in recursion.buffers())
+    assert model.embed(graph, graph.edge_vectors()).density.isfinite().all()
+
+
 def test_calibration_without_any_neighbors_changes_nothing() -> None:
     model = model_of()
     before = {name: buffer.clone() for name, buffer in model.recursion.named_buffers()}

@@ -133,6 +133,10 @@ class ModelConfig(Section):
     original package."""
     output_forms: OutputForms = OutputForms()
     """Forms of outputs of the original package; not used with equivariant messages."""
+    induction: bool = False
+    """Atomic polarizabilities polarize each other, without a cutoff, so that the output
+    `polarizability` of a liquid or cluster contains the induced fields. Equivariant messages
+    only."""
     heads: Annotated[list[HeadName], Field(max_length=100)] = Field(default=[DEFAULT_HEAD])
     """Names of the energy heads, for labels of several methods. Each head has its own readout,
     reference energies and energy scale. Structures that state no head belong to the first. `[]`:

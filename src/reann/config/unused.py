@@ -41,7 +41,7 @@ def unused(model: ModelConfig) -> dict[str, str]:
         reasons["messages"] = "l_max=0"
     if model.messages == "directional" and model.n_recursions == 0:
         reasons["messages"] = "n_recursions=0"
-    reasons |= _unused_forms(model)
+    reasons |= _unused_forms(model) | _unused_induction(model)
     reasons |= _unused_in("readout", model.readout)
     if model.n_recursions:
         reasons |= _unused_in("update", model.update)
@@ -54,6 +54,14 @@ def _unused_forms(model: ModelConfig) -> dict[str, str]:
         return {f"output_forms.{name}": "messages=equivariant" for name in OutputForms.model_fields}
     without = (name for name in OutputForms.model_fields if name not in model.outputs)
     return {f"output_forms.{name}": f"outputs={shown(model.outputs)}" for name in without}
+
+
+def _unused_induction(model: ModelConfig) -> dict[str, str]:
+    if model.messages != "equivariant":
+        return {"induction": f"messages={model.messages}"}
+    if "polarizability" in model.from_heads:
+        return {}
+    return {"induction": "field=true" if model.field else f"outputs={shown(model.outputs)}"}
 
 
 def _unused_in(name: str, network: NetworkConfig) -> dict[str, str]:

@@ -185,6 +185,7 @@ Settings parse_settings(const std::string &text) {
     settings.update = network(model.field("update"), "model.update");
     model.newer("outputs"); // the energy does not depend on them
     model.newer("output_forms");
+    model.newer("induction");
     const std::vector<std::string> heads = model.newer_words("heads", default_head);
     if (heads.empty()) throw Error("The model has no energy, which the native engine needs.");
     if (heads.size() > 1)

@@ -80,18 +80,24 @@ def phases_of(
 
 def weights_of(cell: Float[Tensor, "3 3"], sigma: float) -> Float[Tensor, "a b c"]:
     """Return G / V of all reciprocal vectors, twice where the opposite vector is left out."""
-    numbers = _numbers(cell, sigma)
-    each = [
-        torch.arange(0 if axis == 0 else -most, most + 1, device=cell.device).to(cell)
-        for axis, most in enumerate(numbers)
-    ]
-    n = torch.stack(torch.meshgrid(*each, indexing="ij"), dim=-1)
-    k2 = (2.0 * math.pi * n @ torch.linalg.inv(cell).T).square().sum(-1)
-    inside = (k2.detach() <= _largest(sigma) ** 2) & (n != 0).any(-1)
+    k = reciprocal_vectors(cell, sigma)
+    k2 = k.square().sum(-1)
+    inside = (k2.detach() <= _largest(sigma) ** 2) & (k2.detach() > 0.0)
     safe = torch.where(inside, k2, 1.0)
     G = torch.where(inside, 4.0 * math.pi * torch.exp(-0.5 * sigma**2 * safe) / safe, 0.0)
-    twice = 1.0 + (n[..., 0] > 0).to(cell)
+    twice = G.new_full((len(G), 1, 1), 2.0)
+    twice[0] = 1.0
     return twice * G / torch.linalg.det(cell).abs()
+
+
+def reciprocal_vectors(cell: Float[Tensor, "3 3"], sigma: float) -> Float[Tensor, "a b c 3"]:
+    """Return the reciprocal vectors of the products of `phases_of`, 1/Å."""
+    each = [
+        torch.arange(0 if axis == 0 else -most, most + 1, device=cell.device).to(cell)
+        for axis, most in enumerate(_numbers(cell, sigma))
+    ]
+    n = torch.stack(torch.meshgrid(*each, indexing="ij"), dim=-1)
+    return 2.0 * math.pi * n @ torch.linalg.inv(cell).T
 
 
 def _numbers(cell: Float[Tensor, "3 3"], sigma: float) -> list[int]:

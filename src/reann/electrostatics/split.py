@@ -32,11 +32,15 @@ PAIRS = 4.0
 
 def width_of(cell: Float[Tensor, "3 3"], n_atoms: int, sigma: float) -> float:
     """Return the width w of the Gaussians of the Ewald sum; `sigma` if the sum is not split."""
-    cell = cell.detach()
-    heights = 1.0 / torch.linalg.vector_norm(torch.linalg.inv(cell), dim=0)
-    wide = 0.5 * float(heights.min()) / REACH
+    cell, wide = cell.detach(), widest(cell)
     is_large = n_atoms**2 <= PAIRS * float(torch.linalg.det(cell).abs()) / sigma**3
     return wide if is_large and wide > LEAST_GAIN * sigma else sigma
+
+
+def widest(cell: Float[Tensor, "3 3"]) -> float:
+    """Return the largest w for which the first term reaches only the nearest images, Å."""
+    heights = 1.0 / torch.linalg.vector_norm(torch.linalg.inv(cell.detach()), dim=0)
+    return 0.5 * float(heights.min()) / REACH
 
 
 def mean_of(cell: Float[Tensor, "3 3"], sigma: float, wide: float) -> Float[Tensor, ""]:

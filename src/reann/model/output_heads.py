@@ -18,6 +18,7 @@ from reann.errors import UserError, did_you_mean
 from reann.model.dipoles import ChargesHead, DipoleHead, TransitionDipoleHead
 from reann.model.feature_heads import feature_heads
 from reann.model.heads import OutputHead
+from reann.model.polarizabilities import InteractingPolarizability
 from reann.model.state_heads import TensorHead
 from reann.quantities import named
 
@@ -53,6 +54,8 @@ def output_heads(
 def head_of(name: str, config: ModelConfig) -> MakeHead:
     """Return the constructor of the head of a quantity; errors as `output_heads`."""
     built_in = BUILT_IN if config.messages == "equivariant" else feature_heads(config)
+    if name == "polarizability" and config.induction:
+        return InteractingPolarizability.of(named(name))
     if name in built_in:
         return built_in[name]
     known = {point.name: point for point in entry_points(group=GROUP)}

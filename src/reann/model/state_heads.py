@@ -80,7 +80,7 @@ class StateHead(OutputHead):
             self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         constants = nn.Parameter(torch.zeros(n_elements, dtype=torch.float64))
-        self.register_parameter("of_elements", constants if "scalars" in self.rows else None)
+        self.register_parameter("of_elements", constants if 0 in self.rows.values() else None)
 
     def forward(self, features: Features, atoms: Neighborhood) -> Float[Tensor, "atoms values"]:
         """Return the values of the atoms, float64."""
@@ -141,7 +141,8 @@ class TensorHead(StateHead):
                 "model.outputs",
                 "Register a head for the quantity by an entry point of the group reann.heads.",
             )
-        super().__init__(config, n_elements, width, generator, rows=ROWS_OF[quantity.shape])
+        rows = self.ROWS or ROWS_OF[quantity.shape]
+        super().__init__(config, n_elements, width, generator, rows=rows)
         self.quantity = quantity
         basis = matrix_basis() if quantity.shape == (3, 3) else None
         self.register_buffer("basis", basis, persistent=False)

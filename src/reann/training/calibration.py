@@ -127,4 +127,6 @@ def _rms(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _inverse(size: Tensor, largest: Tensor) -> Tensor:
-    return 1.0 / size.clamp(min=LEAST_PART * largest)
+    """Return scales to one, unchanged sizes where all are zero, as for a single environment."""
+    bounded = size.clamp(min=LEAST_PART * largest)
+    return torch.where(bounded > 0.0, 1.0 / bounded, 1.0)

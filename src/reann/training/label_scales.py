@@ -51,20 +51,40 @@ def labels_of(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
     return values
 
 
-def element_constants(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
+def element_constants(
+    subset: Subset, quantity: Quantity, *, induction: bool = False
+) -> NDArray[np.float64]:
     """Return the minimum-norm least-squares constants of the elements for the scalar part.
 
-    For matrices this is a third of the trace; for quantities without a scalar part, zeros.
+    For matrices this is a third of the trace; for quantities without a scalar part, zeros. With
+    `induction`, they are polarizabilities of atoms that polarize each other (`_without_induction`).
     """
     values, elements = labels_of(subset, quantity), subset.dataset.elements
     if quantity.shape not in ((), (3, 3)):
         return np.zeros(len(elements))
     scalars = np.trace(values, axis1=1, axis2=2) / 3.0 if quantity.shape else values
+    if induction:
+        scalars = _without_induction(scalars, subset)
     known = np.isfinite(scalars)
     shares = _shares(subset, quantity)[known]
     # For atoms of a single element this is the mean.
     squares = shares.T @ shares
     return np.linalg.lstsq(squares, shares.T @ scalars[known], rcond=1e-12)[0]
+
+
+def _without_induction(
+    polarizabilities: NDArray[np.float64], subset: Subset
+) -> NDArray[np.float64]:
+    """Return the sums of atomic polarizabilities in crystals, by Clausius and Mossotti.
+
+    A polarizability A in the volume V has the sum A / (1 + 4 pi A / 3V). Those of molecules are
+    not changed.
+    """
+    cells = subset.dataset.rows("cell", subset.indices)
+    periodic = subset.dataset.rows("pbc", subset.indices).astype(bool).all(1)
+    density = np.zeros(len(cells))
+    density[periodic] = 1.0 / np.abs(np.linalg.det(cells[periodic]))
+    return polarizabilities / (1.0 + 4.0 * np.pi / 3.0 * density * polarizabilities)
 
 
 def _of_constants(

@@ -9,6 +9,7 @@ from reann.model import Reann
 from reann.model.dipoles import ChargesHead
 from reann.model.electronegativity import PAULING
 from reann.model.feature_heads import FeatureHead
+from reann.model.polarizabilities import InteractingPolarizability
 from reann.model.state_heads import StateHead
 from reann.quantities import ELECTRONEGATIVITIES, named, with_needs
 from reann.training.label_scales import element_constants, label_scales
@@ -33,7 +34,8 @@ def set_output_heads(model: Reann, train: Subset, seed: int = 0) -> None:
         if sources:
             head.scale.fill_(label_scales(train, sources[:1])[sources[0]])
         if is_trained and isinstance(head, StateHead) and head.of_elements is not None:
-            constants = element_constants(train, named(name))
+            induction = isinstance(head, InteractingPolarizability)
+            constants = element_constants(train, named(name), induction=induction)
             head.of_elements.copy_(torch.from_numpy(constants))
         elif isinstance(head, ChargesHead) and model.long_range is not None:
             _start_latent(head, model.elements, seed, -LATENT, has_scale=bool(sources))
