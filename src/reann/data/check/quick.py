@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from reann.data.check.arrays import labels_of, largest_forces, measure, records_of
 from reann.data.check.bonds import Bonds
+from reann.data.check.branches import Branches
+from reann.data.check.dipole_range import DipoleRange
 from reann.data.check.energies import residuals_of_energies
 from reann.data.check.finding import Finding, accept, of_head
 from reann.data.check.force_units import declared_unit
@@ -38,6 +40,9 @@ MOST_ALIKE, MOST_COMPARED = 60, 300
 composition, and in total."""
 MOST_FITTED = 100
 """Maximum number of structures per data set whose stresses are compared with their forces."""
+MOST_CONSECUTIVE = 300
+"""Maximum number of structures per data set whose dipoles are compared, the first ones, because
+consecutive structures are often similar."""
 WORST = 50
 """Structures with the largest forces or energy residuals, which are always measured."""
 SHOWN = 3
@@ -111,6 +116,7 @@ def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Find
     """Return the findings for the structures whose labels belong to a head."""
     records: list[Record] = []
     work, bonds, stress_fit = Work(MOST_ALIKE), Bonds(), StressFit()
+    of_dipoles = (Branches(), DipoleRange())
     for dataset in datasets:
         chosen = _chosen(dataset, head)
         if not len(chosen):
@@ -125,10 +131,15 @@ def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Find
         for index in _spaced(chosen, MOST_FITTED) if dataset.has("stress") else ():
             labels = labels_of(dataset, int(index))
             stress_fit.add(dataset.atoms(index), dataset.origin(index), labels)
+        for index in _with_dipoles(dataset, chosen):
+            labels = {"dipole": dataset.rows("dipole", [index])[0]}
+            for check in of_dipoles:
+                check.add(dataset.atoms(index), dataset.origin(index), labels)
     declared = declared_unit(each.data.units for dataset in datasets for each in dataset.sources)
     if not records:
         return []
-    return judge(records, cutoff, work, bonds, stress_fit, declared=declared)
+    by_rules = judge(records, cutoff, work, bonds, stress_fit, declared=declared)
+    return [*by_rules, *(f for check in of_dipoles if (f := check.finding()) is not None)]
 
 
 def _chosen(dataset: Dataset, head: int) -> NDArray[np.int64]:
@@ -160,6 +171,11 @@ def _to_measure(
 def _spaced(values: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """Return at most `most` of the values, evenly spaced."""
     return values[np.linspace(0, len(values) - 1, min(most, len(values))).astype(np.int64)]
+
+
+def _with_dipoles(dataset: Dataset, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first structures of a periodic data set with dipoles."""
+    return chosen[: MOST_CONSECUTIVE if dataset.periodic and dataset.has("dipole") else 0]
 
 
 def _alike(records: Sequence[Record]) -> list[int]:

@@ -14,6 +14,8 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from reann.config import DataConfig, DispersionConfig
+from reann.data.check.branches import Branches
+from reann.data.check.dipole_range import DipoleRange
 from reann.data.check.dispersion import contradiction, methods_of
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
@@ -156,12 +158,15 @@ class _Evidence:
         self._records: list[Record] = []
         self._recorder, self._work = Recorder(neighbor_list, cutoff), Work()
         self._stress_fit, self._jumps = StressFit(), Jumps()
+        self._branches, self._dipole_range = Branches(), DipoleRange()
 
     def add(self, atoms: Atoms, origin: str, labels: dict[str, Any]) -> Record:
         """Add a structure, with lengths in Å."""
         self._work.add(atoms, labels)
         self._jumps.add(atoms, origin, labels, stated_inputs(atoms.info, ("charge", "spin")))
         self._stress_fit.add(atoms, origin, labels)
+        self._branches.add(atoms, origin, labels)
+        self._dipole_range.add(atoms, origin, labels)
         self._records.append(self._recorder(atoms, origin, labels))
         return self._records[-1]
 
@@ -175,8 +180,9 @@ class _Evidence:
             self._stress_fit,
             declared=declared,
         )
-        jumps = self._jumps.finding()
-        return by_rules if jumps is None else [*by_rules, jumps]
+        collected = (self._jumps, self._branches, self._dipole_range)
+        between = [each.finding() for each in collected]
+        return [*by_rules, *(f for f in between if f is not None)]
 
 
 def _notes(readings: Readings, findings: list[Finding | None]) -> tuple[str, ...]:
