@@ -8,7 +8,7 @@ from reann import native
 from reann.backends import choice
 from reann.config import Config, ModelConfig
 from reann.errors import UserError
-from reann.training import run as training_run
+from reann.training import finish
 from reann.training.folder import CONFIG
 from reann.training.journal import read_log
 from reann.training.run import resume, train
@@ -26,7 +26,7 @@ MIXED = {"precision": "mixed", "optimizer": "adamw"}
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     """The report has tests of its own."""
-    monkeypatch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(finish, "write_report", lambda *args, **kwargs: None)
 
 
 def small(folder, engine, **training):

@@ -22,7 +22,7 @@ from reann.model import Reann
 from reann.model.equivariant.recursion import EquivariantRecursion
 from reann.model.products import products
 from reann.potential import Potential, load
-from reann.training import run as training_run
+from reann.training import finish
 from reann.training.calibration import FEW_ATOMS, calibrate
 from reann.training.distributed import World
 from reann.training.journal import read_log
@@ -45,7 +45,7 @@ def config_of(folder: Path, **changes: Any) -> Any:
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     """The report has tests of its own."""
-    monkeypatch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(finish, "write_report", lambda *args, **kwargs: None)
 
 
 # --- calibration ------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def learned(tmp_path_factory) -> Run:
     """Return a short run."""
     folder = tmp_path_factory.mktemp("equivariant") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+        patch.setattr(finish, "write_report", lambda *args, **kwargs: None)
         return train(config_of(folder, epochs=8, learning_rate=1e-2))
 
 

@@ -31,8 +31,7 @@ from reann.interfaces.ipi.export import export
 from reann.potential import load
 from reann.simulate.md import run_md
 from reann.simulate.relax import relax
-from reann.training import budget
-from reann.training import run as training_run
+from reann.training import budget, finish
 from reann.training.journal import Journal
 from reann.training.loop import Trainer
 from reann.training.run import Run, resume, train
@@ -64,9 +63,12 @@ def test_warnings_about_the_data_are_named_again_at_the_end(tmp_path, capsys):
     config = small(tmp_path / "run", epochs=1)
     data = config.data.model_copy(update={"train": str(tmp_path / "soft.xyz")})
     train(config.model_copy(update={"data": data}))
-    header, end = capsys.readouterr().out.split("potential ", 1)[0].split("data  ", 1)
-    assert "warning   forces-along-bonds: the forces give H-C bonds a stiffness" in header
-    assert "warning   the data: forces-along-bonds (see the header above" in end
+    of_train = capsys.readouterr().out
+    resume(tmp_path / "run", ["training.epochs=2"])
+    for printed in (of_train, capsys.readouterr().out):
+        header, end = printed.split("potential ", 1)[0].split("data  ", 1)
+        assert "warning   forces-along-bonds: the forces give H-C bonds a stiffness" in header
+        assert "warning   the data: forces-along-bonds (see the header above" in end
 
 
 # --- nothing learned --------------------------------------------------------------------------
@@ -151,7 +153,7 @@ def test_a_report_that_fails_is_a_warning_after_a_finished_training(
     def fails(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(training_run, "write_report", fails)
+    monkeypatch.setattr(finish, "write_report", fails)
     run = train(small(tmp_path / "run", epochs=1))
     out = capsys.readouterr().out
     assert f"potential {run.folder / 'model.reann'}" in out

@@ -19,7 +19,7 @@ from reann import checkpoint
 from reann.config.file import load_config
 from reann.errors import UserError, counted
 from reann.potential import Potential, load
-from reann.training import aside, optim
+from reann.training import aside, finish, optim
 from reann.training import run as training_run
 from reann.training.aside import ASIDE, MOVING, set_aside
 from reann.training.folder import LOG, NAMES, run_files
@@ -34,7 +34,7 @@ from runs import DATA, StoppedError, assert_same_run, log_without_time, small, s
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     """The report has tests of its own."""
-    monkeypatch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(finish, "write_report", lambda *args, **kwargs: None)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def finished(tmp_path_factory) -> Path:
     """Return the folder of a finished run, which no test changes."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+        patch.setattr(finish, "write_report", lambda *args, **kwargs: None)
         train(small(folder, epochs=2))
     return folder
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from reann.config import PlateauSchedule
-from reann.training import run as training_run
-from reann.training import stability
+from reann.training import finish, stability
 from reann.training.journal import read_log
 from reann.training.loop import Trainer
 from reann.training.run import resume, train
@@ -25,7 +24,7 @@ CONSTANT = PlateauSchedule(patience=1000)
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     """The report has tests of its own."""
-    monkeypatch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(finish, "write_report", lambda *args, **kwargs: None)
 
 
 def with_losses(monkeypatch, values: Callable[[int], float]) -> None:

@@ -24,8 +24,7 @@ from reann.config.file import load_config
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.potential import Ensemble, Potential, load
-from reann.training import run as training_run
-from reann.training import setup
+from reann.training import finish, setup
 from reann.training.journal import read_log
 from reann.training.loop import MOST_ROLLBACKS, Trainer
 from reann.training.loss import Loss
@@ -42,7 +41,7 @@ VALID_S = "valid_stress_rmse_meV_per_A3"
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     """The report has tests of its own."""
-    monkeypatch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(finish, "write_report", lambda *args, **kwargs: None)
 
 
 def unset_model(folder: Path, data: Path) -> Config:
@@ -196,7 +195,7 @@ def learned(tmp_path_factory) -> Run:
         test={"indices": [3, 7]},
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+        patch.setattr(finish, "write_report", lambda *args, **kwargs: None)
         return train(config)
 
 
@@ -681,7 +680,7 @@ def test_a_warm_start_may_change_the_precision(tmp_path):
 def pair(tmp_path_factory) -> Run:
     """An ensemble of two."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "write_report", lambda *args, **kwargs: None)
+        patch.setattr(finish, "write_report", lambda *args, **kwargs: None)
         return train(small(tmp_path_factory.mktemp("pair") / "run", seeds=2, learning_rate=1e-2))
 
 

@@ -60,7 +60,7 @@ def test_energies_without_the_field_are_a_warning_or_an_error(tmp_path):
     assert "dipoles-disagree" in found(tmp_path, with_field=False)
 
 
-def test_a_training_stops_at_the_opposite_sign_unless_it_is_accepted(tmp_path):
+def test_a_training_stops_at_the_opposite_sign_unless_it_is_accepted_or_resumed(tmp_path):
     file = tmp_path / "data.xyz"
     ase.io.write(file, frames(-1.0), format="extxyz")
     model = {"field": True, "outputs": ["dipole"]}
@@ -69,3 +69,4 @@ def test_a_training_stops_at_the_opposite_sign_unless_it_is_accepted(tmp_path):
     with pytest.raises(UserError, match="opposite sign of -dE/dF"):
         check_at_start([dataset], 5.0, [], print)
     check_at_start([dataset], 5.0, ["dipole-sign"], print)
+    assert "dipole-sign" in check_at_start([dataset], 5.0, [], print, stops=False)

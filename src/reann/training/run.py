@@ -17,22 +17,15 @@ from reann.config.unused import refuse_unused
 from reann.data.check.quick import check_at_start
 from reann.data.split import save_split
 from reann.device import cpu_threads
-from reann.error_measures import sentence
-from reann.evaluation.compare import compare
-from reann.evaluation.comparison import Evaluation
-from reann.model_file import MODEL, model_file
-from reann.potential import Ensemble
-from reann.report import write_report
-from reann.training.advice import advice_of
+from reann.model_file import model_file
 from reann.training.aside import is_set_aside, set_aside, settle
 from reann.training.budget import with_epochs
-from reann.training.describe import paragraph, provenance
+from reann.training.describe import provenance
 from reann.training.distributed import World
 from reann.training.extend import refuse_changes
+from reann.training.finish import finish
 from reann.training.folder import (
     CONFIG,
-    LOG,
-    REPORT,
     START,
     folder_of,
     members_of,
@@ -40,9 +33,9 @@ from reann.training.folder import (
     refuse_foreign_files,
     with_run,
 )
-from reann.training.journal import Journal, Row, read_log
+from reann.training.journal import Journal
 from reann.training.loss import label_counts
-from reann.training.member import Common, Member, Start, request_of, train_member
+from reann.training.member import Common, Start, request_of, train_member
 from reann.training.opening import (
     configuration_of,
     place_of,
@@ -60,9 +53,7 @@ from reann.training.setup import (
     start_model,
     useful_threads,
 )
-from reann.training.uncertainty import with_uncertainty
 from reann.training.warm_start import with_model_of
-from reann.uncertainty import Calibrated
 
 
 def train(
@@ -114,15 +105,7 @@ def train(
         parts = open_parts(
             config, folder, processes, journal.write, as_split=False, warm_start=file
         )
-        doubts: list[str] = []
-        if processes.leads:
-            doubts = check_at_start(
-                parts.datasets(),
-                config.model.cutoff,
-                config.data.accept,
-                journal.write,
-                config.model.inputs,
-            )
+        doubts = _doubts(config, parts, processes, journal)
         config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
         with cpu_threads(config.run.threads or 1), saved_or_restored(folder, processes, journal):
             common = _common(config, parts, processes, device, warm_start=file is not None)
@@ -163,6 +146,7 @@ def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
         journal = Journal(folder, writes=processes.leads)
         warm = folder / START if (folder / START).exists() else None
         parts = open_parts(config, folder, processes, journal.write, as_split=True, warm_start=warm)
+        doubts = _doubts(config, parts, processes, journal, resumed=True)
         config = with_run(config, threads=config.run.threads or useful_threads(config, parts))
         with cpu_threads(config.run.threads or 1), saved_or_restored(folder, processes, journal):
             common = _common(config, parts, processes, device, warm_start=warm is not None)
@@ -171,10 +155,27 @@ def resume(folder: str | Path, overrides: Sequence[str] = ()) -> Run:
             if processes.leads and overrides:
                 save_config(config, folder / CONFIG, provenance(config) | notes)
             processes.wait()
-            return _train_members(config, common, start, journal)
+            return _train_members(config, common, start, journal, doubts)
 
 
-# --- before the training ----------------------------------------------------------------------
+def _doubts(
+    config: Config, parts: Parts, processes: World, journal: Journal, *, resumed: bool = False
+) -> list[str]:
+    """Check the data and return the names of the warnings, in the leading process.
+
+    A run is resumed although a check finds an error: the data are those it began with, and a newer
+    version may know more checks.
+    """
+    if not processes.leads:
+        return []
+    return check_at_start(
+        parts.datasets(),
+        config.model.cutoff,
+        config.data.accept,
+        journal.write,
+        config.model.inputs,
+        stops=not resumed,
+    )
 
 
 def _common(
@@ -198,7 +199,7 @@ def _start(config: Config, common: Common, file: Path | None) -> Start:
 
 
 def _train_members(
-    config: Config, common: Common, start: Start, journal: Journal, doubts: Sequence[str] = ()
+    config: Config, common: Common, start: Start, journal: Journal, doubts: Sequence[str]
 ) -> Run:
     """Train all members and finish the run; `doubts` are the warnings about the data."""
     folder = folder_of(config)
@@ -210,96 +211,4 @@ def _train_members(
         members.append(
             train_member(member, common, start if i == 0 else _start(member, common, file))
         )
-    return _finish(config, common, members, doubts)
-
-
-# --- after the training -----------------------------------------------------------------------
-
-
-def _finish(config: Config, common: Common, members: list[Member], doubts: Sequence[str]) -> Run:
-    """Evaluate the potential on the validation and test sets and write the report."""
-    folder, processes, parts = folder_of(config), common.processes, common.parts
-    journal = Journal(folder, writes=processes.leads)
-    potentials = [member.potential for member in members]
-    potential = potentials[0] if len(members) == 1 else Ensemble(potentials)
-    evaluations: dict[str, Evaluation] = {}
-    if processes.leads:
-        if len(members) > 1:
-            potential.save(folder / MODEL)
-        warnings = [member.warning for member in members if member.warning is not None]
-        for warning in warnings:
-            journal.write(paragraph("warning", warning))
-        if doubts:
-            names = f"the data: {', '.join(doubts)} (see the header above and `reann check`)"
-            journal.write(paragraph("warning", names))
-        journal.write(f"potential {folder / MODEL}")
-        held_out = {"valid": parts.valid} | ({"test": parts.test} if parts.test else {})
-        potential.to(common.device)
-        for name, part in held_out.items():
-            evaluations[name] = compare(potential, part, engine=config.run.engine)
-            errors = sentence(evaluations[name].summary())
-            journal.write(f"{name:9} {errors} (RMSE of {_weights(members, bool(warnings))})")
-        first = members_of(config)[0]
-        history = read_log(folder_of(first) / LOG)
-        advice = advice_of(
-            config,
-            history,
-            evaluations["valid"],
-            folder,
-            n_train=len(parts.train),
-            baseline=parts.baseline,
-        )
-        if advice is not None and not warnings:
-            journal.write(paragraph("advice", advice))
-        calibrated = with_uncertainty(config, parts, potential, journal)
-        if calibrated is not None:
-            potential = calibrated.potential
-            potential.save(folder / MODEL)
-        _report(
-            config,
-            parts,
-            evaluations,
-            journal,
-            history=history,
-            calibrated=calibrated,
-            warnings=warnings,
-        )
-    processes.wait()
-    return Run(folder, potential, evaluations)
-
-
-def _weights(members: list[Member], has_warning: bool) -> str:
-    if len(members) > 1:
-        return "the ensemble"
-    return f"the weights of epoch {members[0].epoch}" if has_warning else "the best weights"
-
-
-def _report(
-    config: Config,
-    parts: Parts,
-    evaluations: dict[str, Evaluation],
-    journal: Journal,
-    *,
-    history: list[Row],
-    calibrated: Calibrated | None,
-    warnings: list[str],
-) -> None:
-    """Write the report; if this fails, the run has succeeded nevertheless."""
-    folder, held_out = folder_of(config), parts.by_name()
-    try:
-        write_report(
-            folder / REPORT,
-            config=config,
-            history=history,
-            evaluations=evaluations,
-            baseline=parts.baseline,
-            provenance=provenance(config),
-            atoms_of=lambda part, i: held_out[part].dataset.atoms(int(held_out[part].indices[i])),
-            warnings=warnings,
-            uncertainty=calibrated and (calibrated.calibration, calibrated.evaluation),
-        )
-    except Exception as error:  # noqa: BLE001 - the training itself has succeeded
-        reason = f"The report was not written: {type(error).__name__}: {error}"
-        journal.write(paragraph("warning", reason))
-    else:
-        journal.write(f"report    {folder / REPORT}")
+    return finish(config, common, members, doubts)

@@ -55,6 +55,8 @@ def check_at_start(
     accepted: Collection[str],
     report_line: ReportLine,
     inputs: Collection[str] | None = None,
+    *,
+    stops: bool = True,
 ) -> list[str]:
     """Check the data of a training, report warnings, and return their names.
 
@@ -70,16 +72,22 @@ def check_at_start(
         Prints a line.
     inputs
         Inputs of the energy besides atoms and cell (`model.inputs`).
+    stops
+        Whether errors stop the training; otherwise they are warnings.
 
     Raises
     ------
     UserError
-        If the checks find an error that is not accepted.
+        If the checks find an error that is not accepted, and `stops`.
     """
     findings = quick_findings(datasets, cutoff)
     if inputs is not None:
         findings += unknown_inputs({key for data in datasets for key in data.varying}, inputs)
     findings = accept(findings, accepted)
+    if not stops:
+        findings = [
+            replace(f, severity="warning") if f.severity == "error" else f for f in findings
+        ]
     # Labels are missing only if the configuration allows it; otherwise reading would have failed.
     findings = [f for f in findings if f.name != "mixed-labels"]
     for f in findings:
