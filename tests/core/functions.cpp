@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "kernels/lanes.hpp"
+#include "kernels/functions.hpp"
 
 using namespace reann;
 

@@ -169,6 +169,7 @@ class Folded {
     void unfold_outputs(const std::vector<double> &bar, double *const *gradients) const;
     void read_heads();
     FoldedEquivariant equivariant_layer(int t);
+    void fold_density();
     void fold_equivariant();
     void unfold_equivariant(const std::vector<double> &bar, double *const *gradients) const;
     void copy_into(const Place &place, const Raw &from, int64_t at, const Raw *scale = nullptr,

@@ -8,11 +8,11 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-namespace {
+namespace native {
 
 namespace nb = nanobind;
 
-[[noreturn]] void refuse(const std::string &message) { throw nb::value_error(message.c_str()); }
+[[noreturn]] inline void refuse(const std::string &message) { throw nb::value_error(message.c_str()); }
 
 using ReadArray = nb::ndarray<nb::ro>;
 using WriteArray = nb::ndarray<>;
@@ -69,4 +69,4 @@ View<T> view_or_none(const char *name, nb::handle source, std::initializer_list<
     return source.is_none() ? View<T>() : View<T>(name, source, shape);
 }
 
-} // namespace
+} // namespace native

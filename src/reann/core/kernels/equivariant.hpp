@@ -21,6 +21,7 @@
 // computed again in the backward passes.
 #pragma once
 
+#include "basis.hpp"
 #include "embedding.hpp"
 #include "last_outputs.hpp"
 #include "layer_field.hpp"

@@ -3,6 +3,7 @@
 // sums.
 #pragma once
 
+#include "element_sums.hpp"
 #include "layer_scratch.hpp"
 
 namespace reann {

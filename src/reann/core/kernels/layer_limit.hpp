@@ -4,6 +4,7 @@
 //     m <- f m,   f = 1 / sqrt(1 + N / limit^2),   N = mean over l of m^l . m^l / n_l,   n_l = 1, 3, 5, 27
 #pragma once
 
+#include "functions.hpp"
 #include "layer_scratch.hpp"
 
 namespace reann {

@@ -3,7 +3,7 @@
 // Order of the rows of a block: by l, then by atom, then by component, each row (planes, stride).
 #pragma once
 
-#include "directions.hpp"
+#include "state_sums.hpp"
 
 namespace reann {
 namespace {

@@ -5,6 +5,7 @@
 // The tape keeps the inputs of the neurons; their outputs are computed again.
 #pragma once
 
+#include "functions.hpp"
 #include "matrix.hpp"
 
 namespace reann {

@@ -8,7 +8,7 @@
 #include "../facts.hpp"
 #include "../plan.hpp"
 #include "../repulsion.hpp"
-#include "lanes.hpp"
+#include "functions.hpp"
 
 namespace reann {
 namespace {
