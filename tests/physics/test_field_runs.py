@@ -169,6 +169,18 @@ def test_the_calculator_notices_another_field() -> None:
     assert energies[3] == pytest.approx(energies[0], abs=1e-10)
 
 
+def test_the_calculator_notices_a_field_that_is_modified_in_place() -> None:
+    model = random_model(messages="equivariant", l_max=2, n_recursions=1, field=True)
+    atoms = molecule("H2O")
+    atoms.info["field"] = np.array([0.0, 0.0, 0.3])
+    atoms.calc = Calculator(Potential(model))
+    before = atoms.get_potential_energy()
+    atoms.info["field"][:] = 0.0, 0.3, 0.0
+    expected = Potential(model).predict(atoms, ["energy"])["energy"]
+    assert atoms.get_potential_energy() == pytest.approx(float(expected), abs=1e-10)
+    assert abs(before - float(expected)) > 1e-6
+
+
 def test_the_calculator_pulls_an_ion_as_predictions_do() -> None:
     model = random_model(messages="equivariant", l_max=2, n_recursions=1, field=True)
     ion = molecule("H2O")
