@@ -103,6 +103,22 @@ def test_gradients_of_the_parameters_are_those_of_the_reference(atoms, form, see
         assert_close(one, other, 1e-9)
 
 
+@given(
+    st.lists(structures, min_size=1, max_size=3), equivariant, st.integers(0, 1000), st.booleans()
+)
+def test_gradients_of_common_heads_are_those_of_the_reference(atoms, form, seed, some):
+    common = [name for name in ALL if name != "transition_dipole"]
+    outputs = [n for n in common if n != "polarizability" or form["l_max"] > 1]
+    model, graph = random_model(**{**form, "outputs": outputs}, seed=seed), batch_of(*atoms)
+    charge = torch.randn(graph.n_systems, generator=torch.Generator().manual_seed(seed))
+    graph = replace(graph, charge=charge.double() if seed % 2 else None)
+    names = ["forces", "dipole", "gap"] if some else [*ENERGIES, *model.output_heads]
+    engines = (evaluate, properties.evaluate)
+    found, expected = (gradients(engine, model, graph, names) for engine in engines)
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, 1e-9)
+
+
 def test_a_model_without_energies_has_outputs_and_gradients(batch):
     model = random_model(**FORM, heads=[])
     for name, value in evaluate(model, batch, BOTH).items():

@@ -93,15 +93,18 @@ class StateHead(OutputHead):
             rows.append(torch.stack(each).sum(0) / math.sqrt(a.shape[-1]))
         return self.linear()(torch.cat(rows, dim=1), atoms.element)
 
+    @property
+    def basis_values(self) -> Float[Tensor, "rows values"]:
+        """Values of each row alone, in units of the scale."""
+        width = sum(2 * l + 1 for l in self.rows.values())
+        return torch.eye(width, dtype=torch.float64, device=self.scale.device)
+
     def linear(self) -> Linear:
         """Return the function from rows to values; rows are multiplied by the scale.
 
         Constants of the elements are added to the scalars, the first row.
         """
-        width = sum(2 * l + 1 for l in self.rows.values())
-        return self._linear(torch.eye(width, dtype=torch.float64, device=self.scale.device))
-
-    def _linear(self, basis: Float[Tensor, "rows values"]) -> Linear:
+        basis = self.basis_values
         if self.of_elements is None:
             constants = basis.new_zeros(self.n_elements, basis.shape[1])
         else:
@@ -152,9 +155,10 @@ class TensorHead(StateHead):
         """Return the constructor of the head of a quantity."""
         return partial(cls, quantity=quantity)
 
-    def linear(self) -> Linear:
-        """Return the function from rows to scalars, vectors or flat matrices."""
-        return super().linear() if self.basis is None else self._linear(self.basis)
+    @property
+    def basis_values(self) -> Float[Tensor, "rows values"]:
+        """Scalars, vectors or flat matrices of each row alone, in units of the scale."""
+        return super().basis_values if self.basis is None else self.basis
 
     def placed(
         self, values: Tensor, graph: Graph, element: Tensor, before: Mapping[str, Tensor]

@@ -13,6 +13,7 @@ from reann.backends.native.born import BornOfHead
 from reann.backends.native.function import Computed, Differentiable, Field, compute
 from reann.backends.native.numbers import Numbers
 from reann.backends.native.outputs import born_charges, quantities
+from reann.backends.native.trained_outputs import trained_quantities
 from reann.backends.native.weights import arrays_of, new_model, snapshot
 from reann.backends.native.whole import beyond, compute_whole, needs, plus
 from reann.backends.native.whole_training import DifferentiableWhole
@@ -124,7 +125,7 @@ class Compiled:
     ) -> dict[str, Tensor]:
         """Return the quantities of the heads from the outputs of the engine."""
         if request.create_graph:
-            return quantities(self.source, graph, element, outputs)
+            return trained_quantities(self.source, graph, element, outputs, request.names)
         self.numbers = self.numbers or Numbers.of(self.source)
         if self.numbers is not None:
             return self.numbers.quantities(graph, element, outputs, request.names)

@@ -1,13 +1,13 @@
-"""Quantities of heads from the rows of the engine, without PyTorch.
+"""Quantities of heads from the rows of the engine, and their adjoints, without PyTorch.
 
 For small arrays, an operation of PyTorch takes several times as long as one of numpy, and a dozen
-of them as long as all outputs of the engine for a few molecules. Therefore evaluations without
-gradients use the functions below for the common heads. The heads define what is computed.
+of them as long as all outputs of the engine for a few molecules. Therefore evaluations and
+trainings use the functions below for the common heads. The heads define what is computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import numpy as np
@@ -20,7 +20,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.dipoles import ChargesHead, DipoleHead
 from reann.model.molecule import center_of_mass
-from reann.model.state_heads import StateHead, TensorHead, linear_of
+from reann.model.state_heads import StateHead, TensorHead
 from reann.quantities import is_per_atom
 
 
@@ -29,6 +29,8 @@ class Numbers:
 
     Attributes
     ----------
+    bases
+        Values of each row of a head alone, in units of its scale.
     matrix, constants
         Linear function from rows to values, and its constants by element.
     parts, shapes
@@ -39,14 +41,23 @@ class Numbers:
 
     def __init__(self, model: Reann) -> None:
         heads = cast("dict[str, StateHead]", dict(model.output_heads.items()))
-        with torch.no_grad():
-            linear, widths = linear_of(heads.values())
-        self.matrix, self.constants = linear.matrix.numpy(), linear.constants.numpy()
+        self.bases = {name: head.basis_values.detach().numpy() for name, head in heads.items()}
+        widths = [basis.shape[1] for basis in self.bases.values()]
+        rows = [len(basis) for basis in self.bases.values()]
+        self.matrix = np.zeros((sum(rows), sum(widths)))
+        self.constants = np.zeros((len(model.elements), sum(widths)))
         ends = np.cumsum(widths)
         self.parts = {
             name: slice(end - width, end)
             for name, end, width in zip(heads, ends, widths, strict=True)
         }
+        last = np.cumsum(rows)
+        for (name, head), end, n_rows in zip(heads.items(), last, rows, strict=True):
+            basis, part = self.bases[name], self.parts[name]
+            self.matrix[end - n_rows : end, part] = float(head.scale) * basis
+            if head.of_elements is not None:
+                constants = head.of_elements.detach().numpy()
+                self.constants[:, part] = np.outer(constants, basis[0])
         self.per_atom = {name for name in heads if is_per_atom(name)}
         self.shares = {
             name
@@ -90,6 +101,33 @@ class Numbers:
             results[name] = torch.from_numpy(value.reshape(len(value), *self.shapes[name]))
         return results
 
+    def adjoint(
+        self, graph: Graph, element: NDArray[np.int32], of_results: Mapping[str, NDArray]
+    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+        """Return the derivatives of a loss: with respect to the rows, and to the constants by name.
+
+        Parameters
+        ----------
+        of_results
+            Derivatives of the loss with respect to the results of `quantities`, by name.
+        """
+        systems = _Systems(graph)
+        values = np.zeros((len(element), self.matrix.shape[1]))
+        for name, derivative in of_results.items():
+            bar = derivative.reshape(len(derivative), -1)
+            if name in self.shares:
+                bar = systems.means(bar)
+            values[:, self.parts[name]] = bar if name in self.per_atom else systems.of_atoms(bar)
+        if "charges" in self.parts:
+            q = values[:, self.parts["charges"]]
+            if "dipole" in of_results and (r := self._positions(graph, systems)) is not None:
+                q += (values[:, self.parts["dipole"]] * r).sum(1, keepdims=True)
+            q -= systems.of_atoms(systems.means(systems.sums(q)))
+        of_elements = np.zeros_like(self.constants)
+        np.add.at(of_elements, element, values)
+        constants = {n: of_elements[:, part] @ self.bases[n][0] for n, part in self.parts.items()}
+        return values @ self.matrix.T, constants
+
     def _neutralize(self, values: NDArray, graph: Graph, systems: _Systems) -> None:
         """Distribute the missing charge of each structure equally over its atoms."""
         q = values[:, self.parts["charges"]]
@@ -100,14 +138,20 @@ class Numbers:
 
     def _add_charges(self, values: NDArray, graph: Graph, systems: _Systems) -> None:
         """Add charges times positions to the dipoles of atoms of molecules."""
+        r = self._positions(graph, systems)
+        if r is not None:
+            values[:, self.parts["dipole"]] += values[:, self.parts["charges"]] * r
+
+    @staticmethod
+    def _positions(graph: Graph, systems: _Systems) -> NDArray[np.float64] | None:
+        """Return the derivatives of dipoles with respect to charges; None if all are zero."""
         periodic: NDArray = graph.pbc.numpy().max(1, keepdims=True)
         if periodic.all():
-            return
+            return None
         r = graph.positions.detach().numpy()
         if graph.charge is not None:
             r = r - systems.of_atoms(center_of_mass(graph).detach().numpy())
-        q = np.where(systems.of_atoms(periodic), 0.0, values[:, self.parts["charges"]])
-        values[:, self.parts["dipole"]] += q * r
+        return np.where(systems.of_atoms(periodic), 0.0, r) if periodic.any() else r
 
 
 class _Systems:

@@ -90,11 +90,11 @@ def new_model(model: Reann) -> Any:
 
 def arrays_of(model: Reann) -> dict[str, NDArray[np.floating]]:
     """Return the weights by their names in the extension."""
-    tensors = model.state_dict()
+    tensors = dict(tensors_of(model))
     if not len(model.heads):
         sizes = len(model.elements), model.recursion.width
         tensors = zero_energy(*sizes, model.config.channels, model.dtype) | tensors
-    return {f"{MEMBER}{k}": v.contiguous().numpy() for k, v in tensors.items()}
+    return {f"{MEMBER}{k}": v.detach().contiguous().numpy() for k, v in tensors.items()}
 
 
 @cache
