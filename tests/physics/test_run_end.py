@@ -80,7 +80,7 @@ def no_better_than(monkeypatch, epoch: int) -> None:
 
     def pretended(self: Trainer):
         _, errors = validate(self)
-        return 1.0 + abs(self.state.progress.epoch + 1 - epoch), errors
+        return np.array([1.0 + abs(self.state.progress.epoch + 1 - epoch)]), errors
 
     monkeypatch.setattr(Trainer, "validate", pretended)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -33,7 +34,7 @@ def with_losses(monkeypatch, values: Callable[[int], float]) -> None:
 
     def pretended(self: Trainer):
         _, errors = validate(self)
-        return values(self.state.progress.epoch + 1), errors
+        return np.array([values(self.state.progress.epoch + 1)]), errors
 
     monkeypatch.setattr(Trainer, "validate", pretended)
     monkeypatch.setattr(stability, "FEWEST_STEPS", 1)
@@ -81,7 +82,7 @@ def test_the_rate_of_other_trainings_does_not_change(tmp_path, monkeypatch, loss
 
 def test_three_hundred_steps_are_needed() -> None:
     for steps, epochs in ((1, 300), (20, 15), (99, 4), (100, 3), (5000, 3)):
-        progress = Progress(best_loss=1.0, best_epoch=1)
+        progress = Progress(lowest_loss=1.0, best_epoch=1)
         found = [is_unstable(progress, 6.0, steps) for _ in range(epochs)]
         assert found == [False] * (epochs - 1) + [True]
 

@@ -248,6 +248,25 @@ def test_the_validation_loss_has_fixed_weights(learned):
         assert row["valid_loss"] == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_wrong_validation_label_among_twenty_does_not_choose_the_epoch(tmp_path):
+    """The sign of an error of 50 eV changes the loss of all structures, but not that of most."""
+    logs = []
+    for error in (50.0, -50.0):
+
+        def wrong(i: int, labels: dict[str, Any], error: float = error) -> dict[str, Any]:
+            return labels | {"energy": labels["energy"] + (error if i == 3 else 0.0)}
+
+        folder = tmp_path / f"{error:g}"
+        folder.mkdir()
+        valid = relabeled(folder / "valid.xyz", wrong)
+        logs.append(log_without_time(train(small(folder / "run", valid=[str(valid)])).folder))
+    one, two = logs
+    assert len(ase.io.read(DATA, ":")) >= 20
+    for name in ("valid_loss", "best"):
+        assert [row[name] for row in one] == [row[name] for row in two]
+    assert [row[VALID_E] for row in one] != [row[VALID_E] for row in two]
+
+
 def test_averaged_weights_are_validated_and_kept(tmp_path, monkeypatch):
     seen, validate = [], Trainer.validate
 
@@ -449,7 +468,7 @@ def fixed_loss(monkeypatch, values: Callable[[int], float]) -> None:
 
     def pretended(self: Trainer):
         _, errors = validate(self)
-        return values(self.state.progress.epoch + 1), errors
+        return np.array([values(self.state.progress.epoch + 1)]), errors
 
     monkeypatch.setattr(Trainer, "validate", pretended)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ase
 import ase.io
 import numpy as np
@@ -17,7 +19,7 @@ from reann.config import DataConfig, LossConfig
 from reann.data.dataset import Subset, open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
-from reann.training.loss import ALL, Loss, label_counts
+from reann.training.loss import ALL, Loss, label_counts, of_most
 
 SCALE = 1.7
 NAMES = ("energy", "forces", "stress")
@@ -108,6 +110,31 @@ def test_missing_labels_leave_the_formula_for_the_others(seed):
     predicted = guesses(graph, seed)
     loss = Loss(LossConfig(), SCALE)(predicted, graph, finite(graph))
     assert loss.item() == pytest.approx(by_hand(predicted, graph, LossConfig(), 1.0), rel=1e-12)
+
+
+def test_the_loss_of_a_structure_is_that_of_a_batch_of_its_own():
+    structures = crystals(4)
+    graph = labeled(structures)
+    graph.labels["forces"][1] = torch.nan
+    predicted, counts, loss = guesses(graph), finite(graph), Loss(LossConfig(), SCALE)
+    of_structures = loss.of_structures(predicted, graph, counts, 3.0)
+    assert of_structures.sum().item() == loss(predicted, graph, counts, 3.0).item()
+    for i in range(len(structures)):
+        weight = torch.zeros(len(structures), dtype=torch.float64)
+        weight[i] = graph.labels["weight"][i]
+        alone = replace(graph, labels=graph.labels | {"weight": weight})
+        expected = loss(predicted, alone, counts, 3.0)
+        assert of_structures[i].item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_the_largest_twentieth_does_not_count():
+    losses = np.arange(1.0, 41.0)
+    assert of_most(losses) == of_most(losses[::-1]) == sum(range(1, 39))
+    losses[38:] = [1e3, 1e9]
+    assert of_most(losses) == sum(range(1, 39))
+    assert of_most(np.ones(19)) == 19.0
+    assert np.isnan(of_most(np.array([*losses, np.nan])))
+    assert np.isnan(of_most(np.array([*losses, np.inf])))
 
 
 @pytest.mark.parametrize("huber", [None, 0.5])

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reann.backends.protocol import Backend, Request
 from reann.config import TrainingConfig
@@ -29,7 +30,7 @@ from reann.graph import Graph
 from reann.torch_state import differentiable
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
-from reann.training.loss import ALL, Counts, Loss
+from reann.training.loss import ALL, Counts, Loss, of_most
 from reann.training.optim import Average, set_rate
 from reann.training.schedule import Schedule
 from reann.training.signals import Interrupted, StopRequest, stop_requests
@@ -107,7 +108,9 @@ class Trainer:
     def _begin_schedule(self) -> None:
         """Start from the best weights; their loss is recomputed, as its terms may have changed."""
         self.state.begin_schedule()
-        self.state.progress.best_loss, _ = self.validate()
+        losses, _ = self.validate()
+        self.state.progress.best_loss = of_most(losses)
+        self.state.progress.lowest_loss = float(losses.sum())
         self._save(Errors())
 
     # --- an epoch -----------------------------------------------------------------------------
@@ -165,7 +168,8 @@ class Trainer:
         """Validate, update the best weights, write the log and save."""
         state, progress = self.state, self.state.progress
         rate = self.config.rate * self.schedule.factor
-        valid_loss, valid_errors = self.validate()
+        losses, valid_errors = self.validate()
+        valid_loss, whole_loss = of_most(losses), float(losses.sum())
         errors = Errors.from_table(self.world.add(errors.table()))
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.errors = Errors().table().tolist()
@@ -178,6 +182,7 @@ class Trainer:
                 name.removeprefix("valid_"): error for name, error in valid_columns.items()
             }
             state.keep_best()
+        progress.lowest_loss = min(progress.lowest_loss, whole_loss)
         row: Row = {"epoch": float(progress.epoch), "learning_rate": rate}
         row |= _rmse("train", errors, self.loss.labels_used(self._totals("train")))
         row |= valid_columns | {
@@ -187,9 +192,9 @@ class Trainer:
         }
         self.journal.remaining = self.schedule.remaining
         self.journal.add(row)
-        if not valid_loss <= DIVERGED * max(progress.best_loss, NEGLIGIBLE):  # nor is NaN
-            self._roll_back(f"the validation loss is {valid_loss:.3g}")
-        elif is_unstable(progress, valid_loss, len(self.train)):
+        if not whole_loss <= DIVERGED * max(progress.lowest_loss, NEGLIGIBLE):  # nor is NaN
+            self._roll_back(f"the validation loss is {whole_loss:.3g}")
+        elif is_unstable(progress, whole_loss, len(self.train)):
             self._calm()
         self.schedule.follow_plateau(valid_loss)
         due = self._checkpoint_is_due(min(SHORTEST_INTERVAL, self.checkpoint_seconds))
@@ -198,22 +203,28 @@ class Trainer:
             self._save(Errors())
 
     @torch.no_grad()
-    def validate(self) -> tuple[float, Errors]:
-        """Return the validation loss, with its final energy weight, and the errors."""
+    def validate(self) -> tuple[NDArray[np.float64], Errors]:
+        """Return the validation loss of each structure, with its final energy weight, and errors.
+
+        The sum over the structures is the loss of the whole validation set.
+        """
         model, counts = self.state.model, self._totals("valid")
         model.eval()
-        errors, total = Errors(), np.zeros(1)
+        errors, losses = Errors(), np.zeros(len(self.valid.subset.dataset))
         request = Request.of([*self.loss.labels_used(counts), *self.loss.beside_labels])
+        emphasis = self.loss.emphasis(1.0)
         with self.state.average.in_place():
             self.compiled.update(model)
-            for _, graphs in self.valid.graphs(self.valid.in_order()):
-                for graph in graphs:
+            for batch, graphs in self.valid.graphs(self.valid.in_order()):
+                for part, graph in zip(self.valid.parts(batch), graphs, strict=True):
                     with self._memory_advice(graph), differentiable():
                         here = graph.to(self.device)
                         predicted = self.compiled.evaluate(here, request)
-                        total += self.loss(predicted, here, counts, self.loss.emphasis(1.0)).item()
+                        of_part = self.loss.of_structures(predicted, here, counts, emphasis)
+                        losses[part] = of_part.numpy(force=True)
                         errors.add(residuals(predicted, here))
-        return float(self.world.add(total)[0]), Errors.from_table(self.world.add(errors.table()))
+        losses = self.world.add(losses)[self.valid.subset.indices]
+        return losses, Errors.from_table(self.world.add(errors.table()))
 
     def _roll_back(self, why: str) -> None:
         progress: Progress = self.state.progress

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reann.config import LossConfig
@@ -32,6 +33,21 @@ ALL = "structures"
 """Name of the number of structures among the counts."""
 CHARGE_SCALE = 0.3
 """Unit of differences of charges, e."""
+LEFT_OUT = 0.05
+"""Part of the validation structures, those with the largest losses, that do not choose weights."""
+
+
+def of_most(losses: NDArray[np.float64]) -> float:
+    """Return the sum of the losses of structures without the largest ones, a part `LEFT_OUT`.
+
+    A few labels that no potential can fit, such as wrong ones or those where electronic states
+    cross, would otherwise decide which epoch is the best for all structures. NaN if a loss is not
+    finite.
+    """
+    if not np.isfinite(losses).all():
+        return float("nan")
+    n = len(losses) - int(LEFT_OUT * len(losses))
+    return float(np.sort(losses)[:n].sum())
 
 
 def label_counts(subset: Subset) -> dict[str, np.ndarray]:
@@ -87,8 +103,14 @@ class Loss:
         self, predicted: Mapping[str, Tensor], graph: Graph, counts: Counts, emphasis: float = 1.0
     ) -> Float[Tensor, ""]:
         """Return the contribution of a part to the loss of a batch with `counts` finite labels."""
+        return self.of_structures(predicted, graph, counts, emphasis).sum()
+
+    def of_structures(
+        self, predicted: Mapping[str, Tensor], graph: Graph, counts: Counts, emphasis: float = 1.0
+    ) -> Float[Tensor, " systems"]:
+        """Return the contribution of each structure of a part to the loss of a batch."""
         weight = graph.labels["weight"]
-        total = weight.new_zeros(())
+        total = torch.zeros_like(weight)
         for name in self.labels_used(counts):
             label = graph.labels[name]
             # A missing label is NaN; `where` also removes it from the gradient. A prediction that
@@ -97,14 +119,15 @@ class Loss:
             value = with_better_sign(named(name), predicted[name], label)
             residual = torch.where(known, value - label, 0.0) / self.scale_of(name)
             squares = self._square(_of_size_one(named(name), residual, graph))
-            of_rows = weight[graph.system] if is_per_atom(name) else weight
-            squares = squares * of_rows.view(-1, *(1 for _ in named(name).shape))
+            squares = squares.reshape(len(squares), -1).sum(1)
+            if is_per_atom(name):
+                squares = squares.new_zeros(graph.n_systems).index_add(0, graph.system, squares)
             # The weight of the energy increases at the end, see `emphasis`.
             factor = self.config.weight(name) * (emphasis if name == "energy" else 1.0)
-            total = total + factor * squares.sum() / counts[name]
+            total = total + factor * weight * squares / counts[name]
         for name in self.beside_labels:
             squares = (predicted[name] / CHARGE_SCALE).square() / graph.atoms_per_system
-            total = total + self.config.charge_correction * (weight * squares).sum() / counts[ALL]
+            total = total + self.config.charge_correction * weight * squares / counts[ALL]
         return total
 
     def scale_of(self, name: str) -> float:

@@ -57,6 +57,9 @@ class Progress:
     errors: list[list[float]] = field(default_factory=lambda: Errors().table().tolist())
     """Sums of the training errors of these steps."""
     best_loss: float = math.inf
+    """Validation loss of the best epoch, without the structures with the largest losses."""
+    lowest_loss: float = math.inf
+    """Lowest validation loss of all structures in the current schedule."""
     best_epoch: int = -1
     best_errors: dict[str, float] = field(default_factory=dict)
     """Validation errors of the best epoch, such as `energy_rmse_meV_per_atom`."""
