@@ -39,8 +39,11 @@ SMALL: dict[str, Any] = {"channels": 16, "l_max": 2}
 CHARGES: dict[str, Any] = {"long_range": {}}
 
 
-def form(model: dict[str, Any], *, monomers: bool = False, **loss: float) -> dict[str, Any]:
-    return {"model": SMALL | model, "loss": loss, "monomers": monomers}
+def form(
+    model: dict[str, Any], *, monomers: bool = False, apart: float = 1.0, **loss: float
+) -> dict[str, Any]:
+    """Return a choice; `apart` is the weight of structures with molecules beyond the cutoff."""
+    return {"model": SMALL | model, "loss": loss, "monomers": monomers, "apart": apart}
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -51,10 +54,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "4 Å, weight 30, energy 10": form(
         CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0, energy=10.0
     ),
+    "4 Å, weight 30, apart 10": form(
+        CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0, apart=10.0
+    ),
 }
-"""With charges: the cutoff, single molecules as structures of their own, `charge_correction`."""
+"""With charges: the cutoff, single molecules as structures of their own, `charge_correction`, and
+the weight of structures in which only charges act between the molecules."""
 FORMS: dict[str, dict[str, Any]] = {
     "charges": form(CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0),
+    "charges, apart 10": form(
+        CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0, apart=10.0
+    ),
     "short range": form({}),
     "short range, 4 Å": form({"cutoff": 4.0}),
 }
@@ -104,6 +114,9 @@ def trained(
     if not seconds.exists():
         begin = time.process_time()
         own = parts["monomers"] if choice["monomers"] else []
+        cutoff = choice["model"].get("cutoff", 5.0)
+        for atoms in parts["train"]:
+            atoms.info["weight"] = choice["apart"] if gap(atoms) > cutoff else 1.0
         files = {"train": [*parts["train"], *own], "valid": parts["valid"]}
         for name, frames in files.items():
             run.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +169,13 @@ def errors_by_class(
             "slope_ratio": [round(x, 4) for x in ratios],
         }
     return errors
+
+
+def gap(atoms: ase.Atoms) -> float:
+    """Return the smallest distance between atoms of the two molecules, Å."""
+    n = int(atoms.info["indexB"])
+    between = atoms.positions[:n, None] - atoms.positions[None, n:]
+    return float(np.linalg.norm(between, axis=2).min())
 
 
 def along_axis(atoms: ase.Atoms, forces: np.ndarray) -> float:
