@@ -70,6 +70,7 @@ def states(folder: Path, runs: Path) -> None:
         "states",
         {
             "train": len(ground["train"]),
+            "validation": errors(potential, ground["valid"]),
             "all": errors(potential, parts["test"]),
             "ground state": errors(potential, ground["test"]),
         },
