@@ -2,19 +2,16 @@
 
 import importlib.util
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
 import yaml
 
-import reann
 from reann.cli import app
 from reann.config import Config, Section
 from reann.config.section import OfLabels
@@ -58,7 +55,7 @@ def hook(name="generated"):
     return module
 
 
-def run_page(path, folder, *, time=SHORT, more=(), printed=None):
+def run_page(path, folder, program, *, time=SHORT, more=(), printed=None):
     """Execute the bash and python blocks of a page, one after the other, in a folder.
 
     `time` is that of molecular dynamics; `more` has options for commands with a word, such as those
@@ -68,21 +65,20 @@ def run_page(path, folder, *, time=SHORT, more=(), printed=None):
     printed = [] if printed is None else printed
     for language, text in blocks(path, "bash", "python"):
         if language == "python":
-            folder = execute([sys.executable, "-c", text], folder, printed)
+            run(program, ["-c", text], folder, printed)
             continue
         for line in text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words and shlex.join(words) not in ELSEWHERE:
                 added = [option for word, options in more if word in words for option in options]
-                folder = execute(shortened(words, time) + added, folder, printed)
+                folder = execute(program, shortened(words, time) + added, folder, printed)
                 executed.append(words)
     return executed
 
 
 def shortened(words, time):
-    """Return a command as it is run here: the programs of this environment, little training."""
-    programs = {"reann": [sys.executable, "-m", "reann"], "python": [sys.executable]}
-    command = [*programs.get(words[0], words[:1]), *words[1:]]
+    """Return a command with little training and short dynamics."""
+    command = list(words)
     if words[:2] == ["reann", "train"]:
         overridden = {one.partition("=")[0] for one in TINY}
         return [w for w in command if w.partition("=")[0] not in overridden] + TINY
@@ -91,18 +87,22 @@ def shortened(words, time):
     return command
 
 
-def execute(command, folder, printed):
+def execute(program, command, folder, printed):
     """Run a command and return the folder in which the next one runs."""
     if command[0] == "cd":
         return folder / command[1]
-    source = Path(reann.__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    printed += done.stdout.splitlines()
+    if command[0] in ("reann", "python"):
+        run(program, command[1:], folder, printed)
+    else:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder
+
+
+def run(program, arguments, folder, printed):
+    """Run a command of reann, or ``-c CODE``."""
+    done = program.run(arguments, folder, COLUMNS="80")
+    assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    printed += done.stdout.splitlines()
 
 
 def shape(line):
@@ -129,19 +129,19 @@ def missing(path, printed):
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme_work(tmp_path):
+def test_the_commands_of_the_readme_work(program, tmp_path):
     copy_data(tmp_path / "data")
     (tmp_path / "water.xyz").write_bytes(unpacked(tmp_path / "data" / "ethanol_train.xyz.gz"))
     shutil.rmtree(tmp_path / "data")
-    verbs = [words[1] for words in run_page(ROOT / "README.md", tmp_path)]
+    verbs = [words[1] for words in run_page(ROOT / "README.md", tmp_path, program)]
     assert verbs == ["new", "train", "md"]
     assert (tmp_path / "runs" / "water" / "model.reann").exists()
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_tutorial_work(tmp_path):
+def test_the_commands_of_the_tutorial_work(program, tmp_path):
     printed = []
-    executed = run_page(DOCS / "tutorial.md", tmp_path, printed=printed)
+    executed = run_page(DOCS / "tutorial.md", tmp_path, program, printed=printed)
     verbs = {words[1] for words in executed if words[0] == "reann"}
     assert verbs >= {"check", "new", "train", "resume", "evaluate", "relax", "md", "info"}
     for name in ("predicted.xyz", "relaxed.xyz", "md.xyz", "runs/ethanol_1/report.html"):
@@ -150,10 +150,10 @@ def test_the_commands_of_the_tutorial_work(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_tutorial_on_infrared_spectra_work(tmp_path):
+def test_the_commands_of_the_tutorial_on_infrared_spectra_work(program, tmp_path):
     more = [("harmonic.svg", ["--fmax", "0.02"]), ("dynamics.svg", ["--width", "300"])]
     page = DOCS / "tutorial-infrared.md"
-    executed = run_page(page, tmp_path, time="600fs", more=more)
+    executed = run_page(page, tmp_path, program, time="600fs", more=more)
     assert [words[1] for words in executed if words[0] == "reann"] == [
         *("check", "new", "train", "spectrum", "md", "md", "spectrum")
     ]
@@ -165,12 +165,12 @@ def test_the_commands_of_the_tutorial_on_infrared_spectra_work(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_how_to_upgrades_a_descriptor_of_ones_own(tmp_path):
+def test_the_how_to_upgrades_a_descriptor_of_ones_own(program, tmp_path):
     page = DOCS / "how-to" / "hosts.md"
     copy_data(tmp_path / "data")
     (tmp_path / "ethanol.xyz").write_bytes(unpacked(tmp_path / "data" / "ethanol_train.xyz.gz"))
     install_package(page, "inertia", "reann.hosts", tmp_path)
-    verbs = [words[1] for words in run_page(page, tmp_path)]
+    verbs = [words[1] for words in run_page(page, tmp_path, program)]
     assert verbs == ["new", "train", "new", "train", "md"]
     config = yaml.safe_load((tmp_path / "runs" / "ethanol" / "config.yaml").read_text())
     assert config["model"]["host"] == "inertia"
@@ -193,7 +193,7 @@ def install_package(page, name, group, folder):
     (installed / "entry_points.txt").write_text(f"[{group}]\n{points}")
 
 
-def test_the_how_to_adds_a_quantity_of_ones_own(tmp_path):
+def test_the_how_to_adds_a_quantity_of_ones_own(program, tmp_path):
     install_package(DOCS / "how-to" / "tensors.md", "efg", "reann.quantities", tmp_path)
     code = """
 from ase.build import molecule
@@ -205,7 +205,7 @@ config = ModelConfig(outputs=["efg"], channels=3)
 found = Potential(build(config, [1, 8], seed=0)).predict(molecule("H2O"), ["efg"])
 assert found["efg"].shape == (3, 3, 3)
 """
-    execute([sys.executable, "-c", code], tmp_path, [])
+    run(program, ["-c", code], tmp_path, [])
 
 
 def unpacked(path):
