@@ -142,7 +142,8 @@ class KeyCensus(KeyCounts):
         n, first = 0, ""
         for kind in self._relevant(label):
             for keys, n_kind, origin in kind.without(used, labels):
-                others = keys & (recognized | candidates.keys())
+                concerned = keys & (recognized | candidates.keys())
+                others = [key for key in self._counts if key in concerned]  # in the order of files
                 counts.update(dict.fromkeys(others, n_kind))
                 n, first = (n + n_kind, first or origin) if others else (n, first)
         if not counts:
