@@ -17,6 +17,7 @@ import ase.io
 import numpy as np
 from ase.io.extxyz import write_xyz
 from branches import on_one_branch
+from local_fields import of_mean_field
 
 SEED = 20261129
 """Of the draws."""
@@ -86,7 +87,12 @@ SETS: dict[str, DataSet] = {
         prepare=ions,
     ),
     "bulk": DataSet(
-        "Liquid water", _WATER, ("water-tensors/bulk_train.xyz.gz",), TENSORS, minutes=10.0
+        "Liquid water",
+        _WATER,
+        ("water-tensors/bulk_train.xyz.gz",),
+        TENSORS | {"induction": True},
+        minutes=30.0,
+        prepare=of_mean_field,
     ),
     "qm7b": DataSet(
         "QM7b, CCSD",

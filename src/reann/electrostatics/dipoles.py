@@ -91,5 +91,5 @@ def _far(
     each = [-(parts.T @ (weights[:, None] * parts)) for weights in products]
     rows = [[each[SIX.index((min(a, b), max(a, b)))] for b in range(3)] for a in range(3)]
     tensors = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=1)
-    own = 4.0 * math.pi / 3.0 * (2.0 * math.pi * sigma**2) ** -1.5
-    return tensors + own * torch.eye(3 * len(positions)).to(positions).view(tensors.shape)
+    at_center = 4.0 * math.pi / 3.0 * (2.0 * math.pi * sigma**2) ** -1.5
+    return tensors + at_center * torch.eye(3 * len(positions)).to(positions).view(tensors.shape)
