@@ -26,7 +26,7 @@ from reann.model.state_heads import TensorHead
 
 SMEARING = 1.0
 """Width sigma of the interaction in Å. It must be so large that close atoms do not polarize each
-other without limit: a pair of atoms of equal polarizability up to about 7 Å^3."""
+other without limit: two atoms of equal polarizability up to 12 Å^3, at any distance."""
 
 
 class InteractingPolarizability(TensorHead):
