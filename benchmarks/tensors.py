@@ -30,6 +30,7 @@ import ase.io  # noqa: E402
 import machine  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from local_fields import in_cavity  # noqa: E402
 from sets import PARTS, SETS, DataSet, split, write  # noqa: E402
 
 from reann import Potential, load  # noqa: E402
@@ -127,9 +128,30 @@ def judge(name: str, arguments: argparse.Namespace) -> None:
             every = open_dataset([str(file)], data, potential.cutoff, arguments.runs / "cache")
             subset = Subset(every, np.arange(len(every)))
             content["tests"][part] = compare(potential, subset).summary()
+            if potential.model.config.induction:
+                content["tests"][part] |= in_cavity_errors(potential, file)
             if potential.model.responses:
                 content["tests"][part] |= {"slope_me_A": slope_error(potential, file)}
     result.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def in_cavity_errors(potential: Potential, file: Path) -> dict[str, float]:
+    """Return the errors of responses of cells to the field in a cavity, see `local_fields`."""
+    with gzip.open(file, "rt", encoding="utf-8") as stream:
+        frames = list(ase.io.read(stream, ":", format="extxyz"))
+    predicted = [x["polarizability"] for x in potential.predict(frames, ["polarizability"])]
+    labels = [np.reshape(atoms.info["polarizability"], (3, 3)) for atoms in frames]
+    responses = [
+        np.array([in_cavity(A, a.get_volume()) for A, a in zip(each, frames, strict=True)])
+        for each in (predicted, labels)
+    ]
+    error = responses[0] - responses[1]
+    spread = np.sqrt(responses[1].var(axis=0).mean())
+    return {
+        "in_cavity_rmse_A3": float(np.sqrt(np.mean(error**2))),
+        "in_cavity_mae_A3": float(np.abs(error).mean()),
+        "in_cavity_rrmse_percent": 100.0 * float(np.sqrt(np.mean(error**2)) / spread),
+    }
 
 
 def slope_error(potential: Potential, file: Path, n: int = 3, step: float = 1e-3) -> float:
