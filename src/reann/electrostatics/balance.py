@@ -7,8 +7,10 @@ the fine mesh is what the next coarse solution removes, until it is `CONVERGED`.
 thus that of the fine mesh.
 
 Long waves of charge cost the most energy, 4 pi n / k^2 for n atoms per volume, and would take the
-most steps. The preconditioner removes them: (d + n G)^-1 of wide Gaussians, d the mean hardness and
-n the highest density, so that it stays positive definite where there is vacuum.
+most steps. The preconditioner removes them. It is (1 - P)^2 / d, where d is the mean hardness and P
+a filter of waves of wide Gaussians, (1 - sqrt(d / (d + n G))) / n. In a medium of the density n it
+is the inverse 1 / (d + n G) of A. n is the highest density, so that 1 - P is positive definite also
+where there is vacuum.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ class Meshed:
         self.hardness = float(diagonal.mean()) - COULOMB * self_potential(sigma)
         G = COULOMB * self.wide.G
         most = self.wide.highest_density()
-        self.filter = G / (self.hardness + most * G)
+        self.filter = (1.0 - (self.hardness / (self.hardness + most * G)).sqrt()) / most
 
     def balanced(
         self, b: Float[Tensor, " atoms"], total: Float[Tensor, ""]
@@ -113,8 +115,9 @@ class Meshed:
 
     def preconditioned(self, residual: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return the residual times an approximation of A^-1."""
-        waves = self.wide.filtered(residual, self.filter)
-        return _level(residual - waves) / self.hardness
+        for _ in range(2):
+            residual = residual - self.wide.filtered(residual, self.filter)
+        return _level(residual) / self.hardness
 
 
 def _level(values: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:

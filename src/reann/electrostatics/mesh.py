@@ -9,7 +9,7 @@ mesh.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from reann.electrostatics.ewald import self_potential
+from reann.electrostatics.points import points_of, summed
 from reann.electrostatics.slopes import Slopes
-from reann.electrostatics.splines import factors_of, splines_at
+from reann.electrostatics.splines import factors_of
 from reann.units import COULOMB
 
 
@@ -34,10 +35,6 @@ class Fineness(NamedTuple):
 
 FINE = Fineness(8, 2.0)
 """Differences from the Ewald sum are about 1e-6 of potentials and 1e-5 of forces (RMS)."""
-BLOCK = 2**18
-"""Number of mesh points around atoms that are computed at once."""
-KEPT = 4**3
-"""Number of points around an atom up to which the products of its weights are kept."""
 
 
 class Mesh:
@@ -55,11 +52,9 @@ class Mesh:
         self.sigma, self.inverse = sigma, torch.linalg.inv(cell)
         self.sizes = [_good_size(float(a.norm()) * per_sigma / sigma, order) for a in cell]
         self.scale = torch.tensor(self.sizes).to(cell) * self.inverse
-        self.weights, self.w_slopes, self.index = splines_at(
-            positions @ self.scale, self.sizes, order
-        )
+        self.points = points_of(positions @ self.scale, self.sizes, order)
+        self.n_atoms = len(positions)
         self.G, self.by_square = influence(cell, tuple(self.sizes), sigma, order)
-        self.products = self._products(slice(None)) if order**3 <= KEPT else None
 
     def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return the potentials at the atoms, V."""
@@ -69,20 +64,21 @@ class Mesh:
         self, q: Float[Tensor, " atoms"], G: Float[Tensor, "a b c"]
     ) -> Float[Tensor, " atoms"]:
         """Return the sums over k of G exp(-i k . r) S(k) at the atoms."""
-        return self._at_atoms(G * self._waves(q))
+        return self.points.filtered(q, G)
 
     def highest_density(self) -> float:
         """Return the highest number of Gaussians of width sigma per cell volume, on the mesh."""
         k2 = _quadratic(self.sizes, self._of_numbers(torch.eye(3).to(self.inverse)))
-        waves = self._waves(self.weights.new_ones(len(self.weights)))
+        waves = self._waves(self.inverse.new_ones(self.n_atoms))
         density = torch.fft.irfftn(waves * torch.exp(-0.5 * self.sigma**2 * k2), s=self.sizes)
         return float(density.max()) * math.prod(self.sizes)
 
     def slopes(self, q: Float[Tensor, " atoms"]) -> Slopes:
         """Return energies of charges and their derivatives; see `ewald`."""
         S = self._waves(q)
-        potential, by_place = self._with_slopes(self.G * S)
-        by_strain = self._by_strain(S, q @ potential)
+        along = self._along(S)
+        potential, by_place = self.points.read_slopes(summed(S.mul_(self.G), self.sizes))
+        by_strain = 0.5 * (along - (q @ potential) * torch.eye(3).to(along))
         field = COULOMB * by_place @ self.scale.T
         potential = COULOMB * (potential - q * self_potential(self.sigma))
         strain = COULOMB * by_strain
@@ -105,104 +101,29 @@ class Mesh:
         by_time, velocity, strain
             Rates of charges, of positions at constant strain, and of the strain.
         """
-        waves = self.G * self._wave_rates(q, by_time, velocity @ self.scale)
+        mesh = self.points.spread_rates(q, by_time, velocity @ self.scale)
+        waves = self.G * torch.fft.rfftn(mesh)
         if strain.any():
             along = _quadratic(self.sizes, self._of_numbers(0.5 * (strain + strain.T)))
             waves += (self.by_square * along - strain.trace() * self.G) * self._waves(q)
-        rates = self._at_atoms(waves) - by_time * self_potential(self.sigma)
+        rates = self.points.read(summed(waves, self.sizes)) - by_time * self_potential(self.sigma)
         return COULOMB * rates + (field * velocity).sum(1)
 
     def _waves(self, q: Float[Tensor, " atoms"]) -> Complex[Tensor, "a b c"]:
         """Return S of the charges."""
-        mesh = q.new_zeros(math.prod(self.sizes))
-        for block in self._blocks():
-            if self.products is None:
-                cube = self._products(block, q[block])
-            else:
-                cube = self.products[block] * q[block, None, None, None]
-            self._spread(cube, block, mesh)
-        return torch.fft.rfftn(mesh.view(self.sizes))
+        return torch.fft.rfftn(self.points.spread(q))
 
-    def _wave_rates(
-        self,
-        q: Float[Tensor, " atoms"],
-        by_time: Float[Tensor, " atoms"],
-        moved: Float[Tensor, "atoms 3"],
-    ) -> Complex[Tensor, "a b c"]:
-        """Return the rate of S from those of charges and of their places on the mesh."""
-        mesh = q.new_zeros(math.prod(self.sizes))
-        for block in self._blocks():
-            weights, rates = self.weights[block], self.w_slopes[block] * moved[block, :, None]
-            (x, y, z), (dx, dy, dz) = weights.unbind(1), rates.unbind(1)
-            of_q, qx = q[block, None], q[block, None] * x
-            plane = (by_time[block, None] * x + of_q * dx)[:, :, None] * y[:, None]
-            plane += qx[:, :, None] * dy[:, None]
-            cube = plane[..., None] * z[:, None, None]
-            cube += (qx[:, :, None] * y[:, None])[..., None] * dz[:, None, None]
-            self._spread(cube, block, mesh)
-        return torch.fft.rfftn(mesh.view(self.sizes))
-
-    def _products(
-        self, block: slice, q: Float[Tensor, " atoms"] | None = None
-    ) -> Float[Tensor, "atoms x y z"]:
-        """Return the products of the weights of atoms, times their charges."""
-        x, y, z = self.weights[block].unbind(1)
-        x = x if q is None else q[:, None] * x
-        return (x[:, :, None] * y[:, None])[..., None] * z[:, None, None]
-
-    def _spread(self, cube: Float[Tensor, "atoms x y z"], block: slice, mesh: Tensor) -> None:
-        mesh.index_add_(0, self.index[block].view(-1), cube.view(-1))
-
-    def _blocks(self) -> Iterator[slice]:
-        """Yield the atoms in blocks whose mesh points fit into the cache of a processor."""
-        n, size = len(self.weights), max(BLOCK // self.weights.shape[-1] ** 3, 1)
-        return (slice(at, min(at + size, n)) for at in range(0, n, size))
-
-    def _near(self, waves: Complex[Tensor, "a b c"]) -> Iterator[tuple[slice, Tensor]]:
-        """Yield a sum of waves on the points around atoms, (atoms, x, y, z), block by block."""
-        potential = torch.fft.irfftn(waves, s=self.sizes, norm="forward").view(-1)
-        for block in self._blocks():
-            index = self.index[block]
-            yield block, potential.index_select(0, index.view(-1)).view(index.shape)
-
-    def _at_atoms(self, waves: Complex[Tensor, "a b c"]) -> Float[Tensor, " atoms"]:
-        """Return a sum of waves at the atoms."""
-        parts = []
-        for block, near in self._near(waves):
-            if self.products is not None:
-                parts.append((near * self.products[block]).flatten(1).sum(1))
-                continue
-            x, y, z = self.weights[block].unbind(1)
-            in_plane = (near @ z[:, None, :, None])[..., 0]
-            parts.append(((in_plane @ y[:, :, None])[..., 0] * x).sum(1))
-        return torch.cat(parts)
-
-    def _with_slopes(
-        self, waves: Complex[Tensor, "a b c"]
-    ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "atoms 3"]]:
-        """Return a sum of waves at the atoms, and its slopes along the places on the mesh."""
-        values, slopes = [], []
-        for block, near in self._near(waves):
-            # Along z, y and x: the weights, and their slopes.
-            x, y, z = torch.stack([self.weights[block], self.w_slopes[block]], 3).unbind(1)
-            of_z = (near @ z[:, None]).transpose(2, 3)  # (atoms, x, kind of z, y)
-            of_yz = (of_z @ y[:, None]).flatten(2)  # the last: 2 (kind of z) + (kind of y)
-            of_xyz = x.transpose(1, 2) @ of_yz
-            values.append(of_xyz[:, 0, 0])
-            slopes.append(torch.stack([of_xyz[:, 1, 0], of_xyz[:, 0, 1], of_xyz[:, 0, 2]], 1))
-        return torch.cat(values), torch.cat(slopes)
-
-    def _by_strain(self, S: Tensor, energy: Float[Tensor, ""]) -> Float[Tensor, "3 3"]:
-        """Return the strain derivative; `energy` is twice that of the waves."""
-        power = _power(S, self.sizes[2]) * self.by_square
+    def _along(self, S: Complex[Tensor, "a b c"]) -> Float[Tensor, "3 3"]:
+        """Return the sum over k of -2 dG/d(k^2) |S|^2 times k k."""
+        power = S.real.square().addcmul_(S.imag, S.imag).mul_(self.by_square)
         x, y, z = _numbers(self.sizes, power)
-        xy, xz, yz = x @ power.sum(2) @ y, x @ power.sum(1) @ z, y @ power.sum(0) @ z
-        xx, yy, zz = (
-            n.square() @ power.sum(others) for n, others in ((x, (1, 2)), (y, (0, 2)), (z, (0, 1)))
-        )
+        powers_of_x = torch.stack([torch.ones_like(x), x, x.square()])
+        sums = (powers_of_x @ power.flatten(1)).view(3, len(y), len(z)) * _twice(z, self.sizes[2])
+        by_y, by_z = sums.sum(2), sums.sum(1)
+        xx, yy, zz = by_y[2].sum(), by_y[0] @ y.square(), by_z[0] @ z.square()
+        xy, xz, yz = by_y[1] @ y, by_z[1] @ z, y @ sums[0] @ z
         of_numbers = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz]).view(3, 3)
-        along = (2.0 * math.pi) ** 2 * self.inverse @ of_numbers @ self.inverse.T
-        return 0.5 * (along - energy * torch.eye(3).to(along))
+        return (2.0 * math.pi) ** 2 * self.inverse @ of_numbers @ self.inverse.T
 
     def _of_numbers(self, form: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
         """Return a quadratic form of k as one of the whole numbers, k = 2 pi inverse n."""
@@ -257,13 +178,9 @@ def _quadratic(sizes: Sequence[int], form: Float[Tensor, "3 3"]) -> Float[Tensor
     return plane[..., None] + (linear[..., None] + form[2, 2] * z) * z
 
 
-def _power(S: Tensor, n: int) -> Float[Tensor, "a b c"]:
-    """Return |S|^2, doubled if the opposite vector is omitted."""
-    twice = torch.full((S.shape[-1],), 2.0, dtype=torch.float64, device=S.device)
-    twice[0] = 1.0
-    if n % 2 == 0:
-        twice[-1] = 1.0
-    return (S.real.square() + S.imag.square()) * twice
+def _twice(z: Float[Tensor, " c"], n: int) -> Float[Tensor, " c"]:
+    """Return 2 for numbers whose opposite vectors are omitted, else 1."""
+    return torch.where((z == 0) | (z.abs() == n // 2), 1.0, 2.0).to(z)
 
 
 def _good_size(least: float, order: int) -> int:

@@ -16,6 +16,7 @@ NB_MODULE(_core, m) {
     native::bind_rates(m);
     native::bind_training(m);
     native::bind_neighbors(m);
+    native::bind_charges(m);
     m.def("interface", &reann_interface);
     m.def("isa", [] { return reann::level().name; });
     m.def("levels", [] {

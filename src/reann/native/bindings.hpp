@@ -10,5 +10,6 @@ void bind_evaluation(nanobind::module_ &m);
 void bind_rates(nanobind::module_ &m);
 void bind_training(nanobind::module_ &m);
 void bind_neighbors(nanobind::module_ &m);
+void bind_charges(nanobind::module_ &m);
 
 } // namespace native

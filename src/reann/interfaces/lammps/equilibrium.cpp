@@ -1,5 +1,5 @@
-// A q + chi = lambda with A = J + V, by conjugate gradients for changes of the charges without a change of their
-// sum, until the chemical potentials of all atoms agree.
+// A q + chi = lambda with A = J + V and a given sum of q, as in reann/electrostatics/balance.py: conjugate gradients
+// with coarse potentials solve for the residual, until the chemical potentials of all atoms agree.
 
 #include "equilibrium.h"
 
@@ -11,7 +11,8 @@ namespace reann {
 namespace {
 
 constexpr double converged = 1e-8; // largest difference of chemical potentials, of the largest electronegativity
-constexpr int most_steps = 1000;
+constexpr double coarse_residual = 1e-2; // part of the residual at which conjugate gradients end
+constexpr int most_steps = 1000, most_corrections = 20;
 using Numbers = std::vector<double>;
 
 double product(const Numbers &a, const Numbers &b) {
@@ -46,31 +47,42 @@ Numbers equilibrated(MPI_Comm world, Coulomb &interactions, double sigma, const 
         for (double &x : values) x -= mean;
         return values;
     };
-    const auto times_A = [&](const Numbers &q) {
-        Numbers found = interactions.potentials(q);
+    const auto times_A = [&](const Numbers &q, bool is_coarse) {
+        Numbers found = is_coarse ? interactions.coarse_potentials(q) : interactions.potentials(q);
         for (size_t i = 0; i < n; ++i) found[i] += (hardness[i] + self_potential(sigma)) * q[i];
         return found;
     };
+    const auto most = [&](const Numbers &values) { return largest_of_ranks(world, largest(values)); };
+    const auto dot = [&](const Numbers &a, const Numbers &b) { return sum_of_ranks(world, {product(a, b)})[0]; };
     const auto preconditioned = [&](const Numbers &r) { return level(interactions.preconditioned(r, mean_hardness)); };
+    const auto coarse_solution = [&](Numbers r) {
+        const double enough = coarse_residual * most(r);
+        Numbers x(n, 0.0), smooth = preconditioned(r), step = smooth;
+        double square = dot(r, smooth);
+        for (int k = 0; k < most_steps; ++k) {
+            const Numbers along = level(times_A(step, true));
+            const double length = square / dot(step, along);
+            add(x, length, step);
+            add(r, -length, along);
+            if (most(r) <= enough) break;
+            smooth = preconditioned(r);
+            const double before = square;
+            square = dot(r, smooth);
+            Numbers next = smooth;
+            add(next, square / before, step);
+            step.swap(next);
+        }
+        return x;
+    };
 
-    Numbers q(n, total / n_all), r = times_A(q);
-    const double enough = converged * largest_of_ranks(world, largest(chi) + largest(r));
-    for (size_t i = 0; i < n; ++i) r[i] = -chi[i] - r[i];
-    r = level(r);
-    Numbers smooth = preconditioned(r), step = smooth;
-    double square = sum_of_ranks(world, {product(r, smooth)})[0];
-    for (int k = 0; k < most_steps; ++k) {
-        if (largest_of_ranks(world, largest(r)) <= enough) return q;
-        const Numbers along = level(times_A(step));
-        const double length = square / sum_of_ranks(world, {product(step, along)})[0];
-        add(q, length, step);
-        add(r, -length, along);
-        smooth = preconditioned(r);
-        const double before = square;
-        square = sum_of_ranks(world, {product(r, smooth)})[0];
-        Numbers next = smooth;
-        add(next, square / before, step);
-        step.swap(next);
+    Numbers q(n, total / n_all), r = times_A(q, false);
+    const double enough = converged * (most(chi) + most(r));
+    for (int k = 0; k < most_corrections; ++k) {
+        for (size_t i = 0; i < n; ++i) r[i] = -chi[i] - r[i];
+        r = level(r);
+        if (most(r) <= enough) return q;
+        add(q, 1.0, coarse_solution(r));
+        r = times_A(q, false);
     }
     throw std::runtime_error("the charges do not converge: atoms are closer than those of the training, or the "
                              "potential is wrong");

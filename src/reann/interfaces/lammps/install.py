@@ -18,6 +18,7 @@ from reann.interfaces.lammps.installation import (
     CORE,
     ENGINE,
     PLUGIN,
+    SHARED,
     SOURCES,
     Lammps,
     checksum,
@@ -121,7 +122,7 @@ def _compile(compiler: list[str], lammps: Lammps, folder: Path) -> None:
     command = [*compiler, "-std=c++17", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-D{size}", f"-DREANN_LAMMPS={lammps.version}"]
     command += [f"-I{path}" for path in (lammps.headers, lammps.mpi, CORE, SOURCES)]
-    command += [str(source) for source in sorted(SOURCES.glob("*.cpp"))]
+    command += [str(source) for source in (*sorted(SOURCES.glob("*.cpp")), *SHARED)]
     command += [f"-L{folder}", "-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(folder / PLUGIN)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603

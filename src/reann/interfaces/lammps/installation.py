@@ -17,6 +17,8 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent
 CORE = SOURCES.parents[1] / "core"
+SHARED = (CORE / "splines.cpp",)
+"""Sources of the engine that are compiled into the plugin."""
 ENGINE = SOURCES.parents[1] / "native" / "libreann_serial.so"
 """The native engine compiled without threads, because LAMMPS uses one rank per core."""
 PLUGIN = "reannplugin.so"
@@ -41,7 +43,8 @@ class Lammps:
         """Folder of its plugin; the name depends on all files from which the plugin is compiled."""
         digest = hashlib.sha256(repr((self.bigbig, platform.machine())).encode())
         sources = sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp")])
-        sources += [CORE / "reann.h", CORE / "facts.hpp", ENGINE]
+        sources += [*SHARED, ENGINE, CORE / "reann.h"]
+        sources += [*sorted(CORE.glob("*.hpp")), *sorted((CORE / "kernels").glob("*.hpp"))]
         headers = sorted(self.headers.glob("*.h"))
         for file in [*sources, *headers, *([self.mpi / "mpi.h"] if self.mpi else [])]:
             digest.update(file.read_bytes() if file.exists() else b"")

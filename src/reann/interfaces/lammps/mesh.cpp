@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/spreading.hpp"
+
 namespace reann {
 namespace {
 
@@ -40,49 +42,37 @@ std::vector<double> euler(int n, int order) {
     return found;
 }
 
-// M(w + j) and its derivative, in the order of increasing mesh points: j = order - 1, ..., 0.
-void splines(double w, int order, double *weights, double *slopes) {
-    double values[16] = {1.0}, lower[16];
-    for (int n = 2; n <= order; ++n) {
-        std::copy_n(values, n, lower);
-        lower[n - 1] = 0.0;
-        for (int j = 0; j < n; ++j) {
-            const double x = w + j;
-            values[j] = (x * lower[j] + (n - x) * (j ? lower[j - 1] : 0.0)) / (n - 1);
-        }
-    }
-    for (int j = 0; j < order; ++j) {
-        weights[order - 1 - j] = values[j];
-        slopes[order - 1 - j] = lower[j] - (j ? lower[j - 1] : 0.0);
-    }
-}
-
 } // namespace
 
 void Mesh::place(const double *cell, int64_t n, const double *position) {
     if (!std::equal(cell, cell + 9, cell_)) set_cell(cell);
     n_ = n;
     position_.assign(position, position + 3 * n);
-    wide_is_placed_ = false;
-    weights_.resize(3 * order * n);
-    slopes_.resize(3 * order * n);
-    first_.resize(3 * n);
+    coarse_.is_placed = wide_.is_placed = false;
+    std::vector<double> place(3 * n);
     for (int64_t i = 0; i < n; ++i)
-        for (int axis = 0; axis < 3; ++axis) {
-            double fraction = 0.0;
-            for (int a = 0; a < 3; ++a) fraction += position[3 * i + a] * inverse_[3 * a + axis];
-            const int size = sizes_[axis];
-            const double at = size * fraction, point = std::floor(at);
-            const int64_t last = static_cast<int64_t>(point) - (order - 1);
-            first_[3 * i + axis] = int((last % size + size) % size);
-            splines(at - point, order, &weights_[(3 * i + axis) * order], &slopes_[(3 * i + axis) * order]);
-        }
+        for (int axis = 0; axis < 3; ++axis)
+            for (int a = 0; a < 3; ++a)
+                place[3 * i + axis] += sizes_[axis] * position[3 * i + a] * inverse_[3 * a + axis];
+    splines_ = splines_at(place.data(), n, sizes_.data(), fineness_.order);
+}
+
+// The mesh of the same charges at the present positions.
+Mesh &Mesh::placed(Coarser &coarser, double sigma, Fineness fineness) {
+    if (!coarser.mesh) coarser.mesh = std::make_unique<Mesh>(world_, sigma, fineness);
+    if (!coarser.is_placed) coarser.mesh->place(cell_, n_, position_.data());
+    coarser.is_placed = true;
+    return *coarser.mesh;
 }
 
 std::vector<double> Mesh::potentials(const std::vector<double> &q) {
     std::vector<double> found = filtered(q, G_);
     for (int64_t i = 0; i < n_; ++i) found[i] -= q[i] * self_potential(sigma_);
     return found;
+}
+
+std::vector<double> Mesh::coarse_potentials(const std::vector<double> &q) {
+    return placed(coarse_, sigma_, {4, 1.25}).potentials(q);
 }
 
 CoulombSlopes Mesh::slopes(const std::vector<double> &q) {
@@ -96,18 +86,20 @@ CoulombSlopes Mesh::slopes(const std::vector<double> &q) {
 }
 
 std::vector<double> Mesh::preconditioned(const std::vector<double> &residual, double hardness) {
-    constexpr double wide = 2.0, per_sigma = 1.2; // width in sigma, and fineness, of the Gaussians
-    if (!wide_) wide_ = std::make_unique<Mesh>(world_, wide * sigma_, per_sigma);
-    if (!wide_is_placed_) {
-        wide_->place(cell_, n_, position_.data());
-        wide_is_placed_ = true;
-        const double density = wide_->highest_density();
-        wide_filter_ = wide_->G_;
-        for (double &G : wide_filter_) G /= hardness + density * G;
+    const bool is_placed = wide_.is_placed;
+    Mesh &wide = placed(wide_, 2.0 * sigma_, {4, 1.2});
+    if (!is_placed) {
+        const double density = wide.highest_density();
+        filter_ = wide.G_;
+        for (double &G : filter_) G = (1.0 - std::sqrt(hardness / (hardness + density * G))) / density;
     }
-    std::vector<double> found = wide_->filtered(residual, wide_filter_);
-    for (int64_t i = 0; i < n_; ++i) found[i] = (residual[i] - found[i]) / hardness;
-    return found;
+    std::vector<double> left = residual;
+    for (int twice = 0; twice < 2; ++twice) {
+        const std::vector<double> waves = wide.filtered(left, filter_);
+        for (int64_t i = 0; i < n_; ++i) left[i] -= waves[i];
+    }
+    for (double &x : left) x /= hardness;
+    return left;
 }
 
 // The sum over waves of G S exp(-i k . r) at the charges.
@@ -148,13 +140,13 @@ void Mesh::set_cell(const double *cell) {
     for (int axis = 0; axis < 3; ++axis) {
         const double *v = cell + 3 * axis;
         const double length = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-        sizes[axis] = good_size(length * per_sigma_ / sigma_, order);
+        sizes[axis] = good_size(length * fineness_.per_sigma / sigma_, fineness_.order);
     }
     if (!waves_ || sizes != sizes_) {
         sizes_ = sizes;
-        waves_ = std::make_unique<Waves>(world_, sizes, order);
-        mesh_.resize(long(sizes[0]) * sizes[1] * waves_->row());
-        for (int axis = 0; axis < 3; ++axis) factors_[axis] = euler(sizes[axis], order);
+        waves_ = std::make_unique<Waves>(world_, sizes);
+        mesh_.resize(long(sizes[0]) * sizes[1] * sizes[2]);
+        for (int axis = 0; axis < 3; ++axis) factors_[axis] = euler(sizes[axis], fineness_.order);
     }
     G_.resize(sizes_[0] * (waves_->last() - waves_->first()));
     const double times = 4.0 * pi * coulomb / volume_;
@@ -179,21 +171,10 @@ template <class Visit> void Mesh::for_waves(const Visit &visit) const {
         }
 }
 
-// Transforms the charges of all ranks to waves. Rows are longer than the mesh, so that the points of a charge
-// are contiguous.
+// Transforms the charges of all ranks to waves.
 void Mesh::spread(const std::vector<double> &q) {
     std::fill(mesh_.begin(), mesh_.end(), 0.0);
-    for (int64_t i = 0; i < n_; ++i) {
-        const double *x = &weights_[3 * order * i], *y = x + order, *z = y + order;
-        for (int j = 0; j < order; ++j)
-            for (int k = 0; k < order; ++k) {
-                const double part = q[i] * x[j] * y[k];
-                double *to = &mesh_[row_of(&first_[3 * i], j, k)];
-                for (int l = 0; l < order; ++l) to[l] += part * z[l];
-            }
-    }
-    for (long at = 0; at < long(mesh_.size()); at += waves_->row())
-        for (int l = 0; l < order; ++l) mesh_[at + l] += mesh_[at + sizes_[2] + l];
+    sums_over_points.spread(splines_, q.data(), mesh_.data());
     waves_->forward(mesh_.data());
 }
 
@@ -218,55 +199,25 @@ void Mesh::multiply(const std::vector<double> &G, double *by_strain) {
     }
 }
 
-void Mesh::transform_back() {
-    waves_->backward(mesh_.data());
-    for (long at = 0; at < long(mesh_.size()); at += waves_->row())
-        std::copy_n(&mesh_[at], order, &mesh_[at + sizes_[2]]);
-}
+void Mesh::transform_back() { waves_->backward(mesh_.data()); }
 
 std::vector<double> Mesh::read() const {
     std::vector<double> values(n_);
-    for (int64_t i = 0; i < n_; ++i) {
-        const double *x = &weights_[3 * order * i], *y = x + order, *z = y + order;
-        for (int j = 0; j < order; ++j)
-            for (int k = 0; k < order; ++k) {
-                const double *from = &mesh_[row_of(&first_[3 * i], j, k)];
-                double along = 0.0;
-                for (int l = 0; l < order; ++l) along += from[l] * z[l];
-                values[i] += x[j] * y[k] * along;
-            }
-    }
+    sums_over_points.read(splines_, mesh_.data(), values.data());
     return values;
 }
 
 CoulombSlopes Mesh::read_slopes(const std::vector<double> &q) const {
     CoulombSlopes found{std::vector<double>(n_), std::vector<double>(3 * n_)};
+    std::vector<double> by_place(3 * n_);
+    sums_over_points.read_slopes(splines_, mesh_.data(), found.by_charge.data(), by_place.data());
     for (int64_t i = 0; i < n_; ++i) {
-        const double *x = &weights_[3 * order * i], *y = x + order, *z = y + order;
-        const double *dx = &slopes_[3 * order * i], *dy = dx + order, *dz = dy + order;
-        double value = 0.0, by_place[3] = {};
-        for (int j = 0; j < order; ++j)
-            for (int k = 0; k < order; ++k) {
-                const double *from = &mesh_[row_of(&first_[3 * i], j, k)];
-                double along = 0.0, slope = 0.0;
-                for (int l = 0; l < order; ++l) along += from[l] * z[l], slope += from[l] * dz[l];
-                value += x[j] * y[k] * along;
-                by_place[0] += dx[j] * y[k] * along;
-                by_place[1] += x[j] * dy[k] * along;
-                by_place[2] += x[j] * y[k] * slope;
-            }
-        found.by_charge[i] = value - q[i] * self_potential(sigma_);
+        found.by_charge[i] -= q[i] * self_potential(sigma_);
         for (int a = 0; a < 3; ++a)
             for (int axis = 0; axis < 3; ++axis)
-                found.by_position[3 * i + a] += q[i] * by_place[axis] * sizes_[axis] * inverse_[3 * a + axis];
+                found.by_position[3 * i + a] += q[i] * by_place[3 * i + axis] * sizes_[axis] * inverse_[3 * a + axis];
     }
     return found;
-}
-
-// Where the mesh points of a charge with these indices along x and y begin.
-long Mesh::row_of(const int *first, int j, int k) const {
-    const long at = (first[0] + j) % sizes_[0] * long(sizes_[1]) + (first[1] + k) % sizes_[1];
-    return at * waves_->row() + first[2];
 }
 
 } // namespace reann

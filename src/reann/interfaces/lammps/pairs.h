@@ -11,6 +11,7 @@ class Pairs final : public Coulomb {
     Pairs(MPI_Comm world, double sigma, int64_t n, const double *position);
 
     std::vector<double> potentials(const std::vector<double> &q) override;
+    std::vector<double> coarse_potentials(const std::vector<double> &q) override { return potentials(q); }
     CoulombSlopes slopes(const std::vector<double> &q) override;
     std::vector<double> preconditioned(const std::vector<double> &residual, double hardness) override;
 

@@ -16,9 +16,10 @@ std::vector<long> shares(long n, int n_ranks) {
 
 } // namespace
 
-Waves::Waves(MPI_Comm world, std::array<int, 3> sizes, int padding)
-    : world_(world), sizes_(sizes), padding_(padding), x_(sizes[0]), y_(sizes[1]), z_(sizes[2] / 2),
-      rows_(sizes[2]) {
+Waves::Waves(MPI_Comm world, std::array<int, 3> sizes)
+    : world_(world), sizes_(sizes), tables_(2 * (sizes[0] + sizes[1]) + 3 * sizes[2]), x_(sizes[0], tables_.data()),
+      y_(sizes[1], tables_.data() + 2 * sizes[0]), z_(sizes[2] / 2, tables_.data() + 2 * (sizes[0] + sizes[1])),
+      rows_(sizes[2], tables_.data() + 2 * (sizes[0] + sizes[1]) + sizes[2]) {
     MPI_Comm_rank(world, &rank_);
     MPI_Comm_size(world, &n_ranks_);
     const long n_columns = long(sizes[1]) * half();
@@ -26,8 +27,8 @@ Waves::Waves(MPI_Comm world, std::array<int, 3> sizes, int padding)
     columns_ = shares(n_columns, n_ranks_);
     const long n_planes = planes_[rank_ + 1] - planes_[rank_], own = last() - first();
     for (int r = 0; r < n_ranks_; ++r) {
-        mesh_counts_.push_back(int((planes_[r + 1] - planes_[r]) * sizes[1] * row()));
-        mesh_starts_.push_back(int(planes_[r] * sizes[1] * row()));
+        mesh_counts_.push_back(int((planes_[r + 1] - planes_[r]) * sizes[1] * sizes_[2]));
+        mesh_starts_.push_back(int(planes_[r] * sizes[1] * sizes_[2]));
         sent_.push_back(int(n_planes * (columns_[r + 1] - columns_[r])));
         sent_from_.push_back(int(n_planes * columns_[r]));
         received_.push_back(int((planes_[r + 1] - planes_[r]) * own));
@@ -48,7 +49,7 @@ Complex Waves::plane(int x) {
 void Waves::forward(const double *mesh) {
     MPI_Reduce_scatter(mesh, slab_.data(), mesh_counts_.data(), MPI_DOUBLE, MPI_SUM, world_);
     for (int x = 0; x < planes_[rank_ + 1] - planes_[rank_]; ++x)
-        planes_forward(x, &slab_[x * sizes_[1] * row()]);
+        planes_forward(x, &slab_[x * sizes_[1] * sizes_[2]]);
     exchange(true);
     x_.forward(S(), last() - first(), {work_re_.data(), work_im_.data()});
 }
@@ -57,7 +58,7 @@ void Waves::backward(double *mesh) {
     x_.backward(S(), last() - first(), {work_re_.data(), work_im_.data()});
     exchange(false);
     for (int x = 0; x < planes_[rank_ + 1] - planes_[rank_]; ++x)
-        planes_backward(x, &slab_[x * sizes_[1] * row()]);
+        planes_backward(x, &slab_[x * sizes_[1] * sizes_[2]]);
     MPI_Allgatherv(slab_.data(), mesh_counts_[rank_], MPI_DOUBLE, mesh, mesh_counts_.data(), mesh_starts_.data(),
                    MPI_DOUBLE, world_);
 }
@@ -69,8 +70,8 @@ void Waves::planes_forward(int x, const double *from) {
     const Complex to = plane(x), part = {part_re_.data(), part_im_.data()};
     for (int y = 0; y < n_y; ++y)
         for (int z = 0; z < n; ++z) {
-            part.re[z * n_y + y] = from[y * row() + 2 * z];
-            part.im[z * n_y + y] = from[y * row() + 2 * z + 1];
+            part.re[z * n_y + y] = from[y * sizes_[2] + 2 * z];
+            part.im[z * n_y + y] = from[y * sizes_[2] + 2 * z + 1];
         }
     z_.forward(part, n_y, {work_re_.data(), work_im_.data()});
     for (int k = 0; k <= n; ++k) {
@@ -103,8 +104,8 @@ void Waves::planes_backward(int x, double *to) {
     z_.backward(part, n_y, {work_re_.data(), work_im_.data()});
     for (int y = 0; y < n_y; ++y)
         for (int z = 0; z < n; ++z) {
-            to[y * row() + 2 * z] = part.re[z * n_y + y];
-            to[y * row() + 2 * z + 1] = part.im[z * n_y + y];
+            to[y * sizes_[2] + 2 * z] = part.re[z * n_y + y];
+            to[y * sizes_[2] + 2 * z + 1] = part.im[z * n_y + y];
         }
 }
 

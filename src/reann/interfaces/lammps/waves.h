@@ -6,17 +6,16 @@
 
 #include <mpi.h>
 
-#include "fft.h"
+#include "fourier.hpp"
 
 namespace reann {
 
 class Waves {
   public:
-    // `sizes`: even numbers of mesh points along the three lattice vectors. `padding`: unused numbers at the
-    // end of each row of the mesh.
-    Waves(MPI_Comm world, std::array<int, 3> sizes, int padding);
+    // `sizes`: even numbers of mesh points along the three lattice vectors.
+    Waves(MPI_Comm world, std::array<int, 3> sizes);
 
-    // S[k] = sum of mesh[x] exp(-i k x) over the meshes of all ranks, each (sizes[0], sizes[1], row).
+    // S[k] = sum of mesh[x] exp(-i k x) over the meshes of all ranks, each of these sizes.
     void forward(const double *mesh);
 
     // mesh[x] = sum over k of S[k] exp(i k x), on all ranks; S is destroyed.
@@ -28,7 +27,6 @@ class Waves {
     long first() const { return columns_[rank_]; }
     long last() const { return columns_[rank_ + 1]; }
     int half() const { return sizes_[2] / 2 + 1; }
-    long row() const { return sizes_[2] + padding_; }
 
   private:
     void planes_forward(int plane, const double *from);
@@ -38,7 +36,8 @@ class Waves {
 
     MPI_Comm world_;
     std::array<int, 3> sizes_;
-    int padding_, rank_, n_ranks_;
+    int rank_, n_ranks_;
+    std::vector<double> tables_; // of the transforms
     Fourier x_, y_, z_, rows_; // rows_: twice the length of z_
     std::vector<long> planes_, columns_;   // where those of each rank begin
     std::vector<int> mesh_counts_, mesh_starts_, sent_, sent_from_, received_, received_at_;
