@@ -17,6 +17,7 @@ from reann.data.neighbors import graph_from_atoms
 from reann.electrostatics import ewald, smeared
 from reann.electrostatics.direct import Pairs
 from reann.electrostatics.mesh import Fineness, Mesh
+from reann.electrostatics.points import TorchPoints
 from reann.electrostatics.split import width_of
 from reann.graph import Graph
 from reann.interfaces.ase import Calculator
@@ -220,8 +221,9 @@ def test_blocks_of_atoms_do_not_change_a_mesh(monkeypatch: pytest.MonkeyPatch) -
     cell = torch.tensor([[9.0, 0, 0], [2, 8, 0], [1, -2, 10]], dtype=torch.float64)
     x = torch.rand(30, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) @ cell
     q = torch.linspace(-1.0, 1.0, 30, dtype=torch.float64)
+    monkeypatch.setattr("reann.electrostatics.mesh.points_of", TorchPoints)
     one = Mesh(x, cell, 1.0).slopes(q)
-    monkeypatch.setattr("reann.electrostatics.mesh.BLOCK", 7 * 8**3)
+    monkeypatch.setattr("reann.electrostatics.points.BLOCK", 7 * 8**3)
     for ours, expected in zip(Mesh(x, cell, 1.0).slopes(q), one, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
 
