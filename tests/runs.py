@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,24 +48,15 @@ def write_config(folder: Path) -> Path:
 
 
 def command(folder: Path, run: Path, changes: dict[str, str]) -> list[str]:
-    """Return the command that trains a small potential in the folder `run`."""
+    """Return the arguments of reann that train a small potential in the folder `run`."""
     file = write_config(folder)
     settings = SMALL | changes | {"run.folder": str(run)}
-    return [sys.executable, "-m", "reann", "train", str(file)] + [
-        f"{name}={value}" for name, value in settings.items()
-    ]
+    return ["train", str(file), *(f"{name}={value}" for name, value in settings.items())]
 
 
 def environment() -> dict[str, str]:
     """Return an environment for a process with one thread."""
     return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-
-
-def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run to the end."""
-    return subprocess.run(
-        arguments, env=environment(), capture_output=True, text=True, check=False, timeout=300
-    )
 
 
 def log_without_time(run: Path) -> list[dict[str, float]]:
