@@ -45,10 +45,8 @@ def load(file: Path) -> list[data.AtomicData]:
     table, keys = tools.AtomicNumberTable(NUMBERS), {name: name for name in LABELS}
     for atoms in frames:
         atoms.positions -= atoms.positions.mean(0)
-        if atoms.calc is not None:
-            atoms.info["dipole"] = atoms.get_dipole_moment()
-            atoms.calc = None
-        atoms.info["polarizability"] = np.ravel(atoms.info["polarizability"])
+        known = atoms.info | (atoms.calc.results if atoms.calc else {})
+        atoms.info, atoms.calc = {name: np.ravel(known[name]) for name in LABELS}, None
     specification = data.KeySpecification(info_keys=keys, arrays_keys={})
     configurations = (data.config_from_atoms(a, key_specification=specification) for a in frames)
     return [data.AtomicData.from_config(c, z_table=table, cutoff=CUTOFF) for c in configurations]
