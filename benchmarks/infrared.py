@@ -42,7 +42,7 @@ DATA = ROOT / "src" / "reann" / "demo" / "ethanol_dipoles.xyz.gz"
 RESULTS = Path(__file__).parent / "results" / "infrared.json"
 TEMPERATURE, TIMESTEP = 300.0, 0.5
 """K of the normal modes, and fs of the molecular dynamics, that make the structures."""
-N_OF_TRANS, N_OF_GAUCHE, N_OF_DYNAMICS = 260, 120, {300.0: 60, 600.0: 60}
+N_OF_TRANS, N_OF_GAUCHE, N_OF_DYNAMICS = 220, 220, {600.0: 60}
 """Structures along the normal modes of both conformers, and of dynamics by temperature in K."""
 EVERY = 40
 EPOCHS = 400
@@ -75,7 +75,7 @@ def gauche() -> ase.Atoms:
 
 def label() -> None:
     """Write structures along normal modes and of molecular dynamics, with their labels."""
-    rng, frames = np.random.default_rng(1), []
+    rng, frames = np.random.default_rng(2), []
     for atoms, count in ((trans(), N_OF_TRANS), (gauche(), N_OF_GAUCHE)):
         atoms.calc = calculator()
         BFGS(atoms, logfile=None).run(fmax=FMAX, steps=1000)
