@@ -720,7 +720,8 @@ def test_the_widest_exchange_is_clean_under_the_address_sanitizer(tmp_path, rank
     command += [
         f"-I{p}" for p in (found.headers, found.mpi, installation.CORE, installation.SOURCES)
     ]
-    command += [str(source) for source in installation.SOURCES.glob("*.cpp")]
+    sources = (*installation.SOURCES.glob("*.cpp"), *installation.SHARED)
+    command += [str(source) for source in sources]
     command += ["-lreann_serial", "-Wl,-rpath,$ORIGIN", "-o", str(tmp_path / installation.PLUGIN)]
     subprocess.run(command, check=True)
     wide = {"messages": "directional", "n_recursions": 3, "l_max": 3, "n_radial": 20}
