@@ -37,7 +37,9 @@ from reann import Potential, load  # noqa: E402
 from reann.config import Config, DataConfig  # noqa: E402
 from reann.data.dataset import Subset, open_dataset  # noqa: E402
 from reann.evaluation.compare import compare  # noqa: E402
+from reann.evaluation.metrics import relative_rmse  # noqa: E402
 from reann.model.copies import in_precision  # noqa: E402
+from reann.quantities import named  # noqa: E402
 from reann.training.journal import read_log  # noqa: E402
 from reann.training.run import resume  # noqa: E402
 from reann.training.run import train as run  # noqa: E402
@@ -141,16 +143,15 @@ def in_cavity_errors(potential: Potential, file: Path) -> dict[str, float]:
         frames = list(ase.io.read(stream, ":", format="extxyz"))
     predicted = [x["polarizability"] for x in potential.predict(frames, ["polarizability"])]
     labels = [np.reshape(atoms.info["polarizability"], (3, 3)) for atoms in frames]
-    responses = [
+    responses = [  # predicted, reference
         np.array([in_cavity(A, a.get_volume()) for A, a in zip(each, frames, strict=True)])
         for each in (predicted, labels)
     ]
     error = responses[0] - responses[1]
-    spread = np.sqrt(responses[1].var(axis=0).mean())
     return {
         "in_cavity_rmse_A3": float(np.sqrt(np.mean(error**2))),
         "in_cavity_mae_A3": float(np.abs(error).mean()),
-        "in_cavity_rrmse_percent": 100.0 * float(np.sqrt(np.mean(error**2)) / spread),
+        "in_cavity_rrmse_percent": relative_rmse(named("polarizability"), *responses),
     }
 
 

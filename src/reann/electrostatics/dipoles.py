@@ -19,8 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reann.electrostatics.direct import gaussian, interaction
 from reann.electrostatics.ewald import phases_of, reciprocal_vectors, weights_of
-from reann.electrostatics.split import LEAST_GAIN, widest
+from reann.electrostatics.split import LEAST_GAIN, to_nearest_images, widest
+from reann.units import COULOMB
 
 SIX = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Components of a symmetric matrix."""
@@ -46,8 +48,7 @@ def dipole_tensors(
     wide = widest(cell)
     if wide < LEAST_GAIN * sigma:
         return _far(positions, cell, sigma)
-    images = (vectors.detach() @ torch.linalg.inv(cell.detach())).round()
-    near = _near(vectors - images @ cell, sigma, wide)
+    near = _near(to_nearest_images(vectors, cell), sigma, wide)
     return near.permute(0, 2, 1, 3) + _far(positions, cell, wide)
 
 
@@ -58,10 +59,8 @@ def _near(
     itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     safe = torch.where(itself[..., None], 1.0, vectors)
     r = torch.linalg.vector_norm(safe, dim=2)
-    first, second = _derivatives(r, sigma)
-    if math.isfinite(wide):
-        of_wide = _derivatives(r, wide)
-        first, second = first - of_wide[0], second - of_wide[1]
+    (first, second), of_wide = _derivatives(r, sigma), _derivatives(r, wide)
+    first, second = first - of_wide[0], second - of_wide[1]
     u = safe / r[..., None]
     along = (second - first)[..., None, None] * (u[..., :, None] * u[..., None, :])
     tensors = along + first[..., None, None] * torch.eye(3).to(vectors)
@@ -69,11 +68,10 @@ def _near(
 
 
 def _derivatives(r: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-    """Return V'/r and V'' at distances r."""
-    x = r / (math.sqrt(2.0) * sigma)
-    gaussian = 2.0 / math.sqrt(math.pi) * x * torch.exp(-x.square())
-    first = (gaussian - torch.erf(x)) / r**3
-    return first, -2.0 * first - 2.0 * x.square() * gaussian / r**3
+    """Return V'/r and V'' at distances r, in units of 1 / (4 pi eps_0) 1/Å^3."""
+    V, slope_of_rV = interaction(r, sigma) / COULOMB, gaussian(r, sigma) / COULOMB
+    first = (slope_of_rV - V) / r.square()
+    return first, -2.0 * first - slope_of_rV / sigma**2
 
 
 def _far(

@@ -42,8 +42,8 @@ class Pairs:
             self.vector -= _images(self.vector, graph, of_pair)
         r = torch.linalg.vector_norm(self.vector, dim=1)
         self.direction = self.vector / r[:, None]
-        self.V = _interaction(r, sigma) - _interaction(r, w)
-        self.slope = (_gaussian(r, sigma) - _gaussian(r, w) - self.V) / r
+        self.V = interaction(r, sigma) - interaction(r, w)
+        self.slope = (gaussian(r, sigma) - gaussian(r, w) - self.V) / r
 
     def potentials(self, q: Float[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """Return the potentials at the atoms in V; zero in systems that are not selected."""
@@ -91,21 +91,22 @@ def direct_potentials(
     """Return the potentials at the atoms in V; zero in systems that are not selected."""
     i, j = pairs_of(graph, selected[graph.system])
     r = torch.linalg.vector_norm(positions[j] - positions[i], dim=1)
-    return torch.zeros_like(q).index_add(0, i, _interaction(r, sigma) * q[j])
+    return torch.zeros_like(q).index_add(0, i, interaction(r, sigma) * q[j])
 
 
 def pair_matrix(positions: Float[Tensor, "atoms 3"], sigma: float) -> Float[Tensor, "atoms atoms"]:
     """Return the interactions of all pairs of atoms of one molecule, eV/e^2: V = matrix q."""
     r = torch.linalg.vector_norm(positions[:, None] - positions, dim=2).fill_diagonal_(1.0)
-    return _interaction(r, sigma).fill_diagonal_(0.0)
+    return interaction(r, sigma).fill_diagonal_(0.0)
 
 
-def _interaction(r: Float[Tensor, "..."], sigma: float | Tensor) -> Float[Tensor, "..."]:
+def interaction(r: Float[Tensor, "..."], sigma: float | Tensor) -> Float[Tensor, "..."]:
+    """Return V(r) of a width, zero if it is infinite, V/e."""
     return COULOMB * torch.erf(r / (math.sqrt(2.0) * sigma)) / r
 
 
-def _gaussian(r: Float[Tensor, "..."], sigma: float | Tensor) -> Float[Tensor, "..."]:
-    """Return the derivative of r times the interaction."""
+def gaussian(r: Float[Tensor, "..."], sigma: float | Tensor) -> Float[Tensor, "..."]:
+    """Return the derivative of r V(r), V/e."""
     return COULOMB * math.sqrt(2.0 / math.pi) / sigma * torch.exp(-0.5 * (r / sigma) ** 2)
 
 

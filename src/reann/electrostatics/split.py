@@ -43,6 +43,14 @@ def widest(cell: Float[Tensor, "3 3"]) -> float:
     return 0.5 * float(heights.min()) / REACH
 
 
+def to_nearest_images(
+    vectors: Float[Tensor, "... 3"], cell: Float[Tensor, "3 3"]
+) -> Float[Tensor, "... 3"]:
+    """Return the vectors to the nearest images, if these are within the reach of the first term."""
+    numbers = (vectors.detach() @ torch.linalg.inv(cell.detach())).round()
+    return vectors - numbers @ cell
+
+
 def mean_of(cell: Float[Tensor, "3 3"], sigma: float, wide: float) -> Float[Tensor, ""]:
     """Return the mean potential of the first term of a unit charge, V."""
     volume = torch.linalg.det(cell).abs()
@@ -66,9 +74,7 @@ def split_potentials(
     if wide == sigma:
         return far
     i, j = torch.triu_indices(len(q), len(q), 1, device=q.device)
-    between = positions[j] - positions[i]
-    images = (between.detach() @ torch.linalg.inv(cell.detach())).round()
-    r = torch.linalg.vector_norm(between - images @ cell, dim=1)
+    r = torch.linalg.vector_norm(to_nearest_images(positions[j] - positions[i], cell), dim=1)
     near = (torch.erf(r / (math.sqrt(2.0) * sigma)) - torch.erf(r / (math.sqrt(2.0) * wide))) / r
     potential = torch.zeros_like(q).index_add(0, i, near * q[j]).index_add(0, j, near * q[i])
     return far + COULOMB * potential - mean_of(cell, sigma, wide) * q.sum()

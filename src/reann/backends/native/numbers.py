@@ -20,7 +20,7 @@ from reann.graph import Graph
 from reann.model import Reann
 from reann.model.dipoles import ChargesHead, DipoleHead
 from reann.model.molecule import center_of_mass
-from reann.model.state_heads import StateHead, TensorHead
+from reann.model.state_heads import StateHead, TensorHead, linear_of
 from reann.quantities import is_per_atom
 
 
@@ -29,10 +29,10 @@ class Numbers:
 
     Attributes
     ----------
-    bases
-        Values of each row of a head alone, in units of its scale.
     matrix, constants
         Linear function from rows to values, and its constants by element.
+    scalars
+        Values of a constant of one of each head, whose first row is its scalars.
     parts, shapes
         Values of each head, and their shape.
     per_atom, shares
@@ -41,23 +41,15 @@ class Numbers:
 
     def __init__(self, model: Reann) -> None:
         heads = cast("dict[str, StateHead]", dict(model.output_heads.items()))
-        self.bases = {name: head.basis_values.detach().numpy() for name, head in heads.items()}
-        widths = [basis.shape[1] for basis in self.bases.values()]
-        rows = [len(basis) for basis in self.bases.values()]
-        self.matrix = np.zeros((sum(rows), sum(widths)))
-        self.constants = np.zeros((len(model.elements), sum(widths)))
+        with torch.no_grad():
+            linear, widths = linear_of(heads.values())
+        self.matrix, self.constants = linear.matrix.numpy(), linear.constants.numpy()
+        self.scalars = {name: head.basis_values[0].numpy() for name, head in heads.items()}
         ends = np.cumsum(widths)
         self.parts = {
             name: slice(end - width, end)
             for name, end, width in zip(heads, ends, widths, strict=True)
         }
-        last = np.cumsum(rows)
-        for (name, head), end, n_rows in zip(heads.items(), last, rows, strict=True):
-            basis, part = self.bases[name], self.parts[name]
-            self.matrix[end - n_rows : end, part] = float(head.scale) * basis
-            if head.of_elements is not None:
-                constants = head.of_elements.detach().numpy()
-                self.constants[:, part] = np.outer(constants, basis[0])
         self.per_atom = {name for name in heads if is_per_atom(name)}
         self.shares = {
             name
@@ -125,7 +117,7 @@ class Numbers:
             q -= systems.of_atoms(systems.means(systems.sums(q)))
         of_elements = np.zeros_like(self.constants)
         np.add.at(of_elements, element, values)
-        constants = {n: of_elements[:, part] @ self.bases[n][0] for n, part in self.parts.items()}
+        constants = {n: of_elements[:, part] @ self.scalars[n] for n, part in self.parts.items()}
         return values @ self.matrix.T, constants
 
     def _neutralize(self, values: NDArray, graph: Graph, systems: _Systems) -> None:

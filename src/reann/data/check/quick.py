@@ -141,8 +141,9 @@ def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Find
             stress_fit.add(dataset.atoms(index), dataset.origin(index), labels)
         for index in _with_dipoles(dataset, chosen):
             labels = {"dipole": dataset.rows("dipole", [index])[0]}
+            atoms, origin = dataset.atoms(index), dataset.origin(index)
             for check in of_dipoles:
-                check.add(dataset.atoms(index), dataset.origin(index), labels)
+                check.add(atoms, origin, labels)
     declared = declared_unit(each.data.units for dataset in datasets for each in dataset.sources)
     if not records:
         return []
