@@ -32,20 +32,23 @@ extern const Convolve convolution_native;
 
 namespace {
 
+// What is compiled for an instruction set.
+struct Compiled {
+    const Level *level;
+    const Spreading *spreading;
+    Convolve convolve;
+};
+
 struct Known {
-    const Level *levels[4] = {};
+    Compiled compiled[4] = {};
     const char *names[5] = {};
-    const Spreading *spreadings[4] = {};
-    Convolve convolve[4] = {};
-    int chosen = -1; // -1 if REANN_ISA is unknown
+    const Compiled *chosen = nullptr; // NULL if REANN_ISA is unknown
 
     Known() {
         int n = 0;
-        const auto add = [&](const Level &level, const Spreading &spreading, Convolve of_mesh) {
+        const auto add = [&](const Level &level, const Spreading &spreading, Convolve convolve) {
             names[n] = level.name;
-            spreadings[n] = &spreading;
-            convolve[n] = of_mesh;
-            levels[n++] = &level;
+            compiled[n++] = {&level, &spreading, convolve};
         };
 #if defined(REANN_HAS_V4)
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -65,9 +68,9 @@ struct Known {
         add(level_native, spreading_native, convolution_native);
 #endif
         const char *wanted = std::getenv("REANN_ISA");
-        if (!wanted || !*wanted) chosen = 0;
+        if (!wanted || !*wanted) chosen = compiled;
         for (int i = 0; wanted && i < n; ++i)
-            if (std::strcmp(wanted, names[i]) == 0) chosen = i;
+            if (std::strcmp(wanted, names[i]) == 0) chosen = &compiled[i];
     }
 };
 
@@ -76,24 +79,18 @@ const Known &known() {
     return once;
 }
 
-} // namespace
-
-const Level &level() {
-    if (known().chosen >= 0) return *known().levels[known().chosen];
+const Compiled &chosen() {
+    if (known().chosen) return *known().chosen;
     std::string there;
     for (const char *const *name = levels(); *name; ++name) there += std::string(" ") + *name;
     throw Error("REANN_ISA is not an instruction set of this processor, which supports:" + there + ".");
 }
 
-const Spreading &spreading() {
-    level(); // throws if there is none
-    return *known().spreadings[known().chosen];
-}
+} // namespace
 
-Convolve convolve() {
-    level(); // throws if there is none
-    return known().convolve[known().chosen];
-}
+const Level &level() { return *chosen().level; }
+const Spreading &spreading() { return *chosen().spreading; }
+Convolve convolve() { return chosen().convolve; }
 
 const char *const *levels() { return known().names; }
 

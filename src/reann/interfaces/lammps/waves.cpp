@@ -18,8 +18,7 @@ std::vector<long> shares(long n, int n_ranks) {
 
 Waves::Waves(MPI_Comm world, std::array<int, 3> sizes)
     : world_(world), sizes_(sizes), tables_(2 * (sizes[0] + sizes[1]) + 3 * sizes[2]), x_(sizes[0], tables_.data()),
-      y_(sizes[1], tables_.data() + 2 * sizes[0]), z_(sizes[2] / 2, tables_.data() + 2 * (sizes[0] + sizes[1])),
-      rows_(sizes[2], tables_.data() + 2 * (sizes[0] + sizes[1]) + sizes[2]) {
+      of_planes_(sizes[1], sizes[2], tables_.data() + 2 * sizes[0]) {
     MPI_Comm_rank(world, &rank_);
     MPI_Comm_size(world, &n_ranks_);
     const long n_columns = long(sizes[1]) * half();
@@ -47,66 +46,22 @@ Complex Waves::plane(int x) {
 }
 
 void Waves::forward(const double *mesh) {
+    const Complex part = {part_re_.data(), part_im_.data()}, work = {work_re_.data(), work_im_.data()};
     MPI_Reduce_scatter(mesh, slab_.data(), mesh_counts_.data(), MPI_DOUBLE, MPI_SUM, world_);
     for (int x = 0; x < planes_[rank_ + 1] - planes_[rank_]; ++x)
-        planes_forward(x, &slab_[x * sizes_[1] * sizes_[2]]);
+        of_planes_.forward(&slab_[x * sizes_[1] * sizes_[2]], plane(x), part, work);
     exchange(true);
-    x_.forward(S(), last() - first(), {work_re_.data(), work_im_.data()});
+    x_.forward(S(), last() - first(), work);
 }
 
 void Waves::backward(double *mesh) {
-    x_.backward(S(), last() - first(), {work_re_.data(), work_im_.data()});
+    const Complex part = {part_re_.data(), part_im_.data()}, work = {work_re_.data(), work_im_.data()};
+    x_.backward(S(), last() - first(), work);
     exchange(false);
     for (int x = 0; x < planes_[rank_ + 1] - planes_[rank_]; ++x)
-        planes_backward(x, &slab_[x * sizes_[1] * sizes_[2]]);
+        of_planes_.backward(plane(x), &slab_[x * sizes_[1] * sizes_[2]], part, work);
     MPI_Allgatherv(slab_.data(), mesh_counts_[rank_], MPI_DOUBLE, mesh, mesh_counts_.data(), mesh_starts_.data(),
                    MPI_DOUBLE, world_);
-}
-
-// Even and odd numbers of a row are the real and imaginary parts of a sequence of half the length, from whose
-// transform that of the row follows.
-void Waves::planes_forward(int x, const double *from) {
-    const int n_y = sizes_[1], n = sizes_[2] / 2;
-    const Complex to = plane(x), part = {part_re_.data(), part_im_.data()};
-    for (int y = 0; y < n_y; ++y)
-        for (int z = 0; z < n; ++z) {
-            part.re[z * n_y + y] = from[y * sizes_[2] + 2 * z];
-            part.im[z * n_y + y] = from[y * sizes_[2] + 2 * z + 1];
-        }
-    z_.forward(part, n_y, {work_re_.data(), work_im_.data()});
-    for (int k = 0; k <= n; ++k) {
-        const double c = rows_.cosine(k), s = rows_.sine(k);
-        const long one = long(k % n) * n_y, other = long((n - k) % n) * n_y;
-        for (int y = 0; y < n_y; ++y) {
-            const double pr = part.re[one + y] + part.re[other + y], pi = part.im[one + y] - part.im[other + y];
-            const double mr = part.im[one + y] + part.im[other + y], mi = part.re[other + y] - part.re[one + y];
-            to.re[y * (n + 1) + k] = 0.5 * (pr + c * mr - s * mi);
-            to.im[y * (n + 1) + k] = 0.5 * (pi + c * mi + s * mr);
-        }
-    }
-    y_.forward(to, n + 1, {work_re_.data(), work_im_.data()});
-}
-
-void Waves::planes_backward(int x, double *to) {
-    const int n_y = sizes_[1], n = sizes_[2] / 2;
-    const Complex from = plane(x), part = {part_re_.data(), part_im_.data()};
-    y_.backward(from, n + 1, {work_re_.data(), work_im_.data()});
-    for (int k = 0; k < n; ++k) {
-        const double c = rows_.cosine(k), s = -rows_.sine(k);
-        for (int y = 0; y < n_y; ++y) {
-            const long one = long(y) * (n + 1) + k, other = long(y) * (n + 1) + n - k;
-            const double pr = from.re[one] + from.re[other], pi = from.im[one] - from.im[other];
-            const double mr = from.re[one] - from.re[other], mi = from.im[one] + from.im[other];
-            part.re[k * n_y + y] = pr - c * mi - s * mr;
-            part.im[k * n_y + y] = pi + c * mr - s * mi;
-        }
-    }
-    z_.backward(part, n_y, {work_re_.data(), work_im_.data()});
-    for (int y = 0; y < n_y; ++y)
-        for (int z = 0; z < n; ++z) {
-            to[y * sizes_[2] + 2 * z] = part.re[z * n_y + y];
-            to[y * sizes_[2] + 2 * z + 1] = part.im[z * n_y + y];
-        }
 }
 
 // From all columns of the planes of this rank to all planes of its columns, or back.

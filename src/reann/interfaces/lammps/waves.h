@@ -6,7 +6,7 @@
 
 #include <mpi.h>
 
-#include "fourier.hpp"
+#include "planes.hpp"
 
 namespace reann {
 
@@ -29,8 +29,6 @@ class Waves {
     int half() const { return sizes_[2] / 2 + 1; }
 
   private:
-    void planes_forward(int plane, const double *from);
-    void planes_backward(int plane, double *to);
     void exchange(bool forward);
     Complex plane(int x);
 
@@ -38,7 +36,8 @@ class Waves {
     std::array<int, 3> sizes_;
     int rank_, n_ranks_;
     std::vector<double> tables_; // of the transforms
-    Fourier x_, y_, z_, rows_; // rows_: twice the length of z_
+    Fourier x_;
+    Planes of_planes_;
     std::vector<long> planes_, columns_;   // where those of each rank begin
     std::vector<int> mesh_counts_, mesh_starts_, sent_, sent_from_, received_, received_at_;
     std::vector<double> slab_;             // planes of this rank
