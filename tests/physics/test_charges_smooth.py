@@ -49,7 +49,7 @@ def model_of(form: str) -> Reann:
     """Return a model with forces of some eV/Å, beside which a jump of 1e-5 eV is seen."""
     model = random_model(**FORM, **FORMS[form])
     for name, head in model.output_heads.items():
-        head.scale.fill_({"charges": 1.0, "electronegativities": 9.0}[name])
+        head.get_buffer("scale").fill_({"charges": 1.0, "electronegativities": 9.0}[name])
     return model
 
 
