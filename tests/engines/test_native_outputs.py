@@ -360,3 +360,43 @@ def test_a_calculator_and_a_prediction_have_born_charges_of_a_head():
     for name in ("dipole", "born_effective_charges"):
         found = atoms.calc.get_property(name, atoms)
     np.testing.assert_allclose(found, expected["born_effective_charges"], atol=1e-10)
+
+
+def test_outputs_that_are_requested_at_each_step_are_computed_with_the_forces():
+    potential, atoms = Potential(random_model(**FORM)), random_atoms(2, 5, (False,) * 3)
+    atoms.calc = calculator = Calculator(potential, engine="native")
+    computed, compute = [], calculator.compute
+
+    def counted(atoms, neighbors, names):
+        computed.append(names)
+        return compute(atoms, neighbors, names)
+
+    calculator.compute = counted
+    rng = np.random.default_rng(0)
+    for step in range(5):
+        if step == 3:
+            atoms.info["charge"] = 1.0  # changes the dipole, but not the energy
+        else:
+            atoms.positions += 0.01 * rng.normal(size=(5, 3))
+        expected = potential.predict(atoms, ["forces", "dipole"])
+        np.testing.assert_allclose(atoms.get_forces(), expected["forces"], atol=1e-10)
+        np.testing.assert_allclose(atoms.get_dipole_moment(), expected["dipole"], atol=1e-10)
+    assert [names & {"forces", "dipole"} for names in computed] == [
+        {"forces"},
+        {"dipole"},
+        *[{"forces", "dipole"}] * 4,
+    ]
+    computed.clear()
+    for _ in range(3):  # nothing is requested any more
+        atoms.positions += 0.01 * rng.normal(size=(5, 3))
+        atoms.get_forces()
+    assert ["dipole" in names for names in computed] == [True, False, False]
+
+
+def test_slow_outputs_are_computed_only_on_request():
+    atoms = random_atoms(2, 5, (False,) * 3)
+    atoms.calc = Calculator(Potential(random_model(**FORM)), engine="native")
+    atoms.calc.get_property("born_effective_charges", atoms)
+    atoms.positions[0] += 0.01
+    atoms.get_forces()
+    assert "born_effective_charges" not in atoms.calc.results

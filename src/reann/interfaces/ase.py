@@ -38,11 +38,12 @@ class Calculator(Displayed, ase_calculator.Calculator):
     periodic in three dimensions, stress (eV/Å^3, Voigt order, ASE's sign). An ensemble returns
     means, and also `energy_std`, `forces_std` and `stress_std`. The property `extrapolation` is
     computed only on request with `get_property`: the distance of the density of each atom from the
-    training range, in widths of this range; for an ensemble, the largest of the members. Outputs
-    of the model such as the dipole are also computed on request; a model without energy has only
-    these. Models that depend on the total charge or an electric field read them from `atoms.info`:
-    `charge` in e, `field` in V/Å. Positions are never changed; forces are those of the potential,
-    and ASE applies constraints. Threads may share a calculator; their computations are serialized.
+    training range, in widths of this range; for an ensemble, the largest of the members. Outputs of
+    the model such as the dipole are also computed on request, and then together with the forces of
+    the next structure; a model without energy has only these. Models that depend on the total
+    charge or an electric field read them from `atoms.info`: `charge` in e, `field` in V/Å.
+    Positions are never changed; forces are those of the potential, and ASE applies constraints.
+    Threads may share a calculator; their computations are serialized.
 
     Parameters
     ----------
@@ -102,6 +103,8 @@ class Calculator(Displayed, ase_calculator.Calculator):
         self.others = frozenset(self.potential.model.output_names)
         self.inputs = self.potential.model.inputs
         self.known = _known_outputs(self.backend, self.potential)
+        self.cheap = self.known.intersection(self.potential.model.of_heads)
+        self.requested = self.expected = frozenset[str]()  # for this and the last structure
         self.usual = USUAL if len(self.potential.model.heads) else frozenset[str]()
         free = ["free_energy"] if self.usual else []
         self.implemented_properties = [*free, *sorted(self.usual | EXTRAPOLATION | self.others)]
@@ -163,6 +166,7 @@ class Calculator(Displayed, ase_calculator.Calculator):
                 if not allow_calculation:
                     return None
                 self.calculate(self.atoms if atoms is None else atoms, [name])
+            self.requested |= self.cheap & {name}
             result = self.results[name]
         return result.copy() if isinstance(result, np.ndarray) else result
 
@@ -191,6 +195,7 @@ class Calculator(Displayed, ase_calculator.Calculator):
     def _calculate(self, atoms: ase.Atoms | None, properties: Sequence[str]) -> None:
         if atoms is not None and (changed := self.check_state(atoms)):
             self.results = {}
+            self.expected, self.requested = self.requested, frozenset()
             if changed == ["positions"] and self.atoms is not None:
                 # A full copy would take a fifth of the time of a step with few atoms.
                 self.atoms.arrays["positions"] = atoms.arrays["positions"].copy()
@@ -206,24 +211,13 @@ class Calculator(Displayed, ase_calculator.Calculator):
         if not self.neighbors.holds(atoms):
             check_elements(self.potential.model.elements, atoms.numbers)
             self.neighbors.build(atoms)
-        if others := self.others.intersection(properties):
-            names = others if self.results else self.usual | others
-            step = self.compute if others <= self.known else self.by_reference
-            results = step(atoms, self.neighbors, names)
-            self.results |= results
-            if "energy" in results:
-                self.results["free_energy"] = results["energy"]
-            return
-        names = self.usual
-        if "extrapolation" in properties:
-            if self.results:  # results of this structure; ASE requests missing ones
-                results = self.compute(atoms, self.neighbors, EXTRAPOLATION)
-                self.results["extrapolation"] = results["extrapolation"]
-                return
-            names |= EXTRAPOLATION
-        results = self.compute(atoms, self.neighbors, names)
-        free = {"free_energy": results["energy"]} if self.usual else {}
-        self.results = results | free
+        more = (self.others | EXTRAPOLATION).intersection(properties)
+        # Results of this structure are there when ASE requests missing ones.
+        names = more if more and self.results else self.usual | more | self.expected
+        step = self.compute if more - EXTRAPOLATION <= self.known else self.by_reference
+        results = step(atoms, self.neighbors, names)
+        free = {"free_energy": results["energy"]} if "energy" in results else {}
+        self.results |= results | free
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
         """Return the changes since the last structure; ASE's function takes longer than a step."""
