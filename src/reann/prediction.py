@@ -16,7 +16,7 @@ from reann.elements import check_elements
 from reann.errors import UserError
 from reann.graph import Graph
 from reann.model import Reann
-from reann.quantities import is_per_atom, labels, named
+from reann.quantities import BORN, is_per_atom, labels, named
 
 if TYPE_CHECKING:
     from reann.potential import Ensemble, Potential
@@ -27,12 +27,16 @@ Prediction = dict[str, Any]
 
 
 def labels_of(model: Reann) -> list[str]:
-    """Return the labels predicted by a model: energy and derivatives, and other outputs."""
+    """Return the labels predicted by a model: energy and derivatives, and other outputs.
+
+    Born effective charges, which take as long as three steps of MD, only if `model.outputs` names
+    them.
+    """
     has_energy = len(model.heads) > 0
     predicted = (
-        q for q in labels() if (q.from_energy and has_energy) or q.name in model.output_names
+        q.name for q in labels() if (q.from_energy and has_energy) or q.name in model.output_names
     )
-    return [q.name for q in predicted]
+    return [name for name in predicted if name != BORN or BORN in model.config.outputs]
 
 
 def calibrate(results: dict[str, Tensor], calibration: Calibration, graph: Graph) -> None:

@@ -127,7 +127,9 @@ def evaluate(
         )
         results |= _derived(graph, r if moved else r.detach(), g, rest[: len(beyond)], requested)
         for slope in rest[len(beyond) :]:
-            results |= responses(-slope, graph, r, by_field, create_graph=create_graph)
+            with torch.enable_grad():
+                mu = -slope
+            results |= responses(mu, graph, r, by_field, create_graph=create_graph)
     if _responses_of(model):
         results = with_charges(graph, results)
     kept = {name: results[name] for name in (*PROPERTIES, *others) if name in requested}

@@ -203,8 +203,11 @@ OF_DIPOLES = (
         per_atom=True,
         shape=(3, 3),
         rank=2,
-        role="output",
-        needs=("field", "charge"),
+        needs=("dipole",),
+        reads_states=True,
+        is_sought=False,
+        symbol="Z*",
+        errors=ErrorUnit("me", "me", 1e3),
     ),
 )
 """Derivatives of a dipole, which is the output of a head or a derivative of the energy."""

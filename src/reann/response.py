@@ -90,15 +90,17 @@ def _by_row(
     mu: Float[Tensor, "systems 3"], variables: Sequence[Tensor], *, create_graph: bool
 ) -> list[Tensor]:
     """Return the derivatives of all components of mu, a row for each."""
+    with torch.enable_grad():
+        components = [component.sum() for component in mu.unbind(1)]
     slopes = [
         torch.autograd.grad(
-            component.sum(),
+            component,
             variables,
             create_graph=create_graph,
             retain_graph=True,
             materialize_grads=True,
         )
-        for component in mu.unbind(1)
+        for component in components
     ]
     return [torch.stack(each, dim=1) for each in zip(*slopes, strict=True)]
 

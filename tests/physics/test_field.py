@@ -65,6 +65,15 @@ def test_responses_are_derivatives_of_the_energy(
         assert born.abs().max() > 1e-6
 
 
+def test_responses_are_computed_where_gradients_are_switched_off(model: Reann) -> None:
+    graph = graph_of(random_atoms(1, 5, FREE), F)
+    expected = properties.evaluate(model, graph, RESPONSES)
+    with torch.no_grad():
+        found = properties.evaluate(model, graph, RESPONSES)
+    for name in RESPONSES:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=0)
+
+
 def test_charges_obey_the_acoustic_sum_rule(model: Reann) -> None:
     graph = graph_of(random_atoms(2, 6, FREE))
     total = properties.evaluate(model, graph, RESPONSES)["born_effective_charges"].sum(0)

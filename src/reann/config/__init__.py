@@ -83,7 +83,7 @@ class Config(Displayed, Section):
         if _entry(model, "heads") == []:
             keys |= dict.fromkeys(names_of_energy())
         responses = RESPONSES if _entry(model, "field") else ()
-        of_energy = list(_entry(model, "inputs") or [])
+        of_energy = [*(_entry(model, "inputs") or []), *(["field"] if responses else [])]
         of_charge = _entry(model, "long_range") is not None
         of_charge = of_charge or _entry(_entry(model, "dispersion"), "method") == "d4"
         of_energy += ["charge"] if of_charge else []

@@ -39,6 +39,7 @@ from reann.facts import (
     RadialWidth,
 )
 from reann.quantities import (
+    BORN,
     ELECTRONEGATIVITIES,
     RESPONSES,
     labels,
@@ -59,7 +60,7 @@ def _is_output(name: str) -> str:
 HeadName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
-WITHOUT_STATES = ("dipole", "transition_dipole", "polarizability")
+WITHOUT_STATES = ("dipole", "transition_dipole", "polarizability", BORN)
 """Outputs that are also available without equivariant messages."""
 
 
@@ -128,9 +129,9 @@ class ModelConfig(Section):
     of directional and equivariant messages."""
     outputs: list[Annotated[str, AfterValidator(_is_output)]] = Field(default=[])
     """Predicted quantities besides the energy and its derivatives. With equivariant messages:
-    `charges`, `dipole`, `polarizability`, `transition_dipole`, `magmoms`, `shieldings`, `gap`, or
-    quantities of installed packages. Otherwise: dipoles and polarizabilities, in the forms of the
-    original package."""
+    `charges`, `dipole`, `polarizability`, `transition_dipole`, `born_effective_charges`, `magmoms`,
+    `shieldings`, `gap`, or quantities of installed packages. Otherwise: dipoles, their derivatives,
+    and polarizabilities, in the forms of the original package."""
     output_forms: OutputForms = OutputForms()
     """Forms of outputs of the original package; not used with equivariant messages."""
     induction: bool = False
@@ -166,8 +167,9 @@ class ModelConfig(Section):
     @property
     def from_heads(self) -> list[str]:
         """Outputs that have heads, each after the outputs it is computed from."""
-        of_heads = [name for name in self.outputs if name not in self.responses]
-        names = [*with_needs(self._needing), *of_heads]
+        of_heads = [name for name in self.outputs if name not in (*self.responses, BORN)]
+        of_heads += ["dipole"] if BORN in self.outputs and not self.field else []
+        names = [name for name in [*with_needs(self._needing), *of_heads] if name != BORN]
         if self.equilibrates:  # the charges are computed from them
             names = [ELECTRONEGATIVITIES if name == "charges" else name for name in names]
         return [name for name in dict.fromkeys(names) if named(name).role != "input"]
@@ -182,7 +184,8 @@ class ModelConfig(Section):
         """Inputs that the model needs besides atoms and cell."""
         of_outputs = needed_inputs([*self._needing, *self.responses])
         d4 = self.dispersion is not None and self.dispersion.method == "d4"
-        return list(dict.fromkeys([*self.inputs, *of_outputs, *(["charge"] if d4 else [])]))
+        others = [*(["field"] if self.field else []), *(["charge"] if d4 else [])]
+        return list(dict.fromkeys([*self.inputs, *of_outputs, *others]))
 
     @property
     def reads_states(self) -> bool:

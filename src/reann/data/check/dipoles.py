@@ -1,4 +1,4 @@
-"""Checks of dipole moments: periodic structures, and energies in electric fields.
+"""Checks of dipole moments and their derivatives: periodic structures, electric fields, sums.
 
 Of one geometry in two fields F and F' the energies differ by -(mu + mu') . (F' - F) / 2, because
 mu = -dE/dF, up to third order in the fields. Programs that store +dE/dF have dipoles of the
@@ -16,6 +16,7 @@ import numpy as np
 from reann.data.check.duplicates import SAME_GEOMETRY
 from reann.data.check.finding import Finding, about
 from reann.data.check.record import Record
+from reann.data.labels.names import names_of
 
 SMALLEST_WORK = 2e-3
 """Smallest difference of energies that is not rounding, eV."""
@@ -23,6 +24,9 @@ FEWEST = 3
 """Minimum number of pairs of structures."""
 AGREES = 0.1
 """Largest deviation of the ratio of both sides from 1 or -1."""
+
+SUM_OF_BORN_CHARGES = 0.02
+"""Largest deviation of the sum of Born effective charges from the total charge, e per atom."""
 
 Vector = tuple[float, ...]
 Pair = tuple[Record, Record]
@@ -87,6 +91,31 @@ def dipoles_in_fields(records: Sequence[Record]) -> Finding | None:
         if consistent
         else "The energies must include the energy in the field (-dipole . field and so on).",
     )
+
+
+def sums_of_born_charges(records: Sequence[Record]) -> Finding | None:
+    """Report Born effective charges whose sum is not the total charge times the identity."""
+    excess = {r.origin: x for r in records if (x := _excess_of_born_charges(r)) is not None}
+    wrong = [r for r in records if excess.get(r.origin, 0.0) > SUM_OF_BORN_CHARGES]
+    return about(
+        wrong,
+        "born-charges-sum",
+        "warning",
+        "the Born effective charges do not add up to the total charge: they miss it by up to"
+        f" {max(excess.values(), default=0.0):.2g} e per atom (acoustic sum rule)",
+        "Converge them with the numbers of k-points and plane waves, and check their columns and,"
+        " for ions, the key of the total charge. Those of a potential obey the rule.",
+    )
+
+
+def _excess_of_born_charges(r: Record) -> float | None:
+    """Return the largest component of the sum less the total charge, e per atom."""
+    if r.sum_of_born_charges is None or not r.n_atoms:
+        return None
+    stated = [v for n, v in (*r.inputs, *r.conditions) if names_of("charge", [n])]
+    charge = float(np.ravel(stated[0])[0]) if stated else 0.0
+    total = np.reshape(r.sum_of_born_charges, (3, 3)) - charge * np.eye(3)
+    return float(np.abs(total).max()) / r.n_atoms
 
 
 def _same_geometry(records: Sequence[Record]) -> Iterator[Pair]:

@@ -59,6 +59,8 @@ class Record:
     energy: float | None = None
     dipole: tuple[float, ...] | None = None
     """e Å."""
+    sum_of_born_charges: tuple[float, ...] | None = None
+    """Nine components of the sum of the Born effective charges of all atoms, e."""
     free_energy_gap: float | None = None
     """free_energy - energy per atom, eV."""
     force_rms: float | None = None

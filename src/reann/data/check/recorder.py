@@ -28,7 +28,7 @@ from reann.data.labels.conditions import conditions_of
 from reann.data.labels.keys import names_of
 from reann.data.labels.weights import without_weight
 from reann.errors import UserError
-from reann.quantities import label_names
+from reann.quantities import BORN, label_names
 
 T = TypeVar("T", bound=Hashable)
 Array = NDArray[np.float64]
@@ -133,6 +133,9 @@ class Recorder:
         dipole = labels.get("dipole")
         if dipole is not None and dipole.shape == (3,) and np.isfinite(dipole).all():
             record.dipole = tuple(dipole.tolist())
+        born = labels.get(BORN)
+        if born is not None and np.isfinite(born).all():
+            record.sum_of_born_charges = tuple(born.sum(axis=0).ravel().tolist())
         if stress is not None and np.isfinite(stress).all():
             record.stress_max = float(np.abs(stress).max())
             record.pressure = -float(np.trace(stress)) / 3

@@ -60,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     stresses.stress_without_volume,
     dipoles.periodic_dipoles,
     dipoles.dipoles_in_fields,
+    dipoles.sums_of_born_charges,
 )
 """Checks that need only the records; to add a check, add its function here."""
 PAIR_RULES = (duplicates.repeated, duplicates.leaked, duplicates.contradictions)
