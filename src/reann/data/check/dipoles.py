@@ -112,8 +112,8 @@ def _excess_of_born_charges(r: Record) -> float | None:
     """Return the largest component of the sum less the total charge, e per atom."""
     if r.sum_of_born_charges is None or not r.n_atoms:
         return None
-    stated = [v for n, v in (*r.inputs, *r.conditions) if names_of("charge", [n])]
-    charge = float(np.ravel(stated[0])[0]) if stated else 0.0
+    charges = [v for n, v in (*r.inputs, *r.conditions) if names_of("charge", [n])]
+    charge = float(np.ravel(charges[0])[0]) if charges else 0.0
     total = np.reshape(r.sum_of_born_charges, (3, 3)) - charge * np.eye(3)
     return float(np.abs(total).max()) / r.n_atoms
 
