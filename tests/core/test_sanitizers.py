@@ -43,13 +43,14 @@ SANITIZERS = {
     # OpenMP's own synchronization is invisible to ThreadSanitizer.
     "thread": ["-fsanitize=thread", "-DREANN_STD_THREADS"],
 }
-OF_LONG_CODE = {
-    # Straight-line code: registers of one region, and in short runs memory alone, halve the time
-    # of the compiler; `make sanitize` checks all.
-    "equivariant": ["-fira-region=one"]
-    if os.environ.get("REANN_SANITIZE")
-    else ["-fira-region=one", "-fno-sanitize=undefined"],
-}
+LONG = {"equivariant", "level"}
+IN_LONG_CODE = (
+    ["-fira-region=one"] if os.environ.get("REANN_SANITIZE") else ["-O0", "-fno-sanitize=undefined"]
+)
+"""For the long straight-line code of the recursion, which takes most of the compile time.
+
+Without optimization and with checks of memory alone, it takes half; `make sanitize` checks all.
+"""
 GOLDEN = sorted((ROOT / "tests" / "golden" / "files").glob("*.reann"))
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 """Of the largest number of an array."""
@@ -225,12 +226,10 @@ def compile_driver(folder: Path, flags: Iterable[str], level: str) -> Path:
     """Compile driver and engine for one instruction set, two files at a time."""
     compiler = shutil.which("g++") or "g++"
     common = [compiler, "-std=c++17", "-O1", "-g1", *flags, f"-I{CORE}"]
-    # slowest first
-    kernels = sorted((CORE / "kernels").glob("*.cpp"))
-    jobs = [
-        (source, [*LEVELS[level], f"-DREANN_LEVEL={level}", *OF_LONG_CODE.get(source.stem, [])])
-        for source in kernels
-    ]
+    jobs: list[tuple[Path, list[str]]] = []
+    for source in sorted((CORE / "kernels").glob("*.cpp")):
+        more = IN_LONG_CODE if source.stem in LONG else []
+        jobs.append((source, [*LEVELS[level], f"-DREANN_LEVEL={level}", *more]))
     others = [*sorted(CORE.glob("*.cpp")), ROOT / "tests" / "core" / "driver.cpp"]
     jobs += [(source, [f"-DREANN_HAS_{level.upper()}"]) for source in others]
 

@@ -154,8 +154,10 @@ def test_equilibrated_charges_are_those_of_python(tmp_path: Path, name: str, cha
     assert np.ptp(expected["charges"]) > 0.1
     for ranks in (1, 2, 4):
         found = asked(tmp_path, setup, ranks)
+        # The charges are solved iteratively; those of Python, of few atoms, by factorization.
         for key in ("energy", "energies", "forces", "charges", "dipole"):
-            np.testing.assert_allclose(found[key], expected[key], atol=1e-7 * size, err_msg=key)
+            np.testing.assert_allclose(found[key], expected[key], atol=1e-6 * size, err_msg=key)
+        assert found["energy"] == pytest.approx(float(expected["energy"]), rel=1e-9)
         if "stress" in expected:
             stress = np.reshape(expected["stress"], (3, 3))[SIX]
             np.testing.assert_allclose(found["stress"], stress, atol=1e-6 * np.abs(stress).max())

@@ -10,7 +10,7 @@
 namespace reann {
 namespace {
 
-constexpr double converged = 1e-8; // largest difference of chemical potentials, of the largest electronegativity
+constexpr double converged = 1e-6; // largest difference of chemical potentials, of the largest electronegativity
 constexpr double coarse_residual = 1e-2; // part of the residual at which conjugate gradients end
 constexpr int most_steps = 1000, most_corrections = 20;
 using Numbers = std::vector<double>;
