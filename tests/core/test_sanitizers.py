@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,13 +43,14 @@ SANITIZERS = {
     "thread": ["-fsanitize=thread", "-DREANN_STD_THREADS"],
 }
 LONG = {"equivariant", "level"}
-IN_LONG_CODE = (
-    ["-fira-region=one"] if os.environ.get("REANN_SANITIZE") else ["-O0", "-fno-sanitize=undefined"]
-)
-"""For the long straight-line code of the recursion, which takes most of the compile time.
-
-Without optimization and with checks of memory alone, it takes half; `make sanitize` checks all.
-"""
+"""Straight-line code of the recursion, which takes most of the compile time."""
+OF_LONG_CODE = {
+    # With checks of memory alone, and not optimized, half of the time; `make sanitize` checks all.
+    "address": ["-fira-region=one"]
+    if os.environ.get("REANN_SANITIZE")
+    else ["-O0", "-fno-sanitize=undefined"],
+    "thread": ["-fira-region=one"],
+}
 GOLDEN = sorted((ROOT / "tests" / "golden" / "files").glob("*.reann"))
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 """Of the largest number of an array."""
@@ -222,13 +222,13 @@ def cases(tmp_path_factory) -> list[Path]:
 # --- the driver -------------------------------------------------------------------------------
 
 
-def compile_driver(folder: Path, flags: Iterable[str], level: str) -> Path:
+def compile_driver(folder: Path, sanitizer: str, level: str) -> Path:
     """Compile driver and engine for one instruction set, two files at a time."""
     compiler = shutil.which("g++") or "g++"
-    common = [compiler, "-std=c++17", "-O1", "-g1", *flags, f"-I{CORE}"]
+    common = [compiler, "-std=c++17", "-O1", "-g1", *SANITIZERS[sanitizer], f"-I{CORE}"]
     jobs: list[tuple[Path, list[str]]] = []
     for source in sorted((CORE / "kernels").glob("*.cpp")):
-        more = IN_LONG_CODE if source.stem in LONG else []
+        more = OF_LONG_CODE[sanitizer] if source.stem in LONG else []
         jobs.append((source, [*LEVELS[level], f"-DREANN_LEVEL={level}", *more]))
     others = [*sorted(CORE.glob("*.cpp")), ROOT / "tests" / "core" / "driver.cpp"]
     jobs += [(source, [f"-DREANN_HAS_{level.upper()}"]) for source in others]
@@ -255,7 +255,7 @@ def levels() -> list[str]:
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 def test_the_engine_is_right_and_clean(cases, tmp_path, sanitizer, level):
     needs("g++")
-    program = compile_driver(tmp_path, SANITIZERS[sanitizer], level)
+    program = compile_driver(tmp_path, sanitizer, level)
     environment = {name: v for name, v in os.environ.items() if not name.startswith("OMP_")}
     done = subprocess.run(
         [program, *GOLDEN, *cases], check=False, capture_output=True, text=True, env=environment

@@ -25,8 +25,8 @@ from reann.electrostatics.mesh import FINE, Fineness, Mesh
 from reann.errors import UserError
 from reann.units import COULOMB
 
-DENSE = 250
-"""Number of atoms of a periodic system up to which A is factorized."""
+DENSE = 80
+"""Number of atoms of a periodic system up to which A is factorized: the mesh is faster beyond."""
 CONVERGED = 1e-6
 """Largest difference of chemical potentials after iterations, a part of the largest |b|.
 
