@@ -63,6 +63,6 @@ $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); the first time this takes a few minutes."
 	$(BIN)/pip install --quiet -c constraints.txt cmake nanobind ninja scikit-build-core
-	REANN_REQUIRE_NATIVE=1 $(BIN)/pip install --quiet --no-compile -c constraints.txt \
-		--no-build-isolation -e '.[dev,docs,tensorboard]'
+	REANN_REQUIRE_NATIVE=1 $(BIN)/pip install --quiet -c constraints.txt --no-build-isolation \
+		-e '.[dev,docs,tensorboard]'
 	@touch $@

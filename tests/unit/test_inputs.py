@@ -100,7 +100,7 @@ def test_a_dipole_asks_for_the_charge() -> None:
 
 def test_a_charge_that_nothing_depends_on_is_not_named_in_vain() -> None:
     data = {"train": "x.xyz", "keys": {"charge": "Q"}}
-    with pytest.raises(ValidationError, match="remove it, or add dipole or charges to"):
+    with pytest.raises(ValidationError, match="remove it, or add dipole or charges or born"):
         Config.model_validate({"data": data})
     outputs = {"outputs": ["charges"]}
     assert Config.model_validate({"data": data, "model": outputs}).data.keys.charge == "Q"

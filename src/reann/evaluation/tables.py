@@ -18,7 +18,8 @@ from reann.quantities import label_names, named
 from reann.terminal import Terminal, plain_table
 
 MEASURES = ("rmse", "mae", "rrmse")
-WIDTH = 80
+WIDTH, LONGEST_NAME = 80, 18
+"""Characters of a table, and of a name in a line of a heading."""
 
 
 def columns(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -84,9 +85,11 @@ def tables(
     return [_table(title, first, rows, count, family) for family in families]
 
 
-def _heading(name: str, measure: str) -> tuple[str, str, str]:
-    """Return the header lines of a column with at least eight characters."""
-    return name, measure.upper(), f"{unit_of(name, measure).shown:>8}"
+def _heading(name: str, measure: str) -> tuple[str, ...]:
+    """Return the header lines of a column with at least eight characters; long names have two."""
+    start, _, last = name.rpartition("_")
+    lines = [f"{start}_", last] if len(name) > LONGEST_NAME else [name]
+    return *lines, measure.upper(), f"{unit_of(name, measure).shown:>8}"
 
 
 def _table(
@@ -100,7 +103,9 @@ def _table(
     table.add_column(first, overflow="fold")
     table.add_column(count.removeprefix("n_"), justify="right", no_wrap=True)
     for name, measure in errors:
-        table.add_column("\n".join(_heading(name, measure)), justify="right", no_wrap=True)
+        table.add_column(
+            "\n".join(_heading(name, measure)), justify="right", no_wrap=True, vertical="bottom"
+        )
     for label, row in rows.items():
         values = [number(row.get(key(*column), np.nan)) for column in errors]
         table.add_row(escape(label or "(no group)"), str(int(row[count])), *values)
