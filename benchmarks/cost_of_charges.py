@@ -39,7 +39,7 @@ from reann.potential import Potential
 
 SIZES = (4, 7, 10, 15, 22, 32)
 """Molecules of water along an edge of the box: 192 to 98 304 atoms."""
-LARGEST_OF_TORCH, LARGEST_OF_TRAINING = 7, 10
+LARGEST_OF_TORCH, LARGEST_OF_TRAINING = 10, 10
 FORMS: dict[str, dict[str, Any]] = {
     "short range": {},
     "charges": {"long_range": {}},
