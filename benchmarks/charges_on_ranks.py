@@ -20,7 +20,7 @@ from pathlib import Path
 
 import ase
 import numpy as np
-from cost_of_charges import FORMS, SIZES, charged, keep, water_box
+from cost_of_charges import DYNAMICS, FORMS, SIZES, charged, keep, water_box
 from numpy.typing import NDArray
 
 from reann.interfaces.lammps.data import data_file, system_of
@@ -28,16 +28,7 @@ from reann.potential import Potential
 
 ENOUGH, LEAST = 30_000, 2
 """Atoms times steps of a measured run, and least number of its steps."""
-DYNAMICS = """units metal
-read_data a.data
-pair_style reann
-pair_coeff * * "{file}" H O
-timestep 1e-6
-neighbor 1.0 bin
-fix 1 all nve
-run 1 post no
-run {steps} pre no
-"""
+RUNS = "run 1 post no\nrun {steps} pre no\n"
 """The first run builds lists and meshes."""
 
 
@@ -71,7 +62,8 @@ def timed(
         for _ in range(turns):
             for form in FORMS:
                 for ranks in numbers:
-                    script = DYNAMICS.format(file=f"{form}.reann", steps=steps)
+                    script = DYNAMICS.format(data="a.data", file=f"{form}.reann")
+                    script += RUNS.format(steps=steps)
                     seconds = run(folder, script, ranks)
                     times.setdefault((form, ranks), []).append(seconds)
     return {key: np.array(seconds) for key, seconds in times.items()}

@@ -51,6 +51,15 @@ LARGEST_PAIRED = 35_000
 """Atoms up to which all models are in memory, and take turns."""
 ENOUGH, MOST, LEAST = 15.0, 15, 2
 """Seconds of measurement of each row, and numbers of repetitions."""
+DYNAMICS = """units metal
+read_data "{data}"
+pair_style reann
+pair_coeff * * "{file}" H O
+timestep 1e-6
+neighbor 1.0 bin
+fix 1 all nve
+"""
+"""Input of LAMMPS for a box of water."""
 Step = Callable[[], Callable[[], None]]
 """Prepares a step, and returns the function whose time is measured."""
 
@@ -130,11 +139,8 @@ def stepped_in_lammps(atoms: ase.Atoms) -> dict[str, float]:
         def prepared(form: str) -> Step:
             Potential(charged(form)).save(folder / "a.reann")
             program = lammps(cmdargs=["-screen", "none", "-log", "none"])
-            program.commands_string(
-                f"units metal\nread_data {folder / 'a.data'}\npair_style reann\n"
-                f"pair_coeff * * {folder / 'a.reann'} {' '.join(system.elements)}\n"
-                "timestep 1e-6\nneighbor 1.0 bin\nfix 1 all nve\nrun 0 post no\n"
-            )
+            script = DYNAMICS.format(data=folder / "a.data", file=folder / "a.reann")
+            program.commands_string(script + "run 0 post no\n")
             return lambda: lambda: program.command("run 1 pre no post no")
 
         return compared(prepared, paired=len(atoms) <= LARGEST_PAIRED)

@@ -14,9 +14,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
 import reann
+from data_files import opened, written
 from reann.config import Config, DataConfig, Keys, ModelConfig, Units
 from reann.data.check import survey
-from reann.data.dataset import Dataset, open_dataset
+from reann.data.dataset import open_dataset
 from reann.errors import UserError
 from reann.model import build
 from reann.quantities import BORN
@@ -55,17 +56,6 @@ def waters(n: int, key: str = BORN) -> list[ase.Atoms]:
         atoms.arrays[key] = born.reshape(3, 9)
         frames.append(atoms)
     return frames
-
-
-def written(frames: list[ase.Atoms], folder: Path) -> Path:
-    path = folder / "water.xyz"
-    ase.io.write(path, frames, format="extxyz")
-    return path
-
-
-def opened(path: Path, **keys: str) -> Dataset:
-    data = DataConfig(train=str(path), keys=Keys.model_validate(keys))
-    return open_dataset(str(path), data, 4.0, path.parent / "cache")
 
 
 def test_the_labels_are_derivatives_of_the_dipole() -> None:

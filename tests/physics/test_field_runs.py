@@ -13,10 +13,10 @@ from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
+from data_files import opened, written
 from models import random_model
 from reann.cli import app
-from reann.config import Config, DataConfig, Keys
-from reann.data.dataset import Dataset, open_dataset
+from reann.config import Config
 from reann.errors import UserError
 from reann.evaluation.evaluate import evaluate
 from reann.interfaces.ase import Calculator
@@ -49,12 +49,6 @@ def waters(n: int, key: str = "external_field") -> list[ase.Atoms]:
     return frames
 
 
-def written(frames: list[ase.Atoms], folder: Path) -> Path:
-    path = folder / "water.xyz"
-    ase.io.write(path, frames, format="extxyz")
-    return path
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("fields")
@@ -67,22 +61,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(Config.model_validate(values))
 
 
-def opened(path: Path, keys: Keys) -> Dataset:
-    data = DataConfig(train=str(path), keys=keys)
-    return open_dataset(str(path), data, 4.0, path.parent / "cache")
-
-
 @pytest.mark.parametrize("key", ["field", "external_field", "efield", "Electric_Field"])
 def test_fields_are_read_under_any_of_their_names(tmp_path: Path, key: str) -> None:
     frames = waters(4, key)
-    graph = opened(written(frames, tmp_path), Keys(field=SOUGHT)).graph([0, 1, 2, 3])
+    graph = opened(written(frames, tmp_path), field=SOUGHT).graph([0, 1, 2, 3])
     assert graph.field is not None
     given = [atoms.info.get(key, np.zeros(3)) for atoms in frames]
     np.testing.assert_allclose(graph.field, given, atol=1e-8)
 
 
 def test_fields_are_not_read_for_a_model_that_does_not_ask(tmp_path: Path) -> None:
-    assert opened(written(waters(4), tmp_path), Keys()).graph([0, 1]).field is None
+    assert opened(written(waters(4), tmp_path)).graph([0, 1]).field is None
 
 
 @pytest.mark.parametrize(
@@ -97,14 +86,14 @@ def test_an_impossible_field_is_an_error(tmp_path: Path, value: object, says: st
     frames = waters(4)
     frames[3].info["external_field"] = value
     with pytest.raises(UserError, match=says):
-        opened(written(frames, tmp_path), Keys(field=SOUGHT))
+        opened(written(frames, tmp_path), field=SOUGHT)
 
 
 def test_two_keys_that_could_be_the_field_are_asked_about(tmp_path: Path) -> None:
     frames = waters(4)
     frames[0].info["efield"] = np.ones(3)
     with pytest.raises(UserError, match="Several keys could be the external electric field"):
-        opened(written(frames, tmp_path), Keys(field=SOUGHT))
+        opened(written(frames, tmp_path), field=SOUGHT)
 
 
 def test_energies_forces_and_dipoles_in_fields_are_learned(run: Run) -> None:

@@ -15,6 +15,7 @@ from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from scipy.spatial.transform import Rotation
 
+from data_files import written
 from models import CUTOFF, check_gradients, random_atoms, random_model
 from reann import native
 from reann.config import Config, LossConfig, ModelConfig
@@ -250,8 +251,7 @@ def trained(
     engine: str = "auto",
     **training: Any,
 ) -> Run:
-    path = folder / "water.xyz"
-    ase.io.write(path, frames, format="extxyz")
+    path = written(frames, folder)
     values = {
         "data": {"train": str(path), "valid": 0.2, "missing": "allow"},
         "model": {"channels": 4, "l_max": 2, "cutoff": 4.0, "outputs": outputs},
@@ -356,8 +356,7 @@ def test_a_model_without_these_outputs_does_not_read_their_labels(tmp_path: Path
         atoms.info["energy_dft"] = float(i)
         if i % 2:
             del atoms.info["dipole"]  # would be a missing label
-    path = tmp_path / "water.xyz"
-    ase.io.write(path, frames, format="extxyz")
+    path = written(frames, tmp_path)
     data: dict[str, Any] = {"train": str(path), "valid": 0.2, "keys": {"energy": "energy_dft"}}
     model: dict[str, Any] = {"channels": 3, "l_max": 2}
     shared = {"training": {"epochs": 1}, "run": {"folder": str(tmp_path / "run"), "threads": 1}}

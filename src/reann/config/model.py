@@ -167,11 +167,11 @@ class ModelConfig(Section):
     @property
     def from_heads(self) -> list[str]:
         """Outputs that have heads, each after the outputs it is computed from."""
-        of_heads = [name for name in self.outputs if name not in (*self.responses, BORN)]
-        of_heads += ["dipole"] if BORN in self.outputs and not self.field else []
-        names = [name for name in [*with_needs(self._needing), *of_heads] if name != BORN]
-        if self.equilibrates:  # the charges are computed from them
-            names = [ELECTRONEGATIVITIES if name == "charges" else name for name in names]
+        others = (name for name in self.outputs if name not in self.responses)
+        computed_from = {BORN: "dipole"}
+        if self.equilibrates:
+            computed_from["charges"] = ELECTRONEGATIVITIES
+        names = [computed_from.get(name, name) for name in (*with_needs(self._needing), *others)]
         return [name for name in dict.fromkeys(names) if named(name).role != "input"]
 
     @property
