@@ -1,13 +1,14 @@
 """Infrared absorption of liquid water from independent trajectories, with its statistical error.
 
-    python benchmarks/tensors.py train DATA --sets water-field     # the potential
-    python benchmarks/infrared_liquid.py run MODEL DATA [--runs runs/liquid]
+    python benchmarks/infrared_liquid.py train DATA [--runs runs/liquid] [--epochs 60]
+    python benchmarks/infrared_liquid.py run DATA [--runs runs/liquid]
     python benchmarks/infrared_liquid.py collect [--runs runs/liquid]
 
-64 molecules at 300 K, by the potential trained on energies, forces, dipoles and polarizabilities of
-`water-field`. Each trajectory starts from another structure of the data without its field, is
-brought to 300 K and then analyzed. Every trajectory is one file, so that `run` can be interrupted.
-Results go to `results/infrared_liquid.json`.
+One training with labels of two data sets: energies and forces of `water-pbe0-deepmd` (PBE0-TS,
+path-integral MD), dipoles of the liquid in `water-tensors`. Then 64 molecules at 300 K: each
+trajectory starts from another structure of the first set, is brought to 300 K and then analyzed.
+Every trajectory is one file, so that `run` can be interrupted, and so can `train`. Results go to
+`results/infrared_liquid.json`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -25,14 +27,23 @@ from ase.io import read
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 
+sys.path.insert(0, str(Path(__file__).parent / "tensors"))
+
+from sets import SEED, SETS, split, write
+
+from reann import Config
 from reann.interfaces.ase import Calculator
 from reann.spectra.trajectory import from_trajectory, mean_of
+from reann.training.run import resume
+from reann.training.run import train as train_model
 
 RESULTS = Path(__file__).parent / "results" / "infrared_liquid.json"
 TEMPERATURE, TIMESTEP, EVERY = 300.0, 0.5, 4
 """K, fs, and steps between two dipoles."""
-WARM = 500.0
+WARM = 1000.0
 """fs before the analysis."""
+N_VALID = 32
+"""Structures with forces for validation."""
 FRICTIONS = 0.02, 0.001
 """1/fs, before and during the analysis: the second one broadens lines by 5 cm^-1."""
 WIDTH = 50.0
@@ -41,22 +52,45 @@ BANDS = {"libration": (400, 1000), "bend": (1400, 1900), "stretch": (2800, 4000)
 """cm^-1, where the highest point of each band is looked for."""
 
 
-def start_of(data: Path, number: int) -> ase.Atoms:
-    """Return a structure of the data without field and labels."""
-    with gzip.open(data / "water-field" / "train.xyz.gz", "rt", encoding="utf-8") as file:
-        frame = read(file, index=10 * number, format="extxyz")
-    assert isinstance(frame, ase.Atoms)
-    return ase.Atoms(frame.symbols, frame.positions, cell=frame.cell, pbc=True)
+def forces_of(data: Path) -> list[ase.Atoms]:
+    """Return the structures with energies and forces, in random order."""
+    with gzip.open(data / "water-pbe0-deepmd" / "train.xyz.gz", "rt", encoding="utf-8") as file:
+        frames = list(read(file, ":", format="extxyz"))
+    return [frames[i] for i in np.random.default_rng(SEED).permutation(len(frames))]
 
 
-def run(model: Path, data: Path, folder: Path, number: int, length: float) -> None:
-    """Run the trajectories that do not exist yet."""
+def train(data: Path, folder: Path, epochs: int) -> None:
+    """Train the potential, or go on with it."""
+    run_folder = folder / "potential"
+    if (run_folder / "config.yaml").exists():
+        resume(run_folder)
+        return
     folder.mkdir(parents=True, exist_ok=True)
+    liquid, tensors = forces_of(data), split(SETS["bulk"], data)
+    parts = {"train": liquid[N_VALID:], "valid": liquid[:N_VALID]}
+    files = {}
+    for part, frames in parts.items():
+        files[part] = str(folder / f"{part}.xyz.gz")
+        write(frames + tensors[part], Path(files[part]))
+    train_model(
+        Config(
+            data={**files, "missing": "allow"},
+            model={"outputs": ["dipole"]},
+            training={"epochs": epochs},
+            run={"folder": run_folder, "threads": 1, "seed": 1},
+        )
+    )
+
+
+def run(data: Path, folder: Path, number: int, length: float) -> None:
+    """Run the trajectories that do not exist yet."""
+    model, starts = folder / "potential" / "model.reann", forces_of(data)
     for i in range(number):
         path = folder / f"{i}.npz"
         if path.exists():
             continue
-        atoms, rng, begin = start_of(data, i), np.random.default_rng(i), time.process_time()
+        atoms = ase.Atoms(starts[i].symbols, starts[i].positions, cell=starts[i].cell, pbc=True)
+        rng, begin = np.random.default_rng(i), time.process_time()
         atoms.calc = Calculator(model)
         thermalize_momenta(atoms, temperature_K=TEMPERATURE, rng=rng)
         dipoles, temperatures = [], []
@@ -131,15 +165,17 @@ def collect(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("step", choices=("run", "collect"))
-    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("step", choices=("train", "run", "collect"))
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--runs", type=Path, default=Path("runs/liquid"))
-    parser.add_argument("--number", type=int, default=8)
-    parser.add_argument("--length", type=float, default=2000.0, help="fs of each trajectory")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--number", type=int, default=12, help="of trajectories")
+    parser.add_argument("--length", type=float, default=3000.0, help="fs of each trajectory")
     arguments = parser.parse_args()
-    if arguments.step == "run":
-        run(arguments.model, arguments.data, arguments.runs, arguments.number, arguments.length)
+    if arguments.step == "train":
+        train(arguments.data, arguments.runs, arguments.epochs)
+    elif arguments.step == "run":
+        run(arguments.data, arguments.runs, arguments.number, arguments.length)
     else:
         collect(arguments.runs)
 

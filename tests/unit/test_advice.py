@@ -47,7 +47,7 @@ def test_the_ratio_decides(ratio, words):
     text = advice(RMSE / ratio)
     assert text is not None
     assert text.startswith(words)
-    assert f"{ratio:.2g} times those in training" in text
+    assert f"{ratio:.1f} times those in training" in text
 
 
 def test_a_longer_training_and_a_larger_model_are_proposed():

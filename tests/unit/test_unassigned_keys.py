@@ -134,6 +134,14 @@ def test_values_that_add_up_to_zero_like_forces_are_asked_about():
     assert resolved(*shifted).notes == ("Not used: vectors.",)
 
 
+def test_labels_that_a_model_could_have_are_mentioned():
+    sample = molecule({"dipole": np.ones(3), "mu": np.ones(3), "gap": 2.0}, energy=-1)
+    notes = resolved(sample).notes
+    assert notes == ("Not used: dipole, gap, mu.", "Possible values of model.outputs: dipole, gap.")
+    ignored = resolved(sample, keys={"dipole": None, "gap": None}).notes
+    assert ignored == ("Not used: dipole, gap, mu.",)
+
+
 @pytest.mark.parametrize("value", [5.1, -7, 0.0])
 def test_values_that_do_not_look_like_energies_are_not_asked_about(value):
     samples = [molecule({"y": value}, forces=FORCES) for _ in range(4)]

@@ -145,5 +145,5 @@ def learn(
         print_line(str(waiting))
         raise typer.Exit(3) from None
     except KeyboardInterrupt:
-        complain(f"Stopped. Go on with: reann learn {loop}")
+        complain(f"Stopped. To continue: reann learn {loop}")
         raise typer.Exit(130) from None

@@ -90,7 +90,10 @@ MostExtrapolating = Annotated[
 ]
 LargestSpread = Annotated[
     float | None,
-    typer.Option(help="Stop if the uncertainty of a force is larger, eV/Å."),
+    typer.Option(
+        help="Stop if the uncertainty of a force is larger, eV/Å; a step with a single calibrated"
+        " potential then takes nine times as long."
+    ),
 ]
 WrittenOutputs = Annotated[
     list[str] | None,

@@ -3,7 +3,7 @@
 import torch_sim as ts
 from reann.interfaces.torchsim import Model
 
-ts.integrate(systems, Model("water.reann"), integrator=ts.Integrator.nvt_langevin, ...)
+ts.integrate(systems, Model("water.reann"), integrator=ts.integrators.nvt_langevin, ...)
 """
 
 from __future__ import annotations

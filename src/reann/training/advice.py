@@ -58,7 +58,7 @@ def advice_of(
             f"{few}. Add data: at least {FEWEST_TRAINED} structures for training and"
             f" {FEWEST_VALIDATED} for validation."
         )
-    start = f"force errors in validation are {ratio:.2g} times those in training"
+    start = f"force errors in validation are {ratio:.1f} times those in training"
     if ratio > LARGE_GAP:
         return (
             f"overfitted: {start}. Use more data (`reann select` chooses structures) or a smaller"

@@ -250,7 +250,7 @@ class KeyCensus(KeyCounts):
         return counts
 
     def _unused_note(self, chosen: dict[str, str | None], data: DataConfig) -> list[str]:
-        """Return a note that lists the keys that are not used."""
+        """Return notes on the keys that are not used, and on those that could be."""
         set_by_user = {x for x in data.keys.model_fields_set if data.keys.of(x) is not None}
         in_weights = self._weights.keys(masks=data.ignore_forces_of is None)
         mentioned = {*chosen.values(), "free_energy", data.ignore_forces_of, *in_weights}
@@ -261,7 +261,12 @@ class KeyCensus(KeyCounts):
             and not states_unit(key)
             and (self._label_of(key) is None or self._label_of(key) in set_by_user)
         ]
-        return [f"Not used: {listed(sorted(names))}."] if names else []
+        notes = [f"Not used: {listed(sorted(names))}."] if names else []
+        possible = [q.name for q in quantities.labels() if not q.is_sought and q.name in names]
+        ignored = {x for x in data.keys.model_fields_set if data.keys.of(x) is None}
+        if trainable := [name for name in possible if name not in ignored]:
+            notes.append(f"Possible values of model.outputs: {listed(trainable)}.")
+        return notes
 
     def _existing(self) -> str:
         if not self._counts:
