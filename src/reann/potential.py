@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from torch import Tensor
 
+from reann.arbitrary_sign import stacked_members
 from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.calibration import Calibration
@@ -256,12 +257,14 @@ class Ensemble(Displayed):
     ) -> dict[str, Tensor]:
         """Return means of a batch, the largest extrapolation, and standard deviations (n - 1).
 
-        Standard deviations are calibrated where the ensemble is.
+        Standard deviations are calibrated where the ensemble is. Where the sign of a quantity is
+        arbitrary, the signs of all members are those closest to the first member.
         """
         names = list(names)
         predictions = [member.evaluate(graph, names, engine) for member in self.members]
         stacked = {
-            name: torch.stack([values[name] for values in predictions]) for name in predictions[0]
+            name: stacked_members(name, [values[name] for values in predictions])
+            for name in predictions[0]
         }
         mean = {k: v.amax(0) if k == "extrapolation" else v.mean(0) for k, v in stacked.items()}
         if len(self.members) > 1:

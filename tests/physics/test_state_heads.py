@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from reann.evaluation.tables import number
 from reann.graph import Graph
 from reann.interfaces.ase import Calculator
 from reann.model import Reann
-from reann.potential import Potential
+from reann.potential import Ensemble, Potential
 from reann.properties import evaluate
 from reann.quantities import named
 from reann.training.journal import read_log
@@ -367,3 +368,20 @@ def test_a_model_without_these_outputs_does_not_read_their_labels(tmp_path: Path
     data["keys"]["dipole"] = "mu"
     with pytest.raises(UserError, match="has the key 'mu'"):
         train(Config.model_validate({"data": data, "model": model, **shared}), overwrite=True)
+
+
+@pytest.mark.parametrize("engine", ["torch", "auto"])
+def test_members_of_an_ensemble_learn_the_sign_of_a_transition_dipole_independently(
+    engine: str,
+) -> None:
+    first = Potential(model_of(outputs=["transition_dipole"]))
+    second = copy.deepcopy(first)
+    with torch.no_grad():
+        second.model.get_parameter("output_heads.transition_dipole.vectors").neg_()
+    atoms, name = molecule_of(6), "transition_dipole"
+    one, other = (p.predict(atoms, [name], engine)[name] for p in (first, second))
+    np.testing.assert_allclose(one, -other)
+    ensemble = Ensemble([first, second])
+    np.testing.assert_allclose(ensemble.predict(atoms, [name], engine)[name], one)
+    calculator = Calculator(ensemble, engine=engine)
+    np.testing.assert_allclose(calculator.get_property(name, atoms), one)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reann import quantities
+from reann.arbitrary_sign import with_better_sign
 from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.data.dataset import Subset
 from reann.data.loader import pieces
 from reann.errors import UserError, listed
 from reann.evaluation.comparison import Evaluation
-from reann.evaluation.metrics import with_better_sign
 from reann.evaluation.stream import MAX_EDGES, batched
 from reann.graph import Graph
 from reann.model.dispersion import compared_with_labels

@@ -15,21 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reann import quantities
+from reann.arbitrary_sign import with_better_sign
 from reann.error_measures import PERCENT, key
 from reann.graph import Graph
 from reann.quantities import Quantity
-
-
-def with_better_sign(quantity: Quantity, predicted: Tensor, label: Tensor) -> Tensor:
-    """Return predictions with the sign closer to the label if the sign is arbitrary.
-
-    The first axis is atoms or systems.
-    """
-    if not quantity.sign_is_arbitrary:
-        return predicted
-    alike = (predicted.detach() * label).reshape(len(label), -1).sum(1)
-    sign = torch.where(alike < 0.0, -1.0, 1.0).to(predicted.dtype)
-    return predicted * sign.view(-1, *(1 for _ in quantity.shape))
 
 
 def residuals(predicted: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from reann import native
+from reann.arbitrary_sign import stacked_members
 from reann.backends.native.compiled import refused
 from reann.backends.native.inputs import at_numbers
 from reann.backends.native.numbers import Numbers
@@ -74,7 +75,7 @@ class NativeStep:
         ]
         if len(each) == 1:
             return each[0]
-        stacked = {name: np.array([x[name] for x in each]) for name in each[0]}
+        stacked = {name: _stacked(name, [x[name] for x in each]) for name in each[0]}
         means = {name: x.mean(0) for name, x in stacked.items()}
         if "extrapolation" in stacked:
             means["extrapolation"] = stacked["extrapolation"].max(0)
@@ -181,3 +182,10 @@ class NativeStep:
         in_order = (arrays.get(name) for name in shapes)
         self.core.evaluate(model, 0, self.workspace, *system, torch.get_num_threads(), *in_order)
         return arrays
+
+
+def _stacked(name: str, values: list[Any]) -> NDArray[np.float64]:
+    """Return the values of all members; for arbitrary signs see `stacked_members`."""
+    if not named(name).sign_is_arbitrary:
+        return np.array(values)
+    return stacked_members(name, [torch.from_numpy(value)[None] for value in values])[:, 0].numpy()
