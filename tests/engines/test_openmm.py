@@ -15,8 +15,10 @@ from ase.md.verlet import VelocityVerlet
 
 import reann
 from models import either_messages, random_model
+from reann.calibration import Calibration, encoded
 from reann.errors import UserError
-from reann.potential import Potential
+from reann.model.last_layer import last_layer
+from reann.potential import Ensemble, Potential
 
 if importlib.util.find_spec("openmm") is None:
     if os.environ.get("CI"):
@@ -68,6 +70,19 @@ def test_energies_and_forces_are_those_of_python(messages, atoms, tmp_path):
     unit_of_force = unit.kilojoule_per_mole / unit.angstrom
     forces = state.getForces(asNumpy=True).value_in_unit(unit_of_force) * KJ_MOL
     np.testing.assert_allclose(forces, expected["forces"], atol=1e-6)
+
+
+def test_the_uncertainty_of_a_calibrated_potential_is_not_computed(monkeypatch):
+    potential, atoms = Potential(random_model()), crystal()
+    changes = 1e-3 * np.random.default_rng(1).normal(size=(2, last_layer(potential.model).numel()))
+    calibration = Calibration(kind="last layer", number=2, structures=9, draws=encoded(changes))
+    potential.metadata |= calibration.metadata()
+    assert "forces_std" in potential.predict(atoms)
+    monkeypatch.setattr(Ensemble, "evaluate", None)
+    state = context_of(system_of(potential, atoms), atoms, 0.1).getState(energy=True)
+    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) * KJ_MOL
+    expected = potential.predict(atoms, ["energy"], spread=False)["energy"]
+    assert energy == pytest.approx(float(expected), rel=1e-9)
 
 
 @either_messages
