@@ -8,17 +8,19 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from loops import waters
 from reann.errors import UserError
 from reann.learning.cluster import Workers
+from reann.learning.data import write_first
 from reann.learning.folders import Iteration, read_frames, write_frames
 from reann.learning.label.by_calculator import compute_labels
-from reann.learning.label.by_files import WaitingError, collect_labels
+from reann.learning.label.by_files import WaitingError, collect_labels, read_output
 from reann.learning.label.calculation import Method, compute
 from reann.learning.label.records import Records
-from reann.learning.settings import LabelConfig, WorkersConfig
+from reann.learning.settings import LabelConfig, LoopConfig, WorkersConfig
 
 FAILING = """
 import os
@@ -68,6 +70,45 @@ def test_labels_of_xtb_are_those_of_the_program_itself() -> None:
     atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
     assert outcome.atoms.get_potential_energy() == pytest.approx(atoms.get_potential_energy())
     assert np.allclose(outcome.atoms.get_forces(), atoms.get_forces(), atol=1e-7)
+
+
+SMEARED = """
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+
+class Smeared(Calculator):
+    implemented_properties = ["energy", "free_energy", "forces"]
+
+    def calculate(self, atoms=None, properties=("energy",), changes=all_changes):
+        super().calculate(atoms, properties, changes)
+        forces = np.zeros((len(atoms), 3))
+        self.results = {"energy": -1.0, "free_energy": -1.5, "forces": forces}
+"""
+
+
+def test_the_energy_is_the_free_energy_whose_derivatives_the_forces_are(tmp_path: Path) -> None:
+    """Of a calculator, of the output of a program, and of initial structures with labels."""
+    (tmp_path / "smeared.py").write_text(SMEARED)
+    (atoms,) = waters(1)
+    outcome = compute(atoms, method("smeared:Smeared", tmp_path))
+    assert outcome.atoms is not None
+    assert outcome.atoms.get_potential_energy() == -1.5
+    results = {"energy": -1.0, "free_energy": -1.5, "forces": np.zeros((3, 3))}
+    atoms.calc = SinglePointCalculator(atoms, **results)
+    write(tmp_path / "done.traj", atoms)
+    label = {"files": {"output": "done.traj", "input": "in.xyz"}}
+    outcome = read_output(tmp_path, atoms, LabelConfig.model_validate(label))
+    assert outcome is not None
+    assert outcome.atoms is not None
+    assert outcome.atoms.get_potential_energy() == -1.5
+    initial = [str(tmp_path / "initial.traj")]
+    write(initial[0], [atoms, atoms])
+    first = Iteration(tmp_path / "iteration-000")
+    explore = {"displacements": {"number": 1, "standard_deviation": 0.1}}
+    settings = {"structures": initial, "labeled": True, "label": label, "explore": explore}
+    write_first(first, LoopConfig.model_validate(settings))
+    assert [a.get_potential_energy() for a in read_frames(first.labels)] == [-1.5, -1.5]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -94,6 +94,8 @@ def _labeled(atoms: ase.Atoms, origin: str) -> ase.Atoms:
     for name, values in (("energy", atoms.info), ("forces", atoms.arrays), ("stress", atoms.info)):
         if name in values:
             results.setdefault(name, values[name])
+    if "free_energy" in results:  # of which the forces are derivatives, see `energy_of`
+        results["energy"] = results["free_energy"]
     missing = [name for name in ("energy", "forces") if name not in results]
     if missing:
         raise UserError(

@@ -15,7 +15,7 @@ from ase.geometry import get_distances
 from reann.config.training import seconds
 from reann.errors import UserError, counted, listed
 from reann.learning.folders import Iteration, read_frames
-from reann.learning.label.calculation import Outcome, refusal
+from reann.learning.label.calculation import Outcome, energy_of, refusal
 from reann.learning.label.records import Records
 from reann.learning.settings import FilesConfig, LabelConfig
 
@@ -102,7 +102,7 @@ def read_output(folder: Path, atoms: ase.Atoms, settings: LabelConfig) -> Outcom
     try:
         read = ase.io.read(path)
         assert isinstance(read, ase.Atoms)
-        results = {"energy": read.get_potential_energy(), "forces": read.get_forces(False)}
+        results = {"energy": energy_of(read), "forces": read.get_forces(False)}
         if atoms.pbc.all() and "stress" in getattr(read.calc, "results", {}):
             results["stress"] = read.get_stress(apply_constraint=False)
     except Exception:  # noqa: BLE001 - a file that is still being written

@@ -67,7 +67,7 @@ def compute(atoms: ase.Atoms, method: Method) -> Outcome:
 def _labeled(atoms: ase.Atoms, calculator: Any) -> ase.Atoms:
     work = atoms.copy()
     work.calc = calculator
-    results = {"energy": work.get_potential_energy(), "forces": work.get_forces(False)}
+    results = {"energy": energy_of(work), "forces": work.get_forces(False)}
     if atoms.pbc.all() and "stress" in calculator.implemented_properties:
         results["stress"] = work.get_stress(apply_constraint=False)
     if getattr(calculator, "converged", True) is False:
@@ -75,6 +75,16 @@ def _labeled(atoms: ase.Atoms, calculator: Any) -> ase.Atoms:
     labeled = atoms.copy()
     labeled.calc = SinglePointCalculator(labeled, **results)
     return labeled
+
+
+def energy_of(atoms: ase.Atoms) -> float:
+    """Return the energy of which the forces are the derivatives, eV.
+
+    With smeared occupations, this is the free energy, and the energy of a calculator is
+    extrapolated to a smearing of zero.
+    """
+    energy = atoms.get_potential_energy()
+    return float(results_of(atoms).get("free_energy", energy))
 
 
 def refusal(atoms: ase.Atoms, max_force: float) -> str:
@@ -97,7 +107,7 @@ def refusal(atoms: ase.Atoms, max_force: float) -> str:
 
 def results_of(atoms: ase.Atoms) -> dict[str, Any]:
     """Return the labels in the calculator of a structure, if it has one."""
-    return {} if atoms.calc is None else dict(atoms.calc.results)
+    return dict(getattr(atoms.calc, "results", {}))
 
 
 def check_method(method: Method) -> UserError | None:
