@@ -18,6 +18,7 @@ from reann.learning.file import load_loop, refuse_changes, save_settings
 from reann.learning.final import Final, is_needed
 from reann.learning.folders import Iteration, read_frames, write_frames, write_json
 from reann.learning.label.calculation import Method, compute
+from reann.learning.loop import _begin
 from reann.learning.page import PAGE, write_page
 from reann.learning.settings import LoopConfig, StopConfig, femtoseconds
 from reann.learning.summary import ending
@@ -74,6 +75,17 @@ def test_a_loop_keeps_its_method_and_may_get_a_larger_budget(tmp_path: Path) -> 
     changed(file, "cutoff: 3.0", "cutoff: 4.0")
     with pytest.raises(UserError, match="Settings changed that a loop keeps: label, model"):
         refuse_changes(load_loop(file), recorded)
+
+
+def test_a_loop_that_was_killed_while_it_wrote_its_settings_begins_again(tmp_path: Path) -> None:
+    settings, folder = load_loop(write_loop(tmp_path / "loop")), tmp_path / "run"
+    folder.mkdir()
+    (folder / ".loop.yaml.4711.tmp").touch()
+    _begin(folder, settings)
+    assert [file.name for file in folder.iterdir()] == ["loop.yaml"]
+    (folder / "loop.yaml").rename(folder / "notes.yaml")
+    with pytest.raises(UserError, match="contains other files"):
+        _begin(folder, settings)
 
 
 def test_random_draws_become_validation_and_a_structure_stays_where_it_is(tmp_path: Path) -> None:

@@ -314,6 +314,13 @@ def test_a_split_that_cannot_be_read_is_an_error(folder, tmp_path, text):
         )
 
 
+def test_a_split_without_a_training_set_has_none(folder, tmp_path):
+    """Which `reann resume` reports."""
+    save_split(tmp_path / "split.json", {"valid": parts_of(folder)["valid"]}, seed=1)
+    data, train = DataConfig(train="train.traj"), opener(folder)(["train.traj"])
+    assert list(load_split(tmp_path / "split.json", train, data, opener(folder))) == ["valid"]
+
+
 def test_a_subset_has_the_length_of_its_indices(folder):
     parts = parts_of(folder, valid=0.25)
     assert sum(len(part) for part in parts.values()) == 20

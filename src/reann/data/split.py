@@ -174,7 +174,7 @@ def load_split(
     parts: dict[str, Subset] = {}
     for name, (files, indices) in saved.items():
         names = _files_now(name, data) or [file["name"] for file in files]
-        same = digests[name] == digests["train"]
+        same = digests[name] == digests.get("train")
         dataset = train if same else open_files(names)
         if [digest for _, digest in dataset.files] != digests[name]:
             fix = "Restore the files, or start a new run."

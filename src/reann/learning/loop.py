@@ -39,7 +39,7 @@ from reann.potential import load
 from reann.selection.known import Known, known_from
 from reann.terminal import print_line
 from reann.training.distributed import World
-from reann.training.folder import locked
+from reann.training.folder import locked, remove_leftovers
 
 SETTINGS = "loop.yaml"
 SHOWN = 4
@@ -82,6 +82,7 @@ def learn(file: str | Path) -> Learned:
 def _begin(folder: Path, settings: LoopConfig) -> None:
     """Record the settings of a loop, or compare them with the recorded ones."""
     recorded = folder / SETTINGS
+    remove_leftovers(folder)
     if recorded.exists():
         refuse_changes(settings, recorded)
     elif any(path for path in folder.iterdir() if path.name != ".lock"):
