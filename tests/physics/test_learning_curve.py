@@ -1,11 +1,12 @@
 """Learning curves: nested parts of the data, a power law, and runs that go on."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from reann.config import Config
+from reann.config import Config, TrainingConfig
 from reann.data.dataset import open_dataset
 from reann.data.split import split
 from reann.errors import UserError
@@ -85,3 +86,39 @@ def test_a_curve_is_trained_once_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "train", never)
     again, _ = learning_curve(config(tmp_path), [0.5, 1.0])
     assert again == points
+
+
+def test_parts_with_other_settings_are_not_mixed(tmp_path):
+    learning_curve(config(tmp_path), [0.5, 1.0])
+    for training in ({"epochs": 3}, {"epochs": 2, "learning_rate": 1e-4}):
+        values = TrainingConfig.model_validate({"batch_size": 4, **training})
+        changed = config(tmp_path).model_copy(update={"training": values})
+        with pytest.raises(UserError, match="other settings: training") as caught:
+            learning_curve(changed, [0.5, 1.0])
+    assert "training.learning_rate was 0.003, is now 0.0001" in str(caught.value)
+
+
+def test_a_curve_of_a_given_time_goes_on(tmp_path, monkeypatch):
+    training = TrainingConfig.model_validate({"batch_size": 4, "time": "1s"})
+    timed = config(tmp_path).model_copy(update={"training": training})
+    points, _ = learning_curve(timed, [0.5, 1.0])
+    monkeypatch.setattr(module, "train", None)
+    again, _ = learning_curve(timed, [0.5, 1.0])
+    assert again == points
+
+
+def test_a_part_that_was_killed_before_its_first_checkpoint_is_trained_again(tmp_path, monkeypatch):
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_, **__):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reann.training.run._train_members", killed)
+        patch.setattr("reann.training.run.saved_or_restored", lambda *_: nullcontext())
+        with pytest.raises(KilledError):
+            learning_curve(config(tmp_path), [0.5, 1.0])
+    assert (tmp_path / "run-curve" / "part-0.5" / "config.yaml").exists()
+    points, _ = learning_curve(config(tmp_path), [0.5, 1.0])
+    assert [p.fraction for p in points] == [0.5, 1.0]

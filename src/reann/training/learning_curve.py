@@ -14,15 +14,18 @@ import numpy as np
 
 from reann import atomic_file, strict_json
 from reann.config import Config
+from reann.config.file import anchored, load_config, values_of
 from reann.error_measures import key
-from reann.errors import UserError
+from reann.errors import UserError, listed
 from reann.evaluation.comparison import Evaluation
 from reann.evaluation.power_law import PowerLaw, fitted
 from reann.model_file import MODEL
 from reann.potential import load
 from reann.report.learning_curve import page
 from reann.terminal import Terminal
-from reann.training.folder import CONFIG, folder_of, with_run
+from reann.training.extend import changes_of_schedule
+from reann.training.folder import CONFIG, folder_of, has_checkpoint, with_run
+from reann.training.optim import with_rate
 from reann.training.run import Run, resume, train
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
@@ -50,7 +53,8 @@ def learning_curve(
     Raises
     ------
     UserError
-        For fractions that make no curve, and as of `train`.
+        For fractions that make no curve, for parts that were trained with other settings, and as
+        of `train`.
     """
     console = console or Terminal()
     parts = checked(fractions)
@@ -104,7 +108,24 @@ def law_of(points: Sequence[Point]) -> PowerLaw:
 
 def _trained(config: Config, folder: Path) -> Run:
     """Train, or go on with a training that was begun, or only evaluate one that is done."""
-    return resume(folder) if (folder / CONFIG).exists() else train(config)
+    if not has_checkpoint(folder):
+        return train(config, overwrite=True)  # an earlier attempt without a checkpoint
+    _refuse_changes(config, folder)
+    return resume(folder)
+
+
+def _refuse_changes(config: Config, folder: Path) -> None:
+    """Raise `UserError` if a part was trained with other settings: the curve would mix them."""
+    requested = with_rate(anchored(config))
+    changed = changes_of_schedule(values_of(load_config(folder / CONFIG)), requested)
+    if config.training.time is not None:  # of which the number of epochs follows
+        changed = [c for c in changed if c.name not in ("training.time", "training.epochs")]
+    if changed:
+        raise UserError(
+            f"A part of this curve was trained with other settings: {listed(changed)}.",
+            str(folder),
+            f"Restore them, or remove {folder.parent} to train all parts again.",
+        )
 
 
 def _point(run: Run, fraction: float) -> Point:
