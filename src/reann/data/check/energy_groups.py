@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reann.data.check.energies import LARGE_GROUP
 from reann.data.check.finding import Finding, Severity, about
+from reann.data.check.inputs import OF_THE_ENERGY
 from reann.data.check.record import Record
 
 SMALLEST_PART = 0.05
@@ -27,14 +28,16 @@ have different units, zeros or numbers of electrons."""
 def energy_groups(records: Sequence[Record]) -> Finding | None:
     """Report energies of a composition in two groups separated by a wide gap.
 
-    All compositions with enough structures are checked and the widest gap is reported. A constant
+    Structures with different charges or spins, if these are inputs of the model, are different. All
+    compositions with enough structures are checked and the widest gap is reported. A constant
     difference of two methods is detected only if it exceeds the spread of the energies.
     """
-    by_composition: dict[tuple[tuple[int, int], ...], list[Record]] = defaultdict(list)
+    alike: dict[Hashable, list[Record]] = defaultdict(list)
     for r in records:
         if r.energy is not None and r.n_atoms > 1:
-            by_composition[r.composition].append(r)
-    large = [members for members in by_composition.values() if len(members) >= LARGE_GROUP]
+            of_energy = tuple(each for each in r.inputs if each[0] in OF_THE_ENERGY)
+            alike[r.composition, of_energy].append(r)
+    large = [members for members in alike.values() if len(members) >= LARGE_GROUP]
     gaps = [(*_gap(np.array([r.energy for r in some], float)), some) for some in large]
     gap, limit, members = max(gaps, key=lambda g: g[0] / g[2][0].n_atoms, default=(0.0, 0.0, []))
     if gap == 0.0:

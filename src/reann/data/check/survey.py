@@ -20,7 +20,12 @@ from reann.data.check.dispersion import contradiction, methods_of
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
 from reann.data.check.force_units import DeclaredUnit, declared_unit
-from reann.data.check.inputs import stated_inputs, unknown_inputs, varying_keys
+from reann.data.check.inputs import (
+    OF_THE_ENERGY,
+    stated_inputs,
+    unknown_inputs,
+    varying_keys,
+)
 from reann.data.check.jumps import Jumps
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record
@@ -162,8 +167,9 @@ class _Evidence:
 
     def add(self, atoms: Atoms, origin: str, labels: dict[str, Any]) -> Record:
         """Add a structure, with lengths in Å."""
-        self._work.add(atoms, labels)
-        self._jumps.add(atoms, origin, labels, stated_inputs(atoms.info, ("charge", "spin")))
+        inputs = stated_inputs(atoms.info, OF_THE_ENERGY)
+        self._work.add(atoms, labels, inputs)
+        self._jumps.add(atoms, origin, labels, inputs)
         self._stress_fit.add(atoms, origin, labels)
         self._branches.add(atoms, origin, labels)
         self._dipole_range.add(atoms, origin, labels)

@@ -9,7 +9,7 @@ structures is kept, so it is possible that no pairs can be compared.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -98,15 +98,18 @@ class Work:
     def __init__(self, most: int = MOST_STRUCTURES) -> None:
         """Keep at most `most` structures of each composition."""
         self._most = most
-        self._kept: dict[tuple[bytes, bytes], list[Sample]] = defaultdict(list)
+        self._kept: dict[tuple[bytes, bytes, Hashable], list[Sample]] = defaultdict(list)
         self._numbers = 0
 
-    def add(self, atoms: Atoms, labels: Mapping[str, Any]) -> None:
-        """Keep a structure with an energy unless a limit is reached."""
+    def add(self, atoms: Atoms, labels: Mapping[str, Any], inputs: Hashable = ()) -> None:
+        """Keep a structure with an energy unless a limit is reached.
+
+        Structures of the same atoms are compared if their inputs, the total charge and spin, agree.
+        """
         energy, forces, stress = (labels.get(k) for k in ("energy", "forces", "stress"))
         if energy is None or (forces is None and stress is None) or not len(atoms):
             return
-        key = (atoms.numbers.astype("<i4").tobytes(), np.asarray(atoms.pbc).tobytes())
+        key = (atoms.numbers.astype("<i4").tobytes(), np.asarray(atoms.pbc).tobytes(), inputs)
         if len(self._kept[key]) >= self._most or self._numbers > MOST_NUMBERS:
             return
         periodic = bool(np.all(atoms.pbc))
@@ -167,7 +170,7 @@ class Work:
 
     def with_forces(self) -> Iterator[tuple[Atoms, Array]]:
         """Yield the kept structures that have forces."""
-        for (numbers, pbc), kept in self._kept.items():
+        for (numbers, pbc, _), kept in self._kept.items():
             elements, periodic = np.frombuffer(numbers, "<i4"), np.frombuffer(pbc, bool)
             for s in kept:
                 if s.forces is not None:
@@ -189,7 +192,7 @@ class Work:
     @cached_property
     def _pairs(self) -> Pairs:
         parts = [Pairs(*[np.zeros(0)] * (len(fields(Pairs)) - 1), shear=np.zeros((0, 3, 3)))]
-        for (_, pbc), kept in self._kept.items():
+        for (_, pbc, _), kept in self._kept.items():
             if len(kept) > 1:
                 parts += _close_pairs(kept, periodic=all(np.frombuffer(pbc, bool)))
         names = [f.name for f in fields(Pairs)]
