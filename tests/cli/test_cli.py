@@ -202,6 +202,8 @@ def test_labels_are_named_as_in_a_configuration(monkeypatch, config):
     assert run("check", "a.xyz", "--config", config, "--unit", "energy=meV").exit_code == 0
     assert check.call_args.kwargs["data"].units.energy == "meV"
     assert check.call_args.kwargs["data"].keys.energy == "E"
+    for unit in ("dipole=Debye", "polarizability=Bohr^3"):
+        assert run("check", "a.xyz", "--unit", unit).exit_code == 0
 
 
 def test_the_folder_of_a_run_stands_for_its_potential(monkeypatch, tmp_path):

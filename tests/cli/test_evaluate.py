@@ -307,6 +307,7 @@ def test_a_free_energy_alone_is_compared(model, ethanol, tmp_path):
         (["--key", "energy=a", "--key", "energy=b"], "The energy is given twice: a and b"),
         (["--unit", "energy=eV", "--unit", "energy=Ha"], "The energy is given twice"),
         (["--unit", "energy=kcal"], "--unit energy=kcal"),
+        (["--unit", "dipole=eV"], "--unit dipole=eV"),
         (["--key", "energy=nothing"], "--key energy=KEY"),
     ],
 )

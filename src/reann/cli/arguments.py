@@ -127,15 +127,9 @@ def _pairs(arguments: list[str], option: str, known: Collection[str]) -> dict[st
 
 
 def _check_unit(name: str, unit: str) -> None:
-    from reann import units
+    from reann.data.labels.file_units import PARSERS
 
-    known = {
-        "energy": units.energy,
-        "length": units.length,
-        "forces": units.force,
-        "stress": units.stress,
-    }
     try:
-        known[name](unit)
+        PARSERS[name](unit)
     except UserError as error:
         raise UserError(error.what, f"--unit {name}={unit}", error.fix) from None

@@ -45,7 +45,7 @@ _SYSTEMS = {
     },
 }
 """Systems of units: those of LAMMPS, and atomic units."""
-_PARSERS: dict[str, Callable[[str], float]] = {
+PARSERS: dict[str, Callable[[str], float]] = {
     "energy": units.energy,
     "length": units.length,
     "forces": units.force,
@@ -55,6 +55,7 @@ _PARSERS: dict[str, Callable[[str], float]] = {
     "transition_dipole": units.dipole,
     "polarizability": units.polarizability,
 }
+"""Functions that return the size of a unit of each field."""
 _SAME = 1e-3
 """Relative tolerance; constants of programs differ slightly, units by much more."""
 
@@ -149,7 +150,7 @@ def factors(
 def _sized(known: tuple[tuple[str, str], ...]) -> Factors:
     """Return the factors of all fields; those of unset fields follow from energy and length."""
     names = dict(known)
-    sizes = {field: _PARSERS[field](name) for field, name in known}
+    sizes = {field: PARSERS[field](name) for field, name in known}
     energy, length = sizes["energy"], sizes["length"]
     of_length = names["length"]
     per_length = f"{names['energy']}/{of_length}"
@@ -219,7 +220,7 @@ def _unit_in_file(
     if unknown:
         raise _not_known(field, unknown[0], origin)
     texts += [by_user] if by_user is not None else []
-    sizes = [_PARSERS[field](text) for text in texts]
+    sizes = [PARSERS[field](text) for text in texts]
     for text, size in zip(texts, sizes, strict=True):
         if not math.isclose(size, sizes[0], rel_tol=_SAME):
             other = f"data.units.{field} is '{text}'" if text == by_user else f"also '{text}'"
@@ -256,7 +257,7 @@ def _field(text: str) -> str | None:
 
 def _is_known(field: str, text: str) -> bool:
     try:
-        _PARSERS[field](text)
+        PARSERS[field](text)
     except UserError:
         return False
     return True
