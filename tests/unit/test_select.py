@@ -176,3 +176,15 @@ def test_the_map_is_readable_in_any_window_and_scheme(browser, command, tmp_path
     words = [*command, "-o", str(tmp_path / "chosen.xyz"), "--show", str(page)]
     assert CliRunner().invoke(app, words).exit_code == 0
     assert browser.problems(page.as_uri()) == []
+
+
+def test_another_charge_of_a_geometry_is_another_structure():
+    inputs = {"messages": "equivariant", "l_max": 2, "n_recursions": 1, "inputs": ["charge"]}
+    potential = Potential(random_model(**inputs))
+    training, new = [displaced(0.03) for _ in range(4)], displaced(0.03)
+    pool = [training[0].copy(), training[0].copy(), new, new.copy(), new.copy()]
+    for atoms, charge in zip(pool, (0, 1, 0, 1, 1), strict=True):
+        atoms.info["charge"] = charge
+    found = select(pool, potential, training, 5)
+    assert sorted(found.indices) == [1, 2, 3]
+    assert found.rejected == {0: "is in the training data", 4: "is a duplicate in the pool"}

@@ -13,7 +13,7 @@ from reann.errors import UserError
 from reann.graph import Graph
 from reann.potential import Ensemble, Potential
 from reann.selection.describe import Spread, batches, features, spreads
-from reann.selection.geometry import LARGEST_FORCE, fingerprints_of
+from reann.selection.geometry import LARGEST_FORCE, fingerprints_of, identity_of
 from reann.selection.known import Known, graph_of
 
 
@@ -77,7 +77,7 @@ def _possible(
     accepted: list[int],
 ) -> Iterator[Graph]:
     """Yield graphs of possible structures; record their indices, and why others are rejected."""
-    known_prints = dict.fromkeys(known.fingerprints.tolist(), "is in the training data")
+    known_structures = dict.fromkeys(known.identities, "is in the training data")
     prints = fingerprints_of(pool).tolist()
     for i, (atoms, fingerprint) in enumerate(zip(pool, prints, strict=True)):
         unknown = sorted({s for s in atoms.symbols if s not in potential.elements})
@@ -85,17 +85,18 @@ def _possible(
             why = f"elements that the potential does not know: {', '.join(unknown)}"
             candidates.rejected[i] = why
             continue
-        if fingerprint in known_prints:
-            candidates.rejected[i] = known_prints[fingerprint]
-            continue
         try:
             graph = graph_of(potential, atoms)
         except UserError as error:
             candidates.rejected[i] = f"impossible geometry: {error.what}"
             continue
+        identity = identity_of(fingerprint, graph)
+        if identity in known_structures:
+            candidates.rejected[i] = known_structures[identity]
+            continue
         if (problem := known.distances.problem(graph)) is not None:
             candidates.rejected[i] = problem
             continue
-        known_prints[fingerprint] = "is a duplicate in the pool"
+        known_structures[identity] = "is a duplicate in the pool"
         accepted.append(i)
         yield graph

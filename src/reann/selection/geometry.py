@@ -81,6 +81,16 @@ def nearest(graph: Graph) -> NDArray[np.float64]:
     return distances
 
 
+Identity = tuple[int, tuple[float, ...]]
+"""Fingerprint of a geometry, and the inputs of the model: charge, spin, field."""
+
+
+def identity_of(fingerprint: int, graph: Graph) -> Identity:
+    """Return what makes a structure different from others; absent inputs have their defaults."""
+    inputs = (graph.charges(), graph.spins(), graph.fields())
+    return fingerprint, tuple(x for values in inputs for x in values.flatten().tolist())
+
+
 def fingerprints_of(structures: Sequence[ase.Atoms]) -> NDArray[np.uint64]:
     """Return the fingerprints of structures; see `reann.data.fingerprint`."""
     if not len(structures):

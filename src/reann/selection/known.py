@@ -16,7 +16,7 @@ from reann.errors import UserError
 from reann.graph import Graph
 from reann.potential import Ensemble, Potential
 from reann.selection.describe import batches, features
-from reann.selection.geometry import Distances, fingerprints_of
+from reann.selection.geometry import Distances, Identity, fingerprints_of, identity_of
 from reann.uncertainty.calibrate import DRAWS, without_factors
 from reann.uncertainty.posterior import Rows, draws
 
@@ -24,8 +24,8 @@ from reann.uncertainty.posterior import Rows, draws
 class Known(NamedTuple):
     """Data from the training set."""
 
-    fingerprints: NDArray[np.uint64]
-    """(structures,)"""
+    identities: frozenset[Identity]
+    """Of the structures."""
     distances: Distances
     features: NDArray[np.float64]
     """(structures, features)"""
@@ -56,12 +56,15 @@ def known_from(
         )
     rows = Rows(potential.model) if ensemble is None else None
     distances, generator = Distances(), torch.Generator().manual_seed(seed)
+    identities: set[Identity] = set()
 
     def graphs() -> Iterator[Graph]:
-        for i, atoms in enumerate(training):
+        prints = fingerprints_of(training).tolist()
+        for i, (atoms, fingerprint) in enumerate(zip(training, prints, strict=True)):
             check_elements(potential.model.elements, atoms.numbers)
             graph = graph_of(potential, atoms, f"training structure {i}")
             distances.add(graph)
+            identities.add(identity_of(fingerprint, graph))
             yield graph
 
     width = sum(w.numel() for w in potential.model.readout.last_weights())
@@ -75,7 +78,7 @@ def known_from(
         assert rows is not None
         changes = draws(rows.precision(), DRAWS, seed).cpu().numpy()
         ensemble = without_factors(potential.members[0], changes, len(training))
-    return Known(fingerprints_of(training), distances, np.concatenate(parts), ensemble)
+    return Known(frozenset(identities), distances, np.concatenate(parts), ensemble)
 
 
 def ensemble_of(potential: Potential | Ensemble) -> Ensemble | None:
