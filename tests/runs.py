@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from reann import checkpoint
@@ -14,6 +16,7 @@ from reann.config import Config
 from reann.training.journal import read_log
 from reann.training.loop import Trainer
 from reann.training.state import FILE, KIND
+from reann.training.validation import Validation
 
 DATA = Path(__file__).parent / "data" / "ethanol.xyz"
 NETWORK = {"hidden": [6, 6]}
@@ -105,6 +108,17 @@ def _has(section: Any, name: str) -> bool:
 
 class StoppedError(Exception):
     """The power went off."""
+
+
+def fixed_loss(monkeypatch, values: Callable[[int], float]) -> None:
+    """Let the validation loss of an epoch be what `values` says."""
+    validate = Trainer.validate
+
+    def pretended(self: Trainer) -> Validation:
+        loss = np.array([values(self.state.progress.epoch + 1)])
+        return validate(self)._replace(losses=loss, misfits=loss)
+
+    monkeypatch.setattr(Trainer, "validate", pretended)
 
 
 def stop_in(monkeypatch, epoch: int, seed: int | None = None) -> None:

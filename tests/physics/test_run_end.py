@@ -35,7 +35,7 @@ from reann.training import budget, finish
 from reann.training.journal import Journal
 from reann.training.loop import Trainer
 from reann.training.run import Run, resume, train
-from runs import DATA, StoppedError, assert_same_run, small, stop_in
+from runs import DATA, StoppedError, assert_same_run, fixed_loss, small, stop_in
 
 
 def zero_labels(path: Path, symbols: str = "OgH") -> Path:
@@ -76,13 +76,7 @@ def test_warnings_about_the_data_are_named_again_at_the_end(tmp_path, capsys):
 
 def no_better_than(monkeypatch, epoch: int) -> None:
     """Let the validation loss be lowest at an epoch."""
-    validate = Trainer.validate
-
-    def pretended(self: Trainer):
-        _, errors = validate(self)
-        return np.array([1.0 + abs(self.state.progress.epoch + 1 - epoch)]), errors
-
-    monkeypatch.setattr(Trainer, "validate", pretended)
+    fixed_loss(monkeypatch, lambda now: 1.0 + abs(now - epoch))
 
 
 def text_of(folder: Path) -> str:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from reann.config import PlateauSchedule
 from reann.training import finish, stability
 from reann.training.journal import read_log
-from reann.training.loop import Trainer
 from reann.training.run import resume, train
 from reann.training.stability import is_unstable
 from reann.training.state import Progress, TrainingState
-from runs import StoppedError, assert_same_run, small, stop_in
+from runs import StoppedError, assert_same_run, fixed_loss, small, stop_in
 
 CONSTANT = PlateauSchedule(patience=1000)
 """A schedule that does not change the learning rate."""
@@ -30,13 +28,7 @@ def no_report(monkeypatch):
 
 def with_losses(monkeypatch, values: Callable[[int], float]) -> None:
     """Let the validation loss of an epoch be what `values` says; few steps are enough."""
-    validate = Trainer.validate
-
-    def pretended(self: Trainer):
-        _, errors = validate(self)
-        return np.array([values(self.state.progress.epoch + 1)]), errors
-
-    monkeypatch.setattr(Trainer, "validate", pretended)
+    fixed_loss(monkeypatch, values)
     monkeypatch.setattr(stability, "FEWEST_STEPS", 1)
 
 

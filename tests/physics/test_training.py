@@ -30,7 +30,15 @@ from reann.training.loop import MOST_ROLLBACKS, Trainer
 from reann.training.loss import Loss
 from reann.training.run import Run, resume, train
 from reann.training.state import FILE, KIND, TrainingState
-from runs import DATA, StoppedError, assert_same_run, log_without_time, small, stop_in
+from runs import (
+    DATA,
+    StoppedError,
+    assert_same_run,
+    fixed_loss,
+    log_without_time,
+    small,
+    stop_in,
+)
 
 VALID = [8, 9, 14, 19]
 """Structures of ethanol whose errors fall early."""
@@ -132,6 +140,17 @@ def test_epoch_zero_is_the_baseline(tmp_path, choices, tolerance):
 def reference_energies(potential: Potential) -> dict[str, float]:
     values = potential.model.reference_energies.tolist()
     return dict(zip(potential.elements, values, strict=True))
+
+
+def test_energies_of_the_validation_set_alone_do_not_choose_the_epoch(tmp_path):
+    """Their constants cannot be learned from forces."""
+    bare = relabeled(tmp_path / "bare.xyz", lambda _, labels: {"forces": labels["forces"]})
+    run = train(small(tmp_path / "run", bare, valid=str(DATA), epochs=3))
+    assert VALID_E not in log(run)[-1]
+    assert log(run)[-1]["valid_loss"] < 10.0
+    only = relabeled(tmp_path / "only.xyz", lambda _, labels: {"energy": labels["energy"]})
+    with pytest.raises(UserError, match="No structure of valid has a label with a weight"):
+        train(small(tmp_path / "other", bare, valid=str(only), epochs=3))
 
 
 def test_fitted_reference_energies_are_trained(tmp_path):
@@ -460,17 +479,6 @@ def test_a_structure_of_weight_zero_teaches_nothing(tmp_path):
 
 
 # --- rates and stops --------------------------------------------------------------------------
-
-
-def fixed_loss(monkeypatch, values: Callable[[int], float]) -> None:
-    """Let the validation loss of an epoch be what `values` says."""
-    validate = Trainer.validate
-
-    def pretended(self: Trainer):
-        _, errors = validate(self)
-        return np.array([values(self.state.progress.epoch + 1)]), errors
-
-    monkeypatch.setattr(Trainer, "validate", pretended)
 
 
 def test_a_plateau_halves_the_rate_and_ends_the_training(tmp_path, monkeypatch):

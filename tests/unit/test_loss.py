@@ -19,7 +19,13 @@ from reann.config import DataConfig, LossConfig
 from reann.data.dataset import Subset, open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.graph import Graph
-from reann.training.loss import ALL, Loss, label_counts, of_most
+from reann.training.loss import ALL, Loss, label_counts
+from reann.training.validation import (
+    counts_as_if_all_had_each,
+    misfits_of,
+    of_judged_labels,
+    of_most,
+)
 
 SCALE = 1.7
 NAMES = ("energy", "forces", "stress")
@@ -129,12 +135,37 @@ def test_the_loss_of_a_structure_is_that_of_a_batch_of_its_own():
 
 def test_the_largest_twentieth_does_not_count():
     losses = np.arange(1.0, 41.0)
-    assert of_most(losses) == of_most(losses[::-1]) == sum(range(1, 39))
+    assert of_most(losses, losses) == of_most(losses[::-1], losses[::-1]) == sum(range(1, 39))
     losses[38:] = [1e3, 1e9]
-    assert of_most(losses) == sum(range(1, 39))
-    assert of_most(np.ones(19)) == 19.0
-    assert np.isnan(of_most(np.array([*losses, np.nan])))
-    assert np.isnan(of_most(np.array([*losses, np.inf])))
+    assert of_most(losses, losses) == sum(range(1, 39))
+    assert of_most(np.ones(19), np.ones(19)) == 19.0
+    for wrong in (np.nan, np.inf):
+        assert np.isnan(of_most(np.array([*losses, wrong]), np.array([*losses, wrong])))
+
+
+def test_a_label_of_few_structures_chooses_the_best_epoch_like_other_labels():
+    """Else all structures with a label of a twentieth of them would be left out."""
+    squares, n = np.linspace(0.5, 1.5, 40), 40
+    few = np.zeros(n)
+    few[[10, 20]] = 1.0
+    counts = {"forces": 9.0 * n, "gap": 2.0, ALL: float(n)}
+    of_structures = {"forces": np.full(n, 9.0), "gap": few}
+    as_if_all = counts_as_if_all_had_each(counts, of_structures)
+    assert as_if_all == {"forces": 9.0 * n, "gap": 40.0, ALL: 40.0}
+    losses, sums = (squares / n + few / c["gap"] for c in (counts, as_if_all))
+    misfits = misfits_of(sums, {"forces": 1.0, "gap": 1.0}, of_structures)
+    assert misfits[[10, 11]] == pytest.approx(np.array([squares[10] + 1, 2 * squares[11]]) / 2 / n)
+    kept = of_most(losses, misfits)
+    assert kept == pytest.approx(losses.sum() - losses[[38, 39]].sum())
+    assert kept > of_most(losses, losses) + 0.9
+    none = misfits_of(np.zeros(2), {"gap": 1.0}, {"gap": np.zeros(2)})
+    assert none.tolist() == [0.0, 0.0]
+
+
+def test_energies_do_not_choose_the_best_epoch_of_a_training_without_energies():
+    valid = {"energy": 9.0, "forces": 30.0, ALL: 9.0}
+    assert of_judged_labels(valid, {"energy": 3.0, "forces": 9.0}) == valid
+    assert of_judged_labels(valid, {"forces": 9.0}) == {"forces": 30.0, ALL: 9.0}
 
 
 @pytest.mark.parametrize("huber", [None, 0.5])

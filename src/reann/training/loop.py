@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from reann.backends.protocol import Backend, Request
 from reann.config import TrainingConfig
@@ -30,12 +29,18 @@ from reann.graph import Graph
 from reann.torch_state import differentiable
 from reann.training.distributed import World
 from reann.training.journal import Journal, Row
-from reann.training.loss import ALL, Counts, Loss, of_most
+from reann.training.loss import ALL, Counts, Loss
 from reann.training.optim import Average, set_rate
 from reann.training.schedule import Schedule
 from reann.training.signals import Interrupted, StopRequest, stop_requests
 from reann.training.stability import HIGH, is_unstable
 from reann.training.state import Progress, TrainingState, is_over
+from reann.training.validation import (
+    Validation,
+    counts_as_if_all_had_each,
+    misfits_of,
+    of_judged_labels,
+)
 
 DIVERGED = 25.0
 """A validation loss larger than this many times the best one is a divergence."""
@@ -108,9 +113,9 @@ class Trainer:
     def _begin_schedule(self) -> None:
         """Start from the best weights; their loss is recomputed, as its terms may have changed."""
         self.state.begin_schedule()
-        losses, _ = self.validate()
-        self.state.progress.best_loss = of_most(losses)
-        self.state.progress.lowest_loss = float(losses.sum())
+        validation = self.validate()
+        self.state.progress.best_loss = validation.loss_of_most
+        self.state.progress.lowest_loss = validation.loss
         self._save(Errors())
 
     # --- an epoch -----------------------------------------------------------------------------
@@ -168,13 +173,14 @@ class Trainer:
         """Validate, update the best weights, write the log and save."""
         state, progress = self.state, self.state.progress
         rate = self.config.rate * self.schedule.factor
-        losses, valid_errors = self.validate()
-        valid_loss, whole_loss = of_most(losses), float(losses.sum())
+        validation = self.validate()
+        valid_loss, whole_loss = validation.loss_of_most, validation.loss
         errors = Errors.from_table(self.world.add(errors.table()))
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.errors = Errors().table().tolist()
         progress.seconds = time.monotonic() - self.started
-        valid_columns = _rmse("valid", valid_errors, self.loss.labels_used(self._totals("valid")))
+        judged = self.loss.labels_used(self._totals("valid"))
+        valid_columns = _rmse("valid", validation.errors, judged)
         better = valid_loss < progress.best_loss
         if better:
             progress.best_loss, progress.best_epoch = valid_loss, progress.epoch
@@ -203,16 +209,16 @@ class Trainer:
             self._save(Errors())
 
     @torch.no_grad()
-    def validate(self) -> tuple[NDArray[np.float64], Errors]:
-        """Return the validation loss of each structure, with its final energy weight, and errors.
-
-        The sum over the structures is the loss of the whole validation set.
-        """
+    def validate(self) -> Validation:
+        """Return the losses of the validation structures with the final energy weight."""
         model, counts = self.state.model, self._totals("valid")
         model.eval()
-        errors, losses = Errors(), np.zeros(len(self.valid.subset.dataset))
-        request = Request.of([*self.loss.labels_used(counts), *self.loss.beside_labels])
+        errors, losses = Errors(), np.zeros((2, len(self.valid.subset.dataset)))
+        names, chosen = self.loss.labels_used(counts), self.valid.subset.indices
+        request = Request.of([*names, *self.loss.beside_labels])
         emphasis = self.loss.emphasis(1.0)
+        of_structures = {name: n[chosen] for name, n in self.counts["valid"].items()}
+        both = counts, counts_as_if_all_had_each(counts, of_structures)
         with self.state.average.in_place():
             self.compiled.update(model)
             for batch, graphs in self.valid.graphs(self.valid.in_order()):
@@ -220,11 +226,14 @@ class Trainer:
                     with self._memory_advice(graph), differentiable():
                         here = graph.to(self.device)
                         predicted = self.compiled.evaluate(here, request)
-                        of_part = self.loss.of_structures(predicted, here, counts, emphasis)
-                        losses[part] = of_part.numpy(force=True)
+                        for row, each in zip(losses, both, strict=True):
+                            of_part = self.loss.of_structures(predicted, here, each, emphasis)
+                            row[part] = of_part.numpy(force=True)
                         errors.add(residuals(predicted, here))
-        losses = self.world.add(losses)[self.valid.subset.indices]
-        return losses, Errors.from_table(self.world.add(errors.table()))
+        losses, sums = self.world.add(losses)[:, chosen]
+        factors = {name: self.loss.factor(name, emphasis) for name in names}
+        misfits = misfits_of(sums, factors, of_structures)
+        return Validation(losses, misfits, Errors.from_table(self.world.add(errors.table())))
 
     def _roll_back(self, why: str) -> None:
         progress: Progress = self.state.progress
@@ -274,7 +283,8 @@ class Trainer:
         loader = self.train if part == "train" else self.valid
         chosen = loader.subset.indices
         counts = {name: float(n[chosen].sum()) for name, n in self.counts[part].items()}
-        return counts | {ALL: float(len(chosen))}
+        counts[ALL] = float(len(chosen))
+        return counts if part == "train" else of_judged_labels(counts, self._totals("train"))
 
 
 def _rmse(part: str, errors: Errors, names: list[str]) -> Row:

@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
+from reann.arbitrary_sign import with_better_sign
 from reann.config import LossConfig
 from reann.data.dataset import Subset
-from reann.evaluation.metrics import with_better_sign
 from reann.graph import Graph
 from reann.quantities import CORRECTION, Quantity, is_per_atom, label_names, labels, named
 
@@ -33,21 +32,6 @@ ALL = "structures"
 """Name of the number of structures among the counts."""
 CHARGE_SCALE = 0.3
 """Unit of differences of charges, e."""
-LEFT_OUT = 0.05
-"""Part of the validation structures, those with the largest losses, that do not choose weights."""
-
-
-def of_most(losses: NDArray[np.float64]) -> float:
-    """Return the sum of the losses of structures without the largest ones, a part `LEFT_OUT`.
-
-    A few labels that no potential can fit, such as wrong ones or those where electronic states
-    cross, would otherwise decide which epoch is the best for all structures. NaN if a loss is not
-    finite.
-    """
-    if not np.isfinite(losses).all():
-        return float("nan")
-    n = len(losses) - int(LEFT_OUT * len(losses))
-    return float(np.sort(losses)[:n].sum())
 
 
 def label_counts(subset: Subset) -> dict[str, np.ndarray]:
@@ -122,13 +106,15 @@ class Loss:
             squares = squares.reshape(len(squares), -1).sum(1)
             if is_per_atom(name):
                 squares = squares.new_zeros(graph.n_systems).index_add(0, graph.system, squares)
-            # The weight of the energy increases at the end, see `emphasis`.
-            factor = self.config.weight(name) * (emphasis if name == "energy" else 1.0)
-            total = total + factor * weight * squares / counts[name]
+            total = total + self.factor(name, emphasis) * weight * squares / counts[name]
         for name in self.beside_labels:
             squares = (predicted[name] / CHARGE_SCALE).square() / graph.atoms_per_system
             total = total + self.config.charge_correction * weight * squares / counts[ALL]
         return total
+
+    def factor(self, name: str, emphasis: float) -> float:
+        """Return the factor of a label; that of the energy increases at the end, see `emphasis`."""
+        return self.config.weight(name) * (emphasis if name == "energy" else 1.0)
 
     def scale_of(self, name: str) -> float:
         """Return the unit of the residuals of a label."""

@@ -37,6 +37,7 @@ from reann.training.optim import freeze_body
 from reann.training.output_start import set_output_heads
 from reann.training.references import fitted, reference_settings, references
 from reann.training.standardize import set_standardization
+from reann.training.validation import of_judged_labels
 from reann.training.warm_start import (
     NOTHING,
     growth_notes,
@@ -193,8 +194,11 @@ def require_labels(
     `counts` are the numbers of finite label values per structure in the data sets of both parts.
     """
     loss = Loss(config.training.loss, 1.0, label_scales(parts.train, config.model.outputs))
+    of_training: dict[str, float] = {}
     for name, part in (("train", parts.train), ("valid", parts.valid)):
         totals = {label: float(n[part.indices].sum()) for label, n in counts[name].items()}
+        of_training = of_training or totals
+        totals = of_judged_labels(totals, of_training)
         if not loss.labels_used(totals):
             raise UserError(
                 f"No structure of {name} has a label with a weight in the loss.",
