@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 import torch
 from ase.build import bulk
 
+import reann
 from models import CUTOFF, random_atoms, random_model
 from reann import properties
 from reann.data.neighbors import graph_from_atoms
 from reann.electrostatics import balance
 from reann.electrostatics.equilibration import equilibrated
 from reann.electrostatics.ewald import ewald_matrix
+from reann.electrostatics.mesh import FINE
 from reann.electrostatics.smeared import smeared_potentials
 from reann.errors import UserError
 from reann.graph import Graph
@@ -188,3 +191,20 @@ def test_charges_that_do_not_converge_are_an_error(monkeypatch: pytest.MonkeyPat
     graph = batch()
     with pytest.raises(UserError, match="did not converge in 1 corrections"):
         equilibrated(*random_chi(graph), graph, SIGMA)
+
+
+def test_lammps_has_the_limits_and_the_meshes_of_python() -> None:
+    folder = Path(reann.__file__).parent / "interfaces" / "lammps"
+    solution, meshes, default = (
+        (folder / name).read_text() for name in ("equilibrium.cpp", "mesh.cpp", "mesh.h")
+    )
+    names = ("converged", "coarse_residual", "most_steps", "most_corrections")
+    limits = [float(re.findall(rf"\b{name} = ([\de.-]+)", solution)[0]) for name in names]
+    steps = balance.MOST_STEPS, balance.MOST_CORRECTIONS
+    assert limits == [balance.CONVERGED, balance.COARSE_RESIDUAL, *steps]
+    coarse, wide = re.findall(r"placed\((.*?), \{(\d+), ([\d.]+)\}\)", meshes)
+    assert (int(coarse[1]), float(coarse[2])) == balance.COARSE
+    assert (int(wide[1]), float(wide[2])) == balance.WIDE_MESH
+    assert f"wide_, {balance.WIDE} * sigma_" in wide[0]
+    (fine,) = re.findall(r"fineness = \{(\d+), ([\d.]+)\}", default)
+    assert (int(fine[0]), float(fine[1])) == FINE
