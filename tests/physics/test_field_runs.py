@@ -206,6 +206,23 @@ def test_dynamics_in_a_field_conserve_the_energy(tmp_path: Path) -> None:
     np.testing.assert_allclose(pulled.atoms.info["field"], (0.0, 0.0, 0.5))
 
 
+def test_a_field_acts_on_a_relaxation_before_dynamics_and_on_its_continuation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = random_model(messages="equivariant", l_max=2, n_recursions=1, field=True, zbl={})
+    model.heads.first.energy_scale.mul_(1e-2)
+    potential, atoms = Potential(model), molecule("H2O")
+    settings = {"temperature": 10.0, "timestep": 0.1, "ensemble": "nve", "interval": 1}
+    field, output = (0.0, 0.0, 0.5), tmp_path / "md.xyz"
+    run_md(potential, atoms, time=1.0, field=field, output=output, relax_first=True, **settings)
+    relaxed = ase.io.read(output, 0)
+    assert np.linalg.norm(relaxed.get_forces(), axis=1).max() < 0.05
+    capsys.readouterr()
+    done = run_md(potential, atoms, time=2.0, output=output, append=True, **settings)
+    np.testing.assert_allclose(done.atoms.info["field"], field)
+    assert "The potential differs" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("field", "says"),
     [("0,0", "not three finite numbers"), ("0,0,inf", "not three finite"), ("up", "not a field")],

@@ -9,11 +9,12 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from models import CUTOFF, random_atoms, random_model
 from reann import native, properties
 from reann.backends import choice
-from reann.config import Config, ModelConfig
+from reann.config import Config, DataConfig, Keys, ModelConfig
 from reann.data.check import survey
 from reann.data.check.quick import check_at_start
 from reann.data.dataset import open_dataset
@@ -24,6 +25,8 @@ from reann.interfaces.ase import Calculator
 from reann.interfaces.lammps.export import export
 from reann.model import Reann
 from reann.potential import Potential, load
+from reann.simulate.md import run_md
+from reann.simulate.relax import relax
 
 FREE, PERIODIC = (False,) * 3, (True,) * 3
 STATES = [(-1, 2), (0, 1), (1, 2), (0, 3), (2, 1)]
@@ -112,6 +115,42 @@ def test_a_calculator_follows_the_charge(model: Reann, tmp_path: Path) -> None:
         assert atoms.get_potential_energy() == pytest.approx(energy(model, atoms, charge), abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "info"),
+    [
+        ({}, {"total_charge": 1, "multiplicity": 2}),
+        ({"settings": {"data": {"keys": {"charge": "Q"}, "units": {}}}}, {"Q": 1, "spin": 2}),
+    ],
+)
+def test_a_start_has_its_charge_under_the_keys_of_training_files(
+    model: Reann, metadata: dict, info: dict, tmp_path: Path
+) -> None:
+    potential, atoms = Potential(model, metadata), random_atoms(4, 5, FREE)
+    expected = energy(model, atoms, 1, 2)
+    atoms.info = info
+    ase.io.write(tmp_path / "start.xyz", atoms)
+    relaxed = relax(potential, tmp_path / "start.xyz", quiet=True, max_steps=1)
+    assert relaxed.energies[0] == pytest.approx(expected, abs=1e-8)
+    trajectory = tmp_path / "md.xyz"
+    settings = {"temperature": 10.0, "ensemble": "nve", "output": trajectory, "quiet": True}
+    for time in (1.0, 2.0):
+        run_md(potential, tmp_path / "start.xyz", time=time, append=True, **settings)
+    frames = ase.io.read(trajectory, ":")
+    assert frames[0].get_potential_energy() == pytest.approx(expected, abs=1e-7)
+    for frame in frames:
+        assert (frame.info["charge"], frame.info["spin"]) == (1, 2)
+        assert not {"total_charge", "multiplicity"} & frame.info.keys()
+
+
+def test_a_start_with_two_charges_is_an_error(model: Reann) -> None:
+    atoms = random_atoms(4, 5, FREE)
+    atoms.info = {"total_charge": 1, "net_charge": 0}
+    with pytest.raises(UserError, match="Several keys could be the total charge"):
+        relax(Potential(model), atoms, quiet=True)
+    atoms.info["charge"] = 1
+    relax(Potential(model), atoms, quiet=True, max_steps=1)
+
+
 def test_a_multiplicity_below_one_is_an_error(model: Reann) -> None:
     with pytest.raises(UserError, match="at least 1"):
         energy(model, random_atoms(1, 4, FREE), 0, 0)
@@ -139,6 +178,27 @@ def test_varying_charges_need_a_model_that_knows_them(tmp_path: Path) -> None:
         check_at_start([dataset], 5.0, [], lambda _: None, [])
     check_at_start([dataset], 5.0, ["varying-charge"], lambda _: None, [])
     check_at_start([dataset], 5.0, [], lambda _: None, ["charge"])
+
+
+def test_energies_of_different_charges_are_not_compared(tmp_path: Path) -> None:
+    """The ionization energy is not the work of any force."""
+    rng, frames = np.random.default_rng(1), []
+    for i in range(60):
+        atoms = ase.Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+        moved = rng.normal(size=(3, 3), scale=0.05)
+        atoms.positions += moved
+        atoms.info["charge"] = i % 2
+        energy = 5.0 * np.square(moved).sum() + 10.0 * (i % 2)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=-10.0 * moved)
+        frames.append(atoms)
+    path = str(tmp_path / "ions.xyz")
+    ase.io.write(path, frames, format="extxyz")
+    found = survey([path], None, 5.0, inputs=["charge"]).findings
+    assert not {"forces-disagree", "energy-groups"} & {f.name for f in found}
+    data = DataConfig(train=path, keys=Keys(charge="charge"))
+    dataset = open_dataset(path, data, 5.0, tmp_path / "cache")
+    warnings = check_at_start([dataset], 5.0, ["forces-along-bonds"], lambda _: None, ["charge"])
+    assert not {"forces-disagree", "energy-groups"} & set(warnings)
 
 
 def test_charge_states_of_one_geometry_contradict_a_model_without_charge(tmp_path: Path) -> None:

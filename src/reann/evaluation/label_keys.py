@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from reann.config import DataConfig, Keys, Source, Units
+from reann.config import DataConfig, Keys, Units
 from reann.data.files.read import iter_atoms
 from reann.data.files.skipped import ignore
 from reann.data.labels.file_units import factors, stated_units
 from reann.data.labels.keys import KeyCensus
 from reann.data.labels.names import names_of
+from reann.data.labels.recorded import recorded_conventions
 from reann.data.labels.resolved import ResolvedKeys
 from reann.data.labels.values import values_of
 from reann.quantities import inputs, label_names, named, readable
@@ -61,7 +60,7 @@ def conventions(
     """
     set_by_user = keys.model_fields_set & set(readable())
     is_named = any(keys.of(label) for label in set_by_user)
-    trained = _trained(metadata)
+    trained = recorded_conventions(metadata)
     if trained is None:
         default_keys = {n: n for n in outputs if not named(n).is_sought and n not in set_by_user}
         keys = keys.model_copy(update=_keys_in_files(files, default_keys))
@@ -122,23 +121,6 @@ def _labeled(files: list[str], keys: Keys) -> bool:
     data = DataConfig(train=files, keys=keys)
     census.check_unassigned(data, ", ".join(files), {}, label_names())
     return False
-
-
-def _trained(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | None:
-    """Return keys and units of the training; None if they are unknown."""
-    try:
-        data = metadata["settings"]["data"]
-        sources = [Source.model_validate(source) for source in data.get("sources") or []]
-        if any(_has_own_labels(source) for source in sources):
-            return None  # the sources differ
-        return Keys.model_validate(data["keys"]), Units.model_validate(data["units"])
-    except (KeyError, TypeError, ValidationError):  # not trained here, or by another version
-        return None
-
-
-def _has_own_labels(source: Source) -> bool:
-    """Return whether a source recorded by a potential has its own keys or units."""
-    return source.units != Units() or bool(source.keys.model_dump(exclude_none=True))
 
 
 def _keys_in_files(files: list[str], keys: Mapping[str, str]) -> dict[str, str]:

@@ -15,8 +15,9 @@ from reann.data.files.skipped import ignore
 from reann.device import device_named
 from reann.errors import UserError, counted
 from reann.evaluation.progress import progress_bar
+from reann.motion.start import set_inputs
 from reann.output_files import check_outputs
-from reann.potential import load
+from reann.potential import Ensemble, Potential, load
 from reann.selection.map import write_map
 from reann.selection.result import INFO, Selection
 from reann.selection.select import select
@@ -64,8 +65,8 @@ def select_files(
         )
     check_outputs({"--output": output, "--show": show}, [*pool, model, *data])
     potential = load(model, device_named(device, "--device"))
-    structures, origins = _read(pool)
-    training, _ = _read(data)
+    structures, origins = _read(pool, potential)
+    training, _ = _read(data, potential)
     with progress_bar(len(training) + len(structures)) as (bar, task):
         selection = select(
             structures,
@@ -90,9 +91,13 @@ def select_files(
     return selection
 
 
-def _read(files: Sequence[str]) -> tuple[list[ase.Atoms], list[str]]:
-    """Return structures and their origins."""
+def _read(
+    files: Sequence[str], potential: Potential | Ensemble
+) -> tuple[list[ase.Atoms], list[str]]:
+    """Return structures with the inputs of a potential, and their origins."""
     structures = list(iter_atoms(list(files), report_skipped=ignore))
+    for atoms, origin in structures:
+        set_inputs(atoms, potential, origin)
     return [atoms for atoms, _ in structures], [origin for _, origin in structures]
 
 

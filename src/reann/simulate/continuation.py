@@ -8,9 +8,11 @@ from pathlib import Path
 import ase
 import numpy as np
 
+from reann.data.labels.names import names_of
 from reann.errors import UserError
 from reann.motion.dynamics import has_velocities
 from reann.motion.start import read_start
+from reann.quantities import inputs
 from reann.simulate.trajectory_file import last_structure
 
 
@@ -69,6 +71,7 @@ def _after(output: Path, start: ase.Atoms | str | Path) -> Start:
         atoms.set_cell(last.cell)
         atoms.positions[:] = last.positions
         atoms.set_momenta(last.get_momenta())
+        _take_inputs(atoms, last)
     if not (has_velocities(last) and {"step", "time_fs"} <= last.info.keys()):
         raise UserError(
             "The last structure of the trajectory lacks velocities, step or time.",
@@ -85,3 +88,11 @@ def _after(output: Path, start: ase.Atoms | str | Path) -> Start:
         dynamics=str(last.info.get("dynamics", "")),
         energy=None if last.calc is None else last.calc.results.get("energy"),
     )
+
+
+def _take_inputs(atoms: ase.Atoms, last: ase.Atoms) -> None:
+    """Take charge, spin and field from the last structure, in place, under whatever key."""
+    for name in (quantity.name for quantity in inputs() if quantity.name in last.info):
+        for key in names_of(name, list(atoms.info)):
+            del atoms.info[key]
+        atoms.info[name] = last.info[name]

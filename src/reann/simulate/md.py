@@ -17,7 +17,7 @@ from reann.motion.dynamics import (
     has_velocities,
 )
 from reann.motion.settings import Dynamics
-from reann.motion.start import at_start, time_step
+from reann.motion.start import at_start, set_inputs, time_step
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 from reann.simulate import md_table
@@ -96,8 +96,9 @@ def run_md(
     append
         Continue the run that wrote `output`, if the file exists: from its last complete structure,
         with its step and time, until the total time is `time`. Constraints and masses are those of
-        `start`. NVE continues up to rounding errors. Random numbers differ from those of an
-        uninterrupted run, but are reproducible; the barostat is reset.
+        `start`; charge, spin and field are those of the trajectory. NVE continues up to rounding
+        errors. Random numbers differ from those of an uninterrupted run, but are reproducible; the
+        barostat is reset.
     max_extrapolating
         Stop if a larger fraction of the atoms extrapolates in a row of the table; 1 never stops.
     max_spread
@@ -108,8 +109,8 @@ def run_md(
         Outputs of the model, such as `dipole`, to add to the structures of the trajectory. They
         are computed for these structures only.
     field
-        External electric field in V/Å, three numbers; by default that of the start,
-        `atoms.info["field"]`, or none.
+        External electric field in V/Å, three numbers; by default that of the start or of the run
+        that is continued, `atoms.info["field"]`, or none.
     engine, device
         As for `Calculator`.
 
@@ -148,15 +149,17 @@ def run_md(
     )
     settings.check()
     atoms = first.atoms
-    if relax_first and not first.continued:
-        atoms = relax(model, start, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
     uncertainty = max_spread is not None
     calculator = Calculator(model, engine=engine, device=device, uncertainty=uncertainty)
     calculator.potential.model.heads.require()
     _check_members(calculator, max_spread)
     check_outputs_of_model(calculator, write, output)
+    set_inputs(atoms, calculator.potential, first.origin)
     if field is not None:
         set_field(atoms, field, calculator.potential.model)
+    if relax_first and not first.continued:
+        before = start if field is None else atoms
+        atoms = relax(model, before, fmax=0.05, engine=engine, device=device, quiet=quiet).atoms
     atoms.calc = calculator
     rng = np.random.default_rng([seed, first.step])
     drawn = not first.continued and (new_velocities or not has_velocities(atoms))

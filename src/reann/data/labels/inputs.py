@@ -30,14 +30,19 @@ def input_key(name: str, keys: Iterable[str], where: str) -> str | None:
     return names[0] if names else None
 
 
+def name_inputs(atoms: ase.Atoms, inputs: Sequence[str], keys: Keys, where: str) -> None:
+    """Rename the inputs of a model in `info`, in place; for errors see `input_key`."""
+    for name in inputs:
+        key = keys.of(name)
+        key = input_key(name, atoms.info, where) if key in (None, SOUGHT) else key
+        if key in atoms.info:
+            atoms.info[name] = atoms.info.pop(key)
+
+
 def with_input_names(
     structures: Iterator[tuple[ase.Atoms, str]], inputs: Sequence[str], keys: Keys
 ) -> Iterator[tuple[ase.Atoms, str]]:
     """Yield structures with the inputs under their names in `info`; for errors see `input_key`."""
     for atoms, origin in structures:
-        for name in inputs:
-            key = keys.of(name)
-            key = input_key(name, atoms.info, origin) if key in (None, SOUGHT) else key
-            if key in atoms.info:
-                atoms.info[name] = atoms.info[key]
+        name_inputs(atoms, inputs, keys, origin)
         yield atoms, origin

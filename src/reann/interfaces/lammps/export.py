@@ -20,7 +20,7 @@ from reann.interfaces.lammps.script import check_input, command, fixed_in, start
 from reann.interfaces.parity import Difference, checked, not_computed
 from reann.model import Reann
 from reann.model_file import model_file
-from reann.motion.start import at_start, plain_name, read_start, title_of
+from reann.motion.start import at_start, plain_name, read_start, set_inputs, title_of
 from reann.output_files import check_folder, write_folder
 from reann.potential import Prediction, load
 
@@ -55,6 +55,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     model = model_file(model)
     potential = load(model)
     atoms, origin = read_start(start)
+    set_inputs(atoms, potential, origin)
     atoms = _with_room(atoms)
     potential.model.heads.require()
     require_neighbors_alone(potential.model, "LAMMPS", str(model), charges=True)
