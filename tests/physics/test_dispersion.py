@@ -17,14 +17,21 @@ from ase.units import Bohr, Hartree
 import reann
 from models import CUTOFF, each_engine, random_atoms, random_model
 from reann.backends import choice
-from reann.config import Config, DispersionConfig, ModelConfig
+from reann.config import Config, DataConfig, DispersionConfig, ModelConfig
 from reann.data.check import survey
 from reann.data.check.dispersion import HAS_DISPERSION
+from reann.data.dataset import Subset, open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
+from reann.evaluation.as_labeled import as_labeled
+from reann.evaluation.compare import compare
 from reann.graph import Graph
+from reann.learning.assess import assess
+from reann.learning.folders import Iteration, read_json, write_frames
 from reann.model import Reann
 from reann.model.dispersion import Dispersion, damping
+from reann.potential import Potential
+from reann.training.offsets import shift_references
 
 pytest.importorskip("dftd3")
 pytest.importorskip("dftd4")
@@ -164,6 +171,51 @@ def test_the_potential_has_dispersion_whatever_the_labels(tmp_path: Path, labels
     assert found == pytest.approx(-100.0 + D3, abs=5e-3)
     again = reann.evaluate(tmp_path / "run" / "model.reann", [str(tmp_path / "train.xyz")])
     assert again.as_json()["energy_mae_meV_per_atom"] < 1.0
+
+
+@pytest.fixture
+def lacking(tmp_path: Path) -> tuple[Potential, Subset]:
+    """Return a potential, and structures with its energies and forces without dispersion."""
+    dispersion = {**PBE, "labels": "lack"}
+    potential = Potential(random_model(dispersion=dispersion))
+    frames = [random_atoms(i, 4 + i % 3, FREE) for i in range(6)]
+    for atoms in frames:
+        found = as_labeled(potential).predict(atoms)
+        atoms.calc = SinglePointCalculator(atoms, **{k: found[k] for k in ("energy", "forces")})
+    path = str(tmp_path / "labels.xyz")
+    ase.io.write(path, frames, format="extxyz")
+    dataset = open_dataset(path, DataConfig(train=path), CUTOFF, tmp_path / "cache")
+    return potential, Subset(dataset, np.arange(len(dataset)))
+
+
+def test_a_comparison_with_labels_leaves_the_potential_as_it_is(
+    lacking: tuple[Potential, Subset], tmp_path: Path
+) -> None:
+    potential, subset = lacking
+    atoms = subset.dataset.atoms(0)
+    expected, during = potential.predict(atoms)["energy"], []
+    errors = compare(
+        potential, subset, progress=lambda _: during.append(potential.predict(atoms)["energy"])
+    ).summary()
+    assert errors["energy_rmse_meV_per_atom"] < 1e-3
+    assert during == [expected]
+    iteration = Iteration(tmp_path / "iteration-001")
+    write_frames(iteration.labels, ase.io.read(tmp_path / "labels.xyz", ":"))
+    assess(iteration, potential, "auto")
+    assert read_json(iteration.errors)["selected"]["energy_rmse_meV_per_atom"] < 1e-3
+
+
+def test_reference_energies_of_a_warm_start_do_not_take_up_the_dispersion(
+    lacking: tuple[Potential, Subset],
+) -> None:
+    potential, subset = lacking
+    head = potential.model.heads.first
+    head.energy_scale.zero_()  # only reference energies and dispersion
+    labels = [as_labeled(potential).predict(subset.dataset.atoms(i))["energy"] for i in range(6)]
+    subset.dataset._arrays = dict(subset.dataset._arrays) | {"energy": np.array(labels)}
+    before = head.reference_energies.detach().clone()
+    shift_references(potential.model, subset, 1)
+    torch.testing.assert_close(head.reference_energies.detach(), before, rtol=0, atol=1e-9)
 
 
 def test_unknown_functionals_are_errors() -> None:

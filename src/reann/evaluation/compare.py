@@ -6,7 +6,6 @@ Each structure is predicted once, in batches with a limited number of neighbor p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import ase
@@ -22,10 +21,10 @@ from reann.backends.choice import Engine
 from reann.data.dataset import Subset
 from reann.data.loader import pieces
 from reann.errors import UserError, listed
+from reann.evaluation.as_labeled import as_labeled
 from reann.evaluation.comparison import Evaluation
 from reann.evaluation.stream import MAX_EDGES, batched
 from reann.graph import Graph
-from reann.model.dispersion import compared_with_labels
 from reann.model.reann import MARGIN
 from reann.potential import Ensemble, Potential
 
@@ -74,10 +73,7 @@ def compare(
             origins = [dataset.origin(i) for i in members]
             yield _Batch(dataset.graph(batch), origins, [dataset.groups[i] for i in members])
 
-    with ExitStack() as stack:
-        for member in potential.members:
-            stack.enter_context(compared_with_labels(member.model))
-        return _compared(potential, batches(), progress, engine)
+    return _compared(as_labeled(potential), batches(), progress, engine)
 
 
 def predict_unlabeled(

@@ -8,6 +8,7 @@ from typing import Any
 import ase
 import numpy as np
 
+from reann.evaluation.as_labeled import as_labeled
 from reann.interfaces.ase import Calculator
 from reann.learning.choose import CHOICE, RANDOM
 from reann.learning.folders import Iteration, read_frames, write_json
@@ -17,7 +18,7 @@ from reann.potential import Ensemble, Potential
 def assess(iteration: Iteration, potential: Potential | Ensemble, engine: str) -> None:
     """Write the errors on structures drawn at random and on selected structures."""
     labeled = read_frames(iteration.labels)
-    calculator = Calculator(potential, engine=engine)
+    calculator = Calculator(as_labeled(potential), engine=engine)
     parts = {
         "random": [atoms for atoms in labeled if atoms.info.get(CHOICE) == RANDOM],
         "selected": [atoms for atoms in labeled if atoms.info.get(CHOICE) != RANDOM],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reann.errors import counted
+from reann.evaluation.as_labeled import as_labeled
 from reann.interfaces.ase import Calculator
 from reann.learning.assess import errors_on
 from reann.learning.data import extend, model_of
@@ -82,7 +83,7 @@ def _compared(now: Iteration, last: Path, settings: LoopConfig, seconds: float) 
     """Return the errors of the final and the last potential on the validation structures."""
     valid = read_frames(now.valid)
     errors = {
-        name: errors_on(valid, Calculator(load(file), engine=settings.run.engine))
+        name: errors_on(valid, Calculator(as_labeled(load(file)), engine=settings.run.engine))
         for name, file in (("last", last), ("final", now.final / MODEL))
     }
     return {**errors, "train_seconds": round(seconds, 1)}

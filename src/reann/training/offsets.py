@@ -12,6 +12,7 @@ from reann import properties
 from reann.data.dataset import Subset
 from reann.data.loader import pieces
 from reann.model import Reann
+from reann.model.dispersion import compared_with_labels
 from reann.training.standardize import TENSOR_EDGES, drawn
 
 STRUCTURES = 200
@@ -37,7 +38,8 @@ def shift_references(model: Reann, train: Subset, seed: int) -> None:
         residuals = []
         for batch in pieces(chosen.indices, chosen.dataset.n_edges, TENSOR_EDGES):
             graph = chosen.dataset.graph(batch).to(model.element_index.device)
-            energy = properties.evaluate(model, graph, ["energy"])["energy"]
+            with compared_with_labels(model):
+                energy = properties.evaluate(model, graph, ["energy"])["energy"]
             residuals.append(graph.labels["energy"] - energy)
         b = torch.cat(residuals).cpu()
         a = torch.from_numpy(chosen.dataset.composition()[chosen.indices]).to(b.dtype)
