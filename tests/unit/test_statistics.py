@@ -10,7 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reann.config import DataConfig
+from reann.config import DataConfig, Keys
 from reann.data import statistics
 from reann.data.dataset import Subset, open_dataset
 from reann.data.statistics import (
@@ -86,6 +86,17 @@ def test_isolated_atoms_are_found_outside_the_training_part(tmp_path):
 def test_the_ground_state_of_an_isolated_atom_is_taken(tmp_path):
     made = [molecule("O", energy=OXYGEN + 2.0), molecule("O", energy=OXYGEN)]
     assert reference_energies(subset_of(tmp_path, made), "isolated").values == {8: OXYGEN}
+
+
+def test_an_anion_is_not_the_ground_state_of_an_atom(tmp_path):
+    made = [molecule("O", energy=energy) for energy in (OXYGEN, OXYGEN - 1.5, OXYGEN + 13.6)]
+    for atoms, charge in zip(made, (0, -1, 1), strict=True):
+        atoms.info["charge"] = charge
+    subset = subset_of(tmp_path, made, keys=Keys(charge="charge"))
+    assert reference_energies(subset, "isolated").values == {8: OXYGEN}
+    assert reference_energies(subset_of(tmp_path, made), "isolated").values == {8: OXYGEN - 1.5}
+    ions = subset_of(tmp_path, made[1:], keys=Keys(charge="charge"))
+    assert reference_energies(ions, "isolated").values == {8: OXYGEN - 1.5}
 
 
 def test_a_one_atom_crystal_is_not_an_isolated_atom(tmp_path):

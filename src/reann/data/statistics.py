@@ -51,8 +51,9 @@ def reference_energies(
 
     ``fit`` is the minimum-norm least-squares fit of the total energies to the compositions,
     without isolated atoms. ``isolated`` uses the lowest energy of the isolated atoms of each
-    element in the whole data set. ``auto`` is ``isolated`` if there is an isolated atom of each
-    element, else ``fit``.
+    element in the whole data set, among those with the smallest charge if charges are inputs of
+    the model: an anion may be lower than the atom. ``auto`` is ``isolated`` if there is an isolated
+    atom of each element, else ``fit``.
 
     Raises
     ------
@@ -169,14 +170,16 @@ def _from_setting(
 
 
 def _isolated(dataset: Dataset, head: int) -> dict[int, float]:
-    values: dict[int, float] = {}
+    """Return the lowest energy of the isolated atoms of each element, of neutral ones if any."""
+    lowest: dict[int, tuple[float, float]] = {}
     whole = Subset(dataset, np.arange(len(dataset))).of_head(head)
     indices = whole.indices[_has_energy(whole)]
     for index in indices[_is_isolated(dataset, indices)]:
         element = int(dataset.rows("numbers", [index])[0])
-        energy = float(dataset.label("energy")[index])
-        values[element] = min(energy, values.get(element, np.inf))
-    return values
+        charge = abs(float(dataset.rows("charge", [index])[0])) if dataset.has("charge") else 0.0
+        candidate = charge, float(dataset.label("energy")[index])
+        lowest[element] = min(candidate, lowest.get(element, candidate))
+    return {element: energy for element, (_, energy) in lowest.items()}
 
 
 def _require_all(values: Mapping[int, float], elements: list[int]) -> None:
