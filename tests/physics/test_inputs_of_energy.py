@@ -27,6 +27,7 @@ from reann.model import Reann
 from reann.potential import Potential, load
 from reann.simulate.md import run_md
 from reann.simulate.relax import relax
+from reann.spectra.of_trajectory import with_inputs
 
 FREE, PERIODIC = (False,) * 3, (True,) * 3
 STATES = [(-1, 2), (0, 1), (1, 2), (0, 3), (2, 1)]
@@ -140,6 +141,14 @@ def test_a_start_has_its_charge_under_the_keys_of_training_files(
     for frame in frames:
         assert (frame.info["charge"], frame.info["spin"]) == (1, 2)
         assert not {"total_charge", "multiplicity"} & frame.info.keys()
+
+
+def test_structures_of_a_trajectory_have_their_charges_and_are_not_changed(model: Reann) -> None:
+    atoms = random_atoms(4, 5, FREE)
+    atoms.info = {"total_charge": 1}
+    ((named, _),) = with_inputs(Potential(model), [(atoms, "md.xyz#0")])
+    assert named.info == {"charge": 1}
+    assert atoms.info == {"total_charge": 1}
 
 
 def test_a_start_with_two_charges_is_an_error(model: Reann) -> None:
