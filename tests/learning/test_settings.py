@@ -88,6 +88,22 @@ def test_a_loop_that_was_killed_while_it_wrote_its_settings_begins_again(tmp_pat
         _begin(folder, settings)
 
 
+@pytest.mark.parametrize("name", ["emt", "tblite"])
+def test_a_calculator_that_would_compute_another_charge_is_refused(tmp_path: Path, name) -> None:
+    file, frames = write_loop(tmp_path / "loop"), waters(3)
+    first = Iteration(tmp_path / "iteration-000")
+    frames[1].info["charge"] = 1
+    write(tmp_path / "loop" / "water.xyz", frames)
+    write_first(first, load_loop(file))  # a function of the user may read the charge
+    settings = load_loop(changed(file, "'slow:xtb'", name))
+    with pytest.raises(UserError, match=r"charge of the structure is 1 e.*add up to 0 e"):
+        write_first(first, settings)
+    frames[1].set_initial_charges([1.0, 0.0, 0.0])
+    write(tmp_path / "loop" / "water.xyz", frames)
+    write_first(first, settings)
+    assert read_frames(first.chosen)[1].get_initial_charges().sum() == 1.0
+
+
 def test_random_draws_become_validation_and_a_structure_stays_where_it_is(tmp_path: Path) -> None:
     settings = load_loop(write_loop(tmp_path / "loop"))
     first, second = (Iteration(tmp_path / f"iteration-00{i}") for i in (0, 1))

@@ -10,6 +10,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.data.files.read import iter_atoms
+from reann.data.neighbors import stated_inputs
 from reann.errors import UserError
 from reann.learning.choose import CHOICE, RANDOM
 from reann.learning.explore.plan import explorations
@@ -21,6 +22,8 @@ from reann.quantities import inputs
 
 FEWEST = 2
 """Fewest labeled structures: one for training, one for validation."""
+SAME = 1e-3
+"""Difference of equal charges, e."""
 
 
 def write_first(iteration: Iteration, settings: LoopConfig) -> None:
@@ -29,17 +32,43 @@ def write_first(iteration: Iteration, settings: LoopConfig) -> None:
     Raises
     ------
     UserError
-        If the files cannot be read, have too few structures, or lack labels that should be kept.
+        If the files cannot be read, have too few structures, or lack labels that should be kept; if
+        the calculator would compute another charge than that of a structure.
     """
     read = list(iter_atoms(settings.structures))
     if len(read) < FEWEST:
         raise UserError(
             "A loop needs at least two initial structures.", "structures", "Add structures."
         )
+    _refuse_unread_charges(read, settings)
     if settings.labeled:
         # Written before `chosen.xyz`, whose presence ends this step.
         write_frames(iteration.labels, [_labeled(atoms, origin) for atoms, origin in read])
     write_frames(iteration.chosen, [read_start(atoms)[0] for atoms, _ in read])
+
+
+def _refuse_unread_charges(
+    structures: Sequence[tuple[ase.Atoms, str]], settings: LoopConfig
+) -> None:
+    """Raise `UserError` if a calculator of ASE would not know the charge of a structure.
+
+    The total charge of these calculators is the sum of the initial charges of the atoms, or an
+    argument. Functions of the user may read it from `info`.
+    """
+    calculator = settings.label.calculator
+    if calculator is None or ":" in calculator.name or "charge" in calculator.arguments():
+        return
+    for atoms, origin in structures:
+        charge = float(stated_inputs(atoms, ["charge"]).get("charge", 0.0))
+        if "charge" in atoms.info and abs(atoms.get_initial_charges().sum() - charge) > SAME:
+            raise UserError(
+                f"The charge of the structure is {charge:g} e, but its initial charges, which the"
+                f" calculator {calculator.name} reads, add up to"
+                f" {atoms.get_initial_charges().sum():g} e.",
+                origin,
+                "Set initial charges (column `initial_charges`), the argument `charge` of the"
+                " calculator, or a function `module:function` that makes the calculator.",
+            )
 
 
 def extend(iteration: Iteration, before: Iteration | None, settings: LoopConfig) -> None:
