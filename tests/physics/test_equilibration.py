@@ -195,9 +195,8 @@ def test_charges_that_do_not_converge_are_an_error(monkeypatch: pytest.MonkeyPat
 
 def test_lammps_has_the_limits_and_the_meshes_of_python() -> None:
     folder = Path(reann.__file__).parent / "interfaces" / "lammps"
-    solution, meshes, default = (
-        (folder / name).read_text() for name in ("equilibrium.cpp", "mesh.cpp", "mesh.h")
-    )
+    files = ("equilibrium.cpp", "mesh.cpp", "mesh.h", "coulomb.h")
+    solution, meshes, default, units = ((folder / name).read_text() for name in files)
     names = ("converged", "coarse_residual", "most_steps", "most_corrections")
     limits = [float(re.findall(rf"\b{name} = ([\de.-]+)", solution)[0]) for name in names]
     steps = balance.MOST_STEPS, balance.MOST_CORRECTIONS
@@ -208,3 +207,5 @@ def test_lammps_has_the_limits_and_the_meshes_of_python() -> None:
     assert f"wide_, {balance.WIDE} * sigma_" in wide[0]
     (fine,) = re.findall(r"fineness = \{(\d+), ([\d.]+)\}", default)
     assert (int(fine[0]), float(fine[1])) == FINE
+    (coulomb,) = re.findall(r"\bcoulomb = ([\d.]+)", units)
+    assert float(coulomb) == COULOMB
