@@ -189,6 +189,20 @@ def test_varying_charges_need_a_model_that_knows_them(tmp_path: Path) -> None:
     check_at_start([dataset], 5.0, [], lambda _: None, ["charge"])
 
 
+def test_neutral_singlets_need_not_state_it(tmp_path: Path) -> None:
+    atoms = [random_atoms(i, 4, FREE) for i in range(4)]
+    for i, one in enumerate(atoms):
+        one.info |= {"energy": -1.0 * i} | ({"total_charge": 0, "spin": 1} if i % 2 else {})
+        one.info |= {"external_field": np.zeros(3)} if i == 2 else {}
+    path = str(tmp_path / "neutral.xyz")
+    for frames in (atoms, atoms[::-1]):
+        ase.io.write(path, frames, format="extxyz")
+        found = survey([path], None, 5.0, inputs=[]).findings
+        assert not {"varying-charge", "varying-spin"} & {f.name for f in found}
+        config = DataConfig(train=path, missing="allow")
+        assert open_dataset(path, config, 5.0, tmp_path / "cache").varying == []
+
+
 def test_energies_of_different_charges_are_not_compared(tmp_path: Path) -> None:
     """The ionization energy is not the work of any force."""
     rng, frames = np.random.default_rng(1), []

@@ -10,6 +10,9 @@ from typing import Any
 import ase
 import numpy as np
 
+from reann.data.labels.names import names_of
+from reann.quantities import inputs
+
 CONDITIONS = re.compile(
     r"(total_?|net_?|system_?)?charge|(total_?)?spin|(spin_?)?multiplicity|mult|n_?elect(rons)?"
     r"|total_?magmom|(external_?|electric_?|ext_?)?e?_?field|efield|(electronic_?)?temperature",
@@ -29,9 +32,22 @@ def _is_condition(key: str) -> bool:
 
 
 def varying(first: tuple[tuple[str, Any], ...], second: tuple[tuple[str, Any], ...]) -> list[str]:
-    """Return the names of the conditions in which two structures differ."""
+    """Return the names of the conditions in which two structures differ.
+
+    A structure that does not state its charge, spin or field has the default of this input.
+    """
     a, b = dict(first), dict(second)
-    return sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k))
+    both = ((k, _default(k)) for k in a.keys() | b.keys())
+    return sorted(k for k, default in both if a.get(k, default) != b.get(k, default))
+
+
+@lru_cache(maxsize=4096)
+def _default(key: str) -> tuple[float, ...] | None:
+    """Return the value of a condition that is not stated; None if there is no such value."""
+    for quantity in inputs():
+        if quantity.default is not None and names_of(quantity.name, [key]):
+            return (quantity.default,) * int(np.prod(quantity.shape))
+    return None
 
 
 class VaryingConditions:
