@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import importlib.util
 import os
 import shutil
-import subprocess
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
 from pathlib import Path
 
@@ -15,11 +13,10 @@ import numpy as np
 import pytest
 
 from reann import native
+from reann.interfaces.lammps.installation import ENGINE
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src" / "reann" / "core"
-FLAGS = ["-std=c++17", "-O0", "-fPIC", "-DREANN_HAS_NATIVE", "-DREANN_LEVEL=native"]
-"""One instruction set and no optimization: compiled soon, fast enough for a few atoms."""
 WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.05, 0.0], [-0.24, 0.93, 0.1]])
 """Å, O H H."""
 
@@ -46,24 +43,14 @@ def skip_without(things: dict[str, bool]) -> None:
         pytest.skip(message)
 
 
-def build(folder: Path, more: list[Path]) -> Path:
-    """Compile the core and `more` sources into a library, unless another process already has."""
-    folder.mkdir(exist_ok=True)
+def linked(folder: Path) -> Path:
+    """Return a link to the engine as a library, in a folder of its own for `-lreann`."""
+    if not ENGINE.exists():
+        pytest.fail(f"{ENGINE} is not there: run `make install`", pytrace=False)
+    folder.mkdir()
+    (folder / ENGINE.name).symlink_to(ENGINE)  # the name that linked programs record
     library = folder / "libreann.so"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not library.exists():
-            sources = [
-                *sorted(CORE.glob("*.cpp")),
-                *sorted((CORE / "kernels").glob("*.cpp")),
-                *more,
-            ]
-            objects = [folder / f"{source.stem}.o" for source in sources]
-            compiler = shutil.which("g++") or "g++"
-            for source, target in zip(sources, objects, strict=True):
-                command = [compiler, *FLAGS, f"-I{CORE}", "-c", source, "-o", target]
-                subprocess.run(command, check=True)
-            subprocess.run([compiler, "-shared", *objects, "-o", library], check=True)
+    library.symlink_to(ENGINE)
     return library
 
 

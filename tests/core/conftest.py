@@ -1,23 +1,18 @@
 """The engine as a C library, and a potential for it."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from c_interface import ROOT, Library, Model, build, needs
+from c_interface import Library, Model, linked
 from models import random_model
 from reann.potential import Potential
 
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory) -> Path:
-    """The library, compiled once for all processes of a test run."""
-    needs("g++")
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    return build(folder / "libreann", [ROOT / "tests" / "core" / "parts.cpp"])
+    """The library of the installation."""
+    return linked(tmp_path_factory.getbasetemp() / "libreann")
 
 
 @pytest.fixture(scope="session")
