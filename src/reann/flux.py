@@ -70,9 +70,8 @@ def heat_flux(
         )
     check_elements(potential.model.elements, atoms.numbers)
     velocities = atoms.get_velocities()
-    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs).to(
-        potential.device
-    )
+    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.input_keys)
+    graph = graph.to(potential.device)
     if graph.field is not None and graph.field.any():
         raise UserError(
             "There is no heat flux in an electric field, which these atoms are in.",

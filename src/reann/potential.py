@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from reann.arbitrary_sign import stacked_members
 from reann.backends import choice
 from reann.backends.choice import Engine
 from reann.calibration import Calibration
+from reann.data.labels.inputs import InputKeys
 from reann.device import memory_advice
 from reann.display import Displayed, Summary
 from reann.draws import Draws
@@ -70,6 +72,11 @@ class Potential(Displayed):
     def labels(self) -> list[str]:
         """Predicted labels: the energy and its derivatives, and other outputs."""
         return labels_of(self.model)
+
+    @cached_property
+    def input_keys(self) -> InputKeys:
+        """Inputs of the model, and the keys in `atoms.info` under which they are read."""
+        return InputKeys.of_training(self.model.inputs, self.metadata)
 
     @property
     def device(self) -> torch.device:
@@ -132,7 +139,8 @@ class Potential(Displayed):
             virial and virials (eV), extrapolation: distances of the atoms' densities from the
             range of the training, in its widths, and outputs of the model such as dipole (e Å).
             Models that depend on them take the total charge and the electric field from
-            `atoms.info`: `charge` in e, `spin` as multiplicity 2 S + 1, `field` in V/Å.
+            `atoms.info`: `charge` in e, `spin` as multiplicity 2 S + 1, `field` in V/Å; also under
+            the keys of the training files, and under names that are detected in such files.
         engine
             `native`, `triton`, `torch`, `auto` (native on CPUs, triton on GPUs, else torch), or
             a backend; see `reann.backends`.
@@ -144,8 +152,8 @@ class Potential(Displayed):
         ------
         UserError
             If elements, properties or the backend are unknown, atoms coincide, the cell is invalid,
-            the model has no energy, or the stress is requested for a structure that is not periodic
-            in three dimensions.
+            several keys state different values of an input, the model has no energy, or the stress
+            is requested for a structure that is not periodic in three dimensions.
         """
         return predict(self, atoms, names, engine, self._draws.of(self) if spread else None)
 
@@ -229,6 +237,11 @@ class Ensemble(Displayed):
     def labels(self) -> list[str]:
         """Predicted labels."""
         return self.members[0].labels
+
+    @property
+    def input_keys(self) -> InputKeys:
+        """Inputs of the models, and the keys in `atoms.info` under which they are read."""
+        return self.members[0].input_keys
 
     @property
     def device(self) -> torch.device:

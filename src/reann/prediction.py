@@ -83,7 +83,7 @@ def _predicted(
             f"pbc is {atoms.pbc.tolist()}",
             "Use `virial` (eV), which is defined for all structures.",
         )
-    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.model.inputs)
+    graph = graph_from_atoms(atoms, potential.cutoff, inputs=potential.input_keys)
     graph = graph.to(potential.device)
     results = potential.evaluate(graph, names, engine)
     spreads = [name for name in names if named(name).has_spread]

@@ -99,9 +99,12 @@ def test_a_calculator_that_would_compute_another_charge_is_refused(tmp_path: Pat
     with pytest.raises(UserError, match=r"charge of the structure is 1 e.*add up to 0 e"):
         write_first(first, settings)
     frames[1].set_initial_charges([1.0, 0.0, 0.0])
+    frames[1].info = {"total_charge": 1, "multiplicity": 2}
     write(tmp_path / "loop" / "water.xyz", frames)
     write_first(first, settings)
-    assert read_frames(first.chosen)[1].get_initial_charges().sum() == 1.0
+    second = read_frames(first.chosen)[1]
+    assert second.get_initial_charges().sum() == 1.0
+    assert second.info == {"charge": 1, "spin": 2}
 
 
 def test_random_draws_become_validation_and_a_structure_stays_where_it_is(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from reann.data.check.quick import check_at_start
 from reann.data.dataset import open_dataset
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
+from reann.evaluation.stream import evaluated
 from reann.graph import Graph
 from reann.interfaces.ase import Calculator
 from reann.interfaces.lammps.export import export
@@ -27,11 +28,11 @@ from reann.model import Reann
 from reann.potential import Potential, load
 from reann.simulate.md import run_md
 from reann.simulate.relax import relax
-from reann.spectra.of_trajectory import with_inputs
 
 FREE, PERIODIC = (False,) * 3, (True,) * 3
 STATES = [(-1, 2), (0, 1), (1, 2), (0, 3), (2, 1)]
 NAMES = ["energy", "energies", "forces", "virial"]
+RECORDED = {"settings": {"data": {"keys": {"charge": "Q"}, "units": {}}}}
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_a_calculator_follows_the_charge(model: Reann, tmp_path: Path) -> None:
     ("metadata", "info"),
     [
         ({}, {"total_charge": 1, "multiplicity": 2}),
-        ({"settings": {"data": {"keys": {"charge": "Q"}, "units": {}}}}, {"Q": 1, "spin": 2}),
+        (RECORDED, {"Q": 1, "spin": 2}),
     ],
 )
 def test_a_start_has_its_charge_under_the_keys_of_training_files(
@@ -143,21 +144,60 @@ def test_a_start_has_its_charge_under_the_keys_of_training_files(
         assert not {"total_charge", "multiplicity"} & frame.info.keys()
 
 
-def test_structures_of_a_trajectory_have_their_charges_and_are_not_changed(model: Reann) -> None:
-    atoms = random_atoms(4, 5, FREE)
-    atoms.info = {"total_charge": 1}
-    ((named, _),) = with_inputs(Potential(model), [(atoms, "md.xyz#0")])
-    assert named.info == {"charge": 1}
-    assert atoms.info == {"total_charge": 1}
+@pytest.mark.parametrize("engine", ["torch", "native"])
+@pytest.mark.parametrize(
+    ("metadata", "info"),
+    [
+        ({}, {"total_charge": 1, "multiplicity": 2}),
+        ({}, {"total_charge": 1, "net_charge": 1.0, "charge": 1, "spin": 2}),
+        (RECORDED, {"Q": 1, "net_charge": 7, "spin": 2}),
+        (RECORDED, {"total_charge": 1, "spin": 2}),
+    ],
+)
+def test_predictions_read_charges_under_all_recognized_keys(
+    model: Reann, metadata: dict, info: dict, engine: str
+) -> None:
+    potential, atoms = Potential(model, metadata), random_atoms(4, 5, FREE)
+    expected, neutral = energy(model, atoms, 1, 2), energy(model, atoms, 0, 2)
+    atoms.info = dict(info)
+    assert potential.predict(atoms, ["energy"], engine)["energy"] == pytest.approx(expected)
+    (values,) = evaluated(potential, [atoms], ["energy"])["energy"]
+    assert values == pytest.approx(expected)
+    atoms.calc = Calculator(potential, engine=engine)
+    assert atoms.get_potential_energy() == pytest.approx(expected)
+    assert atoms.info == info
+    for key in info.keys() - {"spin", "multiplicity"}:
+        atoms.info[key] = 0
+    assert atoms.get_potential_energy() == pytest.approx(neutral)
+    for key in info.keys() - {"spin", "multiplicity"}:
+        del atoms.info[key]
+    assert atoms.get_potential_energy() == pytest.approx(neutral)
 
 
-def test_a_start_with_two_charges_is_an_error(model: Reann) -> None:
-    atoms = random_atoms(4, 5, FREE)
-    atoms.info = {"total_charge": 1, "net_charge": 0}
-    with pytest.raises(UserError, match="Several keys could be the total charge"):
-        relax(Potential(model), atoms, quiet=True)
-    atoms.info["charge"] = 1
-    relax(Potential(model), atoms, quiet=True, max_steps=1)
+@pytest.mark.parametrize(
+    ("metadata", "info"),
+    [
+        ({}, {"total_charge": 1, "net_charge": 0}),
+        ({}, {"spin": 1, "multiplicity": 3}),  # S = 1 instead of 2S + 1
+        (RECORDED, {"Q": 1, "charge": 0}),
+    ],
+)
+def test_different_values_of_an_input_are_an_error(
+    model: Reann, metadata: dict, info: dict
+) -> None:
+    potential, atoms = Potential(model, metadata), random_atoms(4, 5, FREE)
+    atoms.info = info
+    atoms.calc = Calculator(potential)
+    calls = (
+        lambda: potential.predict(atoms),
+        atoms.get_potential_energy,
+        lambda: relax(potential, atoms, quiet=True),
+    )
+    for call in calls:
+        with pytest.raises(UserError, match=r"Several keys could be the .* = .*, .* = "):
+            call()
+    del atoms.info[min(info)]
+    relax(potential, atoms, quiet=True, max_steps=1)
 
 
 def test_a_multiplicity_below_one_is_an_error(model: Reann) -> None:

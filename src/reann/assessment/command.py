@@ -20,7 +20,7 @@ from reann.errors import UserError, counted
 from reann.interfaces.ase import Calculator
 from reann.model_file import MODEL
 from reann.motion.settings import check_number
-from reann.motion.start import at_start, read_start, set_inputs
+from reann.motion.start import at_start, read_start
 from reann.output_files import check_folder, check_outputs, training_files
 from reann.potential import Ensemble, Potential
 from reann.terminal import Terminal
@@ -73,7 +73,7 @@ def run_test(
     decision = kind_of(atoms) if kind is None else Decision(Kind(kind), "given with --as")
     case = case_of(model, atoms, decision, settings, device)
     if case.potential is not None:
-        set_inputs(atoms, case.potential, origin)
+        case.potential.input_keys.rename(atoms, origin)
     with at_start(origin):
         case.start().get_potential_energy()
     about = About(name, atoms, origin, decision, facts_of(case), provenance_of(case, model))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vesin import NeighborList
 
 from reann import native
-from reann.data.labels.extract import read_inputs
+from reann.data.labels.inputs import InputKeys
 from reann.errors import UserError, listed
 from reann.facts import FLATTEST_CELL, SHORTEST_DISTANCE
 from reann.graph import Graph
@@ -168,32 +168,32 @@ def checked_neighbors(atoms: ase.Atoms, cutoff: float, where: str = "") -> Neigh
 
 
 def graph_from_atoms(
-    atoms: ase.Atoms, cutoff: float, where: str = "", inputs: Sequence[str] = ()
+    atoms: ase.Atoms, cutoff: float, where: str = "", inputs: InputKeys | Sequence[str] = ()
 ) -> Graph:
     """Return the graph of a structure, float64, without labels.
 
     Parameters
     ----------
     inputs
-        Names of the model inputs to read from `atoms.info`: `charge` in e, `field` in V/Å.
+        Inputs of the model to read from `atoms.info`: names such as `charge`, or also their keys.
 
     Raises
     ------
     UserError
-        As in `checked_neighbors`, and if inputs have the wrong shape or type.
+        As in `checked_neighbors`, and for inputs as in `InputKeys.read`.
     """
-    return graph_of(atoms, checked_neighbors(atoms, cutoff, where), inputs)
+    return graph_of(atoms, checked_neighbors(atoms, cutoff, where), inputs, where)
 
 
-def stated_inputs(atoms: ase.Atoms, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Return the model inputs in `atoms.info`; for errors see `read_inputs`."""
-    present = {name: name for name in names if name in atoms.info}
-    return read_inputs(atoms, present, str(atoms.symbols)) if present else {}
-
-
-def graph_of(atoms: ase.Atoms, neighbors: Neighbors, inputs: Sequence[str] = ()) -> Graph:
+def graph_of(
+    atoms: ase.Atoms,
+    neighbors: Neighbors,
+    inputs: InputKeys | Sequence[str] = (),
+    where: str = "",
+) -> Graph:
     """Return the graph of one structure with these neighbors, float64, without labels."""
-    values = stated_inputs(atoms, inputs)
+    keys = inputs if isinstance(inputs, InputKeys) else InputKeys(tuple(inputs))
+    values = keys.read(atoms, where)
     tensors = {name: torch.from_numpy(value[None]) for name, value in values.items()}
     return Graph(
         positions=torch.tensor(atoms.positions, dtype=torch.float64),

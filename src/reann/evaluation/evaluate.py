@@ -213,5 +213,6 @@ def _without_labels(
             potential, structures, progress=lambda n: bar.advance(task, n), engine=engine
         )
     again = angstrom(iter_atoms(names, report_skipped=ignore), units)
+    again = with_input_names(again, inputs, data.keys)
     about = [f"Labels: none; positions in {position_unit(names, units)}"]
     return about, evaluation, (atoms for atoms, _ in again)

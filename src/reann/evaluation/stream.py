@@ -41,7 +41,7 @@ def batched(
     graphs: list[Graph] = []
     origins: list[str] = []
     for atoms, origin in structures:
-        graph = graph_from_atoms(atoms, potential.cutoff, origin, potential.model.inputs)
+        graph = graph_from_atoms(atoms, potential.cutoff, origin, potential.input_keys)
         if graphs and sum(g.n_edges + 1 for g in graphs) + graph.n_edges >= max_edges:
             yield Graph.batch(graphs), origins
             graphs, origins = [], []

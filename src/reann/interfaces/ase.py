@@ -41,7 +41,8 @@ class Calculator(Displayed, ase_calculator.Calculator):
     training range, in widths of this range; for an ensemble, the largest of the members. Outputs of
     the model such as the dipole are also computed on request, and then together with the forces of
     the next structure; a model without energy has only these. Models that depend on the total
-    charge or an electric field read them from `atoms.info`: `charge` in e, `field` in V/Å.
+    charge or an electric field read them from `atoms.info`: `charge` in e, `field` in V/Å; for
+    other keys see `Potential.predict`.
     Positions are never changed; forces are those of the potential, and ASE applies constraints.
     Threads may share a calculator; their computations are serialized.
 
@@ -101,7 +102,7 @@ class Calculator(Displayed, ase_calculator.Calculator):
         self.backend = choice.chosen(engine, (member.model for member in self.potential.members))
         self.skin = skin
         self.others = frozenset(self.potential.model.output_names)
-        self.inputs = self.potential.model.inputs
+        self.inputs = self.potential.input_keys
         self.known = _known_outputs(self.backend, self.potential)
         self.cheap = self.known.intersection(self.potential.model.of_heads)
         self.requested = self.expected = frozenset[str]()  # for this and the last structure
@@ -235,13 +236,13 @@ class Calculator(Displayed, ase_calculator.Calculator):
             )
             if was.tobytes() != is_now.tobytes()
         ]
-        inputs = ((name, old.info.get(name), atoms.info.get(name)) for name in self.inputs)
-        return changes + [name for name, was, now in inputs if not _is_same(was, now)]
+        return changes + self.inputs.changed(old.info, atoms.info)
 
     def _copied(self, atoms: ase.Atoms) -> ase.Atoms:
         """Return a copy that does not share a field with the atoms, as copies of ASE do."""
         copied = atoms.copy()
-        copied.info |= {n: copy.deepcopy(x) for n, x in atoms.info.items() if n in self.inputs}
+        of_inputs = (key for keys in self.inputs.held(atoms.info) for key in keys)
+        copied.info |= {key: copy.deepcopy(atoms.info[key]) for key in of_inputs}
         return copied
 
     def fraction_extrapolating(self) -> float:
@@ -256,11 +257,6 @@ class Calculator(Displayed, ase_calculator.Calculator):
                 return float("nan")
             outside = self.get_property("extrapolation", self.atoms)
         return float(np.mean(outside > MARGIN))
-
-
-def _is_same(was: Any, now: Any) -> bool:
-    """Return whether an input of a model is unchanged, in little time if it is the same object."""
-    return was is now or np.array_equal(was, now)
 
 
 def _known_outputs(backend: Backend, potential: Potential | Ensemble) -> frozenset[str]:

@@ -22,7 +22,7 @@ class GraphStep:
         """Return results by name; for an ensemble means and standard deviations."""
         if not atoms.pbc.all():
             names -= {"stress"}
-        graph = neighbors.graph(atoms, self.potential.model.inputs).to(self.potential.device)
+        graph = neighbors.graph(atoms, self.potential.input_keys).to(self.potential.device)
         results = self.potential.evaluate(graph, names, engine=self.backend)
         return {name: _as_ase(name, x.detach().cpu().numpy()) for name, x in results.items()}
 

@@ -8,6 +8,7 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
+from reann.data.labels.inputs import InputKeys
 from reann.data.neighbors import (
     Neighbors,
     checked_neighbors,
@@ -63,10 +64,10 @@ class SkinList:
         self._made_at, self._made_for = atoms.positions.copy(), _frame(atoms)
         self.n_builds += 1
 
-    def graph(self, atoms: ase.Atoms, inputs: Sequence[str] = ()) -> Graph:
+    def graph(self, atoms: ase.Atoms, inputs: InputKeys | Sequence[str] = ()) -> Graph:
         """Return the graph of the structure, with only the pairs inside the cutoff.
 
-        `inputs` are the names of inputs in `atoms.info`.
+        For `inputs` see `graph_from_atoms`.
         """
         if not self.holds(atoms):
             self.build(atoms)

@@ -10,7 +10,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.data.files.read import iter_atoms
-from reann.data.neighbors import stated_inputs
+from reann.data.labels.inputs import InputKeys
 from reann.errors import UserError
 from reann.learning.choose import CHOICE, RANDOM
 from reann.learning.explore.plan import explorations
@@ -33,13 +33,17 @@ def write_first(iteration: Iteration, settings: LoopConfig) -> None:
     ------
     UserError
         If the files cannot be read, have too few structures, or lack labels that should be kept; if
-        the calculator would compute another charge than that of a structure.
+        the calculator would compute another charge than that of a structure; if several keys state
+        different charges.
     """
     read = list(iter_atoms(settings.structures))
     if len(read) < FEWEST:
         raise UserError(
             "A loop needs at least two initial structures.", "structures", "Add structures."
         )
+    keys = InputKeys(tuple(quantity.name for quantity in inputs()))
+    for atoms, origin in read:
+        keys.rename(atoms, origin)  # the files of the loop contain only these names
     _refuse_unread_charges(read, settings)
     if settings.labeled:
         # Written before `chosen.xyz`, whose presence ends this step.
@@ -59,8 +63,8 @@ def _refuse_unread_charges(
     if calculator is None or ":" in calculator.name or "charge" in calculator.arguments():
         return
     for atoms, origin in structures:
-        charge = float(stated_inputs(atoms, ["charge"]).get("charge", 0.0))
-        if "charge" in atoms.info and abs(atoms.get_initial_charges().sum() - charge) > SAME:
+        charge = float(atoms.info.get("charge", atoms.get_initial_charges().sum()))
+        if abs(atoms.get_initial_charges().sum() - charge) > SAME:
             raise UserError(
                 f"The charge of the structure is {charge:g} e, but its initial charges, which the"
                 f" calculator {calculator.name} reads, add up to"

@@ -6,22 +6,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import ase
 import numpy as np
 
-from reann.config import Keys
 from reann.data.files.read import iter_atoms
-from reann.data.labels.inputs import name_inputs
 from reann.data.labels.names import names_of
-from reann.data.labels.recorded import recorded_conventions
 from reann.data.labels.values import values_of
 from reann.errors import UserError, listed
 from reann.quantities import PREFIX, readable
-
-if TYPE_CHECKING:
-    from reann.potential import Ensemble, Potential
 
 OF_RUNS = ("step", "time_fs", "dynamics")
 """Entries that a run writes into `info`; they are removed from initial structures."""
@@ -50,24 +43,6 @@ def read_start(start: ase.Atoms | str | Path) -> tuple[ase.Atoms, str]:
         raise UserError("The initial structure has no atoms.", where)
     _check_motion(atoms, where)
     return atoms, where
-
-
-def set_inputs(atoms: ase.Atoms, potential: Potential | Ensemble, where: str) -> None:
-    """Rename charge, spin and field of a structure in `info`, in place, if a potential needs them.
-
-    Other keys are those of the training, or detected, as in the training files: otherwise a
-    structure from these files would be computed as neutral, a singlet, and without a field.
-
-    Raises
-    ------
-    UserError
-        If several keys could hold an input.
-    """
-    absent = [name for name in potential.model.inputs if name not in atoms.info]
-    recorded = recorded_conventions(potential.metadata)
-    of_training = {} if recorded is None else recorded[0].model_dump(include=set(absent))
-    keys = {name: key for name, key in of_training.items() if key in atoms.info}
-    name_inputs(atoms, absent, Keys.model_validate(keys), where)
 
 
 def plain_name(model: Path) -> str:

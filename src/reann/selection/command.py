@@ -15,7 +15,6 @@ from reann.data.files.skipped import ignore
 from reann.device import device_named
 from reann.errors import UserError, counted
 from reann.evaluation.progress import progress_bar
-from reann.motion.start import set_inputs
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential, load
 from reann.selection.map import write_map
@@ -97,7 +96,7 @@ def _read(
     """Return structures with the inputs of a potential, and their origins."""
     structures = list(iter_atoms(list(files), report_skipped=ignore))
     for atoms, origin in structures:
-        set_inputs(atoms, potential, origin)
+        potential.input_keys.rename(atoms, origin)
     return [atoms for atoms, _ in structures], [origin for _, origin in structures]
 
 

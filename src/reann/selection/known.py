@@ -91,4 +91,4 @@ def ensemble_of(potential: Potential | Ensemble) -> Ensemble | None:
 
 def graph_of(potential: Potential | Ensemble, atoms: ase.Atoms, where: str = "") -> Graph:
     """Return the graph of a structure with the inputs of the potential."""
-    return graph_from_atoms(atoms, potential.cutoff, where, potential.model.inputs)
+    return graph_from_atoms(atoms, potential.cutoff, where, potential.input_keys)

@@ -17,7 +17,7 @@ from reann.motion.dynamics import (
     has_velocities,
 )
 from reann.motion.settings import Dynamics
-from reann.motion.start import at_start, set_inputs, time_step
+from reann.motion.start import at_start, time_step
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 from reann.simulate import md_table
@@ -154,7 +154,7 @@ def run_md(
     calculator.potential.model.heads.require()
     _check_members(calculator, max_spread)
     check_outputs_of_model(calculator, write, output)
-    set_inputs(atoms, calculator.potential, first.origin)
+    calculator.potential.input_keys.rename(atoms, first.origin)
     if field is not None:
         set_field(atoms, field, calculator.potential.model)
     if relax_first and not first.continued:

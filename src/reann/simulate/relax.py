@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reann.errors import UserError, counted
 from reann.interfaces.ase import Calculator
 from reann.motion.settings import check_number
-from reann.motion.start import at_start, read_start, set_inputs
+from reann.motion.start import at_start, read_start
 from reann.output_files import check_outputs
 from reann.potential import Ensemble, Potential
 from reann.simulate.relaxation import Relaxation
@@ -86,7 +86,7 @@ def relax(
     plan.check_cell(atoms)
     atoms.calc = calculator = Calculator(model, engine=engine, device=device)
     calculator.potential.model.heads.require()
-    set_inputs(atoms, calculator.potential, origin)
+    calculator.potential.input_keys.rename(atoms, origin)
     with at_start(origin):
         atoms.get_forces()
     table = GrowingTable([*HEADINGS, *(OF_CELL if cell else ())], quiet=quiet)

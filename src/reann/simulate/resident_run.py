@@ -69,7 +69,7 @@ def resident_of(
         np.zeros((0, 3), dtype=np.int32),
     )
     device = potential.device
-    graph = graph_of(atoms, empty, potential.model.inputs).to(device)
+    graph = graph_of(atoms, empty, potential.input_keys).to(device)
     fixed = calculator.backend is choice.TRITON
     pairs = SkinPairs(graph, potential.cutoff, SKIN, fixed=fixed)
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))

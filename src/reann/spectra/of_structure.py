@@ -10,7 +10,7 @@ from reann.errors import UserError
 from reann.evaluation.progress import progress_bar
 from reann.interfaces.ase import Calculator
 from reann.motion.constraints import fixed_directions
-from reann.motion.start import read_start, set_inputs
+from reann.motion.start import read_start
 from reann.potential import Ensemble, Potential
 from reann.simulate.relax import relax
 from reann.spectra import tables
@@ -54,8 +54,7 @@ def spectrum_of_structure(
     width = WIDTH if settings.width is None else settings.width
     displacement = DISPLACEMENT if settings.displacement is None else settings.displacement
     if settings.no_relax:
-        atoms, origin = read_start(start)
-        set_inputs(atoms, potential, origin)
+        atoms, _ = read_start(start)
     else:
         relaxed = relax(potential, start, fmax, engine=engine)
         if not relaxed.converged:

@@ -15,7 +15,6 @@ from reann.errors import UserError, counted
 from reann.evaluation.progress import progress_bar
 from reann.evaluation.stream import evaluated
 from reann.interfaces.ase import Calculator
-from reann.motion.start import set_inputs
 from reann.potential import Ensemble, Potential
 from reann.spectra import tables
 from reann.spectra.charges import of_charges
@@ -134,7 +133,7 @@ def _series(
     with progress_bar() as (bar, task):
         values = evaluated(
             potential,
-            recorded.of(with_inputs(potential, frames)),
+            recorded.of(frames),
             names,
             engine=engine,
             progress=lambda n: bar.advance(task, n),
@@ -143,19 +142,6 @@ def _series(
     timestep = recorded.timestep(settings.timestep)
     temperature = recorded.temperature(settings.temperature)
     return Series(recorded, {**values, **moved}, timestep, temperature)
-
-
-def with_inputs(
-    potential: Potential | Ensemble, frames: Iterable[tuple[ase.Atoms, str]]
-) -> Iterator[tuple[ase.Atoms, str]]:
-    """Yield structures with charge, spin and field under their names, if the potential has these.
-
-    The structures themselves are not changed.
-    """
-    for atoms, origin in frames:
-        named = atoms.copy() if potential.model.inputs else atoms
-        set_inputs(named, potential, origin)
-        yield named, origin
 
 
 def _of_series(all_series: Sequence[Series]) -> dict[str, Any]:

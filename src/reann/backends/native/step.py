@@ -25,7 +25,7 @@ from reann.backends.native.outputs import born_charges, quantities
 from reann.backends.native.weights import new_model
 from reann.backends.native.whole import compute_whole
 from reann.backends.protocol import Results
-from reann.data.neighbors import checked_neighbors, graph_of, stated_inputs
+from reann.data.neighbors import checked_neighbors, graph_of
 from reann.model.inputs import numbers_of_values
 from reann.native.system import Arguments
 from reann.quantities import BORN, is_per_atom, named
@@ -53,6 +53,7 @@ class NativeStep:
         # A copy: PyTorch moves the memory of tensors when a potential is sent to another process.
         self.element_index = potential.model.element_index.numpy().copy()
         members = [member.model for member in potential.members]
+        self.inputs = potential.input_keys
         self.has_inputs = bool(potential.model.config.inputs)
         if self.has_inputs:
             members = [copy.deepcopy(model) for model in members]
@@ -95,8 +96,7 @@ class NativeStep:
 
     def _models_at(self, atoms: ase.Atoms) -> list[Any]:
         """Return the models of the engine for charge and spin of a structure."""
-        names = self.members[0].model.config.inputs
-        from_atoms = stated_inputs(atoms, names)
+        names, from_atoms = self.members[0].model.config.inputs, self.inputs.read(atoms)
         of_each = {n: [float(from_atoms.get(n, named(n).default or 0.0))] for n in names}
         values = {n: torch.tensor(value, dtype=torch.float64) for n, value in of_each.items()}
         with torch.no_grad():
@@ -129,7 +129,7 @@ class NativeStep:
         others = names.intersection(source.output_names)
         has_terms = bool(source.structure_terms)
         needs_graph = has_terms or others
-        graph = graph_of(atoms, neighbors.pairs, source.inputs) if needs_graph else None
+        graph = graph_of(atoms, neighbors.pairs, self.inputs) if needs_graph else None
         requested = {"forces", "extrapolation"} & names | ({"outputs"} if others else set())
         if self.volume is not None and "stress" in names:
             requested.add("strain")

@@ -19,9 +19,9 @@ from reann.data.labels.file_units import Factors, factors, stated_units
 from reann.data.labels.keys import KeyCensus
 from reann.data.labels.names import all_names, names_of
 from reann.data.labels.resolved import ResolvedKeys
-from reann.data.labels.values import values_of
+from reann.data.labels.values import check_finite, numeric, values_of
 from reann.data.labels.weights import masked_atoms, without_weight
-from reann.errors import UserError, did_you_mean, listed, shortened
+from reann.errors import UserError, did_you_mean, listed
 from reann.quantities import Quantity, inputs, labels, named, readable
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
@@ -61,7 +61,7 @@ def extract(atoms: ase.Atoms, keys: ResolvedKeys, data: DataConfig, origin: str)
     }
     found_labels = read_labels(atoms, keys, data, origin)
     for name in empty.keys() & found_labels.keys():
-        _check_finite(name, found_labels[name], data.missing == "allow", origin)
+        check_finite(name, found_labels[name], data.missing == "allow", origin)
     found_labels |= read_inputs(atoms, keys.chosen, origin)
     if "forces" in found_labels:
         choice = data.ignore_forces_of
@@ -90,7 +90,7 @@ def read_labels(
             value = np.asarray(_value(values, key, named(form), atoms, origin) * size.of(form))
             result[label] = value if form == label else _stress(value, atoms, size, origin)
     if (key := keys.of("weight")) in values:
-        result["weight"] = _array(values, key, [()], origin)
+        result["weight"] = numeric(values, key, [()], origin)
         if not (np.isfinite(result["weight"]) and result["weight"] >= 0):
             raise UserError(
                 f"The weight {result['weight']} ('{key}') is not a number >= 0.", origin
@@ -115,8 +115,8 @@ def read_inputs(
     result = {}
     for quantity in inputs():
         if (key := keys.get(quantity.name)) in values:
-            result[quantity.name] = _array(values, key, [quantity.shape], origin)
-            _check_finite(quantity.name, result[quantity.name], False, origin)
+            result[quantity.name] = numeric(values, key, [quantity.shape], origin)
+            check_finite(quantity.name, result[quantity.name], False, origin)
     return result
 
 
@@ -185,31 +185,6 @@ def ignored_atoms(atoms: ase.Atoms, choice: str, origin: str) -> NDArray[np.bool
     return array.astype(bool)
 
 
-def _array(
-    values: dict[str, Any], key: str | None, shapes: list[tuple[int, ...]], origin: str
-) -> NDArray[np.float64]:
-    value = values[str(key)]
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UserError(
-            f"'{key}' is not numeric.",
-            f"{origin} ({shortened(str(value), 40)!r})",
-            "Write numbers without units, and separate the entries of the comment line by spaces.",
-        ) from None
-    if array.shape not in shapes and array.shape == (1,) and () in shapes:
-        array = array.reshape(())
-    if array.shape not in shapes:
-        expected = " or ".join(str(shape) if shape else "a single number" for shape in shapes)
-        six = " (six in the order xx yy zz yz xz xy)" if (6,) in shapes else ""
-        raise UserError(
-            f"The shape of '{key}' is {array.shape}; expected {expected}{six}.",
-            origin,
-            "Check the key and the Properties of the structure.",
-        )
-    return array
-
-
 def _shape(quantity: Quantity, atoms: ase.Atoms) -> tuple[int, ...]:
     return (len(atoms), *quantity.shape) if quantity.per_atom else quantity.shape
 
@@ -222,11 +197,11 @@ def _value(
     Matrices of atoms may be given as nine numbers, as in the columns of a file.
     """
     if quantity.shape != (3, 3):
-        return _array(values, key, [_shape(quantity, atoms)], origin)
+        return numeric(values, key, [_shape(quantity, atoms)], origin)
     if quantity.per_atom:
-        array = _array(values, key, [(len(atoms), 3, 3), (len(atoms), 9)], origin)
+        array = numeric(values, key, [(len(atoms), 3, 3), (len(atoms), 9)], origin)
         return array.reshape(-1, 3, 3)
-    array = _array(values, key, [(6,), (9,), (3, 3)], origin)
+    array = numeric(values, key, [(6,), (9,), (3, 3)], origin)
     if array.size == 6:
         return array[VOIGT]
     matrix = array.reshape(3, 3)
@@ -247,17 +222,3 @@ def _check_symmetric(matrix: NDArray[np.float64], key: str, origin: str) -> None
         origin,
         "Write nine numbers row by row, or six in the order xx yy zz yz xz xy.",
     )
-
-
-def _check_finite(name: str, label: NDArray[np.float64], may_be_missing: bool, origin: str) -> None:
-    wrong = np.isinf(label) if may_be_missing else ~np.isfinite(label)
-    if not wrong.any():
-        return
-    atoms = ""
-    if named(name).per_atom:
-        rows = wrong.reshape(len(wrong), -1).any(axis=1)
-        atoms = f" at atom {listed(np.flatnonzero(rows))}"
-    value = label[wrong].flat[0]
-    fix = "Remove the structure"
-    fix += "." if np.isinf(value) else ", or set data.missing to allow (NaN is then ignored)."
-    raise UserError(f"The {name} {named(name).verb} {value}{atoms}.", origin, fix)

@@ -1,19 +1,142 @@
-"""Keys of the inputs of a model, such as the total charge."""
+"""Inputs of a model in `atoms.info`: total charge, spin multiplicity, external field.
+
+An input is read under the key of the training files, under its name, or under an alias such as
+`total_charge`. What a structure does not state is the default of `reann.quantities`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import ase
+import numpy as np
+from numpy.typing import NDArray
 
 from reann.config import Keys
 from reann.data.labels.names import names_of
+from reann.data.labels.recorded import recorded_conventions
+from reann.data.labels.values import check_finite, numeric
 from reann.errors import UserError, listed
 from reann.quantities import SOUGHT, named
 
+Values = dict[str, NDArray[np.float64]]
+"""Inputs that a structure states, by name, in the units of `reann.quantities`."""
+
+
+@dataclass(frozen=True)
+class InputKeys:
+    """Reads the inputs of a model from `atoms.info`.
+
+    Equal values under several keys are one value; different values are an error.
+    """
+
+    names: tuple[str, ...] = ()
+    """Inputs that are read."""
+    recorded: tuple[tuple[str, str], ...] = ()
+    """Inputs and their keys in the training files. Where a structure has such a key, no alias is
+    read, as in the training."""
+
+    @classmethod
+    def of_training(cls, names: Iterable[str], metadata: Mapping[str, Any]) -> InputKeys:
+        """Return the keys of a potential with these inputs and this metadata."""
+        names = tuple(names)
+        conventions = recorded_conventions(metadata) if names else None
+        keys = {} if conventions is None else {name: conventions[0].of(name) for name in names}
+        return cls(names, tuple((n, k) for n, k in keys.items() if k not in (None, SOUGHT)))
+
+    def held(self, info: Mapping[Any, Any]) -> tuple[tuple[str, ...], ...]:
+        """Return the keys that hold each input, in the order of the names."""
+        return _held(self, tuple(info)) if self.names else ()
+
+    def read(self, atoms: ase.Atoms, where: str = "") -> Values:
+        """Return the inputs that a structure states.
+
+        Raises
+        ------
+        UserError
+            If a value has the wrong shape or type or is not finite, or if the values under several
+            keys differ.
+        """
+        of_names = zip(self.names, self.held(atoms.info), strict=False)
+        return {name: _read(name, keys, atoms, where) for name, keys in of_names if keys}
+
+    def rename(self, atoms: ase.Atoms, where: str) -> None:
+        """Move the inputs of a structure to their names in `info`, in place.
+
+        No other key of an input remains, so that a later change is unambiguous. For errors see
+        `read`.
+        """
+        for name, keys in zip(self.names, self.held(atoms.info), strict=False):
+            if keys:
+                _read(name, keys, atoms, where)
+                _move(name, keys, atoms)
+
+    def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+        """Return the inputs that differ, in little time if the values are the same objects."""
+        return [
+            name
+            for name, was, now in zip(self.names, self.held(before), self.held(after), strict=False)
+            if was != now or not all(_is_same(before[key], after[key]) for key in now)
+        ]
+
+
+@lru_cache(maxsize=1024)
+def _held(keys: InputKeys, info: tuple[Any, ...]) -> tuple[tuple[str, ...], ...]:
+    texts, recorded = _texts(info), dict(keys.recorded)
+    return tuple(
+        tuple(dict.fromkeys(key for key in (name, recorded[name]) if key in texts))
+        if recorded.get(name) in texts
+        else tuple(names_of(name, texts))
+        for name in keys.names
+    )
+
+
+def _read(name: str, keys: Sequence[str], atoms: ase.Atoms, where: str) -> NDArray[np.float64]:
+    """Return the value of an input that a structure has under these keys."""
+    try:
+        values = [numeric(atoms.info, key, [named(name).shape], where) for key in keys]
+        check_finite(name, values[0], may_be_missing=False, origin=where)
+        _check_alike(name, dict(zip(keys, values, strict=True)), where)
+    except UserError:
+        if where:
+            raise
+        return _read(name, keys, atoms, str(atoms.symbols))  # only errors need the formula
+    return values[0]
+
+
+def _check_alike(name: str, values: Values, where: str) -> None:
+    """Raise `UserError` if the values of an input, by key, differ."""
+    first, *others = values.values()
+    if any((value != first).any() for value in others):
+        stated = listed(f"{key} = {value}" for key, value in values.items())
+        raise UserError(
+            f"Several keys could be the {named(name).about}: {stated}.",
+            where,
+            f"Keep only the correct value, as `{name}`.",
+        )
+
+
+def _move(name: str, keys: Sequence[str], atoms: ase.Atoms) -> None:
+    """Move the value under the first key to the name of an input; remove its other keys."""
+    value, *_ = (atoms.info.pop(key) for key in keys)
+    for alias in names_of(name, _texts(atoms.info)):
+        del atoms.info[alias]
+    atoms.info[name] = value
+
+
+def _texts(info: Iterable[Any]) -> list[str]:
+    return [key for key in info if isinstance(key, str)]
+
+
+def _is_same(was: Any, now: Any) -> bool:
+    return was is now or np.array_equal(was, now)
+
 
 def input_key(name: str, keys: Iterable[str], where: str) -> str | None:
-    """Return the key of an input; None if there is none.
+    """Return the key of an input in files; None if there is none.
 
     Raises
     ------
@@ -30,19 +153,16 @@ def input_key(name: str, keys: Iterable[str], where: str) -> str | None:
     return names[0] if names else None
 
 
-def name_inputs(atoms: ase.Atoms, inputs: Sequence[str], keys: Keys, where: str) -> None:
-    """Rename the inputs of a model in `info`, in place; for errors see `input_key`."""
-    for name in inputs:
-        key = keys.of(name)
-        key = input_key(name, atoms.info, where) if key in (None, SOUGHT) else key
-        if key in atoms.info:
-            atoms.info[name] = atoms.info.pop(key)
-
-
 def with_input_names(
-    structures: Iterator[tuple[ase.Atoms, str]], inputs: Sequence[str], keys: Keys
+    structures: Iterable[tuple[ase.Atoms, str]], inputs: Sequence[str], keys: Keys
 ) -> Iterator[tuple[ase.Atoms, str]]:
-    """Yield structures with the inputs under their names in `info`; for errors see `input_key`."""
+    """Yield structures with the inputs under their names in `info`; for errors see `InputKeys`.
+
+    A key that the user has set takes precedence over all other keys of the input.
+    """
+    chosen = {name: key for name in inputs if (key := keys.of(name)) not in (None, SOUGHT)}
     for atoms, origin in structures:
-        name_inputs(atoms, inputs, keys, origin)
+        for name in (name for name, key in chosen.items() if key in atoms.info):
+            _move(name, [str(chosen[name])], atoms)
+        InputKeys(tuple(inputs)).rename(atoms, origin)
         yield atoms, origin

@@ -12,7 +12,7 @@ from reann.model_file import model_file
 from reann.motion.constraints import fixed_directions
 from reann.motion.dynamics import has_velocities
 from reann.motion.frame import xyz_frame
-from reann.motion.start import at_start, plain_name, read_start, set_inputs, time_step, title_of
+from reann.motion.start import at_start, plain_name, read_start, time_step, title_of
 from reann.output_files import check_folder, write_folder
 from reann.potential import load
 
@@ -83,7 +83,6 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     model = model_file(model)
     potential = load(model)
     atoms, origin = read_start(start)
-    set_inputs(atoms, potential, origin)
     with at_start(origin):
         potential.predict(atoms, ["energy"])
     for axis in np.flatnonzero(~atoms.cell.array.any(1)):

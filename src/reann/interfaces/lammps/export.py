@@ -10,7 +10,6 @@ import ase
 import numpy as np
 
 from reann.backends.native.backend import unsupported_form
-from reann.data.neighbors import stated_inputs
 from reann.errors import UserError
 from reann.interfaces.beyond import require_neighbors_alone
 from reann.interfaces.lammps.data import System, data_file, system_of
@@ -18,11 +17,10 @@ from reann.interfaces.lammps.doctor import run
 from reann.interfaces.lammps.installation import from_pip
 from reann.interfaces.lammps.script import check_input, command, fixed_in, start_input
 from reann.interfaces.parity import Difference, checked, not_computed
-from reann.model import Reann
 from reann.model_file import model_file
-from reann.motion.start import at_start, plain_name, read_start, set_inputs, title_of
+from reann.motion.start import at_start, plain_name, read_start, title_of
 from reann.output_files import check_folder, write_folder
-from reann.potential import Prediction, load
+from reann.potential import Ensemble, Potential, Prediction, load
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,6 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     model = model_file(model)
     potential = load(model)
     atoms, origin = read_start(start)
-    set_inputs(atoms, potential, origin)
     atoms = _with_room(atoms)
     potential.model.heads.require()
     require_neighbors_alone(potential.model, "LAMMPS", str(model), charges=True)
@@ -68,7 +65,7 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     with at_start(origin):
         expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
-    system = system_of(atoms, potential.elements, _charge(atoms, potential.model))
+    system = system_of(atoms, potential.elements, _charge(atoms, potential))
     fixed, name, title = fixed_in(system), plain_name(model), title_of(model, start)
     files = {
         "in.lammps": start_input(system, fixed, name, title).encode("utf-8"),
@@ -80,11 +77,11 @@ def export(model: Path, start: Path, folder: Path, *, overwrite: bool = False) -
     return Exported(difference, command(len(atoms)), fixed.all_atoms, fixed.dropped)
 
 
-def _charge(atoms: ase.Atoms, model: Reann) -> float:
+def _charge(atoms: ase.Atoms, potential: Potential | Ensemble) -> float:
     """Return the total charge of a structure in e, 0 for a model without charges of atoms."""
-    if "charges" not in model.output_names:
+    if "charges" not in potential.model.output_names:
         return 0.0
-    return float(stated_inputs(atoms, ["charge"]).get("charge", 0.0))
+    return float(potential.input_keys.read(atoms).get("charge", 0.0))
 
 
 def _with_room(atoms: ase.Atoms) -> ase.Atoms:

@@ -18,7 +18,7 @@ from reann.interfaces.beyond import require_neighbors_alone
 from reann.interfaces.metatomic.model import recorded
 from reann.interfaces.parity import Difference, checked, not_computed
 from reann.model_file import model_file
-from reann.motion.start import at_start, read_start, set_inputs
+from reann.motion.start import at_start, read_start
 from reann.output_files import check_folder, write_folder
 from reann.potential import Ensemble, Potential, load
 
@@ -47,7 +47,6 @@ def export(
     potential = load(model)
     require_neighbors_alone(potential.model, "metatomic", str(model))
     atoms, origin = read_start(start)
-    set_inputs(atoms, potential, origin)
     with at_start(origin):
         expected = potential.predict(atoms, ["energy", "forces"])
     assert isinstance(expected, dict)
