@@ -101,7 +101,7 @@ def test_energies_forces_and_dipoles_in_fields_are_learned(run: Run) -> None:
     assert errors["dipole_rmse_me_A_per_atom"] < 10.0
     assert errors["forces_rmse_meV_per_A"] < 20.0  # of 80
     atoms = waters(2)[1]
-    atoms.info["field"] = np.array([0.1, 0.0, -0.2])
+    atoms.info = {"field": np.array([0.1, 0.0, -0.2])}
     found = run.potential.predict(atoms, ["dipole", "born_effective_charges"])
     np.testing.assert_allclose(found["born_effective_charges"].sum(0), 0.0, atol=1e-5)
     assert np.linalg.norm(found["dipole"] - CHARGES @ atoms.positions) < 0.05

@@ -275,6 +275,33 @@ def test_charge_states_of_one_geometry_contradict_a_model_without_charge(tmp_pat
         assert all("inputs: [charge]" in f.fix for f in found if f.name == "contradictions")
 
 
+@pytest.mark.parametrize("key", ["total_charge", "Q"])
+def test_a_neutral_structure_is_the_same_whether_it_states_it_or_not(
+    tmp_path: Path, key: str
+) -> None:
+    """Also if one file states charges and another does not."""
+    paths = [str(tmp_path / f"{name}.xyz") for name in ("train", "valid")]
+    for path, charges in zip(paths, [(0, 1), (None, None)], strict=True):
+        frames = [random_atoms(1, 4, FREE), random_atoms(2, 4, FREE)]
+        for charge, atoms in zip(charges, frames, strict=True):
+            atoms.info |= {"energy": -1.0} | ({} if charge is None else {key: charge})
+        ase.io.write(path, frames, format="extxyz")
+    data = DataConfig(train=paths, keys=Keys(charge=key))
+    findings = survey(paths, data, 5.0, inputs=["charge"]).findings
+    twins = {f.name: f.examples for f in findings if f.name.startswith("duplicates")}
+    assert twins == {"duplicates-across-files": (f"{paths[1]}#0 = {paths[0]}#0",)}
+    of_each = [data, DataConfig(train=paths[1])]
+    datasets = [
+        open_dataset(path, each, 5.0, tmp_path / "cache")
+        for path, each in zip(paths, of_each, strict=True)
+    ]
+    lines: list[str] = []
+    warnings = check_at_start(datasets, 5.0, ["constant-energy"], lines.append, ["charge"])
+    assert "duplicates-across-files" in warnings
+    assert any(f"{paths[1]}#0 = {paths[0]}#0" in line for line in lines)
+    assert not any(f"{paths[1]}#1 =" in line for line in lines)
+
+
 def test_programs_that_know_no_charge_refuse_such_a_potential(model: Reann, tmp_path: Path) -> None:
     Potential(model).save(tmp_path / "model.reann")
     ase.io.write(tmp_path / "start.xyz", random_atoms(1, 4, FREE), format="extxyz")

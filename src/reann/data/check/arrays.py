@@ -16,6 +16,7 @@ from reann.data.check.projections import project
 from reann.data.check.record import Record
 from reann.data.check.recorder import measure_arrays, measure_distances
 from reann.data.dataset import Dataset
+from reann.data.labels.inputs import State, state_of
 from reann.quantities import inputs
 
 Array = NDArray[np.float64]
@@ -74,14 +75,12 @@ def labels_of(dataset: Dataset, index: int) -> dict[str, Any]:
     return {name: value for name, value in shaped.items() if np.isfinite(value).all()}
 
 
-def _inputs(
-    dataset: Dataset, indices: NDArray[np.int64]
-) -> list[tuple[tuple[str, tuple[float, ...]], ...]]:
-    """Return names and values of the model inputs of each structure."""
+def _inputs(dataset: Dataset, indices: NDArray[np.int64]) -> list[State]:
+    """Return the model inputs of each structure."""
     names = [quantity.name for quantity in inputs() if dataset.has(quantity.name)]
     each = [dataset.rows(name, indices).reshape(len(indices), -1).tolist() for name in names]
     return [
-        tuple((name, tuple(rows[k])) for name, rows in zip(names, each, strict=True))
+        state_of({name: rows[k] for name, rows in zip(names, each, strict=True)})
         for k in range(len(indices))
     ]
 

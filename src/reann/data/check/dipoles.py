@@ -32,10 +32,10 @@ Vector = tuple[float, ...]
 Pair = tuple[Record, Record]
 
 
-def field_of(r: Record) -> Vector | None:
-    """Return the external field that a structure states, in V/Å where the model asks for it."""
+def field_of(r: Record) -> Vector:
+    """Return the external field of a structure, in V/Å where the model asks for it."""
     named = [(n, v) for n, v in (*r.inputs, *r.conditions) if "field" in n.lower()]
-    return next((v for _, v in named if isinstance(v, tuple) and len(v) == 3), None)
+    return next((v for _, v in named if isinstance(v, tuple) and len(v) == 3), (0.0, 0.0, 0.0))
 
 
 def periodic_dipoles(records: Sequence[Record]) -> Finding | None:
@@ -121,8 +121,10 @@ def _excess_of_born_charges(r: Record) -> float | None:
 def _same_geometry(records: Sequence[Record]) -> Iterator[Pair]:
     """Yield neighbors, by the size of the field, of the structures of each geometry."""
     groups: dict[tuple[object, ...], list[Record]] = defaultdict(list)
+    if not any(any(field_of(r)) for r in records):
+        return
     for r in records:
-        if r.dipole is not None and r.energy is not None and field_of(r) is not None:
+        if r.dipole is not None and r.energy is not None:
             charge = dict(r.inputs).get("charge")
             groups[r.order, r.composition, charge].append(r)
     for members in groups.values():
@@ -137,11 +139,11 @@ def _same_geometry(records: Sequence[Record]) -> Iterator[Pair]:
 
 
 def _by_field(alike: Sequence[Record]) -> Iterator[Pair]:
-    yield from pairwise(sorted(alike, key=lambda r: np.linalg.norm(field_of(r) or 0.0)))
+    yield from pairwise(sorted(alike, key=lambda r: np.linalg.norm(field_of(r))))
 
 
 def _work(a: Record, b: Record) -> float | None:
     """Return the energy difference expected from the dipoles, None if it is too small."""
     mean = 0.5 * np.add(a.dipole or np.zeros(3), b.dipole or np.zeros(3))
-    work = -float(mean @ np.subtract(field_of(b) or np.zeros(3), field_of(a) or np.zeros(3)))
+    work = -float(mean @ np.subtract(field_of(b), field_of(a)))
     return work if abs(work) >= SMALLEST_WORK else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reann.data.check.energies import LARGE_GROUP
 from reann.data.check.finding import Finding, Severity, about
-from reann.data.check.inputs import OF_THE_ENERGY
+from reann.data.check.inputs import of_the_energy
 from reann.data.check.record import Record
 
 SMALLEST_PART = 0.05
@@ -35,8 +35,7 @@ def energy_groups(records: Sequence[Record]) -> Finding | None:
     alike: dict[Hashable, list[Record]] = defaultdict(list)
     for r in records:
         if r.energy is not None and r.n_atoms > 1:
-            of_energy = tuple(each for each in r.inputs if each[0] in OF_THE_ENERGY)
-            alike[r.composition, of_energy].append(r)
+            alike[r.composition, of_the_energy(r.inputs)].append(r)
     large = [members for members in alike.values() if len(members) >= LARGE_GROUP]
     gaps = [(*_gap(np.array([r.energy for r in some], float)), some) for some in large]
     gap, limit, members = max(gaps, key=lambda g: g[0] / g[2][0].n_atoms, default=(0.0, 0.0, []))

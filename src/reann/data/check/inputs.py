@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Collection, Iterable, Sequence
 
 from reann.data.check.finding import Finding
 from reann.data.check.record import Record
 from reann.data.labels.conditions import varying
+from reann.data.labels.inputs import State
 from reann.data.labels.names import names_of
 from reann.quantities import named
 
@@ -24,16 +22,9 @@ def varying_keys(records: Sequence[Record]) -> list[str]:
     return sorted({name for other in others for name in varying(first, other)})
 
 
-def stated_inputs(
-    info: Mapping[str, Any], names: Iterable[str]
-) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    """Return the values of inputs that a structure states under one key each."""
-    inputs = []
-    for name in names:
-        keys = names_of(name, info)
-        if len(keys) == 1 and np.asarray(info[keys[0]]).dtype.kind in "fiu":
-            inputs.append((name, tuple(np.ravel(info[keys[0]]).astype(float).tolist())))
-    return tuple(inputs)
+def of_the_energy(state: State) -> State:
+    """Return the inputs of a state that energies may depend on."""
+    return tuple((name, value) for name, value in state if name in OF_THE_ENERGY)
 
 
 def unknown_inputs(keys: Iterable[str], known: Collection[str] | None) -> list[Finding]:

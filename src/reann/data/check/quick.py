@@ -20,7 +20,7 @@ from reann.data.check.dipole_range import DipoleRange
 from reann.data.check.energies import residuals_of_energies
 from reann.data.check.finding import Finding, accept, of_head
 from reann.data.check.force_units import declared_unit
-from reann.data.check.inputs import OF_THE_ENERGY, stated_inputs, unknown_inputs
+from reann.data.check.inputs import of_the_energy, unknown_inputs
 from reann.data.check.record import Record
 from reann.data.check.rules import judge
 from reann.data.check.stress_fit import StressFit
@@ -135,7 +135,7 @@ def _of_head(datasets: Sequence[Dataset], cutoff: float, head: int) -> list[Find
             measure(dataset, int(chosen[row]), added[row], bonds)
         for row in _alike(added):
             index = int(chosen[row])
-            inputs = stated_inputs(dict(added[row].inputs), OF_THE_ENERGY)
+            inputs = of_the_energy(added[row].inputs)
             work.add(dataset.atoms(index), labels_of(dataset, index), inputs)
         for index in _spaced(chosen, MOST_FITTED) if dataset.has("stress") else ():
             labels = labels_of(dataset, int(index))

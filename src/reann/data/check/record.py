@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from reann.data.labels.inputs import State
+
 TOO_CLOSE = 0.65
 """Fraction of the sum of the covalent radii; H-H 0.40 Å, C-H 0.70 Å."""
 
@@ -97,7 +99,7 @@ class Record:
     """There is a stress or virial, but no volume."""
     conditions: tuple[tuple[str, Any], ...] = ()
     """Charge, spin, field and similar settings that are not inputs of the model."""
-    inputs: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    inputs: State = ()
     """Inputs of the model besides atoms and cell; structures with other inputs are different."""
 
 

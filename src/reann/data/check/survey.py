@@ -20,12 +20,7 @@ from reann.data.check.dispersion import contradiction, methods_of
 from reann.data.check.finding import MOST_EXAMPLES, Finding, accept, of_head
 from reann.data.check.fit import fit_findings
 from reann.data.check.force_units import DeclaredUnit, declared_unit
-from reann.data.check.inputs import (
-    OF_THE_ENERGY,
-    stated_inputs,
-    unknown_inputs,
-    varying_keys,
-)
+from reann.data.check.inputs import OF_THE_ENERGY, unknown_inputs, varying_keys
 from reann.data.check.jumps import Jumps
 from reann.data.check.reading import left_out
 from reann.data.check.record import Key, Record
@@ -38,6 +33,7 @@ from reann.data.files.read import read_file
 from reann.data.files.skipped import SkippedData
 from reann.data.labels.extract import Extractor
 from reann.data.labels.file_units import to_angstrom
+from reann.data.labels.inputs import InputKeys, State
 from reann.data.neighbors import neighbor_list
 from reann.errors import UserError
 from reann.input_files import display_name, find_files, path_text
@@ -126,8 +122,10 @@ def survey(
                     to_angstrom(atoms, reading.data.units, origin)
                 head = labels.get("head", reading.head)
                 evidence = heads.setdefault(head, _Evidence(cutoff))
-                records.append(evidence.add(atoms, origin, labels))
-                records[-1].inputs = stated_inputs(atoms.info, inputs or ())
+                of_energy = InputKeys.of_files(OF_THE_ENERGY, reading.data.keys).state(atoms.info)
+                records.append(evidence.add(atoms, origin, labels, of_energy))
+                of_model = InputKeys.of_files(inputs or (), reading.data.keys).state(atoms.info)
+                records[-1].inputs = of_model
         except UserError as error:
             findings.append(_from_error(error, "unreadable", name))
     findings += left_out(skipped, data is not None and data.missing == "allow")
@@ -165,9 +163,8 @@ class _Evidence:
         self._stress_fit, self._jumps = StressFit(), Jumps()
         self._branches, self._dipole_range = Branches(), DipoleRange()
 
-    def add(self, atoms: Atoms, origin: str, labels: dict[str, Any]) -> Record:
-        """Add a structure, with lengths in Å."""
-        inputs = stated_inputs(atoms.info, OF_THE_ENERGY)
+    def add(self, atoms: Atoms, origin: str, labels: dict[str, Any], inputs: State) -> Record:
+        """Add a structure, with lengths in Å; `inputs` are those that energies may depend on."""
         self._work.add(atoms, labels, inputs)
         self._jumps.add(atoms, origin, labels, inputs)
         self._stress_fit.add(atoms, origin, labels)

@@ -10,8 +10,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from reann.data.labels.names import names_of
-from reann.quantities import inputs
+from reann.data.labels.inputs import is_default
 
 CONDITIONS = re.compile(
     r"(total_?|net_?|system_?)?charge|(total_?)?spin|(spin_?)?multiplicity|mult|n_?elect(rons)?"
@@ -22,8 +21,12 @@ CONDITIONS = re.compile(
 
 
 def conditions_of(atoms: ase.Atoms) -> tuple[tuple[str, Any], ...]:
-    """Return the conditions of a structure, by key, with hashable values."""
-    return tuple((k, _plain(v)) for k, v in atoms.info.items() if _is_condition(k))
+    """Return the conditions of a structure, by key, with hashable values.
+
+    The default of a charge, a spin or a field is not a condition, like one that is not stated.
+    """
+    of_info = ((k, _plain(v)) for k, v in atoms.info.items() if _is_condition(k))
+    return tuple((key, value) for key, value in of_info if not is_default(key, value))
 
 
 @lru_cache(maxsize=4096)
@@ -32,22 +35,9 @@ def _is_condition(key: str) -> bool:
 
 
 def varying(first: tuple[tuple[str, Any], ...], second: tuple[tuple[str, Any], ...]) -> list[str]:
-    """Return the names of the conditions in which two structures differ.
-
-    A structure that does not state its charge, spin or field has the default of this input.
-    """
+    """Return the names of the conditions in which two structures differ."""
     a, b = dict(first), dict(second)
-    both = ((k, _default(k)) for k in a.keys() | b.keys())
-    return sorted(k for k, default in both if a.get(k, default) != b.get(k, default))
-
-
-@lru_cache(maxsize=4096)
-def _default(key: str) -> tuple[float, ...] | None:
-    """Return the value of a condition that is not stated; None if there is no such value."""
-    for quantity in inputs():
-        if quantity.default is not None and names_of(quantity.name, [key]):
-            return (quantity.default,) * int(np.prod(quantity.shape))
-    return None
+    return sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k))
 
 
 class VaryingConditions:

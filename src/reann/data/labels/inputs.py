@@ -20,10 +20,32 @@ from reann.data.labels.names import names_of
 from reann.data.labels.recorded import recorded_conventions
 from reann.data.labels.values import check_finite, numeric
 from reann.errors import UserError, listed
-from reann.quantities import SOUGHT, named
+from reann.quantities import SOUGHT, inputs, named
 
 Values = dict[str, NDArray[np.float64]]
 """Inputs that a structure states, by name, in the units of `reann.quantities`."""
+State = tuple[tuple[str, tuple[float, ...]], ...]
+"""Inputs that differ from their defaults, by name: equal for structures with equal inputs."""
+
+
+def state_of(values: Mapping[str, Any]) -> State:
+    """Return the state of a structure with these numbers by input or by key of an input."""
+    flat = ((name, tuple(np.ravel(x).astype(float).tolist())) for name, x in values.items())
+    return tuple((name, numbers) for name, numbers in flat if not is_default(name, numbers))
+
+
+def is_default(key: str, value: object) -> bool:
+    """Return whether a key states the default of an input."""
+    return (default := _default_of(key)) is not None and default == value
+
+
+@lru_cache(maxsize=4096)
+def _default_of(key: str) -> tuple[float, ...] | None:
+    """Return the default of the input that a key states; None for other keys."""
+    for quantity in inputs():
+        if quantity.default is not None and names_of(quantity.name, [key]):
+            return (quantity.default,) * int(np.prod(quantity.shape))
+    return None
 
 
 @dataclass(frozen=True)
@@ -42,10 +64,15 @@ class InputKeys:
     @classmethod
     def of_training(cls, names: Iterable[str], metadata: Mapping[str, Any]) -> InputKeys:
         """Return the keys of a potential with these inputs and this metadata."""
+        conventions = recorded_conventions(metadata) if (names := tuple(names)) else None
+        return cls(names) if conventions is None else cls.of_files(names, conventions[0])
+
+    @classmethod
+    def of_files(cls, names: Iterable[str], keys: Keys) -> InputKeys:
+        """Return the keys of files that are read with `data.keys`."""
         names = tuple(names)
-        conventions = recorded_conventions(metadata) if names else None
-        keys = {} if conventions is None else {name: conventions[0].of(name) for name in names}
-        return cls(names, tuple((n, k) for n, k in keys.items() if k not in (None, SOUGHT)))
+        chosen = ((name, keys.of(name)) for name in names)
+        return cls(names, tuple((n, key) for n, key in chosen if key not in (None, SOUGHT)))
 
     def held(self, info: Mapping[Any, Any]) -> tuple[tuple[str, ...], ...]:
         """Return the keys that hold each input, in the order of the names."""
@@ -62,6 +89,15 @@ class InputKeys:
         """
         of_names = zip(self.names, self.held(atoms.info), strict=False)
         return {name: _read(name, keys, atoms, where) for name, keys in of_names if keys}
+
+    def state(self, info: Mapping[str, Any]) -> State:
+        """Return the state of a structure, without values that are no numbers or contradict."""
+        numbers = {}
+        for name, keys in zip(self.names, self.held(info), strict=False):
+            values = [np.asarray(info[key]) for key in keys]
+            if values and all(_is_same(values[0], value) for value in values):
+                numbers |= {name: values[0]} if values[0].dtype.kind in "fiu" else {}
+        return state_of(numbers)
 
     def rename(self, atoms: ase.Atoms, where: str) -> None:
         """Move the inputs of a structure to their names in `info`, in place.
@@ -111,9 +147,9 @@ def _check_alike(name: str, values: Values, where: str) -> None:
     """Raise `UserError` if the values of an input, by key, differ."""
     first, *others = values.values()
     if any((value != first).any() for value in others):
-        stated = listed(f"{key} = {value}" for key, value in values.items())
+        each = listed(f"{key} = {value}" for key, value in values.items())
         raise UserError(
-            f"Several keys could be the {named(name).about}: {stated}.",
+            f"Several keys could be the {named(name).about}: {each}.",
             where,
             f"Keep only the correct value, as `{name}`.",
         )
@@ -154,15 +190,15 @@ def input_key(name: str, keys: Iterable[str], where: str) -> str | None:
 
 
 def with_input_names(
-    structures: Iterable[tuple[ase.Atoms, str]], inputs: Sequence[str], keys: Keys
+    structures: Iterable[tuple[ase.Atoms, str]], names: Sequence[str], keys: Keys
 ) -> Iterator[tuple[ase.Atoms, str]]:
     """Yield structures with the inputs under their names in `info`; for errors see `InputKeys`.
 
     A key that the user has set takes precedence over all other keys of the input.
     """
-    chosen = {name: key for name in inputs if (key := keys.of(name)) not in (None, SOUGHT)}
+    chosen = {name: key for name in names if (key := keys.of(name)) not in (None, SOUGHT)}
     for atoms, origin in structures:
         for name in (name for name, key in chosen.items() if key in atoms.info):
             _move(name, [str(chosen[name])], atoms)
-        InputKeys(tuple(inputs)).rename(atoms, origin)
+        InputKeys(tuple(names)).rename(atoms, origin)
         yield atoms, origin
