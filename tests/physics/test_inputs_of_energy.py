@@ -15,9 +15,11 @@ from models import CUTOFF, random_atoms, random_model
 from reann import native, properties
 from reann.backends import choice
 from reann.config import Config, DataConfig, Keys, ModelConfig
+from reann.data.cache import storage
 from reann.data.check import survey
 from reann.data.check.quick import check_at_start
 from reann.data.dataset import open_dataset
+from reann.data.labels.conditions import VaryingConditions
 from reann.data.neighbors import graph_from_atoms
 from reann.errors import UserError
 from reann.evaluation.stream import evaluated
@@ -241,6 +243,24 @@ def test_neutral_singlets_need_not_state_it(tmp_path: Path) -> None:
         assert not {"varying-charge", "varying-spin"} & {f.name for f in found}
         config = DataConfig(train=path, missing="allow")
         assert open_dataset(path, config, 5.0, tmp_path / "cache").varying == []
+
+
+def test_a_cache_of_an_earlier_version_does_not_say_what_varies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, a stated charge of zero differed from one that is not stated."""
+    atoms = [random_atoms(i, 4, FREE) for i in range(4)]
+    for i, one in enumerate(atoms):
+        one.info |= {"energy": -1.0 * i} | ({"charge": 0} if i % 2 else {})
+    path = str(tmp_path / "neutral.xyz")
+    ase.io.write(path, atoms, format="extxyz")
+    config = DataConfig(train=path, missing="allow")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(storage, "CACHE_VERSION", 4)
+        earlier.setattr(VaryingConditions, "names", lambda _: ["charge"])
+        assert open_dataset(path, config, 5.0, tmp_path / "cache").varying == ["charge"]
+    for cutoff in (5.0, 6.0):
+        assert open_dataset(path, config, cutoff, tmp_path / "cache").varying == []
 
 
 def test_energies_of_different_charges_are_not_compared(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from reann import strict_json
 from reann.errors import UserError
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 """Part of the key of a cache; increased when the meaning of its content changes."""
 
 INDEX = "index.json"
