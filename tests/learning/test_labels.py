@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from pathlib import Path
 
 import ase
@@ -17,10 +18,10 @@ from reann.learning.cluster import Workers
 from reann.learning.data import write_first
 from reann.learning.folders import Iteration, read_frames, write_frames
 from reann.learning.label.by_calculator import compute_labels
-from reann.learning.label.by_files import WaitingError, collect_labels, read_output
+from reann.learning.label.by_files import WaitingError, collect_labels, read_output, write_input
 from reann.learning.label.calculation import Method, compute
 from reann.learning.label.records import Records
-from reann.learning.settings import LabelConfig, LoopConfig, WorkersConfig
+from reann.learning.settings import FilesConfig, LabelConfig, LoopConfig, WorkersConfig
 
 FAILING = """
 import os
@@ -222,3 +223,19 @@ def test_labels_by_files(tmp_path: Path) -> None:
     collect_labels(iteration, label)
     assert records.failures(4) == {1: "the queue lost it", 3: "abandoned by the user"}
     assert len(read_frames(iteration.labels)) == 2
+
+
+@pytest.mark.parametrize("name", ["start.xyz", "POSCAR"])
+def test_programs_get_charge_and_spin(tmp_path: Path, name: str) -> None:
+    files, written = FilesConfig(input=name, output="done.xyz"), []
+    ion, neutral = waters(2)
+    ion.info |= {"charge": -1, "spin": 2, "field": np.array([0.0, 0.0, 0.5])}
+    for atoms in (ion, neutral):
+        atoms.set_cell([9.0, 9.0, 9.0])
+        of_program = atoms.info.copy() if name == "start.xyz" else {}
+        atoms.info["exploration"] = "heated"
+        folder = tmp_path / f"{len(written)}"
+        write_input(folder, atoms, files)
+        written.append(json.loads((folder / "reann-inputs.json").read_text()))
+        assert read(folder / name).info.keys() == of_program.keys()
+    assert written == [{"charge": -1, "spin": 2, "field": [0.0, 0.0, 0.5]}, {}]

@@ -6,21 +6,29 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.io
+import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.geometry import get_distances
+from numpy.typing import NDArray
 
+from reann import strict_json
 from reann.config.training import seconds
+from reann.data.labels.inputs import InputKeys
 from reann.errors import UserError, counted, listed
 from reann.learning.folders import Iteration, read_frames
 from reann.learning.label.calculation import Outcome, energy_of, refusal
 from reann.learning.label.records import Records
 from reann.learning.settings import FilesConfig, LabelConfig
+from reann.quantities import inputs
 
 FAILED = "FAILED"
 """A file of this name in the folder of a calculation marks it as abandoned."""
+INPUTS = "reann-inputs.json"
+"""File with the charge, spin and field of a structure, which most input formats do not contain."""
 FARTHEST = 0.01
 """Largest distance between an atom in the output and in the input, Å."""
 
@@ -64,7 +72,11 @@ def collect_labels(iteration: Iteration, settings: LabelConfig) -> None:
 
 
 def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
-    """Create the folder of a calculation with template and structure, unless it exists."""
+    """Create the folder of a calculation with template and structure, unless it exists.
+
+    Charge, spin and field of the structure are in `reann-inputs.json`, and in the input if its
+    format keeps them.
+    """
     if folder.exists():
         return
     new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -76,8 +88,11 @@ def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
             )
         shutil.copytree(files.template, new)
     new.mkdir(parents=True, exist_ok=True)
+    keys = InputKeys(tuple(quantity.name for quantity in inputs()))
+    values = {name: _plain(value) for name, value in keys.read(atoms).items()}
+    (new / INPUTS).write_text(strict_json.dumps(values) + "\n", encoding="utf-8")
     bare = atoms.copy()
-    bare.info.clear()
+    bare.info = {name: atoms.info[name] for name in values}
     try:
         ase.io.write(new / files.input, bare, format=files.format)
     except Exception as error:  # ASE raises many kinds of errors
@@ -87,6 +102,12 @@ def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
             "Set `format` to one that `ase info --formats` lists.",
         ) from error
     new.rename(folder)
+
+
+def _plain(value: NDArray[np.float64]) -> Any:
+    """Return a value for JSON, with integers where possible, which programs expect."""
+    whole = value.astype(int)
+    return (whole if (whole == value).all() else value).tolist()
 
 
 def read_output(folder: Path, atoms: ase.Atoms, settings: LabelConfig) -> Outcome | None:
