@@ -48,6 +48,7 @@ __all__ = [
     "TrainingConfig",
     "Units",
     "ZBLConfig",
+    "keys_of_model",
 ]
 
 
@@ -76,18 +77,7 @@ class Config(Displayed, Section):
         """
         if not isinstance(values, Mapping):
             return values
-        model, data = values.get("model"), values.get("data")
-        outputs = _entry(model, "outputs") or []
-        keys: dict[str, str | None]
-        keys = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
-        if _entry(model, "heads") == []:
-            keys |= dict.fromkeys(names_of_energy())
-        responses = RESPONSES if _entry(model, "field") else ()
-        of_energy = [*(_entry(model, "inputs") or []), *(["field"] if responses else [])]
-        of_charge = _entry(model, "long_range") is not None
-        of_charge = of_charge or _entry(_entry(model, "dispersion"), "method") == "d4"
-        of_energy += ["charge"] if of_charge else []
-        keys |= dict.fromkeys([*of_energy, *needed_inputs([*outputs, *responses])], SOUGHT)
+        data, keys = values.get("data"), keys_of_model(values.get("model"))
         if not keys:
             return values
         if isinstance(data, DataConfig):
@@ -132,6 +122,21 @@ class Config(Displayed, Section):
 def names_of_energy() -> list[str]:
     """Return the names of the labels that are the energy or one of its derivatives."""
     return [name for name, label in readable().items() if named(label).from_energy]
+
+
+def keys_of_model(model: Any) -> dict[str, str | None]:
+    """Return the default keys that depend on a model, which may not have been validated yet."""
+    outputs = _entry(model, "outputs") or []
+    keys: dict[str, str | None]
+    keys = {q.name: q.name for q in labels() if q.name in outputs and not q.is_sought}
+    if _entry(model, "heads") == []:
+        keys |= dict.fromkeys(names_of_energy())
+    responses = RESPONSES if _entry(model, "field") else ()
+    of_energy = [*(_entry(model, "inputs") or []), *(["field"] if responses else [])]
+    of_charge = _entry(model, "long_range") is not None
+    of_charge = of_charge or _entry(_entry(model, "dispersion"), "method") == "d4"
+    of_energy += ["charge"] if of_charge else []
+    return keys | dict.fromkeys([*of_energy, *needed_inputs([*outputs, *responses])], SOUGHT)
 
 
 def _entry(section: Any, name: str) -> Any:

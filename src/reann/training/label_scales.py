@@ -38,17 +38,22 @@ def label_scales(subset: Subset, names: Iterable[str]) -> dict[str, float]:
     return scales
 
 
+def has_labels(subset: Subset, name: str) -> bool:
+    """Return whether a structure has a label."""
+    dataset = subset.dataset
+    return dataset.has(name) and bool(np.isfinite(dataset.rows(name, subset.indices)).any())
+
+
 def labels_of(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
     """Return the labels of all structures, NaN if missing; for errors see `label_scales`."""
-    dataset, indices, name = subset.dataset, subset.indices, quantity.name
-    values = dataset.rows(name, indices) if dataset.has(name) else np.empty(0)
-    if not np.isfinite(values).any():
+    name = quantity.name
+    if not has_labels(subset, name):
         raise UserError(
             f"No structure of the training set has the label '{name}'.",
             "model.outputs",
             f"Set its key with data.keys.{name}, or remove it from model.outputs.",
         )
-    return values
+    return subset.dataset.rows(name, subset.indices)
 
 
 def element_constants(

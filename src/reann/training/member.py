@@ -110,7 +110,7 @@ def trainer_for(config: Config, common: Common, start: Start, journal: Journal) 
     model, parts = start.model, common.parts
     request = request_of(model)
     backend = choice.chosen(config.run.engine, [model], "run.engine", request)
-    scales = label_scales(parts.train, config.model.outputs)
+    scales = label_scales(parts.train, parts.outputs)
     ranks = processes.rank, processes.size
     batch = batch_size(config, parts.train)
     most = training.max_edges or edges_at_once(backend, model, request, parts.train)

@@ -40,13 +40,16 @@ from reann.training.standardize import set_standardization
 from reann.training.validation import of_judged_labels
 from reann.training.warm_start import (
     NOTHING,
+    freeze_outputs,
     growth_notes,
     learned_by,
     lineage,
+    notes_of_untrained,
     record_of,
     reference_of,
     single,
     start_of,
+    trained_outputs,
     warm_start_notes,
 )
 
@@ -76,6 +79,8 @@ class Parts:
     """Fingerprints of the training structures, for the file of the potential."""
     notes: list[str]
     """Messages for the user."""
+    outputs: list[str]
+    """Outputs of the model that are trained on their labels."""
 
     @property
     def reference(self) -> ReferenceEnergies:
@@ -139,6 +144,7 @@ def open_parts(
         parts = split(data, config.data, config.run.seed, open_files, learned.fingerprints)
     train, valid = parts["train"], parts["valid"]
     notes = known_structures(parts, learned.fingerprints) + _without_validation(config, valid)
+    outputs = trained_outputs(config.model, train, warm_start=parent is not None)
     of_heads = references(config, train)
     if parent and warm_start:
         settings = reference_settings(config)
@@ -148,6 +154,7 @@ def open_parts(
         ]
         notes += growth_notes(parent, config.model.heads, data.elements)
         notes += warm_start_notes(learned, config.run.seeds)
+        notes += notes_of_untrained(config.model, outputs)
     return Parts(
         train=train,
         valid=valid,
@@ -159,6 +166,7 @@ def open_parts(
         parents=lineage(warm_start) if warm_start else [],
         record=record_of(train, learned),
         notes=notes,
+        outputs=outputs,
     )
 
 
@@ -193,7 +201,7 @@ def require_labels(
 
     `counts` are the numbers of finite label values per structure in the data sets of both parts.
     """
-    loss = Loss(config.training.loss, 1.0, label_scales(parts.train, config.model.outputs))
+    loss = Loss(config.training.loss, 1.0, label_scales(parts.train, parts.outputs))
     of_training: dict[str, float] = {}
     for name, part in (("train", parts.train), ("valid", parts.valid)):
         totals = {label: float(n[part.indices].sum()) for label, n in counts[name].items()}
@@ -218,6 +226,7 @@ def start_model(config: Config, parts: Parts, warm_start: Path | None) -> tuple[
         set_repulsion(model, parts.train, before=True)
         shift_references(model, parts.train, config.run.seed)
         freeze_body(model, config.training)
+        freeze_outputs(model, parts.outputs)
         return in_precision(model, _dtype(config)), parts.reference.source
     model = build(
         config.model,

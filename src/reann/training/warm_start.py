@@ -13,7 +13,7 @@ import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from reann.config import Config, Section
+from reann.config import Config, DataConfig, ModelConfig, Section, keys_of_model
 from reann.data import fingerprint
 from reann.data.dataset import Subset
 from reann.data.split import NONE_LEARNED
@@ -21,7 +21,9 @@ from reann.data.statistics import ReferenceEnergies
 from reann.errors import UserError, listed
 from reann.model import Reann
 from reann.potential import Potential, load
+from reann.quantities import SOUGHT
 from reann.training.grow import most_similar, with_elements, with_heads
+from reann.training.label_scales import has_labels
 
 PARENTS = "parents"
 """Entry of the metadata: the potentials that training started from, the first one first."""
@@ -40,6 +42,8 @@ def single(path: Path) -> Potential:
 
 def with_model_of(config: Config, path: Path) -> Config:
     """Return the configuration with the model settings of the file that the training starts from.
+
+    Inputs and outputs of this model are read from the data; labels of outputs may be absent.
 
     Raises
     ------
@@ -63,7 +67,41 @@ def with_model_of(config: Config, path: Path) -> Config:
     model = potential.model.config
     if "heads" in config.model.model_fields_set and model.heads:
         model = model.model_copy(update={"heads": config.model.heads})
-    return config.model_copy(update={"model": model})
+    return config.model_copy(update={"model": model, "data": _with_keys_of(model, config.data)})
+
+
+def _with_keys_of(model: ModelConfig, data: DataConfig) -> DataConfig:
+    """Return the settings of the data with the keys that a model needs, unless they are set."""
+    defaults = keys_of_model(model)
+    keys = {
+        name: SOUGHT if key == name else key
+        for name, key in defaults.items()
+        if name not in data.keys.model_fields_set or data.keys.of(name) == name == key
+    }
+    return data.model_copy(update={"keys": data.keys.model_copy(update=keys)})
+
+
+def trained_outputs(model: ModelConfig, train: Subset, *, warm_start: bool) -> list[str]:
+    """Return the outputs that are trained: those with labels, or all of a new model."""
+    return [name for name in model.outputs if not warm_start or has_labels(train, name)]
+
+
+def freeze_outputs(model: Reann, trained: Sequence[str]) -> None:
+    """Leave the heads as they are that neither the trained outputs nor the energy need."""
+    needed = model.config.model_copy(update={"outputs": list(trained)}).from_heads
+    for name, head in model.output_heads.items():
+        if name not in needed:
+            head.requires_grad_(False)
+
+
+def notes_of_untrained(model: ModelConfig, trained: Sequence[str]) -> list[str]:
+    """Return notes about the outputs without labels."""
+    return [
+        f"no structure of the training set has the label '{name}': it is not trained on, and the"
+        f" predicted {name} may become less accurate as the rest of the model changes"
+        for name in model.outputs
+        if name not in trained
+    ]
 
 
 def _differences(requested: Section, existing: Section, above: str) -> Iterator[str]:

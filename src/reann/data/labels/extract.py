@@ -22,7 +22,7 @@ from reann.data.labels.resolved import ResolvedKeys
 from reann.data.labels.values import check_finite, numeric, values_of
 from reann.data.labels.weights import masked_atoms, without_weight
 from reann.errors import UserError, did_you_mean, listed
-from reann.quantities import Quantity, inputs, labels, named, readable
+from reann.quantities import SOUGHT, Quantity, inputs, labels, named, readable
 
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Index of each of the nine components in xx yy zz yz xz xy."""
@@ -154,7 +154,8 @@ class Extractor:
             key = (
                 self._data.keys.of(label) if label in set_by_user else (names[0] if names else None)
             )
-            chosen |= {label: key} if key is not None else {}
+            if key is not None:
+                chosen[label] = label if key == SOUGHT else key
         if "energy" not in chosen.keys() | set_by_user and "free_energy" in values:
             chosen["energy"] = "free_energy"
         return ResolvedKeys(chosen)

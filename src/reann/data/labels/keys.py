@@ -178,6 +178,8 @@ class KeyCensus(KeyCounts):
     def _choose(self, label: str, data: DataConfig, where: str) -> str | None:
         if label in data.keys.model_fields_set:
             key: str | None = data.keys.of(label)
+            if key == SOUGHT:
+                return label if label in self._counts else None
             if key is not None and key not in self._counts:
                 raise UserError(
                     f"None of {self.n_structures} structures has the key '{key}' for the {label}."
