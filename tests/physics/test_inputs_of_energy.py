@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import ase
@@ -14,6 +15,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from models import CUTOFF, random_atoms, random_model
 from reann import native, properties
 from reann.backends import choice
+from reann.backends.native.inputs import CompiledWithInputs
+from reann.backends.protocol import Request
 from reann.config import Config, DataConfig, Keys, ModelConfig
 from reann.data.cache import storage
 from reann.data.check import survey
@@ -96,7 +99,11 @@ def test_forces_are_derivatives_of_the_energy(model: Reann) -> None:
 
 
 @pytest.mark.skipif(not native.available(), reason="no native engine")
-def test_the_native_engine_computes_mixed_states_and_their_gradients(model: Reann) -> None:
+@pytest.mark.parametrize("kept", [64, 2])
+def test_the_native_engine_computes_mixed_states_and_their_gradients(
+    model: Reann, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reann.backends.native.inputs.STATES", kept)
     atoms = [random_atoms(i, 5, (FREE, PERIODIC)[i % 2]) for i in range(len(STATES))]
     graphs = [graph_of(a, *state) for a, state in zip(atoms, STATES, strict=True)]
     graph = Graph.batch([*graphs, graph_of(random_atoms(9, 5, FREE), *STATES[0])])
@@ -108,6 +115,28 @@ def test_the_native_engine_computes_mixed_states_and_their_gradients(model: Rean
         found[engine] = [results[n] for n in NAMES] + [p.grad.clone() for p in model.parameters()]
     for exact, ours in zip(*found.values(), strict=True):
         torch.testing.assert_close(ours, exact, rtol=1e-8, atol=1e-8 * exact.abs().max().item())
+
+
+@pytest.mark.skipif(not native.available(), reason="no native engine")
+def test_models_of_recent_states_are_kept_and_updated(
+    model: Reann, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training on molecules of many sizes would otherwise keep the weights of each size."""
+    monkeypatch.setattr("reann.backends.native.inputs.STATES", 3)
+    monkeypatch.setattr("reann.backends.native.step.STATES", 3)
+    changed = copy.deepcopy(model)
+    compiled, atoms = CompiledWithInputs(changed), random_atoms(4, 5, FREE)
+    calculator = Calculator(Potential(model), engine="native")
+    for turn, (charge, spin) in enumerate([*STATES, *STATES[::-1], *STATES]):
+        if turn in (3, 7, 12):  # an optimizer changes the weights in place
+            with torch.no_grad():
+                changed.recursion.embedding.mul_(1.1)
+            compiled.update(changed)
+        result = compiled.evaluate(graph_of(atoms, charge, spin), Request.of(["energy"]))
+        assert result["energy"].item() == pytest.approx(energy(changed, atoms, charge, spin))
+        of_calculator = calculator.get_potential_energy(atoms)
+        assert of_calculator == pytest.approx(energy(model, atoms, charge, spin))
+    assert len(compiled._compiled) == len(calculator.compute.of_state) == 3
 
 
 def test_a_calculator_follows_the_charge(model: Reann, tmp_path: Path) -> None:

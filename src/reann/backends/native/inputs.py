@@ -11,12 +11,14 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from typing import TypeVar, cast
+from weakref import WeakSet
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from reann.backends.native.compiled import Compiled
+from reann.backends.native.recent import STATES, Recent
 from reann.backends.protocol import Request
 from reann.graph import Graph
 from reann.model import Reann
@@ -61,12 +63,12 @@ def _shallow(module: AnyModule) -> AnyModule:
 
 
 class CompiledWithInputs:
-    """A model with inputs: one compiled model per state of charge and spin."""
+    """A model with inputs: one compiled model for each recent state of charge, spin and size."""
 
     def __init__(self, source: Reann) -> None:
         self.source = source
-        self._compiled: dict[tuple[float, ...], Compiled] = {}
-        self._fresh: set[tuple[float, ...]] = set()
+        self._compiled: Recent[tuple[float, ...], Compiled] = Recent(STATES)
+        self._fresh: WeakSet[Compiled] = WeakSet()
 
     def update(self, model: Reann) -> None:
         """Copy weights; compiled models of states are updated when they are used again."""
@@ -95,15 +97,18 @@ class CompiledWithInputs:
         key = tuple(x.tolist())
         with torch.set_grad_enabled(request.create_graph):
             plain = at_numbers(self.source, x)
-        known = self._compiled.get(key)
-        if known is None:
-            known = self._compiled[key] = Compiled(plain)
-        elif key not in self._fresh:
-            known.update(plain)
+        compiled = self._compiled.of(key, lambda: self._new(plain))
+        if compiled in self._fresh:
+            compiled.source = plain
         else:
-            known.source = plain
-        self._fresh.add(key)
-        return known
+            compiled.update(plain)
+        self._fresh.add(compiled)
+        return compiled
+
+    def _new(self, plain: Reann) -> Compiled:
+        compiled = Compiled(plain)
+        self._fresh.add(compiled)
+        return compiled
 
 
 def some_systems(graph: Graph, systems: Int[Tensor, " some"]) -> Graph:

@@ -22,6 +22,7 @@ from reann.backends.native.compiled import refused
 from reann.backends.native.inputs import at_numbers
 from reann.backends.native.numbers import Numbers
 from reann.backends.native.outputs import born_charges, quantities
+from reann.backends.native.recent import STATES, Recent
 from reann.backends.native.weights import new_model
 from reann.backends.native.whole import compute_whole
 from reann.backends.protocol import Results
@@ -57,7 +58,7 @@ class NativeStep:
         self.has_inputs = bool(potential.model.config.inputs)
         if self.has_inputs:
             members = [copy.deepcopy(model) for model in members]
-            self.of_state: dict[tuple[float, ...], list[Any]] = {}
+            self.of_state: Recent[tuple[float, ...], list[Any]] = Recent(STATES)
         else:
             self.models = [new_model(model) for model in members]
         self.members = [Member(model, Numbers.of(model)) for model in members]
@@ -101,12 +102,10 @@ class NativeStep:
         values = {n: torch.tensor(value, dtype=torch.float64) for n, value in of_each.items()}
         with torch.no_grad():
             x = numbers_of_values(values, torch.tensor([len(atoms)]))[0]
-            key = tuple(x.tolist())
-            if key not in self.of_state:
-                self.of_state[key] = [
-                    new_model(at_numbers(member.model, x)) for member in self.members
-                ]
-        return self.of_state[key]
+            return self.of_state.of(
+                tuple(x.tolist()),
+                lambda: [new_model(at_numbers(member.model, x)) for member in self.members],
+            )
 
     def _take(self, atoms: ase.Atoms, neighbors: SkinList) -> None:
         """Prepare the arrays of a new list."""
