@@ -147,6 +147,17 @@ def test_a_command_of_the_user(tmp_path: Path) -> None:
             run_command(
                 b"", atoms, CommandConfig(run=wrong, output="*"), {"seed": "7"}, str(tmp_path)
             )
+    atoms.info |= {"charge": -1, "spin": 2}
+    ase.io.write(tmp_path / "other.xyz", ase.Atoms("OH", [[0, 0, 0], [0, 0, 1]]))
+    settings = CommandConfig(
+        run="echo 3 > a.xyz; echo net_charge=1 >> a.xyz; tail -n 3 start.xyz >> a.xyz;"
+        " cp start.xyz b.xyz; sed -i 's/charge=-1//; s/spin=2//' b.xyz;"
+        " cp {folder}/other.xyz c.xyz",
+        output="[abc].xyz",
+    )
+    frames = run_command(b"", atoms, settings, {}, str(tmp_path)).frames
+    states = [(frame.info.get("charge"), frame.info.get("spin")) for frame in frames]
+    assert states == [(1, 2), (-1, 2), (None, None)]
     slow = CommandConfig(run="sleep 20", output="*", timeout="1s")
     with pytest.raises(UserError, match="did not end within 1 s"):
         run_command(b"", atoms, slow, {"seed": "7"}, str(tmp_path))

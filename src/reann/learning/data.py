@@ -10,7 +10,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from reann.data.files.read import iter_atoms
-from reann.data.labels.inputs import InputKeys
+from reann.data.labels.inputs import every_input
 from reann.errors import UserError
 from reann.learning.choose import CHOICE, RANDOM
 from reann.learning.explore.plan import explorations
@@ -41,9 +41,8 @@ def write_first(iteration: Iteration, settings: LoopConfig) -> None:
         raise UserError(
             "A loop needs at least two initial structures.", "structures", "Add structures."
         )
-    keys = InputKeys(tuple(quantity.name for quantity in inputs()))
     for atoms, origin in read:
-        keys.rename(atoms, origin)  # the files of the loop contain only these names
+        every_input().rename(atoms, origin)  # the files of the loop contain only these names
     _refuse_unread_charges(read, settings)
     if settings.labeled:
         # Written before `chosen.xyz`, whose presence ends this step.

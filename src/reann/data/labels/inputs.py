@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import ase
@@ -169,6 +169,12 @@ def _texts(info: Iterable[Any]) -> list[str]:
 
 def _is_same(was: Any, now: Any) -> bool:
     return was is now or np.array_equal(was, now)
+
+
+@cache
+def every_input() -> InputKeys:
+    """Return the keys of all possible inputs, under names that are recognized."""
+    return InputKeys(tuple(quantity.name for quantity in inputs()))
 
 
 def input_key(name: str, keys: Iterable[str], where: str) -> str | None:

@@ -14,6 +14,7 @@ import ase
 from reann.config.training import seconds
 from reann.data.files.read import iter_atoms
 from reann.data.files.skipped import ignore
+from reann.data.labels.inputs import every_input
 from reann.errors import UserError
 from reann.learning.explore.trajectory import Trajectory, is_possible
 from reann.learning.settings import CommandConfig
@@ -46,11 +47,24 @@ def run_command(
         line = _filled(settings.run, paths | dict(values))
         _execute(line, folder, seconds(settings.timeout))
         frames = [
-            read_start(atoms)[0]
-            for atoms, _ in iter_atoms(settings.output, folder, report_skipped=ignore)
+            _with_inputs_of(start, read_start(atoms)[0], origin)
+            for atoms, origin in iter_atoms(settings.output, folder, report_skipped=ignore)
         ]
     possible = [atoms for atoms in frames if is_possible(atoms)]
     return Trajectory(possible, seconds=time.perf_counter() - begun)
+
+
+def _with_inputs_of(start: ase.Atoms, atoms: ase.Atoms, origin: str) -> ase.Atoms:
+    """Return a structure with the charge, spin and field that it states, or else of the start.
+
+    Many formats of programs, such as dumps of LAMMPS, do not contain them. A structure with other
+    atoms does not inherit them.
+    """
+    every_input().rename(atoms, origin)
+    if sorted(atoms.numbers) == sorted(start.numbers):
+        absent = (name for name in every_input().names if name not in atoms.info)
+        atoms.info |= {name: start.info[name] for name in absent if name in start.info}
+    return atoms
 
 
 def _filled(line: str, values: Mapping[str, str]) -> str:

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from reann import strict_json
 from reann.config.training import seconds
-from reann.data.labels.inputs import InputKeys
+from reann.data.labels.inputs import every_input
 from reann.errors import UserError, counted, listed
 from reann.learning.folders import Iteration, read_frames
 from reann.learning.label.calculation import Outcome, energy_of, refusal
 from reann.learning.label.records import Records
 from reann.learning.settings import FilesConfig, LabelConfig
-from reann.quantities import inputs
 
 FAILED = "FAILED"
 """A file of this name in the folder of a calculation marks it as abandoned."""
@@ -88,8 +87,7 @@ def write_input(folder: Path, atoms: ase.Atoms, files: FilesConfig) -> None:
             )
         shutil.copytree(files.template, new)
     new.mkdir(parents=True, exist_ok=True)
-    keys = InputKeys(tuple(quantity.name for quantity in inputs()))
-    values = {name: _plain(value) for name, value in keys.read(atoms).items()}
+    values = {name: _plain(value) for name, value in every_input().read(atoms).items()}
     (new / INPUTS).write_text(strict_json.dumps(values) + "\n", encoding="utf-8")
     bare = atoms.copy()
     bare.info = {name: atoms.info[name] for name in values}
