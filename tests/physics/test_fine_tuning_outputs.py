@@ -89,6 +89,18 @@ def test_charges_and_dipoles_are_read_without_the_settings_of_the_model(
     assert "dipole_rmse_me_A_per_atom" in errors
 
 
+def test_absent_charges_are_noted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    neutral = ions(30, dipoles=False)[::2]
+    for atoms in neutral:
+        del atoms.info["total_charge"]
+    ase.io.write(tmp_path / "neutral.xyz", neutral, format="extxyz")
+    trained(tmp_path, "neutral", "second", folder / "first" / "model.reann")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "no structure of the training set states its charge: all have the default 0" in shown
+
+
 def test_a_key_that_the_user_sets_and_no_structure_has_is_an_error(
     folder: Path, tmp_path: Path
 ) -> None:

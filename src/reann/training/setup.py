@@ -44,7 +44,7 @@ from reann.training.warm_start import (
     growth_notes,
     learned_by,
     lineage,
-    notes_of_untrained,
+    notes_of_absent,
     record_of,
     reference_of,
     single,
@@ -154,7 +154,7 @@ def open_parts(
         ]
         notes += growth_notes(parent, config.model.heads, data.elements)
         notes += warm_start_notes(learned, config.run.seeds)
-        notes += notes_of_untrained(config.model, outputs)
+        notes += notes_of_absent(config.model, train, outputs)
     return Parts(
         train=train,
         valid=valid,

@@ -21,7 +21,7 @@ from reann.data.statistics import ReferenceEnergies
 from reann.errors import UserError, listed
 from reann.model import Reann
 from reann.potential import Potential, load
-from reann.quantities import SOUGHT
+from reann.quantities import SOUGHT, named
 from reann.training.grow import most_similar, with_elements, with_heads
 from reann.training.label_scales import has_labels
 
@@ -94,9 +94,15 @@ def freeze_outputs(model: Reann, trained: Sequence[str]) -> None:
             head.requires_grad_(False)
 
 
-def notes_of_untrained(model: ModelConfig, trained: Sequence[str]) -> list[str]:
-    """Return notes about the outputs without labels."""
-    return [
+def notes_of_absent(model: ModelConfig, train: Subset, trained: Sequence[str]) -> list[str]:
+    """Return notes about the inputs that no structure states, and the outputs without labels."""
+    notes = [
+        f"no structure of the training set states its {name}: all have the default"
+        f" {named(name).default:g}"
+        for name in model.inputs
+        if not train.dataset.has(name)
+    ]
+    return notes + [
         f"no structure of the training set has the label '{name}': it is not trained on, and the"
         f" predicted {name} may become less accurate as the rest of the model changes"
         for name in model.outputs
