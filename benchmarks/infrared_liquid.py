@@ -18,6 +18,7 @@ import gzip
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import ase
@@ -33,11 +34,17 @@ from sets import SEED, SETS, split, write
 
 from reann import Config
 from reann.interfaces.ase import Calculator
+from reann.spectra.figure import figure
 from reann.spectra.trajectory import from_trajectory, mean_of
+from reann.training.journal import read_log
 from reann.training.run import resume
 from reann.training.run import train as train_model
 
-RESULTS = Path(__file__).parent / "results" / "infrared_liquid.json"
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "infrared_liquid.json"
+FIGURE = HERE.parent / "docs" / "explanation" / "infrared-water.svg"
+HIGHEST = 4200.0
+"""cm^-1, end of the figure."""
 TEMPERATURE, TIMESTEP, EVERY = 300.0, 0.5, 4
 """K, fs, and steps between two dipoles."""
 WARM = 1000.0
@@ -146,7 +153,10 @@ def collect(folder: Path) -> None:
             "error_per_cm": round(float(curve.error[at])),
         }
     inside = (spectrum.wavenumbers >= BANDS["libration"][0]) & (spectrum.wavenumbers <= 4000)
+    last = read_log(folder / "potential" / "log.csv")[-1]
     result = {
+        "epochs": int(last["epoch"]),
+        "validation": {k: float(v) for k, v in last.items() if k.startswith("valid_") and v},
         "n_trajectories": len(every),
         "picoseconds_each": 1e-3 * TIMESTEP * EVERY * len(every[0]["dipoles"]),
         "mean_temperature_K": float(np.mean([one["temperature"] for one in every])),
@@ -160,6 +170,10 @@ def collect(folder: Path) -> None:
         "errors": [round(float(x), 1) for x in curve.error],
     }
     RESULTS.write_text(json.dumps(result) + "\n")
+    shown = spectrum.wavenumbers <= HIGHEST
+    drawn = replace(curve, values=curve.values[shown], error=curve.error[shown])
+    about = f"{len(every)} trajectories, standard error; width of the lines {WIDTH:.0f} cm^-1"
+    FIGURE.write_text(figure(spectrum.wavenumbers[shown], [drawn], about), encoding="utf-8")
     print(json.dumps({k: v for k, v in result.items() if not isinstance(v, list)}, indent=1))
 
 
