@@ -57,6 +57,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "4 Å, weight 30, apart 10": form(
         CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0, apart=10.0
     ),
+    "5 Å, weight 30": form(CHARGES, monomers=True, charge_correction=30.0),
+    "5 Å, weight 30, apart 10": form(CHARGES, monomers=True, charge_correction=30.0, apart=10.0),
+    "short range": form({}),
 }
 """With charges: the cutoff, single molecules as structures of their own, `charge_correction`, and
 the weight of structures in which only charges act between the molecules."""
@@ -65,6 +68,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "charges, apart 10": form(
         CHARGES | {"cutoff": 4.0}, monomers=True, charge_correction=30.0, apart=10.0
     ),
+    "charges, 5 Å": form(CHARGES, monomers=True, charge_correction=30.0),
     "short range": form({}),
     "short range, 4 Å": form({"cutoff": 4.0}),
 }
