@@ -8,11 +8,10 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from reann.data.labels.names import names_of
+from reann.data.labels.inputs import every_input, set_input
 from reann.errors import UserError
 from reann.motion.dynamics import has_velocities
 from reann.motion.start import read_start
-from reann.quantities import inputs
 from reann.simulate.trajectory_file import last_structure
 
 
@@ -92,7 +91,6 @@ def _after(output: Path, start: ase.Atoms | str | Path) -> Start:
 
 def _take_inputs(atoms: ase.Atoms, last: ase.Atoms) -> None:
     """Take charge, spin and field from the last structure, in place, under whatever key."""
-    for name in (quantity.name for quantity in inputs() if quantity.name in last.info):
-        for key in names_of(name, list(atoms.info)):
-            del atoms.info[key]
-        atoms.info[name] = last.info[name]
+    for name in every_input().names:
+        if name in last.info:
+            set_input(name, last.info[name], atoms)

@@ -40,20 +40,26 @@ def label_scales(subset: Subset, names: Iterable[str]) -> dict[str, float]:
 
 def has_labels(subset: Subset, name: str) -> bool:
     """Return whether a structure has a label."""
-    dataset = subset.dataset
-    return dataset.has(name) and bool(np.isfinite(dataset.rows(name, subset.indices)).any())
+    return bool(np.isfinite(_values(subset, name)).any())
 
 
 def labels_of(subset: Subset, quantity: Quantity) -> NDArray[np.float64]:
     """Return the labels of all structures, NaN if missing; for errors see `label_scales`."""
     name = quantity.name
-    if not has_labels(subset, name):
+    values = _values(subset, name)
+    if not np.isfinite(values).any():
         raise UserError(
             f"No structure of the training set has the label '{name}'.",
             "model.outputs",
             f"Set its key with data.keys.{name}, or remove it from model.outputs.",
         )
-    return subset.dataset.rows(name, subset.indices)
+    return values
+
+
+def _values(subset: Subset, name: str) -> NDArray[np.float64]:
+    """Return the values of a label, NaN if missing; empty if no structure of the data has it."""
+    dataset = subset.dataset
+    return dataset.rows(name, subset.indices) if dataset.has(name) else np.empty(0)
 
 
 def element_constants(

@@ -202,12 +202,12 @@ def require_labels(
     `counts` are the numbers of finite label values per structure in the data sets of both parts.
     """
     loss = Loss(config.training.loss, 1.0, label_scales(parts.train, parts.outputs))
-    of_training: dict[str, float] = {}
-    for name, part in (("train", parts.train), ("valid", parts.valid)):
-        totals = {label: float(n[part.indices].sum()) for label, n in counts[name].items()}
-        of_training = of_training or totals
-        totals = of_judged_labels(totals, of_training)
-        if not loss.labels_used(totals):
+    totals = {
+        name: {label: float(n[part.indices].sum()) for label, n in counts[name].items()}
+        for name, part in (("train", parts.train), ("valid", parts.valid))
+    }
+    for name, of_part in totals.items():
+        if not loss.labels_used(of_judged_labels(of_part, totals["train"])):
             raise UserError(
                 f"No structure of {name} has a label with a weight in the loss.",
                 f"data.{name}",

@@ -155,12 +155,17 @@ def _check_alike(name: str, values: Values, where: str) -> None:
         )
 
 
-def _move(name: str, keys: Sequence[str], atoms: ase.Atoms) -> None:
-    """Move the value under the first key to the name of an input; remove its other keys."""
-    value, *_ = (atoms.info.pop(key) for key in keys)
+def set_input(name: str, value: Any, atoms: ase.Atoms) -> None:
+    """Set an input of a structure under its name, in place; remove the other keys of the input."""
     for alias in names_of(name, _texts(atoms.info)):
         del atoms.info[alias]
     atoms.info[name] = value
+
+
+def _move(name: str, keys: Sequence[str], atoms: ase.Atoms) -> None:
+    """Move the value under the first key to the name of an input; remove its other keys."""
+    value, *_ = (atoms.info.pop(key) for key in keys)
+    set_input(name, value, atoms)
 
 
 def _texts(info: Iterable[Any]) -> list[str]:

@@ -13,7 +13,6 @@ from reann.quantities import SOUGHT, label_names
 
 def recorded_conventions(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | None:
     """Return keys and units of the training; None if they are unknown."""
-    # Potentials may have been trained elsewhere, or by another version.
     try:
         data = metadata["settings"]["data"]
         sources = [Source.model_validate(source) for source in data.get("sources") or []]
@@ -21,13 +20,8 @@ def recorded_conventions(metadata: Mapping[str, Any]) -> tuple[Keys, Units] | No
             return None  # the sources differ
         keys = {n: _of_label(n, key) for n, key in data["keys"].items()}
         return Keys.model_validate(keys), Units.model_validate(data["units"])
-    except (
-        KeyError,
-        TypeError,
-        AttributeError,
-        ValidationError,
-    ):  # not trained here, or by another version
-        return None
+    except (KeyError, TypeError, AttributeError, ValidationError):
+        return None  # not trained here, or by another version
 
 
 def _of_label(name: str, key: str | None) -> str | None:
